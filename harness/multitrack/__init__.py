@@ -1,0 +1,1 @@
+"""Parallel tool calls, recorded once and tested forever."""

@@ -1,0 +1,82 @@
+"""Runs a callback when a module has been imported, or at once if it already was.
+
+So a seam can be put into a library that the test itself imports, and nothing heavy is imported by us.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+
+Callback = Callable[[ModuleType], None]
+
+
+class ImportWatch(MetaPathFinder):
+    """Watches for the import of some modules, while it stands in ``sys.meta_path``."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[str, list[Callback]] = {}
+        self._finding: set[str] = set()
+
+    def when_imported(self, name: str, callback: Callback) -> None:
+        """Call ``callback`` with the module ``name``: now if it is imported already, else once it is."""
+        module = sys.modules.get(name)
+        # a module still being executed lacks the names to be swapped; its import will call back
+        if module is not None and not getattr(module.__spec__, "_initializing", False):
+            callback(module)
+            return
+        self._callbacks.setdefault(name, []).append(callback)
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def close(self) -> None:
+        """Forget all callbacks and leave ``sys.meta_path``."""
+        self._callbacks.clear()
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The real spec, with a loader that calls back after it has run; None for modules not watched."""
+        del path, target
+        if fullname not in self._callbacks or fullname in self._finding:
+            return None
+        self._finding.add(fullname)
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._finding.discard(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        spec.loader = _Calling(spec.loader, self._loaded)
+        return spec
+
+    def _loaded(self, module: ModuleType) -> None:
+        for callback in self._callbacks.pop(module.__name__, ()):
+            callback(module)
+
+
+class _Calling(Loader):
+    def __init__(self, loader: Loader, loaded: Callback) -> None:
+        self._loader = loader
+        self._loaded = loaded
+
+    def __getattr__(self, name: str) -> object:
+        # resources, source and the like are asked of the loader that really has them
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None:
+            spec.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._loaded(module)
