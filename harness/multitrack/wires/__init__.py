@@ -1,0 +1,210 @@
+"""Wire formats: from the bytes of an answer to its tool calls, and from tools to a request's dialect.
+
+One decoder for each wire, and everybody uses it: live calls, replay, summaries, reports.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires import (
+    gemini,
+    gemini_stream,
+    openai_chat,
+    openai_chat_stream,
+    openai_responses,
+    openai_responses_stream,
+)
+from multitrack.wires.answer import Answer
+from multitrack.wires.framing import Frames
+from multitrack.wires.stream import StreamDecoder
+from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.untrusted import mapping, objects
+
+__all__ = [
+    "WIRES",
+    "Answer",
+    "Requested",
+    "StreamDecoder",
+    "Tool",
+    "decode",
+    "read_answer",
+    "recognise",
+    "requested",
+    "stream_decoder",
+    "tools",
+]
+
+# the first event tells the wire, and a long stream need not be read to its end for that
+_PIECE = 8192
+
+Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | Sequence[Any]
+"""A body as it came off the wire, or parsed JSON: an object, or the list of a stream's chunks."""
+
+_WHOLE: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
+    "openai.chat": openai_chat.answer,
+    "openai.responses": openai_responses.answer,
+    "gemini": gemini.answer,
+}
+_STREAMED: dict[str, Callable[[], StreamDecoder]] = {
+    "openai.chat.stream": openai_chat_stream.Decoder,
+    "openai.responses.stream": openai_responses_stream.Decoder,
+    "gemini.stream": gemini_stream.Decoder,
+}
+_DIALECTS: dict[str, Callable[[Sequence[Tool]], list[dict[str, Any]]]] = {
+    "openai.chat": openai_chat.tools,
+    "openai.responses": openai_responses.tools,
+    "gemini": gemini.tools,
+}
+
+WIRES = (
+    "openai.chat",
+    "openai.chat.stream",
+    "openai.responses",
+    "openai.responses.stream",
+    "gemini",
+    "gemini.stream",
+)
+"""The names of the wires."""
+
+
+def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
+    """The tool calls in an answer, in order, the broken ones included.
+
+    ``body`` is bytes, text or parsed JSON as it came off the wire; ``wire`` is one of `WIRES`, or None to
+    recognise it. Raises ValueError if ``body`` is no answer of that wire, or of any known one.
+    """
+    return list(read_answer(body, wire).calls)
+
+
+def read_answer(body: Body, wire: str | None = None) -> Answer:
+    """The whole answer; arguments and errors are those of `decode`."""
+    name = wire or recognise(body)
+    if name is None:
+        raise ValueError(f"no known answer of a model: it begins with {_beginning(body)}; pass wire=...")
+    if name in _STREAMED:
+        return _streamed(body, stream_decoder(name))
+    if name not in _WHOLE:
+        raise ValueError(f"unknown wire {name!r}; known: {', '.join(WIRES)}")
+    return _WHOLE[name](_document(body, name))
+
+
+def stream_decoder(wire: str) -> StreamDecoder:
+    """A decoder for one answer that is streamed over ``wire``, to be fed as it arrives."""
+    if wire not in _STREAMED:
+        raise ValueError(f"no streaming wire {wire!r}; known: {', '.join(_STREAMED)}")
+    return _STREAMED[wire]()
+
+
+def recognise(body: object) -> str | None:
+    """The wire that an answer came over, told by its shape; None if it is no answer that we know.
+
+    Never raises, whatever ``body`` is. An error body of OpenAI's form, which all its wires share, counts as
+    ``openai.chat``.
+    """
+    match body:
+        case bytes() | bytearray() | memoryview() | str():
+            return _recognise_text(body)
+        case Mapping():
+            return _recognise_document(body)
+        case list() | tuple():
+            return _streaming(next((_recognise_document(chunk) for chunk in objects(body)), None))
+        case _:
+            return None
+
+
+def tools(offered: Sequence[Tool], wire: str) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request over ``wire``, streamed or not.
+
+    Raises TypeError where the wire's schema language cannot express a tool's parameters.
+    """
+    name = wire.removesuffix(".stream")
+    if name not in _DIALECTS:
+        raise ValueError(f"unknown wire {wire!r}; known: {', '.join(WIRES)}")
+    return _DIALECTS[name](offered)
+
+
+def requested(body: object) -> Requested:
+    """The model and the names of the tools in a request's body, told by its shape; never raises."""
+    document = mapping(_parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
+    if "contents" in document:
+        return gemini.requested(document)
+    if "messages" in document:
+        return openai_chat.requested(document)
+    return openai_responses.requested(document)
+
+
+def _recognise_text(body: bytes | bytearray | memoryview | str) -> str | None:
+    document = _parsed(body)
+    if document is not None:
+        return recognise(document)
+    frames = Frames()
+    data = _bytes(body)
+    for start in range(0, len(data), _PIECE):
+        for frame in frames.feed(data[start : start + _PIECE]):
+            if (wire := recognise(_parsed(frame.data))) is not None:
+                return _streaming(wire)
+    last = (recognise(_parsed(frame.data)) for frame in frames.close())
+    return _streaming(next(last, None))
+
+
+def _recognise_document(document: Mapping[str, Any]) -> str | None:
+    kind = document.get("type")
+    if document.keys() & {"candidates", "promptFeedback", "usageMetadata"}:
+        return "gemini"
+    if isinstance(document.get("choices"), list):
+        chunk = document.get("object") == "chat.completion.chunk" or any(
+            "delta" in choice for choice in objects(document["choices"])
+        )
+        return "openai.chat.stream" if chunk else "openai.chat"
+    if isinstance(kind, str) and kind.startswith("response."):
+        return "openai.responses.stream"
+    if document.get("object") == "response" or isinstance(document.get("output"), list):
+        return "openai.responses"
+    if document.get("error"):
+        # https://cloud.google.com/apis/design/errors#http_mapping: only Google's errors have a status word
+        return "gemini" if isinstance(mapping(document["error"]).get("status"), str) else "openai.chat"
+    return None
+
+
+def _streaming(wire: str | None) -> str | None:
+    return wire if wire is None or wire.endswith(".stream") else f"{wire}.stream"
+
+
+def _streamed(body: Body, decoder: StreamDecoder) -> Answer:
+    if isinstance(body, (bytes, bytearray, memoryview, str)):
+        decoder.feed(_bytes(body))
+        decoder.close()
+    else:
+        for chunk in [body] if isinstance(body, Mapping) else objects(body):
+            decoder.take(chunk)
+    return decoder.answer
+
+
+def _document(body: Body, wire: str) -> Mapping[str, Any]:
+    document = _parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body
+    if not isinstance(document, Mapping):
+        raise ValueError(f"no answer over {wire}: it begins with {_beginning(body)}, and is no JSON object")
+    return document
+
+
+def _parsed(body: bytes | bytearray | memoryview | str) -> Any:
+    """``body`` as JSON, None if it is none."""
+    try:
+        text = body.removeprefix("\ufeff") if isinstance(body, str) else bytes(body).decode("utf-8-sig")
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _bytes(body: bytes | bytearray | memoryview | str) -> bytes:
+    # a lone surrogate in text is no UTF-8, but one bad character makes no bad answer
+    return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+
+
+def _beginning(body: object) -> str:
+    cut = body[:60] if isinstance(body, (bytes, bytearray, memoryview, str)) else body
+    return repr(bytes(cut) if isinstance(cut, (bytearray, memoryview)) else cut)[:80]

@@ -1,0 +1,115 @@
+"""The wire ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+
+https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires import gemini_schema
+from multitrack.wires.answer import Answer
+from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
+
+# https://ai.google.dev/api/generate-content#FinishReason: those that say that a filter withheld the answer
+_FILTERS = frozenset(
+    {
+        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+    }
+)  # fmt: skip
+
+
+def answer(document: Mapping[str, Any]) -> Answer:
+    """The answer that the parsed body ``document`` holds."""
+    candidates = objects(document.get("candidates"))
+    parts = [objects(mapping(candidate.get("content")).get("parts")) for candidate in candidates]
+    functions = [call for own in parts for part in own if (call := function_call(part)) is not None]
+    finish = next((reason for entry in candidates if (reason := finish_of(entry))), None)
+    messages = (word(candidate.get("finishMessage")) for candidate in candidates)
+    return Answer(
+        calls=tuple(
+            ToolCall(word(function.get("id")), word(function.get("name")) or "", arguments(function), index)
+            for index, function in enumerate(functions)
+        ),
+        text=next((text for own in parts if (text := text_of(own))), None)
+        or next(filter(None, messages), None),
+        finish=finish,
+        refusal=filtered(document, finish),
+        error=error_text(document.get("error")),
+        model=word(document.get("modelVersion")),
+        usage=mapping(document.get("usageMetadata")) or None,
+    )
+
+
+def function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The function call that ``part`` is. ``toolCall`` and ``executableCode`` are the server's own affair."""
+    call = part.get("functionCall")
+    return call if isinstance(call, Mapping) else None
+
+
+def arguments(function: Mapping[str, Any]) -> str | None:
+    """``args`` as compact JSON, None if absent. A protobuf ``Struct`` knows doubles only, so ``3`` comes as
+    ``3.0``: whole numbers are written as integers."""
+    args = function.get("args")
+    return None if args is None else compact(_whole(args))
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case Mapping():
+            return {key: _whole(item) for key, item in value.items()}
+        case list():
+            return [_whole(item) for item in value]
+        case _:
+            return value
+
+
+def text_of(parts: Sequence[Mapping[str, Any]]) -> str | None:
+    """The text in ``parts``, without the model's thoughts."""
+    texts = (part["text"] for part in parts if isinstance(part.get("text"), str) and not part.get("thought"))
+    return "".join(texts) or None
+
+
+def finish_of(candidate: Mapping[str, Any]) -> str | None:
+    """The candidate's finish reason, None while it has none."""
+    reason = word(candidate.get("finishReason"))
+    return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
+
+
+def filtered(document: Mapping[str, Any], finish: str | None) -> str | None:
+    """The word for the filter that withheld the answer, or that blocked the prompt."""
+    feedback = mapping(document.get("promptFeedback"))
+    blocked = word(feedback.get("blockReason"))
+    if blocked and blocked != "BLOCKED_REASON_UNSPECIFIED":
+        return word(feedback.get("blockReasonMessage")) or blocked
+    return finish if finish in _FILTERS else None
+
+
+def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request. Raises TypeError where a schema cannot be expressed."""
+    return [{"functionDeclarations": [_declaration(tool) for tool in offered]}] if offered else []
+
+
+def _declaration(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    # an object without properties is refused; a function without parameters is what that means
+    takes = {"parameters": gemini_schema.rewritten(tool)} if tool.parameters.get("properties") else {}
+    return {"name": tool.name, **described, **takes}
+
+
+def requested(document: Mapping[str, Any]) -> Requested:
+    """What the parsed body of a request asks for. Over REST the model stands in the URL, and here is None."""
+    declarations = [
+        declaration
+        for tool in objects(document.get("tools"))
+        for declaration in objects(tool.get("functionDeclarations"))
+    ]
+    names = [word(declaration.get("name")) for declaration in declarations]
+    model = word(document.get("model"))
+    return Requested(model and model.rpartition("/")[2], tuple(name for name in names if name))

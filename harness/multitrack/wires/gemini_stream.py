@@ -1,0 +1,157 @@
+"""The wire ``gemini.stream``: ``streamGenerateContent``, as server-sent events or as a JSON array.
+
+https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires.answer import Answer
+from multitrack.wires.gemini import arguments, filtered, finish_of, function_call, text_of
+from multitrack.wires.stream import StreamDecoder
+from multitrack.wires.untrusted import error_text, mapping, objects, word
+
+
+class Decoder(StreamDecoder):
+    """Gathers the parts of a Gemini stream. A call comes whole in one part, or as partial arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._candidates: dict[int, _Candidate] = {}
+        self._arrivals = count()
+        self._model: str | None = None
+        self._usage: Mapping[str, Any] | None = None
+        self._blocked: str | None = None
+
+    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        self._error = self._error or error_text(chunk.get("error"))
+        self._model = self._model or word(chunk.get("modelVersion"))
+        self._usage = mapping(chunk.get("usageMetadata")) or self._usage
+        self._blocked = self._blocked or filtered(chunk, None)
+        completed: list[ToolCall] = []
+        for entry in objects(chunk.get("candidates")):
+            index = entry.get("index")
+            candidate = self._candidates.setdefault(index if isinstance(index, int) else 0, _Candidate())
+            completed += [ToolCall(*parts, next(self._arrivals)) for parts in candidate.take(entry)]
+        return completed
+
+    @property
+    def answer(self) -> Answer:
+        candidates = [candidate for _, candidate in sorted(self._candidates.items())]
+        calls = [parts for candidate in candidates for parts in candidate.calls()]
+        finish = next((candidate.finish for candidate in candidates if candidate.finish), None)
+        finished = bool(candidates) and all(candidate.finish for candidate in candidates)
+        return Answer(
+            calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
+            text=next((text for candidate in candidates if (text := candidate.text)), None),
+            finish=finish,
+            refusal=self._blocked or filtered({}, finish),
+            error=self._error,
+            model=self._model,
+            usage=self._usage,
+            complete=self._error is None and (finished or self._blocked is not None),
+        )
+
+
+_Parts = tuple[str | None, str, str | None]
+
+
+class _Candidate:
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self._text: list[str] = []
+        self._message: str | None = None
+        self._calls: list[_Parts] = []
+        self._partial: _PartialCall | None = None
+
+    @property
+    def text(self) -> str | None:
+        return "".join(self._text) or self._message
+
+    def calls(self) -> list[_Parts]:
+        return [*self._calls, *([self._partial.parts] if self._partial else [])]
+
+    def take(self, entry: Mapping[str, Any]) -> list[_Parts]:
+        """The calls that ``entry`` completes."""
+        parts = objects(mapping(entry.get("content")).get("parts"))
+        if text := text_of(parts):
+            self._text.append(text)
+        self._message = word(entry.get("finishMessage")) or self._message
+        self.finish = finish_of(entry) or self.finish
+        functions = [call for part in parts if (call := function_call(part)) is not None]
+        completed = [call for function in functions for call in self._add(function)]
+        self._calls += completed
+        return completed
+
+    def _add(self, function: Mapping[str, Any]) -> list[_Parts]:
+        continues = bool(function.get("willContinue"))
+        if self._partial is None and not continues and "partialArgs" not in function:
+            return [(word(function.get("id")), word(function.get("name")) or "", arguments(function))]
+        self._partial = self._partial or _PartialCall()
+        self._partial.add(function)
+        if continues:
+            return []
+        completed, self._partial = self._partial, None
+        return [completed.parts]
+
+
+class _PartialCall:
+    """A call whose arguments come value by value, each at its JSON path.
+
+    https://ai.google.dev/api/caching#PartialArg
+    """
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._name: str | None = None
+        self._args: dict[str, Any] | None = None
+
+    @property
+    def parts(self) -> _Parts:
+        return self._id, self._name or "", arguments({"args": self._args})
+
+    def add(self, function: Mapping[str, Any]) -> None:
+        self._id = self._id or word(function.get("id"))
+        self._name = self._name or word(function.get("name"))
+        args = function.get("args")
+        if isinstance(args, Mapping):
+            self._args = {**(self._args or {}), **args}
+        for partial in objects(function.get("partialArgs")):
+            steps = _steps(word(partial.get("jsonPath")) or "")
+            if steps:
+                self._args = _placed(self._args, steps, _value(partial))
+
+
+_STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+
+
+def _steps(path: str) -> list[str | int]:
+    found = _STEP.finditer(path.removeprefix("$"))
+    return [int(item) if item else plain or re.sub(r"\\(.)", r"\1", single or double or "")
+            for plain, item, single, double in (match.groups() for match in found)]  # fmt: skip
+
+
+def _value(partial: Mapping[str, Any]) -> Any:
+    return next(
+        (partial[kind] for kind in ("stringValue", "numberValue", "boolValue") if kind in partial), None
+    )
+
+
+def _placed(into: Any, steps: list[str | int], value: Any) -> Any:
+    """``into`` with ``value`` at ``steps``; text that is there already goes on."""
+    if not steps:
+        return into + value if isinstance(into, str) and isinstance(value, str) else value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        items = list(into) if isinstance(into, list) else []
+        items += [None] * (step + 1 - len(items))
+        items[step] = _placed(items[step], rest, value)
+        return items
+    fields = dict(into) if isinstance(into, dict) else {}
+    fields[step] = _placed(fields.get(step), rest, value)
+    return fields

@@ -1,0 +1,87 @@
+"""The wire ``openai.chat``: OpenAI's chat completions, and those of the many who speak them, too.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires.answer import Answer
+from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
+
+
+def answer(document: Mapping[str, Any]) -> Answer:
+    """The answer that the parsed body ``document`` holds."""
+    choices = objects(document.get("choices"))
+    messages = [mapping(choice.get("message")) for choice in choices]
+    calls = [call for message in messages for call in _calls(message)]
+    finish = next((reason for choice in choices if (reason := word(choice.get("finish_reason")))), None)
+    return Answer(
+        calls=tuple(ToolCall(*call, index) for index, call in enumerate(calls)),
+        text=next((text for message in messages if (text := text_of(message.get("content")))), None),
+        finish=finish,
+        refusal=refusal_of((message.get("refusal") for message in messages), finish),
+        error=error_text(document.get("error")),
+        model=word(document.get("model")),
+        usage=mapping(document.get("usage")) or None,
+    )
+
+
+def _calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None]]:
+    calls = []
+    for entry in objects(message.get("tool_calls")):
+        name, arguments = called(entry)
+        calls.append((word(entry.get("id")), name or "", arguments))
+    # before there were tool calls there was a single one; some gateways still send an empty dummy of it
+    name, arguments = called({"function": message.get("function_call")})
+    if name or arguments:
+        calls.append((None, name or "", arguments))
+    return calls
+
+
+def called(entry: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The name and the arguments in an entry of ``tool_calls``, each None where it holds none.
+
+    A custom tool takes free text, which stands for its arguments.
+    """
+    custom = mapping(entry.get("custom"))
+    function = mapping(entry.get("function")) or custom
+    arguments = function.get("input" if function is custom else "arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = compact(arguments)
+    return word(function.get("name")), arguments
+
+
+def text_of(content: object) -> str | None:
+    """The text of a ``content``, which is text or a list of parts."""
+    if isinstance(content, str):
+        return content or None
+    return "".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str)) or None
+
+
+def refusal_of(refusals: Any, finish: str | None) -> str | None:
+    """The first refusal, or the filter that the finish reason names."""
+    said = next((text for refusal in refusals if (text := word(refusal))), None)
+    return said or ("content_filter" if finish == "content_filter" else None)
+
+
+def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request."""
+    return [{"type": "function", "function": _function(tool)} for tool in offered]
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **described, "parameters": dict(tool.parameters)}
+
+
+def requested(document: Mapping[str, Any]) -> Requested:
+    """What the parsed body of a request asks for."""
+    entries = objects(document.get("tools"))
+    functions = [mapping(entry.get("function")) or mapping(entry.get("custom")) for entry in entries]
+    names = [word(function.get("name")) for function in functions + objects(document.get("functions"))]
+    return Requested(word(document.get("model")), tuple(name for name in names if name))

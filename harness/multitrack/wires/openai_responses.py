@@ -1,0 +1,70 @@
+"""The wire ``openai.responses``: OpenAI's Responses API.
+
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires.answer import Answer
+from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
+
+_UNFINISHED = frozenset({"queued", "in_progress"})
+
+
+def answer(document: Mapping[str, Any]) -> Answer:
+    """The answer that the parsed body ``document`` holds."""
+    items = objects(document.get("output"))
+    contents = [
+        part for item in items if item.get("type") == "message" for part in objects(item.get("content"))
+    ]
+    calls = [parts for item in items if (parts := call_of(item)) is not None]
+    status = word(document.get("status"))
+    finish = word(mapping(document.get("incomplete_details")).get("reason")) or status
+    refused = next((text for part in contents if (text := word(part.get("refusal")))), None)
+    return Answer(
+        calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
+        text="".join(text for part in contents if (text := word(part.get("text")))) or None,
+        finish=finish,
+        refusal=refused or ("content_filter" if finish == "content_filter" else None),
+        error=error_text(document.get("error")),
+        model=word(document.get("model")),
+        usage=mapping(document.get("usage")) or None,
+        complete=status not in _UNFINISHED,
+    )
+
+
+def call_of(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
+    """Id, name and arguments of an output item, None if it is no call for the client to carry out.
+
+    Searches, code interpreters and MCP servers run at the provider; their items are reports, not calls.
+    """
+    kind = item.get("type")
+    if kind not in ("function_call", "custom_tool_call"):
+        return None
+    arguments = item.get("arguments" if kind == "function_call" else "input")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = compact(arguments)
+    return word(item.get("call_id")), word(item.get("name")) or "", arguments
+
+
+def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request."""
+    return [_function(tool) for tool in offered]
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    # left out, `strict` means true here, and a schema that is not written for it is refused
+    named = {"type": "function", "name": tool.name, **described}
+    return {**named, "parameters": dict(tool.parameters), "strict": False}
+
+
+def requested(document: Mapping[str, Any]) -> Requested:
+    """What the parsed body of a request asks for."""
+    names = [word(entry.get("name")) for entry in objects(document.get("tools"))]
+    return Requested(word(document.get("model")), tuple(name for name in names if name))

@@ -1,0 +1,105 @@
+"""The wire ``openai.responses.stream``: the Responses API as server-sent events.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from multitrack.toolcall import ToolCall
+from multitrack.wires import openai_responses
+from multitrack.wires.answer import Answer
+from multitrack.wires.stream import StreamDecoder
+from multitrack.wires.untrusted import error_text, mapping, objects, word
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class Decoder(StreamDecoder):
+    """Keeps the output items of a Responses stream as its events build them up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._response: Mapping[str, Any] = {}
+        self._items: dict[int, dict[str, Any]] = {}
+        self._texts: dict[int, list[str]] = {}
+        self._given: set[int] = set()
+        self._arrivals = count()
+        self._ended = False
+
+    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        kind = word(chunk.get("type")) or ""
+        position = chunk.get("output_index")
+        position = position if isinstance(position, int) else 0
+        if "response" in chunk:
+            self._response = mapping(chunk["response"])
+        match kind:
+            case "error":
+                self._error = self._error or error_text(chunk.get("error") or chunk)
+            case "response.output_item.added" | "response.output_item.done":
+                self._items[position] = dict(mapping(chunk.get("item")))
+                return self._give(position) if kind.endswith("done") else []
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
+                self._texts.setdefault(position, []).append(word(chunk.get("delta")) or "")
+            case "response.function_call_arguments.done":
+                return self._filled(position, "arguments", chunk.get("arguments"))
+            case "response.custom_tool_call_input.done":
+                return self._filled(position, "input", chunk.get("input"))
+            case "response.output_text.delta":
+                self._texts.setdefault(position, []).append(word(chunk.get("delta")) or "")
+            case _ if kind in _ENDS:
+                return self._end()
+            case _ if not kind:
+                self._error = self._error or error_text(chunk.get("error"))
+        return []
+
+    def _filled(self, position: int, key: str, value: object) -> list[ToolCall]:
+        # a stream that is resumed in the middle never says which call this is, until its item is done
+        if position not in self._items:
+            return []
+        self._items[position][key] = value
+        return self._give(position)
+
+    def _end(self) -> list[ToolCall]:
+        self._ended = True
+        output = objects(self._response.get("output"))
+        self._items.update((position, dict(item)) for position, item in enumerate(output))
+        cut = self._response.get("status") == "incomplete"
+        done = [
+            place
+            for place, item in sorted(self._items.items())
+            if not (cut and item.get("status") == "incomplete")
+        ]
+        return [call for position in done for call in self._give(position)]
+
+    def _give(self, position: int) -> list[ToolCall]:
+        parts = openai_responses.call_of(self._items[position])
+        if parts is None or position in self._given:
+            return []
+        self._given.add(position)
+        return [ToolCall(*parts, next(self._arrivals))]
+
+    @property
+    def answer(self) -> Answer:
+        output = [
+            self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())
+        ]
+        answer = openai_responses.answer({**self._response, "output": output})
+        error = self._error or answer.error
+        return replace(answer, error=error, complete=self._ended and error is None)
+
+    def _as_it_stands(self, position: int) -> dict[str, Any]:
+        item = self._items.get(position, {"type": "message"})
+        arrived = "".join(self._texts.get(position, ()))
+        match item.get("type"):
+            case "message" if not item.get("content") and arrived:
+                return {**item, "content": [{"text": arrived}]}
+            case "function_call" if not item.get("arguments") and arrived:
+                return {**item, "arguments": arrived}
+            case "custom_tool_call" if not item.get("input") and arrived:
+                return {**item, "input": arrived}
+        return item
