@@ -25,8 +25,9 @@ class ImportWatch(MetaPathFinder):
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback`` with the module ``name``: now if it is imported already, else once it is."""
         module = sys.modules.get(name)
-        # a module still being executed lacks the names to be swapped; its import will call back
-        if module is not None and not getattr(module.__spec__, "_initializing", False):
+        # a mock put in the module's place has no `__spec__`, and nothing to be swapped; a module still being
+        # executed lacks the names to be swapped, and its import will call back
+        if isinstance(module, ModuleType) and not getattr(module.__spec__, "_initializing", False):
             callback(module)
             return
         self._callbacks.setdefault(name, []).append(callback)

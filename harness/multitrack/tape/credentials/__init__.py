@@ -1,0 +1,100 @@
+"""Stand-ins for credentials, so that replay needs none: one file per family of SDKs, each a list of swaps.
+
+A stand-in takes the place of a credential only where the SDK's own look-up fails, and only while a `stand_in`
+block is open; the environment is never written, since a key in it would switch on tests that are skipped
+without one. A client made with a stand-in may live on: while a tape replays it works as any other, and at any
+other time its first request raises the error that the SDK raises for the missing credential.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape import deck
+from multitrack.tape.imports import ImportWatch
+from multitrack.tape.seams import Swap
+
+NOTE = (
+    "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
+    "Play a cassette (@pytest.mark.cassette), or set the credential."
+)
+"""Added to the SDK's error, which speaks of a constructor and now comes from a request."""
+
+# The module whose import a family waits for, and the file here that holds `swaps(module)`.
+FAMILIES: tuple[tuple[str, str], ...] = (("openai", "openai"),)
+
+_watch = ImportWatch()
+_lock = threading.RLock()
+_blocks: list[object] = []
+_swapped: list[tuple[Swap, Any, Any]] = []
+_suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """For the time of the block, a client that finds no credential is made with a stand-in.
+
+    Blocks nest and may close in any order; they hold for all threads. To be open while test modules are
+    imported and while a cassette test replays.
+    """
+    block = object()
+    with _lock:
+        _blocks.append(block)
+        if len(_blocks) == 1:
+            for trigger, family in FAMILIES:
+                _watch.when_imported(trigger, _installer(family))
+    try:
+        yield
+    finally:
+        with _lock:
+            _blocks.remove(block)
+            if not _blocks:
+                _restore()
+
+
+def in_force() -> bool:
+    """Whether a missing credential is stood in for, here and now."""
+    return bool(_blocks) and not _suspended.get()
+
+
+def replaying() -> bool:
+    """Whether the next request is answered by a tape and cannot leave, so that a stand-in will do."""
+    return getattr(deck.current(), "mode", None) == "replay"
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """For the time of the block, and in this context only, no stand-in is made: an SDK looks for itself."""
+    token = _suspended.set(True)
+    try:
+        yield
+    finally:
+        _suspended.reset(token)
+
+
+def _installer(family: str) -> Callable[[ModuleType], None]:
+    def install_into(module: ModuleType) -> None:
+        swaps: list[Swap] = import_module(f"{__name__}.{family}").swaps(module)
+        with _lock:
+            for swap in swaps:
+                original = vars(swap.owner)[swap.name]
+                replacement = swap.make(original)
+                setattr(swap.owner, swap.name, replacement)
+                _swapped.append((swap, original, replacement))
+
+    return install_into
+
+
+def _restore() -> None:
+    _watch.close()
+    while _swapped:
+        swap, original, replacement = _swapped.pop()
+        # what somebody else put over ours stays: it still calls ours, which does nothing out of force
+        if vars(swap.owner).get(swap.name) is replacement:
+            setattr(swap.owner, swap.name, original)

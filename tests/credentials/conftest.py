@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import multitrack
+
+CREDENTIALS = ("OPENAI_", "AZURE_", "GOOGLE_", "GEMINI_", "GCLOUD_", "CLOUD", "GCE_", "NO_GCE_")
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process without anything that an SDK takes for a credential; nothing may be written there."""
+    for name in list(os.environ):
+        if name.startswith(CREDENTIALS):
+            monkeypatch.delenv(name)
+    before = {name: value for name, value in os.environ.items() if name.startswith(CREDENTIALS)}
+    yield
+    assert {name: value for name, value in os.environ.items() if name.startswith(CREDENTIALS)} == before
+
+
+@pytest.fixture
+def bare_process(tmp_path: Path) -> Callable[..., str]:
+    """Runs source code in a process with an empty environment and home, and gives what it printed."""
+
+    def run(source: str, *, offline: bool = False, **env: str) -> str:
+        command = [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(source)]
+        if offline:
+            unshare = shutil.which("unshare")
+            if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
+                pytest.skip("`unshare -rn` makes no network namespace here")
+            command = [unshare, "-rn", *command]
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        path = os.pathsep.join([str(Path(__file__).parent), str(Path(multitrack.__file__).parents[1])])
+        done = subprocess.run(
+            command,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "PYTHONPATH": path,
+                **env,
+            },
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
