@@ -91,3 +91,6 @@ class Router(Protocol):
 
     def route(self, request: Request) -> Route:
         """Which way ``request`` goes. Raises `CassetteMiss` where the tape has no answer."""
+
+    def allows(self, host: str, port: int) -> bool:
+        """Whether a raw socket may connect to ``host:port``, outside of the seams. Loopback is not asked for."""

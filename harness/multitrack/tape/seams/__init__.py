@@ -23,7 +23,7 @@ Current = Callable[[], Router | None]
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Put ``make(original)`` in the place of the attribute ``name`` of ``owner``."""
+    """Put ``make(original)`` in the place of the attribute ``name`` of ``owner``, its own or inherited."""
 
     owner: Any
     name: str
@@ -40,6 +40,8 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("grpc", "grpc_channel"),
     ("socket", "tripwire"),
 )
+
+_INHERITED = object()
 
 _watch = ImportWatch()
 _lock = threading.RLock()
@@ -61,7 +63,11 @@ def restore() -> None:
             swap, original, replacement = _swapped.pop()
             # what somebody else put over ours stays: it still calls ours, which lets go of a request
             # when no tape is playing
-            if vars(swap.owner).get(swap.name) is replacement:
+            if vars(swap.owner).get(swap.name) is not replacement:
+                continue
+            if original is _INHERITED:
+                delattr(swap.owner, swap.name)
+            else:
                 setattr(swap.owner, swap.name, original)
         while _closers:
             _closers.pop()()
@@ -78,8 +84,10 @@ def _installer(seam: str, current: Current) -> Callable[[ModuleType], None]:
         swaps: Sequence[Swap] = import_module(f"{__name__}.{seam}").swaps(module, current)
         with _lock:
             for swap in swaps:
-                original = vars(swap.owner)[swap.name]
-                replacement = swap.make(original)
+                original = vars(swap.owner).get(swap.name, _INHERITED)
+                replacement = swap.make(
+                    getattr(swap.owner, swap.name) if original is _INHERITED else original
+                )
                 setattr(swap.owner, swap.name, replacement)
                 _swapped.append((swap, original, replacement))
 

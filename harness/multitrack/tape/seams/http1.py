@@ -1,0 +1,205 @@
+"""HTTP/1.1 messages as bytes: read as they come in, and a recorded answer written out.
+
+https://www.rfc-editor.org/rfc/rfc9112. As lenient as `http.client`, which reads the same bytes beside us.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from http import HTTPStatus
+
+from multitrack.tape.exchange import Headers, Response
+
+
+class Framing(Enum):
+    """How a body is delimited that has no known length."""
+
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+    INTERIM = auto()
+    """There is no body, and another head follows."""
+
+
+class Message:
+    """One message, read as its bytes come in.
+
+    ``start`` is its first line, None until its head is complete; ``headers`` are its fields, in lower case;
+    ``trailers`` those after a chunked body; ``over`` is true once the body is complete.
+    """
+
+    def __init__(self, framing: Callable[[str, Headers], Framing | int]) -> None:
+        self._framing = framing
+        self._unread = bytearray()
+        self._take: Callable[[str], None] = self._start_line
+        self._started = ""
+        self._fields: list[tuple[str, str]] = []
+        self._left = 0
+        self._until_close = False
+        self.start: str | None = None
+        self.headers: Headers = ()
+        self.trailers: Headers = ()
+        self.over = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The parts of the body in ``data``, out of their framing. Raises ValueError on a bad chunk size."""
+        self._unread += data
+        return list(self._read())
+
+    def close(self) -> None:
+        """No more bytes come; that ends a body without length."""
+        self.over = self.over or self._until_close
+
+    def _read(self) -> Iterator[bytes]:
+        while not self.over and self._unread:
+            if self._left:
+                part = bytes(self._unread[: self._left])
+                del self._unread[: len(part)]
+                self._left -= len(part)
+                yield part
+                self.over = not self._left and self._take != self._chunk_end
+                continue
+            end = self._unread.find(b"\n")
+            if end < 0:
+                return
+            line = self._unread[:end].removesuffix(b"\r").decode("iso-8859-1")
+            del self._unread[: end + 1]
+            self._take(line)
+
+    def _start_line(self, line: str) -> None:
+        self._started = line
+        self._take = self._header
+
+    def _header(self, line: str) -> None:
+        if line:
+            self._field(line)
+            return
+        headers = tuple(self._fields)
+        self._fields.clear()
+        framing = self._framing(self._started, headers)
+        if framing is Framing.INTERIM:
+            self._take = self._start_line
+            return
+        self.start, self.headers = self._started, headers
+        if framing is Framing.CHUNKED:
+            self._take = self._chunk_size
+        elif framing is Framing.UNTIL_CLOSE:
+            self._until_close = True
+            self._left = sys.maxsize
+        else:
+            self._left = framing
+            self.over = not framing
+
+    def _chunk_size(self, line: str) -> None:
+        size = line.partition(";")[0].strip()
+        if not re.fullmatch("[0-9a-fA-F]+", size):
+            raise ValueError(f"{line!r} is no chunk size")
+        self._left = int(size, 16)
+        self._take = self._chunk_end if self._left else self._trailer
+
+    def _chunk_end(self, line: str) -> None:
+        if line:
+            raise ValueError(f"a chunk is followed by {line!r}")
+        self._take = self._chunk_size
+
+    def _trailer(self, line: str) -> None:
+        if line:
+            self._field(line)
+            return
+        self.trailers = tuple(self._fields)
+        self.over = True
+
+    def _field(self, line: str) -> None:
+        if line[0] in " \t" and self._fields:
+            name, value = self._fields.pop()
+            self._fields.append((name, f"{value} {line.strip()}"))
+            return
+        name, _, value = line.partition(":")
+        self._fields.append((name.strip().lower(), value.strip()))
+
+
+def request() -> Message:
+    """Reads a request; one that says nothing about a body has none."""
+    return Message(lambda _, headers: _framing(headers, otherwise=0))
+
+
+def response(method: str) -> Message:
+    """Reads the answer to a request of ``method``, interim answers left out."""
+
+    def framing(start: str, headers: Headers) -> Framing | int:
+        code = status(start)[0]
+        if code == HTTPStatus.CONTINUE:
+            return Framing.INTERIM
+        return 0 if _has_no_body(code, method) else _framing(headers, otherwise=Framing.UNTIL_CLOSE)
+
+    return Message(framing)
+
+
+def status(start: str) -> tuple[int, str]:
+    """The code and the reason in a status line; 0 where it holds none."""
+    _, _, rest = start.partition(" ")
+    code, _, reason = rest.strip().partition(" ")
+    return (int(code) if code.isdecimal() else 0), reason.strip()
+
+
+def _has_no_body(code: int, method: str) -> bool:
+    return method == "HEAD" or code < 200 or code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+def _framing(headers: Headers, *, otherwise: Framing | int) -> Framing | int:
+    fields = dict(reversed(headers))
+    if fields.get("transfer-encoding", "").lower() == "chunked":
+        return Framing.CHUNKED
+    length = fields.get("content-length", "")
+    return int(length) if length.isdecimal() else otherwise
+
+
+# True of the connection and the coding that the answer came in: its body is decoded, and nothing is connected.
+_OF_THE_TRANSPORT = frozenset(
+    (
+        "connection",
+        "content-encoding",
+        "keep-alive",
+        "proxy-connection",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
+
+
+def answer(recorded: Response, method: str) -> bytes:
+    """``recorded`` as the answer to a request of ``method``.
+
+    Server-sent events come as one chunk each, for a reader to get them one at a time. An answer that was not
+    recorded to its end lacks the last chunk: to the client, the connection breaks there.
+    """
+    bodiless = _has_no_body(recorded.status, method)
+    headers = [(name, value) for name, value in recorded.headers if name.lower() not in _OF_THE_TRANSPORT]
+    body = b""
+    if not bodiless:
+        headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        streamed = (recorded.header("content-type") or "").lower().startswith("text/event-stream")
+        if streamed or recorded.ending != "complete":
+            headers.append(("transfer-encoding", "chunked"))
+            parts = _EVENT_END.split(recorded.body) if streamed else [recorded.body]
+            body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part)
+            body += b"0\r\n\r\n" if recorded.ending == "complete" else b""
+        else:
+            headers.append(("content-length", str(len(recorded.body))))
+            body = recorded.body
+    head = _line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
+    head += b"".join(_line(f"{name}: {value}") for name, value in headers)
+    return head + b"\r\n" + body
+
+
+def _line(text: str) -> bytes:
+    # a line end inside of a value, as an edited tape may hold it, would end the head early
+    text = " ".join(text.splitlines())
+    try:
+        return text.encode("iso-8859-1") + b"\r\n"
+    except UnicodeEncodeError:
+        return text.encode() + b"\r\n"

@@ -1,0 +1,300 @@
+"""The seam at `http.client`: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
+
+A connection gets a switchboard in the place of its socket. That takes the request, asks the tape which way it
+goes, and only then connects, or does not. Above it, every client stays the real one.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import wraps
+from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape.body import decoded
+from multitrack.tape.exchange import Ending, Passthrough, Recording, Replay, Request, Response
+from multitrack.tape.seams import Current, Swap, http1
+from multitrack.tape.seams.tripwire import opened
+
+Connection = Any
+"""An `http.client.HTTPConnection` or one of the many classes made from it."""
+
+_CLASSES = {
+    "http.client": ("HTTPConnection", "HTTPSConnection"),
+    "urllib3.connection": ("HTTPConnection", "HTTPSConnection"),
+    "httplib2": ("HTTPConnectionWithTimeout", "HTTPSConnectionWithTimeout"),
+}
+
+# The connection that a switchboard is connecting for real. HTTPS classes call the `connect` of their base.
+_connecting: ContextVar[Connection] = ContextVar("multitrack_connecting", default=None)
+
+
+def swaps(module: ModuleType, current: Current) -> list[Swap]:
+    """The swaps on ``module``, one of `http.client`, `urllib3.connection` and `httplib2`."""
+    classes = [getattr(module, name, None) for name in _CLASSES[module.__name__]]
+    found = [
+        Swap(owner, "connect", lambda original: _connect(original, current))
+        for owner in classes
+        # without ssl, there is no such class, or an empty one
+        if "connect" in vars(owner or object)
+    ]
+    if module.__name__ == "http.client":
+        found.append(Swap(classes[0], "putrequest", lambda original: _putrequest(original, current)))
+    return found
+
+
+def _connect(original: Callable[..., Any], current: Current) -> Callable[..., Any]:
+    @wraps(original)
+    def connect(self: Connection) -> Any:
+        if current() is None or _connecting.get() is self:
+            return original(self)
+        self.sock = _Switchboard(self, current)
+        if hasattr(self, "is_verified"):
+            # urllib3 warns of each connection that is not; so far there is none
+            self.is_verified = True
+        return None
+
+    return connect
+
+
+def _putrequest(original: Callable[..., Any], current: Current) -> Callable[..., Any]:
+    @wraps(original)
+    def putrequest(self: Connection, *args: Any, **kwargs: Any) -> Any:
+        if current() is not None and not isinstance(self.sock, _Switchboard):
+            self.sock = _Switchboard(self, current)
+        return original(self, *args, **kwargs)
+
+    return putrequest
+
+
+class _Switchboard:
+    """The socket of a connection for the time of one request.
+
+    It takes the request as it is sent; once that is complete, the tape says which way it goes. When the
+    answer is about to be read, the connection gets its real socket back, or none, and the switchboard is done.
+    """
+
+    def __init__(self, connection: Connection, current: Current) -> None:
+        self._connection = connection
+        self._current = current
+        self._real: Any = connection.sock
+        self._sent = bytearray()
+        self._message = http1.request()
+        self._body: list[bytes] = []
+        self._method = ""
+        self._routed = False
+        self._replay: Response | None = None
+        self._recording: Recording | None = None
+        self._error: OSError | None = None
+        self._signal: tuple[socket.socket, socket.socket] | None = None
+
+    def sendall(self, data: Any) -> None:
+        """Take a part of the request. The last part sets it on its way; an error of connecting, and a
+        refusal of the tape, are raised here."""
+        if self._routed:
+            # more than the request's head announced
+            if self._replay is None:
+                self._real.sendall(data)
+            return
+        self._sent += data
+        self._body += self._message.feed(bytes(data))
+        if self._message.over:
+            self._go()
+
+    def makefile(self, mode: str = "r", buffering: int | None = None) -> Any:
+        """The answer, to be read by `http.client.HTTPResponse`."""
+        if self._awaits_continue():
+            return io.BufferedReader(io.BytesIO(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        if not self._routed:
+            self._go()
+        self._connection.sock = self._real
+        if self._replay is not None:
+            return io.BufferedReader(io.BytesIO(http1.answer(self._replay, self._method)))
+        if self._recording is None:
+            return self._real.makefile(mode, buffering)
+        recording, self._recording = self._recording, None
+        return io.BufferedReader(_Tap(self._real.makefile("rb", buffering=0), recording, self._method))
+
+    def close(self) -> None:
+        """Close the real socket, if there is one."""
+        if self._recording is not None:
+            self._recording.failed(self._error or ConnectionAbortedError("the client closed the connection"))
+            self._recording = None
+        for end in self._signal or ():
+            end.close()
+        if self._real is not None:
+            self._real.close()
+
+    def __del__(self) -> None:
+        for end in self._signal or ():
+            end.close()
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Without a real socket, nothing here can take long."""
+        if self._real is not None:
+            self._real.settimeout(timeout)
+
+    def setsockopt(self, *option: Any) -> None:
+        """Classes that go on with their socket after ``connect`` do so again when it is a real one."""
+        if self._real is not None:
+            self._real.setsockopt(*option)
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The certificate of the other side; None where there is none."""
+        return None if self._real is None else self._real.getpeercert(binary_form)
+
+    def shutdown(self, how: int) -> None:
+        """End a live answer that another thread waits for."""
+        if self._real is not None:
+            self._real.shutdown(how)
+
+    def fileno(self) -> int:
+        """A descriptor to wait on: ready to be read if the client waits for leave to send the body."""
+        waits = self._awaits_continue()
+        if self._real is not None and not waits:
+            return int(self._real.fileno())
+        if self._signal is None:
+            self._signal = socket.socketpair()
+            if waits:
+                self._signal[1].send(b"\0")
+        return self._signal[0].fileno()
+
+    def _awaits_continue(self) -> bool:
+        return not self._message.over and ("expect", "100-continue") in self._message.headers
+
+    def _go(self) -> None:
+        request = self._request()
+        self._method = request.method
+        tape = self._current()
+        try:
+            route = Passthrough() if tape is None else tape.route(request)
+        except BaseException:
+            # without this, the connection would wait for an answer for ever
+            self._connection.close()
+            raise
+        self._routed = True
+        if isinstance(route, Replay):
+            self._replay = route.response
+            return
+        if not isinstance(route, Passthrough):
+            self._recording = route
+        self._send()
+
+    def _send(self) -> None:
+        if self._real is None:
+            try:
+                self._real = self._connected()
+            except BaseException as error:
+                if self._recording is not None:
+                    self._recording.failed(error)
+                raise
+            self._connection.sock = self
+        try:
+            self._real.sendall(self._sent)
+        except OSError as error:
+            # no failure yet: clients look whether the server has answered before it had read everything
+            self._error = error
+            raise
+
+    def _connected(self) -> Any:
+        self._connection.sock = None
+        token = _connecting.set(self._connection)
+        try:
+            with opened():
+                self._connection.connect()
+        finally:
+            _connecting.reset(token)
+        return self._connection.sock
+
+    def _request(self) -> Request:
+        method, target, *_ = (self._message.start or "").split(" ")
+        body = b"".join(self._body)
+        request = Request(method.upper(), _url(self._connection, target), self._message.headers, body)
+        # a coding that nobody here reads must not keep the request from being sent
+        with suppress(ValueError):
+            return replace(request, body=decoded(body, request.header("content-encoding")))
+        return request
+
+
+def _url(connection: Connection, target: str) -> str:
+    if "://" in target and not target.startswith("/"):
+        return target  # as a proxy is asked
+    host, port = connection.host, connection.port
+    if connection._tunnel_host:
+        host, port = connection._tunnel_host, connection._tunnel_port
+    scheme = "https" if connection.default_port == HTTPS_PORT else "http"
+    place = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{place}{'' if port == connection.default_port else f':{port}'}{target}"
+
+
+class _Tap(io.RawIOBase):
+    """A live answer on its way to the client, told to the recording part by part."""
+
+    def __init__(self, source: io.RawIOBase, recording: Recording, method: str) -> None:
+        self._source = source
+        self._recording = recording
+        self._message = http1.response(method)
+        self._began = False
+        self._over = False
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._source.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            count = self._source.readinto(buffer)
+        except OSError as error:
+            self._end("broken", error)
+            raise
+        if count:
+            self._tell(bytes(memoryview(buffer)[:count]))
+        elif count == 0:
+            self._message.close()
+            self._end(
+                "complete" if self._message.over else "broken",
+                RemoteDisconnected("Remote end closed connection without response"),
+            )
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._end("left")
+            self._source.close()
+        super().close()
+
+    def _tell(self, data: bytes) -> None:
+        if self._over:
+            return
+        try:
+            parts = self._message.feed(data)
+        except ValueError as error:
+            self._end("broken", error)
+            return
+        if not self._began and self._message.start is not None:
+            code, reason = http1.status(self._message.start)
+            if not code:
+                return  # http.client refuses it, too, and closes
+            self._recording.began(code, reason, self._message.headers)
+            self._began = True
+        for part in parts:
+            self._recording.received(part)
+        if self._message.over:
+            self._end("complete")
+
+    def _end(self, ending: Ending, error: Exception | None = None) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._began:
+            self._recording.ended(ending, trailers=self._message.trailers)
+        else:
+            self._recording.failed(error or BadStatusLine(self._message.start or ""))

@@ -1,0 +1,120 @@
+"""The tripwire: a raw socket that would leave the machine past the tape.
+
+It stands at ``socket.socket.connect``, where the connections of every Python client pass that no seam sees.
+What connects below Python (gRPC, libcurl, uvloop) does not come by here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from ipaddress import ip_address
+from types import ModuleType
+from typing import Any
+
+from multitrack.errors import LiveCall
+from multitrack.tape import seams
+from multitrack.tape.exchange import Router
+from multitrack.tape.seams import Current, Swap
+
+# A ContextVar, since httpcore and anyio connect in tasks of their own, which inherit it.
+_opened: ContextVar[bool] = ContextVar("multitrack_opened", default=False)
+
+
+@contextmanager
+def opened() -> Iterator[None]:
+    """For the time of the block, and in tasks begun inside, connections are a seam's own and may be made."""
+    token = _opened.set(True)
+    try:
+        yield
+    finally:
+        _opened.reset(token)
+
+
+def swaps(module: ModuleType, current: Current) -> list[Swap]:
+    """The guards on ``socket``: both ways to connect, and the look-up that tells an address's name."""
+    names = _Names()
+
+    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def connect(sock: socket.socket, address: Any) -> Any:
+            tape = current()
+            if tape is not None and not _opened.get():
+                _check(tape, sock, address, names)
+            return original(sock, address)
+
+        return connect
+
+    return [
+        Swap(module.socket, "connect", guarded),
+        Swap(module.socket, "connect_ex", guarded),
+        Swap(module, "getaddrinfo", names.noting),
+    ]
+
+
+class _Names:
+    """Which host names were looked up, by the addresses found: clients connect to an address, and people
+    allow a name."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, tuple[str, ...]] = {}
+        seams.on_restore(self._names.clear)
+
+    def noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``getaddrinfo``, noting what it finds."""
+
+        @wraps(original)
+        def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(host, *args, **kwargs)
+            name = host.decode("idna") if isinstance(host, bytes) else host
+            for *_, address in found if name else ():
+                known = self._names.get(address[0], ())
+                self._names[address[0]] = (name, *(other for other in known if other != name))
+            return found
+
+        return getaddrinfo
+
+    def of(self, host: str) -> tuple[str, ...]:
+        """What ``host`` is called: the names it was found by, the last first, and itself."""
+        return (*(name for name in self._names.get(host, ()) if name != host), host)
+
+
+def _check(tape: Router, sock: socket.socket, address: Any, names: _Names) -> None:
+    # a datagram socket that connects sends nothing; libraries learn the machine's own address that way
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+        return
+    if not isinstance(address, tuple) or len(address) < 2:
+        return  # the real connect says what is wrong with it
+    host, port = address[:2]
+    host = host.decode("idna") if isinstance(host, bytes | bytearray) else str(host)
+    if _is_loopback(host):
+        return
+    called = names.of(host)
+    if any(tape.allows(name, port) for name in called):
+        return
+    raise LiveCall(_message(called[0], port))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host == "" or host == "localhost" or host.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    # connecting to the unspecified address reaches this machine
+    return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
+def _message(host: str, port: int) -> str:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return (
+        f"{place}: a socket would leave this machine past the tape, opened by a client that no seam sees\n"
+        f"  if it may, say so in pyproject.toml:\n"
+        f"    [tool.multitrack]\n"
+        f'    allow_hosts = ["{place}"]\n'
+        f"  or at the test:\n"
+        f'    @pytest.mark.cassette(allow_hosts=["{place}"])'
+    )
