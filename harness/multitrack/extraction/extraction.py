@@ -1,0 +1,71 @@
+"""The result of an extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, overload
+
+from multitrack.errors import ExtractionError
+from multitrack.toolcall import ToolCall
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Extraction(Sequence[T_co]):
+    """The validated models of one answer, in call order; a sequence, to be read as often as you like.
+
+    ``calls`` are all tool calls, good and bad; ``errors`` what was wrong, where errors are collected; ``raw``
+    is the SDK's response object, ``usage`` its usage object; ``text`` what was said beside the calls.
+
+    Equal to a list, a tuple or another `Extraction` of equal models.
+    """
+
+    __slots__ = ("_models", "calls", "errors", "raw", "text", "usage")
+
+    calls: tuple[ToolCall, ...]
+    errors: tuple[ExtractionError, ...]
+    raw: Any
+    usage: Any
+    text: str | None
+
+    def __init__(
+        self,
+        models: Iterable[T_co],
+        *,
+        calls: Iterable[ToolCall] = (),
+        errors: Iterable[ExtractionError] = (),
+        raw: Any = None,
+        usage: Any = None,
+        text: str | None = None,
+    ) -> None:
+        self._models = tuple(models)
+        self.calls = tuple(calls)
+        self.errors = tuple(errors)
+        self.raw = raw
+        self.usage = usage
+        self.text = text
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
+        return self._models[index]
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __iter__(self) -> Iterator[T_co]:
+        return iter(self._models)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (list, tuple, Extraction)):
+            return self._models == tuple(other)
+        return NotImplemented
+
+    # equal to a list, and so as unhashable as a list
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        errors = f", errors={list(self.errors)!r}" if self.errors else ""
+        return f"Extraction({list(self._models)!r}{errors})"

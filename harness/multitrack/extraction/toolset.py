@@ -1,0 +1,124 @@
+"""The models that a model may answer with, as tools; and its calls of them, as models again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel
+
+from multitrack import wires
+from multitrack.extraction.extraction import Extraction
+from multitrack.extraction.judgement import flaw_of, joined, judge
+from multitrack.extraction.response_model import models_of
+from multitrack.extraction.schema import tool_names, tool_of
+from multitrack.toolcall import ToolCall
+from multitrack.wires import Answer, Tool
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+OnError = Literal["raise", "collect"]
+
+
+class Toolset(Generic[T]):
+    """The tools for one ``response_model``: `Iterable[A | B]`.
+
+    Raises TypeError if it has another form; see `models_of` for those that are read. Schemas are made once
+    for the same models in the same order.
+    """
+
+    __slots__ = ("_offer",)
+
+    def __init__(self, response_model: TypeForm[Iterable[T]]) -> None:
+        self._offer = _offer(models_of(response_model))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tools, in the order of the models."""
+        return tuple(self._offer.models)
+
+    @property
+    def models(self) -> Mapping[str, type[BaseModel]]:
+        """The model behind each tool, by the tool's name."""
+        return self._offer.models
+
+    def schemas(self, wire: str) -> list[dict[str, Any]]:
+        """The ``tools`` of a request over ``wire``, one of `multitrack.wires.WIRES`.
+
+        Raises TypeError where the wire's schema language cannot express a model. The list is shared: copy it
+        before you change it.
+        """
+        return self._offer.schemas(wire)
+
+    def parse(
+        self,
+        calls: Iterable[ToolCall],
+        *,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        context: Any = None,
+    ) -> Extraction[T]:
+        """The models that ``calls`` stand for, in order.
+
+        Raises `UnknownTool` or `InvalidArguments` for bad calls, `ExtractionError` for bad calls of both
+        kinds, `NoToolCalls` for none at all. With ``on_error="collect"`` errors stand in ``errors`` of the
+        result, ``allow_empty`` lets there be no calls. ``context`` reaches the models' validators.
+        """
+        return self.extract(
+            Answer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context
+        )
+
+    def extract(
+        self,
+        answer: Answer,
+        *,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        context: Any = None,
+        raw: Any = None,
+        usage: Any = None,
+    ) -> Extraction[T]:
+        """As `parse`, for a whole answer: also raises `Refusal`, and `TruncatedResponse` for one that a limit
+        cut off. ``raw`` and ``usage`` are handed through to the result, ``raw`` to errors, too."""
+        if on_error not in ("raise", "collect"):
+            raise TypeError(f"on_error is {on_error!r}; it is 'raise' or 'collect'")
+        judged, bad = judge(answer.calls, self._offer.models, context)
+        models = cast("list[T]", judged)
+        flaw = flaw_of(answer, bad, self._offer.models, allow_empty=allow_empty)
+        problem = flaw or joined(answer, bad)
+        if problem is None:
+            return Extraction(models, calls=answer.calls, raw=raw, usage=usage, text=answer.text)
+        for error in {*bad, problem}:
+            error.calls, error.models, error.errors = answer.calls, tuple(models), tuple(bad)
+            error.text, error.raw = error.text or answer.text, raw
+        if on_error == "raise":
+            raise problem
+        errors = (*bad, flaw) if flaw else bad
+        return Extraction(models, calls=answer.calls, errors=errors, raw=raw, usage=usage, text=answer.text)
+
+
+class _Offer:
+    """Models by tool name, with their tools written once for each wire."""
+
+    def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
+        self.models = MappingProxyType(tool_names(models))
+        self._tools: tuple[Tool, ...] | None = None
+        self._schemas: dict[str, list[dict[str, Any]]] = {}
+
+    def schemas(self, wire: str) -> list[dict[str, Any]]:
+        if wire not in self._schemas:
+            if self._tools is None:
+                self._tools = tuple(tool_of(name, model) for name, model in self.models.items())
+            self._schemas[wire] = wires.tools(self._tools, wire)
+        return self._schemas[wire]
+
+
+# By the models and not by the form: `Iterable[A | B]` equals `Iterable[B | A]`, but offers another order.
+@lru_cache(maxsize=512)
+def _offer(models: tuple[type[BaseModel], ...]) -> _Offer:
+    return _Offer(models)
