@@ -156,7 +156,7 @@ def _framing(headers: Headers, *, otherwise: Framing | int) -> Framing | int:
     return int(length) if length.isdecimal() else otherwise
 
 
-# True of the connection and the coding that the answer came in: its body is decoded, and nothing is connected.
+# True of the connection and coding that the answer came in: its body is decoded, and nothing is connected.
 _OF_THE_TRANSPORT = frozenset(
     (
         "connection",

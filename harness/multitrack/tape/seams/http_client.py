@@ -77,7 +77,7 @@ class _Switchboard:
     """The socket of a connection for the time of one request.
 
     It takes the request as it is sent; once that is complete, the tape says which way it goes. When the
-    answer is about to be read, the connection gets its real socket back, or none, and the switchboard is done.
+    answer is about to be read, the connection gets its real socket, or none, and the switchboard is done.
     """
 
     def __init__(self, connection: Connection, current: Current) -> None:

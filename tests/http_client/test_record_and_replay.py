@@ -1,0 +1,86 @@
+"""What was recorded comes back with no server, in every client that stands on `http.client`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from multitrack.tape.deck import playing
+
+TRANSPORT = {"date", "server", "connection", "content-encoding", "content-length", "transfer-encoding"}
+
+
+def told(answer):
+    """What must be equal; the rest speaks of the transport, or is a client's own note."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    kept = {name: value for name, value in headers.items() if name not in TRANSPORT and name[0] != "-"}
+    return answer.status, answer.reason, answer.body, kept
+
+
+REQUESTS = {
+    "get": ("GET", "/echo?a=1&b=%20", None, None),
+    "post": ("POST", "/echo", b'{"prompt": "caf\xc3\xa9"}', {"content-type": "application/json"}),
+    "gzip": ("GET", "/gzip", None, {"accept-encoding": "gzip"}),
+    "head": ("HEAD", "/status/200", None, None),
+    "no content": ("GET", "/status/204", None, None),
+    "error": ("GET", "/status/503", None, None),
+    "redirect": ("GET", "/redirect", None, None),
+    "until close": ("GET", "/until-close", None, None),
+}
+
+
+@pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("kind", ["server", "tls_server"])
+def test_the_replay_equals_the_recording(client, record, tape, kind, sent, request):
+    server = request.getfixturevalue(kind)
+    method, target, body, headers = sent
+    recorded = record(lambda: client(method, server.url + target, body, headers))
+    server.stop()
+    connections = server.connections
+    with playing(tape):
+        replayed = client(method, server.url + target, body, headers)
+    assert told(replayed) == told(recorded)
+    assert server.connections == connections
+    live, replay = tape.requests
+    assert live == replay
+    assert (live.method, live.url, live.body) == (method, server.url + target, body or b"")
+
+
+def test_the_recording_is_told_everything(client, server, tape):
+    with playing(tape):
+        client("POST", server.url + "/gzip", b"question", {"accept-encoding": "gzip"})
+    [recorder] = tape.recorders
+    assert recorder.ending == "complete"
+    assert (recorder.status, recorder.reason) == (200, "OK")
+    assert dict(recorder.headers)["content-encoding"] == "gzip"
+    # still in its content encoding, as the wire had it
+    assert b"".join(recorder.chunks)[:2] == b"\x1f\x8b"
+    assert recorder.request.header("accept-encoding") == "gzip"
+
+
+def test_several_requests_over_one_client(client, record, tape, server):
+    bodies = [b"%d" % number for number in range(5)]
+    recorded = record(lambda: [client("POST", server.url + "/echo", body).body for body in bodies])
+    server.stop()
+    with playing(tape):
+        assert [client("POST", server.url + "/echo", body).body for body in reversed(bodies)] == recorded[::-1]
+    assert [json.loads(body)["body"] for body in recorded] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(client, record, tape, server):
+    before = client("GET", server.url + "/echo?before")
+    record(lambda: client("GET", server.url + "/echo?during"))
+    with playing(tape):
+        client("GET", server.url + "/echo?during")
+    after = client("GET", server.url + "/echo?after")
+    assert [json.loads(answer.body)["count"] for answer in (before, after)] == [1, 3]
+
+
+def test_passthrough_goes_live_and_is_not_recorded(client, tape, server):
+    tape.mode = "passthrough"
+    with playing(tape):
+        answers = [client("POST", server.url + "/echo", b"x") for _ in range(2)]
+    assert [json.loads(answer.body)["count"] for answer in answers] == [1, 2]
+    assert tape.recorders == []
+    assert len(tape.requests) == 2
