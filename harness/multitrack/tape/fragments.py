@@ -1,0 +1,109 @@
+"""Streams of JSON documents: a text that comes in fragments, one in each document, is scrubbed as one text.
+
+A model that repeats a secret in a streamed answer sends it in pieces, none of which looks like a secret; the
+joined arguments would. The documents are the ``data:`` of server-sent events, or the items of a JSON array.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from typing import Any
+
+from multitrack.tape import jsontext
+
+_DATA = re.compile(r"^data:[ ]?(\{.*)$", re.MULTILINE)
+
+Leaf = tuple[Any, Any]
+"""Where a string stands: its container, and the key or position there."""
+
+
+def scrubbed(text: str, scrub: Callable[[str], str]) -> str:
+    """``text`` with every text that is spread over its documents scrubbed as a whole; ``text`` itself where
+    it is no stream of JSON documents, or where nothing was found."""
+    if text.startswith("["):
+        return _array(text, scrub)
+    found = list(_DATA.finditer(text))
+    documents = [_parsed(match[1]) for match in found]
+    changed = _scrub_documents(documents, scrub)
+    # from the end, so that the places of the others stay where they are
+    for position in sorted(changed, reverse=True):
+        match = found[position]
+        text = text[: match.start(1)] + _compact(documents[position]) + text[match.end(1) :]
+    return text
+
+
+def _array(text: str, scrub: Callable[[str], str]) -> str:
+    documents = _parsed(text)
+    if not isinstance(documents, list) or len(documents) < 2:
+        return text
+    return json.dumps(documents, ensure_ascii=False) if _scrub_documents(documents, scrub) else text
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return jsontext.parse(text)
+    except ValueError:
+        return None
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _scrub_documents(documents: list[Any], scrub: Callable[[str], str]) -> set[int]:
+    """Scrub the texts that run through ``documents``, in place; the positions of those that changed."""
+    threads: dict[tuple[object, ...], list[tuple[int, Leaf]]] = defaultdict(list)
+    for position, document in enumerate(documents):
+        _collect(document, (), position, threads)
+    changed: set[int] = set()
+    for leaves in threads.values():
+        pieces = [container[key] for _, (container, key) in leaves]
+        whole = "".join(pieces)
+        clean = scrub(whole)
+        if len(pieces) < 2 or clean == whole or clean == "".join(map(scrub, pieces)):
+            continue
+        for (position, (container, key)), piece in zip(leaves, _cut(pieces, whole, clean), strict=True):
+            if container[key] != piece:
+                container[key] = piece
+                changed.add(position)
+    return changed
+
+
+def _collect(
+    value: Any,
+    path: tuple[object, ...],
+    position: int,
+    threads: dict[tuple[object, ...], list[tuple[int, Leaf]]],
+) -> None:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        # a choice or a call is told by its index, wherever in the array of a delta it stands
+        step = ("index", item["index"]) if isinstance(item, dict) and "index" in item else key
+        if isinstance(item, str):
+            threads[(*path, step)].append((position, (value, key)))
+        else:
+            _collect(item, (*path, step), position, threads)
+
+
+def _cut(pieces: list[str], whole: str, clean: str) -> list[str]:
+    """``clean`` cut where ``whole`` is cut into ``pieces``; what replaced a text across a cut goes to the piece
+    in which that text began."""
+    starts, offset = [], 0
+    for piece in pieces:
+        starts.append(offset)
+        offset += len(piece)
+    opcodes = SequenceMatcher(None, whole, clean, autojunk=False).get_opcodes()
+    cuts: list[int] = []
+    for start in starts:
+        for _, begin, end, new_begin, new_end in opcodes:
+            if begin <= start < end or start == begin == end:
+                same = whole[begin:end] == clean[new_begin:new_end]
+                cuts.append(new_begin + (start - begin) if same else new_end if start > begin else new_begin)
+                break
+        else:
+            cuts.append(len(clean))
+    return [clean[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(clean)], strict=True)]

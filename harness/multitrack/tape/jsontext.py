@@ -1,0 +1,89 @@
+"""JSON as text: laid out for reading without changing the document, and one canonical form for comparing."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
+# line breaks of Unicode: inside a YAML block they would be read as the end of a line
+_BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x7f\x85\u2028\u2029\ufeff"}
+_MAX_DEPTH = 200
+
+
+def parse(text: str | bytes) -> Any:
+    """The JSON document ``text``; an object with a repeated key becomes a list of pairs, so that nothing is
+    lost. Raises ValueError where it is no JSON, or is nested too deep to be walked."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    document = dict(pairs)
+    return document if len(document) == len(pairs) else [["__pair__", key, value] for key, value in pairs]
+
+
+def indented(text: str) -> str | None:
+    """``text`` with two spaces of indent, every number and string written as it was, repeated keys kept.
+
+    None where ``text`` is no JSON object or array, or where the result would not be the same document.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        document = parse(text)
+        laid_out = _lay_out(_TOKEN.findall(text))
+        return laid_out if parse(laid_out) == document else None
+    except ValueError:
+        return None
+
+
+def _lay_out(tokens: list[str]) -> str:
+    pieces: list[str] = []
+    depth = 0
+    for position, token in enumerate(tokens):
+        following = tokens[position + 1] if position + 1 < len(tokens) else ""
+        if token in "{[":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError("nested too deep")
+            pieces.append(token)
+            if following not in ("}", "]"):
+                pieces.append(_line(depth))
+        elif token in "}]":
+            depth -= 1
+            if tokens[position - 1] not in ("{", "["):
+                pieces.append(_line(depth))
+            pieces.append(token)
+        elif token == ",":
+            pieces += (token, _line(depth))
+        elif token == ":":
+            pieces.append(": ")
+        else:
+            pieces.append(token.translate(_BREAKS))
+    return "".join(pieces)
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * depth
+
+
+def canonical(document: Any) -> str:
+    """One text for all JSON documents that mean the same: keys sorted, no white space, ``1.0`` as ``1``.
+
+    The order of arrays counts, and null is not absence.
+    """
+    return json.dumps(_plain(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,126 @@
+"""Matching: which recorded interaction answers a request.
+
+A request is looked up by its method, its normalised URL and its canonical body, in an index, so that the cost
+does not grow with the tape. Recordings with holes where a secret stood are tried where the index finds none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from multitrack.tape import body
+from multitrack.tape.exchange import Request
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.placeholders import renumbered
+from multitrack.tape.redaction import HOLE
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
+# what a secret may have been, inside a JSON string: anything but the string's end
+_ANY_TEXT = r'(?:[^"\\]|\\.)*'
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What two requests must share to be the same: ``origin`` (scheme, host, port), and the rest."""
+
+    method: str
+    origin: str
+    target: str
+    body: str
+
+    @classmethod
+    def of(cls, request: Request) -> Key:
+        """The key of a scrubbed request."""
+        parts = urlsplit(request.url)
+        port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+        origin = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
+        query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
+        target = quote(unquote(parts.path or "/"), safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+        content = body.canonical(request.body, request.header("content-type"))
+        origin, target, content = renumbered(origin, target, content)
+        return cls(request.method, origin, target, content)
+
+    @property
+    def without_origin(self) -> Key:
+        """The key of a recording that did not come from a provider: where it ran plays no part."""
+        return Key(self.method, "", self.target, self.body)
+
+    @property
+    def has_holes(self) -> bool:
+        return HOLE in self.body or HOLE in self.target
+
+
+@dataclass(slots=True)
+class Entry:
+    """A recorded interaction in the index, and whether it was played."""
+
+    position: int
+    interaction: Interaction
+    key: Key
+    played: bool = False
+
+    def takes(self, key: Key) -> bool:
+        """Whether ``key`` fits, a hole taking any text."""
+        return (
+            key.method == self.key.method
+            and (not self.key.origin or key.origin == self.key.origin)
+            and self._fits(self.key.target, key.target, r"[^&/?#]*")
+            and self._fits(self.key.body, key.body, _ANY_TEXT)
+        )
+
+    @staticmethod
+    def _fits(recorded: str, sent: str, hole: str) -> bool:
+        if recorded == sent:
+            return True
+        pattern = hole.join(re.escape(piece) for piece in recorded.split(HOLE))
+        return re.fullmatch(pattern, sent, re.DOTALL) is not None
+
+
+class Index:
+    """The interactions of one tape, each to be played once, equal ones first in, first out."""
+
+    def __init__(self, interactions: Iterable[Interaction]) -> None:
+        self.entries = [
+            Entry(position, interaction, _key(interaction))
+            for position, interaction in enumerate(interactions, start=1)
+        ]
+
+    @cached_property
+    def _by_key(self) -> dict[Key, list[Entry]]:
+        by_key: dict[Key, list[Entry]] = defaultdict(list)
+        for entry in reversed(self.entries):
+            by_key[entry.key].append(entry)
+        return by_key
+
+    @cached_property
+    def _with_holes(self) -> Sequence[Entry]:
+        return [entry for entry in self.entries if entry.key.has_holes]
+
+    def take(self, key: Key) -> Interaction | None:
+        """The first interaction not yet played that answers ``key``, which counts as played from now on."""
+        for exact in (key, key.without_origin):
+            waiting = self._by_key.get(exact, [])
+            while waiting:
+                entry = waiting.pop()
+                if not entry.played:
+                    entry.played = True
+                    return entry.interaction
+        for entry in self._with_holes:
+            if not entry.played and entry.takes(key):
+                entry.played = True
+                return entry.interaction
+        return None
+
+    def answered(self, key: Key) -> Sequence[Entry]:
+        """The interactions, all played by now, that answered requests equal to ``key``."""
+        return [entry for entry in self.entries if entry.played and entry.takes(key)]
+
+
+def _key(interaction: Interaction) -> Key:
+    key = Key.of(interaction.request)
+    return key if interaction.provenance == "live" else key.without_origin

@@ -1,0 +1,163 @@
+"""The miss: why the tape has no answer for a request, in words that lead to the next step."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from multitrack import wires
+from multitrack.errors import CassetteMiss
+from multitrack.tape import jsontext
+from multitrack.tape.difference import ABSENT, Difference, differences
+from multitrack.tape.exchange import Request
+from multitrack.tape.matching import Entry, Index, Key
+
+_SHOWN = 5
+_WIDEST_VALUE = 160
+
+
+def miss(
+    request: Request,
+    index: Index | None,
+    *,
+    path: Path,
+    test: str | None,
+    offered: Mapping[str, type[BaseModel]],
+) -> CassetteMiss:
+    """The error for the scrubbed ``request`` that ``index`` did not answer; an index of None means that there is no
+    tape at ``path``."""
+    lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
+    lines += [f"  {line}" for line in _reason(request, index, offered)]
+    lines.append(f"  to record it: {record_command(test)}")
+    return CassetteMiss("\n".join(lines))
+
+
+def record_command(test: str | None) -> str:
+    """The command that records ``test`` anew, quoted for a shell."""
+    return f"pytest --record {shlex.quote(test)}" if test else "use_cassette(..., mode='record')"
+
+
+def _title(request: Request) -> str:
+    asked = wires.requested(request.body)
+    told = [asked.model] if asked.model else []
+    told += [f"tools {', '.join(asked.tools)}"] if asked.tools else []
+    return f"{request.method} {request.url}" + (f" ({'; '.join(told)})" if told else "")
+
+
+def _reason(request: Request, index: Index | None, offered: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+    if index is None:
+        yield "reason: there is no tape yet"
+        return
+    key = Key.of(request)
+    played = index.answered(key)
+    if played:
+        times = "once" if len(played) == 1 else f"{len(played)} times"
+        yield f"reason: already played: the tape holds this request {times} (interaction {_positions(played)})"
+        return
+    total = len(index.entries)
+    nearest = _nearest(request, key, index)
+    if nearest is None:
+        yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
+        return
+    entry, found = nearest
+    state = ", already played" if entry.played else ""
+    places = "1 place" if len(found) == 1 else f"{len(found)} places"
+    yield f"reason: changed: interaction {entry.position} of {total} is the nearest{state}; it differs in {places}"
+    for difference in found[:_SHOWN]:
+        yield f"  {difference}"
+        yield f"    tape: {_shown(difference.recorded)}"
+        yield f"    sent: {_shown(difference.sent)}"
+        if told := _told(difference, request, entry.interaction.request, offered):
+            yield f"    {told}"
+    if len(found) > _SHOWN:
+        yield f"  and {len(found) - _SHOWN} more"
+
+
+def _positions(entries: Sequence[Entry]) -> str:
+    return ", ".join(str(entry.position) for entry in entries)
+
+
+def _nearest(request: Request, key: Key, index: Index) -> tuple[Entry, list[Difference]] | None:
+    """The recording with the fewest differences, those not yet played first; None if all are of another kind."""
+    sent = _document(request)
+    candidates = [
+        (entry.played, len(found), entry.position, entry, found)
+        for entry in index.entries
+        if entry.key.method == key.method and _same_place(entry.key, key)
+        for found in [list(differences(_document(entry.interaction.request), sent))]
+    ]
+    best = min(candidates, key=lambda candidate: candidate[:3], default=None)
+    if best is None:
+        return None
+    return best[3], best[4] or [Difference(("url",), best[3].interaction.request.url, request.url)]
+
+
+def _same_place(recorded: Key, sent: Key) -> bool:
+    # the last step of the path names the operation, in every provider's API
+    return recorded.target.partition("?")[0].rpartition("/")[2] == sent.target.partition("?")[0].rpartition("/")[2]
+
+
+def _document(request: Request) -> Any:
+    try:
+        return jsontext.parse(request.body)
+    except ValueError:
+        return request.body.decode("utf-8", "backslashreplace")
+
+
+def _shown(value: Any) -> str:
+    if value is ABSENT:
+        return repr(value)
+    text = jsontext.canonical(value)
+    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 1] + "…"
+
+
+def _told(
+    difference: Difference, request: Request, recorded: Request, offered: Mapping[str, type[BaseModel]]
+) -> str | None:
+    """The difference in terms of the model and the field behind it, where it lies in a tool's declaration."""
+    document = _document(recorded if difference.sent is ABSENT else request)
+    tool, steps = _tool_at(document, difference.path)
+    if tool is None:
+        return None
+    if not steps:
+        return f"`{tool}` is {_change(difference, 'no longer offered', 'newly offered', 'another tool')}"
+    model = offered.get(tool)
+    place = ".".join([model.__name__ if model else tool, *_fields(steps)])
+    # a field as such, or the keyword of its schema that differs
+    if len(steps) >= 2 and steps[-2] == "properties":
+        return f"`{place}` is {_change(difference, 'no longer there', 'new', 'another field')}"
+    keyword = next((step for step in reversed(steps) if isinstance(step, str)), "schema")
+    return f"`{place}` {_change(difference, 'lost', 'gained', 'changed')} its {_KEYWORDS.get(keyword, keyword)}"
+
+
+_KEYWORDS = {"enum": "allowed values", "required": "required fields", "anyOf": "type", "$ref": "type"}
+
+
+def _change(difference: Difference, lost: str, gained: str, changed: str) -> str:
+    if difference.sent is ABSENT:
+        return lost
+    return gained if difference.recorded is ABSENT else changed
+
+
+def _tool_at(document: Any, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
+    """The name of the tool in whose declaration ``path`` ends, and the rest of the path from there."""
+    value, tool, rest = document, None, path
+    for depth, step in enumerate(path):
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break
+        declared = value.get("function", value) if isinstance(value, dict) else None
+        if isinstance(declared, dict) and isinstance(declared.get("name"), str) and "tools" in path[: depth + 1]:
+            tool, rest = declared["name"], path[depth + 1 :]
+            break
+    return tool, [step for step in rest if step != "function"]
+
+
+def _fields(steps: Sequence[str | int]) -> list[str]:
+    return [str(step) for before, step in pairwise(steps) if before == "properties"]

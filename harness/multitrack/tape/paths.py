@@ -1,0 +1,45 @@
+"""Where a test's tape lies: names that are stable, never collide, and fit any file system."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=,+@[]-")
+_LONGEST = 180
+
+PENDING = ".pending.yaml"
+
+
+def file_name(name: str) -> str:
+    """``name`` as the name of a file, without its ending: bytes that some file system refuses are
+    percent-encoded, and over 180 bytes it is cut and closed by ``~`` and 8 hex digits of its sha256."""
+    encoded = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in name.encode())
+    if len(encoded) <= _LONGEST:
+        return encoded
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{encoded[: _LONGEST - 9]}~{digest}"
+
+
+def tape_of_test(folder: Path, module: str, qualified_name: str) -> Path:
+    """The tape of the test ``qualified_name`` (``Class.function[id]``) of the module ``module`` in ``folder``."""
+    return folder / file_name(module) / f"{file_name(qualified_name)}.yaml"
+
+
+def tape_named(folder: Path, name: str) -> Path:
+    """The tape that several tests share as ``name``. Raises ValueError where it would lie outside ``folder``."""
+    parts = name.split("/")
+    if not name or "\\" in name or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"the cassette name {name!r} leaves the folder {folder}")
+    *folders, last = map(file_name, parts)
+    return folder.joinpath(*folders, f"{last}.yaml")
+
+
+def pending(path: Path) -> Path:
+    """Where a recording lies that was not accepted yet, beside the tape at ``path``."""
+    return path.with_name(path.name.removesuffix(".yaml") + PENDING)
+
+
+def accepted(path: Path) -> Path:
+    """The tape that the pending recording at ``path`` is meant for."""
+    return path.with_name(path.name.removesuffix(PENDING) + ".yaml")

@@ -1,0 +1,138 @@
+"""Plain words for the names of projects, locations, organisations and accounts.
+
+A tape made in one project plays in any: ``projects/acme-prod-7/locations/us-central1`` is written, and looked
+up, as ``projects/project-0/locations/location-0``; equal names get equal numbers. The words have no braces,
+since HTTP clients percent-encode those.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+# https://cloud.google.com/apis/design/resource_names
+_RESOURCE = re.compile(r"\b(projects)/([^/\s\"'\\?#:{}]+)/(locations)/([^/\s\"'\\?#:{}]+)")
+_PROJECT = re.compile(r"\b(projects)/([^/\s\"'\\?#:{}]+)")
+_LOCATION = re.compile(r"\b(locations)/([^/\s\"'\\?#:{}]+)")
+_REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
+_ACCOUNT = re.compile(r"\b[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
+_ORGANIZATION = re.compile(r"\borg-[A-Za-z0-9]{16,}\b")
+
+_KINDS = {"projects": "project", "locations": "location"}
+_WORD = re.compile(r"\b(project|location|organization|account)-(\d+)\b")
+
+_ENVIRONMENT = {
+    "GOOGLE_CLOUD_PROJECT": "project",
+    "GOOGLE_CLOUD_QUOTA_PROJECT": "project",
+    "GCLOUD_PROJECT": "project",
+    "GCP_PROJECT": "project",
+    "CLOUDSDK_CORE_PROJECT": "project",
+    "OPENAI_PROJECT_ID": "project",
+    "OPENAI_ORG_ID": "organization",
+    "OPENAI_ORGANIZATION": "organization",
+}
+_HEADERS = {
+    "x-goog-user-project": "project",
+    "openai-project": "project",
+    "openai-organization": "organization",
+}
+
+
+class Placeholders:
+    """The names met so far on one tape, each with its plain word. Safe to be shared by threads."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._words: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._distinctive: dict[str, str] = {}
+        self._anywhere: re.Pattern[str] | None = None
+        self._lock = threading.RLock()
+        for variable, kind in _ENVIRONMENT.items():
+            self.learn(kind, environment.get(variable, ""))
+
+    def learn(self, kind: str, name: str) -> None:
+        """From now on ``name`` is replaced wherever it stands as a word, if it cannot be an ordinary word:
+        ``acme-prod-7`` is replaced in prompts and answers, too, a project called ``weather`` only in
+        resource names."""
+        if name in self._distinctive or not _distinctive(name):
+            return
+        with self._lock:
+            self._distinctive[name] = kind
+            longest_first = sorted(self._distinctive, key=len, reverse=True)
+            names = "|".join(re.escape(name) for name in longest_first)
+            self._anywhere = re.compile(rf"(?<![\w-])(?:{names})(?![\w-])")
+
+    def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Learn the names that providers put into headers."""
+        for header, value in headers:
+            if kind := _HEADERS.get(header):
+                self.learn(kind, value)
+
+    def learn_url(self, url: str) -> None:
+        """Learn the names in the path of a Google API."""
+        if _is_google(url):
+            for _, name in _PROJECT.findall(url):
+                self.learn("project", name)
+
+    def url(self, url: str) -> str:
+        """``url`` with plain words in the place of names."""
+        if _is_google(url):
+            url = _REGIONAL_HOST.sub(lambda match: self._word("location", match[1]), url)
+            url = _PROJECT.sub(self._resource, url)
+            url = _LOCATION.sub(self._resource, url)
+        return self.text(url)
+
+    def text(self, text: str) -> str:
+        """``text`` with plain words in the place of names."""
+        text = _RESOURCE.sub(self._resource, text)
+        text = _ACCOUNT.sub(lambda match: self._word("account", match[0]), text)
+        text = _ORGANIZATION.sub(lambda match: self._word("organization", match[0]), text)
+        if self._anywhere is not None:
+            text = self._anywhere.sub(lambda match: self._word(self._distinctive[match[0]], match[0]), text)
+        return text
+
+    def _resource(self, match: re.Match[str]) -> str:
+        parts = match.groups()
+        if parts[0] == "projects":
+            self.learn("project", parts[1])
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return "/".join(f"{collection}/{self._word(_KINDS[collection], name)}" for collection, name in pairs)
+
+    def _word(self, kind: str, name: str) -> str:
+        # already a plain word, or the wildcard and the default of Google's APIs, which name nobody
+        if _WORD.fullmatch(name) or name in ("-", "global"):
+            return name
+        with self._lock:
+            if name not in self._words:
+                number = self._counts.get(kind, 0)
+                self._counts[kind] = number + 1
+                self._words[name] = f"{kind}-{number}"
+            return self._words[name]
+
+
+def _distinctive(name: str) -> bool:
+    return len(name) >= 6 and re.search(r"[\d_-]", name) is not None and _WORD.fullmatch(name) is None
+
+
+def _is_google(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "grpc" or (parts.hostname or "").endswith(".googleapis.com") or "/publishers/" in url
+
+
+def renumbered(*texts: str) -> tuple[str, ...]:
+    """``texts`` with the numbers of their plain words counted anew, by first appearance.
+
+    The number that a name gets depends on what was sent before it; a request must be found whatever was.
+    """
+    words: dict[str, str] = {}
+    counts: dict[str, int] = {}
+
+    def renumber(match: re.Match[str]) -> str:
+        if match[0] not in words:
+            words[match[0]] = f"{match[1]}-{counts.setdefault(match[1], 0)}"
+            counts[match[1]] += 1
+        return words[match[0]]
+
+    return tuple(_WORD.sub(renumber, text) for text in texts)

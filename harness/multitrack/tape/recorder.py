@@ -1,0 +1,150 @@
+"""The recorder: listens to what comes back from the network and makes an interaction of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata as distributions
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from multitrack.tape import body
+from multitrack.tape.exchange import Ending, Headers, Request, Response
+from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
+from multitrack.tape.matching import Key
+from multitrack.tape.redaction import Scrubber
+
+Clock = Callable[[], datetime]
+
+_SDKS = {"openai": "openai", "vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"}
+# statuses of https://grpc.io/docs/guides/status-codes/ that say nothing about the request's own sense
+_PASSING_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
+_DONE = b"data: [DONE]"
+
+
+class LiveExchange:
+    """One request gone live: what a seam tells of its answer (see `exchange.Recording`)."""
+
+    def __init__(self, request: Request, scrubber: Scrubber) -> None:
+        self.request = request
+        self._scrubber = scrubber
+        self._status, self._reason = 0, ""
+        self._headers: Headers = ()
+        self._chunks: list[bytes] = []
+        self._ending: Ending | None = None
+        self._lock = Lock()
+
+    def began(self, status: int, reason: str, headers: Headers) -> None:
+        """The head of the answer arrived."""
+        self._status, self._reason = status, reason
+        self._headers = tuple((name.lower(), value) for name, value in headers)
+        self._scrubber.learn_response(self._headers)
+
+    def received(self, chunk: bytes) -> None:
+        """A part of the body arrived."""
+        self._chunks.append(chunk)
+
+    def ended(self, ending: Ending = "complete", *, trailers: Headers = ()) -> None:
+        """The body is over."""
+        with self._lock:
+            if self._ending is None:
+                self._headers += tuple((name.lower(), value) for name, value in trailers)
+                self._ending = ending
+
+    def failed(self, error: BaseException) -> None:
+        """No answer came."""
+        del error
+
+    def response(self) -> Response | None:
+        """The answer as far as it came, decoded; None where none began. An exchange still open was left."""
+        if not self._status:
+            return None
+        received = b"".join(self._chunks)
+        ending = self._ending or "left"
+        encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
+        try:
+            content = body.decoded(received, encoding)
+        except ValueError:
+            if ending == "complete":
+                raise
+            content = b""  # of a compressed body that broke off, no beginning can be had
+        # clients leave a stream at its last event, without reading the end behind it
+        if ending == "left" and content.rstrip().endswith(_DONE):
+            ending = "complete"
+        return Response(self._status, self._reason, self._headers, content, ending)
+
+
+class Recorder:
+    """The live exchanges of one tape, in the order in which they were sent."""
+
+    def __init__(self, scrubber: Scrubber, clock: Clock) -> None:
+        self._scrubber = scrubber
+        self._clock = clock
+        self._exchanges: list[LiveExchange] = []
+
+    def exchange(self, request: Request) -> LiveExchange:
+        """Begin to record what answers ``request``."""
+        exchange = LiveExchange(request, self._scrubber)
+        self._exchanges.append(exchange)
+        return exchange
+
+    def interactions(self, test: str | None) -> list[Interaction]:
+        """What was recorded so far, scrubbed, as the recording of ``test``."""
+        answered = [(exchange.request, exchange.response()) for exchange in self._exchanges]
+        # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
+        for _, response in answered:
+            if response is not None:
+                self._scrubber.learn_response(response.headers, response.body)
+        return [
+            Interaction(
+                self._scrubber.request(request),
+                self._scrubber.response(response),
+                () if test is None else (test,),
+                _provenance(request, response),
+            )
+            for request, response in answered
+            if response is not None
+        ]
+
+    def metadata(self) -> Mapping[str, Any]:
+        """What is to be known of the making of this recording."""
+        return {
+            "format": 1,
+            "recorder": f"multitrack {distributions.version('multitrack')}",
+            "sdks": {name: distributions.version(name) for module, name in _SDKS.items() if module in sys.modules},
+            "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def unkept_error(interactions: Sequence[Interaction]) -> str | None:
+    """Why a recording is not one to be kept: an answer that speaks of the moment (401, 403, 429, 5xx) and that no
+    later answer to an equal request made good. None if there is none."""
+    keys = [Key.of(interaction.request) for interaction in interactions]
+    for position, interaction in enumerate(interactions):
+        if not (status := _passing(interaction.response)):
+            continue
+        later = range(position + 1, len(interactions))
+        if not any(keys[other] == keys[position] and not _passing(interactions[other].response) for other in later):
+            request = interaction.request
+            return f"{request.method} {request.url} was answered with {status} (keep_errors=True keeps it)"
+    return None
+
+
+def _passing(response: Response) -> str | None:
+    if response.status in (401, 403, 429) or response.status >= 500:
+        return str(response.status)
+    status = response.header("grpc-status")
+    return f"gRPC status {status}" if status in _PASSING_GRPC else None
+
+
+def _provenance(request: Request, response: Response) -> Provenance:
+    if response.header(STANDIN_HEADER) is not None:
+        return "standin"
+    host = urlsplit(request.url).hostname or ""
+    try:
+        return "local" if ipaddress.ip_address(host).is_loopback else "live"
+    except ValueError:
+        return "local" if host == "localhost" or host.endswith(".localhost") else "live"

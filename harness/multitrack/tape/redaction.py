@@ -1,0 +1,132 @@
+"""Redaction: the one function through which everything passes that is matched, written or printed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+from multitrack.tape import fragments, secrets
+from multitrack.tape.exchange import Headers, Request, Response
+from multitrack.tape.placeholders import Placeholders
+
+HOLE = "__redacted__"
+"""What stands where a secret stood. Plain letters: it goes through URLs, JSON and YAML unchanged."""
+
+KEPT_HEADERS = frozenset(
+    {
+        "content-type",
+        "location",
+        "link",
+        "content-range",
+        "content-disposition",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "x-goog-upload-status",
+        "x-goog-upload-url",
+        "grpc-status",
+        "grpc-message",
+        "grpc-status-details-bin",
+    }
+)
+"""The only headers that a tape keeps, beside ``x-ratelimit-*`` of a 429 and what ``keep_headers`` names."""
+
+_PARAMETER = re.compile(
+    r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s]+)", re.IGNORECASE
+)
+
+
+class Scrubber:
+    """Takes secrets and private names out of requests, answers and texts; what it was shown, it never lets by.
+
+    It learns credentials from the environment and from each request before that request is matched, so that
+    the live request and the tape pass through the same function. Idempotent. Safe to be shared by threads.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        keep_headers: Sequence[str] = (),
+        allow_secrets: Sequence[str] = (),
+    ) -> None:
+        self._names = Placeholders(environment)
+        self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
+        self._allowed = frozenset(allow_secrets)
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        self._pattern = self._compiled()
+        self._learn(secrets.held(environment))
+
+    def learn_request(self, request: Request) -> None:
+        """Learn the credentials and the names that ``request`` was sent with."""
+        self._learn(secrets.sent(request.headers, request.url))
+        self._learn(secrets.fields(request.body.decode("utf-8", "replace")))
+        self._names.learn_headers(request.headers)
+        self._names.learn_url(request.url)
+
+    def learn_response(self, headers: Headers, body: bytes = b"") -> None:
+        """Learn the cookies, tokens and names that an answer came with."""
+        self._learn(secrets.sent(headers, ""))
+        self._learn(secrets.fields(body.decode("utf-8", "replace")))
+        self._names.learn_headers(headers)
+
+    def text(self, text: str) -> str:
+        """``text`` with a hole for each secret and a plain word for each private name."""
+        text = self._pattern.sub(self._hole, text)
+        return self._names.text(text)
+
+    def url(self, url: str) -> str:
+        """``url`` without its user information, with holes in credential parameters."""
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        url = _PARAMETER.sub(rf"\1={HOLE}", url)
+        return self._names.url(self._pattern.sub(self._hole, url))
+
+    def body(self, body: bytes) -> bytes:
+        """``body`` scrubbed, also where a secret is spread over the events of a stream; bytes that are no
+        text are kept as they are."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            return body
+        scrubbed = fragments.scrubbed(self.text(text), self.text)
+        return scrubbed.encode()
+
+    def request(self, request: Request) -> Request:
+        """What a tape keeps of ``request``."""
+        return replace(
+            request,
+            url=self.url(request.url),
+            headers=self._headers(request.headers, self._kept),
+            body=self.body(request.body),
+        )
+
+    def response(self, response: Response) -> Response:
+        """What a tape keeps of ``response``."""
+        kept = self._kept
+        if response.status == 429:
+            kept = kept | {name for name, _ in response.headers if name.startswith("x-ratelimit-")}
+        return replace(response, headers=self._headers(response.headers, kept), body=self.body(response.body))
+
+    def _headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
+        return tuple((name, self.url(value)) for name, value in headers if name in kept)
+
+    def _learn(self, found: Iterable[str]) -> None:
+        new = {secret for secret in found if secret not in self._known and secret not in self._allowed}
+        if new:
+            with self._lock:
+                self._known |= new
+                self._pattern = self._compiled()
+
+    def _compiled(self) -> re.Pattern[str]:
+        written = {spelling for secret in self._known for spelling in secrets.spellings(secret)}
+        longest_first = sorted(written, key=lambda spelling: (-len(spelling), spelling))
+        return re.compile("|".join([*map(re.escape, longest_first), secrets.shapes()]), re.DOTALL)
+
+    def _hole(self, match: re.Match[str]) -> str:
+        return match[0] if match[0] in self._allowed else HOLE

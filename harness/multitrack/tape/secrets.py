@@ -1,0 +1,147 @@
+"""What a secret is: a value sent as a credential, held by a key variable of the environment, or shaped like one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+
+_CREDENTIAL_HEADERS = {
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-goog-iam-authorization-token",
+    "x-auth-token",
+    "cookie",
+    "set-cookie",
+}
+CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature"})
+"""The parameters of a URL that hold a credential."""
+
+_CREDENTIAL_FIELDS = re.compile(
+    r'"(?:access_token|refresh_token|id_token|client_secret|api_?key|password|private_key|assertion)"\s*:\s*'
+    r'"((?:[^"\\]|\\.){16,})"',
+    re.IGNORECASE,
+)
+_KEY_VARIABLE = re.compile(
+    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIAL|ACCESS_KEY_ID)$", re.IGNORECASE
+)
+_DUMMY = re.compile(
+    r"(?:x+|0+|\.+|\*+|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
+    r"(?:api|test|dummy|fake|mock|placeholder|openai|secret)?[-_]?(?:key|token|password|here|placeholder)?)",
+    re.IGNORECASE,
+)
+
+# The shapes of credentials, as their issuers document them. A long shape stands before its own beginning.
+_SHAPES = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\bsk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
+    r"|\bAIza[0-9A-Za-z_-]{30,}"
+    r"|\bya29\.[0-9A-Za-z_.-]{20,}"
+    r"|\bAQ\.[0-9A-Za-z_-]{30,}"
+    r"|\bGOCSPX-[0-9A-Za-z_-]{20,}"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|\bgh[pousr]_[0-9A-Za-z]{36,}"
+    r"|\bgithub_pat_[0-9A-Za-z_]{22,}"
+    r"|\bglpat-[0-9A-Za-z_-]{20,}"
+    r"|\bgsk_[0-9A-Za-z]{20,}"
+    r"|\bhf_[0-9A-Za-z]{30,}"
+    r"|\bxox[abposr]-[0-9A-Za-z-]{10,}"
+    r"|\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"
+    r"|\bBearer\s+[0-9A-Za-z._~+/=-]{20,}",
+    re.DOTALL,
+)
+
+_SENT_LENGTH = 8
+_HELD_LENGTH = 16
+
+
+def is_credential(text: str, allowed: Collection[str] = ()) -> bool:
+    """Whether ``text`` holds something in the shape of a known credential, other than those ``allowed``."""
+    return any(match[0] not in allowed for match in _SHAPES.finditer(text))
+
+
+def shapes() -> str:
+    """The pattern of all known shapes."""
+    return _SHAPES.pattern
+
+
+def held(environment: Mapping[str, str]) -> Iterator[str]:
+    """The secrets that the environment holds, with those of the service account that it points to."""
+    for variable, value in environment.items():
+        if _KEY_VARIABLE.search(variable) and len(value) >= _HELD_LENGTH and not _is_dummy(value):
+            yield value
+    account = _service_account(environment.get("GOOGLE_APPLICATION_CREDENTIALS", ""))
+    for field in ("private_key", "private_key_id", "client_id", "client_secret", "refresh_token"):
+        value = account.get(field)
+        if isinstance(value, str) and len(value) >= _HELD_LENGTH:
+            yield value
+
+
+def _service_account(path: str) -> Mapping[str, object]:
+    if not path:
+        return {}
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return {}  # the SDK itself says what is wrong with the file
+    return document if isinstance(document, dict) else {}
+
+
+def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
+    """The secrets among headers (names in lower case) and the parameters of a URL."""
+    for header, value in headers:
+        if header in _CREDENTIAL_HEADERS:
+            yield from (value for value in _in_header(header, value) if _is_secret(value))
+    parts = urlsplit(url)
+    for parameter, value in parse_qsl(parts.query):
+        if parameter.lower() in CREDENTIAL_PARAMETERS and _is_secret(value):
+            yield value
+    if parts.password and _is_secret(parts.password):
+        yield parts.password
+
+
+def _in_header(header: str, value: str) -> Iterator[str]:
+    match header:
+        case "cookie":
+            yield from (pair.partition("=")[2].strip() for pair in value.split(";"))
+        case "set-cookie":
+            yield value.partition(";")[0].partition("=")[2].strip()
+        case _:
+            scheme, _, credentials = value.partition(" ")
+            token = credentials.strip() or scheme
+            yield token
+            if scheme.lower() == "basic":
+                try:
+                    yield base64.b64decode(token).decode().partition(":")[2]
+                except (binascii.Error, UnicodeDecodeError):
+                    return
+
+
+def fields(text: str) -> Iterator[str]:
+    """The secrets in JSON fields that hold nothing else, such as ``access_token``."""
+    for value in _CREDENTIAL_FIELDS.findall(text):
+        if not _is_dummy(value):
+            yield json.loads(f'"{value}"', strict=False)
+
+
+def _is_secret(value: str) -> bool:
+    return len(value) >= _SENT_LENGTH and not _is_dummy(value)
+
+
+def _is_dummy(value: str) -> bool:
+    return _DUMMY.fullmatch(value) is not None or "placeholder" in value.lower()
+
+
+def spellings(secret: str) -> set[str]:
+    """How ``secret`` may be written: as it is, inside JSON, inside JSON inside JSON, and inside a URL."""
+    in_json = json.dumps(secret)[1:-1]
+    in_unicode_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    nested = json.dumps(in_json)[1:-1]
+    return {secret, in_json, in_unicode_json, nested, quote(secret, safe=""), quote_plus(secret)}

@@ -1,0 +1,68 @@
+"""Files: a tape is read whole, and written whole or not at all, under a lock where several processes share it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from filelock import FileLock
+
+from multitrack.errors import CassetteCorrupt, SecretInCassette
+from multitrack.tape import secrets, yaml_format
+from multitrack.tape.cassette import Cassette
+
+
+def read(path: Path) -> Cassette | None:
+    """The cassette at ``path``, None where there is no such file. Raises `CassetteCorrupt`: a damaged tape is
+    never taken as a missing one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise CassetteCorrupt(path, "it is no UTF-8 text", line=line) from error
+    return yaml_format.loads(text.replace("\r\n", "\n"), path)
+
+
+def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
+    """Put ``cassette`` at ``path``. Raises `SecretInCassette` rather than write something shaped like a
+    credential that is not among the texts ``allowed``."""
+    _write(path, cassette, allowed)
+
+
+def update(path: Path, change: Callable[[Cassette], Cassette], *, allowed: Collection[str] = ()) -> None:
+    """`write` ``change(what is at path)``, alone among all processes that do."""
+    with FileLock(_lock(path)):
+        _write(path, change(read(path) or Cassette()), allowed)
+
+
+def _lock(path: Path) -> Path:
+    # not beside the tape: a lock file that is removed while another process waits for it locks nothing
+    folder = Path(tempfile.gettempdir()) / "multitrack-locks"
+    folder.mkdir(mode=0o777, exist_ok=True)
+    return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.lock"
+
+
+def _write(path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
+    text = yaml_format.dumps(cassette)
+    if secrets.is_credential(text, allowed):
+        raise SecretInCassette(f"{path}: not written, since it would hold something shaped like a credential")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes a file that only its owner reads; a tape is shared like any source file
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,165 @@
+"""The tape: takes each request of a test and says which way it goes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from multitrack.errors import CassetteMiss, TapeViolation
+from multitrack.offers import offered
+from multitrack.tape import body, paths, storage, token_exchange
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Passthrough, Replay, Request, Route
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching import Index, Key
+from multitrack.tape.miss import miss
+from multitrack.tape.recorder import Clock, Recorder, unkept_error
+from multitrack.tape.redaction import Scrubber
+from multitrack.tape.sent import Sent
+from multitrack.tape.settings import Mode, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a recording: ``path`` was ``written``, or lies ``pending`` for the ``reason``; ``count`` new
+    interactions are in it."""
+
+    state: Literal["written", "pending"]
+    path: Path
+    count: int
+    reason: str = ""
+
+
+class Tape:
+    """One cassette while it plays. Threads share it."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mode: Mode = "replay",
+        settings: Settings | None = None,
+        test: str | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self.path = path
+        self.mode: Mode = mode
+        self.sent: list[Sent] = []
+        """What was really sent, in order."""
+        self.played: list[Interaction] = []
+        """What was replayed, in order."""
+        self.violations: list[TapeViolation] = []
+        """Every miss and every live call that was not forgiven, whatever the code under test caught."""
+        self._settings = settings or Settings()
+        self._test = test
+        self._scrubber = Scrubber(
+            os.environ, keep_headers=self._settings.keep_headers, allow_secrets=self._settings.allow_secrets
+        )
+        self._recorder = Recorder(self._scrubber, clock)
+        self._cassette = None if mode == "live" else storage.read(path)
+        self._index = Index(self._cassette.interactions) if self._cassette is not None else None
+        self._lock = threading.Lock()
+        self._forgiven: list[TapeViolation] | None = None
+
+    @property
+    def interactions(self) -> Sequence[Interaction]:
+        """What stands on the tape, in order; while recording, what was recorded so far."""
+        recorded = self._recorder.interactions(self._test)
+        if self.mode == "record":
+            return tuple(recorded)
+        return (*(self._cassette.interactions if self._cassette else ()), *recorded)
+
+    def route(self, request: Request) -> Route:
+        """Which way ``request`` goes. Raises `CassetteMiss` where nothing on the tape answers it."""
+        if self._settings.ignores(request.url):
+            return Passthrough()
+        if token_exchange.is_token_exchange(request.url):
+            return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
+        request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
+        self._scrubber.learn_request(request)
+        with self._lock:
+            self.sent.append(Sent(request))
+            if self.mode == "live":
+                return Passthrough()
+            if self.mode == "record":
+                return self._recorder.exchange(request)
+            return self._play(request)
+
+    def _play(self, request: Request) -> Route:
+        scrubbed = self._scrubber.request(request)
+        answer = self._index.take(Key.of(scrubbed)) if self._index is not None else None
+        if answer is not None:
+            self.played.append(answer)
+            return Replay(answer.response)
+        if self.mode == "record-missing":
+            return self._recorder.exchange(request)
+        violation = miss(scrubbed, self._index, path=self._shown_path(), test=self._test, offered=offered())
+        self._violated(violation)
+        raise violation
+
+    def allows(self, host: str, port: int) -> bool:
+        """Whether a raw socket may connect to ``host:port``."""
+        return self.mode == "live" or self._settings.allows(host, port)
+
+    def refuse(self, violation: TapeViolation) -> None:
+        """Hold ``violation`` against the test, whatever happens to it on its way up; a seam calls it before it
+        raises."""
+        with self._lock:
+            self._violated(violation)
+
+    def _violated(self, violation: TapeViolation) -> None:
+        (self.violations if self._forgiven is None else self._forgiven).append(violation)
+
+    @contextmanager
+    def expect_misses(self) -> Iterator[list[TapeViolation]]:
+        """For the time of the block, forgive violations; gives the list of those that came."""
+        forgiven: list[TapeViolation] = []
+        with self._lock:
+            before, self._forgiven = self._forgiven, forgiven
+        try:
+            yield forgiven
+        except CassetteMiss:
+            if not forgiven:
+                raise
+        finally:
+            with self._lock:
+                self._forgiven = before
+
+    def scrub(self, text: str) -> str:
+        """``text`` without any secret or private name that this tape was shown."""
+        return self._scrubber.text(text)
+
+    def save(self, *, failure: str | None = None) -> Saved | None:
+        """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, or where
+        an answer among it is not one to be kept. None where nothing was recorded: then the tape stays as it is."""
+        recorded = self._recorder.interactions(self._test)
+        if not recorded:
+            return None
+        metadata = self._recorder.metadata()
+
+        def change(cassette: Cassette) -> Cassette:
+            if self.mode == "record-missing":
+                return cassette.extended(recorded, metadata)
+            return cassette.merged(recorded, self._test, metadata)
+
+        allowed = self._settings.allow_secrets
+        waiting = paths.pending(self.path)
+        reason = failure or (None if self._settings.keep_errors else unkept_error(recorded))
+        if reason is None:
+            storage.update(self.path, change, allowed=allowed)
+            waiting.unlink(missing_ok=True)
+            return Saved("written", self.path, len(recorded))
+        storage.write(waiting, change(self._cassette or Cassette()), allowed=allowed)
+        return Saved("pending", waiting, len(recorded), reason)
+
+    def _shown_path(self) -> Path:
+        try:
+            return self.path.relative_to(Path.cwd())
+        except ValueError:
+            return self.path

@@ -1,0 +1,62 @@
+"""A tape outside of a test's own: in a script, in a notebook, or nested in a test."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from multitrack.tape import credentials, deck
+from multitrack.tape.settings import MODES, Mode, Settings
+from multitrack.tape.tape import Tape
+
+
+class use_cassette:  # noqa: N801 - a function to its users
+    """Play or record the tape at ``path`` for the time of a ``with`` or ``async with`` block, which gets it.
+
+    ``mode`` is ``replay``, ``record``, ``record-missing``, ``live``, or None: that of the tape it is nested in, else
+    ``replay``. ``options`` are those of `Settings`. In ``record`` mode the tape is written when the block ends well;
+    a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
+
+    Raises ValueError for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
+    `CassetteMiss`; a miss that the block swallowed is raised when it ends.
+    """
+
+    def __init__(self, path: str | Path, mode: Mode | None = None, **options: Any) -> None:
+        if mode is not None and mode not in MODES:
+            raise ValueError(f"use_cassette: unknown mode {mode!r}; known are {', '.join(MODES)}")
+        self._path = Path(path)
+        self._mode = mode
+        self._settings = Settings().with_options(options, "use_cassette")
+        self._stack = ExitStack()
+        self._tape: Tape | None = None
+
+    def __enter__(self) -> Tape:
+        outer = deck.current()
+        mode = self._mode or (outer.mode if isinstance(outer, Tape) else "replay")
+        tape = Tape(self._path, mode=mode, settings=self._settings)
+        self._stack.enter_context(credentials.stand_in())
+        self._stack.enter_context(deck.playing(tape))
+        self._tape = tape
+        return tape
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        del kind, traceback
+        self._stack.close()
+        tape, self._tape = self._tape, None
+        if tape is None:
+            return
+        tape.save(failure=f"the block raised {error!r}" if error is not None else None)
+        if error is None and tape.violations:
+            raise tape.violations[0]
+
+    async def __aenter__(self) -> Tape:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)

@@ -1,0 +1,219 @@
+"""The file: a cassette as YAML in the format of vcrpy's version 1, laid out to be read in a pull request.
+
+Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from multitrack import wires
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape import jsontext
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Ending, Headers, Request, Response
+from multitrack.tape.interaction import Interaction, Provenance
+
+FORMAT = 1
+_WIDEST_COMMENT = 110
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def dumps(cassette: Cassette) -> str:
+    """``cassette`` as YAML, made to be read in a pull request."""
+    comments = [
+        line
+        for position, interaction in enumerate(cassette.interactions, start=1)
+        for line in _comment(position, interaction)
+    ]
+    document = {
+        "version": FORMAT,
+        "interactions": [_interaction(interaction) for interaction in cassette.interactions],
+        "metadata": {**cassette.metadata, "provenance": cassette.provenance},
+    }
+    return "".join(comments) + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)
+
+
+def _comment(position: int, interaction: Interaction) -> Iterable[str]:
+    request, response = interaction.request, interaction.response
+    wire = wires.recognise(response.body)
+    if wire is None:
+        yield _cut(f"# {position} · {request.method} {request.url} · {response.status}")
+        return
+    answer = wires.read_answer(response.body, wire)
+    calls = f"{len(answer.calls)} call{'' if len(answer.calls) == 1 else 's'}"
+    model = wires.requested(request.body).model or answer.model or request.url
+    yield _cut(f"# {position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}")
+    yield from (_cut(f"#   {call}") for call in answer.calls)
+
+
+def _cut(line: str) -> str:
+    line = "".join(char if char.isprintable() else "�" for char in line)
+    return (line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…") + "\n"
+
+
+def _interaction(interaction: Interaction) -> dict[str, Any]:
+    request, response = interaction.request, interaction.response
+    answered: dict[str, Any] = {
+        "status": _Flow(code=response.status, message=response.reason),
+        "headers": _headers(response.headers),
+        "body": {"string": _body(response.body)},
+    }
+    if response.ending != "complete":
+        answered["ending"] = response.ending
+    document: dict[str, Any] = {
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "headers": _headers(request.headers),
+            "body": _body(request.body),
+        },
+        "response": answered,
+    }
+    if interaction.provenance != "live":
+        document["provenance"] = interaction.provenance
+    document["tests"] = _FlowList(interaction.tests)
+    return document
+
+
+class _Flow(dict[str, Any]):
+    """A mapping written on one line."""
+
+
+class _FlowList(list[str]):
+    """A list written on one line."""
+
+
+class _Block(str):
+    """A text written as a literal block."""
+
+    __slots__ = ()
+
+
+def _headers(headers: Headers) -> _Flow:
+    grouped = _Flow()
+    for name, value in headers:
+        grouped.setdefault(name, _FlowList()).append(value)
+    return grouped
+
+
+def _body(body: bytes) -> str | bytes | None:
+    if not body:
+        return ""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return body
+    laid_out = jsontext.indented(text) or text
+    return _Block(laid_out) if _fits_a_block(laid_out) else laid_out
+
+
+def _fits_a_block(text: str) -> bool:
+    # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; trailing spaces and tabs get lost in editors
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and not text.startswith((" ", "\n"))
+        and all(line == line.rstrip() and line.isprintable() for line in lines)
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless)
+
+
+def _represent_block(dumper: _Dumper, text: _Block) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+
+
+def _represent_flow(dumper: _Dumper, mapping: _Flow) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=True)
+
+
+def _represent_flow_list(dumper: _Dumper, items: _FlowList) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+
+
+_Dumper.add_representer(_Block, _represent_block)
+_Dumper.add_representer(_Flow, _represent_flow)
+_Dumper.add_representer(_FlowList, _represent_flow_list)
+
+
+def loads(text: str, path: Path) -> Cassette:
+    """The cassette that `dumps` wrote as ``text``, or that vcrpy or a tool on top of it did; ``path`` is for
+    messages. Raises `CassetteCorrupt` with the line or the interaction where it cannot be read."""
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
+    except yaml.YAMLError as error:
+        raise CassetteCorrupt(path, " ".join(str(error).split())) from error
+    if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
+        raise CassetteCorrupt(path, "it holds no list of interactions")
+    _refuse_aliases(document, path, set())
+    metadata = document.get("metadata") or {}
+    if "format" not in metadata:
+        from multitrack.tape import foreign  # vcrpy imports every HTTP library that is installed
+
+        return foreign.loads(text, path)
+    if metadata["format"] != FORMAT:
+        raise CassetteCorrupt(path, f"format {metadata['format']!r} is newer than this Multitrack reads ({FORMAT})")
+    interactions = [_read(position, item, path) for position, item in enumerate(document["interactions"], start=1)]
+    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key != "provenance"})
+
+
+def _refuse_aliases(value: Any, path: Path, seen: set[int]) -> None:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        if isinstance(item, dict | list):
+            # a few aliases of aliases make a file of one kilobyte fill the memory
+            if id(item) in seen:
+                raise CassetteCorrupt(path, "it uses YAML aliases, which no recorder writes")
+            seen.add(id(item))
+            _refuse_aliases(item, path, seen)
+
+
+def _read(position: int, item: Any, path: Path) -> Interaction:
+    try:
+        request, response = item["request"], item["response"]
+        ending: Ending = response.get("ending", "complete")
+        provenance: Provenance = item.get("provenance", "live")
+        if ending not in get_args(Ending) or provenance not in get_args(Provenance):
+            raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
+        return Interaction(
+            Request(request["method"], request["uri"], _pairs(request["headers"]), _bytes(request["body"])),
+            Response(
+                response["status"]["code"],
+                response["status"]["message"],
+                _pairs(response["headers"]),
+                _bytes(response["body"]["string"]),
+                ending,
+            ),
+            tuple(item.get("tests", ())),
+            provenance,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = f"interaction {position}: {type(error).__name__}: {error}"
+        raise CassetteCorrupt(path, reason) from error
+
+
+def _pairs(headers: Mapping[str, list[str]]) -> Headers:
+    return tuple((name, value) for name, values in headers.items() for value in values)
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    raise TypeError(f"a body is text or binary, not {type(body).__name__}")

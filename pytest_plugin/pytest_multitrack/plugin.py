@@ -1,0 +1,159 @@
+"""The hooks. Nothing but pytest is imported before a test asks for a tape."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_multitrack import assertion_rewriting
+
+if TYPE_CHECKING:
+    from multitrack.snapshots import CallsSnapshot
+    from multitrack.tape.tape import Tape
+    from pytest_multitrack.playback import Playback
+
+_playback = pytest.StashKey["Playback | None"]()
+_outcome = pytest.StashKey["str | None"]()
+
+MARKER = "cassette(name=None, **options): play a tape for this test; name= shares one between tests"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("multitrack", "recorded tool calls (multitrack)")
+    group.addoption(
+        "--multitrack-record",
+        action="store_true",
+        help="go live for the selected tests and replace what they recorded (also --record, where it is free)",
+    )
+    group.addoption(
+        "--record-missing",
+        action="store_true",
+        dest="multitrack_record_missing",
+        help="replay what is on the tape, go live for the rest and append it",
+    )
+    group.addoption(
+        "--live",
+        "--multitrack-live",
+        action="store_true",
+        dest="multitrack_live",
+        help="go live, read and write no tape",
+    )
+    group.addoption(
+        "--cassettes-dir",
+        metavar="DIR",
+        dest="multitrack_cassettes_dir",
+        help="root of the tapes; without it they lie in 'cassettes' beside each test file",
+    )
+
+
+# after the conftests, some of which define an option --record of their own
+@pytest.hookimpl(trylast=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> None:
+    try:
+        parser.getgroup("multitrack").addoption(
+            "--record", action="store_true", dest="multitrack_record", help="the same as --multitrack-record"
+        )
+    except ValueError:
+        return
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    assertion_rewriting.spare(config, "multitrack")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    from multitrack.tape import credentials
+
+    # an application's module-level OpenAI() is constructed while its test module is imported
+    with credentials.stand_in():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
+    result = yield
+    if any(map(_wants_tape, items)):
+        from pytest_multitrack import playback
+
+        playback.refuse_colliding_names([item for item in items if _wants_tape(item)])
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    if _wants_tape(item):
+        from pytest_multitrack import playback
+
+        item.stash[_outcome] = None
+        item.stash[_playback] = None  # of an attempt before this one
+        item.stash[_playback] = playback.start(item)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    playing = item.stash.get(_playback, None)
+    with playing.phase() if playing else nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    playing = item.stash.get(_playback, None)
+    if playing is None:
+        return (yield)
+    with playing.last_phase(failure=item.stash[_outcome]):
+        return (yield)
+
+
+# outermost: after xfail has had its say, a violation of the tape is still a failure
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _outcome in item.stash:
+        from pytest_multitrack import verdict
+
+        verdict.amend(report, call, item.stash.get(_playback, None))
+        if not report.passed:
+            item.stash[_outcome] = f"{report.when} {report.outcome}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if any(hasattr(report, "multitrack") for reports in terminalreporter.stats.values() for report in reports):
+        from pytest_multitrack import verdict
+
+        verdict.summarise(terminalreporter)
+
+
+@pytest.fixture
+def tape(request: pytest.FixtureRequest) -> Tape:
+    """The tape in use; asking for it plays one, as the marker ``cassette`` does."""
+    playing: Playback = request.node.stash[_playback]
+    return playing.tape
+
+
+@pytest.fixture
+def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
+    """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
+    ``calls_snapshot(ordered=True)`` with it."""
+    from pytest_multitrack import snapshots
+
+    playing = request.node.stash.get(_playback, None)
+    return snapshots.fixture(request, playing.tape if playing else None)
+
+
+def _goes_live(config: pytest.Config) -> bool:
+    option = config.option
+    return bool(option.multitrack_record or option.multitrack_record_missing or option.multitrack_live)
+
+
+def _wants_tape(item: pytest.Item) -> bool:
+    return item.get_closest_marker("cassette") is not None or "tape" in getattr(item, "fixturenames", ())

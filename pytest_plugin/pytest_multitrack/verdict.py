@@ -1,0 +1,54 @@
+"""What a run says of its tapes: in the report of each test, and at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multitrack.errors import TapeViolation
+from multitrack.report import terminal
+from multitrack.tape import paths
+from pytest_multitrack.playback import Playback
+
+FACTS = "multitrack"
+"""The attribute of a test report that holds what its tape did, as plain data, so that it crosses processes."""
+
+
+def amend(report: pytest.TestReport, call: pytest.CallInfo[None], playing: Playback | None) -> None:
+    """Make ``report`` a failure with a short text where the tape was violated, and add what became of the tape."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, TapeViolation):
+        report.outcome = "failed"
+        # under xfail the violation would count as the expected failure
+        vars(report).pop("wasxfail", None)
+        report.longrepr = terminal.violation(error)
+    if playing is None:
+        return
+    tape = playing.tape
+    if report.failed and tape.mode in ("record", "record-missing") and report.when != "teardown":
+        pending = terminal.shown(paths.pending(tape.path))
+        report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
+    if report.when == "teardown":
+        saved = playing.saved
+        facts = terminal.Facts(
+            mode=tape.mode,
+            tape=terminal.shown(tape.path),
+            played=len(tape.played),
+            recorded=saved.count if saved else 0,
+            pending=terminal.shown(saved.path) if saved and saved.state == "pending" else "",
+            reason=saved.reason if saved else "",
+        )
+        setattr(report, FACTS, facts.as_dict())
+
+
+def summarise(terminalreporter: Any) -> None:
+    """Write what the tapes of a run did, if any played."""
+    facts = [
+        terminal.Facts(**getattr(report, FACTS))
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if hasattr(report, FACTS)
+    ]
+    for line in terminal.summary(facts):
+        terminalreporter.write_line(line)
