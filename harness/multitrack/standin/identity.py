@@ -1,0 +1,63 @@
+"""What every answer names: the stand-in itself, and account data whose absence from a tape can be tested.
+
+The values are inventions in the providers' own shapes. They are the same at each start, so that a recording
+can be reproduced; the secrets (key, access token, private key) are not here, they are made anew each time.
+"""
+
+from __future__ import annotations
+
+STANDIN_HEADER = "x-multitrack-standin"
+"""The header, and the gRPC metadata key, that holds the host the answer stands in for."""
+
+OPENAI_HOST = "api.openai.com"
+OPENAI_COOKIE = "__cf_bm=Vq3nXw8ZtKfLr0yHs5DmJc7PgUe2AbNo-1750000000-1.0.1.1-s8QyTzRkWd"
+OPENAI_ORGANIZATION = "org-Qm7cWd2kXv94TzPbLr1YhN5s"
+OPENAI_PROJECT = "proj_8fKd0sJq2LmXw7Rt5VbYc1Ge"
+
+GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"
+GOOGLE_ORGANIZATION = "organizations/673918204455"
+GOOGLE_PROJECT = "harbour-forecast-418302"
+
+SUPPLIED = (
+    OPENAI_COOKIE,
+    OPENAI_ORGANIZATION,
+    OPENAI_PROJECT,
+    GOOGLE_COOKIE,
+    GOOGLE_ORGANIZATION,
+    GOOGLE_PROJECT,
+)
+"""Everything above that no tape may hold."""
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def openai_headers(host: str, request_id: str) -> Headers:
+    """The headers around every answer in OpenAI's name, content-type excepted.
+
+    Their names are those of https://platform.openai.com/docs/api-reference/debugging-requests.
+    """
+    return (
+        (STANDIN_HEADER, host),
+        ("openai-organization", OPENAI_ORGANIZATION),
+        ("openai-project", OPENAI_PROJECT),
+        ("openai-processing-ms", "212"),
+        ("openai-version", "2020-10-01"),
+        ("x-request-id", request_id),
+        ("x-ratelimit-limit-requests", "10000"),
+        ("x-ratelimit-limit-tokens", "200000"),
+        ("x-ratelimit-remaining-requests", "9999"),
+        ("x-ratelimit-remaining-tokens", "199000"),
+        ("x-ratelimit-reset-requests", "8.64s"),
+        ("x-ratelimit-reset-tokens", "300ms"),
+        ("set-cookie", f"{OPENAI_COOKIE}; path=/; domain=.{host}; HttpOnly; Secure; SameSite=None"),
+    )
+
+
+def google_headers(host: str) -> Headers:
+    """The headers, or the initial metadata, around every answer in Google's name, content-type excepted."""
+    return (
+        (STANDIN_HEADER, host),
+        ("x-goog-organization", GOOGLE_ORGANIZATION),
+        ("x-goog-user-project", GOOGLE_PROJECT),
+        ("set-cookie", f"{GOOGLE_COOKIE}; path=/; domain=.googleapis.com; HttpOnly; Secure"),
+    )

@@ -1,0 +1,88 @@
+"""The provider behind the sockets: notes each request, and finds who replies.
+
+A recorded answer comes first, then the wire that the path names; the wires ask the script. The host plays no
+part, so that every base URL works.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+from urllib.parse import unquote
+
+from multitrack.standin import google_auth, openai_chat
+from multitrack.standin.answers import RecordedAnswer, RecordedAnswers
+from multitrack.standin.identity import Headers, google_headers, openai_headers
+from multitrack.standin.received import Log, Received
+from multitrack.standin.reply import GrpcReply, HttpReply, events
+from multitrack.standin.script import Script
+from multitrack.standin.source import Source
+
+_CHAT = re.compile(r".*/chat/completions")
+_GENERATE = re.compile(r"/(v1|v1beta1)/(.+):(generateContent|streamGenerateContent)")
+_SPOKEN = "POST .../chat/completions, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
+
+
+class Provider:
+    """Answers requests, those of mistaken clients and scripts too. Safe to use from many threads."""
+
+    def __init__(self, script: Script, answers: RecordedAnswers) -> None:
+        self.log = Log()
+        self._source = Source(script)
+        self._answers = answers
+
+    def http(self, request: Received) -> HttpReply:
+        """The reply to an HTTP request."""
+        self.log.add(request)
+        recorded = self._answers.play(request.method, request.path, request.body)
+        if recorded is not None:
+            return self._played(recorded)
+        if request.method == "POST" and _CHAT.fullmatch(request.path):
+            return openai_chat.respond(request, self._source)
+        generate = _GENERATE.fullmatch(unquote(request.path))
+        if request.method == "POST" and generate is not None:
+            from multitrack.standin import vertex_rest
+
+            version, model, method = generate.groups()
+            streamed = method == "streamGenerateContent"
+            return vertex_rest.respond(
+                request, self._source, version=cast(Any, version), model=model, streamed=streamed
+            )
+        document = google_auth.answer(request.method, request.path)
+        if document is not None:
+            return _json(200, google_headers(request.host), document)
+        return self._unknown(request)
+
+    def grpc(self, method: str, content: bytes, metadata: Headers, host: str | None) -> GrpcReply:
+        """The reply to a call of ``method``, its full name. ``host`` is the one the client meant, None where
+        that is not known: then it follows from the model's location."""
+        from multitrack.standin import vertex_grpc
+
+        call = vertex_grpc.received(method, content, metadata, host)
+        self.log.add(call)
+        recorded = self._answers.play("POST", call.path, call.body)
+        return vertex_grpc.respond(call, self._source, recorded)
+
+    def _played(self, recorded: RecordedAnswer) -> HttpReply:
+        own = {name.lower(): value for name, value in recorded.headers.items()}
+        if recorded.host.endswith(".googleapis.com"):
+            usual = google_headers(recorded.host)
+        else:
+            request_id = self._source.ids(recorded.uri, recorded.request_body).hexadecimal("request", 32)
+            usual = openai_headers(recorded.host, f"req_{request_id}")
+        headers = (*own.items(), *((name, value) for name, value in usual if name not in own))
+        if own.get("content-type", "").startswith("text/event-stream"):
+            return HttpReply(recorded.status, headers, tuple(events(recorded.body)), streamed=True)
+        return HttpReply(recorded.status, headers, (recorded.body.encode(),))
+
+    def _unknown(self, request: Received) -> HttpReply:
+        message = f"the stand-in does not speak {request.method} {request.path}; it speaks {_SPOKEN}"
+        request_id = self._source.ids(request.path, request.body).hexadecimal("request", 32)
+        document = {"error": {"message": message, "type": "standin", "param": None, "code": None}}
+        return _json(404, openai_headers(request.host, f"req_{request_id}"), document)
+
+
+def _json(status: int, headers: Headers, document: Any) -> HttpReply:
+    content = json.dumps(document).encode()
+    return HttpReply(status, (("content-type", "application/json"), *headers), (content,))

@@ -1,0 +1,81 @@
+"""GenerateContent over REST: JSON, a streamed JSON array, or server-sent events.
+
+The query says which: ``alt=sse`` asks for events, ``$alt=json;enum-encoding=int`` for enums as numbers
+(https://cloud.google.com/apis/docs/system-parameters).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from google.protobuf.json_format import MessageToDict
+
+from multitrack.standin import vertex
+from multitrack.standin.identity import google_headers
+from multitrack.standin.received import Received, is_loopback
+from multitrack.standin.reply import HttpReply, events, shaped
+from multitrack.standin.script import Answer, ScriptError
+from multitrack.standin.source import Source, mistake, refusal
+from multitrack.standin.vertex_types import InvalidMessageError, Version, request_from_json, response
+
+_JSON = ("content-type", "application/json; charset=UTF-8")
+_EVENTS = ("content-type", "text/event-stream")
+
+
+def respond(request: Received, source: Source, *, version: Version, model: str, streamed: bool) -> HttpReply:
+    """The reply to ``request``, which asks for content from ``model``, a resource name."""
+    host, documents = request.host, []
+    try:
+        message = request_from_json(version, request.body, model)
+        asked = vertex.question(message)
+        host = vertex.host(message) if is_loopback(host) else host
+        answer = source.answer(asked)
+        documents = vertex.responses(answer, asked, source.ids("gemini", message), streamed=streamed)
+    except InvalidMessageError as error:
+        answer = refusal(error)
+    except ScriptError as error:
+        answer = mistake(error)
+    try:
+        return _reply(answer, documents, version, query=request.query, streamed=streamed, host=host)
+    except InvalidMessageError as error:
+        return _reply(mistake(error), [], version, query=request.query, streamed=streamed, host=host)
+
+
+def _reply(
+    answer: Answer,
+    documents: list[dict[str, Any]],
+    version: Version,
+    *,
+    query: str,
+    streamed: bool,
+    host: str,
+) -> HttpReply:
+    headers = google_headers(host)
+    parameters = {name: value for name, (value, *_) in parse_qs(query).items()}
+    as_events = streamed and parameters.get("alt") == "sse"
+    error = answer.error
+    if error is not None and not (streamed and answer.after is not None):
+        body = vertex.error_object(error) if error.body is None else error.body
+        content = body.encode() if isinstance(body, str) else _pretty(body)
+        return shaped(answer, error.status, (_JSON, *headers), [content], streamed=False)
+    head = _EVENTS if as_events else _JSON
+    if isinstance(answer.body, str):
+        return shaped(answer, 200, (head, *headers), events(answer.body), streamed=streamed)
+    numbers = "enum-encoding=int" in parameters.get("$alt", "")
+    bodies = [MessageToDict(response(version, document), use_integers_for_enums=numbers) for document in documents]
+    if error is not None:
+        bodies = [*bodies[: answer.after], vertex.error_object(error)]
+    if as_events:
+        pieces = [b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\r\n\r\n" for body in bodies]
+    elif streamed:
+        pieces = [(b",\r\n" if position else b"[") + _pretty(body) for position, body in enumerate(bodies)]
+        pieces.append(b"]")
+    else:
+        pieces = [_pretty(bodies[0])]
+    return shaped(answer, 200, (head, *headers), pieces, streamed=streamed)
+
+
+def _pretty(document: Any) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
