@@ -70,7 +70,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     from multitrack.tape import credentials
 
     # an application's module-level OpenAI() is constructed while its test module is imported
-    with credentials.stand_in():
+    with credentials.stand_in(live=_goes_live(session.config)):
         return (yield)
 
 

@@ -43,11 +43,9 @@ def _decode_one(body: bytes, name: str) -> bytes:
             except zlib.error:
                 return zlib.decompress(body, -zlib.MAX_WBITS)
         case "br":
-            decoded: bytes = _library(name, "brotli", "brotlicffi").decompress(body)
-            return decoded
+            return bytes(_library(name, "brotli", "brotlicffi").decompress(body))
         case "zstd":
-            decoded = _library(name, "compression.zstd", "zstandard", "backports.zstd").decompress(body)
-            return decoded
+            return bytes(_library(name, "compression.zstd", "zstandard", "backports.zstd").decompress(body))
     raise ValueError(f"unknown content encoding {name!r}")
 
 

@@ -5,18 +5,18 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
-from multitrack import wires
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape import jsontext
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.interaction import Interaction, Provenance
+from multitrack.tape.summary import summary
 
 FORMAT = 1
 _WIDEST_COMMENT = 110
@@ -26,32 +26,24 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def dumps(cassette: Cassette) -> str:
     """``cassette`` as YAML, made to be read in a pull request."""
     comments = [
-        line
+        _comment(line)
         for position, interaction in enumerate(cassette.interactions, start=1)
-        for line in _comment(position, interaction)
+        for line in summary(position, interaction)
     ]
     document = {
         "version": FORMAT,
         "interactions": [_interaction(interaction) for interaction in cassette.interactions],
-        "metadata": {**cassette.metadata, "provenance": cassette.provenance},
+        "metadata": {**_on_lines(cassette.metadata), "provenance": cassette.provenance},
     }
     return "".join(comments) + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)
 
 
-def _comment(position: int, interaction: Interaction) -> Iterable[str]:
-    request, response = interaction.request, interaction.response
-    wire = wires.recognise(response.body)
-    if wire is None:
-        yield _cut(f"# {position} · {request.method} {request.url} · {response.status}")
-        return
-    answer = wires.read_answer(response.body, wire)
-    calls = f"{len(answer.calls)} call{'' if len(answer.calls) == 1 else 's'}"
-    model = wires.requested(request.body).model or answer.model or request.url
-    yield _cut(f"# {position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}")
-    yield from (_cut(f"#   {call}") for call in answer.calls)
+def _on_lines(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _Flow(value) if isinstance(value, dict) else value for key, value in metadata.items()}
 
 
-def _cut(line: str) -> str:
+def _comment(line: str) -> str:
+    line = f"# {line}"
     line = "".join(char if char.isprintable() else "�" for char in line)
     return (line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…") + "\n"
 
