@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -19,6 +20,11 @@ _METHOD = re.compile(
     r"/google\.cloud\.aiplatform\.(v1|v1beta1)\.PredictionService/(GenerateContent|StreamGenerateContent)"
 )
 _THREADS = 32
+
+if TYPE_CHECKING:
+    _Handler = grpc.GenericRpcHandler[bytes, bytes]
+else:
+    _Handler = grpc.GenericRpcHandler
 
 
 class GrpcServer:
@@ -49,7 +55,7 @@ class GrpcServer:
         self._threads.shutdown()
 
 
-class _Methods(grpc.GenericRpcHandler[bytes, bytes]):
+class _Methods(_Handler):
     """The two methods of both versions, by their full names, so that no generated service is imported."""
 
     def __init__(self, provider: Provider, origins: dict[int, str], stopping: Event) -> None:

@@ -25,15 +25,23 @@ _SPOKEN = "POST .../chat/completions, .../MODEL:generateContent and .../MODEL:st
 
 
 class Provider:
-    """Answers requests, those of mistaken clients and scripts too. Safe to use from many threads."""
+    """Answers requests, those of mistaken clients and scripts too. Safe to use from many threads.
+
+    ``log`` holds what was received; ``auth_log`` what Google's authentication libraries sent on their own.
+    """
 
     def __init__(self, script: Script, answers: RecordedAnswers) -> None:
         self.log = Log()
+        self.auth_log = Log()
         self._source = Source(script)
         self._answers = answers
 
     def http(self, request: Received) -> HttpReply:
         """The reply to an HTTP request."""
+        document = google_auth.answer(request.method, request.path)
+        if document is not None:
+            self.auth_log.add(request)
+            return _json(200, google_headers(request.host), document)
         self.log.add(request)
         recorded = self._answers.play(request.method, request.path, request.body)
         if recorded is not None:
@@ -49,9 +57,6 @@ class Provider:
             return vertex_rest.respond(
                 request, self._source, version=cast(Any, version), model=model, streamed=streamed
             )
-        document = google_auth.answer(request.method, request.path)
-        if document is not None:
-            return _json(200, google_headers(request.host), document)
         return self._unknown(request)
 
     def grpc(self, method: str, content: bytes, metadata: Headers, host: str | None) -> GrpcReply:

@@ -64,8 +64,13 @@ class StandIn:
 
     @property
     def requests(self) -> list[Received]:
-        """What was received so far, in order."""
+        """What was received so far, in order, `auth_requests` excepted."""
         return self._provider.log.requests()
+
+    @property
+    def auth_requests(self) -> list[Received]:
+        """What Google's authentication libraries sent on their own, some of it from background threads."""
+        return self._provider.auth_log.requests()
 
     @property
     def connections(self) -> int:

@@ -64,7 +64,10 @@ def _reply(
     if isinstance(answer.body, str):
         return shaped(answer, 200, (head, *headers), events(answer.body), streamed=streamed)
     numbers = "enum-encoding=int" in parameters.get("$alt", "")
-    bodies = [MessageToDict(response(version, document), use_integers_for_enums=numbers) for document in documents]
+    bodies = [
+        _ordered_like(document, MessageToDict(response(version, document), use_integers_for_enums=numbers))
+        for document in documents
+    ]
     if error is not None:
         bodies = [*bodies[: answer.after], vertex.error_object(error)]
     if as_events:
@@ -75,6 +78,16 @@ def _reply(
     else:
         pieces = [_pretty(bodies[0])]
     return shaped(answer, 200, (head, *headers), pieces, streamed=streamed)
+
+
+def _ordered_like(pattern: Any, value: Any) -> Any:
+    """``value`` with its keys in the order of ``pattern``: a protobuf map may have another in each process."""
+    if isinstance(value, list) and isinstance(pattern, list):
+        return [_ordered_like(*pair) for pair in zip(pattern, value, strict=True)]
+    if isinstance(value, dict) and isinstance(pattern, dict):
+        names = [name for name in pattern if name in value] + [name for name in value if name not in pattern]
+        return {name: _ordered_like(pattern.get(name), value[name]) for name in names}
+    return value
 
 
 def _pretty(document: Any) -> bytes:
