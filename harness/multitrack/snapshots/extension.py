@@ -1,0 +1,254 @@
+"""``assert extraction == calls_snapshot``: parsed calls as syrupy snapshots, in a file of their own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from syrupy.assertion import DiffMode, SnapshotAssertion
+from syrupy.data import Snapshot, SnapshotCollection, SnapshotCollections
+from syrupy.exceptions import SnapshotDoesNotExist
+from syrupy.location import PyTestLocation
+
+from multitrack.snapshots import SUFFIX
+from multitrack.snapshots.calls import calls_of
+from multitrack.snapshots.callsfile import (
+    DamagedCallsFile,
+    entry_text,
+    merge_entries,
+    read_entries,
+    remove_entries,
+)
+from multitrack.snapshots.comparison import Comparison, compare
+from multitrack.snapshots.literals import Call, Scrub, UnreadableCalls, UnwritableValue, read_calls, unchanged_text
+from multitrack.snapshots.outcomes import Outcomes, outcomes_of
+from multitrack.snapshots.rendering import render
+from multitrack.snapshots.syrupy_internals import StoredExtension, syrupy_session
+
+if TYPE_CHECKING:
+    from syrupy.session import SnapshotSession
+    from syrupy.types import SnapshotIndex
+
+
+def snapshot_for(
+    request: pytest.FixtureRequest, *, scrub: Scrub = unchanged_text, record: bool = False
+) -> CallsSnapshot:
+    """What the fixture ``calls_snapshot`` of one test gives.
+
+    Every text in a value passes through ``scrub`` before it is compared or written. With ``record``, a snapshot that
+    does not exist yet is written if the test passes; one that changed still needs ``--snapshot-update``. A
+    `pytest.UsageError` without syrupy.
+    """
+    return CallsSnapshot(
+        session=syrupy_session(request.config),
+        item=request.node,
+        outcomes=outcomes_of(request.config),
+        scrub=scrub,
+        record=record,
+    )
+
+
+class CallsSnapshot(SnapshotAssertion):
+    """Equal to an iterable of calls if they are those of the snapshot; the order counts only if asked for.
+
+    ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: SnapshotSession,
+        item: pytest.Item,
+        outcomes: Outcomes,
+        scrub: Scrub = unchanged_text,
+        record: bool = False,
+    ) -> None:
+        option = session.pytest_session.config.option
+        self._calls = CallsExtension(scrub=scrub)
+        self._ordered_next = False
+        self._creates = record or bool(getattr(option, "update_new_snapshots_only", False))
+        writes = _Writes(session, self)
+        if record:
+            outcomes.hold(item.nodeid, writes)
+            writes.held = True
+        super().__init__(
+            session=writes,  # type: ignore[arg-type]
+            extension_class=CallsExtension,
+            test_location=PyTestLocation(item),
+            update_snapshots=bool(option.update_snapshots),
+        )
+
+    @property
+    def extension(self) -> CallsExtension:
+        return self._calls
+
+    def __call__(  # type: ignore[override]
+        self, *, name: SnapshotIndex | None = None, ordered: bool = False
+    ) -> CallsSnapshot:
+        self._ordered_next = ordered
+        super().__call__(name=name)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        updates = self.update_snapshots
+        # stays for `get_assert_diff`, which pytest calls later
+        self._calls.ordered, self._ordered_next = self._ordered_next, False
+        try:
+            return super().__eq__(other)
+        finally:
+            self.update_snapshots = updates
+
+    def with_defaults(self, **options: Any) -> SnapshotAssertion:
+        del options
+        raise TypeError("calls_snapshot has no defaults; it takes name= and ordered= at each assertion")
+
+    def create(self) -> None:
+        """Let the comparison under way write its snapshot, which does not exist, where that was asked for."""
+        if self._creates:
+            self.update_snapshots = True
+
+    def get_assert_diff(self, *, diff_mode: DiffMode = DiffMode.DETAILED) -> list[str]:
+        """The lines that pytest shows: syrupy's, and what to run to accept the calls."""
+        exception = self.executions[self.num_executions - 1].exception
+        if isinstance(exception, (UnwritableValue, DamagedCallsFile, UnreadableCalls)):
+            return f"{exception}".splitlines()
+        command = shlex.join(["pytest", "--snapshot-update", self.test_location.nodeid])
+        return [*super().get_assert_diff(diff_mode=diff_mode), f"to accept: {command}"]
+
+
+class CallsExtension(StoredExtension):
+    """How calls are written, read, compared and shown. ``ordered`` is set for one comparison at a time."""
+
+    file_extension = SUFFIX
+
+    def __init__(self, *, scrub: Scrub = unchanged_text) -> None:
+        self.scrub = scrub
+        self.ordered = False
+
+    def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
+        """The text of an entry. Raises `UnwritableValue`, a `TypeError`, for what is no iterable of calls.
+
+        syrupy always hands a ``matcher`` over; `CallsSnapshot` lets nobody set one, nor the two filters.
+        """
+        del exclude, include, matcher
+        return entry_text(calls_of(data, scrub=self.scrub), ordered=self.ordered)
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        return self._compare(serialized_data, snapshot_data).same
+
+    def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
+        return iter(render(self._compare(serialized_data, snapshot_data)))
+
+    def _compare(self, received: str, stored: str) -> Comparison:
+        return compare(_stored_calls(stored), read_calls(received), ordered=self.ordered)
+
+    def read_snapshot_data_from_location(
+        self, *, snapshot_location: str, snapshot_name: str, session_id: str
+    ) -> str | None:
+        del session_id  # the file is read anew each time; it is small
+        return read_entries(Path(snapshot_location)).get(snapshot_name)
+
+    def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
+        collection = SnapshotCollection(location=snapshot_location)
+        for name, text in read_entries(Path(snapshot_location)).items():
+            collection.add(Snapshot(name=name, data=text))
+        return collection
+
+    @classmethod
+    def write_snapshot_collection(
+        cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
+    ) -> None:
+        del name_order  # entries are always sorted by name
+        entries = {snapshot.name: str(snapshot.data) for snapshot in snapshot_collection}
+        merge_entries(Path(snapshot_collection.location), entries)
+
+    def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
+        remove_entries(Path(snapshot_location), snapshot_names)
+
+    def discover_snapshots(
+        self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
+    ) -> SnapshotCollections:
+        """Our files beside a test, and no others: what an extension discovers, syrupy may delete.
+
+        Once the run is over, only those entries that it proved to be unused unless they were used.
+        """
+        del ignore_extensions  # holds our own ending, to keep other extensions off
+        outcomes = outcomes_of(test_location.item.config)
+        discovered = SnapshotCollections()
+        for path in sorted(Path(self.dirname(test_location=test_location)).glob(f"*.{SUFFIX}")):
+            try:
+                collection = self.read_snapshot_collection(snapshot_location=str(path))
+            except DamagedCallsFile:
+                continue  # reported by each test that reads it; unknown to syrupy, so left as it is
+            if outcomes.finished:
+                _keep_unproven(collection, Path(test_location.filepath).with_name(f"{path.stem}.py"), outcomes)
+            if collection.has_snapshots:
+                discovered.add(collection)
+        return discovered
+
+
+def _stored_calls(text: str) -> tuple[Call, ...]:
+    try:
+        return read_calls(text)
+    except UnreadableCalls as error:
+        raise UnreadableCalls(error.line, f"{error.reason} (in the snapshot)") from None
+
+
+def _keep_unproven(collection: SnapshotCollection, module: Path, outcomes: Outcomes) -> None:
+    """Take out the entries of tests that did not pass, and all where the tests of a module are not known."""
+    items = outcomes.collected.get(module, [])
+    names = [(PyTestLocation(item).snapshot_name, outcomes.proven(item.nodeid)) for item in items]
+    for snapshot in list(collection):
+        owners = [proven for name, proven in names if _is_of(snapshot.name, name)]
+        known = bool(items) or not module.exists()
+        if not all(owners) or (not owners and not known):
+            collection.remove(snapshot.name)
+
+
+def _is_of(snapshot: str, test: str) -> bool:
+    """Whether a test writes snapshots of that name: ``test``, ``test.1``, ``test[name]``."""
+    return snapshot.startswith(test) and re.fullmatch(r"|\.\d+|\[.*\]", snapshot[len(test) :], re.S) is not None
+
+
+class _Writes:
+    """Stands between one assertion and syrupy's session, and holds new snapshots until the test has passed."""
+
+    def __init__(self, session: SnapshotSession, snapshot: CallsSnapshot) -> None:
+        self.held = False
+        self._session = session
+        self._snapshot = snapshot
+        self._waiting: dict[SnapshotIndex, dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def recall_snapshot(self, extension: CallsExtension, test_location: PyTestLocation, index: SnapshotIndex) -> Any:
+        if index in self._waiting:
+            return self._waiting[index]["data"]
+        try:
+            return self._session.recall_snapshot(extension, test_location, index)
+        except SnapshotDoesNotExist:
+            self._snapshot.create()
+            raise
+
+    def queue_snapshot_write(self, **write: Any) -> None:
+        if self.held:
+            self._waiting[write["index"]] = write
+        else:
+            self._session.queue_snapshot_write(**write)
+
+    def write(self) -> None:
+        for write in self._waiting.values():
+            self._session.queue_snapshot_write(**write)
+        self._waiting.clear()
+
+    def drop(self) -> None:
+        """Forget what waits, also in the counts of syrupy's report: it would call them generated."""
+        self._waiting.clear()
+        executions = self._snapshot.executions
+        for number in [number for number, result in executions.items() if result.created or result.updated]:
+            del executions[number]

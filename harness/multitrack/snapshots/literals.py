@@ -1,0 +1,449 @@
+"""A value as an expression of literals, as a person would write it, and back without running anything.
+
+`plain` turns a Python value into a tree of builtins, `Call`, `Name` and `Braces`; `one_line` and `wrapped` write
+such a tree; `read_calls` reads what they wrote with :mod:`ast`, so that a snapshot file is data and never code.
+Two values are equal in a snapshot if their `canonical` texts are: ``1``, ``1.0`` and ``True`` are three values.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from enum import Enum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import AnyUrl, BaseModel, PostgresDsn, RootModel
+from pydantic_core import MultiHostUrl, TzInfo, Url
+
+WIDTH = 100
+"""Columns that a line of a snapshot may take before it is wrapped."""
+
+# Python's parser gives up at 200 open brackets, and a level of a value can open two.
+_DEEPEST = 90
+
+_WRITTEN_AS_TEXT = (
+    Decimal,
+    UUID,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    AnyUrl,
+    Url,
+    MultiHostUrl,
+    PostgresDsn,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Name:
+    """A dotted name, such as the enum member ``Units.METRIC``."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Braces:
+    """A set that is not empty; the items stand in canonical order."""
+
+    items: tuple[Plain, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """A call expression: a tool call, a nested model, a date and whatever else needs a class to be written."""
+
+    name: str
+    positional: tuple[Plain, ...] = ()
+    keywords: tuple[tuple[str, Plain], ...] = ()
+
+    def __str__(self) -> str:
+        return one_line(self)
+
+
+Plain: TypeAlias = (
+    "bool | int | float | str | bytes | list[Plain] | tuple[Plain, ...] | dict[Plain, Plain]"
+    " | Name | Braces | Call | None"
+)
+Scrub: TypeAlias = Callable[[str], str]
+
+
+class UnwritableValue(TypeError):
+    """A value holds something that literals cannot express. ``path`` says where: ``[1].payload.inner``."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+class UnreadableCalls(ValueError):
+    """A text is no list of call expressions of literals. ``line`` is the line in it, from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+def unchanged_text(text: str) -> str:
+    """The scrubber that leaves every text as it is."""
+    return text
+
+
+def child_path(path: str, key: Plain) -> str:
+    """The path of a mapping's value: ``trip.stops``, or ``trip['no identifier']``."""
+    if isinstance(key, str) and key.isidentifier():
+        return f"{path}.{key}" if path else key
+    return f"{path}[{one_line(key)}]"
+
+
+# --- from a value to a tree ---------------------------------------------------------------------------------
+
+
+def plain(value: object, *, path: str = "", scrub: Scrub = unchanged_text) -> Plain:
+    """The tree of a value; every text in it has passed through ``scrub``.
+
+    Raises `UnwritableValue`, naming the path from ``path`` on, for an object of a class that is not known here
+    and for a value that holds itself.
+    """
+    return _Planer(scrub).plain(value, path)
+
+
+class _Planer:
+    def __init__(self, scrub: Scrub) -> None:
+        self.scrub = scrub
+        self.above: list[int] = []
+
+    def plain(self, value: object, path: str) -> Plain:
+        if value is None or type(value) is bool:
+            return value
+        if isinstance(value, Enum):
+            return self._member(value, path)
+        if isinstance(value, (str, bytes, int, float)):
+            return self._scalar(value, path)
+        if isinstance(value, (date, time, timedelta, tzinfo)):
+            return self._clock(value, path)
+        if isinstance(value, PurePath):
+            name = "Path" if isinstance(value, Path) else type(value).__name__
+            return Call(name, (self.scrub(value.as_posix()),))
+        if isinstance(value, _WRITTEN_AS_TEXT):
+            return Call(type(value).__name__, (self.scrub(str(value)),))
+        with self._below(value, path):
+            return self._container(value, path)
+
+    def model(self, value: BaseModel, path: str) -> Call:
+        if isinstance(value, RootModel):
+            return Call(type(value).__name__, (self.plain(value.root, path),))
+        fields = {name: value.__dict__[name] for name in type(value).model_fields if name in value.__dict__}
+        return Call(type(value).__name__, (), self._keywords(fields | (value.model_extra or {}), path))
+
+    def _keywords(self, fields: dict[str, Any], path: str) -> tuple[tuple[str, Plain], ...]:
+        return tuple((name, self.plain(item, child_path(path, name))) for name, item in fields.items())
+
+    @contextmanager
+    def _below(self, value: object, path: str) -> Iterator[None]:
+        if id(value) in self.above:
+            raise UnwritableValue(path, f"the {type(value).__name__} holds itself")
+        if len(self.above) >= _DEEPEST:
+            raise UnwritableValue(path, f"a snapshot holds values nested up to {_DEEPEST} levels deep")
+        self.above.append(id(value))
+        try:
+            yield
+        finally:
+            self.above.pop()
+
+    def _container(self, value: object, path: str) -> Plain:
+        kind = type(value)
+        if isinstance(value, BaseModel):
+            return self.model(value, path)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            return Call(kind.__name__, (), self._keywords(fields, path))
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            return Call(kind.__name__, (), self._keywords(dict(zip(kind._fields, value, strict=True)), path))
+        writers: dict[type, Callable[[Any, str], Plain]] = {
+            list: self._list,
+            tuple: self._tuple,
+            set: self._set,
+            frozenset: self._set,
+            dict: self._dict,
+        }
+        for builtin, write in writers.items():
+            if isinstance(value, builtin):
+                node = write(value, path)
+                if kind is builtin and kind is not frozenset:
+                    return node
+                return Call(kind.__name__, () if node == Call("set") else (node,))
+        raise UnwritableValue(path, f"{_class(kind)} cannot be written in a snapshot")
+
+    def _list(self, value: list[Any] | tuple[Any, ...], path: str) -> list[Plain]:
+        return [self.plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
+
+    def _tuple(self, value: tuple[Any, ...], path: str) -> tuple[Plain, ...]:
+        return tuple(self._list(value, path))
+
+    def _set(self, value: set[Any] | frozenset[Any], path: str) -> Plain:
+        if not value:
+            return Call("set")
+        items = (self.plain(item, f"{path}{{{number}}}") for number, item in enumerate(value))
+        return Braces(tuple(sorted(items, key=canonical)))
+
+    def _dict(self, value: dict[Any, Any], path: str) -> Plain:
+        keys = {key: self.plain(key, f"{path}, key {key!r}") for key in value}
+        try:
+            result = {keys[key]: self.plain(item, child_path(path, keys[key])) for key, item in value.items()}
+        except UnwritableValue:
+            raise
+        except TypeError:
+            raise UnwritableValue(path, "a key holds a list or a dict") from None
+        if len(result) < len(value):
+            raise UnwritableValue(path, "two keys are the same once they are written")
+        return result
+
+    def _scalar(self, value: str | bytes | float, path: str) -> Plain:
+        kind = type(value)
+        builtin: type
+        node: Plain
+        if isinstance(value, str):
+            builtin, node = str, self.scrub(str.__str__(value))
+        elif isinstance(value, bytes):
+            builtin, node = bytes, self._bytes(value)
+        elif isinstance(value, int):
+            builtin, node = int, int(value)
+            try:
+                int.__repr__(value)
+            except ValueError as error:  # more digits than sys.set_int_max_str_digits() allows
+                raise UnwritableValue(path, str(error)) from None
+        else:
+            builtin, node = float, float(value)
+            if not math.isfinite(value):
+                node = Call("float", (repr(node),))
+        return node if kind is builtin else Call(kind.__name__, (node,))
+
+    def _bytes(self, value: bytes) -> bytes:
+        # surrogateescape keeps bytes that are no UTF-8, so that a secret among them is still found
+        text = value.decode(errors="surrogateescape")
+        return self.scrub(text).encode(errors="surrogateescape")
+
+    def _member(self, value: Enum, path: str) -> Plain:
+        kind = type(value)
+        name = f"{kind.__name__}.{value.name}"
+        if value.name in kind.__members__ and _callee(name) == name:
+            return Name(name)
+        return Call(kind.__name__, (self.plain(value.value, path),))
+
+    def _clock(self, value: date | time | timedelta | tzinfo, path: str) -> Plain:
+        if isinstance(value, timedelta):
+            parts = {"days": value.days, "seconds": value.seconds, "microseconds": value.microseconds}
+            given = tuple((name, number) for name, number in parts.items() if number)
+            return Call("timedelta", (), given) if given else Call("timedelta", (0,))
+        if isinstance(value, tzinfo):
+            return self._zone(value, path)
+        if isinstance(value, datetime):
+            numbers = [value.year, value.month, value.day, value.hour, value.minute]
+        elif isinstance(value, time):
+            numbers = [value.hour, value.minute]
+        else:
+            return Call("date", (value.year, value.month, value.day))
+        if value.second or value.microsecond:
+            numbers.append(value.second)
+        if value.microsecond:
+            numbers.append(value.microsecond)
+        keywords: list[tuple[str, Plain]] = []
+        if value.tzinfo is not None:
+            keywords.append(("tzinfo", self._zone(value.tzinfo, f"{path}.tzinfo")))
+        if value.fold:
+            keywords.append(("fold", value.fold))
+        return Call("datetime" if isinstance(value, datetime) else "time", tuple(numbers), tuple(keywords))
+
+    def _zone(self, zone: tzinfo, path: str) -> Plain:
+        if isinstance(zone, ZoneInfo) and zone.key:
+            return Call("ZoneInfo", (zone.key,))
+        if isinstance(zone, (timezone, TzInfo)):
+            offset = zone.utcoffset(None)
+            if offset is not None:
+                return Call("timezone", (self._clock(offset, path),)) if offset else Name("timezone.utc")
+        raise UnwritableValue(path, f"the time zone {_class(type(zone))} cannot be written in a snapshot")
+
+
+def model_call(value: object, name: str | None = None, *, path: str = "", scrub: Scrub = unchanged_text) -> Call:
+    """The call of a model or dataclass; of a mapping of arguments with ``name``. Raises `UnwritableValue`."""
+    if isinstance(value, dict) and name is not None:
+        keywords = _Planer(scrub).plain(value, path)
+        assert isinstance(keywords, dict)
+        return Call(name, (), tuple((str(key), item) for key, item in keywords.items()))
+    call = plain(value, path=path, scrub=scrub)
+    assert isinstance(call, Call)
+    return call
+
+
+def _class(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+# --- from a tree to text ------------------------------------------------------------------------------------
+
+
+def one_line(node: Plain) -> str:
+    """The expression in one line, fields and keys in their own order."""
+    opening, items, closing = _parts(node)
+    text = ", ".join(f"{prefix}{one_line(item)}" for prefix, item in items)
+    comma = "," if isinstance(node, tuple) and len(node) == 1 else ""
+    return f"{opening}{text}{comma}{closing}"
+
+
+def wrapped(node: Plain, *, width: int = WIDTH) -> str:
+    """The expression, one argument or item per line wherever a line would pass ``width`` columns."""
+    return _wrapped(node, width, 0, 0)
+
+
+def _wrapped(node: Plain, width: int, indent: int, taken: int) -> str:
+    line = one_line(node)
+    opening, items, closing = _parts(node)
+    if not items or taken + len(line) <= width:
+        return line
+    inner = indent + 4
+    lines = [f"{' ' * inner}{prefix}{_wrapped(item, width, inner, inner + len(prefix) + 1)}," for prefix, item in items]
+    return "\n".join([opening, *lines, f"{' ' * indent}{closing}"])
+
+
+def canonical(node: Plain) -> str:
+    """The expression in one line with keyword arguments and keys sorted: equal values, equal texts."""
+    if isinstance(node, dict):
+        pairs = sorted(f"{canonical(key)}: {canonical(item)}" for key, item in node.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(node, Call):
+        keywords = sorted(f"{name!r}={canonical(item)}" for name, item in node.keywords)
+        return f"{node.name}({', '.join([*map(canonical, node.positional), *keywords])})"
+    if isinstance(node, Braces):
+        return f"{{{', '.join(map(canonical, node.items))}}}"
+    if isinstance(node, list):
+        return f"[{', '.join(map(canonical, node))}]"
+    if isinstance(node, tuple):
+        return f"({', '.join(map(canonical, node))},)"
+    return one_line(node)
+
+
+def _parts(node: Plain) -> tuple[str, list[tuple[str, Plain]], str]:
+    if isinstance(node, list):
+        return "[", [("", item) for item in node], "]"
+    if isinstance(node, tuple):
+        return "(", [("", item) for item in node], ")"
+    if isinstance(node, Braces):
+        return "{", [("", item) for item in node.items], "}"
+    if isinstance(node, dict):
+        return "{", [(f"{one_line(key)}: ", item) for key, item in node.items()], "}"
+    if isinstance(node, Call):
+        arguments: list[tuple[str, Plain]] = [("", item) for item in node.positional]
+        arguments += [(f"{name}=", item) for name, item in node.keywords if _is_keyword(name)]
+        others: dict[Plain, Plain] = {name: item for name, item in node.keywords if not _is_keyword(name)}
+        if others:
+            arguments.append(("**", others))
+        return f"{_callee(node.name)}(", arguments, ")"
+    return node.text if isinstance(node, Name) else repr(node), [], ""
+
+
+def _callee(name: str) -> str:
+    try:
+        expression = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError):
+        return repr(name)
+    bare = isinstance(expression, (ast.Name, ast.Attribute, ast.Subscript)) and ast.unparse(expression) == name
+    return name if bare else repr(name)
+
+
+def _is_keyword(name: str) -> bool:
+    try:
+        return ast.unparse(ast.parse(f"f({name}=0)", mode="eval")) == f"f({name}=0)"
+    except (SyntaxError, ValueError):
+        return False
+
+
+# --- from text to a tree ------------------------------------------------------------------------------------
+
+
+def read_calls(text: str) -> tuple[Call, ...]:
+    """The calls of a text that holds one call expression of literals after the other; comments may stand between.
+
+    Nothing is evaluated. Raises `UnreadableCalls` with the line.
+    """
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        raise UnreadableCalls(line or 1, getattr(error, "msg", str(error))) from None
+    calls = []
+    for statement in module.body:
+        node = _read(statement.value) if isinstance(statement, ast.Expr) else None
+        if not isinstance(node, Call):
+            raise UnreadableCalls(statement.lineno, f"no call expression: {ast.unparse(statement)}")
+        calls.append(node)
+    return tuple(calls)
+
+
+def _read(node: ast.expr) -> Plain:
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str() | bytes() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.List(elts=items):
+            return [_read(item) for item in items]
+        case ast.Tuple(elts=items):
+            return tuple(_read(item) for item in items)
+        case ast.Set(elts=items):
+            return Braces(tuple(sorted((_read(item) for item in items), key=canonical)))
+        case ast.Dict():
+            return _read_dict(node)
+        case ast.Call():
+            return _read_call(node)
+        case ast.Name() | ast.Attribute():
+            return Name(ast.unparse(node))
+    raise UnreadableCalls(node.lineno, f"no literal: {ast.unparse(node)}")
+
+
+def _read_dict(node: ast.Dict) -> dict[Plain, Plain]:
+    result: dict[Plain, Plain] = {}
+    for key, item in zip(node.keys, node.values, strict=True):
+        if key is None:
+            raise UnreadableCalls(node.lineno, f"no literal: {ast.unparse(node)}")
+        try:
+            result[_read(key)] = _read(item)
+        except TypeError:
+            raise UnreadableCalls(key.lineno, f"cannot be a key: {ast.unparse(key)}") from None
+    return result
+
+
+def _read_call(node: ast.Call) -> Call:
+    name = node.func.value if isinstance(node.func, ast.Constant) else ast.unparse(node.func)
+    if not isinstance(name, str):
+        raise UnreadableCalls(node.lineno, f"no call expression: {ast.unparse(node)}")
+    keywords: list[tuple[str, Plain]] = []
+    for keyword in node.keywords:
+        item = _read(keyword.value)
+        if keyword.arg is not None:
+            keywords.append((keyword.arg, item))
+        elif isinstance(item, dict) and all(isinstance(key, str) for key in item):
+            keywords += [(str(key), value) for key, value in item.items()]
+        else:
+            raise UnreadableCalls(node.lineno, f"no literal: **{ast.unparse(keyword.value)}")
+    return Call(name, tuple(_read(item) for item in node.args), tuple(keywords))
