@@ -8,13 +8,14 @@ other time its first request raises the error that the SDK raises for the missin
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from multitrack.tape import deck
 from multitrack.tape.imports import ImportWatch
@@ -27,23 +28,39 @@ NOTE = (
 """Added to the SDK's error, which speaks of a constructor and now comes from a request."""
 
 # The module whose import a family waits for, and the file here that holds `swaps(module)`.
-FAMILIES: tuple[tuple[str, str], ...] = (("openai", "openai"),)
+FAMILIES: tuple[tuple[str, str], ...] = (
+    ("openai", "openai"),
+    ("google.auth", "google"),
+    ("google.api_core.grpc_helpers", "google"),
+    ("google.api_core.grpc_helpers_async", "google"),
+    ("google.genai._api_client", "google_genai"),
+)
 
 _watch = ImportWatch()
 _lock = threading.RLock()
-_blocks: list[object] = []
+_blocks: list[_Block] = []
 _swapped: list[tuple[Swap, Any, Any]] = []
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
 
 
+class _Block:
+    """An open `stand_in`; equal to itself only, since blocks of two threads close in any order."""
+
+    def __init__(self, live: bool) -> None:
+        self.live = live
+
+
 @contextmanager
-def stand_in() -> Iterator[None]:
+def stand_in(*, live: bool = False) -> Iterator[None]:
     """For the time of the block, a client that finds no credential is made with a stand-in.
 
-    Blocks nest and may close in any order; they hold for all threads. To be open while test modules are
-    imported and while a cassette test replays.
+    To be open while test modules are imported and while a cassette test replays. ``live`` says that requests
+    of clients made in the block are meant to leave (``--record``, ``--live``): then the metadata server of a
+    machine at Google is asked before it is stood in for, which costs three seconds where there is none, and
+    without which a client made there would have the stand-in's project. Blocks nest and may close in any
+    order; they hold for all threads.
     """
-    block = object()
+    block = _Block(live)
     with _lock:
         _blocks.append(block)
         if len(_blocks) == 1:
@@ -63,9 +80,22 @@ def in_force() -> bool:
     return bool(_blocks) and not _suspended.get()
 
 
+def may_go_live() -> bool:
+    """Whether requests of clients made here and now are meant to leave."""
+    return any(block.live for block in _blocks)
+
+
 def replaying() -> bool:
     """Whether the next request is answered by a tape and cannot leave, so that a stand-in will do."""
     return getattr(deck.current(), "mode", None) == "replay"
+
+
+def raise_missing(missing: Exception) -> NoReturn:
+    """Raise what the SDK said of a missing credential, at a request that the stand-in cannot serve."""
+    # a copy, since one error raised twice shows the tracebacks of both
+    error = copy.copy(missing)
+    error.add_note(NOTE)
+    raise error
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.credentials import NOTE, in_force, replaying
+from multitrack.tape.credentials import in_force, raise_missing, replaying
 from multitrack.tape.seams import Swap
 
 Init = Callable[..., None]
@@ -42,12 +41,9 @@ class StandInKey(str):
         return key
 
     def __format__(self, spec: str) -> str:
-        if replaying():
-            return super().__format__(spec)
-        # a copy, since one error raised twice shows the tracebacks of both
-        error = copy.copy(self.missing)
-        error.add_note(NOTE)
-        raise error
+        if not replaying():
+            raise_missing(self.missing)
+        return super().__format__(spec)
 
 
 def swaps(openai: ModuleType) -> list[Swap]:
