@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
 from multitrack.errors import CassetteCorrupt, SecretInCassette
-from multitrack.tape import secrets, yaml_format
+from multitrack.tape import paths, secrets, yaml_format
 from multitrack.tape.cassette import Cassette
 
 
@@ -66,3 +66,19 @@ def _write(path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def accept(path: Path) -> Iterator[Path]:
+    """Put the pending recordings at ``path`` (one, that of a tape, or all in a folder) in the place of their tapes;
+    gives the tapes. Raises `CassetteCorrupt` for a recording that cannot be read."""
+    if path.is_dir():
+        recordings = sorted(path.rglob(f"*{paths.PENDING}"))
+    else:
+        recordings = [path if path.name.endswith(paths.PENDING) else paths.pending(path)]
+    for recording in recordings:
+        if read(recording) is None:
+            continue
+        tape = paths.accepted(recording)
+        with FileLock(_lock(tape)):
+            os.replace(recording, tape)
+        yield tape

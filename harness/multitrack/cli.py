@@ -1,0 +1,85 @@
+"""The command line: ``multitrack show``, ``accept``, ``init`` and ``demo``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from multitrack.errors import MultitrackError
+
+try:
+    import typer
+except ImportError:  # the base install has no command line
+    sys.exit("the multitrack command needs: pip install 'multitrack[test]'")
+
+app = typer.Typer(
+    name="multitrack",
+    help="Parallel tool calls, recorded once and tested forever.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_IGNORED = "*.pending.yaml"
+_ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
+
+
+@app.command()
+def show(tape: Annotated[Path, typer.Argument(help="a cassette")]) -> None:
+    """Print the tool calls of a tape."""
+    from multitrack.errors import CassetteMissing
+    from multitrack.tape import storage
+    from multitrack.tape.summary import summary
+
+    cassette = storage.read(tape)
+    if cassette is None:
+        raise CassetteMissing(f"{tape}: there is no such cassette")
+    for position, interaction in enumerate(cassette.interactions, start=1):
+        for line in summary(position, interaction):
+            typer.echo(line)
+    typer.echo(f"provenance: {cassette.provenance}")
+
+
+@app.command()
+def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings, tapes, or folders of them")]) -> None:
+    """Put pending recordings in the place of their tapes. Nothing goes live."""
+    from multitrack.tape import storage
+
+    for path in paths:
+        accepted = list(storage.accept(path))
+        if not accepted:
+            raise MultitrackError(f"{path}: nothing is pending there")
+        for tape in accepted:
+            typer.echo(f"accepted {tape}")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="the root of a repository")] = Path()) -> None:
+    """Tell git to ignore pending recordings, and to leave the line ends of tapes alone."""
+    for name, line in ((".gitignore", _IGNORED), (".gitattributes", _ATTRIBUTES)):
+        file = folder / name
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        if line in lines:
+            typer.echo(f"{file} has the line already: {line}")
+            continue
+        file.write_text("\n".join([*lines, line, ""]), encoding="utf-8", newline="\n")
+        typer.echo(f"added to {file}: {line}")
+
+
+@app.command()
+def demo(
+    examples: Annotated[Path, typer.Argument(help="the folder of the examples")] = Path("examples"),
+) -> None:
+    """Record the examples from a local stand-in provider, replay them with nothing, and show what was asserted."""
+    from multitrack import demo as demonstration
+
+    sys.exit(demonstration.run(examples))
+
+
+def main() -> None:
+    """Run the command line; an error of Multitrack's own is told in its words, with exit code 1."""
+    try:
+        app()
+    except MultitrackError as error:
+        sys.exit(f"multitrack: {error}")
