@@ -280,9 +280,7 @@ def test_a_patch_put_over_ours_and_taken_away_later_leaves_the_sdk_as_it_was():
         openai.OpenAI()
 
 
-@pytest.mark.parametrize(
-    "fake", [mock.MagicMock(), types.ModuleType("openai"), types.SimpleNamespace(OpenAI=object)]
-)
+@pytest.mark.parametrize("fake", [mock.MagicMock(), types.ModuleType("openai"), types.SimpleNamespace(OpenAI=object)])
 def test_a_fake_in_the_place_of_the_sdk_is_left_alone(fake, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", fake)
     with credentials.stand_in():

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import socket
+import threading
+import time
+
+import pytest
+from memory_tape import MemoryTape
+
+from multitrack.tape import credentials, deck, seams
+
+pytest.importorskip("google.auth")
+import google.auth
+from google.auth import _default
+from google.auth.compute_engine import _metadata
+from google.auth.exceptions import DefaultCredentialsError
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials
+
+MISSING = (
+    "Your default credentials were not found. To set up Application Default Credentials, see "
+    "https://cloud.google.com/docs/authentication/external/set-up-adc for more information."
+)
+NOTE = (
+    "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
+    "Play a cassette (@pytest.mark.cassette), or set the credential."
+)
+USER = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
+
+
+pytestmark = pytest.mark.usefixtures("bare_environment", "no_home", "metadata_server")
+
+
+@pytest.fixture
+def no_home(monkeypatch, tmp_path):
+    """A home without gcloud's file, and no tape that takes requests."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(seams, "SEAMS", ())
+
+
+@pytest.fixture
+def metadata_server(monkeypatch):
+    """What the machine's metadata server is asked; there is none."""
+    asked = []
+    monkeypatch.setattr(_metadata, "is_on_gce", lambda request: asked.append(request) or False)
+    return asked
+
+
+@pytest.fixture
+def on_gce(monkeypatch):
+    """The machine is one of Google's."""
+    found = Credentials(token="from-the-metadata-server")
+    found.refresh = lambda request: None  # noqa: ARG005
+    monkeypatch.setattr(_default, "_get_gce_credentials", lambda *_, **__: (found, "gce-project"))
+    return found
+
+
+@pytest.fixture
+def user_file(tmp_path):
+    path = tmp_path / "user.json"
+    path.write_text(json.dumps(USER))
+    return path
+
+
+def headers_of(found) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    found.before_request(None, "GET", "https://storage.googleapis.com/", headers)
+    return headers
+
+
+def test_default_gives_a_stand_in_and_a_project_and_asks_no_metadata_server(metadata_server):
+    with credentials.stand_in():
+        found, project = google.auth.default()
+    assert type(found).__name__ == "StandInCredentials"
+    assert project == "project-0"
+    assert metadata_server == []
+
+
+def test_also_where_default_was_imported_by_its_name():
+    from google.auth import default
+
+    with credentials.stand_in():
+        _, project = default(scopes=["https://www.googleapis.com/auth/cloud-platform"], quota_project_id="billed")
+    assert project == "project-0"
+    with pytest.raises(DefaultCredentialsError):
+        default()
+
+
+def test_while_a_tape_replays_requests_carry_its_token(metadata_server):
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+    with deck.playing(MemoryTape()):
+        assert found.valid
+        assert headers_of(found) == {"authorization": "Bearer multitrack-stand-in"}
+        found.refresh(None)
+    assert metadata_server == []
+
+
+def test_the_quota_project_is_kept():
+    with credentials.stand_in():
+        found, _ = google.auth.default(quota_project_id="billed")
+    with deck.playing(MemoryTape()):
+        assert headers_of(found)["x-goog-user-project"] == "billed"
+
+
+@pytest.mark.parametrize("mode", ["record", "record-missing", "live", None])
+@pytest.mark.parametrize("in_force", [True, False])
+def test_elsewhere_the_first_request_raises_googles_own_error(mode, in_force):
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+        if in_force:
+            error = refused(mode, found)
+    if not in_force:
+        error = refused(mode, found)
+    assert str(error) == MISSING
+    assert error.__notes__ == [NOTE]
+
+
+def refused(mode, found) -> DefaultCredentialsError:
+    if mode is None:
+        with pytest.raises(DefaultCredentialsError) as caught:
+            headers_of(found)
+    else:
+        with deck.playing(MemoryTape(mode=mode)), pytest.raises(DefaultCredentialsError) as caught:
+            headers_of(found)
+    return caught.value
+
+
+def test_out_of_force_the_look_up_is_googles_own(metadata_server):
+    steps = ("_get_explicit_environ_credentials", "_get_gcloud_sdk_credentials", "_get_gce_credentials")
+    before = [getattr(_default, step) for step in steps]
+    with credentials.stand_in():
+        google.auth.default()
+        assert [getattr(_default, step) for step in steps] != before
+    assert [getattr(_default, step) for step in steps] == before
+    with pytest.raises(DefaultCredentialsError) as caught:
+        google.auth.default()
+    assert str(caught.value) == MISSING
+    assert not hasattr(caught.value, "__notes__")
+    assert len(metadata_server) == 1
+
+
+def test_a_file_named_by_the_environment_wins(user_file, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(user_file))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "mine")
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "mine")
+    with credentials.stand_in():
+        found, project = google.auth.default()
+    assert type(found) is Credentials
+    assert project == "mine"
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT"):
+        monkeypatch.delenv(name)
+
+
+def test_gclouds_file_wins(tmp_path, monkeypatch):
+    folder = tmp_path / ".config" / "gcloud"
+    folder.mkdir(parents=True)
+    (folder / "application_default_credentials.json").write_text(json.dumps({**USER, "quota_project_id": "mine"}))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "mine")
+    with credentials.stand_in():
+        found, project = google.auth.default()
+    assert type(found) is Credentials
+    assert project == "mine"
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+
+
+def test_a_project_of_the_environment_wins(monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "mine")
+    with credentials.stand_in():
+        assert google.auth.default()[1] == "mine"
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"type": "nonsense"}'])
+def test_a_file_that_is_missing_or_damaged_is_stood_in_for_and_is_named_at_the_first_request(
+    text, tmp_path, monkeypatch
+):
+    path = tmp_path / "ci.json"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(DefaultCredentialsError) as without:
+        google.auth.default()
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+    with deck.playing(MemoryTape()):
+        assert found.valid
+    with pytest.raises(DefaultCredentialsError, match=str(path)) as caught:
+        headers_of(found)
+    assert str(caught.value) == str(without.value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+
+
+@pytest.mark.usefixtures("on_gce")
+def test_credentials_that_turn_up_later_are_used_outside_replay():
+    with credentials.stand_in():
+        found, project = google.auth.default()
+    assert project == "project-0"
+    assert headers_of(found)["authorization"] == "Bearer from-the-metadata-server"
+    with deck.playing(MemoryTape()):
+        assert headers_of(found)["authorization"] == "Bearer multitrack-stand-in"
+
+
+def test_a_machine_of_googles_is_asked_where_requests_are_meant_to_leave(on_gce):
+    with credentials.stand_in(live=True):
+        assert google.auth.default() == (on_gce, "gce-project")
+        with deck.playing(MemoryTape()):
+            assert google.auth.default()[1] == "project-0"
+
+
+def test_where_requests_are_meant_to_leave_and_there_is_no_such_machine_it_is_stood_in_for(metadata_server):
+    with credentials.stand_in(live=True):
+        assert google.auth.default()[1] == "project-0"
+    assert len(metadata_server) == 1
+
+
+def test_a_session_sends_nothing_without_a_tape(listener):
+    with credentials.stand_in():
+        session = AuthorizedSession(google.auth.default()[0])
+    with pytest.raises(DefaultCredentialsError):
+        session.get(f"http://127.0.0.1:{listener.port}/")
+    session.close()
+    assert listener.accepted == 0
+
+
+def test_stand_in_credentials_can_be_pickled():
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+    with deck.playing(MemoryTape()):
+        assert headers_of(pickle.loads(pickle.dumps(found)))
+
+
+class Listener:
+    """A port of this machine that counts who connects."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            connection.close()
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def listener():
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
+
+
+def call_of(channel, kind):
+    method = getattr(channel, kind)("/service/Method", lambda _: b"", lambda answer: answer)
+    return method(iter([b""]) if kind.startswith("stream") else b"", timeout=5)
+
+
+def answer_of(channel, kind):
+    answer = call_of(channel, kind)
+    return next(iter(answer)) if kind.endswith("stream") else answer
+
+
+async def async_answer_of(channel, kind):
+    call = call_of(channel, kind)
+    return await (call.read() if kind.endswith("stream") else call)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_channel_connects_to_nothing_without_a_tape(kind, listener):
+    grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+        channel = grpc_helpers.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
+    with channel:
+        with pytest.raises(DefaultCredentialsError) as caught:
+            answer_of(channel, kind)
+        assert str(caught.value) == MISSING
+        time.sleep(0.1)
+    assert listener.accepted == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_asyncio_channel_connects_to_nothing_without_a_tape(kind, listener):
+    grpc_helpers_async = pytest.importorskip("google.api_core.grpc_helpers_async")
+
+    async def use() -> None:
+        with credentials.stand_in():
+            found, _ = google.auth.default()
+            channel = grpc_helpers_async.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
+        async with channel:
+            with pytest.raises(DefaultCredentialsError) as caught:
+                await async_answer_of(channel, kind)
+            assert str(caught.value) == MISSING
+            await asyncio.sleep(0.1)
+
+    asyncio.run(use())
+    assert listener.accepted == 0
+
+
+@pytest.mark.usefixtures("on_gce")
+def test_a_channel_passes_once_credentials_were_found(listener):
+    grpc = pytest.importorskip("grpc")
+    grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+        channel = grpc_helpers.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
+    with channel, pytest.raises(grpc.RpcError):
+        answer_of(channel, "unary_unary")
+    assert listener.accepted > 0
+
+
+def test_a_channel_made_out_of_force_is_refused_as_without_us():
+    grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
+    with credentials.stand_in():
+        found, _ = google.auth.default()
+    with pytest.raises(DefaultCredentialsError) as caught:
+        grpc_helpers.create_channel("127.0.0.1:1", credentials=found)
+    assert str(caught.value) == MISSING
