@@ -1,0 +1,30 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: demo test setup lint package
+
+demo: $(INSTALLED)  ## set everything up and run the main job
+	$(BIN)/multitrack demo
+
+test: $(INSTALLED)  ## set everything up and run the tests
+	$(BIN)/python -m pytest tests examples
+
+setup: $(INSTALLED)
+
+lint: $(INSTALLED)  ## style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+package: $(INSTALLED)  ## the wheel and the source distribution
+	$(BIN)/python -m build
+
+# the stamp is newer than what it was made from, so that an unchanged project is not installed again
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	touch $@
