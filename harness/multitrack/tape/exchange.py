@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from multitrack.errors import TapeViolation
+
 Headers = tuple[tuple[str, str], ...]
 
 Ending = Literal["complete", "left", "broken"]
@@ -94,3 +96,7 @@ class Router(Protocol):
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``, outside of the seams. Loopback is not asked for."""
+
+    def refuse(self, violation: TapeViolation) -> None:
+        """Hold ``violation`` against the test, which fails by it whatever the code under test catches. Called by a
+        seam that is about to raise it."""
