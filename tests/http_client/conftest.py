@@ -90,7 +90,7 @@ class MemoryTape:
             return Replay(self.recorded[key].popleft())
 
     def allows(self, host, port):
-        return False
+        raise AssertionError(f"a seam's own connection to {host}:{port} met the tripwire")
 
 
 @pytest.fixture
@@ -133,20 +133,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
-    def handle_any(self):
+    def do_GET(self):
         body = self.body()
         with self.server.lock:
             self.server.requests += 1
             count = self.server.requests
         path = urlsplit(self.path).path
         if path == "/echo":
-            text = {
-                "method": self.command,
-                "target": self.path,
-                "body": body.decode("latin-1"),
-                "count": count,
-            }
-            self.answer(body=json.dumps(text).encode(), content_type="application/json", x_two="2")
+            text = json.dumps({"method": self.command, "body": body.decode("latin-1"), "count": count})
+            self.answer(body=text.encode(), content_type="application/json", x_two="2")
         elif path == "/gzip":
             self.answer(body=gzip.compress(b"squeezed"), content_encoding="gzip", content_type="text/plain")
         elif path == "/flaky":
@@ -191,7 +186,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.seen.acquire(timeout=5)
             self.close_connection = True
 
-    do_GET = do_POST = do_HEAD = do_PUT = handle_any
+    def __getattr__(self, name):
+        if name.startswith("do_"):
+            return self.do_GET
+        raise AttributeError(name)
 
 
 class Server(ThreadingHTTPServer):
@@ -376,7 +374,7 @@ class Clients:
         context = ssl.create_default_context(cafile=self.ca_file)
 
         class Stay(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *args):
+            def redirect_request(self, *_):
                 return None
 
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), Stay)

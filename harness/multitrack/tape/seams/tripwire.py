@@ -95,6 +95,8 @@ def _check(tape: Router, sock: socket.socket, address: Any, names: _Names) -> No
     called = names.of(host)
     if any(tape.allows(name, port) for name in called):
         return
+    # callers such as socket.create_connection close theirs on an OSError only
+    sock.close()
     raise LiveCall(_message(called[0], port))
 
 

@@ -1,0 +1,352 @@
+"""Connections: where they lead, when they are opened, what they are after the tape, and what breaks them."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.error
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+import requests
+import urllib3
+from urllib3.util import Retry
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape.deck import playing
+from multitrack.tape.exchange import Response
+
+URLS = [
+    "https://api.example.com/v1/chat?a=b%20c",
+    "https://api.example.com:8443/v1",
+    "http://api.example.com/",
+    "http://api.example.com:443/",
+    "http://[2001:db8::1]:8080/v1",
+    "https://[2001:db8::1]/v1",
+]
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **_):
+        raise AssertionError(f"a look-up or a socket for {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "__init__", refuse)
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.usefixtures("no_network")
+def test_replay_looks_up_and_opens_nothing(url, client, tape):
+    tape.mode = "replay"
+    tape.recorded["GET", url, b""].extend([Response(200, "OK", (), b"recorded")] * 2)
+    with playing(tape):
+        assert client("GET", url).body == b"recorded"
+        assert client("GET", url).body == b"recorded"
+
+
+def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, tape, ca_file, tls_server):
+    proxies = {"http": proxy.url, "https": proxy.url}
+    secure, plain = "https://api.example.com/echo", "http://plain.example.com/page?x=1"
+
+    def send():
+        with requests.Session() as session:
+            session.trust_env = False
+            first = session.get(secure, proxies=proxies, verify=ca_file)
+            again = session.get(secure, proxies=proxies, verify=ca_file)
+            return first.json()["count"], again.json()["count"], session.get(plain, proxies=proxies).text
+
+    with playing(tape):
+        recorded = send()
+    assert recorded == (1, 2, "proxied")
+    assert [request.url for request in tape.requests] == [secure, secure, plain]
+    assert proxy.asked == ["CONNECT api.example.com:443", f"GET {plain}"]
+    proxy.stop()
+    tls_server.stop()
+    tape.mode = "replay"
+    with playing(tape):
+        assert send() == recorded
+
+
+def test_a_tunnel_of_http_client(proxy, tape, ca_file):
+    context = ssl.create_default_context(cafile=ca_file)
+    for _ in ("record", "replay"):
+        connection = http.client.HTTPSConnection("localhost", proxy.server_port, context=context)
+        with playing(tape), closing(connection):
+            connection.set_tunnel("api.example.com", 443)
+            for _ in range(2):
+                connection.request("GET", "/echo")
+                assert connection.getresponse().read()
+        tape.mode = "replay"
+    assert {request.url for request in tape.requests} == {"https://api.example.com/echo"}
+    assert proxy.asked == ["CONNECT api.example.com:443"]
+
+
+def test_a_proxy_that_refuses(proxy, tape, ca_file):
+    with (
+        playing(tape),
+        requests.Session() as session,
+        pytest.raises(requests.exceptions.ProxyError, match="Tunnel connection failed: 403"),
+    ):
+        session.get("https://forbidden.example.com/", proxies={"https": proxy.url}, verify=ca_file)
+    assert isinstance(tape.recorders[0].error, OSError)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+ERRORS = {
+    "requests": requests.exceptions.ConnectionError,
+    "google_auth": requests.exceptions.ConnectionError,
+    "urllib3": urllib3.exceptions.NewConnectionError,
+    "urllib": urllib.error.URLError,
+    "httplib2": ConnectionRefusedError,
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, tape):
+    client = getattr(clients, name)()
+    url = f"{scheme}://localhost:{free_port()}/"
+
+    def kind_of_error():
+        with pytest.raises(ERRORS[name]) as error:
+            client("GET", url)
+        return error.type
+
+    live = kind_of_error()
+    with playing(tape):
+        assert kind_of_error() is live
+    assert [recorder.error is not None for recorder in tape.recorders] == [True] * len(tape.recorders) != []
+    # httplib2 leaves its unconnected socket to the collector, live as well; the errors' tracebacks hold it
+    tape.recorders.clear()
+    gc.collect()
+
+
+def test_an_unknown_certificate_is_the_clients_own_error(tape, tls_server):
+    with playing(tape), requests.Session() as session:
+        session.trust_env = False
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(tls_server.url + "/echo")
+    assert tape.recorders[0].error is not None
+
+
+def test_no_answer_at_all(client, tape, server):
+    with playing(tape), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
+        client("GET", server.url + "/mute")
+    assert all(isinstance(recorder.error, ConnectionError) for recorder in tape.recorders)
+    assert tape.recorders
+
+
+def test_a_read_timeout(tape, server):
+    with playing(tape), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
+        session.get(server.url + "/slow", timeout=(5, 0.1))
+    assert isinstance(tape.recorders[0].error, TimeoutError)
+    server.seen.release()
+
+
+def retrying():
+    session = requests.Session()
+    retry = Retry(5, status_forcelist=[429, 503], allowed_methods=None, backoff_factor=0)
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+    return session
+
+
+def test_retries_of_urllib3_are_its_own(tape, server):
+    with playing(tape), retrying() as session:
+        assert session.post(server.url + "/flaky").content == b"at last"
+        assert [recorder.status for recorder in tape.recorders] == [429, 429, 200]
+        tape.mode = "replay"
+        assert session.post(server.url + "/flaky").content == b"at last"
+    assert len(tape.requests) == 6
+    assert server.requests == 3
+
+
+def test_a_miss_passes_through_retries_once(tape, server):
+    tape.mode = "replay"
+    with playing(tape), retrying() as session:
+        with pytest.raises(CassetteMiss):
+            session.get(server.url + "/echo")
+        assert len(tape.requests) == 1
+        tape.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
+        assert session.get(server.url + "/echo").content == b"recorded"
+    assert server.connections == 0
+
+
+def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, tape, server):
+    tape.mode = "replay"
+    with playing(tape):
+        with pytest.raises(CassetteMiss):
+            client("POST", server.url + "/echo", b"changed")
+        assert len(tape.requests) == 1
+    assert json.loads(client("POST", server.url + "/echo", b"live").body)["count"] == 1
+
+
+def test_a_miss_closes_a_bare_connection(tape, server):
+    tape.mode = "replay"
+    with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+        with playing(tape), pytest.raises(CassetteMiss):
+            connection.request("GET", "/echo")
+        assert connection.sock is None
+        connection.request("GET", "/echo")
+        assert connection.getresponse().status == 200
+
+
+def test_a_live_keep_alive_connection_is_set_aside_and_used_again(tape, server):
+    with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+        connection.request("GET", "/echo")
+        connection.getresponse().read()
+        real = connection.sock
+        tape.mode = "replay"
+        tape.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
+        with playing(tape):
+            connection.request("GET", "/echo")
+            assert connection.getresponse().read() == b"recorded"
+            tape.mode = "record"
+            connection.request("GET", "/echo")
+            assert json.loads(connection.getresponse().read())["count"] == 2
+        assert connection.sock is real
+        connection.request("GET", "/echo")
+        assert json.loads(connection.getresponse().read())["count"] == 3
+    assert server.connections == 1
+
+
+def test_a_recorded_connection_is_kept_alive(client, tape, server):
+    if client.__qualname__.startswith("Clients.urllib."):
+        pytest.skip("urllib.request closes every connection")
+    with playing(tape):
+        for _ in range(3):
+            client("GET", server.url + "/echo")
+    client("GET", server.url + "/echo")
+    assert (server.connections, server.requests) == (1, 4)
+
+
+def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(tape, server):
+    with requests.Session() as session:
+        session.get(server.url + "/echo")
+        server.stop()
+        again = type(server)(port=server.server_port)
+        try:
+            with playing(tape):
+                assert session.get(server.url + "/echo").json()["count"] == 1
+        finally:
+            again.stop()
+
+
+def test_connected_under_the_tape_and_used_after_it(tape, tls_server, ca_file):
+    context = ssl.create_default_context(cafile=ca_file)
+    connection = http.client.HTTPSConnection("localhost", tls_server.server_port, context=context)
+    with closing(connection):
+        with playing(tape):
+            connection.connect()
+            connection.sock.settimeout(5)
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            assert connection.sock.getpeercert() is None
+            assert not urllib3.util.wait_for_read(connection.sock, timeout=0)
+        assert tls_server.connections == 0
+        connection.request("GET", "/echo")
+        assert json.loads(connection.getresponse().read())["count"] == 1
+        assert connection.sock.getpeercert()
+    assert tape.requests == []
+
+
+def test_closed_after_sending_and_before_reading(tape, server):
+    connection = http.client.HTTPConnection("localhost", server.server_port)
+    with playing(tape):
+        connection.request("GET", "/echo")
+        connection.close()
+    assert isinstance(tape.recorders[0].error, ConnectionAbortedError)
+
+
+def test_a_class_with_a_connect_of_its_own(tape, server):
+    """As unix sockets are spoken to, and as host names are overridden."""
+
+    class Elsewhere(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.create_connection(("127.0.0.1", server.server_port))
+
+    def send():
+        with closing(Elsewhere("api.example.com")) as connection:
+            connection.request("GET", "/echo")
+            return connection.getresponse().read()
+
+    with playing(tape):
+        recorded = send()
+        server.stop()
+        tape.mode = "replay"
+        assert send() == recorded
+    assert tape.requests[0].url == "http://api.example.com/echo"
+
+
+def test_no_warning_of_an_unverified_request_on_replay(tape):
+    tape.mode = "replay"
+    url = "https://api.example.com/"
+    tape.recorded["GET", url, b""].append(Response(200, "OK", (), b"recorded"))
+    with playing(tape), warnings.catch_warnings(), requests.Session() as session:
+        warnings.simplefilter("error")
+        assert session.get(url).content == b"recorded"
+
+
+def test_32_threads_cross_nothing(tape, server):
+    def ask(session, number):
+        return session.post(server.url + "/echo", data=b"%d" % number).json()["body"]
+
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=32)
+    with requests.Session() as session, ThreadPoolExecutor(32) as pool:
+        session.mount("http://", adapter)
+        with playing(tape):
+            recorded = list(pool.map(lambda number: ask(session, number), range(400)))
+            tape.mode = "replay"
+            replayed = list(pool.map(lambda number: ask(session, number), range(400)))
+    assert recorded == replayed == [str(number) for number in range(400)]
+    assert server.requests == 400
+
+
+def test_libraries_imported_under_the_tape_are_caught(server):
+    program = f"""
+import sys
+from multitrack.errors import CassetteMiss
+from multitrack.tape.deck import playing
+
+class Tape:
+    def route(self, request):
+        raise CassetteMiss(request.url)
+
+assert "urllib3" not in sys.modules
+assert "http.client" not in sys.modules
+with playing(Tape()):
+    import requests
+    try:
+        requests.get({server.url + "/echo"!r})
+    except CassetteMiss as miss:
+        print(miss)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{server.url}/echo\n"
+    assert server.connections == 0
+
+
+def test_everything_is_put_back(tape):
+    classes = [
+        http.client.HTTPConnection,
+        http.client.HTTPSConnection,
+        urllib3.connection.HTTPConnection,
+        urllib3.connection.HTTPSConnection,
+    ]
+    before = [dict(vars(cls)) for cls in classes]
+    with playing(tape):
+        assert [dict(vars(cls)) for cls in classes] != before
+    assert [dict(vars(cls)) for cls in classes] == before

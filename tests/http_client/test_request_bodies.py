@@ -1,0 +1,107 @@
+"""Whatever way a body is handed over, the tape sees its bytes, and the server gets it as it would live."""
+
+from __future__ import annotations
+
+import array
+import gzip
+import http.client
+import io
+import json
+from contextlib import closing
+
+import pytest
+import requests
+import urllib3
+
+from multitrack.tape.deck import playing
+
+BODIES = {
+    "bytes": lambda: b"one two three",
+    "file": lambda: io.BytesIO(b"one two three"),
+    "text file": lambda: io.StringIO("one two three"),
+    "iterator": lambda: iter([b"one ", b"two ", b"", b"three"]),
+    "array": lambda: array.array("B", b"one two three"),
+}
+
+
+def by_http_client(server, body):
+    with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+        connection.request("POST", "/echo", body)
+        return connection.getresponse().read()
+
+
+def by_requests(server, body):
+    with requests.Session() as session:
+        return session.post(server.url + "/echo", data=body).content
+
+
+def by_urllib3(server, body):
+    with urllib3.PoolManager() as pool:
+        return pool.request("POST", server.url + "/echo", body=body).data
+
+
+@pytest.mark.parametrize("send", [by_http_client, by_requests, by_urllib3])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_bodies(send, body, tape, server):
+    with playing(tape):
+        recorded = send(server, body())
+        assert json.loads(recorded)["body"] == "one two three"
+        tape.mode = "replay"
+        assert send(server, body()) == recorded
+    assert [request.body for request in tape.requests] == [b"one two three"] * 2
+
+
+def test_a_large_upload(tape, server):
+    body = b"0123456789abcdef" * (1 << 16)
+    with playing(tape), requests.Session() as session:
+        answer = session.post(server.url + "/echo", data=io.BytesIO(body))
+    assert answer.json()["body"].encode() == body
+    assert tape.requests[0].body == body
+
+
+def test_a_compressed_body_is_decoded_for_the_tape_and_sent_as_it_was(tape, server):
+    packed = gzip.compress(b"question")
+    with playing(tape), requests.Session() as session:
+        answer = session.post(server.url + "/echo", data=packed, headers={"Content-Encoding": "gzip"})
+    assert answer.json()["body"].encode("latin-1") == packed
+    assert tape.requests[0].body == b"question"
+
+
+def test_a_body_in_an_unknown_coding_is_compared_as_it_is(tape, server):
+    with playing(tape), requests.Session() as session:
+        session.post(server.url + "/echo", data=b"?!", headers={"Content-Encoding": "private"})
+    assert tape.requests[0].body == b"?!"
+
+
+def test_headers_are_seen_as_sent(tape, server):
+    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+        connection.putrequest("get", "/echo")
+        connection.putheader("X-Many", "one", "two")
+        connection.putheader("X-Many", "three")
+        connection.endheaders()
+        connection.getresponse().read()
+    [request] = tape.requests
+    assert request.method == "GET"
+    assert request.headers == (
+        ("host", f"localhost:{server.server_port}"),
+        ("accept-encoding", "identity"),
+        ("x-many", "one two"),
+        ("x-many", "three"),
+    )
+
+
+def test_expect_continue_does_not_wait(tape, server):
+    """As botocore sends: the head, then the body once the server has said that it may come, or after a second."""
+    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+        connection.putrequest("PUT", "/echo")
+        connection.putheader("Expect", "100-continue")
+        connection.putheader("Content-Length", "4")
+        connection.endheaders()
+        assert urllib3.util.wait_for_read(connection.sock, timeout=0)
+        with connection.sock.makefile("rb", 0) as leave:
+            assert leave.readline() == b"HTTP/1.1 100 Continue\r\n"
+            assert leave.readline() == b"\r\n"
+        connection.send(b"body")
+        # the server says so once more, and http.client passes over it
+        assert json.loads(connection.getresponse().read())["body"] == "body"
+    assert tape.recorders[0].status == 200
