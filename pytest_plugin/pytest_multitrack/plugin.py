@@ -11,7 +11,7 @@ import pytest
 from pytest_multitrack import assertion_rewriting
 
 if TYPE_CHECKING:
-    from multitrack.snapshots import CallsSnapshot
+    from multitrack.snapshots.extension import CallsSnapshot
     from multitrack.tape.tape import Tape
     from pytest_multitrack.playback import Playback
 
@@ -61,8 +61,11 @@ def pytest_load_initial_conftests(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", MARKER)
     assertion_rewriting.spare(config, "multitrack")
+    from multitrack.snapshots import outcomes
+
+    config.addinivalue_line("markers", MARKER)
+    outcomes.install(config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,10 +147,13 @@ def tape(request: pytest.FixtureRequest) -> Tape:
 def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
-    from pytest_multitrack import snapshots
+    from multitrack.snapshots.extension import snapshot_for
 
-    playing = request.node.stash.get(_playback, None)
-    return snapshots.fixture(request, playing.tape if playing else None)
+    playing: Playback | None = request.node.stash.get(_playback, None)
+    if playing is None:
+        return snapshot_for(request)
+    tape = playing.tape
+    return snapshot_for(request, scrub=tape.scrub, record=tape.mode in ("record", "record-missing"))
 
 
 def _goes_live(config: pytest.Config) -> bool:

@@ -26,7 +26,7 @@ def amend(report: pytest.TestReport, call: pytest.CallInfo[None], playing: Playb
     if playing is None:
         return
     tape = playing.tape
-    if report.failed and tape.mode in ("record", "record-missing") and report.when != "teardown":
+    if report.failed and tape.recorded and report.when != "teardown":
         pending = terminal.shown(paths.pending(tape.path))
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
     if report.when == "teardown":

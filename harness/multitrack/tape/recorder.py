@@ -85,6 +85,10 @@ class Recorder:
         self._clock = clock
         self._exchanges: list[LiveExchange] = []
 
+    def __bool__(self) -> bool:
+        """Whether any answer began."""
+        return any(exchange.response() is not None for exchange in self._exchanges)
+
     def exchange(self, request: Request) -> LiveExchange:
         """Begin to record what answers ``request``."""
         exchange = LiveExchange(request, self._scrubber)

@@ -75,6 +75,11 @@ class Tape:
             return tuple(recorded)
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether anything was recorded so far, so that `save` will write."""
+        return bool(self._recorder)
+
     def route(self, request: Request) -> Route:
         """Which way ``request`` goes. Raises `CassetteMiss` where nothing on the tape answers it."""
         if self._settings.ignores(request.url):
