@@ -1,1 +1,55 @@
 """Parallel tool calls, recorded once and tested forever."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multitrack import errors
+    from multitrack.clients import Mode, from_openai, from_vertexai, patch
+    from multitrack.extraction import Extraction, Toolset
+    from multitrack.tape.use_cassette import use_cassette
+    from multitrack.toolcall import ToolCall
+    from multitrack.wires import decode
+
+__all__ = [
+    "Extraction",
+    "Mode",
+    "ToolCall",
+    "Toolset",
+    "decode",
+    "errors",
+    "from_openai",
+    "from_vertexai",
+    "patch",
+    "use_cassette",
+]
+
+# Imported when first asked for (https://peps.python.org/pep-0562/): who extracts does not pay for the tape,
+# and who tests does not pay for the clients.
+_HOMES = {
+    "Extraction": "multitrack.extraction",
+    "Mode": "multitrack.clients",
+    "ToolCall": "multitrack.toolcall",
+    "Toolset": "multitrack.extraction",
+    "decode": "multitrack.wires",
+    "from_openai": "multitrack.clients",
+    "from_vertexai": "multitrack.clients",
+    "patch": "multitrack.clients",
+    "use_cassette": "multitrack.tape.use_cassette",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("multitrack.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

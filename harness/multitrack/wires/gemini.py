@@ -35,8 +35,7 @@ def answer(document: Mapping[str, Any]) -> Answer:
             ToolCall(word(function.get("id")), word(function.get("name")) or "", arguments(function), index)
             for index, function in enumerate(functions)
         ),
-        text=next((text for own in parts if (text := text_of(own))), None)
-        or next(filter(None, messages), None),
+        text=next((text for own in parts if (text := text_of(own))), None) or next(filter(None, messages), None),
         finish=finish,
         refusal=filtered(document, finish),
         error=error_text(document.get("error")),

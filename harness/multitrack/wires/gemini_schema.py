@@ -106,9 +106,7 @@ class _Rewriting:
             raise self._cannot(f"the reference {schema['$ref']!r}", path)
         return self.schema({**definition, **_without(schema, "$ref")}, path, (*within, name))
 
-    def _choice(
-        self, schema: Mapping[str, Any], keyword: str, path: str, within: tuple[str, ...]
-    ) -> dict[str, Any]:
+    def _choice(self, schema: Mapping[str, Any], keyword: str, path: str, within: tuple[str, ...]) -> dict[str, Any]:
         options = [option for option in schema[keyword] if not _is_null(option)]
         nullable = {"nullable": True} if len(options) < len(schema[keyword]) else {}
         around = _without(schema, keyword)
@@ -131,9 +129,7 @@ class _Rewriting:
         nullable = {"nullable": True} if len(values) < len(schema["enum"]) else {}
         described = {"description": schema["description"]} if "description" in schema else {}
         options = [
-            _enumerated(kind, own)
-            for kind, belongs in _KINDS
-            if (own := [value for value in values if belongs(value)])
+            _enumerated(kind, own) for kind, belongs in _KINDS if (own := [value for value in values if belongs(value)])
         ]
         if sum(len(option.get("enum", ())) for option in options) < len(values) or not options:
             raise self._cannot(f"the enumeration {compact(schema['enum'])}", path)

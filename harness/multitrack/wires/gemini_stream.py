@@ -137,9 +137,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _value(partial: Mapping[str, Any]) -> Any:
-    return next(
-        (partial[kind] for kind in ("stringValue", "numberValue", "boolValue") if kind in partial), None
-    )
+    return next((partial[kind] for kind in ("stringValue", "numberValue", "boolValue") if kind in partial), None)
 
 
 def _placed(into: Any, steps: list[str | int], value: Any) -> Any:

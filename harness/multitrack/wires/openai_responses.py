@@ -19,9 +19,7 @@ _UNFINISHED = frozenset({"queued", "in_progress"})
 def answer(document: Mapping[str, Any]) -> Answer:
     """The answer that the parsed body ``document`` holds."""
     items = objects(document.get("output"))
-    contents = [
-        part for item in items if item.get("type") == "message" for part in objects(item.get("content"))
-    ]
+    contents = [part for item in items if item.get("type") == "message" for part in objects(item.get("content"))]
     calls = [parts for item in items if (parts := call_of(item)) is not None]
     status = word(document.get("status"))
     finish = word(mapping(document.get("incomplete_details")).get("reason")) or status

@@ -70,9 +70,7 @@ class Decoder(StreamDecoder):
         self._items.update((position, dict(item)) for position, item in enumerate(output))
         cut = self._response.get("status") == "incomplete"
         done = [
-            place
-            for place, item in sorted(self._items.items())
-            if not (cut and item.get("status") == "incomplete")
+            place for place, item in sorted(self._items.items()) if not (cut and item.get("status") == "incomplete")
         ]
         return [call for position in done for call in self._give(position)]
 
@@ -85,9 +83,7 @@ class Decoder(StreamDecoder):
 
     @property
     def answer(self) -> Answer:
-        output = [
-            self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())
-        ]
+        output = [self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())]
         answer = openai_responses.answer({**self._response, "output": output})
         error = self._error or answer.error
         return replace(answer, error=error, complete=self._ended and error is None)
