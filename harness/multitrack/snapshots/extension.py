@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from syrupy.assertion import DiffMode, SnapshotAssertion
 from syrupy.data import Snapshot, SnapshotCollection, SnapshotCollections
-from syrupy.exceptions import SnapshotDoesNotExist
+from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
 from syrupy.location import PyTestLocation
 
 from multitrack.snapshots import SUFFIX
@@ -24,7 +24,7 @@ from multitrack.snapshots.callsfile import (
     remove_entries,
 )
 from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Call, Scrub, UnreadableCalls, UnwritableValue, read_calls, unchanged_text
+from multitrack.snapshots.literals import Scrub, UnreadableCalls, UnwritableValue, read_calls, unchanged_text
 from multitrack.snapshots.outcomes import Outcomes, outcomes_of
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.syrupy_internals import StoredExtension, syrupy_session
@@ -40,8 +40,8 @@ def snapshot_for(
     """What the fixture ``calls_snapshot`` of one test gives.
 
     Every text in a value passes through ``scrub`` before it is compared or written. With ``record``, a snapshot that
-    does not exist yet is written if the test passes; one that changed still needs ``--snapshot-update``. A
-    `pytest.UsageError` without syrupy.
+    does not exist yet is written if the test passes; one that changed still needs ``--snapshot-update``.
+    Fails the test where syrupy's plugin is not active.
     """
     return CallsSnapshot(
         session=syrupy_session(request.config),
@@ -113,11 +113,16 @@ class CallsSnapshot(SnapshotAssertion):
 
     def get_assert_diff(self, *, diff_mode: DiffMode = DiffMode.DETAILED) -> list[str]:
         """The lines that pytest shows: syrupy's, and what to run to accept the calls."""
-        exception = self.executions[self.num_executions - 1].exception
-        if isinstance(exception, (UnwritableValue, DamagedCallsFile, UnreadableCalls)):
-            return f"{exception}".splitlines()
+        result = self.executions[self.num_executions - 1]
+        if isinstance(result.exception, (UnwritableValue, DamagedCallsFile)):
+            return f"{result.exception}".splitlines()
+        if isinstance(result.exception, TaintedSnapshotError):
+            where = f"{result.snapshot_location}, in {result.snapshot_name!r}"
+            lines = [f"{where}, {_fault(str(result.recalled_data))}"]
+        else:
+            lines = super().get_assert_diff(diff_mode=diff_mode)
         command = shlex.join(["pytest", "--snapshot-update", self.test_location.nodeid])
-        return [*super().get_assert_diff(diff_mode=diff_mode), f"to accept: {command}"]
+        return [*lines, f"to accept: {command}"]
 
 
 class CallsExtension(StoredExtension):
@@ -144,13 +149,16 @@ class CallsExtension(StoredExtension):
         return iter(render(self._compare(serialized_data, snapshot_data)))
 
     def _compare(self, received: str, stored: str) -> Comparison:
-        return compare(_stored_calls(stored), read_calls(received), ordered=self.ordered)
+        return compare(read_calls(stored), read_calls(received), ordered=self.ordered)
 
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str
     ) -> str | None:
         del session_id  # the file is read anew each time; it is small
-        return read_entries(Path(snapshot_location)).get(snapshot_name)
+        text = read_entries(Path(snapshot_location)).get(snapshot_name)
+        if text is not None and _fault(text):
+            raise TaintedSnapshotError(snapshot_data=text)  # fails, and may be written over by an update
+        return text
 
     def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
         collection = SnapshotCollection(location=snapshot_location)
@@ -191,11 +199,13 @@ class CallsExtension(StoredExtension):
         return discovered
 
 
-def _stored_calls(text: str) -> tuple[Call, ...]:
+def _fault(text: str) -> str:
+    """Why a stored entry cannot be read, empty if it can be."""
     try:
-        return read_calls(text)
+        read_calls(text)
     except UnreadableCalls as error:
-        raise UnreadableCalls(error.line, f"{error.reason} (in the snapshot)") from None
+        return str(error)
+    return ""
 
 
 def _keep_unproven(collection: SnapshotCollection, module: Path, outcomes: Outcomes) -> None:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def syrupy_session(config: pytest.Config) -> SnapshotSession:
-    """syrupy's session. A `pytest.UsageError` where its plugin is not active."""
+    """syrupy's session. Fails the test where its plugin is not active."""
     session: SnapshotSession | None = getattr(config, "_syrupy", None)
     if session is None:
-        raise pytest.UsageError(
+        pytest.fail(
             "calls_snapshot needs syrupy's pytest plugin, which is not active: "
-            "pip install 'multitrack[test]', and run without -p no:syrupy"
+            "pip install 'multitrack[test]', and run without -p no:syrupy",
+            pytrace=False,
         )
     return session
 

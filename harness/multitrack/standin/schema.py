@@ -36,6 +36,7 @@ _FORMATS = {
     "binary": "dGV4dA==",
 }
 _DEPTH = 32
+_NOT_UNDERSTOOD = ("not", "contains", "if", "dependentRequired", "dependentSchemas")
 
 
 class UnsatisfiableError(ValueError):
@@ -55,7 +56,7 @@ class _Place:
 
     def __init__(self, root: Any, path: str, depth: int) -> None:
         if depth > _DEPTH:
-            raise UnsatisfiableError(f"{path}: the schema requires itself without end")
+            raise UnsatisfiableError(f"{path[:60]}...: the schema requires itself without end")
         self._root = root
         self._path = path
         self._depth = depth
@@ -85,6 +86,9 @@ def _value(schema: Any, place: _Place, number: int) -> Any:
         raise place.wrong("the schema allows no value")
     if not isinstance(schema, Mapping):
         return _text({}, place, number)
+    for keyword in _NOT_UNDERSTOOD:
+        if keyword in schema:
+            raise place.wrong(f"{keyword} is not understood")
     if "$ref" in schema:
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
         return _value(_merged(place.target(schema["$ref"]), siblings), place.below("$ref"), number)
@@ -175,6 +179,7 @@ def _text(schema: Mapping[str, Any], place: _Place, number: int) -> str:
     if "pattern" in schema:
         try:
             text = matching_text(schema["pattern"], shortest)
+            text = text.ljust(shortest, text[-1:] or "x")
         except ValueError as error:
             raise place.wrong(f"no text found for the pattern {schema['pattern']!r}: {error}") from error
     elif schema.get("format") in _FORMATS:

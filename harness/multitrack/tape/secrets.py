@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
+from multitrack.tape.wordstart import WORD_START
+
 _CREDENTIAL_HEADERS = {
     "authorization",
     "proxy-authorization",
@@ -33,29 +35,31 @@ _KEY_VARIABLE = re.compile(
     r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIAL|ACCESS_KEY_ID)$", re.IGNORECASE
 )
 _DUMMY = re.compile(
-    r"(?:x+|0+|\.+|\*+|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
+    r"(?:x+|0+|\.+|\*+|not-?(?:needed|used|required)|anything|lm-studio|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
     r"(?:api|test|dummy|fake|mock|placeholder|openai|secret)?[-_]?(?:key|token|password|here|placeholder)?)",
     re.IGNORECASE,
 )
 
 # The shapes of credentials, as their issuers document them. A long shape stands before its own beginning.
 _SHAPES = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\bsk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
-    r"|\bAIza[0-9A-Za-z_-]{30,}"
-    r"|\bya29\.[0-9A-Za-z_.-]{20,}"
-    r"|\bAQ\.[0-9A-Za-z_-]{30,}"
-    r"|\bGOCSPX-[0-9A-Za-z_-]{20,}"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bgh[pousr]_[0-9A-Za-z]{36,}"
-    r"|\bgithub_pat_[0-9A-Za-z_]{22,}"
-    r"|\bglpat-[0-9A-Za-z_-]{20,}"
-    r"|\bgsk_[0-9A-Za-z]{20,}"
-    r"|\bhf_[0-9A-Za-z]{30,}"
-    r"|\bxox[abposr]-[0-9A-Za-z-]{10,}"
-    r"|\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"
-    r"|\bBearer\s+[0-9A-Za-z._~+/=-]{20,}",
-    re.DOTALL,
+    # without its end, it is as long as it is base64, so that the JSON around it stays whole
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s]|\\+[nr/])*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+    rf"|{WORD_START}(?:"
+    r"sk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
+    r"|AIza[0-9A-Za-z_-]{30,}"
+    r"|ya29\.[0-9A-Za-z_.-]{20,}"
+    r"|AQ\.[0-9A-Za-z_-]{30,}"
+    r"|GOCSPX-[0-9A-Za-z_-]{20,}"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|gh[pousr]_[0-9A-Za-z]{36,}"
+    r"|github_pat_[0-9A-Za-z_]{22,}"
+    r"|glpat-[0-9A-Za-z_-]{20,}"
+    r"|gsk_[0-9A-Za-z]{20,}"
+    r"|hf_[0-9A-Za-z]{30,}"
+    r"|xox[abposr]-[0-9A-Za-z-]{10,}"
+    r"|eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"
+    r"|Bearer\s+[0-9A-Za-z._~+/=-]{20,}"
+    r")"
 )
 
 _SENT_LENGTH = 8
@@ -98,12 +102,12 @@ def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
     """The secrets among headers (names in lower case) and the parameters of a URL."""
     for header, value in headers:
         if header in _CREDENTIAL_HEADERS:
-            yield from (value for value in _in_header(header, value) if _is_secret(value))
+            yield from (value for value in _in_header(header, value) if is_secret(value))
     parts = urlsplit(url)
     for parameter, value in parse_qsl(parts.query):
-        if parameter.lower() in CREDENTIAL_PARAMETERS and _is_secret(value):
+        if parameter.lower() in CREDENTIAL_PARAMETERS and is_secret(value):
             yield value
-    if parts.password and _is_secret(parts.password):
+    if parts.password and is_secret(parts.password):
         yield parts.password
 
 
@@ -131,7 +135,9 @@ def fields(text: str) -> Iterator[str]:
             yield json.loads(f'"{value}"', strict=False)
 
 
-def _is_secret(value: str) -> bool:
+def is_secret(value: str) -> bool:
+    """Whether ``value``, sent where a credential is sent, is one, and neither a dummy nor too short to be told
+    from an ordinary word."""
     return len(value) >= _SENT_LENGTH and not _is_dummy(value)
 
 

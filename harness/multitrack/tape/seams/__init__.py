@@ -85,9 +85,7 @@ def _installer(seam: str, current: Current) -> Callable[[ModuleType], None]:
         with _lock:
             for swap in swaps:
                 original = vars(swap.owner).get(swap.name, _INHERITED)
-                replacement = swap.make(
-                    getattr(swap.owner, swap.name) if original is _INHERITED else original
-                )
+                replacement = swap.make(getattr(swap.owner, swap.name) if original is _INHERITED else original)
                 setattr(swap.owner, swap.name, replacement)
                 _swapped.append((swap, original, replacement))
 

@@ -1,0 +1,226 @@
+"""Calls are paired by what they are; the comparison is a value, and its lines read well."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multitrack.snapshots.assignment import assign
+from multitrack.snapshots.comparison import (
+    ABSENT,
+    Added,
+    Changed,
+    Comparison,
+    FieldChange,
+    Moved,
+    Removed,
+    Unchanged,
+    compare,
+)
+from multitrack.snapshots.literals import Call, Name, canonical, read_calls
+from multitrack.snapshots.rendering import render
+
+TORONTO = "Weather(location='Toronto', units='metric')"
+DALLAS = "Weather(location='Dallas', units='imperial')"
+SEARCH = "GoogleSearch(query='who won the super bowl')"
+
+
+def between(expected: list[str], actual: list[str], *, ordered: bool = False) -> Comparison:
+    return compare(read_calls("\n".join(expected)), read_calls("\n".join(actual)), ordered=ordered)
+
+
+def call(text: str) -> Call:
+    return read_calls(text)[0]
+
+
+def test_the_same_calls_in_another_order_are_the_same():
+    found = between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS])
+    assert found.same
+    assert found == Comparison(
+        unchanged=(
+            Unchanged(call(TORONTO), 0, 1),
+            Unchanged(call(DALLAS), 1, 2),
+            Unchanged(call(SEARCH), 2, 0),
+        )
+    )
+
+
+def test_with_order_the_fewest_calls_have_moved():
+    found = between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS], ordered=True)
+    assert not found.same
+    assert found.moved == (Moved(call(SEARCH), 2, 0),)
+    assert [entry.call for entry in found.unchanged] == [call(TORONTO), call(DALLAS)]
+
+
+def test_one_inserted_call_is_one_added_call():
+    found = between([TORONTO, DALLAS], [SEARCH, TORONTO, DALLAS], ordered=True)
+    assert found.added == (Added(call(SEARCH), 0),)
+    assert (found.changed, found.moved, found.removed) == ((), (), ())
+
+
+def test_duplicates_count():
+    found = between([TORONTO, TORONTO, DALLAS], [TORONTO, DALLAS, DALLAS])
+    assert (found.removed, found.added) == ((Removed(call(TORONTO), 1),), (Added(call(DALLAS), 2),))
+    assert len(found.unchanged) == 2
+
+
+def test_a_changed_field_is_told_with_old_and_new():
+    found = between([TORONTO, DALLAS], [TORONTO, DALLAS.replace("imperial", "metric")])
+    (changed,) = found.changed
+    assert changed == Changed(
+        call(DALLAS),
+        call("Weather(location='Dallas', units='metric')"),
+        1,
+        1,
+        (FieldChange("units", "imperial", "metric"),),
+    )
+
+
+def test_the_order_of_fields_and_keys_does_not_matter_and_types_do():
+    assert between(["f(a=1, b={'x': 1, 'y': 2})"], ["f(b={'y': 2, 'x': 1}, a=1)"]).same
+    assert not between(["f(a=1)"], ["f(a=1.0)"]).same
+    assert not between(["f(a=1)"], ["f(a=True)"]).same
+
+
+def test_calls_are_paired_where_the_fewest_fields_differ():
+    found = between(["f(a=1, b=1, c=1)", "f(a=2, b=2, c=2)"], ["f(a=2, b=2, c=9)", "f(a=1, b=8, c=1)"], ordered=True)
+    assert [(entry.old, entry.new, entry.moved) for entry in found.changed] == [(0, 1, True), (1, 0, False)]
+    assert [entry.fields for entry in found.changed] == [(FieldChange("b", 1, 8),), (FieldChange("c", 2, 9),)]
+
+
+def test_texts_that_are_alike_belong_together():
+    found = between(
+        ["S(q='weather toronto')", "S(q='weather dallas')", "S(q='super bowl winner')"],
+        ["S(q='who is the super bowl winner')", "S(q='weather in dallas')", "S(q='weather in toronto')"],
+    )
+    assert [(entry.old, entry.new) for entry in found.changed] == [(0, 2), (1, 1), (2, 0)]
+
+
+def test_calls_of_one_tool_that_share_nothing_are_one_removed_and_one_added():
+    found = between([TORONTO], [DALLAS])
+    assert (found.removed, found.added) == ((Removed(call(TORONTO), 0),), (Added(call(DALLAS), 0),))
+
+
+def test_a_call_with_one_argument_is_changed_however_much_it_differs():
+    (changed,) = between(["S(q='abc')"], ["S(q='xyz')"]).changed
+    assert changed.fields == (FieldChange("q", "abc", "xyz"),)
+
+
+def test_a_renamed_tool_is_told_as_such():
+    (changed,) = between([SEARCH], [SEARCH.replace("GoogleSearch", "Search")]).changed
+    assert changed.fields == (FieldChange("", Name("GoogleSearch"), Name("Search")),)
+
+
+def test_calls_without_arguments_are_no_renamed_tool():
+    found = between(["f()"], ["g()"])
+    assert (len(found.removed), len(found.added)) == (1, 1)
+
+
+def test_differences_go_to_the_field_that_differs():
+    (changed,) = between(
+        ["Plan(a=Leg(start='x', end='y'), b=[1, {'c d': 2}], when=date(2024, 1, 1), tags={1}, n=[1], gone=1)"],
+        ["Plan(a=Leg(start='x', end='z'), b=[1, {'c d': 3}], when=date(2024, 1, 2), tags={2}, n=[1, 2], new=2)"],
+    ).changed
+    assert [entry.path for entry in changed.fields] == ["a.end", "b[1]['c d']", "when", "tags", "n", "gone", "new"]
+    assert changed.fields[0] == FieldChange("a.end", "y", "z")
+    assert changed.fields[2] == FieldChange("when", Call("date", (2024, 1, 1)), Call("date", (2024, 1, 2)))
+    assert changed.fields[5:] == (FieldChange("gone", 1, ABSENT), FieldChange("new", ABSENT, 2))
+
+
+def test_no_calls_at_all():
+    assert between([], []).same
+    assert [entry.call for entry in between([], [SEARCH]).added] == [call(SEARCH)]
+    assert [entry.call for entry in between([SEARCH], []).removed] == [call(SEARCH)]
+
+
+fields = st.fixed_dictionaries({"a": st.integers(0, 2), "b": st.sampled_from(["x", "y"])})
+some_calls = st.lists(
+    st.builds(lambda name, f: Call(name, (), tuple(f.items())), st.sampled_from(["f", "g"]), fields), max_size=6
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(some_calls, some_calls, st.booleans())
+def test_each_call_is_in_exactly_one_entry(expected, actual, ordered):
+    found = compare(expected, actual, ordered=ordered)
+    pairs = (*found.unchanged, *found.changed, *found.moved)
+    assert sorted([e.old for e in pairs] + [e.old for e in found.removed]) == list(range(len(expected)))
+    assert sorted([e.new for e in pairs] + [e.new for e in found.added]) == list(range(len(actual)))
+    if ordered:
+        assert found.same == ([*map(canonical, expected)] == [*map(canonical, actual)])
+    else:
+        assert not found.moved
+        assert found.same == (sorted(map(canonical, expected)) == sorted(map(canonical, actual)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_an_assignment_costs_the_least(seed):
+    random = Random(seed)
+    rows, columns = random.randint(1, 5), random.randint(1, 5)
+    costs = [[random.choice([random.random(), random.randint(0, 3)]) for _ in range(columns)] for _ in range(rows)]
+    found = [(row, column) for row, column in enumerate(assign(costs)) if column is not None]
+    assert len({column for _, column in found}) == len(found) == min(rows, columns)
+    wide = costs if rows <= columns else [list(line) for line in zip(*costs, strict=True)]
+    least = min(
+        sum(line[column] for line, column in zip(wide, chosen, strict=True))
+        for chosen in permutations(range(len(wide[0])), len(wide))
+    )
+    assert sum(costs[row][column] for row, column in found) == pytest.approx(least)
+
+
+def test_the_lines_of_a_comparison():
+    lines = render(
+        between(
+            [TORONTO, DALLAS, "Plan(stop='x', days=1)", "Book(id=1)"],
+            [TORONTO, DALLAS.replace("imperial", "metric"), SEARCH, "Book(id=1)"],
+        )
+    )
+    assert lines == [
+        "changed: Weather(location='Dallas', units='imperial')",
+        "    units: was 'imperial', now 'metric'",
+        "removed: Plan(stop='x', days=1)",
+        "added: GoogleSearch(query='who won the super bowl')",
+        "2 calls unchanged",
+    ]
+
+
+def test_the_lines_of_moved_calls_count_from_one():
+    assert render(between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS], ordered=True)) == [
+        "moved: GoogleSearch(query='who won the super bowl')",
+        "    was call 3, now call 1",
+        "2 calls unchanged",
+    ]
+    assert render(between(["f(a=1, b=1)", "g()", "h()"], ["g()", "h()", "f(a=1, b=2)"], ordered=True)) == [
+        "changed: f(a=1, b=1)",
+        "    b: was 1, now 2",
+        "    was call 1, now call 3",
+        "2 calls unchanged",
+    ]
+
+
+def test_the_lines_of_fields_that_came_and_went_and_of_a_renamed_tool():
+    assert render(between(["f(a=1, old=2)", "g(x=1)"], ["f(a=1, new=[3])", "h(x=1)"])) == [
+        "changed: f(a=1, old=2)",
+        "    old: gone, was 2",
+        "    new: new, [3]",
+        "changed: g(x=1)",
+        "    tool: was g, now h",
+    ]
+
+
+def test_long_values_stand_below_each_other_and_a_long_call_is_cut_in_its_headline():
+    old, new = "x" * 60, "y" * 60
+    lines = render(between([f"f(id=1, text='{old}')", TORONTO], [f"f(id=1, text='{new}')", TORONTO]))
+    assert lines == [
+        f"changed: f(id=1, text='{old}')",
+        "    text:",
+        f"        was '{old}'",
+        f"        now '{new}'",
+        "1 call unchanged",
+    ]
+    headline = render(between([f"f(id=1, text='{old * 2}')"], ["f(id=1, text='')"]))[0]
+    assert headline == "changed: " + f"f(id=1, text='{old * 2}')"[:97] + "..."

@@ -1,0 +1,134 @@
+"""Every shape that parallel tool calls come in compares as the same calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from pydantic import BaseModel
+
+from multitrack.snapshots.calls import calls_of
+from multitrack.snapshots.literals import UnwritableValue
+from multitrack.toolcall import ToolCall
+
+
+class Weather(BaseModel):
+    location: str
+    units: str = "metric"
+
+
+class RunCommand(BaseModel):
+    name: str
+    arguments: str
+
+
+@dataclass
+class Search:
+    query: str
+
+
+ARGUMENTS = '{"location": "Toronto", "units": "metric"}'
+
+
+def openai_chat():
+    from openai.types.chat import ChatCompletionMessageToolCall
+
+    return ChatCompletionMessageToolCall.model_validate(
+        {"id": "call_1", "type": "function", "function": {"name": "Weather", "arguments": ARGUMENTS}}
+    )
+
+
+def openai_responses():
+    from openai.types.responses import ResponseFunctionToolCall
+
+    return ResponseFunctionToolCall(type="function_call", call_id="call_1", name="Weather", arguments=ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Weather(location="Toronto"),
+        lambda: ToolCall(id="call_1", name="Weather", arguments=ARGUMENTS, index=0),
+        lambda: {"name": "Weather", "arguments": {"location": "Toronto", "units": "metric"}},
+        lambda: {"id": "call_1", "name": "Weather", "arguments": ARGUMENTS},
+        lambda: {"name": "Weather", "args": {"location": "Toronto", "units": "metric"}},
+        lambda: {"type": "function", "function": {"name": "Weather", "arguments": ARGUMENTS}},
+        lambda: SimpleNamespace(function=SimpleNamespace(name="Weather", arguments=ARGUMENTS)),
+        openai_chat,
+        openai_responses,
+    ],
+)
+@pytest.mark.parametrize("collect", [list, tuple, iter])
+def test_a_call_of_any_shape(call, collect):
+    assert [str(item) for item in calls_of(collect([call()]))] == ["Weather(location='Toronto', units='metric')"]
+
+
+def test_a_model_with_a_name_and_arguments_is_a_model():
+    (call,) = calls_of([RunCommand(name="ls", arguments="-l")])
+    assert str(call) == "RunCommand(name='ls', arguments='-l')"
+
+
+def test_a_dataclass_is_a_call():
+    assert [str(call) for call in calls_of([Search("x")])] == ["Search(query='x')"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (None, "Weather()"),
+        ("{}", "Weather()"),
+        ('{"loc', "Weather('{\"loc')"),
+        ("[1]", "Weather('[1]')"),
+        ("[" * 100_000, f"Weather('{'[' * 100_000}')"),
+    ],
+    ids=["none", "empty", "broken", "no object", "too deep"],
+)
+def test_arguments_that_are_no_json_object_are_kept_as_text(arguments, text):
+    assert [str(call) for call in calls_of([ToolCall("1", "Weather", arguments, 0)])] == [text]
+
+
+ACCEPTED = (
+    "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, f"expected an iterable of calls, got NoneType; {ACCEPTED}"),
+        ("Weather()", f"expected an iterable of calls, got str; {ACCEPTED}"),
+        (Weather(location="x"), "expected an iterable of calls, got one Weather; put it in a list: [call]"),
+        ({"name": "x"}, "expected an iterable of calls, got one dict; put it in a list: [call]"),
+        (Search("x"), "expected an iterable of calls, got one Search; put it in a list: [call]"),
+        ([Weather(location="x"), 3], f"[1]: int is no tool call; {ACCEPTED}"),
+        ([{"city": "x"}], f"[0]: dict is no tool call; {ACCEPTED}"),
+        ([{"name": "x", "arguments": 3}], f"[0]: dict is no tool call; {ACCEPTED}"),
+        ([[Weather(location="x")]], f"[0]: list is no tool call; {ACCEPTED}"),
+        (
+            [{"name": "x", "arguments": {"payload": {"inner": object()}}}],
+            "[0].payload.inner: builtins.object cannot be written in a snapshot",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_no_iterable_of_calls_is_refused(value, message):
+    with pytest.raises(UnwritableValue) as refused:
+        calls_of(value)
+    assert str(refused.value) == message
+
+
+def test_texts_pass_through_the_scrubber_in_every_shape():
+    def scrub(text: str) -> str:
+        return text.replace("sk-1", "[key]")
+
+    calls = [
+        Weather(location="at sk-1"),
+        ToolCall("1", "Weather", '{"location": "sk-1", "sk-1": "x"}', 0),
+        ToolCall("1", "Weather", "{broken sk-1", 0),
+    ]
+    assert [str(call) for call in calls_of(calls, scrub=scrub)] == [
+        "Weather(location='at [key]', units='metric')",
+        "Weather(location='[key]', **{'[key]': 'x'})",
+        "Weather('{broken [key]')",
+    ]

@@ -1,0 +1,539 @@
+"""``calls_snapshot`` in whole pytest runs: what it prints, how the run ends, and what stands in the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CONFTEST = """
+import pytest
+from multitrack.snapshots.outcomes import install
+
+def pytest_addoption(parser):
+    parser.addoption("--rec", action="store_true")
+
+def pytest_configure(config):
+    install(config)
+
+@pytest.fixture
+def calls_snapshot(request):
+    from multitrack.snapshots.extension import snapshot_for
+    scrub = lambda text: text.replace("sk-live-1", "[secret]")
+    return snapshot_for(request, scrub=scrub, record=request.config.getoption("--rec"))
+"""
+MODELS = """
+from typing import Literal
+from pydantic import BaseModel
+
+class Weather(BaseModel):
+    location: str
+    units: Literal["imperial", "metric"]
+
+class GoogleSearch(BaseModel):
+    query: str
+
+TORONTO = Weather(location="Toronto", units="metric")
+DALLAS = Weather(location="Dallas", units="imperial")
+SEARCH = GoogleSearch(query="who won the super bowl")
+"""
+TORONTO = "Weather(location='Toronto', units='metric')"
+DALLAS = "Weather(location='Dallas', units='imperial')"
+SEARCH = "GoogleSearch(query='who won the super bowl')"
+
+# of the outer run, and of a developer's shell: they change what pytest prints and what syrupy counts
+ENVIRONMENT = (
+    "CI",
+    "BUILD_NUMBER",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "PY_COLORS",
+    "PYTEST_ADDOPTS",
+    "PYTEST_PLUGINS",
+    "PYTEST_XDIST_WORKER",
+    "PYTEST_XDIST_WORKER_COUNT",
+    "PYTEST_XDIST_TESTRUNUID",
+)
+
+
+@dataclass
+class Run:
+    code: int
+    outcomes: dict[str, int]
+    text: str
+
+    @property
+    def failure(self) -> list[str]:
+        """The lines of a failed assertion, less what pytest puts in front of them."""
+        first, *lines = [line[8:] for line in self.text.splitlines() if line.startswith("E  ")]
+        return [first, *(line[2:] for line in lines)]
+
+    @property
+    def summary(self) -> str:
+        lines = self.text.splitlines()
+        at = [number for number, line in enumerate(lines) if "snapshot report summary" in line]
+        return lines[at[0] + 1] if at else ""
+
+
+class Project:
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.dir = pytester.path
+        self.write("conftest.py", CONFTEST)
+        self.write("models.py", MODELS)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.dir / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def module(self, *tests: str, name: str = "test_trip.py") -> Path:
+        return self.write(name, "\n\n".join(["import pytest\nfrom models import *", *tests]))
+
+    def run(self, *arguments: str, apart: bool = False) -> Run:
+        run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
+        result = run("-p", "no:multitrack", "-p", "no:cacheprovider", *arguments)
+        return Run(int(result.ret), result.parseoutcomes(), result.stdout.str())
+
+    def file(self, name: str = "test_trip.calls") -> str | None:
+        path = self.dir / "__snapshots__" / name
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def stored(**entries: str) -> str:
+    lines = ["# serializer version: 1"]
+    for name, text in sorted(entries.items()):
+        lines += [f"# name: {name}", *(f"  {line}" for line in text.splitlines()), "# ---"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    return Project(pytester)
+
+
+PLAN = "def test_plan(calls_snapshot):\n    assert [TORONTO, DALLAS, SEARCH] == calls_snapshot"
+PLAN_ENTRY = f"{SEARCH}\n{DALLAS}\n{TORONTO}"
+
+
+def test_a_snapshot_is_written_on_update_and_the_order_does_not_matter(project):
+    project.module(PLAN)
+    run = project.run("--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot generated.")
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+    project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "iter((SEARCH, TORONTO, DALLAS))"))
+    run = project.run()
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot passed.")
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+def test_a_snapshot_that_does_not_exist_fails_and_says_what_to_run(project):
+    project.module(PLAN)
+    run = project.run()
+    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert run.failure == [
+        "AssertionError: assert [+ received] == [- snapshot]",
+        "Snapshot 'test_plan' does not exist!",
+        f"added: {TORONTO}",
+        f"added: {DALLAS}",
+        f"added: {SEARCH}",
+        "to accept: pytest --snapshot-update test_trip.py::test_plan",
+    ]
+    assert project.file() is None
+
+
+def test_a_difference_is_told_call_by_call_and_comparing_writes_nothing(project):
+    project.module(PLAN)
+    project.run("--snapshot-update")
+    project.module(
+        PLAN.replace(
+            "[TORONTO, DALLAS, SEARCH]", "[SEARCH, Weather(location='Dallas', units='metric'), TORONTO, TORONTO]"
+        )
+    )
+    run = project.run()
+    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert run.failure == [
+        "AssertionError: assert [+ received] == [- snapshot]",
+        f"changed: {DALLAS}",
+        "    units: was 'imperial', now 'metric'",
+        f"added: {TORONTO}",
+        "2 calls unchanged",
+        "to accept: pytest --snapshot-update test_trip.py::test_plan",
+    ]
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+    run = project.run("--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot updated.")
+    assert project.file() == stored(
+        test_plan=f"{SEARCH}\nWeather(location='Dallas', units='metric')\n{TORONTO}\n{TORONTO}"
+    )
+
+
+def test_with_order_the_calls_are_written_as_they_came_and_a_moved_one_fails(project):
+    ordered = PLAN.replace("== calls_snapshot", "== calls_snapshot(ordered=True)")
+    project.module(ordered)
+    assert project.run("--snapshot-update").code == 0
+    assert project.file() == stored(test_plan=f"{TORONTO}\n{DALLAS}\n{SEARCH}")
+    assert project.run().outcomes == {"passed": 1}
+    project.module(ordered.replace("[TORONTO, DALLAS, SEARCH]", "[SEARCH, TORONTO, DALLAS]"))
+    run = project.run()
+    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.failure[1:-1] == [f"moved: {SEARCH}", "    was call 3, now call 1", "2 calls unchanged"]
+    project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[SEARCH, TORONTO, DALLAS]"))
+    assert project.run().outcomes == {"passed": 1}
+
+
+def test_several_asserts_and_names_and_no_calls(project):
+    project.module(
+        """
+def test_plan(calls_snapshot):
+    assert [TORONTO] == calls_snapshot
+    assert (SEARCH,) == calls_snapshot(name="search")
+    assert [] == calls_snapshot
+    assert calls_snapshot == [{"name": "get-it", "arguments": '{"for": 1}'}]
+    calls_snapshot.assert_match([DALLAS])
+
+class TestTrip:
+    @pytest.mark.parametrize("city", ["a b"])
+    def test_city(self, calls_snapshot, city):
+        assert [TORONTO] == calls_snapshot
+"""
+    )
+    run = project.run("--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 2}, "6 snapshots generated.")
+    assert project.file() == stored(
+        **{
+            "test_plan": TORONTO,
+            "test_plan[search]": SEARCH,
+            "test_plan.2": "# no calls",
+            "test_plan.3": "'get-it'(**{'for': 1})",
+            "test_plan.4": DALLAS,
+            "TestTrip.test_city[a b]": TORONTO,
+        }
+    )
+    run = project.run()
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 2}, "6 snapshots passed.")
+
+
+def test_an_extraction_compares_on_the_left(project):
+    project.module(
+        """
+class Extraction:
+    def __init__(self, *models):
+        self.models = models
+
+    def __iter__(self):
+        return iter(self.models)
+
+    def __eq__(self, other):
+        return NotImplemented
+
+def test_plan(calls_snapshot):
+    assert Extraction(TORONTO) == calls_snapshot
+    assert Extraction(TORONTO, SEARCH) != calls_snapshot(name="x")
+"""
+    )
+    assert project.run("--rec").outcomes == {"failed": 1}  # the second is written, so it is equal
+    assert project.file() is None
+
+
+@pytest.mark.parametrize("flag", ["-q", "--snapshot-update", "--rec"])
+def test_what_is_no_iterable_of_calls_is_refused_without_a_traceback(project, flag):
+    project.module(
+        """
+@pytest.mark.parametrize("value", [3, TORONTO, [SEARCH, {"name": "f", "arguments": {"a": {"b": object()}}}]])
+def test_plan(calls_snapshot, value):
+    assert value == calls_snapshot
+"""
+    )
+    run = project.run(flag)
+    assert (run.code, run.outcomes) == (1, {"failed": 3})
+    assert [line.strip() for line in run.failure if "assert [+" not in line] == [
+        "expected an iterable of calls, got int; a call is a Pydantic model, a dataclass, a ToolCall,"
+        " a tool call of an SDK, or a dict with 'name' and 'arguments'",
+        "expected an iterable of calls, got one Weather; put it in a list: [call]",
+        "[1].a.b: builtins.object cannot be written in a snapshot",
+    ]
+    assert project.file() is None
+
+
+def test_what_is_written_and_shown_has_passed_the_scrubber(project):
+    project.module(
+        "def test_plan(calls_snapshot):\n    found = GoogleSearch(query='key sk-live-' + '1')\n"
+        "    assert [found] == calls_snapshot"
+    )
+    run = project.run()
+    assert "added: GoogleSearch(query='key [secret]')" in run.failure
+    assert "sk-live-1" not in run.text
+    assert project.run("--rec").code == 0
+    assert project.file() == stored(test_plan="GoogleSearch(query='key [secret]')")
+    assert project.run().outcomes == {"passed": 1}
+
+
+# --- --record -----------------------------------------------------------------------------------------------
+
+THREE = [
+    PLAN,
+    "def test_fails_later(calls_snapshot):\n    assert [SEARCH] == calls_snapshot\n    assert 0",
+    "@pytest.fixture\ndef broken():\n    yield\n    assert 0\n\n"
+    "def test_teardown(calls_snapshot, broken):\n    assert [SEARCH] == calls_snapshot",
+    "@pytest.mark.xfail\ndef test_xfail(calls_snapshot):\n    assert [SEARCH] == calls_snapshot\n    assert 0",
+]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_recording_writes_what_is_new_of_tests_that_passed(project, workers):
+    project.module(*THREE)
+    run = project.run("--rec", *workers, apart=bool(workers))
+    assert (run.code, run.outcomes) == (1, {"passed": 2, "failed": 1, "errors": 1, "xfailed": 1})
+    assert run.summary == "1 snapshot generated."
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+def test_recording_does_not_change_what_is_there(project):
+    project.module(PLAN)
+    project.run("--rec")
+    project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]"))
+    run = project.run("--rec")
+    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+    run = project.run("--rec", "--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot updated.")
+    assert project.file() == stored(test_plan=TORONTO)
+
+
+def test_recording_and_updating_a_test_that_fails_later_leaves_its_snapshot(project):
+    project.module(PLAN)
+    project.run("--rec")
+    project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]") + "\n    assert 0")
+    run = project.run("--rec", "--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "")
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+def test_recording_again_after_a_failed_attempt_forgets_what_that_attempt_saw(project):
+    project.module(
+        "ATTEMPTS = []\n\n@pytest.mark.flaky(reruns=2)\ndef test_plan(calls_snapshot):\n"
+        "    ATTEMPTS.append(GoogleSearch(query=f'attempt {len(ATTEMPTS)}'))\n"
+        "    assert ATTEMPTS[-1:] == calls_snapshot\n    assert len(ATTEMPTS) == 2"
+    )
+    run = project.run("--rec")
+    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1, "rerun": 1}, "1 snapshot generated.")
+    assert project.file() == stored(test_plan="GoogleSearch(query='attempt 1')")
+
+
+def test_the_same_name_twice_while_recording_compares_with_the_first(project):
+    project.module(
+        "def test_plan(calls_snapshot):\n    assert [TORONTO] == calls_snapshot(name='x')\n"
+        "    assert [SEARCH] == calls_snapshot(name='x')"
+    )
+    run = project.run("--rec")
+    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.failure[1:3] == [f"removed: {TORONTO}", f"added: {SEARCH}"]
+    assert project.file() is None
+
+
+def test_an_interrupted_recording_writes_the_tests_that_passed(project):
+    project.module(
+        PLAN, "def test_stop(calls_snapshot):\n    assert [SEARCH] == calls_snapshot\n    raise KeyboardInterrupt"
+    )
+    run = project.run("--rec", apart=True)
+    assert run.code == 2
+    assert run.summary == "1 snapshot generated."
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+def test_syrupys_flag_for_new_snapshots_only(project):
+    project.module(PLAN)
+    assert project.run("--snapshot-update-new-only").summary == "1 snapshot generated."
+    project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]"))
+    assert project.run("--snapshot-update-new-only").outcomes == {"failed": 1}
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+# --- nothing is trimmed -------------------------------------------------------------------------------------
+
+TWO = [
+    "def test_one(calls_snapshot):\n    BEFORE\n    assert [TORONTO] == calls_snapshot",
+    "@pytest.mark.parametrize('city', ['a', 'b'])\ndef test_two(calls_snapshot, city):\n"
+    "    BEFORE\n    assert [SEARCH] == calls_snapshot\n    assert [DALLAS] == calls_snapshot(name='x')",
+]
+TWO_STORED = stored(
+    **{
+        "test_one": TORONTO,
+        "test_two[a]": SEARCH,
+        "test_two[a][x]": DALLAS,
+        "test_two[b]": SEARCH,
+        "test_two[b][x]": DALLAS,
+    }
+)
+
+
+def two(project, before: str = "pass") -> None:
+    project.module(*(test.replace("BEFORE", before) for test in TWO))
+
+
+@pytest.fixture
+def recorded(project):
+    two(project)
+    (project.dir / "__snapshots__").mkdir()
+    project.write("__snapshots__/test_trip.calls", TWO_STORED)
+    return project
+
+
+def test_two_tests_are_recorded(recorded):
+    (recorded.dir / "__snapshots__" / "test_trip.calls").unlink()
+    assert recorded.run("--rec").summary == "5 snapshots generated."
+    assert recorded.file() == TWO_STORED
+
+
+@pytest.mark.parametrize(
+    ("before", "workers"),
+    [("assert 0", ()), ("assert 0", ("-n2",)), ("pytest.skip()", ()), ("pytest.xfail()", ())],
+    ids=["failed", "failed, xdist", "skipped", "xfailed"],
+)
+def test_an_update_keeps_the_snapshots_of_tests_that_did_not_pass(recorded, before, workers):
+    two(recorded, before)
+    run = recorded.run("--snapshot-update", *workers, apart=bool(workers))
+    assert run.code == (1 if before == "assert 0" else 0)
+    assert recorded.file() == TWO_STORED
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        ("test_trip.py::test_one",),
+        ("test_trip.py::test_two[a]",),
+        ("-k", "one"),
+        ("-k", "a"),
+        ("--deselect", "test_trip.py::test_two[b]"),
+        ("--deselect", "test_trip.py::test_one"),
+        ("--ignore", "test_trip.py"),
+    ],
+    ids=" ".join,
+)
+def test_an_update_of_some_tests_keeps_the_snapshots_of_the_others(recorded, selection):
+    recorded.module("def test_else(calls_snapshot):\n    assert [SEARCH] == calls_snapshot", name="test_else.py")
+    run = recorded.run("--snapshot-update", *selection)
+    assert "deleted" not in run.summary
+    assert recorded.file() == TWO_STORED
+
+
+def test_an_update_that_stops_at_the_first_failure_keeps_the_rest(recorded):
+    recorded.module("def test_a():\n    assert 0", name="test_a.py")
+    run = recorded.run("--snapshot-update", "-x")
+    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert recorded.file() == TWO_STORED
+
+
+def test_an_update_keeps_the_snapshots_of_a_module_that_does_not_import(recorded):
+    recorded.module("import not_there")
+    recorded.module("def test_else(calls_snapshot):\n    assert [SEARCH] == calls_snapshot", name="test_else.py")
+    run = recorded.run("--snapshot-update", "--continue-on-collection-errors")
+    assert (run.code, run.outcomes) == (1, {"passed": 1, "errors": 1})
+    assert recorded.file() == TWO_STORED
+
+
+def test_a_plain_run_with_a_failure_calls_nothing_unused(recorded):
+    two(recorded, "assert 0")
+    run = recorded.run()
+    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 3}, "")
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_what_a_passed_test_does_not_use_any_more_is_unused(recorded, workers):
+    recorded.module(
+        *(
+            test.replace("BEFORE", "pass").replace("\n    assert [DALLAS] == calls_snapshot(name='x')", "")
+            for test in TWO
+        )
+    )
+    apart = bool(workers)
+    run = recorded.run(*workers, apart=apart)
+    assert (run.code, run.outcomes) == (1, {"passed": 3})
+    assert run.summary == "3 snapshots passed. 2 snapshots unused."
+    assert recorded.file() == TWO_STORED
+    run = recorded.run("--snapshot-warn-unused", "--snapshot-details", *workers, apart=apart)
+    assert run.code == 0
+    assert "Unused test_two[a][x], test_two[b][x] (__snapshots__/test_trip.calls)" in run.text
+    run = recorded.run("--snapshot-update", *workers, apart=apart)
+    assert (run.code, run.summary) == (0, "3 snapshots passed. 2 unused snapshots deleted.")
+    assert recorded.file() == stored(**{"test_one": TORONTO, "test_two[a]": SEARCH, "test_two[b]": SEARCH})
+
+
+def test_the_snapshots_of_a_test_and_of_a_module_that_are_gone_are_unused(recorded):
+    recorded.module(TWO[0].replace("BEFORE", "pass"))
+    assert recorded.run("--snapshot-update").summary == "1 snapshot passed. 4 unused snapshots deleted."
+    assert recorded.file() == stored(test_one=TORONTO)
+    (recorded.dir / "test_trip.py").unlink()
+    recorded.module("def test_else(calls_snapshot):\n    assert [SEARCH] == calls_snapshot", name="test_else.py")
+    run = recorded.run("--snapshot-update")
+    assert run.summary == "1 snapshot generated. 1 unused snapshot deleted."
+    assert recorded.file() is None
+    assert recorded.file("test_else.calls") == stored(test_else=SEARCH)
+
+
+def test_beside_syrupys_own_snapshots_each_keeps_to_its_files(recorded):
+    other = "def test_amber(snapshot):\n    BEFORE\n    assert {'a': 1} == snapshot"
+    recorded.module(other.replace("BEFORE", "pass"), name="test_amber.py")
+    recorded.write("__snapshots__/notes.txt", "not a snapshot")
+    assert recorded.run("--snapshot-update", "--snapshot-no-cleanup").code == 0
+    amber = recorded.file("test_amber.ambr")
+    assert amber is not None
+    # neither the tests of our file nor its fixture are met: only amber looks at the folder
+    assert recorded.run("--snapshot-update", "--snapshot-ignore-file-extensions", "txt", "test_amber.py").code == 0
+    two(recorded, "assert 0")
+    recorded.run("--snapshot-update", "--snapshot-ignore-file-extensions", "txt")
+    assert recorded.file() == TWO_STORED
+    two(recorded)
+    recorded.run("--snapshot-update", "test_trip.py")
+    assert recorded.file("test_amber.ambr") == amber
+    assert recorded.file("notes.txt") == "not a snapshot"
+
+
+def test_a_damaged_file_fails_the_tests_that_read_it_and_stays(recorded):
+    path = recorded.dir / "__snapshots__" / "test_trip.calls"
+    damaged = TWO_STORED.replace("# ---\n# name: test_two[a]\n", "<<<<<<< HEAD\n# name: test_two[a]\n")
+    path.write_text(damaged, encoding="utf-8")
+    for flags in ((), ("--snapshot-update",), ("--rec",)):
+        run = recorded.run(*flags, "-k", "test_one")
+        assert (run.code, run.outcomes.get("failed")) == (1, 1)
+        assert run.failure == [
+            "AssertionError: assert [+ received] == [- snapshot]",
+            f"{path}, line 4: the snapshot file is damaged: unexpected '<<<<<<< HEAD'",
+            f"  restore it (git checkout -- {path}), or delete it and write it again (pytest --snapshot-update)",
+        ]
+        assert path.read_text(encoding="utf-8") == damaged
+
+
+def test_an_entry_that_is_no_calls_fails_with_its_line_and_an_update_mends_it(recorded):
+    path = recorded.dir / "__snapshots__" / "test_trip.calls"
+    path.write_text(TWO_STORED.replace(f"  {TORONTO}", "  import os"), encoding="utf-8")
+    run = recorded.run("-k", "test_one")
+    assert (run.code, run.outcomes["failed"]) == (1, 1)
+    assert run.failure[1:] == [
+        f"{path}, in 'test_one', line 1: no call expression: import os",
+        "to accept: pytest --snapshot-update test_trip.py::test_one",
+    ]
+    assert recorded.run("--snapshot-update", "-k", "test_one").code == 0
+    assert recorded.file() == TWO_STORED
+
+
+def test_without_syrupy_the_fixture_says_what_to_install(project):
+    project.module(PLAN)
+    run = project.run("-p", "no:syrupy", "-p", "no:snapshot")
+    assert (run.code, run.outcomes) == (1, {"errors": 1})
+    assert (
+        "calls_snapshot needs syrupy's pytest plugin, which is not active: "
+        "pip install 'multitrack[test]', and run without -p no:syrupy"
+    ) in run.text.splitlines()
+
+
+@pytest.mark.parametrize("call", ["calls_snapshot(exclude=None)", "calls_snapshot.with_defaults(name='x')"])
+def test_options_of_syrupys_that_do_not_apply_are_refused(project, call):
+    project.module(f"def test_plan(calls_snapshot):\n    assert [] == {call}")
+    run = project.run()
+    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert "TypeError" in run.text
