@@ -137,9 +137,9 @@ def test_a_snapshot_that_does_not_exist_fails_and_says_what_to_run(project):
     assert run.failure == [
         "AssertionError: assert [+ received] == [- snapshot]",
         "Snapshot 'test_plan' does not exist!",
-        f"added: {TORONTO}",
-        f"added: {DALLAS}",
         f"added: {SEARCH}",
+        f"added: {DALLAS}",
+        f"added: {TORONTO}",
         "to accept: pytest --snapshot-update test_trip.py::test_plan",
     ]
     assert project.file() is None
@@ -250,7 +250,7 @@ def test_plan(calls_snapshot, value):
     )
     run = project.run(flag)
     assert (run.code, run.outcomes) == (1, {"failed": 3})
-    assert [line.strip() for line in run.failure if "assert [+" not in line] == [
+    assert [line.strip() for line in run.failure if "[+ received]" not in line] == [
         "expected an iterable of calls, got int; a call is a Pydantic model, a dataclass, a ToolCall,"
         " a tool call of an SDK, or a dict with 'name' and 'arguments'",
         "expected an iterable of calls, got one Weather; put it in a list: [call]",
