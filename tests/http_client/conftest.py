@@ -94,7 +94,7 @@ class MemoryTape:
 
 
 @pytest.fixture
-def tape():
+def router():
     return MemoryTape()
 
 
@@ -421,14 +421,14 @@ def client(request, clients):
 
 
 @pytest.fixture
-def record(tape):
+def record(router):
     """`record(send)` records what ``send()`` sends; afterwards the tape replays it."""
 
     def record(send):
-        with playing(tape):
+        with playing(router):
             given = send()
-        assert [recorder.ending or recorder.error for recorder in tape.recorders]
-        tape.mode = "replay"
+        assert [recorder.ending or recorder.error for recorder in router.recorders]
+        router.mode = "replay"
         return given
 
     return record

@@ -45,15 +45,15 @@ def no_network(monkeypatch):
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.usefixtures("no_network")
-def test_replay_looks_up_and_opens_nothing(url, client, tape):
-    tape.mode = "replay"
-    tape.recorded["GET", url, b""].extend([Response(200, "OK", (), b"recorded")] * 2)
-    with playing(tape):
+def test_replay_looks_up_and_opens_nothing(url, client, router):
+    router.mode = "replay"
+    router.recorded["GET", url, b""].extend([Response(200, "OK", (), b"recorded")] * 2)
+    with playing(router):
         assert client("GET", url).body == b"recorded"
         assert client("GET", url).body == b"recorded"
 
 
-def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, tape, ca_file, tls_server):
+def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, router, ca_file, tls_server):
     proxies = {"http": proxy.url, "https": proxy.url}
     secure, plain = "https://api.example.com/echo", "http://plain.example.com/page?x=1"
 
@@ -64,40 +64,40 @@ def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, tape,
             again = session.get(secure, proxies=proxies, verify=ca_file)
             return first.json()["count"], again.json()["count"], session.get(plain, proxies=proxies).text
 
-    with playing(tape):
+    with playing(router):
         recorded = send()
     assert recorded == (1, 2, "proxied")
-    assert [request.url for request in tape.requests] == [secure, secure, plain]
+    assert [request.url for request in router.requests] == [secure, secure, plain]
     assert proxy.asked == ["CONNECT api.example.com:443", f"GET {plain}"]
     proxy.stop()
     tls_server.stop()
-    tape.mode = "replay"
-    with playing(tape):
+    router.mode = "replay"
+    with playing(router):
         assert send() == recorded
 
 
-def test_a_tunnel_of_http_client(proxy, tape, ca_file):
+def test_a_tunnel_of_http_client(proxy, router, ca_file):
     context = ssl.create_default_context(cafile=ca_file)
     for _ in ("record", "replay"):
         connection = http.client.HTTPSConnection("localhost", proxy.server_port, context=context)
-        with playing(tape), closing(connection):
+        with playing(router), closing(connection):
             connection.set_tunnel("api.example.com", 443)
             for _ in range(2):
                 connection.request("GET", "/echo")
                 assert connection.getresponse().read()
-        tape.mode = "replay"
-    assert {request.url for request in tape.requests} == {"https://api.example.com/echo"}
+        router.mode = "replay"
+    assert {request.url for request in router.requests} == {"https://api.example.com/echo"}
     assert proxy.asked == ["CONNECT api.example.com:443"]
 
 
-def test_a_proxy_that_refuses(proxy, tape, ca_file):
+def test_a_proxy_that_refuses(proxy, router, ca_file):
     with (
-        playing(tape),
+        playing(router),
         requests.Session() as session,
         pytest.raises(requests.exceptions.ProxyError, match="Tunnel connection failed: 403"),
     ):
         session.get("https://forbidden.example.com/", proxies={"https": proxy.url}, verify=ca_file)
-    assert isinstance(tape.recorders[0].error, OSError)
+    assert isinstance(router.recorders[0].error, OSError)
 
 
 def free_port():
@@ -118,7 +118,7 @@ ERRORS = {
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, tape):
+def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, router):
     client = getattr(clients, name)()
     url = f"{scheme}://localhost:{free_port()}/"
 
@@ -128,33 +128,33 @@ def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, ta
         return error.type
 
     live = kind_of_error()
-    with playing(tape):
+    with playing(router):
         assert kind_of_error() is live
-    assert [recorder.error is not None for recorder in tape.recorders] == [True] * len(tape.recorders) != []
+    assert [recorder.error is not None for recorder in router.recorders] == [True] * len(router.recorders) != []
     # httplib2 leaves its unconnected socket to the collector, live as well; the errors' tracebacks hold it
-    tape.recorders.clear()
+    router.recorders.clear()
     gc.collect()
 
 
-def test_an_unknown_certificate_is_the_clients_own_error(tape, tls_server):
-    with playing(tape), requests.Session() as session:
+def test_an_unknown_certificate_is_the_clients_own_error(router, tls_server):
+    with playing(router), requests.Session() as session:
         session.trust_env = False
         with pytest.raises(requests.exceptions.SSLError):
             session.get(tls_server.url + "/echo")
-    assert tape.recorders[0].error is not None
+    assert router.recorders[0].error is not None
 
 
-def test_no_answer_at_all(client, tape, server):
-    with playing(tape), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
+def test_no_answer_at_all(client, router, server):
+    with playing(router), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
         client("GET", server.url + "/mute")
-    assert all(isinstance(recorder.error, ConnectionError) for recorder in tape.recorders)
-    assert tape.recorders
+    assert all(isinstance(recorder.error, ConnectionError) for recorder in router.recorders)
+    assert router.recorders
 
 
-def test_a_read_timeout(tape, server):
-    with playing(tape), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
+def test_a_read_timeout(router, server):
+    with playing(router), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
         session.get(server.url + "/slow", timeout=(5, 0.1))
-    assert isinstance(tape.recorders[0].error, TimeoutError)
+    assert isinstance(router.recorders[0].error, TimeoutError)
     server.seen.release()
 
 
@@ -165,57 +165,57 @@ def retrying():
     return session
 
 
-def test_retries_of_urllib3_are_its_own(tape, server):
-    with playing(tape), retrying() as session:
+def test_retries_of_urllib3_are_its_own(router, server):
+    with playing(router), retrying() as session:
         assert session.post(server.url + "/flaky").content == b"at last"
-        assert [recorder.status for recorder in tape.recorders] == [429, 429, 200]
-        tape.mode = "replay"
+        assert [recorder.status for recorder in router.recorders] == [429, 429, 200]
+        router.mode = "replay"
         assert session.post(server.url + "/flaky").content == b"at last"
-    assert len(tape.requests) == 6
+    assert len(router.requests) == 6
     assert server.requests == 3
 
 
-def test_a_miss_passes_through_retries_once(tape, server):
-    tape.mode = "replay"
-    with playing(tape), retrying() as session:
+def test_a_miss_passes_through_retries_once(router, server):
+    router.mode = "replay"
+    with playing(router), retrying() as session:
         with pytest.raises(CassetteMiss):
             session.get(server.url + "/echo")
-        assert len(tape.requests) == 1
-        tape.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
+        assert len(router.requests) == 1
+        router.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
         assert session.get(server.url + "/echo").content == b"recorded"
     assert server.connections == 0
 
 
-def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, tape, server):
-    tape.mode = "replay"
-    with playing(tape):
+def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, router, server):
+    router.mode = "replay"
+    with playing(router):
         with pytest.raises(CassetteMiss):
             client("POST", server.url + "/echo", b"changed")
-        assert len(tape.requests) == 1
+        assert len(router.requests) == 1
     assert json.loads(client("POST", server.url + "/echo", b"live").body)["count"] == 1
 
 
-def test_a_miss_closes_a_bare_connection(tape, server):
-    tape.mode = "replay"
+def test_a_miss_closes_a_bare_connection(router, server):
+    router.mode = "replay"
     with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
-        with playing(tape), pytest.raises(CassetteMiss):
+        with playing(router), pytest.raises(CassetteMiss):
             connection.request("GET", "/echo")
         assert connection.sock is None
         connection.request("GET", "/echo")
         assert connection.getresponse().status == 200
 
 
-def test_a_live_keep_alive_connection_is_set_aside_and_used_again(tape, server):
+def test_a_live_keep_alive_connection_is_set_aside_and_used_again(router, server):
     with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/echo")
         connection.getresponse().read()
         real = connection.sock
-        tape.mode = "replay"
-        tape.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
-        with playing(tape):
+        router.mode = "replay"
+        router.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
+        with playing(router):
             connection.request("GET", "/echo")
             assert connection.getresponse().read() == b"recorded"
-            tape.mode = "record"
+            router.mode = "record"
             connection.request("GET", "/echo")
             assert json.loads(connection.getresponse().read())["count"] == 2
         assert connection.sock is real
@@ -224,33 +224,33 @@ def test_a_live_keep_alive_connection_is_set_aside_and_used_again(tape, server):
     assert server.connections == 1
 
 
-def test_a_recorded_connection_is_kept_alive(client, tape, server):
+def test_a_recorded_connection_is_kept_alive(client, router, server):
     if client.__qualname__.startswith("Clients.urllib."):
         pytest.skip("urllib.request closes every connection")
-    with playing(tape):
+    with playing(router):
         for _ in range(3):
             client("GET", server.url + "/echo")
     client("GET", server.url + "/echo")
     assert (server.connections, server.requests) == (1, 4)
 
 
-def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(tape, server):
+def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(router, server):
     with requests.Session() as session:
         session.get(server.url + "/echo")
         server.stop()
         again = type(server)(port=server.server_port)
         try:
-            with playing(tape):
+            with playing(router):
                 assert session.get(server.url + "/echo").json()["count"] == 1
         finally:
             again.stop()
 
 
-def test_connected_under_the_tape_and_used_after_it(tape, tls_server, ca_file):
+def test_connected_under_the_tape_and_used_after_it(router, tls_server, ca_file):
     context = ssl.create_default_context(cafile=ca_file)
     connection = http.client.HTTPSConnection("localhost", tls_server.server_port, context=context)
     with closing(connection):
-        with playing(tape):
+        with playing(router):
             connection.connect()
             connection.sock.settimeout(5)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -260,18 +260,18 @@ def test_connected_under_the_tape_and_used_after_it(tape, tls_server, ca_file):
         connection.request("GET", "/echo")
         assert json.loads(connection.getresponse().read())["count"] == 1
         assert connection.sock.getpeercert()
-    assert tape.requests == []
+    assert router.requests == []
 
 
-def test_closed_after_sending_and_before_reading(tape, server):
+def test_closed_after_sending_and_before_reading(router, server):
     connection = http.client.HTTPConnection("localhost", server.server_port)
-    with playing(tape):
+    with playing(router):
         connection.request("GET", "/echo")
         connection.close()
-    assert isinstance(tape.recorders[0].error, ConnectionAbortedError)
+    assert isinstance(router.recorders[0].error, ConnectionAbortedError)
 
 
-def test_a_class_with_a_connect_of_its_own(tape, server):
+def test_a_class_with_a_connect_of_its_own(router, server):
     """As unix sockets are spoken to, and as host names are overridden."""
 
     class Elsewhere(http.client.HTTPConnection):
@@ -283,33 +283,33 @@ def test_a_class_with_a_connect_of_its_own(tape, server):
             connection.request("GET", "/echo")
             return connection.getresponse().read()
 
-    with playing(tape):
+    with playing(router):
         recorded = send()
         server.stop()
-        tape.mode = "replay"
+        router.mode = "replay"
         assert send() == recorded
-    assert tape.requests[0].url == "http://api.example.com/echo"
+    assert router.requests[0].url == "http://api.example.com/echo"
 
 
-def test_no_warning_of_an_unverified_request_on_replay(tape):
-    tape.mode = "replay"
+def test_no_warning_of_an_unverified_request_on_replay(router):
+    router.mode = "replay"
     url = "https://api.example.com/"
-    tape.recorded["GET", url, b""].append(Response(200, "OK", (), b"recorded"))
-    with playing(tape), warnings.catch_warnings(), requests.Session() as session:
+    router.recorded["GET", url, b""].append(Response(200, "OK", (), b"recorded"))
+    with playing(router), warnings.catch_warnings(), requests.Session() as session:
         warnings.simplefilter("error")
         assert session.get(url).content == b"recorded"
 
 
-def test_32_threads_cross_nothing(tape, server):
+def test_32_threads_cross_nothing(router, server):
     def ask(session, number):
         return session.post(server.url + "/echo", data=b"%d" % number).json()["body"]
 
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=32)
     with requests.Session() as session, ThreadPoolExecutor(32) as pool:
         session.mount("http://", adapter)
-        with playing(tape):
+        with playing(router):
             recorded = list(pool.map(lambda number: ask(session, number), range(400)))
-            tape.mode = "replay"
+            router.mode = "replay"
             replayed = list(pool.map(lambda number: ask(session, number), range(400)))
     assert recorded == replayed == [str(number) for number in range(400)]
     assert server.requests == 400
@@ -339,7 +339,7 @@ with playing(Tape()):
     assert server.connections == 0
 
 
-def test_everything_is_put_back(tape):
+def test_everything_is_put_back(router):
     classes = [
         http.client.HTTPConnection,
         http.client.HTTPSConnection,
@@ -347,6 +347,6 @@ def test_everything_is_put_back(tape):
         urllib3.connection.HTTPSConnection,
     ]
     before = [dict(vars(cls)) for cls in classes]
-    with playing(tape):
+    with playing(router):
         assert [dict(vars(cls)) for cls in classes] != before
     assert [dict(vars(cls)) for cls in classes] == before

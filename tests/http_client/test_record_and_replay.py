@@ -32,25 +32,25 @@ REQUESTS = {
 
 @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("kind", ["server", "tls_server"])
-def test_the_replay_equals_the_recording(client, record, tape, kind, sent, request):
+def test_the_replay_equals_the_recording(client, record, router, kind, sent, request):
     server = request.getfixturevalue(kind)
     method, target, body, headers = sent
     recorded = record(lambda: client(method, server.url + target, body, headers))
     server.stop()
     connections = server.connections
-    with playing(tape):
+    with playing(router):
         replayed = client(method, server.url + target, body, headers)
     assert told(replayed) == told(recorded)
     assert server.connections == connections
-    live, replay = tape.requests
+    live, replay = router.requests
     assert live == replay
     assert (live.method, live.url, live.body) == (method, server.url + target, body or b"")
 
 
-def test_the_recording_is_told_everything(client, server, tape):
-    with playing(tape):
+def test_the_recording_is_told_everything(client, server, router):
+    with playing(router):
         client("POST", server.url + "/gzip", b"question", {"accept-encoding": "gzip"})
-    [recorder] = tape.recorders
+    [recorder] = router.recorders
     assert recorder.ending == "complete"
     assert (recorder.status, recorder.reason) == (200, "OK")
     assert dict(recorder.headers)["content-encoding"] == "gzip"
@@ -59,28 +59,28 @@ def test_the_recording_is_told_everything(client, server, tape):
     assert recorder.request.header("accept-encoding") == "gzip"
 
 
-def test_several_requests_over_one_client(client, record, tape, server):
+def test_several_requests_over_one_client(client, record, router, server):
     bodies = [b"%d" % number for number in range(5)]
     recorded = record(lambda: [client("POST", server.url + "/echo", body).body for body in bodies])
     server.stop()
-    with playing(tape):
+    with playing(router):
         assert [client("POST", server.url + "/echo", body).body for body in reversed(bodies)] == recorded[::-1]
     assert [json.loads(body)["body"] for body in recorded] == ["0", "1", "2", "3", "4"]
 
 
-def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(client, record, tape, server):
+def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(client, record, router, server):
     before = client("GET", server.url + "/echo?before")
     record(lambda: client("GET", server.url + "/echo?during"))
-    with playing(tape):
+    with playing(router):
         client("GET", server.url + "/echo?during")
     after = client("GET", server.url + "/echo?after")
     assert [json.loads(answer.body)["count"] for answer in (before, after)] == [1, 3]
 
 
-def test_passthrough_goes_live_and_is_not_recorded(client, tape, server):
-    tape.mode = "passthrough"
-    with playing(tape):
+def test_passthrough_goes_live_and_is_not_recorded(client, router, server):
+    router.mode = "passthrough"
+    with playing(router):
         answers = [client("POST", server.url + "/echo", b"x") for _ in range(2)]
     assert [json.loads(answer.body)["count"] for answer in answers] == [1, 2]
-    assert tape.recorders == []
-    assert len(tape.requests) == 2
+    assert router.recorders == []
+    assert len(router.requests) == 2

@@ -42,45 +42,45 @@ def by_urllib3(server, body):
 
 @pytest.mark.parametrize("send", [by_http_client, by_requests, by_urllib3])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bodies(send, body, tape, server):
-    with playing(tape):
+def test_bodies(send, body, router, server):
+    with playing(router):
         recorded = send(server, body())
         assert json.loads(recorded)["body"] == "one two three"
-        tape.mode = "replay"
+        router.mode = "replay"
         assert send(server, body()) == recorded
-    assert [request.body for request in tape.requests] == [b"one two three"] * 2
+    assert [request.body for request in router.requests] == [b"one two three"] * 2
 
 
-def test_a_large_upload(tape, server):
+def test_a_large_upload(router, server):
     body = b"0123456789abcdef" * (1 << 16)
-    with playing(tape), requests.Session() as session:
+    with playing(router), requests.Session() as session:
         answer = session.post(server.url + "/echo", data=io.BytesIO(body))
     assert answer.json()["body"].encode() == body
-    assert tape.requests[0].body == body
+    assert router.requests[0].body == body
 
 
-def test_a_compressed_body_is_decoded_for_the_tape_and_sent_as_it_was(tape, server):
+def test_a_compressed_body_is_decoded_for_the_tape_and_sent_as_it_was(router, server):
     packed = gzip.compress(b"question")
-    with playing(tape), requests.Session() as session:
+    with playing(router), requests.Session() as session:
         answer = session.post(server.url + "/echo", data=packed, headers={"Content-Encoding": "gzip"})
     assert answer.json()["body"].encode("latin-1") == packed
-    assert tape.requests[0].body == b"question"
+    assert router.requests[0].body == b"question"
 
 
-def test_a_body_in_an_unknown_coding_is_compared_as_it_is(tape, server):
-    with playing(tape), requests.Session() as session:
+def test_a_body_in_an_unknown_coding_is_compared_as_it_is(router, server):
+    with playing(router), requests.Session() as session:
         session.post(server.url + "/echo", data=b"?!", headers={"Content-Encoding": "private"})
-    assert tape.requests[0].body == b"?!"
+    assert router.requests[0].body == b"?!"
 
 
-def test_headers_are_seen_as_sent(tape, server):
-    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+def test_headers_are_seen_as_sent(router, server):
+    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("get", "/echo")
         connection.putheader("X-Many", "one", "two")
         connection.putheader("X-Many", "three")
         connection.endheaders()
         connection.getresponse().read()
-    [request] = tape.requests
+    [request] = router.requests
     assert request.method == "GET"
     assert request.headers == (
         ("host", f"localhost:{server.server_port}"),
@@ -90,9 +90,9 @@ def test_headers_are_seen_as_sent(tape, server):
     )
 
 
-def test_expect_continue_does_not_wait(tape, server):
+def test_expect_continue_does_not_wait(router, server):
     """As botocore sends: the head, then the body once the server has said that it may come, or after a second."""
-    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("PUT", "/echo")
         connection.putheader("Expect", "100-continue")
         connection.putheader("Content-Length", "4")
@@ -104,4 +104,4 @@ def test_expect_continue_does_not_wait(tape, server):
         connection.send(b"body")
         # the server says so once more, and http.client passes over it
         assert json.loads(connection.getresponse().read())["body"] == "body"
-    assert tape.recorders[0].status == 200
+    assert router.recorders[0].status == 200

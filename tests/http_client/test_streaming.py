@@ -66,20 +66,20 @@ READERS = [by_requests, by_urllib3, by_urllib3_read1, by_urllib, by_urllib_lines
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(read, tape, server):
+def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(read, router, server):
     seen = []
-    with playing(tape):
+    with playing(router):
         for part in read(server.url + "/stream"):
             seen.append(part)
             # told to the recording no later than to the caller
-            assert tape.recorders[0].chunks == seen
+            assert router.recorders[0].chunks == seen
             server.seen.release()
     assert seen == EVENTS
-    assert tape.recorders[0].ending == "complete"
+    assert router.recorders[0].ending == "complete"
 
     server.stop()
-    tape.mode = "replay"
-    with playing(tape):
+    router.mode = "replay"
+    with playing(router):
         assert list(read(server.url + "/stream")) == EVENTS
 
 
@@ -93,24 +93,24 @@ def leave_by_forgetting(answer):
 
 
 @pytest.mark.parametrize("leave", [leave_by_closing, leave_by_forgetting])
-def test_left_early(leave, tape, server):
-    with playing(tape), requests.Session() as session:
+def test_left_early(leave, router, server):
+    with playing(router), requests.Session() as session:
         parts = session.get(server.url + "/stream", stream=True).iter_content(None)
         assert next(parts) == EVENTS[0]
         leave(parts)
         del parts
         gc.collect()
     server.seen.release(9)
-    [recorder] = tape.recorders
+    [recorder] = router.recorders
     assert (recorder.ending, recorder.chunks) == ("left", EVENTS[:1])
 
 
-def test_what_was_left_early_ends_there_on_replay_and_not_cleanly(tape, server):
-    with playing(tape), requests.Session() as session:
+def test_what_was_left_early_ends_there_on_replay_and_not_cleanly(router, server):
+    with playing(router), requests.Session() as session:
         with session.get(server.url + "/stream", stream=True) as answer:
             assert next(answer.iter_content(None)) == EVENTS[0]
         server.seen.release(9)
-        tape.mode = "replay"
+        router.mode = "replay"
         parts = session.get(server.url + "/stream", stream=True).iter_content(None)
         assert next(parts) == EVENTS[0]
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
@@ -118,35 +118,35 @@ def test_what_was_left_early_ends_there_on_replay_and_not_cleanly(tape, server):
 
 
 @pytest.mark.parametrize("path", ["/cut", "/cut-chunked"])
-def test_a_connection_that_breaks_in_the_middle(path, tape, server):
+def test_a_connection_that_breaks_in_the_middle(path, router, server):
     errors = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
-    with playing(tape), requests.Session() as session, pytest.raises(errors):
+    with playing(router), requests.Session() as session, pytest.raises(errors):
         session.get(server.url + path)
-    [recorder] = tape.recorders
+    [recorder] = router.recorders
     assert (recorder.ending, recorder.chunks) == ("broken", [b"only this"])
 
     server.stop()
-    tape.mode = "replay"
-    with playing(tape), requests.Session() as session, pytest.raises(errors):
+    router.mode = "replay"
+    with playing(router), requests.Session() as session, pytest.raises(errors):
         session.get(server.url + path)
 
 
-def test_a_timeout_in_the_middle(tape, server):
-    with playing(tape), requests.Session() as session:
+def test_a_timeout_in_the_middle(router, server):
+    with playing(router), requests.Session() as session:
         parts = session.get(server.url + "/stream", stream=True, timeout=0.2).iter_content(None)
         assert next(parts) == EVENTS[0]
         with pytest.raises(requests.exceptions.ConnectionError, match="Read timed out"):
             next(parts)
-    assert tape.recorders[0].ending == "broken"
+    assert router.recorders[0].ending == "broken"
     server.seen.release(9)
 
 
-def test_other_bodies_come_whole_and_with_their_length(tape, server):
-    tape.mode = "replay"
+def test_other_bodies_come_whole_and_with_their_length(router, server):
+    router.mode = "replay"
     body = b'[{"a": 1},\n\n{"b": 2}]'
     recorded = Response(200, "OK", (("Content-Type", "application/json"), ("content-encoding", "gzip")), body)
-    tape.recorded["GET", server.url + "/", b""].append(recorded)
-    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    router.recorded["GET", server.url + "/", b""].append(recorded)
+    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert answer.getheaders() == [
@@ -165,10 +165,10 @@ def test_other_bodies_come_whole_and_with_their_length(tape, server):
         ("Bad\r\nX-A: b", "a\nb: c", "a b: c"),
     ],
 )
-def test_heads_as_tapes_may_hold_them(reason, value, read, tape, server):
-    tape.mode = "replay"
-    tape.recorded["GET", server.url + "/", b""].append(Response(406, reason, (("x-value", value),), b"body"))
-    with playing(tape), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+def test_heads_as_tapes_may_hold_them(reason, value, read, router, server):
+    router.mode = "replay"
+    router.recorded["GET", server.url + "/", b""].append(Response(406, reason, (("x-value", value),), b"body"))
+    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert (answer.status, answer.reason) == (406, reason.replace("\r\n", " "))
