@@ -7,6 +7,7 @@ QUESTION = "What is the weather in toronto and dallas and who won the super bowl
 
 pytestmark = [
     pytest.mark.cassette,
+    pytest.mark.usefixtures("vertex_configuration"),
     # the SDK announces the removal of its generative module whenever a GenerativeModel is made
     pytest.mark.filterwarnings("ignore:This feature is deprecated:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
