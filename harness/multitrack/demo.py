@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from multitrack import wires
 from multitrack.errors import MultitrackError
 from multitrack.standin import StandIn
 from multitrack.tape import storage
 from multitrack.tape.cassette import Cassette
-from multitrack.tape.summary import summary
+from multitrack.toolcall import ToolCall
 
 # what a Python process needs of its surroundings; nothing here is a credential or tells of a provider
 _NEUTRAL = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
@@ -45,7 +48,7 @@ def run(examples: Path) -> int:
 
 def _run(examples: Path, scratch: Path, console: Console) -> None:
     cassettes = scratch / "cassettes"
-    committed = examples.parent / "cassettes" / examples.name
+    committed_folder = examples.parent / "cassettes" / examples.name
     with StandIn(script=examples / "standin.yaml") as standin:
         environment = dict(standin.environment)
         console.print("1  record: a stand-in provider on real sockets (HTTPS and gRPC), pytest --record")
@@ -56,24 +59,25 @@ def _run(examples: Path, scratch: Path, console: Console) -> None:
     output = _pytest(examples, cassettes, {}, scratch, before=isolated)
     console.print(f"   {_last_line(output)}" + (", in a network namespace without an interface" if isolated else ""))
 
-    console.print("3  the parsed calls, the same on the new tapes and the committed ones")
-    recorded = _tapes(cassettes / examples.name)
-    _compare(_tapes(committed), recorded)
-    for name, cassette in recorded.items():
-        console.print(f"   {committed / name}", markup=False)
-        for position, interaction in enumerate(cassette.interactions, start=1):
-            for line in summary(position, interaction):
-                console.print(f"     {line}", markup=False)
-
-    console.print("4  what was asserted")
-    for file in sorted((examples / "__snapshots__").glob("*.calls")):
-        console.print(f"   {file}", markup=False)
-        for line in file.read_text(encoding="utf-8").splitlines():
+    recorded, committed = _tapes(cassettes / examples.name), _tapes(committed_folder)
+    _compare(committed, recorded)
+    console.print(
+        f"3  the calls on the {len(recorded)} new tapes are those on the committed ones in {committed_folder}"
+    )
+    for tapes, lines in _by_calls(committed):
+        for line in lines:
             console.print(f"     {line}", markup=False)
+        console.print(f"     on {', '.join(tapes)}", markup=False)
+
+    console.print("4  what was asserted: these calls, in whatever order they came")
+    for file in sorted((examples / "__snapshots__").glob("*.calls")):
+        names = re.findall(r"^# name: (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        console.print(f"     {file}: {', '.join(names)}", markup=False)
+
     leaked = _leaks(cassettes, environment)
     if leaked:
         raise DemoFailed(f"the new tapes hold {', '.join(leaked)} of the environment they were recorded in")
-    console.print(f"5  {len(recorded)} tapes, and no credential or project name of the recording in any of them")
+    console.print("5  no credential and no project name of the recording is on any tape")
 
 
 def _pytest(
@@ -131,12 +135,27 @@ def _compare(committed: Mapping[str, Cassette], recorded: Mapping[str, Cassette]
         differing = ", ".join(sorted(committed.keys() ^ recorded.keys()))
         raise DemoFailed(f"the committed tapes are not those recorded: {differing}")
     for name, cassette in recorded.items():
-        if _lines(committed[name]) != _lines(cassette):
+        if _calls(committed[name]) != _calls(cassette):
             raise DemoFailed(f"the calls on the committed tape {name} are not those recorded")
 
 
-def _lines(cassette: Cassette) -> list[str]:
-    return [line for position, item in enumerate(cassette.interactions, start=1) for line in summary(position, item)]
+def _calls(cassette: Cassette) -> list[ToolCall]:
+    """The calls of a tape; the names of arguments in order, since protobuf keeps none."""
+    bodies = [interaction.response.body for interaction in cassette.interactions]
+    return [
+        replace(call, id=None, arguments=json.dumps(json.loads(call.arguments or "{}"), sort_keys=True))
+        for body in bodies
+        if wires.recognise(body)
+        for call in wires.decode(body)
+    ]
+
+
+def _by_calls(tapes: Mapping[str, Cassette]) -> Iterator[tuple[list[str], list[str]]]:
+    """Tapes that hold the same calls, and these calls."""
+    groups: dict[tuple[ToolCall, ...], list[str]] = {}
+    for name, cassette in tapes.items():
+        groups.setdefault(tuple(_calls(cassette)), []).append(name)
+    return ((names, [str(call) for call in calls]) for calls, names in groups.items())
 
 
 def _leaks(folder: Path, environment: Mapping[str, str]) -> list[str]:
