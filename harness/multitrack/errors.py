@@ -11,6 +11,7 @@
         │   ├── TruncatedResponse  it was cut off by a length limit
         │   ├── Refusal            the model, or a filter, refused
         │   └── StreamBroken       the stream ended before the answer did
+        ├── BadOption              a setting that is not known, or a value that does not fit it
         ├── CassetteMissing        there is no tape where one was named
         ├── CassetteCorrupt        a tape cannot be read
         └── SecretInCassette       a tape holds a credential
@@ -90,6 +91,10 @@ class Refusal(ExtractionError):
 
 class StreamBroken(ExtractionError):
     """The stream ended early or with an error event; ``models`` are those of the calls that were complete."""
+
+
+class BadOption(MultitrackError, ValueError):
+    """A setting that is not known, or a value that does not fit it; the message names where it was set."""
 
 
 class CassetteMissing(MultitrackError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.errors import MultitrackError, TapeViolation
+from multitrack.errors import BadOption, MultitrackError, TapeViolation
 from multitrack.tape import credentials, deck, paths, project
 from multitrack.tape.settings import Mode
 from multitrack.tape.tape import Saved, Tape
@@ -69,11 +69,11 @@ def start(item: pytest.Item) -> Playback:
         settings = _project_of(item.config).settings
         for marker in reversed(list(item.iter_markers("cassette"))):
             if marker.args:
-                raise ValueError(f"@pytest.mark.cassette takes keywords, not {marker.args!r}")
+                raise BadOption(f"@pytest.mark.cassette takes keywords, not {marker.args!r}")
             options = {name: value for name, value in marker.kwargs.items() if name != "name"}
             settings = settings.with_options(options, f"@pytest.mark.cassette of {item.nodeid}")
         tape = Tape(tape_path(item), mode=mode_of(item.config), settings=settings, test=item.nodeid)
-    except (ValueError, MultitrackError) as error:
+    except MultitrackError as error:
         pytest.fail(str(error), pytrace=False)
     return Playback(tape)
 
@@ -93,7 +93,7 @@ def mode_of(config: pytest.Config) -> Mode:
 
 
 def tape_path(item: pytest.Item) -> Path:
-    """Where the tape of ``item`` lies. Raises ValueError for a name that leaves the folder."""
+    """Where the tape of ``item`` lies. Raises `BadOption` for a name that leaves the folder."""
     config = item.config
     asked, beside = config.option.multitrack_cassettes_dir, item.path.parent
     if asked is not None:

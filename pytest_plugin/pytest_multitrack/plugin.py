@@ -87,15 +87,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, o
     return result
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+# no wrapper: one that fails before its yield leaves those inside it (logging, for one) torn
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     if _wants_tape(item):
         from pytest_multitrack import playback
 
         item.stash[_outcome] = None
         item.stash[_playback] = None  # of an attempt before this one
         item.stash[_playback] = playback.start(item)
-    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from multitrack.errors import BadOption
+
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=,+@[]-")
 _LONGEST = 180
 
@@ -27,10 +29,10 @@ def tape_of_test(folder: Path, module: str, qualified_name: str) -> Path:
 
 
 def tape_named(folder: Path, name: str) -> Path:
-    """The tape that several tests share as ``name``. Raises ValueError where it would lie outside ``folder``."""
+    """The tape that several tests share as ``name``. Raises `BadOption` where it would lie outside ``folder``."""
     parts = name.split("/")
     if not name or "\\" in name or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"the cassette name {name!r} leaves the folder {folder}")
+        raise BadOption(f"the cassette name {name!r} leaves the folder {folder}")
     *folders, last = map(file_name, parts)
     return folder.joinpath(*folders, f"{last}.yaml")
 

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
 
 
@@ -20,17 +21,17 @@ class Project:
 def read(pyproject: Path) -> Project:
     """The settings in the file ``pyproject``; the defaults where there is no such file or no such table.
 
-    Raises ValueError for an unknown key or a value of the wrong type.
+    Raises `BadOption` for an unknown key or a value of the wrong type.
     """
     try:
         table = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("multitrack", {})
     except FileNotFoundError:
         return Project()
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{pyproject}: {error}") from error
+        raise BadOption(f"{pyproject}: {error}") from error
     options = dict(table)
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
-        raise ValueError(f"{pyproject}: [tool.multitrack] cassettes_dir takes a path, not {folder!r}")
+        raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir takes a path, not {folder!r}")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
     return Project(settings, None if folder is None else pyproject.parent / folder)

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from multitrack.errors import BadOption
+
 Mode = Literal["replay", "record", "record-missing", "live"]
 """``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and
 goes live for the rest; ``live`` goes live, reads and writes no tape."""
@@ -34,31 +36,31 @@ class Settings:
         forbidden = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
         for header in self.keep_headers:
             if header.lower() in forbidden:
-                raise ValueError(f"keep_headers refuses {header!r}: a credential never reaches a tape")
+                raise BadOption(f"keep_headers refuses {header!r}: a credential never reaches a tape")
 
     def with_options(self, options: Mapping[str, Any], source: str) -> Settings:
         """These settings with ``options`` of a stronger ``source`` on top: lists add up, others replace.
 
-        Raises ValueError, naming the source, for an unknown option or a value of the wrong type.
+        Raises `BadOption`, naming the source, for an unknown option or a value of the wrong type.
         """
         changes: dict[str, Any] = {}
         known = {field.name for field in fields(self)}
         for name, value in options.items():
             if name not in known:
-                raise ValueError(f"{source}: unknown option {name!r}; known are {', '.join(sorted(known))}")
+                raise BadOption(f"{source}: unknown option {name!r}; known are {', '.join(sorted(known))}")
             before = getattr(self, name)
             if isinstance(before, tuple):
                 if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-                    raise ValueError(f"{source}: {name} takes a list of strings, not {value!r}")
+                    raise BadOption(f"{source}: {name} takes a list of strings, not {value!r}")
                 changes[name] = (*before, *value)
             elif type(value) is not type(before):
-                raise ValueError(f"{source}: {name} takes a {type(before).__name__}, not {value!r}")
+                raise BadOption(f"{source}: {name} takes a {type(before).__name__}, not {value!r}")
             else:
                 changes[name] = value
         try:
             return replace(self, **changes)
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
+        except BadOption as error:
+            raise BadOption(f"{source}: {error}") from None
 
     def ignores(self, url: str) -> bool:
         """Whether a request to ``url`` goes live unrecorded."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from multitrack.errors import BadOption
 from multitrack.tape import credentials, deck
 from multitrack.tape.settings import MODES, Mode, Settings
 from multitrack.tape.tape import Tape
@@ -19,13 +20,13 @@ class use_cassette:  # noqa: N801 - a function to its users
     ``replay``. ``options`` are those of `Settings`. In ``record`` mode the tape is written when the block ends well;
     a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
 
-    Raises ValueError for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
+    Raises `BadOption` for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
     `CassetteMiss`; a miss that the block swallowed is raised when it ends.
     """
 
     def __init__(self, path: str | Path, mode: Mode | None = None, **options: Any) -> None:
         if mode is not None and mode not in MODES:
-            raise ValueError(f"use_cassette: unknown mode {mode!r}; known are {', '.join(MODES)}")
+            raise BadOption(f"use_cassette: unknown mode {mode!r}; known are {', '.join(MODES)}")
         self._path = Path(path)
         self._mode = mode
         self._settings = Settings().with_options(options, "use_cassette")
@@ -36,7 +37,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         outer = deck.current()
         mode = self._mode or (outer.mode if isinstance(outer, Tape) else "replay")
         tape = Tape(self._path, mode=mode, settings=self._settings)
-        self._stack.enter_context(credentials.stand_in())
+        if mode == "replay":
+            self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(deck.playing(tape))
         self._tape = tape
         return tape
