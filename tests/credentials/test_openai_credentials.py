@@ -13,6 +13,7 @@ import pytest
 from memory_tape import CHAT, MemoryTape
 
 from multitrack.tape import credentials, deck, seams
+from multitrack.tape.use_cassette import use_cassette
 
 openai = pytest.importorskip("openai")
 try:
@@ -331,3 +332,11 @@ def test_nothing_is_imported_by_us(bare_process):
         """
     )
     assert printed.strip() == "set()"
+
+
+@pytest.mark.parametrize("mode", ["record", "record-missing", "live"])
+def test_use_cassette_stands_in_on_replay_only(mode, tmp_path):
+    with use_cassette(tmp_path / "tape.yaml", mode=mode), pytest.raises(openai.OpenAIError):
+        openai.OpenAI()
+    with use_cassette(tmp_path / "tape.yaml", mode="replay"):
+        openai.OpenAI()
