@@ -7,10 +7,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import grpc
 import httpx
 import pytest
 
+import grpc
 from multitrack.standin import (
     GOOGLE_COOKIE,
     GOOGLE_ORGANIZATION,
@@ -76,12 +76,8 @@ def test_an_unmodified_application_gets_calls_text_and_streams(applications, tra
     assert results["stream"] == ["Once upon ", "a time"]
 
 
-@pytest.mark.parametrize(
-    ("transport", "error"), [("grpc", "ResourceExhausted"), ("rest", "TooManyRequests")]
-)
-def test_an_unmodified_application_meets_an_error_with_details_and_then_an_answer(
-    applications, transport, error
-):
+@pytest.mark.parametrize(("transport", "error"), [("grpc", "ResourceExhausted"), ("rest", "TooManyRequests")])
+def test_an_unmodified_application_meets_an_error_with_details_and_then_an_answer(applications, transport, error):
     results, _ = applications[transport]
 
     assert results["limited"] == [error, "Resource exhausted. Please try again later.", 1]
@@ -233,9 +229,7 @@ def test_grpc_metadata_names_the_standin_with_errors_too(standin):
             request_serializer=prediction_service.GenerateContentRequest.serialize,
             response_deserializer=prediction_service.GenerateContentResponse.deserialize,
         )
-        answer, finished = call.with_call(
-            prediction_service.GenerateContentRequest(model=MODEL, **ask("Tell a tale"))
-        )
+        answer, finished = call.with_call(prediction_service.GenerateContentRequest(model=MODEL, **ask("Tell a tale")))
         with pytest.raises(grpc.RpcError) as failure:
             call(prediction_service.GenerateContentRequest(model=MODEL, **ask("Break")))
 

@@ -11,7 +11,6 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import grpc
-
 from multitrack.standin.provider import Provider
 from multitrack.standin.reply import GrpcReply
 from multitrack.standin.vertex import error_message, error_status

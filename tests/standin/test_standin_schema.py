@@ -1,0 +1,168 @@
+"""Values for schemas: valid by Pydantic's own judgement, the same each time, or an error that says why not."""
+
+import datetime
+import re
+import uuid
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field, HttpUrl, TypeAdapter
+
+from multitrack.standin.pattern import matching_text
+from multitrack.standin.schema import UnsatisfiableError, example
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Node(BaseModel):
+    value: int
+    next: "Node | None"
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+    radius: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: int
+
+
+class Drawing(BaseModel):
+    shape: Annotated[Circle | Square, Field(discriminator="kind")]
+    nodes: list[Node] = Field(min_length=2)
+    note: str = "kept"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        str,
+        int,
+        float,
+        bool,
+        None,
+        Any,
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        uuid.UUID,
+        HttpUrl,
+        bytes,
+        Colour,
+        Literal["imperial", "metric"],
+        int | None,
+        list[int],
+        Annotated[list[int], Field(min_length=3)],
+        Annotated[set[Literal["a", "b", "c"]], Field(min_length=3)],
+        tuple[int, str, Colour],
+        dict[str, int],
+        Annotated[dict[str, int], Field(min_length=2)],
+        Annotated[int, Field(ge=3, multiple_of=5)],
+        Annotated[int, Field(lt=-7)],
+        Annotated[float, Field(gt=0, lt=1)],
+        Annotated[float, Field(ge=0.1, le=0.2)],
+        Annotated[str, Field(min_length=10, max_length=12)],
+        Annotated[str, Field(max_length=2)],
+        Annotated[str, Field(pattern=r"^[A-Z]{3}-\d{4}$")],
+        Annotated[str, Field(pattern=r"^\w+@\w+$", min_length=9)],
+        Node,
+        Drawing,
+    ],
+    ids=str,
+)
+def test_values_are_valid(kind):
+    adapter = TypeAdapter(kind)
+    schema = adapter.json_schema()
+
+    value = example(schema)
+
+    adapter.validate_python(value)
+    assert example(schema) == value
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"const": 7, "enum": [1]}, 7),
+        ({"enum": ["b", "a"]}, "b"),
+        ({"type": "integer", "default": 30}, 30),
+        ({"type": ["null", "string"]}, "text"),
+        ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, True),
+        ({"type": "string", "format": "email"}, "someone@example.com"),
+        (
+            {
+                "allOf": [{"properties": {"a": {"type": "string"}}, "required": ["a"]}, {"$ref": "#/$defs/b~1c"}],
+                "$defs": {"b/c": {"properties": {"b": {"minimum": 4}}, "required": ["b"]}},
+            },
+            {"a": "text", "b": 4},
+        ),
+        ({"type": "object", "properties": {"a": {}, "b": {"type": "null"}}, "required": ["b"]}, {"b": None}),
+        ({"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1}, {"key_0": 1}),
+    ],
+)
+def test_values_are_made_in_a_fixed_way(schema, value):
+    assert example(schema) == value
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (False, "#: the schema allows no value"),
+        ({"type": "integer", "minimum": 5, "maximum": 4}, "#: no number lies within the limits"),
+        ({"not": {}}, "#: not is not understood"),
+        ({"$ref": "https://example.com/schema"}, "#: $ref leaves the document: https://example.com/schema"),
+        ({"$ref": "#/$defs/None"}, "#: $ref points at nothing: #/$defs/None"),
+        ({"type": "text"}, "#: unknown type 'text'"),
+        (
+            {"type": "array", "items": {"type": "boolean"}, "minItems": 3, "uniqueItems": True},
+            "#: not enough different items found",
+        ),
+        (
+            {"properties": {"a": {"type": "string", "maxLength": 1, "format": "date"}}, "required": ["a"]},
+            "#/a: '2025-06-15' does not have 0 to 1 characters",
+        ),
+    ],
+)
+def test_a_schema_without_a_value_says_where(schema, message):
+    with pytest.raises(UnsatisfiableError) as failure:
+        example(schema)
+
+    assert str(failure.value) == message
+
+
+def test_a_schema_that_requires_itself_is_no_endless_loop():
+    schema = {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"]}}, "$ref": "#/$defs/A"}
+
+    with pytest.raises(UnsatisfiableError, match="the schema requires itself without end"):
+        example(schema)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"",
+        r"abc",
+        r"^a{2,3}b*c+?$",
+        r"^(foo|bar)-\1$",
+        r"[^a-z0-9]",
+        r"[\d_]{5}",
+        r"^\D\W\S\s\w\d.$",
+        r"[^x]",
+        r"(?:ab){2}|c",
+        r"^(?P<year>\d{4})-(?P=year)$",
+    ],
+)
+def test_a_text_for_a_pattern(pattern):
+    assert re.search(pattern, matching_text(pattern))
+
+
+@pytest.mark.parametrize("pattern", [r"(?<=a)b", r"^(?!a)", r"["])
+def test_a_pattern_that_is_not_understood(pattern):
+    with pytest.raises(ValueError, match=r"is not understood|unterminated character set"):
+        matching_text(pattern)
