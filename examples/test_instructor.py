@@ -1,6 +1,7 @@
 """Code written for instructor runs with only its import changed."""
 
 import pytest
+
 import weather_instructor
 
 

@@ -1,6 +1,7 @@
 """OpenAI: a client made at module level, by an application that is imported as it is."""
 
 import pytest
+
 import weather_openai
 import weather_patched
 

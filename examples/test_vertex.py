@@ -1,6 +1,7 @@
 """Gemini on Vertex AI, over the SDK's two transports; on replay without a project, a key or a metadata server."""
 
 import pytest
+
 import weather_vertex
 
 QUESTION = "What is the weather in toronto and dallas and who won the super bowl?"
