@@ -21,9 +21,7 @@ from multitrack.wires import Answer
 Models = Mapping[str, type[BaseModel]]
 
 
-def judge(
-    calls: Sequence[ToolCall], offered: Models, context: Any
-) -> tuple[list[BaseModel], list[ExtractionError]]:
+def judge(calls: Sequence[ToolCall], offered: Models, context: Any) -> tuple[list[BaseModel], list[ExtractionError]]:
     """The models of the good calls, and an error for each bad one."""
     models: list[BaseModel] = []
     errors: list[ExtractionError] = []

@@ -80,9 +80,7 @@ def _wrong(given: object, reason: str, members: Sequence[Any]) -> TypeError:
     models = [_name(member) for member in members if _is_model(member)]
     right = " | ".join(models) if models else "Weather | GoogleSearch"
     example = "" if models else ", where Weather and GoogleSearch are Pydantic models"
-    return TypeError(
-        f"response_model is {_name(given)}, and {reason}; write response_model=Iterable[{right}]{example}"
-    )
+    return TypeError(f"response_model is {_name(given)}, and {reason}; write response_model=Iterable[{right}]{example}")
 
 
 def _name(form: Any) -> str:

@@ -69,9 +69,7 @@ class Toolset(Generic[T]):
         kinds, `NoToolCalls` for none at all. With ``on_error="collect"`` errors stand in ``errors`` of the
         result, ``allow_empty`` lets there be no calls. ``context`` reaches the models' validators.
         """
-        return self.extract(
-            Answer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context
-        )
+        return self.extract(Answer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context)
 
     def extract(
         self,

@@ -64,6 +64,8 @@ class _Rewriting:
         kind = schema.get("type")
         if not isinstance(kind, str):
             raise self._cannot("a value of any type", path)
+        if kind == "null":
+            raise self._cannot("null alone", path)
         written: dict[str, Any] = {"type": kind.upper()}
         spoken: list[str] = []
         for keyword, value in schema.items():
