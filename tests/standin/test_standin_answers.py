@@ -103,9 +103,8 @@ def test_a_missing_answers_file_is_refused(tmp_path):
 
 
 def test_an_answer_is_played_over_grpc_too(tmp_path):
-    from google.cloud.aiplatform_v1.types import prediction_service
-
     import grpc
+    from google.cloud.aiplatform_v1.types import prediction_service
 
     method = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
     model = "projects/p/locations/europe-west4/publishers/google/models/gemini"

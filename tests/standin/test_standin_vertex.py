@@ -7,10 +7,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
-import grpc
 from multitrack.standin import (
     GOOGLE_COOKIE,
     GOOGLE_ORGANIZATION,
@@ -240,6 +240,23 @@ def test_grpc_metadata_names_the_standin_with_errors_too(standin):
         assert metadata["x-goog-organization"] == GOOGLE_ORGANIZATION
         assert metadata["x-goog-user-project"] == GOOGLE_PROJECT
         assert GOOGLE_COOKIE in metadata["set-cookie"]
+
+
+def test_another_grpc_method_is_answered_with_what_is_spoken(standin):
+    credentials = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
+    method = "/google.cloud.aiplatform.v1.PredictionService/Predict"
+    with (
+        grpc.secure_channel(f"localhost:{standin.grpc_port}", credentials) as channel,
+        pytest.raises(grpc.RpcError) as failure,
+    ):
+        channel.unary_unary(method)(b"")
+
+    assert failure.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert failure.value.details() == (
+        f"the stand-in does not speak {method}; it speaks GenerateContent and StreamGenerateContent"
+    )
+    assert dict(failure.value.initial_metadata())[STANDIN_HEADER] == "aiplatform.googleapis.com"
+    assert standin.requests[-1].path == method
 
 
 def test_both_transports_give_the_same_ids(standin):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -37,13 +38,13 @@ def run(
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        standin = StandIn(script=script, answers=answers, hosts=host or (), port=port)
-    except ScriptError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"port {port} cannot be had: {error.strerror}; name another, or none for a free one")
-    with standin:
+    with ExitStack() as stack:
+        try:
+            standin = stack.enter_context(StandIn(script=script, answers=answers, hosts=host or (), port=port))
+        except ScriptError as error:
+            _fail(str(error))
+        except OSError as error:
+            _fail(f"port {port} cannot be had: {error.strerror}; name another, or none for a free one")
         lines = exports(standin.environment)
         sys.stdout.write(
             "# The environment in which applications reach the stand-in under the providers' own host names:\n"
@@ -55,11 +56,8 @@ def run(
         sys.stdout.flush()
         if env_file is not None:
             _write_private(env_file, lines)
-        try:
-            stopped.wait()
-        finally:
-            if env_file is not None:
-                env_file.unlink(missing_ok=True)
+            stack.callback(env_file.unlink, missing_ok=True)
+        stopped.wait()
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -70,7 +68,7 @@ def _write_private(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     sys.stderr.write(f"multitrack.standin: {message}\n")
     raise SystemExit(2)
 

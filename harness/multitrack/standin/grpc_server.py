@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,13 +10,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import grpc
+
 from multitrack.standin.provider import Provider
 from multitrack.standin.reply import GrpcReply
 from multitrack.standin.vertex import error_message, error_status
 
-_METHOD = re.compile(
-    r"/google\.cloud\.aiplatform\.(v1|v1beta1)\.PredictionService/(GenerateContent|StreamGenerateContent)"
-)
 _THREADS = 32
 
 if TYPE_CHECKING:
@@ -55,17 +52,15 @@ class GrpcServer:
 
 
 class _Methods(_Handler):
-    """The two methods of both versions, by their full names, so that no generated service is imported."""
+    """Every method, by its full name, so that no generated service is imported."""
 
     def __init__(self, provider: Provider, origins: dict[int, str], stopping: Event) -> None:
         self._provider = provider
         self._origins = origins
         self._stopping = stopping
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The handler of the method called, which takes and gives the bytes on the wire."""
-        if _METHOD.fullmatch(details.method) is None:
-            return None
 
         def stream(content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             return self._call(details.method, content, context)

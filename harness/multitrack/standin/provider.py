@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from multitrack.standin import google_auth, openai_chat
 from multitrack.standin.answers import RecordedAnswer, RecordedAnswers
-from multitrack.standin.identity import Headers, google_headers, openai_headers
-from multitrack.standin.received import Log, Received
+from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
+from multitrack.standin.received import Log, Received, is_loopback
 from multitrack.standin.reply import GrpcReply, HttpReply, events
 from multitrack.standin.script import Script
 from multitrack.standin.source import Source
@@ -71,11 +71,7 @@ class Provider:
 
     def _played(self, recorded: RecordedAnswer) -> HttpReply:
         own = {name.lower(): value for name, value in recorded.headers.items()}
-        if recorded.host.endswith(".googleapis.com"):
-            usual = google_headers(recorded.host)
-        else:
-            request_id = self._source.ids(recorded.uri, recorded.request_body).hexadecimal("request", 32)
-            usual = openai_headers(recorded.host, f"req_{request_id}")
+        usual = self._headers(recorded.host, recorded.uri, recorded.request_body)
         headers = (*own.items(), *((name, value) for name, value in usual if name not in own))
         if own.get("content-type", "").startswith("text/event-stream"):
             return HttpReply(recorded.status, headers, tuple(events(recorded.body)), streamed=True)
@@ -83,9 +79,14 @@ class Provider:
 
     def _unknown(self, request: Received) -> HttpReply:
         message = f"the stand-in does not speak {request.method} {request.path}; it speaks {_SPOKEN}"
-        request_id = self._source.ids(request.path, request.body).hexadecimal("request", 32)
+        host = OPENAI_HOST if is_loopback(request.host) else request.host
         document = {"error": {"message": message, "type": "standin", "param": None, "code": None}}
-        return _json(404, openai_headers(request.host, f"req_{request_id}"), document)
+        return _json(404, self._headers(host, request.path, request.body), document)
+
+    def _headers(self, host: str, name: str, body: Any) -> Headers:
+        if host.endswith(".googleapis.com"):
+            return google_headers(host)
+        return openai_headers(host, f"req_{self._source.ids(name, body).hexadecimal('request', 32)}")
 
 
 def _json(status: int, headers: Headers, document: Any) -> HttpReply:

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -33,6 +33,26 @@ from multitrack.standin.question import Question
 _NO_OTHER_KEYS = ConfigDict(extra="forbid")
 _Size = Annotated[int, Field(gt=0)]
 _Count = Annotated[int, Field(ge=0)]
+
+
+GrpcStatus = Literal[
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
 
 
 class ScriptError(ValueError):
@@ -88,7 +108,7 @@ class Error:
     message: str | None = None
     type: str | None = None
     code: str | None = None
-    grpc_status: str | None = None
+    grpc_status: GrpcStatus | None = None
     details: Sequence[Mapping[str, Any]] = ()
     body: Any = None
 

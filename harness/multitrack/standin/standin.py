@@ -27,7 +27,7 @@ class StandIn:
     ``rules`` (given first) and the rules of the YAML file ``script`` say what is answered; ``answers`` is a
     file of recorded answers, which come before the rules; ``hosts`` are more names (globs) to stand in for
     beside the providers' own. ``port`` 0 takes a free one. Raises `ScriptError` for a file
-    that cannot be used.
+    that cannot be used; entering it, `OSError` where the port cannot be had.
 
     ::
 
@@ -48,10 +48,12 @@ class StandIn:
         recorded = read_answers(Path(answers)) if answers is not None else RecordedAnswers([])
         self._provider = Provider(Script(every_rule), recorded)
         self._proxy = Proxy(self._provider, {*hosts, *recorded.hosts})
-        self._server = HttpServer(port, self._provider.http, self._proxy)
+        self._wanted_port = port
+        self._started: HttpServer | None = None
 
     def __enter__(self) -> Self:
-        self._server.start()
+        self._started = HttpServer(self._wanted_port, self._provider.http, self._proxy)
+        self._started.start()
         return self
 
     def __exit__(
@@ -61,6 +63,12 @@ class StandIn:
         self._proxy.stop()
         if "_folder" in self.__dict__:
             self._folder.cleanup()
+
+    @property
+    def _server(self) -> HttpServer:
+        if self._started is None:
+            raise RuntimeError("the stand-in is not running: start it by `with StandIn(...) as standin:`")
+        return self._started
 
     @property
     def requests(self) -> list[Received]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from typing import Any, cast
 
 from multitrack.standin import vertex
@@ -14,21 +16,27 @@ from multitrack.standin.script import Answer, Error, ScriptError
 from multitrack.standin.source import Source, mistake
 from multitrack.standin.vertex_types import InvalidMessageError, Version, request_from_bytes, response
 
+_SPOKEN = re.compile(
+    r"/google\.cloud\.aiplatform\.(v1|v1beta1)\.PredictionService/(GenerateContent|StreamGenerateContent)"
+)
 _CLOSED = Error(status=503, grpc_status="UNAVAILABLE", message="Socket closed")
 
 
 def received(method: str, content: bytes, metadata: Headers, host: str | None) -> Received:
-    """The call of ``method``, a full name, as a request; its body is None where ``content`` is no message."""
-    try:
-        body: Any = request_from_bytes(_version(method), content)
-    except InvalidMessageError:
-        body = None
+    """The call of ``method``, a full name, as a request; its body is None where it cannot be understood."""
+    body: Any = None
+    if _SPOKEN.fullmatch(method):
+        with suppress(InvalidMessageError):
+            body = request_from_bytes(_version(method), content)
     authority = host or vertex.host(body or {})
     return Received("grpc", "POST", f"grpc://{authority}{method}", metadata, body, content)
 
 
 def respond(call: Received, source: Source, recorded: RecordedAnswer | None) -> GrpcReply:
     """The reply to ``call``: what was ``recorded`` for it, or what ``source`` answers."""
+    if not _SPOKEN.fullmatch(call.path):
+        message = f"the stand-in does not speak {call.path}; it speaks GenerateContent and StreamGenerateContent"
+        return GrpcReply(google_headers(call.host), error=Error(status=501, message=message))
     streamed = call.path.endswith("/StreamGenerateContent")
     if call.body is None:
         answer, documents = Answer(error=Error(status=400, message="Invalid message.")), []
