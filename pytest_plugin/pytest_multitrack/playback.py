@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -72,7 +73,13 @@ def start(item: pytest.Item) -> Playback:
                 raise BadOption(f"@pytest.mark.cassette takes keywords, not {marker.args!r}")
             options = {name: value for name, value in marker.kwargs.items() if name != "name"}
             settings = settings.with_options(options, f"@pytest.mark.cassette of {item.nodeid}")
-        tape = Tape(tape_path(item), mode=mode_of(item.config), settings=settings, test=item.nodeid)
+        tape = Tape(
+            tape_path(item),
+            mode=mode_of(item.config),
+            settings=settings,
+            test=item.nodeid,
+            to_record=f"pytest --record {shlex.quote(item.nodeid)}",
+        )
     except MultitrackError as error:
         pytest.fail(str(error), pytrace=False)
     return Playback(tape)

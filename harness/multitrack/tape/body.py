@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import zlib
+from collections.abc import Callable
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl
 from multitrack.tape import jsontext
 
 
-def decoded(body: bytes, encoding: str | None) -> bytes:
-    """``body`` out of its content encoding (gzip, deflate, br, zstd, or several, comma-separated).
+def decoded(body: bytes, encoding: str | None, *, whole: bool = True) -> bytes:
+    """``body`` out of its content encoding (gzip, deflate, br, zstd, or several, comma-separated); where it is not
+    ``whole``, as much as can be had of its beginning.
 
     Raises ValueError where the encoding is unknown, its library is not installed, or the body is no such data.
     """
@@ -24,7 +25,7 @@ def decoded(body: bytes, encoding: str | None) -> bytes:
         if name in ("", "identity") or not body:
             continue
         try:
-            body = _decode_one(body, name)
+            body = _decode_one(body, name, whole)
         except ValueError:
             raise
         except Exception as error:  # each library has its own error types for damaged data
@@ -32,21 +33,37 @@ def decoded(body: bytes, encoding: str | None) -> bytes:
     return body
 
 
-def _decode_one(body: bytes, name: str) -> bytes:
+def _decode_one(body: bytes, name: str, whole: bool) -> bytes:
     match name:
         case "gzip" | "x-gzip":
-            return gzip.decompress(body)
+            return _decompressed(body, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), whole)
         case "deflate":
             # servers send zlib data as RFC 9110 8.4.1.2 says, and raw deflate data as it does not
             try:
-                return zlib.decompress(body)
+                return _decompressed(body, zlib.decompressobj, whole)
             except zlib.error:
-                return zlib.decompress(body, -zlib.MAX_WBITS)
+                return _decompressed(body, lambda: zlib.decompressobj(-zlib.MAX_WBITS), whole)
         case "br":
-            return bytes(_library(name, "brotli", "brotlicffi").decompress(body))
+            brotli = _library(name, "brotli", "brotlicffi")
+            return bytes(brotli.decompress(body) if whole else brotli.Decompressor().process(body))
         case "zstd":
-            return bytes(_library(name, "compression.zstd", "zstandard", "backports.zstd").decompress(body))
+            library = _library(name, "compression.zstd", "backports.zstd", "zstandard")
+            if library.__name__ == "zstandard":
+                return _decompressed(body, lambda: library.ZstdDecompressor().decompressobj(), whole)
+            return _decompressed(body, library.ZstdDecompressor, whole)
     raise ValueError(f"unknown content encoding {name!r}")
+
+
+def _decompressed(body: bytes, decompressor: Callable[[], Any], whole: bool) -> bytes:
+    pieces = []
+    # compressed data may be several members or frames, one after the other
+    while body:
+        part = decompressor()
+        pieces.append(part.decompress(body))
+        if whole and not part.eof:
+            raise ValueError("the body ends within its compressed data")
+        body = part.unused_data if part.eof else b""
+    return b"".join(pieces)
 
 
 def _library(encoding: str, *modules: str) -> Any:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from difflib import SequenceMatcher
+from itertools import accumulate, pairwise
 from typing import Any
 
 from multitrack.tape import jsontext
 
-_DATA = re.compile(r"^data:[ ]?(\{.*)$", re.MULTILINE)
+_DATA = re.compile(r"^data:[ ]?(\{.*?)\r?$", re.MULTILINE)
+# what tells one text of an answer from another that is streamed at the same time
+_IDENTITY = ("index", "output_index", "content_index", "summary_index", "item_id")
 
 Leaf = tuple[Any, Any]
 """Where a string stands: its container, and the key or position there."""
@@ -45,9 +48,10 @@ def _array(text: str, scrub: Callable[[str], str]) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return jsontext.parse(text)
-    except ValueError:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
         return None
+    return None if jsontext.is_deep(document) else document
 
 
 def _compact(document: Any) -> str:
@@ -80,30 +84,34 @@ def _collect(
     threads: dict[tuple[object, ...], list[tuple[int, Leaf]]],
 ) -> None:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    identity = tuple(str(value[key]) for key in _IDENTITY if key in value) if isinstance(value, dict) else ()
     for key, item in items:
         # a choice or a call is told by its index, wherever in the array of a delta it stands
-        step = ("index", item["index"]) if isinstance(item, dict) and "index" in item else key
+        indexed = isinstance(value, list) and isinstance(item, dict) and "index" in item
+        step = (*path, *identity) if indexed else (*path, *identity, key)
         if isinstance(item, str):
-            threads[(*path, step)].append((position, (value, key)))
+            threads[step].append((position, (value, key)))
         else:
-            _collect(item, (*path, step), position, threads)
+            _collect(item, step, position, threads)
 
 
 def _cut(pieces: list[str], whole: str, clean: str) -> list[str]:
-    """``clean`` cut where ``whole`` is cut into ``pieces``; what replaced a text across a cut goes to the piece
-    in which that text began."""
-    starts, offset = [], 0
-    for piece in pieces:
-        starts.append(offset)
-        offset += len(piece)
-    opcodes = SequenceMatcher(None, whole, clean, autojunk=False).get_opcodes()
-    cuts: list[int] = []
-    for start in starts:
-        for _, begin, end, new_begin, new_end in opcodes:
-            if begin <= start < end or start == begin == end:
-                same = whole[begin:end] == clean[new_begin:new_end]
-                cuts.append(new_begin + (start - begin) if same else new_end if start > begin else new_begin)
-                break
-        else:
-            cuts.append(len(clean))
-    return [clean[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(clean)], strict=True)]
+    """``clean`` in as many pieces: those before and behind of what was changed stay as they are, and all that
+    was put in between goes to the piece in which the change begins."""
+    before = _common(whole, clean)
+    behind = _common(whole[before:][::-1], clean[before:][::-1])
+    changed = clean[before : len(clean) - behind]
+    ends = list(accumulate(map(len, pieces)))
+    first = min(bisect_right(ends, before), len(pieces) - 1)
+    return [
+        whole[start : min(end, before)]
+        + (changed if position == first else "")
+        + whole[max(start, len(whole) - behind) : end]
+        for position, (start, end) in enumerate(pairwise([0, *ends]))
+    ]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters ``one`` and ``other`` begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((length for length, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

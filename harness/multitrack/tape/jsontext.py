@@ -16,9 +16,27 @@ def parse(text: str | bytes) -> Any:
     """The JSON document ``text``; an object with a repeated key becomes a list of pairs, so that nothing is
     lost. Raises ValueError where it is no JSON, or is nested too deep to be walked."""
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        document = json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if is_deep(document):
+        raise ValueError("nested too deep")
+    return document
+
+
+def is_deep(document: Any) -> bool:
+    """Whether ``document`` is nested too deep to be walked by functions that call themselves."""
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:

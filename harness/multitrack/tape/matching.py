@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from multitrack.tape import body
@@ -20,8 +21,9 @@ from multitrack.tape.placeholders import renumbered
 from multitrack.tape.redaction import HOLE
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
-# what a secret may have been, inside a JSON string: anything but the string's end
-_ANY_TEXT = r'(?:[^"\\]|\\.)*'
+# what a secret may have been, in the path or the query of a URL, and inside a JSON string: not the string's end
+_IN_URL = r"[^&/?#]"
+_IN_STRING = r'(?:[^"\\]|\\.)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,18 @@ class Key:
     body: str
 
     @classmethod
-    def of(cls, request: Request) -> Key:
-        """The key of a scrubbed request."""
+    def of(cls, request: Request, placeholders: Collection[str] = ()) -> Key:
+        """The key of a scrubbed request, in which ``placeholders`` stand for names."""
         parts = urlsplit(request.url)
         port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
         origin = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
-        query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
-        target = quote(unquote(parts.path or "/"), safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+        # the order of parameters of one name may mean something
+        query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
+        # step by step: an encoded slash is part of a name
+        path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
+        target = path + (f"?{query}" if query else "")
         content = body.canonical(request.body, request.header("content-type"))
-        origin, target, content = renumbered(origin, target, content)
+        origin, target, content = renumbered(placeholders, origin, target, content)
         return cls(request.method, origin, target, content)
 
     @property
@@ -69,24 +74,26 @@ class Entry:
         return (
             key.method == self.key.method
             and (not self.key.origin or key.origin == self.key.origin)
-            and self._fits(self.key.target, key.target, r"[^&/?#]*")
-            and self._fits(self.key.body, key.body, _ANY_TEXT)
+            and self._fits(self.key.target, key.target, _IN_URL)
+            and self._fits(self.key.body, key.body, _IN_STRING)
         )
 
     @staticmethod
     def _fits(recorded: str, sent: str, hole: str) -> bool:
-        if recorded == sent:
-            return True
-        pattern = hole.join(re.escape(piece) for piece in recorded.split(HOLE))
+        if HOLE not in recorded:
+            return recorded == sent
+        first, *middle, last = map(re.escape, recorded.split(HOLE))
+        # atomic groups: without them, the time to find that nothing fits grows by a power with each hole
+        pattern = first + "".join(f"(?>{hole}*?{piece})" for piece in middle) + f"{hole}*{last}"
         return re.fullmatch(pattern, sent, re.DOTALL) is not None
 
 
 class Index:
     """The interactions of one tape, each to be played once, equal ones first in, first out."""
 
-    def __init__(self, interactions: Iterable[Interaction]) -> None:
+    def __init__(self, interactions: Iterable[Interaction], placeholders: Collection[str] = ()) -> None:
         self.entries = [
-            Entry(position, interaction, _key(interaction))
+            Entry(position, interaction, _key(interaction, placeholders))
             for position, interaction in enumerate(interactions, start=1)
         ]
 
@@ -121,6 +128,6 @@ class Index:
         return [entry for entry in self.entries if entry.played and entry.takes(key)]
 
 
-def _key(interaction: Interaction) -> Key:
-    key = Key.of(interaction.request)
+def _key(interaction: Interaction, placeholders: Collection[str]) -> Key:
+    key = Key.of(interaction.request, placeholders)
     return key if interaction.provenance == "live" else key.without_origin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,23 +22,19 @@ _WIDEST_VALUE = 160
 
 def miss(
     request: Request,
+    key: Key,
     index: Index | None,
     *,
     path: Path,
-    test: str | None,
+    to_record: str,
     offered: Mapping[str, type[BaseModel]],
 ) -> CassetteMiss:
-    """The error for the scrubbed ``request`` that ``index`` did not answer; an index of None means that there is no
-    tape at ``path``."""
+    """The error for the scrubbed ``request`` that ``index`` did not answer under its ``key``; an index of None means
+    that there is no tape at ``path``."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
-    lines += [f"  {line}" for line in _reason(request, index, offered)]
-    lines.append(f"  to record it: {record_command(test)}")
+    lines += [f"  {line}" for line in _reason(request, key, index, offered)]
+    lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
-
-
-def record_command(test: str | None) -> str:
-    """The command that records ``test`` anew, quoted for a shell."""
-    return f"pytest --record {shlex.quote(test)}" if test else "use_cassette(..., mode='record')"
 
 
 def _title(request: Request) -> str:
@@ -49,11 +44,10 @@ def _title(request: Request) -> str:
     return f"{request.method} {request.url}" + (f" ({'; '.join(told)})" if told else "")
 
 
-def _reason(request: Request, index: Index | None, offered: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[str, type[BaseModel]]) -> Iterator[str]:
     if index is None:
         yield "reason: there is no tape yet"
         return
-    key = Key.of(request)
     played = index.answered(key)
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
+from multitrack.tape.secrets import google_account
+from multitrack.tape.wordstart import WORD_START
+
 # https://cloud.google.com/apis/design/resource_names
-_RESOURCE = re.compile(r"\b(projects)/([^/\s\"'\\?#:{}]+)/(locations)/([^/\s\"'\\?#:{}]+)")
-_PROJECT = re.compile(r"\b(projects)/([^/\s\"'\\?#:{}]+)")
-_LOCATION = re.compile(r"\b(locations)/([^/\s\"'\\?#:{}]+)")
+_RESOURCE = re.compile(WORD_START + r"(projects)/([^/\s\"'\\?#:{}]+)/(locations)/([^/\s\"'\\?#:{}]+)")
+_PROJECT = re.compile(WORD_START + r"(projects)/([^/\s\"'\\?#:{}]+)")
+_LOCATION = re.compile(WORD_START + r"(locations)/([^/\s\"'\\?#:{}]+)")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
-_ACCOUNT = re.compile(r"\b[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
-_ORGANIZATION = re.compile(r"\borg-[A-Za-z0-9]{16,}\b")
+_ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
+_ORGANIZATION = re.compile(WORD_START + r"org-[A-Za-z0-9]{16,}\b")
 
 _KINDS = {"projects": "project", "locations": "location"}
-_WORD = re.compile(r"\b(project|location|organization|account)-(\d+)\b")
+_WORD = re.compile(r"\b(project|location|organization|account)-([0-9]+)\b")
 
 _ENVIRONMENT = {
     "GOOGLE_CLOUD_PROJECT": "project",
@@ -51,6 +54,14 @@ class Placeholders:
         self._lock = threading.RLock()
         for variable, kind in _ENVIRONMENT.items():
             self.learn(kind, environment.get(variable, ""))
+        account = google_account(environment)
+        for field in ("project_id", "quota_project_id"):
+            self.learn("project", account.get(field, ""))
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The plain words that stand for a name."""
+        return frozenset(self._words.values())
 
     def learn(self, kind: str, name: str) -> None:
         """From now on ``name`` is replaced wherever it stands as a word, if it cannot be an ordinary word:
@@ -62,7 +73,7 @@ class Placeholders:
             self._distinctive[name] = kind
             longest_first = sorted(self._distinctive, key=len, reverse=True)
             names = "|".join(re.escape(name) for name in longest_first)
-            self._anywhere = re.compile(rf"(?<![\w-])(?:{names})(?![\w-])")
+            self._anywhere = re.compile(rf"{WORD_START}(?<!-)(?:{names})(?![\w-])")
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Learn the names that providers put into headers."""
@@ -101,11 +112,14 @@ class Placeholders:
         return "/".join(f"{collection}/{self._word(_KINDS[collection], name)}" for collection, name in pairs)
 
     def _word(self, kind: str, name: str) -> str:
-        # already a plain word, or the wildcard and the default of Google's APIs, which name nobody
-        if _WORD.fullmatch(name) or name in ("-", "global"):
+        if name in ("-", "global"):  # the wildcard and the default of Google's APIs name nobody
             return name
         with self._lock:
-            if name not in self._words:
+            if name not in self._words and (word := _WORD.fullmatch(name)):
+                # scrubbed before, or the name of a stand-in
+                self._words[name] = name
+                self._counts[word[1]] = max(self._counts.get(word[1], 0), int(word[2]) + 1)
+            elif name not in self._words:
                 number = self._counts.get(kind, 0)
                 self._counts[kind] = number + 1
                 self._words[name] = f"{kind}-{number}"
@@ -121,15 +135,18 @@ def _is_google(url: str) -> bool:
     return parts.scheme == "grpc" or (parts.hostname or "").endswith(".googleapis.com") or "/publishers/" in url
 
 
-def renumbered(*texts: str) -> tuple[str, ...]:
-    """``texts`` with the numbers of their plain words counted anew, by first appearance.
+def renumbered(given: Collection[str], *texts: str) -> tuple[str, ...]:
+    """``texts`` with the numbers of the plain words among those ``given`` to names counted anew, by appearance.
 
-    The number that a name gets depends on what was sent before it; a request must be found whatever was.
+    The number that a name gets depends on what was sent before it; a request must be found whatever was. A word
+    that was given to no name is the user's own: a question about ``project-3`` is none about ``project-5``.
     """
     words: dict[str, str] = {}
     counts: dict[str, int] = {}
 
     def renumber(match: re.Match[str]) -> str:
+        if match[0] not in given:
+            return match[0]
         if match[0] not in words:
             words[match[0]] = f"{match[1]}-{counts.setdefault(match[1], 0)}"
             counts[match[1]] += 1

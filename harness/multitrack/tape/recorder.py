@@ -35,6 +35,7 @@ class LiveExchange:
         self._headers: Headers = ()
         self._chunks: list[bytes] = []
         self._ending: Ending | None = None
+        self._failure: BaseException | None = None
         self._lock = Lock()
 
     def began(self, status: int, reason: str, headers: Headers) -> None:
@@ -56,25 +57,32 @@ class LiveExchange:
 
     def failed(self, error: BaseException) -> None:
         """No answer came."""
-        del error
+        self._failure = error
+
+    @property
+    def failure(self) -> str | None:
+        """Why no answer came; None where one did, or is still awaited."""
+        return None if self._status or self._failure is None else type(self._failure).__name__
 
     def response(self) -> Response | None:
-        """The answer as far as it came, decoded; None where none began. An exchange still open was left."""
+        """The answer as far as it came, decoded; None where none began. An exchange still open was left.
+
+        What cannot be decoded is kept as it came, with the header that tells its encoding.
+        """
         if not self._status:
             return None
         received = b"".join(self._chunks)
         ending = self._ending or "left"
         encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
+        headers = tuple(header for header in self._headers if header[0] != "content-encoding")
         try:
-            content = body.decoded(received, encoding)
+            content = body.decoded(received, encoding, whole=ending == "complete")
         except ValueError:
-            if ending == "complete":
-                raise
-            content = b""  # of a compressed body that broke off, no beginning can be had
+            content, headers = received, self._headers
         # clients leave a stream at its last event, without reading the end behind it
         if ending == "left" and content.rstrip().endswith(_DONE):
             ending = "complete"
-        return Response(self._status, self._reason, self._headers, content, ending)
+        return Response(self._status, self._reason, headers, content, ending)
 
 
 class Recorder:
@@ -113,6 +121,17 @@ class Recorder:
             if response is not None
         ]
 
+    def unanswered(self) -> str | None:
+        """Which request got no answer, nor did an equal one after it. None if there is none."""
+        for position, exchange in enumerate(self._exchanges):
+            if exchange.failure is None:
+                continue
+            request = self._scrubber.request(exchange.request)
+            later = (other for other in self._exchanges[position + 1 :] if other.failure is None)
+            if not any(Key.of(self._scrubber.request(other.request)) == Key.of(request) for other in later):
+                return f"{request.method} {request.url} got no answer ({exchange.failure})"
+        return None
+
     def metadata(self) -> Mapping[str, Any]:
         """What is to be known of the making of this recording."""
         return {
@@ -120,6 +139,7 @@ class Recorder:
             "recorder": f"multitrack {distributions.version('multitrack')}",
             "sdks": {name: distributions.version(name) for module, name in _SDKS.items() if module in sys.modules},
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
+            **({"placeholders": sorted(words)} if (words := self._scrubber.placeholders) else {}),
         }
 
 

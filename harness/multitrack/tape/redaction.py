@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 from multitrack.tape import fragments, secrets
 from multitrack.tape.exchange import Headers, Request, Response
@@ -18,6 +18,7 @@ HOLE = "__redacted__"
 KEPT_HEADERS = frozenset(
     {
         "content-type",
+        "content-encoding",  # only where the body could not be decoded
         "location",
         "link",
         "content-range",
@@ -35,8 +36,9 @@ KEPT_HEADERS = frozenset(
 """The only headers that a tape keeps, beside ``x-ratelimit-*`` of a 429 and what ``keep_headers`` names."""
 
 _PARAMETER = re.compile(
-    r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s]+)", re.IGNORECASE
+    r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
+_USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
 class Scrubber:
@@ -61,6 +63,11 @@ class Scrubber:
         self._pattern = self._compiled()
         self._learn(secrets.held(environment))
 
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The plain words that stand for a private name."""
+        return self._names.given
+
     def learn_request(self, request: Request) -> None:
         """Learn the credentials and the names that ``request`` was sent with."""
         self._learn(secrets.sent(request.headers, request.url))
@@ -76,33 +83,29 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """``text`` with a hole for each secret and a plain word for each private name."""
-        text = self._pattern.sub(self._hole, text)
-        return self._names.text(text)
+        # what is left beside a hole may look like a secret in its turn
+        while (scrubbed := self._names.text(self._pattern.sub(self._hole, text))) != text:
+            text = scrubbed
+        return text
 
     def url(self, url: str) -> str:
         """``url`` without its user information, with holes in credential parameters."""
-        parts = urlsplit(url)
-        if "@" in parts.netloc:
-            url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        url = _PARAMETER.sub(rf"\1={HOLE}", url)
-        return self._names.url(self._pattern.sub(self._hole, url))
+        url = _PARAMETER.sub(self._parameter, _USER_INFORMATION.sub("", url))
+        return self.text(self._names.url(url))
 
     def body(self, body: bytes) -> bytes:
-        """``body`` scrubbed, also where a secret is spread over the events of a stream; bytes that are no
-        text are kept as they are."""
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            return body
-        scrubbed = fragments.scrubbed(self.text(text), self.text)
-        return scrubbed.encode()
+        """``body`` scrubbed, also where a secret is spread over the events of a stream."""
+        # a form with a file in it is no text as a whole, and holds credentials as any other
+        text = body.decode("utf-8", "surrogateescape")
+        return fragments.scrubbed(self.text(text), self.text).encode("utf-8", "surrogateescape")
 
     def request(self, request: Request) -> Request:
         """What a tape keeps of ``request``."""
         return replace(
             request,
             url=self.url(request.url),
-            headers=self._headers(request.headers, self._kept),
+            # the body is kept decoded
+            headers=self._headers(request.headers, self._kept - {"content-encoding"}),
             body=self.body(request.body),
         )
 
@@ -130,3 +133,7 @@ class Scrubber:
 
     def _hole(self, match: re.Match[str]) -> str:
         return match[0] if match[0] in self._allowed else HOLE
+
+    def _parameter(self, match: re.Match[str]) -> str:
+        value = unquote_plus(match[2])
+        return f"{match[1]}={HOLE}" if secrets.is_secret(value) and value not in self._allowed else match[0]

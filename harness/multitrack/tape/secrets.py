@@ -35,15 +35,17 @@ _KEY_VARIABLE = re.compile(
     r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIAL|ACCESS_KEY_ID)$", re.IGNORECASE
 )
 _DUMMY = re.compile(
-    r"(?:x+|0+|\.+|\*+|not-?(?:needed|used|required)|anything|lm-studio|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
+    r"(?:x+|0+|\.+|\*+|not-?(?:needed|used|required)|anything|lm-studio"
+    r"|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
     r"(?:api|test|dummy|fake|mock|placeholder|openai|secret)?[-_]?(?:key|token|password|here|placeholder)?)",
     re.IGNORECASE,
 )
 
 # The shapes of credentials, as their issuers document them. A long shape stands before its own beginning.
 _SHAPES = re.compile(
-    # without its end, it is as long as it is base64, so that the JSON around it stays whole
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s]|\\+[nr/])*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+    # without its end, a key is as long as it is base64: more would take the JSON around it along
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r'(?:[^"]*?-----END [A-Z ]*PRIVATE KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
     rf"|{WORD_START}(?:"
     r"sk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
     r"|AIza[0-9A-Za-z_-]{30,}"
@@ -81,28 +83,30 @@ def held(environment: Mapping[str, str]) -> Iterator[str]:
     for variable, value in environment.items():
         if _KEY_VARIABLE.search(variable) and len(value) >= _HELD_LENGTH and not _is_dummy(value):
             yield value
-    account = _service_account(environment.get("GOOGLE_APPLICATION_CREDENTIALS", ""))
+    account = google_account(environment)
     for field in ("private_key", "private_key_id", "client_id", "client_secret", "refresh_token"):
-        value = account.get(field)
-        if isinstance(value, str) and len(value) >= _HELD_LENGTH:
-            yield value
+        if len(account.get(field, "")) >= _HELD_LENGTH:
+            yield account[field]
 
 
-def _service_account(path: str) -> Mapping[str, object]:
+def google_account(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields of the credentials file that the environment points to."""
+    path = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
     if not path:
         return {}
     try:
         document = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
         return {}  # the SDK itself says what is wrong with the file
-    return document if isinstance(document, dict) else {}
+    fields = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in fields if isinstance(value, str)}
 
 
 def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
     """The secrets among headers (names in lower case) and the parameters of a URL."""
     for header, value in headers:
         if header in _CREDENTIAL_HEADERS:
-            yield from (value for value in _in_header(header, value) if is_secret(value))
+            yield from filter(is_secret, _in_header(header, value))
     parts = urlsplit(url)
     for parameter, value in parse_qsl(parts.query):
         if parameter.lower() in CREDENTIAL_PARAMETERS and is_secret(value):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from multitrack.errors import CassetteMiss, TapeViolation
+from multitrack.errors import TapeViolation
 from multitrack.offers import offered
 from multitrack.tape import body, paths, storage, token_exchange
 from multitrack.tape.cassette import Cassette
@@ -37,7 +37,10 @@ class Saved:
 
 
 class Tape:
-    """One cassette while it plays. Threads share it."""
+    """One cassette while it plays. Threads share it.
+
+    ``test`` is the node id of the test whose recording it makes; ``to_record`` says in a miss how to record.
+    """
 
     def __init__(
         self,
@@ -46,10 +49,13 @@ class Tape:
         mode: Mode = "replay",
         settings: Settings | None = None,
         test: str | None = None,
+        to_record: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
         self.mode: Mode = mode
+        self.test = test
+        self.to_record = to_record
         self.sent: list[Sent] = []
         """What was really sent, in order."""
         self.played: list[Interaction] = []
@@ -57,20 +63,21 @@ class Tape:
         self.violations: list[TapeViolation] = []
         """Every miss and every live call that was not forgiven, whatever the code under test caught."""
         self._settings = settings or Settings()
-        self._test = test
         self._scrubber = Scrubber(
             os.environ, keep_headers=self._settings.keep_headers, allow_secrets=self._settings.allow_secrets
         )
         self._recorder = Recorder(self._scrubber, clock)
-        self._cassette = None if mode == "live" else storage.read(path)
-        self._index = Index(self._cassette.interactions) if self._cassette is not None else None
+        self._cassette = None if mode == "live" else self._scrubbed(storage.read(path))
+        self._index: Index | None = None
+        if self._cassette is not None:
+            self._index = Index(self._cassette.interactions, self._cassette.placeholders)
         self._lock = threading.Lock()
         self._forgiven: list[TapeViolation] | None = None
 
     @property
     def interactions(self) -> Sequence[Interaction]:
         """What stands on the tape, in order; while recording, what was recorded so far."""
-        recorded = self._recorder.interactions(self._test)
+        recorded = self._recorder.interactions(self.test)
         if self.mode == "record":
             return tuple(recorded)
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
@@ -86,7 +93,9 @@ class Tape:
             return Passthrough()
         if token_exchange.is_token_exchange(request.url):
             return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
-        request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
+        # a coding that nobody here reads is matched as the bytes it is
+        with suppress(ValueError):
+            request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
         self._scrubber.learn_request(request)
         with self._lock:
             self.sent.append(Sent(request))
@@ -98,13 +107,16 @@ class Tape:
 
     def _play(self, request: Request) -> Route:
         scrubbed = self._scrubber.request(request)
-        answer = self._index.take(Key.of(scrubbed)) if self._index is not None else None
+        key = Key.of(scrubbed, self._scrubber.placeholders)
+        answer = self._index.take(key) if self._index is not None else None
         if answer is not None:
             self.played.append(answer)
             return Replay(answer.response)
         if self.mode == "record-missing":
             return self._recorder.exchange(request)
-        violation = miss(scrubbed, self._index, path=self._shown_path(), test=self._test, offered=offered())
+        violation = miss(
+            scrubbed, key, self._index, path=self._shown_path(), to_record=self.to_record, offered=offered()
+        )
         self._violated(violation)
         raise violation
 
@@ -129,8 +141,8 @@ class Tape:
             before, self._forgiven = self._forgiven, forgiven
         try:
             yield forgiven
-        except CassetteMiss:
-            if not forgiven:
+        except TapeViolation as violation:
+            if violation not in forgiven:
                 raise
         finally:
             with self._lock:
@@ -141,27 +153,48 @@ class Tape:
         return self._scrubber.text(text)
 
     def save(self, *, failure: str | None = None) -> Saved | None:
-        """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, or where
-        an answer among it is not one to be kept. None where nothing was recorded: then the tape stays as it is."""
-        recorded = self._recorder.interactions(self._test)
+        """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
+        request got no answer, or where an answer is not one to be kept. None where nothing was recorded: then the
+        tape stays as it is."""
+        recorded = self._recorder.interactions(self.test)
         if not recorded:
             return None
         metadata = self._recorder.metadata()
 
         def change(cassette: Cassette) -> Cassette:
+            cassette = self._scrubbed(cassette) or cassette
             if self.mode == "record-missing":
                 return cassette.extended(recorded, metadata)
-            return cassette.merged(recorded, self._test, metadata)
+            return cassette.merged(recorded, self.test, metadata)
 
         allowed = self._settings.allow_secrets
         waiting = paths.pending(self.path)
-        reason = failure or (None if self._settings.keep_errors else unkept_error(recorded))
+        reason = failure or self._recorder.unanswered()
+        if reason is None and not self._settings.keep_errors:
+            reason = unkept_error(recorded)
         if reason is None:
             storage.update(self.path, change, allowed=allowed)
             waiting.unlink(missing_ok=True)
             return Saved("written", self.path, len(recorded))
         storage.write(waiting, change(self._cassette or Cassette()), allowed=allowed)
         return Saved("pending", waiting, len(recorded), reason)
+
+    def _scrubbed(self, cassette: Cassette | None) -> Cassette | None:
+        """``cassette`` as this recorder would have written it; what it wrote is scrubbed already."""
+        if cassette is None or not cassette.is_foreign:
+            return cassette
+        for interaction in cassette.interactions:
+            self._scrubber.learn_request(interaction.request)
+            self._scrubber.learn_response(interaction.response.headers, interaction.response.body)
+        interactions = tuple(
+            replace(
+                interaction,
+                request=self._scrubber.request(interaction.request),
+                response=self._scrubber.response(interaction.response),
+            )
+            for interaction in cassette.interactions
+        )
+        return Cassette(interactions, {"placeholders": sorted(self._scrubber.placeholders)})
 
     def _shown_path(self) -> Path:
         try:

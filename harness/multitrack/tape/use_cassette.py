@@ -35,8 +35,12 @@ class use_cassette:  # noqa: N801 - a function to its users
 
     def __enter__(self) -> Tape:
         outer = deck.current()
-        mode = self._mode or (outer.mode if isinstance(outer, Tape) else "replay")
-        tape = Tape(self._path, mode=mode, settings=self._settings)
+        mode = self._mode or "replay"
+        given: dict[str, Any] = {}
+        if isinstance(outer, Tape):
+            mode = self._mode or outer.mode
+            given = {"test": outer.test, **({} if self._mode else {"to_record": outer.to_record})}
+        tape = Tape(self._path, mode=mode, settings=self._settings, **given)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(deck.playing(tape))
@@ -51,9 +55,15 @@ class use_cassette:  # noqa: N801 - a function to its users
         tape, self._tape = self._tape, None
         if tape is None:
             return
-        tape.save(failure=f"the block raised {error!r}" if error is not None else None)
-        if error is None and tape.violations:
-            raise tape.violations[0]
+        violations = tape.violations
+        failure = error or (violations[0] if violations else None)
+        tape.save(failure=None if failure is None else f"the block raised {type(failure).__name__}")
+        outer = deck.current()
+        if outer is not None:
+            for violation in violations:
+                outer.refuse(violation)
+        if violations and (error is None or isinstance(error, Exception)):
+            raise violations[0] from error
 
     async def __aenter__(self) -> Tape:
         return self.__enter__()

@@ -39,7 +39,16 @@ def dumps(cassette: Cassette) -> str:
 
 
 def _on_lines(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _Flow(value) if isinstance(value, dict) else value for key, value in metadata.items()}
+    lines: dict[str, Any] = {}
+    for key, value in metadata.items():
+        match value:
+            case dict():
+                lines[key] = _Flow(value)
+            case list():
+                lines[key] = _FlowList(value)
+            case _:
+                lines[key] = value
+    return lines
 
 
 def _comment(line: str) -> str:
@@ -154,12 +163,15 @@ def loads(text: str, path: Path) -> Cassette:
         raise CassetteCorrupt(path, "it holds no list of interactions")
     _refuse_aliases(document, path, set())
     metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
     if "format" not in metadata:
         from multitrack.tape import foreign  # vcrpy imports every HTTP library that is installed
 
         return foreign.loads(text, path)
     if metadata["format"] != FORMAT:
-        raise CassetteCorrupt(path, f"format {metadata['format']!r} is newer than this Multitrack reads ({FORMAT})")
+        found = metadata["format"]
+        raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
     interactions = [_read(position, item, path) for position, item in enumerate(document["interactions"], start=1)]
     return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key != "provenance"})
 
