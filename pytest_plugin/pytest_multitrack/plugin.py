@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _playback = pytest.StashKey["Playback | None"]()
 _outcome = pytest.StashKey["str | None"]()
+
+_LIVE_FLAGS = frozenset({"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live"})
 
 MARKER = "cassette(name=None, **options): play a tape for this test; name= shares one between tests"
 
@@ -49,15 +51,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# after the conftests, some of which define an option --record of their own
-@pytest.hookimpl(trylast=True)
-def pytest_load_initial_conftests(parser: pytest.Parser) -> None:
-    try:
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, object, object]:
+    from multitrack.tape import credentials
+
+    # a conftest may import an application with a module-level OpenAI()
+    with credentials.stand_in(live=not _LIVE_FLAGS.isdisjoint(args)):
+        result = yield
+    # after the conftests, some of which define an option --record of their own
+    with suppress(ValueError):
         parser.getgroup("multitrack").addoption(
             "--record", action="store_true", dest="multitrack_record", help="the same as --multitrack-record"
         )
-    except ValueError:
-        return
+    return result
 
 
 def pytest_configure(config: pytest.Config) -> None:

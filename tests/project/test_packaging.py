@@ -1,0 +1,72 @@
+"""The wheel, the source distribution and the import: what is in them, and what they pull in."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    # without isolation, so that nothing is fetched
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return folder
+
+
+def test_the_wheel_holds_two_packages_and_no_other_top_level(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {
+        "multitrack",
+        "pytest_multitrack",
+        "multitrack-0.1.0.dist-info",
+    }
+    assert {"multitrack/py.typed", "pytest_multitrack/py.typed"} <= set(names)
+
+
+def test_the_source_distribution_can_be_tested(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        folders = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    assert {"harness", "pytest_plugin", "tests", "examples", "cassettes", "Makefile", "README.md"} <= folders
+
+
+def test_the_wheel_works_on_its_own(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    target = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    program = (
+        f"import sys; sys.path.insert(0, {str(target)!r}); import multitrack; "
+        "print(multitrack.__file__.startswith(sys.path[0]), multitrack.decode(b'{\"choices\": []}'))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.stdout == "True []\n", finished.stderr
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    program = "import sys, multitrack; print(sorted({'pydantic', 'openai', 'yaml', 'grpc', 'vcr'} & set(sys.modules)))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.stdout == "[]\n", finished.stderr
+
+
+def test_the_plugin_imports_nothing_heavy(tmp_path):
+    (tmp_path / "test_plain.py").write_text(
+        "import sys\n"
+        "def test_plain():\n"
+        "    heavy = {'pydantic', 'openai', 'yaml', 'grpc', 'vcr', 'httpx', 'multitrack.tape.tape'}\n"
+        "    assert not heavy & set(sys.modules)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout
