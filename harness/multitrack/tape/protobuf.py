@@ -58,13 +58,20 @@ def wire_to_json(wire: bytes, kind: type[Message] | None) -> str:
     canonical = message.SerializeToString(deterministic=True)
     try:
         readable = json_format.MessageToDict(message)
-        document = json.dumps(readable, ensure_ascii=False)
-        restored = kind.FromString(json_to_wire(document, kind))
     except _UNPRINTABLE:
         return _document({}, canonical)
-    if restored.SerializeToString(deterministic=True) == canonical:
+    document = json.dumps(readable, ensure_ascii=False)
+    if _restores(document, kind, canonical):
         return document
     return _document(readable if isinstance(readable, dict) else {}, canonical)
+
+
+def _restores(document: str, kind: type[Message], canonical: bytes) -> bool:
+    try:
+        restored = kind.FromString(json_to_wire(document, kind))
+    except (DecodeError, ValueError):
+        return False
+    return restored.SerializeToString(deterministic=True) == canonical
 
 
 def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import grpc
+
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Ending
 from multitrack.tape.seams.grpc_exchange import Metadata, Status, Take

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import grpc
+
 from multitrack.errors import CassetteMiss, LiveCall
 from multitrack.tape.exchange import Passthrough, Replay, Request, Response
 from multitrack.tape.protobuf import message_type, type_of

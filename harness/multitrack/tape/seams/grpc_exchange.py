@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import grpc
+
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Ending, Headers, Recording, Request, Response
 from multitrack.tape.protobuf import json_to_wire, wire_to_json

@@ -1,0 +1,287 @@
+"""Calls whose responses or requests are streams."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+
+import grpc
+import pytest
+from google.api_core import exceptions, grpc_helpers
+
+from multitrack.errors import CassetteMiss, LiveCall
+from multitrack.tape.deck import playing
+
+SINGLE_THREADED = {grpc.experimental.ChannelOptions.SingleThreadedUnaryStream: 1}
+
+
+@pytest.fixture(params=[{}, SINGLE_THREADED], ids=["spin thread", "single thread"])
+def stub(request, connect, stub_of):
+    return stub_of(connect(**request.param))
+
+
+def test_a_stream_is_replayed_message_by_message(stub, record_then_replay, talk_types, router):
+    ask, said = talk_types
+
+    def watched():
+        stream = stub.watch(ask(text="hello"))
+        for kind in (grpc.Call, grpc.Future):
+            assert isinstance(stream, kind)
+        assert iter(stream) is stream
+        first = next(stream)
+        seen = [first, stream.is_active(), stream.running(), stream.done(), stream.cancelled()]
+        ended = []
+        assert stream.add_callback(lambda: ended.append("callback"))
+        stream.add_done_callback(lambda call: ended.append(call is stream))
+        seen += stream
+        seen += [ended, stream.code(), stream.details(), stream.time_remaining()]
+        seen += [tuple(map(tuple, part())) for part in (stream.initial_metadata, stream.trailing_metadata)]
+        seen += [stream.is_active(), stream.done(), stream.cancel(), stream.exception(), stream.traceback()]
+        assert not stream.add_callback(lambda: None)
+        assert next(stream, None) is None
+        return seen
+
+    live, replayed = record_then_replay(watched)
+    assert replayed == live
+    assert replayed[0] == said(text="hello 1", turn=1)
+    (response,) = router.responses
+    assert response.ending == "complete"
+    assert json.loads(response.body) == [{"text": f"hello {turn}", "turn": f"{turn}"} for turn in (1, 2, 3)]
+    assert response.headers == (
+        ("content-type", "application/grpc"),
+        ("x-talk", "initial"),
+        ("grpc-status", "0"),
+        ("x-cost", "3"),
+    )
+
+
+def test_each_message_arrives_while_it_is_recorded(stub, talk, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        stream = stub.watch(ask(text="pause"))
+        bodies = []
+        for turn in (1, 2, 3):
+            assert next(stream).turn == turn  # the server waits for `go_on` before it sends the next
+            bodies.append(b"".join(router.recordings[0].chunks).decode())
+            talk.go_on.release()
+        assert next(stream, None) is None
+    assert [body.count("text") for body in bodies] == [1, 2, 3]
+    assert router.responses[0].body.decode() == bodies[-1] + "]"
+
+
+@pytest.mark.parametrize("text", ["fail", "break"])
+def test_a_failure_of_a_stream_is_replayed_where_it_came(text, stub, record_then_replay, talk_types, router):
+    ask, _ = talk_types
+
+    def failure():
+        stream, seen = stub.watch(ask(text=text)), []
+        with pytest.raises(grpc.RpcError) as caught:
+            seen.extend(said.turn for said in stream)
+        error = caught.value
+        assert isinstance(error, grpc.Call)
+        assert isinstance(error, grpc.Future)
+        with pytest.raises(grpc.RpcError):
+            next(stream)
+        with pytest.raises(grpc.RpcError):
+            stream.result()
+        mapped = exceptions.from_grpc_error(error)
+        details = [detail.violations[0].description for detail in mapped.details]
+        return seen, stream.code(), error.code(), error.details(), type(mapped), details
+
+    live, replayed = record_then_replay(failure)
+    assert replayed[1:] == live[1:]
+    assert replayed[1:] == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "Quotä\nexceeded 100%",
+        exceptions.ResourceExhausted,
+        ["10 per minute"],
+    )
+    # a failure may overtake the messages before it: the tape holds those that reached the caller
+    assert replayed[0] == live[0]
+    (response,) = router.responses
+    assert response.ending == "complete"
+    assert [int(message["turn"]) for message in json.loads(response.body)] == live[0]
+    assert response.header("grpc-status") == "8"
+
+
+def test_the_first_message_that_api_core_fetches_ahead_is_replayed(stub, record_then_replay, talk_types):
+    ask, _ = talk_types
+
+    def watched():
+        watch = grpc_helpers.wrap_errors(stub.watch)
+        stream = watch(ask(text="hello"))
+        with pytest.raises(exceptions.ResourceExhausted) as caught:
+            watch(ask(text="fail"))
+        return [said.turn for said in stream], stream.code(), caught.value.message
+
+    live, replayed = record_then_replay(watched)
+    assert replayed == live == ([1, 2, 3], grpc.StatusCode.OK, "Quotä\nexceeded 100%")
+
+
+def left_by_cancel(stream):
+    assert next(stream).turn == 1
+    assert stream.cancel()
+    assert not stream.cancel()
+    with pytest.raises(grpc.RpcError) as caught:
+        next(stream)
+    assert caught.value.code() is grpc.StatusCode.CANCELLED
+    assert caught.value.details() == "Locally cancelled by application!"
+    assert stream.code() is grpc.StatusCode.CANCELLED
+    assert stream.cancelled()
+    with pytest.raises(grpc.FutureCancelledError):
+        stream.result()
+
+
+def left_by_break(stream):
+    for said in stream:
+        assert said.turn == 1
+        break
+
+
+@pytest.mark.parametrize("leave", [left_by_cancel, left_by_break])
+def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        leave(stub.watch(ask(text="pause")))
+        gc.collect()
+    (response,) = router.responses
+    assert response.ending == "left"
+    assert json.loads(response.body) == [{"text": "pause 1", "turn": "1"}]
+    assert response.header("grpc-status") is None
+    talk.stop()
+    router.mode = "replay"
+    with playing(router):
+        leave(stub.watch(ask(text="pause")))
+    assert talk.hits == 1
+
+
+def test_reading_on_where_the_recording_was_left_is_a_miss(stub, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        left_by_break(stub.watch(ask(text="pause")))
+        gc.collect()
+    router.mode = "replay"
+    with playing(router):
+        stream = stub.watch(ask(text="pause"))
+        assert next(stream).turn == 1
+        with pytest.raises(CassetteMiss) as caught:
+            next(stream)
+    assert str(caught.value) == (
+        "the caller left this stream early when it was recorded, and now reads on: the tape holds no more of it\n"
+        "  record it again (pytest --record)"
+    )
+
+
+def test_a_stream_still_open_when_the_tape_ended_can_be_replayed(stub, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        stream = stub.watch(ask(text="pause"))
+        assert next(stream).turn == 1
+    (recording,) = router.recordings
+    assert recording.response is None
+    recording.close()
+    router.mode = "replay"
+    with playing(router):
+        assert next(stub.watch(ask(text="pause"))).turn == 1
+    assert stream.cancel()
+
+
+def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        stream = stub.watch(ask(text="pause"))
+        assert next(stream).turn == 1
+        stopping = threading.Timer(0.05, lambda: talk._server.stop(0))
+        stopping.start()
+        with pytest.raises(grpc.RpcError) as live:
+            next(stream)
+        stopping.join()
+    (response,) = router.responses
+    assert response.ending == "broken"
+    assert json.loads(response.body) == [{"text": "pause 1", "turn": "1"}]
+    router.mode = "replay"
+    with playing(router):
+        stream = stub.watch(ask(text="pause"))
+        assert next(stream).turn == 1
+        with pytest.raises(grpc.RpcError) as replayed:
+            next(stream)
+    assert replayed.value.code() is live.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert replayed.value.details() == live.value.details()
+
+
+def test_a_stream_nobody_read_is_left_too(stub, router, talk_types):
+    ask, _ = talk_types
+    with playing(router):
+        stub.watch(ask(text="hello"))
+        gc.collect()
+    assert [(response.ending, response.body) for response in router.responses] == [("left", b"[]")]
+
+
+def requests_of(ask, *texts):
+    for text in texts:
+        yield ask(text=text)
+
+
+def gather(stub, requests):
+    return stub.gather(requests)
+
+
+def gather_with_call(stub, requests):
+    response, call = stub.gather.with_call(request_iterator=requests)
+    assert call.code() is grpc.StatusCode.OK
+    return response
+
+
+def gather_future(stub, requests):
+    return stub.gather.future(requests).result(timeout=5)
+
+
+@pytest.mark.parametrize("way", [gather, gather_with_call, gather_future])
+def test_streamed_requests_are_one_request_of_the_tape(way, stub, record_then_replay, talk_types, router):
+    ask, said = talk_types
+    live, replayed = record_then_replay(lambda: way(stub, requests_of(ask, "a", "b")))
+    assert replayed == live == said(text="a and b")
+    assert json.loads(router.requests[0].body) == [{"text": "a"}, {"text": "b"}]
+    router.mode = "replay"
+    with playing(router), pytest.raises(CassetteMiss):
+        way(stub, requests_of(ask, "b", "a"))
+
+
+def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_types, router):
+    _, said = talk_types
+    live, replayed = record_then_replay(lambda: stub.gather(iter(())))
+    assert replayed == live == said()
+    assert router.requests[0].body == b"[]"
+
+
+def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(stub, router, talk_types):
+    ask, _ = talk_types
+
+    def broken():
+        yield ask(text="a")
+        raise KeyError("b")
+
+    with playing(router), pytest.raises(grpc.RpcError) as caught:
+        stub.gather(broken())
+    assert caught.value.code() is grpc.StatusCode.UNKNOWN
+    assert caught.value.details() == "Exception iterating requests!"
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert router.requests == []
+
+
+@pytest.mark.parametrize("mode", ["record", "replay"])
+def test_streams_in_both_directions_are_refused_with_the_way_around(mode, stub, talk, router, talk_types):
+    ask, _ = talk_types
+    router.mode = mode
+    with playing(router), pytest.raises(LiveCall) as caught:
+        stub.chat(requests_of(ask, "a"))
+    assert str(caught.value) == (
+        f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat streams requests and responses at once, "
+        "which a tape cannot hold\n"
+        f'  let it through unrecorded: ignore_hosts = ["localhost:{talk.port}"]'
+    )
+    assert all(recording.error is caught.value for recording in router.recordings)
+    assert talk.hits == 0
+    assert [said.text for said in stub.chat(requests_of(ask, "a"))] == ["heard a"]
