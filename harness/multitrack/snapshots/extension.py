@@ -185,7 +185,8 @@ class CallsExtension(StoredExtension):
         Once the run is over, only those entries that it proved to be unused unless they were used.
         """
         del ignore_extensions  # holds our own ending, to keep other extensions off
-        outcomes = outcomes_of(test_location.item.config)
+        config = test_location.item.config
+        outcomes, last_failed = outcomes_of(config), config.getoption("lf", default=False)
         discovered = SnapshotCollections()
         for path in sorted(Path(self.dirname(test_location=test_location)).glob(f"*.{SUFFIX}")):
             try:
@@ -193,7 +194,11 @@ class CallsExtension(StoredExtension):
             except DamagedCallsFile:
                 continue  # reported by each test that reads it; unknown to syrupy, so left as it is
             if outcomes.finished:
-                _keep_unproven(collection, Path(test_location.filepath).with_name(f"{path.stem}.py"), outcomes)
+                module = Path(test_location.filepath).with_name(f"{path.stem}.py")
+                items = outcomes.collected.get(module, [])
+                # --lf drops tests before anyone can see them collected
+                all_known = not last_failed and (bool(items) or not module.exists())
+                _keep_unproven(collection, items, outcomes, all_known=all_known)
             if collection.has_snapshots:
                 discovered.add(collection)
         return discovered
@@ -208,14 +213,14 @@ def _fault(text: str) -> str:
     return ""
 
 
-def _keep_unproven(collection: SnapshotCollection, module: Path, outcomes: Outcomes) -> None:
-    """Take out the entries of tests that did not pass, and all where the tests of a module are not known."""
-    items = outcomes.collected.get(module, [])
+def _keep_unproven(
+    collection: SnapshotCollection, items: list[pytest.Function], outcomes: Outcomes, *, all_known: bool
+) -> None:
+    """Take out the entries of tests that did not pass, and those of no test unless all tests are known."""
     names = [(PyTestLocation(item).snapshot_name, outcomes.proven(item.nodeid)) for item in items]
     for snapshot in list(collection):
         owners = [proven for name, proven in names if _is_of(snapshot.name, name)]
-        known = bool(items) or not module.exists()
-        if not all(owners) or (not owners and not known):
+        if not all(owners or [all_known]):
             collection.remove(snapshot.name)
 
 
