@@ -97,10 +97,11 @@ def _refused(answer: Answer) -> Refusal:
 
 
 def _empty(answer: Answer, offered: Models) -> NoToolCalls:
-    said = f"the model said: {_short(answer.text)}" if answer.text else "and no text"
+    nothing = "no tool call" if answer.text else "no tool call and no text"
     ended = f" (finish reason {answer.finish!r})" if answer.finish else ""
+    said = f"; the model said: {_short(answer.text)}" if answer.text else ""
     return NoToolCalls(
-        f"the answer holds no tool call{ended}; {said}\n"
+        f"the answer holds {nothing}{ended}{said}\n"
         f"  offered: {', '.join(offered)}; pass allow_empty=True to take an empty result"
     )
 

@@ -1,0 +1,113 @@
+"""The forms of response_model that are read, and what is said of the others."""
+
+import sys
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Generic, Optional, TypeVar, Union
+
+import pytest
+from pydantic import BaseModel, RootModel
+from typing_extensions import TypeAliasType
+
+from multitrack import Toolset
+
+T = TypeVar("T")
+
+
+class Weather(BaseModel):
+    location: str
+
+
+class GoogleSearch(BaseModel):
+    query: str
+
+
+class Box(BaseModel, Generic[T]):
+    value: T
+
+
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+Both = TypeAliasType("Both", Weather | GoogleSearch)
+Listed = TypeAliasType("Listed", list[Both])
+Item = TypeVar("Item")
+Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        (Iterable[Weather], ("Weather",)),
+        (Iterable[GoogleSearch | Weather], ("GoogleSearch", "Weather")),
+        (Iterable[Union[Weather, GoogleSearch]], ("Weather", "GoogleSearch")),  # noqa: UP007
+        (typing.Iterable[Weather], ("Weather",)),
+        (Iterable[Annotated[Weather | GoogleSearch, "both"]], ("Weather", "GoogleSearch")),
+        (Iterable[Annotated[Weather, "one"] | GoogleSearch], ("Weather", "GoogleSearch")),
+        (Annotated[Iterable[Weather], "all"], ("Weather",)),
+        (list[Weather | GoogleSearch], ("Weather", "GoogleSearch")),
+        (Sequence[Weather], ("Weather",)),
+        (tuple[Weather | GoogleSearch, ...], ("Weather", "GoogleSearch")),
+        (Iterable[Both], ("Weather", "GoogleSearch")),
+        (Iterable[Both | Weather], ("Weather", "GoogleSearch")),
+        (Listed, ("Weather", "GoogleSearch")),
+        (Many[Weather], ("Weather",)),
+        (Iterable[Box[int] | Box[str]], ("Box_int", "Box_str")),
+    ],
+    ids=str,
+)
+def test_read(form, names):
+    assert Toolset(form).names == names
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
+def test_type_statement():
+    namespace = {"Weather": Weather, "GoogleSearch": GoogleSearch, "Iterable": Iterable}
+    exec("type Both = Weather | GoogleSearch\ntype Asked[T] = Iterable[T | Both]", namespace)
+    assert Toolset(namespace["Asked"][Weather]).names == ("Weather", "GoogleSearch")
+
+
+EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather and GoogleSearch are Pydantic models"
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (Weather, "Weather, and it names no collection; write response_model=Iterable[Weather]"),
+        (
+            Weather | GoogleSearch,
+            "Weather | GoogleSearch, and it names no collection; write response_model=Iterable[Weather | GoogleSearch]",
+        ),
+        (Iterable, f"Iterable, and it names no model; {EXAMPLE}"),
+        (typing.Iterable, f"Iterable, and it names no model; {EXAMPLE}"),
+        (list, f"list, and it names no model; {EXAMPLE}"),
+        (Iterable[int], f"Iterable[int], and int is no Pydantic model; {EXAMPLE}"),
+        (Iterable[T], f"Iterable[T], and T is no Pydantic model; {EXAMPLE}"),
+        (Iterable["Weather"], f"Iterable['Weather'], and 'Weather' is no Pydantic model; {EXAMPLE}"),
+        (Iterable[BaseModel], f"Iterable[BaseModel], and BaseModel has no fields; {EXAMPLE}"),
+        (Iterable[Numbers], f"Iterable[Numbers], and Numbers is no object with fields; {EXAMPLE}"),
+        (dict[str, Weather], f"dict[str, Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (tuple[Weather, Weather], f"tuple[Weather, Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (
+            Iterable[Weather | int],
+            "Iterable[Weather | int], and int is no Pydantic model; write response_model=Iterable[Weather]",
+        ),
+        (
+            Iterable[Optional[Weather]],  # noqa: UP045
+            "Iterable[Weather | None], and None is no Pydantic model; write response_model=Iterable[Weather]",
+        ),
+        (
+            Iterable[Annotated[Weather | int, "x"]],
+            "Iterable[Annotated[Weather | int, ...]], and int is no Pydantic model; "
+            "write response_model=Iterable[Weather]",
+        ),
+        ("Iterable[Weather]", f"'Iterable[Weather]', and it is no Iterable of models; {EXAMPLE}"),
+        (None, f"None, and it is no Iterable of models; {EXAMPLE}"),
+    ],
+    ids=str,
+)
+def test_refused(form, message):
+    with pytest.raises(TypeError) as raised:
+        Toolset(form)
+    assert str(raised.value) == f"response_model is {message}"
