@@ -87,4 +87,7 @@ def test_demo_fails_where_the_tapes_hold_other_calls(tmp_path):
     tape.write_text(tape.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
     finished = multitrack("demo", cwd=tmp_path)
     assert finished.returncode == 1
-    assert "demo failed: the calls on the committed tape test_openai/test_plan.yaml are not those recorded" in finished.stdout
+    assert (
+        "demo failed: the calls on the committed tape test_openai/test_plan.yaml are not those recorded"
+        in finished.stdout
+    )

@@ -1,14 +1,18 @@
 """The examples: what a fresh clone can do with the committed tapes, and what those tapes must not hold."""
 
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
-from multitrack.standin import StandIn
+import yaml
+
+from multitrack.standin import SUPPLIED, Call, Rule, StandIn
+from multitrack.wires import read_answer
 
 ROOT = Path(__file__).parents[2]
 TAPES = sorted((ROOT / "cassettes" / "examples").rglob("*.yaml"))
@@ -21,7 +25,12 @@ def bare_environment(home):
 def pytest_run(arguments, home, environment=(), before=()):
     command = [*before, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env={**bare_environment(home), **dict(environment)}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env={**bare_environment(home), **dict(environment)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -72,12 +81,8 @@ def test_vcrpy_alone_loads_every_tape_and_replays_those_of_openai(tmp_path):
     assert (finished.returncode, finished.stdout.strip()) == (0, "5"), finished.stderr
 
 
-PLANTED = '''
-"""An application that lets every secret it knows into its prompt."""
-
+PLANTED = """
 from collections.abc import Iterable
-from pathlib import Path
-import json
 import os
 
 import openai
@@ -86,83 +91,106 @@ import pytest
 import multitrack
 from tools import GoogleSearch, Weather
 
-client = multitrack.from_openai(openai.OpenAI(default_query={"key": os.environ.get("OPENAI_API_KEY", "k" * 20)}))
+client = multitrack.from_openai(openai.OpenAI(default_query={"key": os.environ.get("SERVICE_TOKEN", "k" * 20)}))
 planted = os.environ.get("PLANTED", "nothing")
+
+
+def ask(question, **arguments):
+    messages = [{"role": "user", "content": f"{question} {planted}"}]
+    return client.chat.completions.create(model="gpt-4o-mini", messages=messages, **arguments)
 
 
 @pytest.mark.cassette
 def test_calls(calls_snapshot):
-    extraction = client.chat.completions.create(
-        model="gpt-4o-mini",
-        messages=[{"role": "user", "content": f"planted {planted}"}],
-        response_model=Iterable[Weather | GoogleSearch],
-    )
-    for call in extraction.calls:
-        print(call)
+    extraction = ask("calls", response_model=Iterable[Weather | GoogleSearch])
     assert extraction == calls_snapshot
 
 
 @pytest.mark.cassette
 def test_stream():
-    stream = client.chat.completions.create(
-        model="gpt-4o-mini", messages=[{"role": "user", "content": f"stream {planted}"}], stream=True
-    )
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    tools = [{"type": "function", "function": {"name": "GoogleSearch", "parameters": {"type": "object"}}}]
+    stream = ask("stream", stream=True, tools=tools)
+    deltas = [chunk.choices[0].delta for chunk in stream if chunk.choices]
+    assert sum(len(delta.tool_calls or ()) for delta in deltas) > 10
+
+
+@pytest.mark.cassette
+def test_text():
+    deltas = [chunk.choices[0].delta.content for chunk in ask("text", stream=True) if chunk.choices]
+    assert len(deltas) > 10
 
 
 @pytest.mark.cassette
 def test_failing():
-    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": f"planted {planted}"}])
+    ask("calls " + os.environ.get("SUPPLIED", ""))
     raise AssertionError("so that the recording is pending")
-'''
+"""
+
+PRIVATE = {
+    "OPENAI_API_KEY": "sk-proj-T3BlbkFJq8XwYz0123456789abcdefghijklmn",
+    "SERVICE_TOKEN": 'a+secret/without "a shape"=42',
+    "OPENAI_PROJECT_ID": "proj-orchard-7731",
+    "OPENAI_ORG_ID": "org-Qm3vT8rLx2Zk9Wp4",
+    "GOOGLE_CLOUD_PROJECT": "orchard-forecast-55120",
+}
+
+
+# another machine, without keys
+ELSEWHERE = {
+    "OPENAI_PROJECT_ID": "proj-elsewhere-1",
+    "OPENAI_ORG_ID": "org-Aa1Bb2Cc3Dd4Ee5Ff",
+    "GOOGLE_CLOUD_PROJECT": "another-place-9",
+}
 
 
 def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path):
-    from multitrack.standin import Rule
-    from multitrack.toolcall import ToolCall  # noqa: F401 - the rule's calls are of this form
-
-    project = tmp_path / "project"
+    project, home = tmp_path / "project", tmp_path / "home"
     project.mkdir()
+    home.mkdir()
     shutil.copy(ROOT / "examples" / "tools.py", project)
     (project / "test_planted.py").write_text(PLANTED, encoding="utf-8")
-    home = tmp_path / "home"
-    home.mkdir()
-
-    with StandIn() as probe:
-        private = private_values(probe.environment)
-    rules = []
+    answer = " and ".join([*PRIVATE.values(), *SUPPLIED])
+    search = Call("GoogleSearch", {"query": answer})
+    rules = [
+        Rule(contains="calls", calls=[search]),
+        Rule(contains="stream", calls=[search], delta_size=5),
+        Rule(contains="text", text=answer, delta_size=5),
+    ]
     with StandIn(rules=rules) as standin:
-        private = private_values(standin.environment)
-    # the stand-in's own values are new each time, so that the planted ones come from one that is running
-    with StandIn(rules=[Rule(prompt=re.compile("stream"), text="x")]) as standin:
-        private = private_values(standin.environment)
-        planted = " and ".join(private.values())
-        environment = {**standin.environment, "PLANTED": planted}
-        recorded = run_in(project, home, environment, "--record")
-    replayed = run_in(project, home, {})
-    assert "2 passed, 1 failed" in recorded or "1 failed, 2 passed" in recorded, recorded
-    files = {path: path.read_text(encoding="utf-8") for path in project.rglob("*") if path.suffix in (".yaml", ".calls")}
-    assert {path.name for path in files} >= {"test_calls.yaml", "test_stream.yaml", "test_failing.pending.yaml"}
-    for name, value in private.items():
-        for place, text in {**files, "recording": recorded, "replay": replayed}.items():
-            assert value not in text, (name, place)
-
-
-def private_values(environment):
-    import json
-
-    account = json.loads(Path(environment["GOOGLE_APPLICATION_CREDENTIALS"]).read_text(encoding="utf-8"))
-    return {
-        "key": environment["OPENAI_API_KEY"],
-        "project": environment["GOOGLE_CLOUD_PROJECT"],
-        "account": account["client_email"],
-        "key id": account["private_key_id"],
+        planted = {**PRIVATE, "PLANTED": " and ".join(PRIVATE.values()), "SUPPLIED": " and ".join(SUPPLIED)}
+        recorded = run_in(project, home, {**standin.environment, **planted}, "--record")
+        assert len(standin.requests) == 4
+    replayed = run_in(project, home, {**ELSEWHERE, "PLANTED": f"- and - and {' and '.join(ELSEWHERE.values())}"})
+    assert "1 failed, 3 passed" in recorded, recorded
+    assert "1 failed, 3 passed" in replayed, replayed
+    files = {
+        path: path.read_text(encoding="utf-8") for path in project.rglob("*.*") if path.suffix in (".yaml", ".calls")
     }
+    assert {path.name for path in files} == {
+        "test_calls.yaml",
+        "test_stream.yaml",
+        "test_text.yaml",
+        "test_failing.pending.yaml",
+        "test_planted.calls",
+    }
+    texts = {**files, "recording": recorded, "replay": replayed}
+    decoded = {
+        path: str(read_answer(interaction["response"]["body"]["string"]))
+        for path, text in files.items()
+        if path.suffix == ".yaml"
+        for interaction in yaml.safe_load(text)["interactions"]
+    }
+    # of a cookie, the value is what is secret
+    values = [*PRIVATE.values(), *(value.partition("=")[2] or value for value in SUPPLIED)]
+    for value in values:
+        for spelling in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}:
+            for place, text in [*texts.items(), *decoded.items()]:
+                assert spelling not in text, place
 
 
 def run_in(project, home, environment, *options):
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rN", *options],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=project,
         env={**bare_environment(home), **environment},
         capture_output=True,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from multitrack.standin import StandIn
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,12 @@ def project(tmp_path):
 def run(folder, *command, environment=()):
     bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, env={**bare, **dict(environment)}, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        cwd=folder,
+        env={**bare, **dict(environment)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
