@@ -340,3 +340,8 @@ def talk_types():
 @pytest.fixture
 def stub_of():
     return Stub
+
+
+@pytest.fixture(scope="session")
+def talk_failure():
+    return exhausted

@@ -256,6 +256,19 @@ def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_typ
     assert router.requests[0].body == b"[]"
 
 
+def test_a_future_tells_its_callback_that_no_answer_came(stub, talk, router, talk_types):
+    ask, _ = talk_types
+    talk.stop()
+    told, codes = threading.Event(), []
+    with playing(router):
+        for call in (stub.gather.future(requests_of(ask, "a")), stub.once.future(ask(text="a"))):
+            told.clear()
+            call.add_done_callback(lambda finished: (codes.append(finished.code()), told.set()))
+            assert told.wait(5)
+    assert codes == [grpc.StatusCode.UNAVAILABLE] * 2
+    assert all(recording.over.is_set() and recording.response is None for recording in router.recordings)
+
+
 def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(stub, router, talk_types):
     ask, _ = talk_types
 
