@@ -11,7 +11,18 @@ from urllib.parse import quote, quote_plus
 import pytest
 import yaml
 
-from multitrack.standin import SUPPLIED, Call, Rule, StandIn
+from multitrack.standin import (
+    GOOGLE_COOKIE,
+    GOOGLE_ORGANIZATION,
+    GOOGLE_PROJECT,
+    OPENAI_COOKIE,
+    OPENAI_ORGANIZATION,
+    OPENAI_PROJECT,
+    SUPPLIED,
+    Call,
+    Rule,
+    StandIn,
+)
 from multitrack.wires import read_answer
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +100,7 @@ import openai
 import pytest
 
 import multitrack
+import weather_vertex
 from tools import GoogleSearch, Weather
 
 client = multitrack.from_openai(openai.OpenAI(default_query={"key": os.environ.get("SERVICE_TOKEN", "k" * 20)}))
@@ -121,8 +133,21 @@ def test_text():
 
 
 @pytest.mark.cassette
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_vertex(transport, calls_snapshot):
+    place = {"project": os.environ["GOOGLE_CLOUD_PROJECT"], "location": "europe-west4"}
+    assert weather_vertex.plan(f"google {planted}", api_transport=transport, **place) == calls_snapshot
+
+
+@pytest.mark.cassette
+def test_vertex_failing():
+    weather_vertex.plan("google " + os.environ["SUPPLIED"], project=os.environ["GOOGLE_CLOUD_PROJECT"])
+    raise AssertionError("so that the recording is pending")
+
+
+@pytest.mark.cassette
 def test_failing():
-    ask("calls " + os.environ.get("SUPPLIED", ""))
+    ask("calls " + os.environ["SUPPLIED"])
     raise AssertionError("so that the recording is pending")
 """
 
@@ -147,22 +172,28 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
     project, home = tmp_path / "project", tmp_path / "home"
     project.mkdir()
     home.mkdir()
-    shutil.copy(ROOT / "examples" / "tools.py", project)
+    for module in ("tools.py", "weather_vertex.py"):
+        shutil.copy(ROOT / "examples" / module, project)
     (project / "test_planted.py").write_text(PLANTED, encoding="utf-8")
-    answer = " and ".join([*PRIVATE.values(), *SUPPLIED])
-    search = Call("GoogleSearch", {"query": answer})
+    from_openai = " and ".join([*PRIVATE.values(), OPENAI_COOKIE, OPENAI_ORGANIZATION, OPENAI_PROJECT])
+    from_google = " and ".join([*PRIVATE.values(), GOOGLE_COOKIE, GOOGLE_ORGANIZATION, GOOGLE_PROJECT])
     rules = [
-        Rule(contains="calls", calls=[search]),
-        Rule(contains="stream", calls=[search], delta_size=5),
-        Rule(contains="text", text=answer, delta_size=5),
+        Rule(contains="calls", calls=[Call("GoogleSearch", {"query": from_openai})]),
+        Rule(contains="stream", calls=[Call("GoogleSearch", {"query": from_openai})], delta_size=5),
+        Rule(contains="text", text=from_openai, delta_size=5),
+        Rule(contains="google", calls=[Call("GoogleSearch", {"query": from_google})]),
     ]
     with StandIn(rules=rules) as standin:
-        planted = {**PRIVATE, "PLANTED": " and ".join(PRIVATE.values()), "SUPPLIED": " and ".join(SUPPLIED)}
-        recorded = run_in(project, home, {**standin.environment, **planted}, "--record")
-        assert len(standin.requests) == 4
-    replayed = run_in(project, home, {**ELSEWHERE, "PLANTED": f"- and - and {' and '.join(ELSEWHERE.values())}"})
+        planted = {**PRIVATE, "PLANTED": " and ".join(PRIVATE.values())}
+        openai = {**standin.environment, **planted, "SUPPLIED": from_openai}
+        recorded = run_in(project, home, openai, "--record", "-k", "not vertex")
+        google = {**standin.environment, **planted, "SUPPLIED": from_google}
+        recorded += run_in(project, home, google, "--record", "-k", "vertex")
+    elsewhere = {**ELSEWHERE, "PLANTED": f"- and - and {' and '.join(ELSEWHERE.values())}", "SUPPLIED": "nothing"}
+    replayed = run_in(project, home, elsewhere)
     assert "1 failed, 3 passed" in recorded, recorded
-    assert "1 failed, 3 passed" in replayed, replayed
+    assert "1 failed, 2 passed" in recorded, recorded
+    assert "2 failed, 5 passed" in replayed, replayed
     files = {
         path: path.read_text(encoding="utf-8") for path in project.rglob("*.*") if path.suffix in (".yaml", ".calls")
     }
@@ -171,6 +202,9 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
         "test_stream.yaml",
         "test_text.yaml",
         "test_failing.pending.yaml",
+        "test_vertex[grpc].yaml",
+        "test_vertex[rest].yaml",
+        "test_vertex_failing.pending.yaml",
         "test_planted.calls",
     }
     texts = {**files, "recording": recorded, "replay": replayed}

@@ -21,7 +21,7 @@ _PROJECT = re.compile(WORD_START + r"(projects)/([^/\s\"'\\?#:{}]+)")
 _LOCATION = re.compile(WORD_START + r"(locations)/([^/\s\"'\\?#:{}]+)")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
 _ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
-_ORGANIZATION = re.compile(WORD_START + r"org-[A-Za-z0-9]{16,}\b")
+_ORGANIZATION = re.compile(WORD_START + r"(?:org-[A-Za-z0-9]{16,}|organizations/[0-9]{6,})\b")
 
 _KINDS = {"projects": "project", "locations": "location"}
 _WORD = re.compile(r"\b(project|location|organization|account)-([0-9]+)\b")
@@ -40,6 +40,7 @@ _HEADERS = {
     "x-goog-user-project": "project",
     "openai-project": "project",
     "openai-organization": "organization",
+    "x-goog-organization": "organization",
 }
 
 
