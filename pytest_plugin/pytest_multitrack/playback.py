@@ -11,37 +11,50 @@ import pytest
 
 from multitrack.errors import BadOption, MultitrackError, TapeViolation
 from multitrack.tape import credentials, deck, paths, project
-from multitrack.tape.settings import Mode
 from multitrack.tape.tape import Saved, Tape
+from pytest_multitrack import flags
 
 _project = pytest.StashKey[project.Project]()
 
 
 class Playback:
-    """``saved`` is what became of the recording, once the test is over."""
+    """``violation`` is that by which the last phase failed, if it did; ``saved`` is what became of the recording,
+    once the test is over."""
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
+        self.violation: TapeViolation | None = None
         self.saved: Saved | None = None
-        self._raised = 0
+        self._blamed = 0
         self._stack = ExitStack()
         if tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(deck.playing(tape))
+
+    def blame(self, error: BaseException | None) -> TapeViolation | None:
+        """The first violation that came in a phase which ended with ``error``; what failed after it failed because
+        of it, as a rule."""
+        new = self.tape.violations[self._blamed :]
+        self._blamed = len(self.tape.violations)
+        self.violation = new[0] if new else error if isinstance(error, TapeViolation) else None
+        if self.violation is not None and self.violation is not error:
+            self.violation.__cause__ = error
+        return self.violation
 
     @contextmanager
     def phase(self) -> Iterator[None]:
         """A phase of the test: at its end, raises the first violation that came in it, whatever was caught."""
         try:
             yield
-        except TapeViolation:
-            self._raised = len(self.tape.violations)
+        except (KeyboardInterrupt, pytest.exit.Exception):
             raise
         except BaseException as error:
-            # what failed after a miss failed because of it, as a rule
-            self._raise_violations(cause=error)
-            raise
-        self._raise_violations(cause=None)
+            violation = self.blame(error)
+            if violation is None or violation is error:
+                raise
+            raise violation from error
+        if violation := self.blame(None):
+            raise violation
 
     @contextmanager
     def last_phase(self, *, failure: str | None) -> Iterator[None]:
@@ -55,13 +68,10 @@ class Playback:
             raise
         finally:
             self._stack.close()
-            self.saved = self.tape.save(failure=failure)
-
-    def _raise_violations(self, cause: BaseException | None) -> None:
-        new = self.tape.violations[self._raised :]
-        self._raised = len(self.tape.violations)
-        if new:
-            raise new[0] from cause
+            try:
+                self.saved = self.tape.save(failure=failure)
+            except MultitrackError as error:
+                pytest.fail(str(error), pytrace=False)
 
 
 def start(item: pytest.Item) -> Playback:
@@ -75,28 +85,14 @@ def start(item: pytest.Item) -> Playback:
             settings = settings.with_options(options, f"@pytest.mark.cassette of {item.nodeid}")
         tape = Tape(
             tape_path(item),
-            mode=mode_of(item.config),
+            mode=flags.mode(item.config),
             settings=settings,
             test=item.nodeid,
-            to_record=f"pytest --record {shlex.quote(item.nodeid)}",
+            to_record=f"pytest {flags.record(item.config)} {shlex.quote(item.nodeid)}",
         )
     except MultitrackError as error:
         pytest.fail(str(error), pytrace=False)
     return Playback(tape)
-
-
-def mode_of(config: pytest.Config) -> Mode:
-    """What the flags ask for. Raises UsageError where they contradict each other."""
-    option = config.option
-    flags: dict[Mode, bool] = {
-        "record": option.multitrack_record,
-        "record-missing": option.multitrack_record_missing,
-        "live": option.multitrack_live,
-    }
-    asked = [mode for mode, given in flags.items() if given]
-    if len(asked) > 1:
-        raise pytest.UsageError(f"--{' and --'.join(asked)} exclude each other")
-    return asked[0] if asked else "replay"
 
 
 def tape_path(item: pytest.Item) -> Path:

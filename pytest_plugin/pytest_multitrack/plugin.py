@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import assertion_rewriting
+from pytest_multitrack import assertion_rewriting, flags
 
 if TYPE_CHECKING:
     from multitrack.snapshots.extension import CallsSnapshot
@@ -52,21 +52,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, object, object]:
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
     from multitrack.tape import credentials
 
     # a conftest may import an application with a module-level OpenAI()
     with credentials.stand_in(live=not _LIVE_FLAGS.isdisjoint(args)):
         result = yield
     # after the conftests, some of which define an option --record of their own
-    with suppress(ValueError):
-        parser.getgroup("multitrack").addoption(
-            "--record", action="store_true", dest="multitrack_record", help="the same as --multitrack-record"
-        )
+    flags.add_record(early_config, parser)
     return result
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    flags.mode(config)  # where they contradict each other, nothing is collected
     assertion_rewriting.spare(config, "multitrack")
     from multitrack.snapshots import outcomes
 
@@ -79,7 +79,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     from multitrack.tape import credentials
 
     # an application's module-level OpenAI() is constructed while its test module is imported
-    with credentials.stand_in(live=_goes_live(session.config)):
+    with credentials.stand_in(live=flags.mode(session.config) != "replay"):
         return (yield)
 
 
@@ -129,7 +129,10 @@ def pytest_runtest_makereport(
     if _outcome in item.stash:
         from pytest_multitrack import verdict
 
-        verdict.amend(report, call, item.stash.get(_playback, None))
+        playing = item.stash.get(_playback, None)
+        if playing and call.when == "setup" and call.excinfo:
+            playing.blame(call.excinfo.value)
+        verdict.amend(report, playing)
         if not report.passed:
             item.stash[_outcome] = f"{report.when} {report.outcome}"
     return report
@@ -145,7 +148,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture
 def tape(request: pytest.FixtureRequest) -> Tape:
     """The tape in use; asking for it plays one, as the marker ``cassette`` does."""
-    playing: Playback = request.node.stash[_playback]
+    playing: Playback | None = request.node.stash.get(_playback, None)
+    if playing is None:
+        pytest.fail("no tape plays: name the fixture in the test's arguments, or mark the test", pytrace=False)
     return playing.tape
 
 
@@ -160,11 +165,6 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
         return snapshot_for(request)
     tape = playing.tape
     return snapshot_for(request, scrub=tape.scrub, record=tape.mode in ("record", "record-missing"))
-
-
-def _goes_live(config: pytest.Config) -> bool:
-    option = config.option
-    return bool(option.multitrack_record or option.multitrack_record_missing or option.multitrack_live)
 
 
 def _wants_tape(item: pytest.Item) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from multitrack.errors import TapeViolation
 from multitrack.report import terminal
 from multitrack.tape import paths
 from pytest_multitrack.playback import Playback
@@ -15,22 +14,21 @@ FACTS = "multitrack"
 """The attribute of a test report that holds what its tape did, as plain data, so that it crosses processes."""
 
 
-def amend(report: pytest.TestReport, call: pytest.CallInfo[None], playing: Playback | None) -> None:
+def amend(report: pytest.TestReport, playing: Playback | None) -> None:
     """Make ``report`` a failure with a short text where the tape was violated, and add what became of the tape."""
-    error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, TapeViolation):
+    if playing is None:
+        return
+    tape, saved = playing.tape, playing.saved
+    if playing.violation is not None:
         report.outcome = "failed"
         # under xfail the violation would count as the expected failure
         vars(report).pop("wasxfail", None)
-        report.longrepr = terminal.violation(error)
-    if playing is None:
-        return
-    tape = playing.tape
-    if report.failed and tape.recorded and report.when != "teardown":
+        report.longrepr = tape.scrub(terminal.violation(playing.violation))
+    waits = saved.state == "pending" if saved else tape.recorded
+    if report.failed and waits:
         pending = terminal.shown(paths.pending(tape.path))
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
     if report.when == "teardown":
-        saved = playing.saved
         facts = terminal.Facts(
             mode=tape.mode,
             tape=terminal.shown(tape.path),

@@ -32,9 +32,10 @@ def playing(tape: R) -> Iterator[R]:
     """For the time of the block, requests of any thread go to ``tape``."""
     with _lock:
         _playing.append(tape)
-        if len(_playing) == 1:
-            seams.install(current)
     try:
+        with _lock:
+            if len(_playing) == 1:
+                seams.install(current)
         yield tape
     finally:
         with _lock:

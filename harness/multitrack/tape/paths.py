@@ -29,10 +29,13 @@ def tape_of_test(folder: Path, module: str, qualified_name: str) -> Path:
 
 
 def tape_named(folder: Path, name: str) -> Path:
-    """The tape that several tests share as ``name``. Raises `BadOption` where it would lie outside ``folder``."""
+    """The tape that several tests share as ``name``. Raises `BadOption` where it would lie outside ``folder``, or
+    be taken for a pending recording."""
     parts = name.split("/")
     if not name or "\\" in name or any(part in ("", ".", "..") for part in parts):
         raise BadOption(f"the cassette name {name!r} leaves the folder {folder}")
+    if parts[-1].endswith(PENDING.removesuffix(".yaml")):
+        raise BadOption(f"the cassette name {name!r} is that of a recording that waits to be accepted")
     *folders, last = map(file_name, parts)
     return folder.joinpath(*folders, f"{last}.yaml")
 

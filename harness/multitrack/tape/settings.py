@@ -74,4 +74,6 @@ class Settings:
 
 
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(host, glob) or fnmatchcase(f"{host}:{port}", glob) for glob in globs)
+    # an IPv6 address with its port has brackets, which mean something else in a glob
+    names = (host.lower(), f"[{host}]:{port}" if ":" in host else f"{host.lower()}:{port}")
+    return any(glob in names or any(fnmatchcase(name, glob) for name in names) for glob in map(str.lower, globs))

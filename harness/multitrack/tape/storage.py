@@ -44,8 +44,10 @@ def update(path: Path, change: Callable[[Cassette], Cassette], *, allowed: Colle
 
 def _lock(path: Path) -> Path:
     # not beside the tape: a lock file that is removed while another process waits for it locks nothing
-    folder = Path(tempfile.gettempdir()) / "multitrack-locks"
-    folder.mkdir(mode=0o777, exist_ok=True)
+    # one folder for each user, since nobody else may write into it
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"multitrack-locks-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.lock"
 
 

@@ -157,11 +157,13 @@ def loads(text: str, path: Path) -> Cassette:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CassetteCorrupt(path, " ".join(str(error).split())) from error
+    if document is None:
+        raise CassetteCorrupt(path, "it is empty")
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         raise CassetteCorrupt(path, "it holds no list of interactions")
-    _refuse_aliases(document, path, set())
+    _refuse_aliases(text, document, path, set())
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
@@ -172,52 +174,91 @@ def loads(text: str, path: Path) -> Cassette:
     if metadata["format"] != FORMAT:
         found = metadata["format"]
         raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
-    interactions = [_read(position, item, path) for position, item in enumerate(document["interactions"], start=1)]
+    interactions = []
+    for position, item in enumerate(document["interactions"]):
+        try:
+            interactions.append(_read(item))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"interaction {position + 1}: {_reason(error)}"
+            raise CassetteCorrupt(path, reason, line=_line(text, position)) from error
     return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key != "provenance"})
 
 
-def _refuse_aliases(value: Any, path: Path, seen: set[int]) -> None:
+def _reason(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _line(text: str, position: int) -> int | None:
+    """The line on which the interaction at ``position`` begins."""
+    document: Any = yaml.compose(text, Loader=_Loader)
+    for key, value in document.value:
+        if key.value == "interactions":
+            return int(value.value[position].start_mark.line) + 1
+    return None
+
+
+def _refuse_aliases(text: str, value: Any, path: Path, seen: set[int]) -> None:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in items:
         if isinstance(item, dict | list):
             # a few aliases of aliases make a file of one kilobyte fill the memory
             if id(item) in seen:
-                raise CassetteCorrupt(path, "it uses YAML aliases, which no recorder writes")
+                events: Any = yaml.parse(text, Loader=_Loader)
+                alias: Any = next(event for event in events if isinstance(event, yaml.AliasEvent))
+                raise CassetteCorrupt(
+                    path, "it uses YAML aliases, which no recorder writes", line=alias.start_mark.line + 1
+                )
             seen.add(id(item))
-            _refuse_aliases(item, path, seen)
+            _refuse_aliases(text, item, path, seen)
 
 
-def _read(position: int, item: Any, path: Path) -> Interaction:
-    try:
-        request, response = item["request"], item["response"]
-        ending: Ending = response.get("ending", "complete")
-        provenance: Provenance = item.get("provenance", "live")
-        if ending not in get_args(Ending) or provenance not in get_args(Provenance):
-            raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
-        return Interaction(
-            Request(request["method"], request["uri"], _pairs(request["headers"]), _bytes(request["body"])),
-            Response(
-                response["status"]["code"],
-                response["status"]["message"],
-                _pairs(response["headers"]),
-                _bytes(response["body"]["string"]),
-                ending,
-            ),
-            tuple(item.get("tests", ())),
-            provenance,
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = f"interaction {position}: {type(error).__name__}: {error}"
-        raise CassetteCorrupt(path, reason) from error
+def _read(item: Any) -> Interaction:
+    request, response = _mapping(item, "the interaction")["request"], item["response"]
+    ending: Ending = _mapping(response, "the response").get("ending", "complete")
+    provenance: Provenance = item.get("provenance", "live")
+    if ending not in get_args(Ending) or provenance not in get_args(Provenance):
+        raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
+    status = _mapping(response["status"], "the status")
+    if type(status["code"]) is not int:
+        raise TypeError(f"the status code is {status['code']!r}")
+    return Interaction(
+        Request(
+            _text(_mapping(request, "the request")["method"], "the method"),
+            _text(request["uri"], "the uri"),
+            _pairs(request["headers"]),
+            _bytes(request["body"]),
+        ),
+        Response(
+            status["code"],
+            _text(status["message"], "the status message"),
+            _pairs(response["headers"]),
+            _bytes(_mapping(response["body"], "the response's body")["string"]),
+            ending,
+        ),
+        tuple(_text(test, "a test") for test in item.get("tests", ())),
+        provenance,
+    )
 
 
-def _pairs(headers: Mapping[str, list[str]]) -> Headers:
-    return tuple((name, value) for name, values in headers.items() for value in values)
+def _mapping(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is {value!r:.60}, not a mapping")
+    return value
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r:.60}, not text")
+    return value
+
+
+def _pairs(headers: Any) -> Headers:
+    return tuple(
+        (_text(name, "the name of a header"), _text(value, f"the header {name}"))
+        for name, values in _mapping(headers, "what stands under headers").items()
+        for value in (values if isinstance(values, list) else [values])
+    )
 
 
 def _bytes(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    if isinstance(body, str):
-        return body.encode()
-    raise TypeError(f"a body is text or binary, not {type(body).__name__}")
+    return body if isinstance(body, bytes) else _text(body, "the body").encode()

@@ -5,6 +5,7 @@ Below every wrapping transport, and beside in-process transports (mock, ASGI, WS
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -12,6 +13,8 @@ from typing import Any
 
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response
 from multitrack.tape.seams import Current, Swap, tripwire
+
+_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
 
 
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
@@ -94,7 +97,8 @@ def _replayer(module: ModuleType) -> Callable[[Response, Any], Any]:
     def replayed(response: Response, request: Any) -> Any:
         return module.Response(
             response.status,
-            headers=list(response.headers),
+            # httpx takes text for ASCII, and answers have file names in other letters
+            headers=[(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers],
             stream=Recorded(response, request),
             extensions={
                 "http_version": b"HTTP/1.1",
@@ -107,13 +111,9 @@ def _replayer(module: ModuleType) -> Callable[[Response, Any], Any]:
 
 def _pieces(response: Response) -> Iterator[bytes]:
     if (response.header("content-type") or "").startswith("text/event-stream"):
-        for event in response.body.split(b"\n\n")[:-1]:
-            yield event + b"\n\n"
-        rest = response.body.rpartition(b"\n\n")[2]
-    else:
-        rest = response.body
-    if rest:
-        yield rest
+        yield from filter(None, _EVENT_END.split(response.body))
+    elif response.body:
+        yield response.body
 
 
 def _tee(sync_stream: Any, async_stream: Any) -> Callable[[Any, Recording], Any]:
@@ -141,11 +141,11 @@ def _tee(sync_stream: Any, async_stream: Any) -> Callable[[Any, Recording], Any]
             ending: Ending = "complete"
             try:
                 yield
-            except GeneratorExit:
-                ending = "left"
-                raise
-            except BaseException:
+            except Exception:
                 ending = "broken"
+                raise
+            except BaseException:  # the caller's own: it closed the stream, or was cancelled
+                ending = "left"
                 raise
             finally:
                 self._recording.ended(ending)

@@ -1,0 +1,42 @@
+"""The flags of the command line: what they ask of the tapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from multitrack.tape.settings import Mode
+
+_record = pytest.StashKey[str]()
+
+
+def add_record(config: pytest.Config, parser: pytest.Parser) -> None:
+    """Register ``--record``, where no other plugin or conftest has taken that name."""
+    try:
+        parser.getgroup("multitrack").addoption(
+            "--record", action="store_true", dest="multitrack_record", help="the same as --multitrack-record"
+        )
+        config.stash[_record] = "--record"
+    except ValueError:
+        config.stash[_record] = "--multitrack-record"
+
+
+def record(config: pytest.Config) -> str:
+    """The flag that records."""
+    return config.stash.get(_record, "--multitrack-record")
+
+
+def mode(config: pytest.Config) -> Mode:
+    """What the flags ask for. Raises UsageError where they contradict each other."""
+    option = config.option
+    flags: dict[Mode, bool] = {
+        "record": option.multitrack_record,
+        "record-missing": option.multitrack_record_missing,
+        "live": option.multitrack_live,
+    }
+    asked = [mode for mode, given in flags.items() if given]
+    if len(asked) > 1:
+        raise pytest.UsageError(f"--{' and --'.join(asked)} exclude each other")
+    return asked[0] if asked else "replay"
