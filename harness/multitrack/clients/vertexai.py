@@ -119,4 +119,15 @@ class VertexClient:
 
 def _answer(raw: GenerationResponse) -> Answer:
     message = raw._raw_response
-    return read_answer(MessageToDict(type(message).pb(message)), _WIRE)
+    return read_answer(_in_order(MessageToDict(type(message).pb(message))), _WIRE)
+
+
+def _in_order(value: Any) -> Any:
+    """``value`` with its keys sorted: a protobuf map has no order, and gives another one in each process."""
+    match value:
+        case dict():
+            return {key: _in_order(value[key]) for key in sorted(value)}
+        case list():
+            return [_in_order(item) for item in value]
+        case _:
+            return value
