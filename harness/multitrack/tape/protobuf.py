@@ -60,7 +60,7 @@ def wire_to_json(wire: bytes, kind: type[Message] | None) -> str:
         readable = json_format.MessageToDict(message)
     except _UNPRINTABLE:
         return _document({}, canonical)
-    document = json.dumps(readable, ensure_ascii=False)
+    document = _printed(readable)
     if _restores(document, kind, canonical):
         return document
     return _document(readable if isinstance(readable, dict) else {}, canonical)
@@ -97,4 +97,9 @@ def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
 
 
 def _document(readable: dict[str, Any], wire: bytes) -> str:
-    return json.dumps({**readable, WIRE: base64.b64encode(wire).decode()}, ensure_ascii=False)
+    return _printed({**readable, WIRE: base64.b64encode(wire).decode()})
+
+
+def _printed(value: object) -> str:
+    # maps, and so the arguments of a tool call, come in another order in every process
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
