@@ -13,9 +13,7 @@ from tools import GoogleSearch, Weather
 def plan(question: str, **settings: str) -> Extraction[Weather | GoogleSearch]:
     """The look-ups that answer ``question``; ``settings`` are those of `vertexai.init`."""
     vertexai.init(**settings)
-    client = multitrack.from_vertexai(
-        GenerativeModel("gemini-1.5-pro-preview-0409"), mode=Mode.VERTEXAI_PARALLEL_TOOLS
-    )
+    client = multitrack.from_vertexai(GenerativeModel("gemini-1.5-pro-preview-0409"), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
     return client.create(
         messages=[{"role": "user", "content": question}],
         response_model=Iterable[Weather | GoogleSearch],

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from multitrack.tape import deck
 from multitrack.tape.imports import ImportWatch
-from multitrack.tape.seams import Swap
+from multitrack.tape.swaps import Swaps
 
 NOTE = (
     "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
@@ -39,7 +39,7 @@ FAMILIES: tuple[tuple[str, str], ...] = (
 _watch = ImportWatch()
 _lock = threading.RLock()
 _blocks: list[_Block] = []
-_swapped: list[tuple[Swap, Any, Any]] = []
+_swaps = Swaps()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
 
 
@@ -110,21 +110,11 @@ def suspended() -> Iterator[None]:
 
 def _installer(family: str) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        swaps: list[Swap] = import_module(f"{__name__}.{family}").swaps(module)
-        with _lock:
-            for swap in swaps:
-                original = vars(swap.owner)[swap.name]
-                replacement = swap.make(original)
-                setattr(swap.owner, swap.name, replacement)
-                _swapped.append((swap, original, replacement))
+        _swaps.make(import_module(f"{__name__}.{family}").swaps(module))
 
     return install_into
 
 
 def _restore() -> None:
     _watch.close()
-    while _swapped:
-        swap, original, replacement = _swapped.pop()
-        # what somebody else put over ours stays: it still calls ours, which does nothing out of force
-        if vars(swap.owner).get(swap.name) is replacement:
-            setattr(swap.owner, swap.name, original)
+    _swaps.undo()

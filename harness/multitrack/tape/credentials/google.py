@@ -19,7 +19,7 @@ from google.auth import credentials as kinds
 from google.auth.exceptions import DefaultCredentialsError
 
 from multitrack.tape.credentials import NOTE, in_force, may_go_live, replaying, suspended
-from multitrack.tape.seams import Swap
+from multitrack.tape.swaps import Swap
 
 Found = tuple[Any, str | None]
 """What a look-up gives: credentials and project, or None and None."""
@@ -59,6 +59,11 @@ class StandInCredentials(kinds.Scoped, kinds.CredentialsWithQuotaProject):
         found = self.found()
         found.refresh(request)
         self.expiry = found.expiry
+
+    def check(self) -> None:
+        """Raise `DefaultCredentialsError` if a request may leave and there are no credentials for it."""
+        if not replaying():
+            self.found()
 
     @property
     def requires_scopes(self) -> bool:
@@ -139,7 +144,7 @@ def _guarding(create_channel: Callable[..., Any]) -> Callable[..., Any]:
 
         from multitrack.tape.credentials.google_channel import guard
 
-        return grpc.intercept_channel(channel, guard(credentials))
+        return grpc.intercept_channel(channel, guard(credentials.check))
 
     return create_guarded_channel
 
@@ -150,7 +155,7 @@ def _guarding_async(create_channel: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(credentials, StandInCredentials):
             from multitrack.tape.credentials.google_channel import async_guards
 
-            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *async_guards(credentials)]
+            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *async_guards(credentials.check)]
         return create_channel(target, credentials, *args, **kwargs)
 
     return create_guarded_channel

@@ -13,8 +13,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from multitrack.tape.credentials import replaying
-from multitrack.tape.credentials.google import StandInCredentials
+Check = Callable[[], None]
+"""Raises where a call must not go on."""
 
 # The method that each kind of interceptor has, by the name of its class in `grpc` and in `grpc.aio`.
 _KINDS = {
@@ -25,29 +25,24 @@ _KINDS = {
 }
 
 
-def guard(credentials: StandInCredentials) -> Any:
-    """An interceptor for a sync channel."""
+def guard(check: Check) -> Any:
+    """An interceptor for a sync channel, which runs ``check`` before each call."""
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        _check(credentials)
+        check()
         return continuation(details, request)
 
     return _interceptor(grpc, tuple(_KINDS), intercept)
 
 
-def async_guards(credentials: StandInCredentials) -> list[Any]:
-    """Interceptors for an asyncio channel, where each serves one kind of call."""
+def async_guards(check: Check) -> list[Any]:
+    """Interceptors for an asyncio channel, where each serves one kind of call, as `guard`."""
 
     async def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        _check(credentials)
+        check()
         return await continuation(details, request)
 
     return [_interceptor(grpc.aio, (kind,), intercept) for kind in _KINDS]
-
-
-def _check(credentials: StandInCredentials) -> None:
-    if not replaying():
-        credentials.found()
 
 
 def _interceptor(module: ModuleType, kinds: tuple[str, ...], intercept: Callable[..., Any]) -> Any:

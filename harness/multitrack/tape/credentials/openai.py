@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.credentials import in_force, raise_missing, replaying
-from multitrack.tape.seams import Swap
+from multitrack.tape.swaps import Swap
 
 Init = Callable[..., None]
 Arguments = dict[str, Any]
