@@ -31,7 +31,7 @@ RULES = [
 ]
 MODELS = "Extraction([Weather(location='Toronto', units='metric', days=3), GoogleSearch(query='super bowl')])"
 CALLS = (
-    '(ToolCall(id=None, name=\'Weather\', arguments=\'{"location":"Toronto","days":3,"units":"metric"}\', '
+    '(ToolCall(id=None, name=\'Weather\', arguments=\'{"days":3,"location":"Toronto","units":"metric"}\', '
     "index=0), ToolCall(id=None, name='GoogleSearch', arguments='{\"query\":\"super bowl\"}', index=1))"
 )
 
