@@ -23,6 +23,7 @@ class Tape:
     def __init__(self, *allowed):
         self.allowed = allowed
         self.asked = []
+        self.refused = []
 
     def route(self, request):
         raise AssertionError(request)
@@ -30,6 +31,9 @@ class Tape:
     def allows(self, host, port):
         self.asked.append((host, port))
         return f"{host}:{port}" in self.allowed
+
+    def refuse(self, violation):
+        self.refused.append(violation)
 
 
 @pytest.fixture
@@ -60,8 +64,9 @@ def listener():
     ],
 )
 def test_a_foreign_connection_is_stopped(connect, family, address, place):
-    with playing(Tape()), socket.socket(family) as sock, pytest.raises(LiveCall) as stopped:
+    with playing(Tape()) as tape, socket.socket(family) as sock, pytest.raises(LiveCall) as stopped:
         getattr(sock, connect)(address)
+    assert tape.refused == [stopped.value]
     assert str(stopped.value) == (
         f"{place}: a socket would leave this machine past the tape, opened by a client that no seam sees\n"
         f"  if it may, say so in pyproject.toml:\n"

@@ -8,26 +8,16 @@ channels made earlier are caught, too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 from multitrack.tape.exchange import Router
 from multitrack.tape.imports import ImportWatch
+from multitrack.tape.swaps import Swaps
 
 Current = Callable[[], Router | None]
 """Gives the tape that takes the next request, or None: then the request goes on untouched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """Put ``make(original)`` in the place of the attribute ``name`` of ``owner``, its own or inherited."""
-
-    owner: Any
-    name: str
-    make: Callable[[Any], Any]
 
 
 # The module whose import a seam waits for, and the file here that holds `swaps(module, current)`.
@@ -41,11 +31,9 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("socket", "tripwire"),
 )
 
-_INHERITED = object()
-
 _watch = ImportWatch()
 _lock = threading.RLock()
-_swapped: list[tuple[Swap, Any, Any]] = []
+_swaps = Swaps()
 _closers: list[Callable[[], None]] = []
 
 
@@ -58,17 +46,8 @@ def install(current: Current) -> None:
 def restore() -> None:
     """Swap every seam out, the last first."""
     _watch.close()
+    _swaps.undo()
     with _lock:
-        while _swapped:
-            swap, original, replacement = _swapped.pop()
-            # what somebody else put over ours stays: it still calls ours, which lets go of a request
-            # when no tape is playing
-            if vars(swap.owner).get(swap.name) is not replacement:
-                continue
-            if original is _INHERITED:
-                delattr(swap.owner, swap.name)
-            else:
-                setattr(swap.owner, swap.name, original)
         while _closers:
             _closers.pop()()
 
@@ -81,12 +60,6 @@ def on_restore(closer: Callable[[], None]) -> None:
 
 def _installer(seam: str, current: Current) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        swaps: Sequence[Swap] = import_module(f"{__name__}.{seam}").swaps(module, current)
-        with _lock:
-            for swap in swaps:
-                original = vars(swap.owner).get(swap.name, _INHERITED)
-                replacement = swap.make(getattr(swap.owner, swap.name) if original is _INHERITED else original)
-                setattr(swap.owner, swap.name, replacement)
-                _swapped.append((swap, original, replacement))
+        _swaps.make(import_module(f"{__name__}.{seam}").swaps(module, current))
 
     return install_into

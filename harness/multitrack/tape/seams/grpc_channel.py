@@ -19,7 +19,7 @@ import grpc
 from multitrack.errors import CassetteMiss, LiveCall
 from multitrack.tape.exchange import Passthrough, Replay, Request, Response
 from multitrack.tape.protobuf import message_type, type_of
-from multitrack.tape.seams import Current, Swap, grpc_callables
+from multitrack.tape.seams import Current, grpc_callables
 from multitrack.tape.seams.grpc_calls import (
     Answered,
     Failed,
@@ -29,6 +29,7 @@ from multitrack.tape.seams.grpc_calls import (
     over,
 )
 from multitrack.tape.seams.grpc_exchange import Call, Method, Status, Take, method_url
+from multitrack.tape.swaps import Swap
 
 Function = Callable[..., Any]
 Live = Callable[[], Any]

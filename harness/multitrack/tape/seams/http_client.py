@@ -19,8 +19,9 @@ from typing import Any
 
 from multitrack.tape.body import decoded
 from multitrack.tape.exchange import Ending, Passthrough, Recording, Replay, Request, Response
-from multitrack.tape.seams import Current, Swap, http1
+from multitrack.tape.seams import Current, http1
 from multitrack.tape.seams.tripwire import opened
+from multitrack.tape.swaps import Swap
 
 Connection = Any
 """An `http.client.HTTPConnection` or one of the many classes made from it."""

@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response
-from multitrack.tape.seams import Current, Swap, tripwire
+from multitrack.tape.seams import Current, tripwire
+from multitrack.tape.swaps import Swap
 
 _EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
 

@@ -18,7 +18,8 @@ from typing import Any
 from multitrack.errors import LiveCall
 from multitrack.tape import seams
 from multitrack.tape.exchange import Router
-from multitrack.tape.seams import Current, Swap
+from multitrack.tape.seams import Current
+from multitrack.tape.swaps import Swap
 
 # A ContextVar, since httpcore and anyio connect in tasks of their own, which inherit it.
 _opened: ContextVar[bool] = ContextVar("multitrack_opened", default=False)
@@ -97,7 +98,9 @@ def _check(tape: Router, sock: socket.socket, address: Any, names: _Names) -> No
         return
     # callers such as socket.create_connection close theirs on an OSError only
     sock.close()
-    raise LiveCall(_message(called[0], port))
+    violation = LiveCall(_message(called[0], port))
+    tape.refuse(violation)
+    raise violation
 
 
 def _is_loopback(host: str) -> bool:
