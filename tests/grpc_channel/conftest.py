@@ -226,6 +226,7 @@ class MemoryTape:
         self.mode = "record"
         self.requests = []
         self.recordings = []
+        self.refused = []
         self.answers = defaultdict(deque)
         self._lock = threading.Lock()
 
@@ -241,6 +242,9 @@ class MemoryTape:
             if not answers:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return Replay(answers.popleft())
+
+    def refuse(self, violation):
+        self.refused.append(violation)
 
     @property
     def responses(self):

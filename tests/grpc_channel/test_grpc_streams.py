@@ -157,7 +157,7 @@ def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk
     assert talk.hits == 1
 
 
-def test_reading_on_where_the_recording_was_left_is_a_miss(stub, router, talk_types):
+def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, talk_types):
     ask, _ = talk_types
     with playing(router):
         left_by_break(stub.watch(ask(text="pause")))
@@ -169,9 +169,11 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(stub, router, talk_ty
         with pytest.raises(CassetteMiss) as caught:
             next(stream)
     assert str(caught.value) == (
-        "the caller left this stream early when it was recorded, and now reads on: the tape holds no more of it\n"
+        f"the answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch was left early when it was "
+        "recorded, and is now read on: the tape holds no more of it\n"
         "  record it again (pytest --record)"
     )
+    assert router.refused == [caught.value]
 
 
 def test_a_stream_still_open_when_the_tape_ended_can_be_replayed(stub, router, talk_types):
@@ -296,5 +298,6 @@ def test_streams_in_both_directions_are_refused_with_the_way_around(mode, stub, 
         f'  let it through unrecorded: ignore_hosts = ["localhost:{talk.port}"]'
     )
     assert all(recording.error is caught.value for recording in router.recordings)
+    assert router.refused == [caught.value]
     assert talk.hits == 0
     assert [said.text for said in stub.chat(requests_of(ask, "a"))] == ["heard a"]

@@ -194,13 +194,25 @@ class _Standing(grpc.Call, Future):
 
 
 class ReplayedStream(_Standing):
-    """The messages of a recorded answer, then its status: the end, or the error."""
+    """The messages of a recorded answer, then its status: the end, or the error.
 
-    def __init__(self, status: Status, ending: Ending, wires: Sequence[bytes], read: Callable[[bytes], Any]):
+    A recording that ``ending`` says was left early is at its own end before the answer is: who reads on gets
+    what ``beyond`` gives.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        ending: Ending,
+        wires: Sequence[bytes],
+        read: Callable[[bytes], Any],
+        beyond: Callable[[], CassetteMiss],
+    ) -> None:
         self._call = over(status)
         self._ending = ending
         self._rest = iter(wires)
         self._read = read
+        self._beyond = beyond
         self._active = True
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -213,10 +225,7 @@ class ReplayedStream(_Standing):
             for wire in self._rest:
                 return self._read(wire)
             if self._ending == "left":
-                raise CassetteMiss(
-                    "the caller left this stream early when it was recorded, and now reads on: "
-                    "the tape holds no more of it\n  record it again (pytest --record)"
-                )
+                raise self._beyond()
             self._end()
         if isinstance(self._call, Failed):
             raise self._call

@@ -17,7 +17,7 @@ from typing import Any, cast
 import grpc
 
 from multitrack.errors import CassetteMiss, LiveCall
-from multitrack.tape.exchange import Passthrough, Replay, Request, Response
+from multitrack.tape.exchange import Passthrough, Replay, Request, Response, Router
 from multitrack.tape.protobuf import message_type, type_of
 from multitrack.tape.seams import Current, grpc_callables
 from multitrack.tape.seams.grpc_calls import (
@@ -63,7 +63,7 @@ class _Door(ABC):
     """What makes the call when it is recorded, if not the method itself."""
 
     @abstractmethod
-    def replay(self, method: Method, response: Response, read: Read) -> Any: ...
+    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any: ...
 
     @abstractmethod
     def record(self, live: Live, take: Take) -> Any: ...
@@ -73,8 +73,8 @@ class _ResponseAndCall(_Door):
     def __init__(self, with_call: Function) -> None:
         self.live = with_call
 
-    def replay(self, method: Method, response: Response, read: Read) -> Any:
-        call = _answered(method, response, read)
+    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
+        call = _answered(method, response, read, tape)
         return call.result(), call
 
     def record(self, live: Live, take: Take) -> Any:
@@ -91,32 +91,51 @@ class _ResponseAndCall(_Door):
 
 
 class _Response(_ResponseAndCall):
-    def replay(self, method: Method, response: Response, read: Read) -> Any:
-        return super().replay(method, response, read)[0]
+    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
+        return super().replay(method, response, read, tape)[0]
 
     def record(self, live: Live, take: Take) -> Any:
         return super().record(live, take)[0]
 
 
 class _Future(_Door):
-    def replay(self, method: Method, response: Response, read: Read) -> Any:
-        return _answered(method, response, read)
+    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
+        return _answered(method, response, read, tape)
 
     def record(self, live: Live, take: Take) -> Any:
         return RecordedFuture(_started(live, take), take)
 
 
 class _Stream(_Door):
-    def replay(self, method: Method, response: Response, read: Read) -> Any:
-        return ReplayedStream(Status.recorded(response), response.ending, method.messages(response), read)
+    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
+        wires = _messages(method, response, tape)
+        beyond = functools.partial(_read_on, method, tape)
+        return ReplayedStream(Status.recorded(response), response.ending, wires, read, beyond)
 
     def record(self, live: Live, take: Take) -> Any:
         return RecordedStream(_started(live, take), take)
 
 
-def _answered(method: Method, response: Response, read: Read) -> Answered:
-    wires = method.messages(response)
+def _answered(method: Method, response: Response, read: Read, tape: Router) -> Answered:
+    wires = _messages(method, response, tape)
     return over(Status.recorded(response), read(wires[0]) if wires else None)
+
+
+def _messages(method: Method, response: Response, tape: Router) -> list[bytes]:
+    try:
+        return method.messages(response)
+    except CassetteMiss as miss:
+        tape.refuse(miss)
+        raise
+
+
+def _read_on(method: Method, tape: Router) -> CassetteMiss:
+    miss = CassetteMiss(
+        f"the answer to POST {method.url} was left early when it was recorded, and is now read on: "
+        "the tape holds no more of it\n  record it again (pytest --record)"
+    )
+    tape.refuse(miss)
+    return miss
 
 
 def _started(live: Live, take: Take) -> Any:
@@ -146,7 +165,7 @@ def _catching(current: Current, door: _Door, streams_requests: bool) -> Callable
             method = _method(callee, messages, streams_requests, isinstance(door, _Stream))
             route = tape.route(method.request(_serialized(callee, messages), metadata))
             if isinstance(route, Replay):
-                return door.replay(method, route.response, _reader(callee))
+                return door.replay(method, route.response, _reader(callee), tape)
             if streams_requests:
                 given[message_name] = iter(messages)
             if isinstance(route, Passthrough):
@@ -177,11 +196,13 @@ def _refusing(current: Current) -> Callable[[Function], Function]:
             try:
                 route = tape.route(Request("POST", url, (), b"[]"))
             except CassetteMiss as miss:
+                tape.refuse(refusal)
                 raise refusal from miss
             if isinstance(route, Passthrough):
                 return original(callee, *args, **kwargs)
             if not isinstance(route, Replay):
                 route.failed(refusal)
+            tape.refuse(refusal)
             raise refusal
 
         return caught
