@@ -59,7 +59,8 @@ class Scrubber:
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
         self._known: set[str] = set()
-        self._lock = threading.Lock()
+        # re-entrant: a dropped stream that the garbage collector ends may come by while it is held
+        self._lock = threading.RLock()
         self._pattern = self._compiled()
         self._learn(secrets.held(environment))
 
