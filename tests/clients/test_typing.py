@@ -11,6 +11,7 @@ from typing import Literal
 
 import openai
 from pydantic import BaseModel
+from vertexai.generative_models import GenerativeModel
 
 import multitrack
 from multitrack import Mode, Toolset, decode
@@ -53,6 +54,10 @@ async def ask() -> None:
     reveal_type(await later.chat.completions.create(model="m", messages=[]))
 
 
+vertex = multitrack.from_vertexai(GenerativeModel("gemini"), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
+reveal_type(vertex.create(messages=[{"role": "user", "content": "x"}], response_model=Iterable[Weather]))
+reveal_type(vertex.create(messages=[]))
+
 reveal_type(Toolset(Iterable[Weather | GoogleSearch]).parse(decode(b"")))
 for call in two:
     if isinstance(call, Weather):
@@ -61,60 +66,15 @@ for call in two:
         print(call.query)
 """
 
-VERTEX = """
-from collections.abc import Iterable
-
-from pydantic import BaseModel
-from vertexai.generative_models import GenerativeModel
-
-import multitrack
-
-
-class Weather(BaseModel):
-    location: str
-
-
-class GoogleSearch(BaseModel):
-    query: str
-
-
-client = multitrack.from_vertexai(GenerativeModel("gemini"), mode=multitrack.Mode.VERTEXAI_PARALLEL_TOOLS)
-reveal_type(client.create(messages=[{"role": "user", "content": "x"}], response_model=Iterable[Weather | GoogleSearch]))
-reveal_type(client.create(messages=[]))
-"""
-
 BOTH = "multitrack.extraction.extraction.Extraction[__main__.Weather | __main__.GoogleSearch]"
 ONE = "multitrack.extraction.extraction.Extraction[__main__.Weather]"
 
 
-@pytest.mark.parametrize(
-    ("code", "revealed"),
-    [
-        (
-            CODE,
-            [
-                ONE,
-                BOTH,
-                "openai.types.chat.chat_completion.ChatCompletion",
-                "openai.Stream[openai.types.chat.chat_completion_chunk.ChatCompletionChunk]",
-                BOTH,
-                ONE,
-                "openai.types.responses.response.Response",
-                "__main__.Weather | __main__.GoogleSearch",
-                "list[openai.types.model.Model]",
-                ONE,
-                "openai.types.chat.chat_completion.ChatCompletion",
-                BOTH,
-            ],
-        ),
-        (VERTEX, [BOTH, "vertexai.generative_models._generative_models.GenerationResponse"]),
-    ],
-    ids=["openai", "vertexai"],
-)
-def test_mypy(code, revealed, tmp_path):
+def test_mypy(pytestconfig, tmp_path):
     pytest.importorskip("mypy")
+    cache = pytestconfig.cache.mkdir("mypy")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", str(tmp_path / "cache"), "-c", code],
+        [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", str(cache), "-c", CODE],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -122,6 +82,21 @@ def test_mypy(code, revealed, tmp_path):
         check=False,
     )
     notes = [line.split('Revealed type is "')[1].rstrip('"') for line in done.stdout.splitlines() if "Revealed" in line]
-    assert [note.replace("openai._streaming.", "openai.") for note in notes] == revealed, done.stdout
+    assert [note.replace("openai._streaming.", "openai.") for note in notes] == [
+        ONE,
+        BOTH,
+        "openai.types.chat.chat_completion.ChatCompletion",
+        "openai.Stream[openai.types.chat.chat_completion_chunk.ChatCompletionChunk]",
+        BOTH,
+        ONE,
+        "openai.types.responses.response.Response",
+        "__main__.Weather | __main__.GoogleSearch",
+        "list[openai.types.model.Model]",
+        ONE,
+        "openai.types.chat.chat_completion.ChatCompletion",
+        ONE,
+        "vertexai.generative_models._generative_models.GenerationResponse",
+        BOTH,
+    ], done.stdout
     assert "error" not in done.stdout
     assert done.returncode == 0

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import openai
-from openai.resources import chat, responses
+from openai.resources import chat
 
 from multitrack.clients.mode import Mode, chosen
 from multitrack.clients.question import Question
@@ -22,16 +22,15 @@ from multitrack.wires import Answer, read_answer
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
-    from openai.types.responses import Response, ResponseStreamEvent
     from typing_extensions import TypeForm
 
+    from multitrack.clients.openai_responses import AsyncResponses, Responses
     from multitrack.extraction import OnError
 
 T = TypeVar("T")
 C = TypeVar("C", openai.OpenAI, openai.AsyncOpenAI)
 
 _CHAT = "openai.chat"
-_RESPONSES = "openai.responses"
 
 
 class Completions(chat.Completions):
@@ -67,10 +66,10 @@ class Completions(chat.Completions):
         """
         if response_model is None:
             return super().create(**arguments)
-        question, arguments = _asked(_CHAT, response_model, arguments)
+        question, arguments = asked(_CHAT, response_model, arguments)
         with question.sending():
             raw = super().create(**arguments)
-        return question.answered(_answer(raw, _CHAT), raw=raw, usage=_usage(raw))
+        return question.answered(answer_of(raw, _CHAT), raw=raw, usage=usage_of(raw))
 
     @property
     def with_raw_response(self) -> Any:
@@ -112,10 +111,10 @@ class AsyncCompletions(chat.AsyncCompletions):
         """As `Completions.create`."""
         if response_model is None:
             return await super().create(**arguments)
-        question, arguments = _asked(_CHAT, response_model, arguments)
+        question, arguments = asked(_CHAT, response_model, arguments)
         with question.sending():
             raw = await super().create(**arguments)
-        return question.answered(_answer(raw, _CHAT), raw=raw, usage=_usage(raw))
+        return question.answered(answer_of(raw, _CHAT), raw=raw, usage=usage_of(raw))
 
     @property
     def with_raw_response(self) -> Any:
@@ -144,96 +143,6 @@ class AsyncChat(chat.AsyncChat):
     def completions(self) -> AsyncCompletions:
         """``client.chat.completions``."""
         return AsyncCompletions(self._client)
-
-
-class Responses(responses.Responses):
-    """``client.responses``, whose `create` takes ``response_model``."""
-
-    @overload
-    def create(
-        self, *, stream: Literal[False] | Omit | None = ..., response_model: None = None, **arguments: Any
-    ) -> Response: ...
-    @overload
-    def create(
-        self, *, stream: Literal[True], response_model: None = None, **arguments: Any
-    ) -> Stream[ResponseStreamEvent]: ...
-    @overload
-    def create(
-        self, *, stream: bool, response_model: None = None, **arguments: Any
-    ) -> Response | Stream[ResponseStreamEvent]: ...
-    @overload
-    def create(
-        self,
-        *,
-        response_model: TypeForm[Iterable[T]],
-        on_error: OnError = "raise",
-        allow_empty: bool = False,
-        context: Any = None,
-        **arguments: Any,
-    ) -> Extraction[T]: ...
-    def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """As `Completions.create`, over the Responses API."""
-        if response_model is None:
-            return super().create(**arguments)
-        question, arguments = _asked(_RESPONSES, response_model, arguments)
-        with question.sending():
-            raw = super().create(**arguments)
-        return question.answered(_answer(raw, _RESPONSES), raw=raw, usage=_usage(raw))
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return responses.Responses(self._client).with_raw_response
-
-    @property
-    def with_streaming_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return responses.Responses(self._client).with_streaming_response
-
-
-class AsyncResponses(responses.AsyncResponses):
-    """``client.responses`` of an async client, whose `create` takes ``response_model``."""
-
-    @overload
-    async def create(
-        self, *, stream: Literal[False] | Omit | None = ..., response_model: None = None, **arguments: Any
-    ) -> Response: ...
-    @overload
-    async def create(
-        self, *, stream: Literal[True], response_model: None = None, **arguments: Any
-    ) -> AsyncStream[ResponseStreamEvent]: ...
-    @overload
-    async def create(
-        self, *, stream: bool, response_model: None = None, **arguments: Any
-    ) -> Response | AsyncStream[ResponseStreamEvent]: ...
-    @overload
-    async def create(
-        self,
-        *,
-        response_model: TypeForm[Iterable[T]],
-        on_error: OnError = "raise",
-        allow_empty: bool = False,
-        context: Any = None,
-        **arguments: Any,
-    ) -> Extraction[T]: ...
-    async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """As `Completions.create`, over the Responses API."""
-        if response_model is None:
-            return await super().create(**arguments)
-        question, arguments = _asked(_RESPONSES, response_model, arguments)
-        with question.sending():
-            raw = await super().create(**arguments)
-        return question.answered(_answer(raw, _RESPONSES), raw=raw, usage=_usage(raw))
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return responses.AsyncResponses(self._client).with_raw_response
-
-    @property
-    def with_streaming_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return responses.AsyncResponses(self._client).with_streaming_response
 
 
 if TYPE_CHECKING:
@@ -268,12 +177,17 @@ def extract_with(client: C, mode: Mode | None, *, by: str) -> C:
     """``client`` itself, made to extract."""
     mode = chosen(mode, Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, by=by)
     own = vars(_checked(client, by))
-    is_chat = mode is Mode.PARALLEL_TOOLS
-    if isinstance(client, openai.AsyncOpenAI):
-        own["chat" if is_chat else "responses"] = AsyncChat(client) if is_chat else AsyncResponses(client)
+    if mode is Mode.PARALLEL_TOOLS:
+        own["chat"] = AsyncChat(client) if isinstance(client, openai.AsyncOpenAI) else Chat(client)
+        own["create"] = own["chat"].completions.create
     else:
-        own["chat" if is_chat else "responses"] = Chat(client) if is_chat else Responses(client)
-    own["create"] = own["chat"].completions.create if is_chat else own["responses"].create
+        try:
+            from multitrack.clients.openai_responses import responses_of
+        except ImportError as error:
+            found = openai.__version__
+            raise ImportError(f"{by} needs openai 1.66 or newer for Mode.{mode.name}, not {found}") from error
+        own["responses"] = responses_of(client)
+        own["create"] = own["responses"].create
     # `with_options` makes a new client, which would be the SDK's plain one
     for name in ("copy", "with_options"):
         own[name] = _extracting_too(getattr(type(client), name).__get__(client), mode, by)
@@ -293,14 +207,14 @@ def _checked(client: C, by: str) -> C:
     raise TypeError(f"{by} takes an openai.OpenAI or openai.AsyncOpenAI, not {type(client).__name__}")
 
 
-def _asked(wire: str, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], dict[str, Any]]:
+def asked(wire: str, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], dict[str, Any]]:
     """The question, and what goes to the provider."""
     options = {name: arguments.pop(name) for name in Question.OPTIONS if name in arguments}
     question: Question[Any] = Question(wire, response_model, **options)
     return question, {"tool_choice": "auto", **arguments, "tools": question.tools}
 
 
-def _answer(raw: Any, wire: str) -> Answer:
+def answer_of(raw: Any, wire: str) -> Answer:
     if isinstance(raw, str):
         # the SDK hands a body over as text when its content type is not JSON
         return Answer(error=f"no JSON: {raw[:200]!r}")
@@ -308,5 +222,5 @@ def _answer(raw: Any, wire: str) -> Answer:
     return read_answer(raw.model_dump(exclude_unset=True, warnings=False), wire)
 
 
-def _usage(raw: Any) -> Any:
+def usage_of(raw: Any) -> Any:
     return getattr(raw, "usage", None)
