@@ -71,11 +71,12 @@ class Entry:
 
     def takes(self, key: Key) -> bool:
         """Whether ``key`` fits, a hole taking any text."""
-        return (
-            key.method == self.key.method
-            and (not self.key.origin or key.origin == self.key.origin)
-            and self._fits(self.key.target, key.target, _IN_URL)
-            and self._fits(self.key.body, key.body, _IN_STRING)
+        return key.method == self.key.method and self.is_at(key) and self._fits(self.key.body, key.body, _IN_STRING)
+
+    def is_at(self, key: Key) -> bool:
+        """Whether ``key`` has its URL."""
+        return (not self.key.origin or key.origin == self.key.origin) and self._fits(
+            self.key.target, key.target, _IN_URL
         )
 
     @staticmethod

@@ -59,9 +59,15 @@ def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[st
         yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
         return
     entry, found = nearest
+    moved = not entry.is_at(key)
     state = ", already played" if entry.played else ""
-    places = "1 place" if len(found) == 1 else f"{len(found)} places"
+    count = len(found) + moved
+    places = "1 place" if count == 1 else f"{count} places"
     yield f"reason: changed: interaction {entry.position} of {total} is the nearest{state}; it differs in {places}"
+    if moved:
+        yield "  url"
+        yield f"    tape: {entry.interaction.request.url}"
+        yield f"    sent: {request.url}"
     for difference in found[:_SHOWN]:
         yield f"  {difference}"
         yield f"    tape: {_shown(difference.recorded)}"
@@ -80,15 +86,13 @@ def _nearest(request: Request, key: Key, index: Index) -> tuple[Entry, list[Diff
     """The recording with the fewest differences, those not yet played first; None if all are of another kind."""
     sent = _document(request)
     candidates = [
-        (entry.played, len(found), entry.position, entry, found)
+        (entry.played, len(found) + (not entry.is_at(key)), entry.position, entry, found)
         for entry in index.entries
         if entry.key.method == key.method and _same_place(entry.key, key)
         for found in [list(differences(_document(entry.interaction.request), sent))]
     ]
     best = min(candidates, key=lambda candidate: candidate[:3], default=None)
-    if best is None:
-        return None
-    return best[3], best[4] or [Difference(("url",), best[3].interaction.request.url, request.url)]
+    return None if best is None else best[3:]
 
 
 def _same_place(recorded: Key, sent: Key) -> bool:

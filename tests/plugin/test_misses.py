@@ -1,0 +1,546 @@
+"""The miss: what it says, and that nothing swallows it."""
+
+import pytest
+
+ASKING = """
+@pytest.mark.cassette
+def test_ask():
+    ask({prompt!r})
+"""
+
+
+def miss_of(run):
+    """The lines of the one miss in the output of ``run``."""
+    start = next(index for index, line in enumerate(run.lines) if line.startswith("CassetteMiss: "))
+    end = next(index for index in range(start, len(run.lines)) if "to record it:" in run.lines[index])
+    return run.lines[start : end + 1]
+
+
+def test_no_tape_yet(project):
+    project.test(ASKING.format(prompt="x"))
+    run = project.run()
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert miss_of(run) == [
+        f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
+        "  tape: cassettes/test_it/test_ask.yaml",
+        "  reason: there is no tape yet",
+        "  to record it: pytest --record test_it.py::test_ask",
+    ]
+    assert project.provider.requests == []
+
+
+def test_changed(project):
+    project.test(ASKING.format(prompt="what is the weather?"))
+    project.record()
+    project.test(ASKING.format(prompt="what is the time?"))
+    run = project.run()
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert miss_of(run) == [
+        f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
+        "  tape: cassettes/test_it/test_ask.yaml",
+        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place",
+        "    $.messages[0].content",
+        '      tape: "what is the weather?"',
+        '      sent: "what is the time?"',
+        "  to record it: pytest --record test_it.py::test_ask",
+    ]
+
+
+def test_already_played(project):
+    project.test(ASKING.format(prompt="x"))
+    project.record()
+    project.test(ASKING.format(prompt="x") + '    ask("x")\n')
+    run = project.run()
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert miss_of(run)[2:] == [
+        "  reason: already played: the tape holds this request once (interaction 1)",
+        "  to record it: pytest --record test_it.py::test_ask",
+    ]
+
+
+def test_nothing_like_it(project):
+    project.test(ASKING.format(prompt="x"))
+    project.record()
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            client.models.list()
+        """
+    )
+    run = project.run()
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert miss_of(run)[0] == f"CassetteMiss: GET {project.provider.url}/v1/models has no recording"
+    assert miss_of(run)[2] == "  reason: nothing like it among the 1 recorded interaction"
+
+
+def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            for city in "Toronto", "Dallas", "Rome":
+                ask("weather in " + city, temperature=0)
+        """
+    )
+    project.record()
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            ask("weather in Toronto", temperature=0)
+            ask("weather in Dallas", temperature=1)
+        """
+    )
+    run = project.run()
+    assert miss_of(run)[2:] == [
+        "  reason: changed: interaction 2 of 3 is the nearest; it differs in 1 place",
+        "    $.temperature",
+        "      tape: 0",
+        "      sent: 1",
+        "  to record it: pytest --record test_it.py::test_ask",
+    ]
+
+
+def test_another_place_is_told_with_both_urls(project):
+    project.test(
+        """
+        import httpx
+
+        @pytest.mark.cassette
+        def test_ask():
+            httpx.post(str(client.base_url) + "items?page=1", json={"n": 1})
+        """
+    )
+    project.record()
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text().replace("page=1", "page=2").replace('"n": 1', '"n": 2'))
+    run = project.run()
+    assert miss_of(run)[2:] == [
+        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 2 places",
+        "    url",
+        f"      tape: {project.provider.url}/v1/items?page=1",
+        f"      sent: {project.provider.url}/v1/items?page=2",
+        "    $.n",
+        "      tape: 1",
+        "      sent: 2",
+        "  to record it: pytest --record test_it.py::test_ask",
+    ]
+
+
+def test_the_command_is_quoted_for_a_shell(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("city", ["São Paulo; it's $HOME"])
+        def test_ask(city):
+            ask(city)
+        """
+    )
+    run = project.run()
+    nodeid = r"test_it.py::test_ask[S\xe3o Paulo; it's $HOME]"
+    quoted = "'" + nodeid.replace("'", "'\"'\"'") + "'"
+    assert miss_of(run)[-1] == f"  to record it: pytest --record {quoted}"
+
+
+MODELS = """
+from pydantic import BaseModel, Field
+from typing import Literal
+from multitrack.offers import offering
+
+
+class Weather(BaseModel):
+    location: str
+    units: Literal[{units}]
+
+
+class GoogleSearch(BaseModel):
+    query: str{query}
+
+
+def tool(model):
+    return dict(type="function", function=dict(name=model.__name__, parameters=model.model_json_schema()))
+
+
+@pytest.mark.cassette
+def test_ask():
+    with offering(dict(Weather=Weather, GoogleSearch=GoogleSearch)):
+        ask("x", tools=[{tools}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"query": ""}, ["      `GoogleSearch.query` lost its description"]),
+        ({"units": '"imperial", "metric", "si"'}, ["      `Weather.units` gained its allowed values"]),
+        ({"tools": "tool(Weather)"}, ["      `GoogleSearch` is no longer offered"]),
+        ({"tools": "tool(Weather), tool(GoogleSearch), dict(tool(Weather), function=dict(name='New'))"}, [
+            "      `New` is newly offered"
+        ]),
+    ],
+)  # fmt: skip
+def test_a_changed_tool_is_told_by_its_model_and_field(project, change, told):
+    before = {
+        "units": '"imperial", "metric"',
+        "query": ' = Field(description="what to look up")',
+        "tools": "tool(Weather), tool(GoogleSearch)",
+    }
+    project.test(MODELS.format(**before))
+    project.record()
+    project.test(MODELS.format(**{**before, **change}))
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    miss = miss_of(run)
+    assert "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place" in miss
+    assert [line for line in miss if "`" in line] == told
+    assert "(gpt-4o-mini; tools Weather" in miss[0]
+
+
+def test_private_values_stay_out_of_a_miss(project, monkeypatch):
+    secret = "my-own-secret-0123456789"
+    project.test(
+        f"""
+        import httpx, openai
+
+        @pytest.mark.cassette
+        def test_ask():
+            http = httpx.Client(headers=dict(authorization="Bearer {secret}", cookie="session=abcdefgh12345"))
+            prompt = "my key is " + "{secret}" + ", my cookie abcdefgh12345, my variable hush-hush-0123456789"
+            http.post(str(client.base_url) + "chat/completions?key={secret}x", json=dict(prompt=prompt))
+        """
+    )
+    monkeypatch.setenv("THEIR_API_KEY", "hush-hush-0123456789")
+    run = project.run("-p", "no:logging", "--tb=short")
+    assert run.counts == {"failed": 1}
+    assert "(there is no tape yet" not in run.out
+    for private in (secret, "abcdefgh12345", "hush-hush"):
+        assert private not in run.out + run.err
+
+
+SWALLOWING = """
+import asyncio, threading, unittest
+import concurrent.futures
+
+
+@pytest.mark.cassette
+def test_except_exception():
+    try:
+        ask("x")
+    except Exception:
+        pass
+
+
+@pytest.mark.cassette
+def test_bare_except():
+    try:
+        ask("x")
+    except:
+        pass
+
+
+@pytest.mark.cassette
+def test_raises_base_exception():
+    with pytest.raises(BaseException):
+        ask("x")
+
+
+@pytest.mark.cassette
+@pytest.mark.xfail
+def test_xfail():
+    ask("x")
+
+
+@pytest.mark.cassette
+@pytest.mark.xfail(strict=True)
+def test_xfail_strict():
+    ask("x")
+
+
+@pytest.mark.cassette
+@pytest.mark.xfail(raises=BaseException)
+def test_xfail_raises():
+    try:
+        ask("x")
+    finally:
+        raise ValueError("after it")
+
+
+@pytest.mark.cassette
+def test_imperative_xfail():
+    try:
+        ask("x")
+    except:
+        pytest.xfail("no network")
+
+
+@pytest.mark.cassette
+def test_skip_afterwards():
+    try:
+        ask("x")
+    except BaseException:
+        pytest.skip("no network")
+
+
+@pytest.mark.cassette
+class TestCase(unittest.TestCase):
+    def test_plain(self):
+        ask("x")
+
+    def test_swallowed(self):
+        try:
+            ask("x")
+        except:
+            pass
+
+    def test_other_failure(self):
+        try:
+            ask("x")
+        except:
+            self.fail("something else")
+
+    def test_skipped(self):
+        try:
+            ask("x")
+        except:
+            self.skipTest("no network")
+
+    @unittest.expectedFailure
+    def test_expected(self):
+        ask("x")
+
+
+@pytest.mark.cassette
+class TestAsyncCase(unittest.IsolatedAsyncioTestCase):
+    async def test_async_case(self):
+        await asyncio.gather(ask_async("x"), return_exceptions=True)
+
+
+@pytest.mark.cassette
+def test_task_nobody_awaits():
+    async def main():
+        task = asyncio.create_task(ask_async("x"))
+        await asyncio.wait([task])
+        task.exception()
+
+    asyncio.run(main())
+
+
+@pytest.mark.cassette
+def test_gather():
+    async def main():
+        return await asyncio.gather(ask_async("x"), ask_async("y"), return_exceptions=True)
+
+    asyncio.run(main())
+
+
+@pytest.mark.cassette
+def test_task_group():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask_async("x"))
+
+    try:
+        asyncio.run(main())
+    except BaseExceptionGroup:
+        pass
+
+
+@pytest.mark.cassette
+def test_thread():
+    def quietly():
+        try:
+            ask("x")
+        except BaseException:
+            pass
+
+    thread = threading.Thread(target=quietly)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.cassette
+def test_forgotten_future():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        pool.submit(ask, "x")
+
+
+@pytest.mark.cassette
+def test_other_failure_afterwards():
+    try:
+        ask("x")
+    except BaseException:
+        raise RuntimeError("the application's own") from None
+"""
+
+
+def test_whatever_is_caught_the_test_fails(project):
+    project.test(SWALLOWING)
+    run = project.run("-rA")
+    assert run.counts == {"failed": 20}
+    assert run.code == 1
+    assert run.changed == set()
+    failed = [line for line in run.lines if line.startswith("FAILED ")]
+    assert len(failed) == 20
+    assert all("CassetteMiss: POST" in line for line in failed)
+    # nothing was retried, and nothing told twice
+    assert run.out.count("reason: there is no tape yet") == 20
+    assert "  then: RuntimeError: the application's own" in run.lines
+    assert project.provider.requests == []
+
+
+def test_a_miss_is_not_retried(project):
+    project.test(
+        """
+        import time, asyncio
+
+        @pytest.mark.cassette
+        def test_ask(tape):
+            start = time.monotonic()
+            with tape.expect_misses() as misses:
+                ask("x")
+            with tape.expect_misses() as later:
+                asyncio.run(ask_async("x"))
+            assert time.monotonic() - start < 0.4  # the SDK's first retry waits longer
+            assert (len(misses), len(later), len(tape.sent)) == (1, 1, 2)
+        """
+    )
+    assert project.run().counts == {"passed": 1}
+
+
+def test_expected_misses_are_forgiven_and_no_others(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_forgiven(tape):
+            with tape.expect_misses() as misses:
+                with pytest.raises(BaseException, match="has no recording"):
+                    ask("x")
+            assert [type(miss).__name__ for miss in misses] == ["CassetteMiss"]
+
+        @pytest.mark.cassette
+        def test_not_forgiven(tape):
+            with tape.expect_misses():
+                ask("x")
+            try:
+                ask("y")
+            except BaseException:
+                pass
+
+        @pytest.mark.cassette
+        def test_other_errors_pass(tape):
+            with pytest.raises(KeyError), tape.expect_misses() as misses:
+                {}["x"]
+            assert misses == []
+        """
+    )
+    run = project.run()
+    assert run.counts == {"passed": 2, "failed": 1}
+    assert run.out.count("reason: there is no tape yet") == 1
+    assert any(line.startswith("FAILED test_it.py::test_not_forgiven - CassetteMiss") for line in run.lines)
+
+
+def test_a_miss_in_setup_is_told_once(project):
+    project.test(
+        """
+        @pytest.fixture
+        def answer():
+            return ask("x")
+
+        @pytest.fixture
+        def quiet_answer():
+            try:
+                ask("x")
+            except BaseException:
+                pass
+
+        @pytest.fixture
+        def other_error():
+            try:
+                ask("x")
+            except BaseException:
+                raise RuntimeError("another") from None
+
+        @pytest.mark.cassette
+        def test_raised(answer): pass
+
+        @pytest.mark.cassette
+        def test_swallowed(quiet_answer): pass
+
+        @pytest.mark.cassette
+        def test_turned(other_error): pass
+        """
+    )
+    run = project.run()
+    assert run.counts == {"errors": 2, "failed": 1}
+    assert run.out.count("reason: there is no tape yet") == 3
+    assert "  then: RuntimeError: another" in run.lines
+
+
+def test_a_miss_in_teardown_fails_the_test(project):
+    project.test(
+        """
+        @pytest.fixture
+        def resource():
+            yield
+            try:
+                ask("bye")
+            except BaseException:
+                pass
+
+        @pytest.mark.cassette
+        def test_ask(resource): pass
+        """
+    )
+    run = project.run()
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
+    assert miss_of(run)[2] == "  reason: there is no tape yet"
+
+
+def test_reruns_do_not_turn_a_miss_green(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        @pytest.mark.flaky(reruns=2)
+        def test_ask():
+            try:
+                ask("x")
+            except BaseException:
+                pass
+        """
+    )
+    run = project.run()
+    assert run.counts == {"failed": 1, "rerun": 2}
+    assert run.code == 1
+
+
+def test_ctrl_c_after_a_miss_stops_the_run(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            try:
+                ask("x")
+            except BaseException:
+                raise KeyboardInterrupt from None
+
+        def test_never(): pass
+        """
+    )
+    run = project.run(subprocess=True)
+    assert run.code == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in run.out
+    assert "passed" not in run.out
+
+
+def test_a_fixture_asked_for_too_late_says_so(project):
+    project.test(
+        """
+        def test_ask(request):
+            request.getfixturevalue("tape")
+        """
+    )
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    assert "no tape plays: name the fixture in the test's arguments, or mark the test" in run.out
