@@ -31,7 +31,7 @@ def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
 
 
 def _unwrapped(form: Any) -> Any:
-    while True:
+    while not isinstance(form, type):
         origin = get_origin(form)
         if origin is Annotated:
             form = get_args(form)[0]
@@ -41,12 +41,13 @@ def _unwrapped(form: Any) -> Any:
         elif hasattr(origin, "__value__"):
             form = origin.__value__[get_args(form)]
         else:
-            return form
+            break
+    return form
 
 
 def _members(form: Any) -> Iterator[Any]:
     form = _unwrapped(form)
-    if get_origin(form) in (Union, types.UnionType):
+    if not isinstance(form, type) and get_origin(form) in (Union, types.UnionType):
         for member in get_args(form):
             yield from _members(member)
     else:
@@ -54,7 +55,7 @@ def _members(form: Any) -> Iterator[Any]:
 
 
 def _is_model_class(member: object) -> bool:
-    return isinstance(member, type) and get_origin(member) is None and issubclass(member, BaseModel)
+    return isinstance(member, type) and issubclass(member, BaseModel)
 
 
 def _is_model(member: Any) -> bool:

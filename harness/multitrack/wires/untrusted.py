@@ -9,12 +9,12 @@ from typing import Any
 
 def mapping(value: object) -> Mapping[str, Any]:
     """``value`` if it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def objects(value: object) -> list[Mapping[str, Any]]:
     """The JSON objects in ``value`` if it is an array, else none."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, (list, tuple)) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, (list, tuple)) else []
 
 
 def word(value: object) -> str | None:
@@ -31,6 +31,6 @@ def error_text(error: object) -> str | None:
     """What an ``error`` of a provider says, None if there is none: its message, else the whole of it."""
     if not error:
         return None
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return word(error.get("message")) or compact(error)
     return str(error)
