@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 .PHONY: demo test setup lint package
 
 demo: $(INSTALLED)  ## set everything up and run the main job
-	$(BIN)/multitrack demo
+	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## set everything up and run the tests
 	$(BIN)/python -m pytest tests examples
@@ -24,7 +24,8 @@ package: $(INSTALLED)  ## the wheel and the source distribution
 
 # the stamp is newer than what it was made from, so that an unchanged project is not installed again
 $(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
-	touch $@
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@

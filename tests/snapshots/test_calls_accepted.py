@@ -110,7 +110,7 @@ ACCEPTED = (
             "[0].payload.inner: builtins.object cannot be written in a snapshot",
         ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_iterable_of_calls_is_refused(value, message):
     with pytest.raises(UnwritableValue) as refused:
