@@ -77,6 +77,10 @@ class Provider:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    def silence(self) -> None:
+        """Print nothing of an error that ``reply`` raises, by which the connection is closed without an answer."""
+        self._server.handle_error = lambda *_: None
+
     def stop(self) -> None:
         """From now on connections are refused."""
         self._server.shutdown()
@@ -123,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self.wfile.write(b"0\r\n\r\n")
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
 
 @pytest.fixture

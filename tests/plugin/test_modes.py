@@ -1,0 +1,310 @@
+"""What the flags do with a tape, and with a recording that is not one to be kept."""
+
+import json
+
+import pytest
+from local_provider import Answer, completion, echo
+
+ASK = """
+@pytest.mark.cassette
+def test_ask():
+    assert ask({prompt!r}).startswith("echo")
+"""
+
+
+def prompts(tape):
+    """What was asked on ``tape``, in order, by the test that recorded it."""
+    from multitrack.tape import storage
+
+    return [
+        (json.loads(interaction.request.body)["messages"][0]["content"], *interaction.tests)
+        for interaction in storage.read(tape).interactions
+    ]
+
+
+def test_without_a_flag_nothing_goes_live(project):
+    project.test(ASK.format(prompt="x"))
+    run = project.record("-q")
+    assert (run.counts, run.changed, project.provider.requests) == ({"failed": 1}, set(), [])
+
+
+@pytest.mark.parametrize("flag", ["--record", "--multitrack-record"])
+def test_record_replaces_what_the_test_recorded(project, flag):
+    project.test(ASK.format(prompt="old"))
+    project.record()
+    project.test(ASK.format(prompt="new"))
+    run = project.record(flag)
+    assert (run.counts, run.changed) == (
+        {"passed": 1},
+        {"cassettes/test_it/test_ask.yaml"},
+    )
+    assert prompts(project.tape("test_it/test_ask")) == [("new", "test_it.py::test_ask")]
+
+
+def test_record_missing_replays_and_appends(project):
+    project.test(ASK.format(prompt="old"))
+    project.record()
+    project.test(ASK.format(prompt="old") + '    assert ask("new") == "echo: new"\n')
+    run = project.record("--record-missing")
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert len(project.provider.requests) == 2
+    assert "multitrack: 1 test on tape, 1 request replayed, 1 request recorded on 1 tape" in run.lines
+    assert [prompt for prompt, _ in prompts(project.tape("test_it/test_ask"))] == ["old", "new"]
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+@pytest.mark.parametrize("flag", ["--live", "--multitrack-live"])
+def test_live_reads_and_writes_no_tape(project, flag):
+    project.test(ASK.format(prompt="x"))
+    project.write("cassettes/test_it/test_ask.yaml", "no tape at all: [")
+    run = project.record(flag)
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert len(project.provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--record", "--live"], "--record and --live exclude each other"),
+        (["--record", "--record-missing"], "--record and --record-missing exclude each other"),
+    ],
+)
+def test_contradicting_flags_are_a_usage_error(project, flags, message):
+    project.test(ASK.format(prompt="x"))
+    run = project.record(*flags)
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: {message}" in run.err
+    assert (run.changed, project.provider.requests) == (set(), [])
+
+
+def test_record_of_another_conftest_is_left_alone(project):
+    project.write("conftest.py", 'def pytest_addoption(parser): parser.addoption("--record", choices=["a", "b"])')
+    project.test(ASK.format(prompt="x") + "\ndef test_theirs(request): assert request.config.option.record == 'a'\n")
+    run = project.record("--record", "a")
+    assert run.counts == {"failed": 1, "passed": 1}
+    assert "  to record it: pytest --multitrack-record test_it.py::test_ask" in run.lines
+    assert project.record("--record=a", "--multitrack-record").counts == {"passed": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "counts"),
+    [
+        ("""
+        @pytest.mark.cassette
+        def test_ask():
+            ask("new")
+            assert False
+        """, {"failed": 1}),
+        ("""
+        @pytest.fixture
+        def resource():
+            yield
+            raise RuntimeError
+
+        @pytest.mark.cassette
+        def test_ask(resource):
+            ask("new")
+        """, {"passed": 1, "errors": 1}),
+        ("""
+        @pytest.fixture
+        def resource():
+            ask("new")
+            raise RuntimeError
+
+        @pytest.mark.cassette
+        def test_ask(resource): pass
+        """, {"errors": 1}),
+    ],
+    ids=["call", "teardown", "setup"],
+)  # fmt: skip
+def test_the_recording_of_a_failed_test_waits_beside_the_tape(project, body, counts):
+    project.test(ASK.format(prompt="old"))
+    project.record()
+    project.test(body)
+    run = project.record()
+    pending = "cassettes/test_it/test_ask.pending.yaml"
+    assert (run.counts, run.code, run.changed) == (counts, 1, {pending})
+    assert prompts(project.path / pending) == [("new", "test_it.py::test_ask")]
+    assert run.holds(
+        f"""
+        The tape is as it was. If the new recording is right:
+          multitrack accept {pending}
+          pytest --snapshot-update test_it.py::test_ask
+        """
+    )
+    assert f"  to keep it: multitrack accept {pending}" in run.lines
+    # a pending recording is never played
+    run = project.run()
+    assert "reason: changed: interaction 1 of 1 is the nearest" in run.out
+    # and goes when the test is recorded well
+    project.test(ASK.format(prompt="newer"))
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {pending, "cassettes/test_it/test_ask.yaml"})
+    assert not (project.path / pending).exists()
+
+
+def test_nothing_is_advised_where_nothing_was_recorded(project):
+    project.test(ASK.format(prompt="old"))
+    project.record()
+    project.provider.stop()
+    run = project.record()
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert "openai.APIConnectionError" in run.out
+    assert "accept" not in run.out
+
+
+def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
+    text = """
+        import openai
+
+        @pytest.mark.cassette
+        def test_ask():
+            ask("{prompt}")
+            with pytest.raises(openai.APIConnectionError):
+                openai.OpenAI(base_url="http://127.0.0.1:9/v1", max_retries=0).models.list()
+        """
+    project.test(text.format(prompt="x"))
+    run = project.record()
+    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
+    reason = "GET http://127.0.0.1:9/v1/models got no answer (ConnectError)"
+    assert f"multitrack: pending: cassettes/test_it/test_ask.pending.yaml: {reason}" in run.lines
+
+
+def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(project):
+    failed = []
+
+    def reply(request):
+        if not failed:
+            failed.append(request)
+            raise ConnectionAbortedError
+        return echo(request)
+
+    project.provider.reply = reply
+    project.provider.silence()
+    project.test(ASK.format(prompt="x"))
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert prompts(project.tape("test_it/test_ask")) == [("x", "test_it.py::test_ask")]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_an_error_of_the_moment_is_not_kept_unless_asked_for(project, status):
+    project.provider.reply = lambda _: Answer(b'{"error": {"message": "no"}}', status)
+    text = """
+        import openai
+
+        @pytest.mark.cassette{options}
+        def test_ask():
+            with pytest.raises(openai.APIStatusError) as error:
+                client.with_options(max_retries=0).models.list()
+            assert error.value.status_code == {status}
+        """
+    project.test(text.format(options="", status=status))
+    run = project.record()
+    pending = "cassettes/test_it/test_ask.pending.yaml"
+    assert (run.counts, run.code, run.changed) == ({"passed": 1}, 0, {pending})
+    reason = f"GET {project.provider.url}/v1/models was answered with {status} (keep_errors=True keeps it)"
+    assert f"multitrack: pending: {pending}: {reason}" in run.lines
+
+    project.test(text.format(options="(keep_errors=True)", status=status))
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {pending, "cassettes/test_it/test_ask.yaml"})
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_an_error_that_a_later_equal_request_made_good_is_kept(project):
+    answers = [Answer(b"{}", 503, {"retry-after-ms": "1"}), Answer(completion("echo: fine"))]
+    project.provider.reply = lambda _: answers.pop(0)
+    project.test(ASK.format(prompt="x"))
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert len(prompts(project.tape("test_it/test_ask"))) == 2
+
+
+SHARED = """
+@pytest.mark.cassette(name="shared/weather")
+@pytest.mark.parametrize("city", ["Toronto", "Dallas", "Rome"])
+def test_city(city):
+    assert ask({prompt!r} + city).startswith("echo")
+"""
+
+
+def test_recording_one_test_leaves_the_others_on_a_shared_tape(project):
+    project.test(SHARED.format(prompt="weather in "))
+    recorded = project.record()
+    assert (recorded.counts, recorded.changed) == ({"passed": 3}, {"cassettes/shared/weather.yaml"})
+    project.test(SHARED.format(prompt="rain in "))
+    run = project.record("--record", "test_it.py::test_city[Dallas]")
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/shared/weather.yaml"})
+    assert prompts(project.tape("shared/weather")) == [
+        ("weather in Toronto", "test_it.py::test_city[Toronto]"),
+        ("rain in Dallas", "test_it.py::test_city[Dallas]"),
+        ("weather in Rome", "test_it.py::test_city[Rome]"),
+    ]
+
+
+def test_processes_that_record_on_one_tape_lose_nothing(project):
+    cities = [f"city {number}" for number in range(12)]
+    project.test(SHARED.format(prompt="weather in ").replace('["Toronto", "Dallas", "Rome"]', repr(cities)))
+    run = project.record("--record", "-n", "2", subprocess=True)
+    assert run.counts == {"passed": 12}
+    assert "multitrack: 12 tests on tape, 12 requests recorded on 1 tape" in run.lines
+    assert sorted(prompt for prompt, _ in prompts(project.tape("shared/weather"))) == sorted(
+        f"weather in {city}" for city in cities
+    )
+    project.provider.stop()
+    run = project.run("-n", "2", subprocess=True)
+    assert (run.counts, run.changed) == ({"passed": 12}, set())
+
+
+def test_reruns_keep_the_last_attempt(project):
+    project.test(
+        """
+        attempts = []
+
+        @pytest.mark.cassette
+        @pytest.mark.flaky(reruns=1)
+        def test_ask():
+            attempts.append(1)
+            ask(f"attempt {len(attempts)}")
+            assert len(attempts) == 2
+        """
+    )
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1, "rerun": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert prompts(project.tape("test_it/test_ask")) == [("attempt 2", "test_it.py::test_ask")]
+
+
+def test_recording_over_a_tape_of_vcrpy_replaces_its_answers_to_the_same_requests(project):
+    project.test(ASK.format(prompt="x"))
+    project.write(
+        "cassettes/test_it/test_ask.yaml",
+        f"""
+        interactions:
+        - request:
+            body: '{{"messages":[{{"role":"user","content":"x"}}],"model":"gpt-4o-mini"}}'
+            headers: {{authorization: [Bearer sk-proj-old0123456789abcdefghijkl], content-type: [application/json]}}
+            method: POST
+            uri: {project.provider.url}/v1/chat/completions
+          response:
+            body: {{string: '{completion("echo: of vcrpy, key sk-proj-old0123456789abcdefghijkl").decode()}'}}
+            headers: {{content-type: [application/json], set-cookie: [a=bbbbbbbbbbbb]}}
+            status: {{code: 200, message: OK}}
+        - request: {{body: '', headers: {{cookie: [a=bbbbbbbbbbbb]}}, method: GET, uri: 'https://x.example/bbbbbbbbbbbb'}}
+          response: {{body: {{string: other}}, headers: {{}}, status: {{code: 200, message: OK}}}}
+        version: 1
+        """,
+    )
+    assert project.run().counts == {"passed": 1}
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    text = project.tape("test_it/test_ask").read_text()
+    assert "echo: x" in text
+    assert "of vcrpy" not in text
+    # what it held beside stays, without its secrets
+    assert "https://x.example/__redacted__" in text
+    assert "bbbbbbbbbbbb" not in text
+    assert "cookie" not in text
