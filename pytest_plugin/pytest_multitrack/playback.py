@@ -111,10 +111,18 @@ def tape_path(item: pytest.Item) -> Path:
 
 
 def refuse_colliding_names(items: Sequence[pytest.Item]) -> None:
-    """Raises UsageError where two tests have tapes whose names a file system without case cannot tell apart."""
+    """Raises UsageError where two tests have tapes whose names a file system without case cannot tell apart, or
+    where the project's settings cannot be read."""
     seen: dict[str, tuple[Path, pytest.Item]] = {}
     for item in items:
-        path = tape_path(item)
+        try:
+            _project_of(item.config)
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from error
+        try:
+            path = tape_path(item)
+        except BadOption:
+            continue  # the test itself fails by it
         other, first = seen.setdefault(str(path).lower(), (path, item))
         if other != path:
             raise pytest.UsageError(

@@ -31,6 +31,8 @@ def tape_of_test(folder: Path, module: str, qualified_name: str) -> Path:
 def tape_named(folder: Path, name: str) -> Path:
     """The tape that several tests share as ``name``. Raises `BadOption` where it would lie outside ``folder``, or
     be taken for a pending recording."""
+    if not isinstance(name, str):
+        raise BadOption(f"the cassette name {name!r} is no text")
     parts = name.split("/")
     if not name or "\\" in name or any(part in ("", ".", "..") for part in parts):
         raise BadOption(f"the cassette name {name!r} leaves the folder {folder}")

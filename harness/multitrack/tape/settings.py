@@ -50,7 +50,7 @@ class Settings:
                 raise BadOption(f"{source}: unknown option {name!r}; known are {', '.join(sorted(known))}")
             before = getattr(self, name)
             if isinstance(before, tuple):
-                if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+                if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
                     raise BadOption(f"{source}: {name} takes a list of strings, not {value!r}")
                 changes[name] = (*before, *value)
             elif type(value) is not type(before):

@@ -1,0 +1,294 @@
+"""Where a test's tape lies, and what its options may be."""
+
+import hashlib
+
+import pytest
+
+IDS = """
+IDS = ["a/b", "a b", "é", "..", "%2F", "x" * 300, "x" * 299 + "y"]
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("value", IDS, ids=IDS)
+def test_id(value):
+    ask(value)
+
+
+class TestOuter:
+    class TestInner:
+        @pytest.mark.cassette
+        def test_method(self):
+            ask("method")
+"""
+
+
+def test_every_test_has_a_tape_of_its_own(project):
+    project.write(
+        "pytest.ini", "[pytest]\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
+    )
+    project.test(IDS, name="below/test_ünit.py")
+    project.write("below/conftest.py", f"import sys; sys.path.append({str(project.path)!r})")
+    run = project.record()
+    assert run.counts == {"passed": 8}
+
+    def cut(value):
+        name = f"test_id[{value}]"
+        return f"{name[:171]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+    names = [
+        "test_id[a%2Fb]",
+        "test_id[a%20b]",
+        "test_id[%C3%A9]",
+        "test_id[..]",
+        "test_id[%252F]",
+        cut("x" * 300),
+        cut("x" * 299 + "y"),
+        "TestOuter.TestInner.test_method",
+    ]
+    assert run.changed == {f"below/cassettes/test_%C3%BCnit/{name}.yaml" for name in names}
+    project.provider.stop()
+    assert project.run().counts == {"passed": 8}
+
+
+def test_names_equal_but_for_case_are_a_usage_error(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("city", ["Rome", "rome"])
+        def test_city(city):
+            ask(city)
+        """
+    )
+    run = project.record()
+    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert (
+        "ERROR: the tapes of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
+        "upper and lower case: rename one test, or give it @pytest.mark.cassette(name=...)"
+    ) in run.err.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../outside", "the cassette name '../outside' leaves the folder "),
+        ("/etc/outside", "the cassette name '/etc/outside' leaves the folder "),
+        ("a\\b", "the cassette name 'a\\\\b' leaves the folder "),
+        ("", "the cassette name '' leaves the folder "),
+        ("a//b", "the cassette name 'a//b' leaves the folder "),
+        ("x.pending", "the cassette name 'x.pending' is that of a recording that waits to be accepted"),
+        (3, "the cassette name 3 is no text"),
+    ],
+)
+def test_a_name_that_leaves_its_folder_is_refused(project, name, message):
+    project.test(
+        f"""
+        @pytest.mark.cassette(name={name!r})
+        def test_outside(): ask("x")
+
+        @pytest.mark.cassette
+        def test_inside(): ask("x")
+        """
+    )
+    run = project.record()
+    assert (run.counts, run.code) == ({"passed": 1, "errors": 1}, 1)
+    assert run.changed == {"cassettes/test_it/test_inside.yaml"}
+    assert any(line.startswith(message) for line in run.lines)
+    assert len(project.provider.requests) == 1
+
+
+def test_the_closest_name_counts(project):
+    project.test(
+        """
+        pytestmark = pytest.mark.cassette(name="module")
+
+        def test_module(): ask("x")
+
+        @pytest.mark.cassette(name="own")
+        def test_own(): ask("x")
+        """
+    )
+    assert project.record().changed == {"cassettes/module.yaml", "cassettes/own.yaml"}
+
+
+@pytest.mark.parametrize("source", ["flag", "project"])
+def test_another_root_for_the_tapes(project, source):
+    project.test('@pytest.mark.cassette\ndef test_ask(): ask("x")', name="below/test_deep.py")
+    project.write("conftest.py", f"import sys; sys.path.append({str(project.path)!r})")
+    flags = ("--cassettes-dir=tapes",) if source == "flag" else ()
+    settings = '[tool.multitrack]\ncassettes_dir = "tapes"\n' if source == "project" else ""
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\n" + settings)
+    run = project.record("--record", *flags)
+    assert (run.counts, run.changed) == ({"passed": 1}, {"tapes/below/test_deep/test_ask.yaml"})
+    project.provider.stop()
+    assert project.run(*flags).counts == {"passed": 1}
+
+
+KNOWN = "known are allow_hosts, allow_secrets, ignore_hosts, keep_errors, keep_headers"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("wrong=1", f"@pytest.mark.cassette of test_it.py::test_ask: unknown option 'wrong'; {KNOWN}"),
+        (
+            "ignore_hosts='x'",
+            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts takes a list of strings, not 'x'",
+        ),
+        (
+            "ignore_hosts=3",
+            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts takes a list of strings, not 3",
+        ),
+        ("keep_errors='yes'", "@pytest.mark.cassette of test_it.py::test_ask: keep_errors takes a bool, not 'yes'"),
+        (
+            "keep_headers=['Authorization']",
+            "@pytest.mark.cassette of test_it.py::test_ask: keep_headers refuses 'Authorization': "
+            "a credential never reaches a tape",
+        ),
+        ("'weather'", "@pytest.mark.cassette takes keywords, not ('weather',)"),
+    ],
+)
+def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):
+    project.test(f"@pytest.mark.cassette({options})\ndef test_ask(): ask('x')\n\ndef test_other(): pass")
+    run = project.record()
+    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
+    assert message in run.lines
+    assert project.provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("wrong = 1", f"pyproject.toml: [tool.multitrack]: unknown option 'wrong'; {KNOWN}"),
+        ("cassettes_dir = 3", "pyproject.toml: [tool.multitrack] cassettes_dir takes a path, not 3"),
+        ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts takes a list of strings, not 'x'"),
+    ],
+)
+def test_a_bad_setting_of_the_project_is_a_usage_error(project, settings, message):
+    project.write("pyproject.toml", f"[tool.pytest.ini_options]\n[tool.multitrack]\n{settings}\n")
+    project.test("@pytest.mark.cassette\ndef test_ask(): ask('x')")
+    run = project.record()
+    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert f"ERROR: {project.path / message}" in run.err
+
+
+def test_hosts_that_are_ignored_go_live_unrecorded(project):
+    port = project.provider.url.rpartition(":")[2]
+    project.test(f"@pytest.mark.cassette(ignore_hosts=['127.0.0.1:{port}'])\ndef test_ask(): ask('x')")
+    run = project.record("-q")
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert len(project.provider.requests) == 1
+
+
+DAMAGED = {
+    "it is empty": b"",
+    "did not find expected node content": b"version: 1\ninteractions: [\n",
+    "it holds no list of interactions": b"version: 1\n",
+    "it is no UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
+    "it uses YAML aliases, which no recorder writes": b"a: &a [x]\ninteractions: [*a, *a]\n",
+    "it is of format 2, and this Multitrack reads format 1: upgrade it": (
+        b"version: 1\ninteractions: []\nmetadata: {format: 2}\n"
+    ),
+    "its metadata is no mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
+    "interaction 2: the interaction is None, not a mapping": (
+        b"version: 1\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: ''}\n"
+        b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n-\nmetadata: {format: 1}\n"
+    ),
+    "interaction 1: it has no 'response'": b"interactions:\n- request: {}\nmetadata: {format: 1}\n",
+    "interaction 1: the body is 7, not text": (
+        b"metadata: {format: 1}\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: 7}\n"
+        b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n"
+    ),
+    "day is out of range for month": b"interactions: []\nmetadata: {format: 1, recorded_at: 2024-02-31}\n",
+}
+LINES = {
+    "did not find expected node content": 3,
+    "it is no UTF-8 text": 3,
+    "it uses YAML aliases, which no recorder writes": 2,
+    "interaction 2: the interaction is None, not a mapping": 5,
+    "interaction 1: it has no 'response'": 2,
+    "interaction 1: the body is 7, not text": 3,
+}
+
+
+@pytest.mark.parametrize("flag", ["--record", "--record-missing", "-q"])
+def test_a_damaged_tape_is_an_error_and_never_overwritten(project, flag):
+    reasons = list(DAMAGED)
+    project.test(
+        f"""
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("number", range({len(reasons)}))
+        def test_ask(number):
+            ask("x")
+        """
+    )
+    for number, reason in enumerate(reasons):
+        project.write(f"cassettes/test_it/test_ask[{number}].yaml", "").write_bytes(DAMAGED[reason])
+    run = project.record(flag)
+    assert run.counts == {"errors": len(reasons)}
+    assert (run.code, run.changed, project.provider.requests) == (1, set(), [])
+    for number, reason in enumerate(reasons):
+        path = project.path / f"cassettes/test_it/test_ask[{number}].yaml"
+        where = f"{path}, line {LINES[reason]}" if reason in LINES else str(path)
+        assert run.holds(
+            f"""
+            {where}: the cassette is damaged: {reason}
+              restore it (git checkout -- {path}), or delete it and record again (pytest --record)
+            """
+        ), reason
+
+
+def test_a_project_without_tapes_pays_and_changes_nothing(project):
+    project.write(
+        "test_plain.py",
+        """
+        import sys
+
+        HEAVY = {"yaml", "vcr", "pydantic", "multitrack.tape.tape", "openai", "httpx", "requests", "grpc", "filelock"}
+
+        def test_imports():
+            assert not HEAVY & sys.modules.keys()
+
+        def test_classes_are_their_own():
+            import http.client, socket
+            import httpx, httpx2, openai
+
+            for function in (
+                openai.OpenAI.__init__,
+                openai.AsyncOpenAI.__init__,
+                httpx.HTTPTransport.handle_request,
+                httpx.AsyncHTTPTransport.handle_async_request,
+                httpx2.HTTPTransport.handle_request,
+                http.client.HTTPConnection.request,
+                http.client.HTTPConnection.connect,
+                socket.getaddrinfo,
+            ):
+                assert "multitrack" not in function.__code__.co_filename
+            assert "connect" not in vars(socket.socket)
+            assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
+        """,
+    )
+    run = project.run(subprocess=True)
+    assert (run.counts, run.changed) == ({"passed": 2}, set())
+
+
+def test_classes_are_their_own_again_behind_a_cassette_test(project):
+    project.test(
+        """
+        import httpx2, openai, sys
+
+        def touched():
+            functions = openai.OpenAI.__init__, httpx2.HTTPTransport.handle_request
+            return ["multitrack" in function.__code__.co_filename for function in functions]
+
+        def test_before():
+            assert touched() == [False, False]
+
+        @pytest.mark.cassette
+        def test_during():
+            assert touched() == [True, True]
+
+        def test_after():
+            assert touched() == [False, False]
+            assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
+        """
+    )
+    assert project.run().counts == {"passed": 3}
