@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multitrack import errors
-    from multitrack.clients import Mode, from_openai, from_vertexai, patch
+    from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, Toolset
     from multitrack.tape.use_cassette import use_cassette
     from multitrack.toolcall import ToolCall
@@ -20,6 +20,7 @@ __all__ = [
     "Toolset",
     "decode",
     "errors",
+    "from_genai",
     "from_openai",
     "from_vertexai",
     "patch",
@@ -34,6 +35,7 @@ _HOMES = {
     "ToolCall": "multitrack.toolcall",
     "Toolset": "multitrack.extraction",
     "decode": "multitrack.wires",
+    "from_genai": "multitrack.clients",
     "from_openai": "multitrack.clients",
     "from_vertexai": "multitrack.clients",
     "patch": "multitrack.clients",

@@ -11,12 +11,14 @@ from multitrack.clients.mode import Mode
 
 if TYPE_CHECKING:
     import openai
+    from google import genai
     from vertexai.generative_models import GenerativeModel
 
+    from multitrack.clients.genai import GenaiClient
     from multitrack.clients.openai import AsyncParallelOpenAI, ParallelOpenAI
     from multitrack.clients.vertexai import VertexClient
 
-__all__ = ["Mode", "from_openai", "from_vertexai", "patch"]
+__all__ = ["Mode", "from_genai", "from_openai", "from_vertexai", "patch"]
 
 
 @overload
@@ -53,6 +55,19 @@ def from_vertexai(client: GenerativeModel, mode: Mode | None = None) -> VertexCl
     except ImportError as error:
         raise _missing("from_vertexai", "vertexai", error) from error
     return VertexClient(client, mode)
+
+
+def from_genai(client: genai.Client, mode: Mode | None = None, model: str | None = None) -> GenaiClient:
+    """An object whose ``create`` and ``create_async`` ask by ``client``, of the Gemini API or of Vertex AI.
+
+    ``model`` is the name of the model to ask, unless ``create`` is given another. Raises TypeError for
+    anything but a ``google.genai.Client``, ValueError for a mode of another client.
+    """
+    try:
+        from multitrack.clients.genai import GenaiClient
+    except ImportError as error:
+        raise _missing("from_genai", "genai", error) from error
+    return GenaiClient(client, mode, model)
 
 
 def _openai(by: str) -> Any:
