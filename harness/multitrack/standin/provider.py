@@ -20,7 +20,7 @@ from multitrack.standin.script import Script
 from multitrack.standin.source import Source
 
 _CHAT = re.compile(r".*/chat/completions")
-_GENERATE = re.compile(r"/(v1|v1beta1)/(.+):(generateContent|streamGenerateContent)")
+_GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenerateContent)")
 _SPOKEN = "POST .../chat/completions, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
 
 
@@ -54,9 +54,9 @@ class Provider:
 
             version, model, method = generate.groups()
             streamed = method == "streamGenerateContent"
-            return vertex_rest.respond(
-                request, self._source, version=cast(Any, version), model=model, streamed=streamed
-            )
+            # the Gemini API's v1beta knows the messages of Vertex AI's v1beta1
+            known = cast(Any, "v1beta1" if version == "v1beta" else version)
+            return vertex_rest.respond(request, self._source, version=known, model=model, streamed=streamed)
         return self._unknown(request)
 
     def grpc(self, method: str, content: bytes, metadata: Headers, host: str | None) -> GrpcReply:

@@ -60,8 +60,10 @@ def model_name(request: Mapping[str, Any]) -> str:
 
 
 def host(request: Mapping[str, Any]) -> str:
-    """The host that serves the model's location."""
+    """The host that serves the model: that of its location, or the Gemini API's for a model that has none."""
     parts = str(request.get("model", "")).split("/")
+    if parts[0] in ("models", "tunedModels"):
+        return "generativelanguage.googleapis.com"
     location = parts[3] if parts[2:3] == ["locations"] and len(parts) > 3 else "global"
     return "aiplatform.googleapis.com" if location == "global" else f"{location}-aiplatform.googleapis.com"
 
