@@ -72,7 +72,7 @@ ONE = "multitrack.extraction.extraction.Extraction[__main__.Weather]"
 
 def test_mypy(pytestconfig, tmp_path):
     pytest.importorskip("mypy")
-    cache = pytestconfig.cache.mkdir("mypy")
+    cache = pytestconfig.cache.mkdir("mypy") if hasattr(pytestconfig, "cache") else tmp_path / "cache"
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", str(cache), "-c", CODE],
         cwd=tmp_path,
