@@ -86,10 +86,12 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
     result = yield
-    if any(map(_wants_tape, items)):
-        from pytest_multitrack import playback
-
-        playback.refuse_colliding_names([item for item in items if _wants_tape(item)])
+    if wanting := [item for item in items if _wants_tape(item)]:
+        try:
+            from pytest_multitrack import playback
+        except ImportError as error:
+            raise pytest.UsageError(f"playing a cassette needs {error.name}: pip install 'multitrack[test]'") from error
+        playback.refuse_colliding_names(wanting)
     return result
 
 

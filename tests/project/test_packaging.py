@@ -70,3 +70,17 @@ def test_the_plugin_imports_nothing_heavy(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_without_the_extra_a_cassette_says_what_to_install_and_nothing_else_does(tmp_path):
+    (tmp_path / "conftest.py").write_text(
+        "import sys\nsys.modules['yaml'] = None  # as if it were not installed\n", encoding="utf-8"
+    )
+    (tmp_path / "test_plain.py").write_text("def test_plain():\n    pass\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    plain = subprocess.run([*command, "test_plain.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (plain.returncode, "multitrack" in plain.stdout + plain.stderr) == (0, False)
+    (tmp_path / "test_taped.py").write_text("def test_taped(tape):\n    pass\n", encoding="utf-8")
+    taped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert taped.returncode == 4
+    assert "ERROR: playing a cassette needs yaml: pip install 'multitrack[test]'" in taped.stderr.splitlines()
