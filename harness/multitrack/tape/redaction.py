@@ -98,7 +98,8 @@ class Scrubber:
         """``body`` scrubbed, also where a secret is spread over the events of a stream."""
         # a form with a file in it is no text as a whole, and holds credentials as any other
         text = body.decode("utf-8", "surrogateescape")
-        return fragments.scrubbed(self.text(text), self.text).encode("utf-8", "surrogateescape")
+        # the streamed text first: of a secret that is cut, the beginning may look like a whole one
+        return self.text(fragments.scrubbed(text, self.text)).encode("utf-8", "surrogateescape")
 
     def request(self, request: Request) -> Request:
         """What a tape keeps of ``request``."""

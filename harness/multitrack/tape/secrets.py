@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from multitrack.tape.wordstart import WORD_START
 
@@ -41,11 +41,12 @@ _DUMMY = re.compile(
     re.IGNORECASE,
 )
 
+_SPACE = r"(?:\s|\+|%20)"
 # The shapes of credentials, as their issuers document them. A long shape stands before its own beginning.
 _SHAPES = re.compile(
     # without its end, a key is as long as it is base64: more would take the JSON around it along
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r'(?:[^"]*?-----END [A-Z ]*PRIVATE KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
+    rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----"
+    rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
     rf"|{WORD_START}(?:"
     r"sk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
     r"|AIza[0-9A-Za-z_-]{30,}"
@@ -60,7 +61,7 @@ _SHAPES = re.compile(
     r"|hf_[0-9A-Za-z]{30,}"
     r"|xox[abposr]-[0-9A-Za-z-]{10,}"
     r"|eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"
-    r"|Bearer\s+[0-9A-Za-z._~+/=-]{20,}"
+    rf"|Bearer{_SPACE}+[0-9A-Za-z._~+/=-]{{20,}}"
     r")"
 )
 
@@ -111,8 +112,9 @@ def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
     for parameter, value in parse_qsl(parts.query):
         if parameter.lower() in CREDENTIAL_PARAMETERS and is_secret(value):
             yield value
-    if parts.password and is_secret(parts.password):
-        yield parts.password
+    password = unquote(parts.password or "")
+    if is_secret(password):
+        yield password
 
 
 def _in_header(header: str, value: str) -> Iterator[str]:
