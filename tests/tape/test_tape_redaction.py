@@ -1,0 +1,426 @@
+"""What never reaches a tape, and that a tape without it still plays."""
+
+import base64
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recorded_tape import JSON, URL, Recorded, request
+
+from multitrack import wires
+from multitrack.errors import CassetteMiss, SecretInCassette
+from multitrack.tape import storage
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Response
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.redaction import HOLE, Scrubber
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import Tape
+
+KEY = "sesame/open+0123=456"
+SHAPES = {
+    "openai": "sk-proj-" + "Ab1_" * 10,
+    "anthropic": "sk-ant-api03-" + "Ab1-" * 10,
+    "google": "AIza" + "Sy0-" * 9,
+    "google token": "ya29." + "a0Af_" * 8,
+    "google key": "AQ.Ab8RN6" + "Jx1_" * 10,
+    "aws": "AKIAIOSFODNN7EXAMPLE",
+    "github": "ghp_" + "aB3d" * 9,
+    "huggingface": "hf_" + "abCD" * 9,
+    "slack": "xoxb-12345-67890-abcdef",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+    "bearer": "Bearer abcdefghij0123456789",
+    "private key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg+/x=\nkqhkiG9w0B\n-----END PRIVATE KEY-----",
+}
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch):
+    for name in os.environ:
+        if name.startswith(("OPENAI_", "GOOGLE_")):
+            monkeypatch.delenv(name)
+
+
+def chat(text, **more):
+    return json.dumps({"messages": [{"role": "user", "content": text}], **more})
+
+
+SENT = {
+    "authorization": {"headers": (*JSON, ("authorization", f"Bearer {KEY}"))},
+    "bare authorization": {"headers": (*JSON, ("authorization", KEY))},
+    "basic": {
+        "headers": (*JSON, ("authorization", "Basic " + base64.b64encode(f"user:{KEY}".encode()).decode())),
+    },
+    "api-key": {"headers": (*JSON, ("api-key", KEY))},
+    "x-api-key": {"headers": (*JSON, ("x-api-key", KEY))},
+    "x-goog-api-key": {"headers": (*JSON, ("x-goog-api-key", KEY))},
+    "cookie": {"headers": (*JSON, ("cookie", f"theme=dark; session={KEY}"))},
+    "parameter": {"url": f"{URL}?key={quote(KEY, safe='')}&page=2"},
+    "password": {"url": f"https://user:{quote(KEY, safe='')}@api.example.com/v1/chat"},
+    "environment": {},
+}
+PLACES = {
+    "prompt": lambda key: chat(f"the key is {key}, really"),
+    "line start": lambda key: chat(f"the key:\n{key}\nreally"),
+    "json in json": lambda key: chat(json.dumps({"key": key})),
+    "json in json in json": lambda key: chat(json.dumps({"in": json.dumps({"key": key})})),
+    "percent-encoded": lambda key: chat(f"https://x.example/?q={quote(key, safe='')}"),
+    "plus-encoded": lambda key: chat(f"https://x.example/?q={quote_plus(key)}"),
+    "object key": lambda key: json.dumps({key: 1}),
+    "plain": lambda key: f"plain text {key}",
+}
+
+
+def spelled(key):
+    """Every way in which ``key`` could be met in a file."""
+    in_json = json.dumps(key)[1:-1]
+    return {key, quote(key, safe=""), quote_plus(key), in_json, json.dumps(in_json)[1:-1]}
+
+
+def free_of(text, key):
+    assert HOLE in text
+    assert not [one for one in spelled(key) if one in text]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("sent", SENT)
+def test_what_was_sent_as_a_credential_is_nowhere(recorded, monkeypatch, sent, place):
+    if sent == "environment":
+        monkeypatch.setenv("THEIR_SECRET", KEY)
+    body = PLACES[place](KEY)
+    text = recorded.put((request(body, **SENT[sent]), body))
+    free_of(text, KEY)
+    monkeypatch.delenv("THEIR_SECRET", raising=False)
+    # on another machine the key is another, or none, and the text around it the same
+    live = {"url": f"{URL}?key=other-key-98765&page=2"} if sent == "parameter" else {}
+    for other in "other-key-9876543210", "None", "":
+        answers = recorded.play(request(PLACES[place](other), **live))
+        assert HOLE in answers[0]
+    assert HOLE in recorded.play(request(body, **SENT[sent]))[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_known_shape_is_nowhere(recorded, shape, place):
+    key = SHAPES[shape]
+    body = PLACES[place](key)
+    text = recorded.put((request(body), body))
+    free_of(text, key)
+    assert HOLE in recorded.play(request(body))[0]
+
+
+def test_a_private_key_in_prose_leaves_the_json_around_it_whole(recorded):
+    body = chat("what does -----BEGIN PRIVATE KEY----- mean? And this?")
+    recorded.put((request(body), body))
+    answer = json.loads(recorded.play(request(body))[0])
+    assert answer["messages"][0]["content"].endswith("? And this?")
+
+
+def test_secrets_of_answers_are_nowhere(recorded):
+    cookie, token = "abcdefgh-12345678", "opaque-token-0123456789"
+    headers = (*JSON, ("set-cookie", f"session={cookie}; path=/"), ("x-request-id", "1"), ("location", f"/?t={cookie}"))
+    answers = [
+        (200, headers, json.dumps({"access_token": token})),
+        (200, JSON, chat(f"{cookie} and {token}")),
+    ]
+    text = recorded.put((request("{}"), answers[0]), (request(chat(cookie)), answers[1]))
+    assert cookie not in text
+    assert token not in text
+    assert "cookie" not in text
+    assert "x-request-id" not in text
+    assert f"/?t={HOLE}" in text
+    # a request that repeats what only an answer told
+    assert HOLE in recorded.play(request("{}"), request(chat("another cookie")))[1]
+
+
+def test_an_early_answer_that_repeats_a_late_secret_is_scrubbed(recorded):
+    late = request("{}", headers=(*JSON, ("x-api-key", KEY)))
+    text = recorded.put((request("[]"), chat(KEY)), (late, "fine"))
+    free_of(text, KEY)
+
+
+def test_a_form_with_a_file_is_scrubbed(recorded):
+    headers = (("content-type", "multipart/form-data; boundary=b"), ("x-api-key", KEY))
+    body = b"--b\r\nContent-Disposition: form-data; name=key\r\n\r\n" + KEY.encode() + b"\r\n--b\r\n"
+    body += b"Content-Disposition: form-data; name=file; filename=x\r\n\r\n\xff\x00\xfe\r\n--b--\r\n"
+    recorded.put((request(body, headers=headers), "fine"))
+    stored = storage.read(recorded.path).interactions[0].request.body
+    assert KEY.encode() not in stored
+    assert b"\xff\x00\xfe" in stored
+    assert recorded.play(request(body, headers=headers)) == ["fine"]
+
+
+def test_a_service_account_is_nowhere(recorded, monkeypatch, tmp_path):
+    account = {
+        "type": "service_account",
+        "project_id": "acme-prod-7",
+        "private_key_id": "0123456789abcdef0123",
+        "private_key": SHAPES["private key"] + "\n",
+        "client_email": "robot@acme-prod-7.iam.gserviceaccount.com",
+        "client_id": "123456789012345678901",
+    }
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    body = chat("\n".join(account.values()))
+    text = recorded.put((request(body), body))
+    for name, value in account.items():
+        if name != "type":
+            assert value.strip() not in text, name
+    content = json.loads(recorded.play(request(body))[0])["messages"][0]["content"]
+    lines = ["service_account", "project-0", HOLE, HOLE, "account-0", HOLE]
+    assert [line for line in content.split("\n") if line] == lines
+
+
+def stream(*deltas):
+    chunks = [{"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": d}]} for d in deltas]
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+
+
+def call(index, arguments):
+    return {"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}
+
+
+def arguments(body):
+    """The joined arguments of each call of a streamed answer."""
+    return [one.arguments for one in wires.decode(body)]
+
+
+def test_a_secret_spread_over_the_deltas_of_a_stream_is_nowhere(recorded):
+    key = SHAPES["openai"]
+    one = json.dumps({"note": f"first {key} last", "n": 1})
+    two = json.dumps({"key": key})
+    deltas = [
+        {"tool_calls": [{"index": i, "id": f"call_{i}", "function": {"name": "F", "arguments": ""}}]} for i in (0, 1)
+    ]
+    pieces = [[text[start : start + 5] for start in range(0, len(text), 5)] for text in (one, two)]
+    for number in range(max(map(len, pieces))):
+        deltas += [call(index, pieces[index][number]) for index in (0, 1) if number < len(pieces[index])]
+    body = stream(*deltas)
+    sse = (200, (("content-type", "text/event-stream"),), body)
+    recorded.put((request("{}"), sse))
+    answer = recorded.play(request("{}"))[0]
+    assert arguments(answer) == [one.replace(key, HOLE), two.replace(key, HOLE)]
+    assert answer.count("data: ") == body.count("data: ")
+    text = recorded.text
+    assert not [piece for piece in (key[8:13], key[10:15]) if piece in text]
+
+
+def test_a_secret_in_the_text_of_a_responses_stream_is_nowhere(recorded):
+    key = SHAPES["google"]
+    events = []
+    for piece, other in zip([key[:10], key[10:20], key[20:]], ["not ", "a ", "secret"], strict=True):
+        events.append({"type": "response.output_text.delta", "item_id": "a", "output_index": 0, "delta": piece})
+        events.append({"type": "response.output_text.delta", "item_id": "b", "output_index": 1, "delta": other})
+    body = "".join(f"event: {e['type']}\r\ndata: {json.dumps(e)}\r\n\r\n" for e in events)
+    recorded.put((request("{}"), (200, (("content-type", "text/event-stream"),), body)))
+    answer = recorded.play(request("{}"))[0]
+    assert answer.count("\r\n\r\n") == 6
+    assert answer.count("\n") == answer.count("\r\n")
+    deltas = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith("data: ")]
+    assert "".join(event["delta"] for event in deltas if event["item_id"] == "a") == HOLE
+    assert [event["delta"] for event in deltas if event["item_id"] == "b"] == ["not ", "a ", "secret"]
+
+
+def test_a_secret_spread_over_an_array_of_gemini_is_nowhere(recorded):
+    key = SHAPES["google"]
+    chunks = [
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
+        for text in ("it is ", key[:12], key[12:], " there")
+    ]
+    recorded.put((request("{}"), json.dumps(chunks)))
+    answer = json.loads(recorded.play(request("{}"))[0])
+    texts = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in answer]
+    assert "".join(texts) == f"it is {HOLE} there"
+    assert (texts[0], texts[3]) == ("it is ", " there")
+
+
+@pytest.mark.parametrize(
+    "dummy",
+    ["test", "sk-test", "test-key", "dummy", "your-api-key", "x" * 20, "not-needed", "EMPTY", "fake_key"],
+)
+def test_dummies_never_punch_holes(recorded, monkeypatch, dummy):
+    monkeypatch.setenv("OPENAI_API_KEY", dummy)
+    body = chat(f"this is a {dummy}")
+    sent = request(body, url=f"{URL}?key={dummy}", headers=(*JSON, ("authorization", f"Bearer {dummy}")))
+    assert HOLE not in recorded.put((sent, body))
+    assert recorded.play(sent)[0] != ""
+    with pytest.raises(CassetteMiss):
+        recorded.play(request(chat("this is another"), url=f"{URL}?key={dummy}"))
+
+
+def test_short_parameters_are_ordinary_ones(recorded):
+    recorded.put((request(url=URL + "?key=red"), "r"), (request(url=URL + "?key=blue"), "b"))
+    assert recorded.play(request(url=URL + "?key=blue"), request(url=URL + "?key=red")) == ["b", "r"]
+
+
+VERTEX = (
+    "https://us-central1-aiplatform.googleapis.com/v1/projects/{}/locations/us-central1/publishers/google/models/g:x"
+)
+
+
+def test_a_tape_of_one_project_plays_in_another(recorded, monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-prod-7")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-AbCdEfGhIjKlMnOpQr")
+    headers = (*JSON, ("x-goog-user-project", "acme-billing-1"), ("openai-organization", "umbrella-corp-1"))
+    body = chat("in acme-prod-7,\nacme-prod-7 of umbrella-corp-1 / acme-billing-1; in europe-west4")
+    text = recorded.put((request(body, url=VERTEX.format("acme-prod-7"), headers=headers), body))
+    for name in "acme", "umbrella", "us-central1", "org-Ab":
+        assert name not in text, name
+    assert "https://location-0-aiplatform.googleapis.com/v1/projects/project-0/locations/location-0/" in text
+    assert "placeholders: [location-0, organization-0, project-0, project-1]" in text
+    assert "europe-west4" in text
+
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "zeta-test-9")
+    other = body.replace("acme-prod-7", "zeta-test-9").replace("acme-billing-1", "zeta-billing-2")
+    other = other.replace("umbrella-corp-1", "nice-people-2")
+    headers = (*JSON, ("x-goog-user-project", "zeta-billing-2"), ("openai-organization", "nice-people-2"))
+    url = VERTEX.format("zeta-test-9").replace("us-central1", "asia-east1")
+    answer = json.loads(recorded.play(request(other, url=url, headers=headers))[0])["messages"][0]["content"]
+    assert answer == "in project-0,\nproject-0 of organization-0 / project-1; in europe-west4"
+    # two names that were one on the tape are another request
+    with pytest.raises(CassetteMiss):
+        recorded.play(request(other.replace("in zeta-test-9", "in zeta-billing-2"), url=url, headers=headers))
+
+
+def test_names_are_found_whatever_was_sent_before(recorded, monkeypatch):
+    urls = [VERTEX.format(name) for name in ("acme-prod-1", "acme-prod-2")]
+    recorded.put(*((request("{}", url=url), f"answer {position}") for position, url in enumerate(urls)))
+    assert recorded.play(request("{}", url=urls[1])) == ["answer 0"]  # the same request, but for a private name
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "zeta-test-9")
+    exchanges = [(request(chat(f"{n} in zeta-test-9"), url=url), f"answer {n}") for n, url in enumerate(urls)]
+    recorded.path.unlink()
+    recorded.put(*exchanges)
+    assert recorded.play(exchanges[1][0], exchanges[0][0]) == ["answer 1", "answer 0"]
+
+
+def test_an_account_behind_an_escape_leaves_the_json_whole(recorded):
+    body = chat("robots:\nnora@acme.iam.gserviceaccount.com\tother-1@acme.iam.gserviceaccount.com")
+    recorded.put((request(body), body))
+    content = json.loads(recorded.play(request(body))[0])["messages"][0]["content"]
+    assert content == "robots:\naccount-0\taccount-1"
+
+
+def test_allowed_secrets_stay(recorded):
+    key = SHAPES["openai"]
+    settings = Settings(allow_secrets=(key,))
+    assert key in recorded.put((request(chat(key)), chat(key)), settings=settings)
+
+
+def test_what_looks_like_a_credential_is_not_written_by_any_way(tmp_path):
+    leaky = Interaction(request(SHAPES["aws"]), Response(200, "OK", (), b""))
+    path = tmp_path / "tape.yaml"
+    with pytest.raises(SecretInCassette, match="not written, since it would hold something shaped like a credential"):
+        storage.write(path, Cassette((leaky,)))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["authorization", "Cookie", "SET-COOKIE"])
+def test_credential_headers_cannot_be_kept(name):
+    with pytest.raises(ValueError, match=f"keep_headers refuses '{name}': a credential never reaches a tape"):
+        Settings(keep_headers=(name,))
+
+
+def test_headers_of_a_429_and_kept_ones(recorded):
+    headers = (*JSON, ("x-ratelimit-limit", "3"), ("x-mine", "kept"), ("date", "today"), ("retry-after-ms", "1"))
+    settings = Settings(keep_headers=("X-Mine",), keep_errors=True)
+    recorded.put((request("1"), (429, headers, "")), (request("2"), (200, headers, "")), settings=settings)
+    first, second = storage.read(recorded.path).interactions
+    assert [name for name, _ in first.response.headers] == [
+        "content-type",
+        "x-ratelimit-limit",
+        "x-mine",
+        "retry-after-ms",
+    ]
+    assert [name for name, _ in second.response.headers] == ["content-type", "x-mine", "retry-after-ms"]
+
+
+NAMES = ["acme-prod-7", "org-AbCdEfGhIjKlMnOpQr"]
+SECRETS = [KEY, "hush-hush-0123456789", *SHAPES.values()]
+pieces = st.one_of(
+    st.sampled_from(
+        [*SECRETS, *NAMES, HOLE, "projects/acme/locations/x-1", "\n", '"', "\\", "Bearer ", "sk-", "%20", "a"]
+    ),
+    st.sampled_from(SECRETS).flatmap(lambda key: st.integers(1, len(key)).map(lambda cut: key[:cut])),
+    st.text(max_size=8),
+)
+texts = st.lists(pieces, max_size=8).map("".join)
+
+
+def scrubber():
+    scrubber = Scrubber({"THEIR_SECRET": "hush-hush-0123456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
+    scrubber.learn_request(request("{}", headers=(("authorization", f"Bearer {KEY}"),)))
+    return scrubber
+
+
+@given(texts)
+def test_redaction_is_idempotent(text):
+    scrub = scrubber()
+    once = scrub.text(text)
+    assert scrub.text(once) == once
+    assert scrubber().text(once) == once
+    assert KEY not in once
+    assert "hush-hush-0123456789" not in once
+    body = scrub.body(json.dumps({"x": text}).encode())
+    assert scrub.body(body) == body
+
+
+@given(st.recursive(texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
+def test_scrubbed_json_stays_json_of_the_same_shape(document):
+    clean = json.loads(scrubber().body(json.dumps(document).encode()))
+
+    def shape(value):
+        if isinstance(value, list):
+            return [shape(item) for item in value]
+        return "text" if isinstance(value, str) else "object"
+
+    assert shape(clean) == shape(document)
+    ascii_free = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    assert shape(json.loads(scrubber().body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_whatever_is_scrubbed_replays_with_the_same_and_with_no_keys(tmp_path_factory, prompts):
+    recorded = Recorded(tmp_path_factory.mktemp("tapes") / "tape.yaml")
+    headers = (*JSON, ("authorization", f"Bearer {KEY}"))
+    exchanges = [(request(chat(prompt), headers=headers), "answer") for prompt in prompts]
+    text = recorded.put(*exchanges)
+    assert KEY not in text
+    assert recorded.play(*(sent for sent, _ in exchanges)) == ["answer"] * len(prompts)
+    # the key is told by nobody
+    assert recorded.play(*(request(chat(prompt)) for prompt in prompts)) == ["answer"] * len(prompts)
+
+
+@given(st.data())
+def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
+    key = data.draw(st.sampled_from([SHAPES["openai"], SHAPES["aws"], "hush-hush-0123456789"]))
+    whole = data.draw(st.text("ab ", max_size=5)) + " " + key + " " + data.draw(st.text("ab ", max_size=5))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    body = stream(*({"content": piece} for piece in pieces))
+    clean = scrubber().body(body.encode()).decode()
+    deltas = [json.loads(line[6:])["choices"][0]["delta"] for line in clean.splitlines() if line.startswith("data: {")]
+    assert len(deltas) == len(pieces)
+    assert "".join(delta["content"] for delta in deltas) == whole.replace(key, HOLE)
+
+
+def test_the_recorder_forgets_nothing_under_threads(recorded):
+    tape = Tape(recorded.path, mode="record")
+
+    def send(number):
+        key = f"secret-of-{number:04}-abcdefgh"
+        recording = tape.route(request(chat(f"my key {key}"), headers=(*JSON, ("x-api-key", key))))
+        recording.began(200, "OK", JSON)
+        recording.received(chat(f"your key {key}").encode())
+        recording.ended()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, range(200)))
+    tape.save()
+    assert "secret-of" not in recorded.text
+    assert recorded.text.count(HOLE) == 400
