@@ -1,0 +1,465 @@
+"""google-genai's client with a response_model: the real SDK, for the Gemini API and for Vertex AI."""
+
+import asyncio
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import contextmanager
+from typing import Literal
+
+import httpx
+import pytest
+from google import genai
+from google.genai import types
+from pydantic import BaseModel, ValidationInfo, field_validator
+
+import multitrack
+from multitrack import Mode, ToolCall, offers, use_cassette
+from multitrack.errors import ExtractionError, NoToolCalls, Refusal, TruncatedResponse
+from multitrack.standin import Call, Rule, StandIn
+
+
+class Weather(BaseModel):
+    """The weather at a place."""
+
+    location: str
+    units: Literal["imperial", "metric"] = "metric"
+    days: int = 1
+
+
+class GoogleSearch(BaseModel):
+    query: str
+
+
+class Node(BaseModel):
+    kids: list["Node"] = []
+
+
+USER = [{"role": "user", "content": "What is the weather in toronto?"}]
+CALL = {"functionCall": {"name": "Weather", "args": {"location": "Toronto"}}}
+BAD = {"functionCall": {"name": "Weather", "args": {"location": None}}}
+GEMINI = {"api_key": "key-0"}
+VERTEX = {"vertexai": True, "project": "my-project", "location": "us-central1"}
+HOSTS = {"gemini": "generativelanguage.googleapis.com", "vertex": "us-central1-aiplatform.googleapis.com"}
+PATHS = {
+    "gemini": "/v1beta/models/gemini-2.0-flash:generateContent",
+    "vertex": "/v1beta1/projects/my-project/locations/us-central1/publishers/google/models/"
+    "gemini-2.0-flash:generateContent",
+}
+
+
+def answering(*parts, finish="STOP", **response):
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}
+    return {"candidates": [candidate], "usageMetadata": {"totalTokenCount": 14}, **response}
+
+
+def asked(client, is_async, **arguments):
+    return asyncio.run(client.create_async(**arguments)) if is_async else client.create(**arguments)
+
+
+@pytest.fixture(params=["sync", "async"])
+def is_async(request):
+    return request.param == "async"
+
+
+class Provider:
+    """Answers what it is told to, in the process, and keeps what it was sent."""
+
+    def __init__(self):
+        self.answer = {}
+        self.sent = []
+        self.offered = []
+        self.paths = []
+        self.client = genai.Client(
+            **GEMINI,
+            http_options=types.HttpOptions(
+                client_args={"transport": httpx.MockTransport(self.reply)},
+                async_client_args={"transport": httpx.MockTransport(self.reply)},
+            ),
+        )
+
+    def reply(self, request):
+        self.paths.append(request.url.path)
+        self.sent.append(json.loads(request.content))
+        self.offered.append(dict(offers.offered()))
+        return httpx.Response(200, json=self.answer)
+
+
+@pytest.fixture
+def provider():
+    return Provider()
+
+
+@pytest.fixture
+def create(provider, is_async):
+    """`create` or `create_async`, as a plain function of the provider's answer and of arguments."""
+
+    def ask(answer, messages=USER, **arguments):
+        provider.answer = answer
+        client = multitrack.from_genai(provider.client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-2.0-flash")
+        return asked(client, is_async, messages=messages, **arguments)
+
+    return ask
+
+
+@pytest.fixture(params=["gemini", "vertex"])
+def interface(request):
+    return request.param
+
+
+RULES = [
+    Rule(
+        prompt="Plan the trip",
+        calls=[
+            Call("Weather", {"location": "Toronto", "units": "metric", "days": 3}),
+            Call("GoogleSearch", {"query": "super bowl"}),
+        ],
+    ),
+    Rule(prompt="Talk", text="Where to?"),
+]
+
+
+@contextmanager
+def reachable_standin():
+    """A stand-in with what Google's libraries read of the environment to find their credentials."""
+    with StandIn(RULES) as standin, pytest.MonkeyPatch.context() as environment:
+        for name, value in standin.environment.items():
+            environment.setenv(name, value)
+        yield standin
+
+
+def plan(interface, is_async, standin=None, prompt="Plan the trip"):
+    """What is extracted over the network. A transport of one's own keeps the SDK on httpx, where aiohttp is, too."""
+    through = {}
+    if standin is not None:
+        trusting = ssl.create_default_context(cafile=str(standin.certificate_authority))
+        through = {"proxy": standin.proxy_url, "verify": trusting}
+    messages = [{"role": "system", "content": "You must always use tools"}, {"role": "user", "content": prompt}]
+    arguments = {"messages": messages, "response_model": Iterable[Weather | GoogleSearch]}
+
+    def client(**options):
+        own = GEMINI if interface == "gemini" else VERTEX
+        return multitrack.from_genai(
+            genai.Client(**own, http_options=types.HttpOptions(**options)), model="gemini-2.0-flash"
+        )
+
+    async def ask():
+        async with httpx.AsyncHTTPTransport(**through) as transport:
+            return await client(async_client_args={"transport": transport}).create_async(**arguments)
+
+    if is_async:
+        return asyncio.run(ask())
+    with httpx.HTTPTransport(**through) as transport:
+        return client(client_args={"transport": transport}).create(**arguments)
+
+
+PLAN = [Weather(location="Toronto", units="metric", days=3), GoogleSearch(query="super bowl")]
+
+
+def test_extraction_under_googles_own_names(interface, is_async):
+    with reachable_standin() as standin:
+        extraction = plan(interface, is_async, standin)
+        with pytest.raises(NoToolCalls) as raised:
+            plan(interface, is_async, standin, prompt="Talk")
+    assert extraction == PLAN
+    assert extraction.calls == (
+        ToolCall(None, "Weather", '{"location":"Toronto","units":"metric","days":3}', 0),
+        ToolCall(None, "GoogleSearch", '{"query":"super bowl"}', 1),
+    )
+    assert isinstance(extraction.raw, types.GenerateContentResponse)
+    assert raised.value.text == "Where to?"
+    received, _ = standin.requests
+    assert received.url == f"https://{HOSTS[interface]}{PATHS[interface]}"
+    assert received.header("x-goog-api-key") == ("key-0" if interface == "gemini" else None)
+    assert [part["text"] for part in received.body["systemInstruction"]["parts"]] == ["You must always use tools"]
+    [tool] = received.body["tools"]
+    assert [declaration["name"] for declaration in tool["functionDeclarations"]] == ["Weather", "GoogleSearch"]
+
+
+def test_a_tape_recorded_from_the_standin_replays_without_it_and_without_a_key(
+    interface, is_async, monkeypatch, tmp_path
+):
+    path = tmp_path / "trip.yaml"
+    with reachable_standin() as standin, use_cassette(path, mode="record"):
+        recorded = plan(interface, is_async, standin)
+    assert len(standin.requests) == 1
+    monkeypatch.delitem(GEMINI, "api_key")
+    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    with use_cassette(path) as tape:
+        replayed = plan(interface, is_async)
+    assert len(tape.played) == 1
+    assert recorded == replayed == PLAN
+    assert recorded.calls == replayed.calls
+    text = path.read_text("utf-8")
+    assert text.startswith(
+        "# 1 · gemini gemini-2.0-flash · 2 calls\n"
+        "#   Weather(location='Toronto', units='metric', days=3)\n"
+        "#   GoogleSearch(query='super bowl')\n"
+    )
+    assert "key-0" not in text
+    assert "my-project" not in text
+
+
+def test_parallel_calls_become_models(create, provider):
+    extraction = create(
+        answering(
+            {"functionCall": {"id": "c-0", "name": "Weather", "args": {"location": "Toronto", "days": 3.0}}},
+            {"text": "There."},
+            {"functionCall": {"id": "c-1", "name": "GoogleSearch", "args": {"query": "super bowl"}}},
+        ),
+        response_model=Iterable[Weather | GoogleSearch],
+    )
+    assert extraction == [Weather(location="Toronto", days=3), GoogleSearch(query="super bowl")]
+    assert extraction.calls == (
+        ToolCall("c-0", "Weather", '{"location":"Toronto","days":3}', 0),
+        ToolCall("c-1", "GoogleSearch", '{"query":"super bowl"}', 1),
+    )
+    assert (extraction.text, extraction.usage.total_token_count) == ("There.", 14)
+    assert extraction.raw.function_calls[1].name == "GoogleSearch"
+    assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
+    [sent] = provider.sent
+    assert sent["contents"] == [{"role": "user", "parts": [{"text": "What is the weather in toronto?"}]}]
+    declaration = sent["tools"][0]["functionDeclarations"][0]
+    assert (declaration["name"], declaration["description"]) == ("Weather", "The weather at a place.")
+    assert declaration["parameters"]["required"] == ["location"]
+    assert sent.keys() <= {"contents", "tools", "generationConfig"}
+
+
+def test_null_and_absent_arguments_are_told_apart(create):
+    extraction = create(
+        answering(BAD, {"functionCall": {"name": "Weather"}}),
+        response_model=Iterable[Weather],
+        on_error="collect",
+    )
+    assert [call.arguments for call in extraction.calls] == ['{"location":null}', None]
+    assert len(extraction.errors) == 2
+
+
+@pytest.mark.parametrize("spelling", ["system_instruction", "systemInstruction"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Be kind.",
+        ["Be kind."],
+        types.Part(text="Be kind."),
+        types.Content(parts=[types.Part(text="Be kind.")]),
+    ],
+)
+def test_system_messages_stand_behind_the_configs_own_instruction(create, provider, own, spelling):
+    messages = [{"role": "system", "content": "Use tools."}, *USER]
+    config = {spelling: own, "temperature": 0.5}
+    create(answering(CALL), messages, response_model=Iterable[Weather], config=config)
+    create(answering(CALL), messages, config=types.GenerateContentConfig(**config))
+    for sent in provider.sent:
+        assert sent["systemInstruction"]["parts"] == [{"text": "Be kind."}, {"text": "Use tools."}]
+        assert sent["generationConfig"] == {"temperature": 0.5}
+    assert config == {spelling: own, "temperature": 0.5}
+
+
+def test_the_callers_config_stays_as_it_is(create, provider):
+    config = types.GenerateContentConfig(temperature=0.5)
+    create(answering(CALL), response_model=Iterable[Weather], config=config)
+    assert config == types.GenerateContentConfig(temperature=0.5)
+    assert provider.sent[0]["generationConfig"] == {"temperature": 0.5}
+
+
+def test_a_conversation_with_calls_and_images(create, provider):
+    messages = [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,+/8="}}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "a", "type": "function", "function": {"name": "Weather", "arguments": '{"n": 1}'}}],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "warm"},
+        *USER,
+    ]
+    create(answering(CALL), messages, response_model=Iterable[Weather])
+    image, *others = (content["parts"] for content in provider.sent[0]["contents"])
+    # the SDK writes bytes in the other alphabet of base64, which Google takes as well
+    assert image[0]["inlineData"]["data"] in ("+/8=", "-_8=")
+    assert others == [
+        [{"functionCall": {"name": "Weather", "args": {"n": 1}}}],
+        [{"functionResponse": {"name": "Weather", "response": {"output": "warm"}}}],
+        [{"text": "What is the weather in toronto?"}],
+    ]
+
+
+def test_the_model_of_create_comes_before_that_of_the_client(create, provider):
+    create(answering(CALL), response_model=Iterable[Weather])
+    create(answering(CALL), response_model=Iterable[Weather], model="gemini-2.5-pro")
+    assert provider.paths == [
+        f"/v1beta/models/{name}:generateContent" for name in ("gemini-2.0-flash", "gemini-2.5-pro")
+    ]
+
+
+def test_without_any_model(provider, is_async):
+    with pytest.raises(TypeError, match=r"^create needs a model: pass model= to it, or to from_genai$"):
+        asked(multitrack.from_genai(provider.client), is_async, messages=USER, response_model=Iterable[Weather])
+
+
+def test_without_response_model_it_is_the_sdks_answer(create, provider):
+    response = create(answering({"text": "Warm."}))
+    assert isinstance(response, types.GenerateContentResponse)
+    assert response.text == "Warm."
+    assert "tools" not in provider.sent[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (answering({"text": "Where?"}), NoToolCalls),
+        (answering(CALL, finish="MAX_TOKENS"), TruncatedResponse),
+        (answering(finish="SAFETY"), Refusal),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, Refusal),
+        (answering(CALL, BAD), ExtractionError),
+        ({}, NoToolCalls),
+    ],
+)
+def test_bad_answers(create, answer, kind):
+    with pytest.raises(kind) as raised:
+        create(answer, response_model=Iterable[Weather])
+    assert isinstance(raised.value.raw, types.GenerateContentResponse)
+
+
+def test_errors_may_be_collected_and_answers_empty(create):
+    collected = create(answering(CALL, BAD), response_model=Iterable[Weather], on_error="collect")
+    assert collected == [Weather(location="Toronto")]
+    assert len(collected.errors) == 1
+    assert create(answering({"text": "Where?"}), response_model=Iterable[Weather], allow_empty=True) == []
+
+
+def test_the_context_reaches_validators(create):
+    class Place(BaseModel):
+        location: str
+
+        @field_validator("location")
+        @classmethod
+        def known(cls, value: str, info: ValidationInfo) -> str:
+            return info.context[value]
+
+    answer = answering({"functionCall": {"name": "Place", "args": {"location": "Toronto"}}})
+    [place] = create(answer, response_model=Iterable[Place], context={"Toronto": "YYZ"})
+    assert place.location == "YYZ"
+
+
+TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass one of them"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (
+            {"response_model": Weather},
+            TypeError,
+            "response_model is Weather, and it names no collection; write response_model=Iterable[Weather]",
+        ),
+        (
+            {"response_model": Iterable[Node]},
+            TypeError,
+            "Node: Gemini's schema language cannot express Node, which contains itself (at $.kids[].kids[]); "
+            "give the field a type that it can",
+        ),
+        ({"response_model": Iterable[Weather], "tools": ["mine"]}, TypeError, TOOLS),
+        (
+            {"response_model": Iterable[Weather], "config": {"tools": [{"googleSearch": {}}]}},
+            TypeError,
+            TOOLS,
+        ),
+        (
+            {"response_model": Iterable[Weather], "on_error": "ignore"},
+            TypeError,
+            "on_error is 'ignore'; it is 'raise' or 'collect'",
+        ),
+        (
+            {"response_model": Iterable[Weather], "stream": True},
+            TypeError,
+            "stream=True is not supported beside response_model= in this version",
+        ),
+        (
+            {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
+            ValueError,
+            "messages[0] has the role 'bot', which Gemini does not know",
+        ),
+    ],
+)
+def test_what_is_refused_before_any_request(create, provider, arguments, kind, message):
+    with pytest.raises(kind) as raised:
+        create({}, **arguments)
+    assert str(raised.value) == message
+    assert provider.sent == []
+
+
+def test_wrong_clients_and_modes(provider):
+    with pytest.raises(TypeError, match=r"^from_genai takes a google\.genai\.Client, not str$"):
+        multitrack.from_genai("gemini")
+    with pytest.raises(
+        ValueError, match=r"^from_genai takes mode=Mode\.GENAI_PARALLEL_TOOLS, not Mode\.PARALLEL_TOOLS$"
+    ):
+        multitrack.from_genai(provider.client, mode=Mode.PARALLEL_TOOLS)
+
+
+def test_without_the_sdk():
+    code = (
+        "import sys\n"
+        "sys.modules['google.genai'] = None\n"
+        "from multitrack import from_genai\n"
+        "try: from_genai(None)\n"
+        "except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert done.stdout.startswith("from_genai needs the genai SDK (")
+    assert done.stdout.endswith("): pip install 'multitrack[genai]'\n")
+
+
+TYPED = """
+from collections.abc import Iterable
+
+from google import genai
+from pydantic import BaseModel
+
+import multitrack
+
+
+class Weather(BaseModel):
+    location: str
+
+
+class GoogleSearch(BaseModel):
+    query: str
+
+
+client = multitrack.from_genai(genai.Client(), mode=multitrack.Mode.GENAI_PARALLEL_TOOLS, model="m")
+reveal_type(client.create(messages=[{"role": "user", "content": "x"}], response_model=Iterable[Weather | GoogleSearch]))
+reveal_type(client.create(messages=[], model="m"))
+
+
+async def ask() -> None:
+    reveal_type(await client.create_async(messages=[], response_model=Iterable[Weather], on_error="collect"))
+    reveal_type(await client.create_async(messages=[]))
+"""
+
+
+def test_types(pytestconfig, tmp_path):
+    pytest.importorskip("mypy")
+    cache = pytestconfig.cache.mkdir("mypy")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", str(cache), "-c", TYPED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    notes = [line.split('Revealed type is "')[1].rstrip('"') for line in done.stdout.splitlines() if "Revealed" in line]
+    assert notes == [
+        "multitrack.extraction.extraction.Extraction[__main__.Weather | __main__.GoogleSearch]",
+        "google.genai.types.GenerateContentResponse",
+        "multitrack.extraction.extraction.Extraction[__main__.Weather]",
+        "google.genai.types.GenerateContentResponse",
+    ], done.stdout
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,22 @@
+"""The Gemini API, to which a key is enough: the wire of Vertex AI under other paths."""
+
+import httpx
+import pytest
+
+from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin.identity import STANDIN_HEADER
+
+QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Call"}]}]}
+
+
+@pytest.mark.parametrize("version", ["v1beta", "v1"])
+@pytest.mark.parametrize("model", ["models/gemini-2.0-flash", "tunedModels/mine"])
+def test_its_paths_are_answered_in_its_name(version, model):
+    with StandIn([Rule(prompt="Call", calls=[Call("Weather", {"location": "Toronto"})])]) as standin:
+        url = f"{standin.proxy_url}/{version}/{model}:generateContent"
+        answer = httpx.post(url, json=QUESTION, trust_env=False, timeout=30)
+
+    assert answer.headers[STANDIN_HEADER] == "generativelanguage.googleapis.com"
+    assert answer.json()["modelVersion"] == model.rpartition("/")[2]
+    [part] = answer.json()["candidates"][0]["content"]["parts"]
+    assert part == {"functionCall": {"name": "Weather", "args": {"location": "Toronto"}}}
