@@ -150,7 +150,8 @@ Pair = namedtuple("Pair", "left right")
         (Open(query="x", **{"not-a-name": 1}), "Open(query='x', **{'not-a-name': 1})"),
         (Box[int](item=1), "Box[int](item=1)"),
     ],
-    ids=repr,
+    # the order of a set differs between processes, and what stands in an id must not
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_a_value_is_written_as_a_person_would_and_reads_back(value, text):
     assert one_line(plain(value)) == text
