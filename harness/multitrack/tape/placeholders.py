@@ -13,15 +13,16 @@ from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from multitrack.tape.secrets import google_account
-from multitrack.tape.wordstart import WORD_START
+from multitrack.tape.wordstart import WORD_START, starting
 
 # https://cloud.google.com/apis/design/resource_names
-_RESOURCE = re.compile(WORD_START + r"(projects)/([^/\s\"'\\?#:{}]+)/(locations)/([^/\s\"'\\?#:{}]+)")
-_PROJECT = re.compile(WORD_START + r"(projects)/([^/\s\"'\\?#:{}]+)")
-_LOCATION = re.compile(WORD_START + r"(locations)/([^/\s\"'\\?#:{}]+)")
+_NAME = r"[^/\s\"'\\?#:{}]+"
+_PROJECT = re.compile(starting("projects/") + _NAME)
+_LOCATION = re.compile(starting("locations/") + _NAME)
+_RESOURCE = re.compile(f"{_PROJECT.pattern}/locations/{_NAME}")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
 _ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
-_ORGANIZATION = re.compile(WORD_START + r"(?:org-[A-Za-z0-9]{16,}|organizations/[0-9]{6,})\b")
+_ORGANIZATION = re.compile(rf"{starting('org-')}[A-Za-z0-9]{{16,}}\b|{starting('organizations/')}[0-9]{{6,}}\b")
 
 _KINDS = {"projects": "project", "locations": "location"}
 _WORD = re.compile(r"\b(project|location|organization|account)-([0-9]+)\b")
@@ -73,8 +74,8 @@ class Placeholders:
         with self._lock:
             self._distinctive[name] = kind
             longest_first = sorted(self._distinctive, key=len, reverse=True)
-            names = "|".join(re.escape(name) for name in longest_first)
-            self._anywhere = re.compile(rf"{WORD_START}(?<!-)(?:{names})(?![\w-])")
+            names = "|".join(f"{starting(name)}(?<!-{re.escape(name)})" for name in longest_first)
+            self._anywhere = re.compile(rf"(?:{names})(?![\w-])")
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Learn the names that providers put into headers."""
@@ -85,8 +86,8 @@ class Placeholders:
     def learn_url(self, url: str) -> None:
         """Learn the names in the path of a Google API."""
         if _is_google(url):
-            for _, name in _PROJECT.findall(url):
-                self.learn("project", name)
+            for resource in _PROJECT.finditer(url):
+                self.learn("project", resource[0].partition("/")[2])
 
     def url(self, url: str) -> str:
         """``url`` with plain words in the place of names."""
@@ -99,14 +100,15 @@ class Placeholders:
     def text(self, text: str) -> str:
         """``text`` with plain words in the place of names."""
         text = _RESOURCE.sub(self._resource, text)
-        text = _ACCOUNT.sub(lambda match: self._word("account", match[0]), text)
+        if ".gserviceaccount.com" in text:  # looking for the name in front of it is slow
+            text = _ACCOUNT.sub(lambda match: self._word("account", match[0]), text)
         text = _ORGANIZATION.sub(lambda match: self._word("organization", match[0]), text)
         if self._anywhere is not None:
             text = self._anywhere.sub(lambda match: self._word(self._distinctive[match[0]], match[0]), text)
         return text
 
     def _resource(self, match: re.Match[str]) -> str:
-        parts = match.groups()
+        parts = match[0].split("/")
         if parts[0] == "projects":
             self.learn("project", parts[1])
         pairs = zip(parts[::2], parts[1::2], strict=True)

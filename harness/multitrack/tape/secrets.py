@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
-from multitrack.tape.wordstart import WORD_START
+from multitrack.tape.wordstart import starting
 
 _CREDENTIAL_HEADERS = {
     "authorization",
@@ -47,22 +47,26 @@ _SHAPES = re.compile(
     # without its end, a key is as long as it is base64: more would take the JSON around it along
     rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----"
     rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
-    rf"|{WORD_START}(?:"
-    r"sk-(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"
-    r"|AIza[0-9A-Za-z_-]{30,}"
-    r"|ya29\.[0-9A-Za-z_.-]{20,}"
-    r"|AQ\.[0-9A-Za-z_-]{30,}"
-    r"|GOCSPX-[0-9A-Za-z_-]{20,}"
-    r"|(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|gh[pousr]_[0-9A-Za-z]{36,}"
-    r"|github_pat_[0-9A-Za-z_]{22,}"
-    r"|glpat-[0-9A-Za-z_-]{20,}"
-    r"|gsk_[0-9A-Za-z]{20,}"
-    r"|hf_[0-9A-Za-z]{30,}"
-    r"|xox[abposr]-[0-9A-Za-z-]{10,}"
-    r"|eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"
-    rf"|Bearer{_SPACE}+[0-9A-Za-z._~+/=-]{{20,}}"
-    r")"
+    + "".join(
+        f"|{starting(beginning)}{rest}"
+        for beginning, rest in (
+            ("sk-", r"(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"),
+            ("AIza", r"[0-9A-Za-z_-]{30,}"),
+            ("ya29.", r"[0-9A-Za-z_.-]{20,}"),
+            ("AQ.", r"[0-9A-Za-z_-]{30,}"),
+            ("GOCSPX-", r"[0-9A-Za-z_-]{20,}"),
+            ("AKIA", r"[0-9A-Z]{16}\b"),
+            ("ASIA", r"[0-9A-Z]{16}\b"),
+            ("gh", r"[pousr]_[0-9A-Za-z]{36,}"),
+            ("github_pat_", r"[0-9A-Za-z_]{22,}"),
+            ("glpat-", r"[0-9A-Za-z_-]{20,}"),
+            ("gsk_", r"[0-9A-Za-z]{20,}"),
+            ("hf_", r"[0-9A-Za-z]{30,}"),
+            ("xox", r"[abposr]-[0-9A-Za-z-]{10,}"),
+            ("eyJ", r"[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),
+            ("Bearer", rf"{_SPACE}+[0-9A-Za-z._~+/=-]{{20,}}"),
+        )
+    )
 )
 
 _SENT_LENGTH = 8
