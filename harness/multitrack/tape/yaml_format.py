@@ -136,6 +136,12 @@ def _represent_block(dumper: _Dumper, text: _Block) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    # in any other style, PyYAML writes these line breaks of Unicode as they are and reads them as a space
+    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
 def _represent_flow(dumper: _Dumper, mapping: _Flow) -> yaml.Node:
     return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=True)
 
@@ -144,6 +150,7 @@ def _represent_flow_list(dumper: _Dumper, items: _FlowList) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
 
 
+_Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(_Block, _represent_block)
 _Dumper.add_representer(_Flow, _represent_flow)
 _Dumper.add_representer(_FlowList, _represent_flow_list)

@@ -1,0 +1,312 @@
+"""The file: what is written is read again, by us and by vcrpy, and theirs by us."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from local_provider import Answer
+from recorded_tape import JSON, request
+
+from multitrack.tape import jsontext, storage, yaml_format
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.interaction import Interaction
+
+NASTY = ["1e5", "1.0", "yes", "null", "~", "0x1F", "2024-01-01", "- x", "a: b", "#", "%", "@", "'", '"', "...", "---"]
+SPECIAL = ["\r\n", "\u2028", "\u2029", "\x85", "\ufeff", "\t", " \n", "\n\n", "😀", "\x00", "\x7f", "é", "`", "|", ">"]
+text = st.one_of(
+    st.sampled_from(NASTY),
+    st.lists(st.one_of(st.sampled_from(SPECIAL), st.text(max_size=5)), max_size=6).map("".join),
+)
+number = st.sampled_from(["1", "1.0", "1e5", "-0", "-0.0", "1E+2", "12345678901234567890", "0.1", "1e400", "3.10"])
+string = text.map(json.dumps) | text.map(lambda value: json.dumps(value, ensure_ascii=False))
+space = st.sampled_from(["", " ", "\n", "\t\r\n"])
+
+
+def array(inner):
+    return st.builds(lambda items, gap: "[" + f"{gap},{gap}".join(items) + "]", st.lists(inner, max_size=3), space)
+
+
+def mapping(inner):
+    pair = st.builds(lambda key, gap, value: f"{key}{gap}:{gap}{value}", string, space, inner)
+    return st.builds(lambda items, gap: "{" + f"{gap},{gap}".join(items) + "}", st.lists(pair, max_size=3), space)
+
+
+document = st.recursive(
+    number | string | st.sampled_from(["null", "true", "false"]),
+    lambda inner: array(inner) | mapping(inner),
+    max_leaves=8,
+)
+body = st.one_of(
+    st.binary(max_size=20), text.map(lambda value: value.encode("utf-8", "replace")), document.map(str.encode)
+)
+name = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+headers = st.dictionaries(name, st.lists(text, min_size=1, max_size=2), max_size=2).map(
+    lambda grouped: tuple((key, value) for key, values in grouped.items() for value in values)
+)
+interaction = st.builds(
+    Interaction,
+    st.builds(Request, st.sampled_from(["GET", "POST"]), text.map("http://h/".__add__), headers, body),
+    st.builds(Response, st.integers(100, 599), text, headers, body, st.sampled_from(["complete", "left", "broken"])),
+    st.lists(text, max_size=2).map(tuple),
+    st.sampled_from(["live", "local", "standin"]),
+)
+
+
+def same_body(one, other):
+    """Equal, or the same JSON document with every number and string spelled alike."""
+    if one == other:
+        return True
+    tokens = [jsontext._TOKEN.findall(side.decode()) for side in (one, other)]
+    spelled = [[json.loads(token) if token.startswith('"') else token for token in side] for side in tokens]
+    return spelled[0] == spelled[1]
+
+
+@given(st.lists(interaction, max_size=3))
+def test_what_is_written_is_read_again(interactions):
+    metadata = {"format": 1, "recorder": "x", "sdks": {"openai": "3.0"}, "recorded_at": "2026-01-02T03:04:05+00:00"}
+    written = yaml_format.dumps(Cassette(tuple(interactions), metadata))
+    read = yaml_format.loads(written, Path("x"))
+    assert read.metadata == metadata
+    assert len(read.interactions) == len(interactions)
+    for one, other in zip(interactions, read.interactions, strict=True):
+        assert same_body(one.request.body, other.request.body)
+        assert same_body(one.response.body, other.response.body)
+        assert other.response.with_body(one.response.body) == one.response
+        assert (other.tests, other.provenance) == (one.tests, one.provenance)
+        assert other.request.headers == one.request.headers
+        assert (other.request.method, other.request.url) == (one.request.method, one.request.url)
+    # a second time nothing changes any more, and the pure loader of others reads the same
+    assert yaml_format.dumps(read) == written
+    assert yaml.load(written, Loader=yaml.SafeLoader) == yaml.load(written, Loader=yaml_format._Loader)
+
+
+@given(document)
+def test_json_laid_out_is_the_same_document(text):
+    laid_out = jsontext.indented(text)
+    if laid_out is not None:
+        assert jsontext.parse(laid_out) == jsontext.parse(text)
+        assert jsontext.indented(laid_out) == laid_out
+        assert not {"\u2028", "\u2029", "\x85", "\ufeff", "\x7f"} & set(laid_out)
+
+
+def test_a_tape_reads_well(recorded):
+    question = {"model": "gpt-4o-mini", "temperature": 1.0, "messages": [{"role": "user", "content": "weather?"}]}
+    calls = [
+        {
+            "id": f"call_{n}",
+            "type": "function",
+            "function": {"name": "Weather", "arguments": json.dumps({"city": city})},
+        }
+        for n, city in enumerate(["Toronto", "Dallas"])
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    answer = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
+    assert (
+        recorded.put((request(json.dumps(question)), json.dumps(answer))).splitlines()
+        == """\
+# 1 · openai.chat gpt-4o-mini · 2 calls
+#   Weather(city='Toronto')
+#   Weather(city='Dallas')
+version: 1
+interactions:
+- request:
+    method: POST
+    uri: https://api.example.com/v1/chat
+    headers: {content-type: [application/json]}
+    body: |-
+      {
+        "model": "gpt-4o-mini",
+        "temperature": 1.0,
+        "messages": [
+          {
+            "role": "user",
+            "content": "weather?"
+          }
+        ]
+      }
+  response:
+    status: {code: 200, message: OK}
+    headers: {content-type: [application/json]}
+    body:
+      string: |-
+        {
+          "object": "chat.completion",
+          "choices": [
+            {
+              "index": 0,
+              "message": {
+                "role": "assistant",
+                "content": null,
+                "tool_calls": [
+                  {
+                    "id": "call_0",
+                    "type": "function",
+                    "function": {
+                      "name": "Weather",
+                      "arguments": "{\\"city\\": \\"Toronto\\"}"
+                    }
+                  },
+                  {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {
+                      "name": "Weather",
+                      "arguments": "{\\"city\\": \\"Dallas\\"}"
+                    }
+                  }
+                ]
+              }
+            }
+          ]
+        }
+  tests: ['t.py::test']
+metadata:
+  format: 1
+  recorder: multitrack 0.1.0
+  sdks: {SDKS}
+  recorded_at: '2026-01-02T03:04:05+00:00'
+  provenance: live
+""".replace("{SDKS}", str(storage.read(recorded.path).metadata["sdks"]).replace("'", "")).splitlines()
+    )
+
+
+def test_a_comment_holds_nothing_but_its_line(recorded):
+    recorded.put((request("{}", url="https://h.example/\n- request: x\r\u2028#"), "fine"))
+    assert len(storage.read(recorded.path).interactions) == 1
+
+
+def test_equal_recordings_are_equal_byte_for_byte(recorded):
+    clock = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
+    exchanges = [(request('{"b": 1, "a": 2}'), '{"x": [1.0, 1e5]}'), (request(b"\xff"), b"\x00\xfe")]
+    first = recorded.put(*exchanges, clock=clock)
+    assert recorded.put(*exchanges, clock=clock) == first
+    recorded.path.unlink()
+    assert recorded.put(*exchanges, clock=clock) == first
+
+
+def test_a_tape_is_written_whole_or_not_at_all(recorded, monkeypatch):
+    before = recorded.put((request("{}"), "old"))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        recorded.put((request("{}"), "new"))
+    assert recorded.text == before
+    assert [path.name for path in recorded.path.parent.iterdir()] == ["tape.yaml"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_line_ends_that_git_changed_do_no_harm(recorded, newline):
+    sse = (200, (("content-type", "text/event-stream"),), "data: a\r\n\r\ndata: b\n\n")
+    recorded.put((request('{"a": 1}'), sse))
+    recorded.path.write_bytes(recorded.path.read_bytes().replace(b"\n", newline.encode()))
+    assert recorded.play(request('{"a": 1}')) == ["data: a\r\n\r\ndata: b\n\n"]
+
+
+VCRPY = """
+import json, sys
+import vcr
+{imports}
+
+with vcr.use_cassette(sys.argv[1], record_mode="{mode}") as cassette:
+    for method, url, body in json.loads(sys.argv[2]):
+        {send}
+        print(json.dumps([response.status_code, response.headers.get("content-type"), response.text]))
+    assert "{mode}" != "none" or cassette.play_count == len(cassette)
+"""
+SENDING = {
+    "requests": ("import requests", "response = requests.request(method, url, data=body.encode() or None)"),
+    "httpx": ("import httpx", "response = httpx.request(method, url, content=body.encode())"),
+}
+
+
+def vcrpy(path, requests, library, mode="none"):
+    """What the ``requests`` are answered by vcrpy alone."""
+    imports, send = SENDING[library]
+    script = VCRPY.format(imports=imports, send=send, mode=mode)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(path), json.dumps(requests)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("library", SENDING)
+def test_vcrpy_alone_replays_what_we_write(recorded, library):
+    answers = ['{"answer": "grüße 😀", "n": 1.0}', "line\r\nline\u2028end ", "data: {}\n\ndata: [DONE]\n\n"]
+    kinds = ["application/json", "text/plain; charset=utf-8", "text/event-stream; charset=utf-8"]
+    asked = [["POST", f"https://api.example.com/v1/{n}?a=1", f'{{"n": {n}}}'] for n in range(3)]
+    recorded.put(
+        *(
+            (request(body, url=url), (200, (("content-type", kind),), answer))
+            for (_, url, body), kind, answer in zip(asked, kinds, answers, strict=True)
+        )
+    )
+    told = vcrpy(recorded.path, asked, library)
+    assert [[status, kind] for status, kind, _ in told] == [[200, kind] for kind in kinds]
+    assert json.loads(told[0][2]) == json.loads(answers[0])
+    assert [text for *_, text in told[1:]] == answers[1:]
+
+
+@pytest.mark.parametrize("library", SENDING)
+def test_we_replay_what_vcrpy_writes(provider, recorded, library):
+    zipped = gzip.compress(b'{"zipped": true}')
+    provider.reply = lambda sent: (
+        Answer(zipped, headers={"content-encoding": "gzip", "content-type": "application/json"})
+        if sent.path == "/zipped"
+        else Answer(b'{"plain": "gr\xc3\xbc\xc3\x9fe"}')
+    )
+    asked = [["GET", f"{provider.url}/zipped", ""], ["POST", f"{provider.url}/plain", '{"a": 1}']]
+    vcrpy(recorded.path, asked, library, mode="once")
+    sent = [request(body, url=url, method=method, headers=JSON if body else ()) for method, url, body in asked]
+    assert recorded.play(*reversed(sent)) == ['{"plain": "grüße"}', '{"zipped": true}']
+
+
+@pytest.mark.parametrize("form", ["string", "base64", "parsed"])
+def test_bodies_of_older_recorders_are_read(recorded, form):
+    response = {
+        "string": "body: {string: hello}",
+        "base64": "body: {string: !!binary aGVsbG8=}",
+        "parsed": "body: {string: hello}\n    content: null",
+    }[form]
+    recorded.path.write_text(
+        f"""\
+interactions:
+- request: {{body: null, headers: {{Accept: ['*/*']}}, method: GET, uri: 'https://h.example/x'}}
+  response:
+    {response}
+    headers: {{Content-Type: [text/plain], Content-Encoding: [gzip]}}
+    status: {{code: 200, message: null}}
+version: 1
+"""
+    )
+    assert recorded.play(request(url="https://h.example/x", method="GET", headers=())) == ["hello"]
+
+
+def test_a_tape_of_vcrpy_is_scrubbed_when_it_is_read(recorded):
+    key = "sk-proj-0123456789abcdefghij"
+    recorded.path.write_text(
+        f"""\
+interactions:
+- request:
+    body: '{{"prompt": "my key is {key}"}}'
+    headers: {{authorization: [Bearer {key}], content-type: [application/json]}}
+    method: POST
+    uri: https://us-central1-aiplatform.googleapis.com/v1/projects/acme-prod-7/locations/us-central1/x?key={key}
+  response: {{body: {{string: 'of {key} in acme-prod-7'}}, headers: {{}}, status: {{code: 200, message: OK}}}}
+version: 1
+"""
+    )
+    url = "https://asia-east1-aiplatform.googleapis.com/v1/projects/zeta-test-9/locations/asia-east1/x?key=other-key-99"
+    sent = request('{"prompt": "my key is none"}', url=url)
+    assert recorded.play(sent) == ["of __redacted__ in project-0"]

@@ -1,0 +1,185 @@
+"""A tape outside of a test's own."""
+
+import asyncio
+import contextlib
+
+import httpx
+import openai
+import pytest
+from local_provider import echo
+
+from multitrack.errors import BadOption, CassetteCorrupt, CassetteMiss
+from multitrack.tape import storage
+from multitrack.tape.use_cassette import use_cassette
+
+MODES = pytest.mark.parametrize("how", ["sync", "async"])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "tape.yaml"
+
+
+def within(how, cassette, block):
+    """The result of ``block(tape)`` within ``cassette``, entered ``how``."""
+    if how == "sync":
+        with cassette as tape:
+            return block(tape)
+
+    async def main():
+        async with cassette as tape:
+            return block(tape)
+
+    return asyncio.run(main())
+
+
+def get(url):
+    return httpx.get(url).json()["path"]
+
+
+@MODES
+def test_records_and_replays(provider, path, how):
+    assert within(how, use_cassette(path, mode="record"), lambda _: get(provider.url + "/x")) == "/x"
+    provider.stop()
+
+    def block(tape):
+        return get(provider.url + "/x"), len(tape.played), tape.mode, tape.path
+
+    assert within(how, use_cassette(str(path)), block) == ("/x", 1, "replay", path)
+    assert storage.read(path).interactions[0].tests == ()
+
+
+@MODES
+def test_a_miss_raises_and_names_the_mode_to_record_with(provider, path, how):
+    with pytest.raises(CassetteMiss) as missed:
+        within(how, use_cassette(path), lambda _: get(provider.url))
+    assert str(missed.value) == (
+        f"GET {provider.url} has no recording\n"
+        f"  tape: {path}\n"
+        f"  reason: there is no tape yet\n"
+        f"  to record it: use_cassette(..., mode='record')"
+    )
+
+
+@MODES
+@pytest.mark.parametrize("afterwards", [None, RuntimeError("mine")])
+def test_a_swallowed_miss_is_raised_at_the_end(provider, path, how, afterwards):
+    def block(_):
+        try:
+            get(provider.url)
+        except BaseException:
+            if afterwards:
+                raise afterwards from None
+
+    with pytest.raises(CassetteMiss) as missed:
+        within(how, use_cassette(path), block)
+    assert missed.value.__cause__ is afterwards
+
+
+def test_a_miss_within_fails_the_outer_tape_too(provider, path, tmp_path):
+    def block():
+        with use_cassette(tmp_path / "outer.yaml"), contextlib.suppress(BaseException), use_cassette(path):
+            get(provider.url)
+
+    with pytest.raises(CassetteMiss):
+        block()
+
+
+def test_an_outer_tape_forgives_what_it_expects(provider, path, tmp_path):
+    with use_cassette(tmp_path / "outer.yaml") as outer, outer.expect_misses() as misses:
+        with use_cassette(path):
+            get(provider.url)
+        pytest.fail("the miss was raised")
+    assert len(misses) == 1
+
+
+@MODES
+def test_a_block_that_raises_leaves_its_recording_beside(provider, path, how):
+    within(how, use_cassette(path, mode="record"), lambda _: get(provider.url + "/old"))
+    before = path.read_bytes()
+
+    def block(_):
+        get(provider.url + "/new")
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        within(how, use_cassette(path, mode="record"), block)
+    assert path.read_bytes() == before
+    pending = path.with_name("tape.pending.yaml")
+    assert storage.read(pending).interactions[0].request.url == provider.url + "/new"
+
+
+def test_record_missing_and_live(provider, path):
+    with use_cassette(path, mode="record"):
+        get(provider.url + "/1")
+    with use_cassette(path, mode="record-missing"):
+        assert (get(provider.url + "/1"), get(provider.url + "/2")) == ("/1", "/2")
+    assert len(provider.requests) == 2
+    assert [one.request.url[-2:] for one in storage.read(path).interactions] == ["/1", "/2"]
+    before = path.read_bytes()
+    with use_cassette(path, mode="live") as tape:
+        get(provider.url + "/1")
+    assert len(provider.requests) == 3
+    assert (path.read_bytes(), tape.interactions, len(tape.sent)) == (before, (), 1)
+
+
+def test_a_nested_tape_has_the_mode_of_the_outer_one(provider, path, tmp_path):
+    with use_cassette(tmp_path / "outer.yaml", mode="record"), use_cassette(path) as inner:
+        assert inner.mode == "record"
+        get(provider.url)
+    assert path.exists()
+    assert not (tmp_path / "outer.yaml").exists()
+    with use_cassette(tmp_path / "outer.yaml", mode="live"), use_cassette(path, mode="replay") as inner:
+        assert inner.mode == "replay"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "rec"}, "use_cassette: unknown mode 'rec'; known are replay, record, record-missing, live"),
+        ({"ignore": 1}, "use_cassette: unknown option 'ignore'; known are "),
+        ({"keep_errors": 1}, "use_cassette: keep_errors takes a bool, not 1"),
+        (
+            {"keep_headers": ["cookie"]},
+            "use_cassette: keep_headers refuses 'cookie': a credential never reaches a tape",
+        ),
+    ],
+)
+def test_bad_options_are_refused_at_once(path, arguments, message):
+    with pytest.raises(BadOption) as refused:
+        use_cassette(path, **arguments)
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize("mode", ["replay", "record"])
+def test_a_damaged_tape_is_an_error_and_nothing_is_left_open(provider, path, mode):
+    path.parent.mkdir()
+    path.write_text("interactions: [")
+    with pytest.raises(CassetteCorrupt), use_cassette(path, mode=mode):
+        pytest.fail("it was opened")
+    assert path.read_text() == "interactions: ["
+    assert get(provider.url) == "/"
+
+
+def test_an_openai_client_needs_no_key_to_replay(provider, path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    provider.reply = echo
+
+    def ask(**options):
+        with openai.OpenAI(base_url=provider.url, **options) as client:
+            message = {"role": "user", "content": "hi"}
+            return client.chat.completions.create(model="m", messages=[message]).choices[0].message.content
+
+    with use_cassette(path, mode="record"):
+        assert ask(api_key="sk-0123456789abcdefghij") == "echo: hi"
+    provider.stop()
+    with use_cassette(path):
+        assert ask() == "echo: hi"
+
+
+def test_one_cassette_may_be_used_again(provider, path):
+    cassette = use_cassette(path, mode="record")
+    for name in ("/1", "/2"):
+        with cassette:
+            get(provider.url + name)
+    assert [one.request.url[-2:] for one in storage.read(path).interactions] == ["/2"]
