@@ -424,3 +424,14 @@ def test_the_recorder_forgets_nothing_under_threads(recorded):
     tape.save()
     assert "secret-of" not in recorded.text
     assert recorded.text.count(HOLE) == 400
+
+
+def test_a_name_that_nobody_knows_any_more_is_found(recorded):
+    # the organisation is told by the answer's headers, which no tape keeps
+    sent = request(chat("the weather-app of weather-app"))
+    recorded.put((sent, (200, (*JSON, ("openai-organization", "weather-app")), chat("of weather-app"))))
+    assert "organization-0 of organization-0" in recorded.text
+    assert recorded.play(sent) == recorded.play(request(chat("the None of None")))
+    for other in "the weather-app of another", "the weather-app and weather-app":
+        with pytest.raises(CassetteMiss):
+            recorded.play(request(chat(other)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -19,6 +19,7 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.placeholders import renumbered
 from multitrack.tape.redaction import HOLE
+from multitrack.tape.wordstart import starting
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
 # what a secret may have been, in the path or the query of a URL, and inside a JSON string: not the string's end
@@ -34,6 +35,8 @@ class Key:
     origin: str
     target: str
     body: str
+    names: frozenset[str] = field(default=frozenset(), compare=False)
+    """The plain words in it that stand for private names."""
 
     @classmethod
     def of(cls, request: Request, placeholders: Collection[str] = ()) -> Key:
@@ -47,17 +50,18 @@ class Key:
         path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
         target = path + (f"?{query}" if query else "")
         content = body.canonical(request.body, request.header("content-type"))
-        origin, target, content = renumbered(placeholders, origin, target, content)
-        return cls(request.method, origin, target, content)
+        (origin, target, content), names = renumbered(placeholders, origin, target, content)
+        return cls(request.method, origin, target, content, names)
 
     @property
     def without_origin(self) -> Key:
         """The key of a recording that did not come from a provider: where it ran plays no part."""
-        return Key(self.method, "", self.target, self.body)
+        return replace(self, origin="")
 
     @property
     def has_holes(self) -> bool:
-        return HOLE in self.body or HOLE in self.target
+        """Whether it may be that of a request that is spelled otherwise."""
+        return bool(self.names) or HOLE in self.body or HOLE in self.target
 
 
 @dataclass(slots=True)
@@ -70,22 +74,32 @@ class Entry:
     played: bool = False
 
     def takes(self, key: Key) -> bool:
-        """Whether ``key`` fits, a hole taking any text."""
+        """Whether ``key`` fits, a hole taking any text. So does a plain word, the same one always the same text:
+        what was a private name where the tape was made may be known to nobody where it is played."""
         return key.method == self.key.method and self.is_at(key) and self._fits(self.key.body, key.body, _IN_STRING)
 
     def is_at(self, key: Key) -> bool:
         """Whether ``key`` has its URL."""
-        return (not self.key.origin or key.origin == self.key.origin) and self._fits(
-            self.key.target, key.target, _IN_URL
-        )
+        here = not self.key.origin or key.origin == self.key.origin
+        return here and self._fits(self.key.target, key.target, _IN_URL)
 
-    @staticmethod
-    def _fits(recorded: str, sent: str, hole: str) -> bool:
-        if HOLE not in recorded:
-            return recorded == sent
-        first, *middle, last = map(re.escape, recorded.split(HOLE))
-        # atomic groups: without them, the time to find that nothing fits grows by a power with each hole
-        pattern = first + "".join(f"(?>{hole}*?{piece})" for piece in middle) + f"{hole}*{last}"
+    def _fits(self, recorded: str, sent: str, char: str) -> bool:
+        if recorded == sent:
+            return True
+        names = "".join(rf"|{starting(name)}\b" for name in self.key.names)
+        first, *rest = re.split(f"({HOLE}{names})", recorded)
+        if not rest:
+            return False
+        again = {HOLE: f"{char}*?"}
+        pieces = [re.escape(first)]
+        for word, text in zip(rest[::2], rest[1::2], strict=True):
+            group = word.replace("-", "_")
+            taken = again.get(word, f"(?P<{group}>{char}*?)")
+            again.setdefault(word, f"(?P={group})")
+            pieces.append(taken + re.escape(text))
+        # atomic but for the last: else, the time to find that nothing fits grows by a power with each hole
+        *pieces, last = pieces
+        pattern = "".join(f"(?>{piece})" for piece in pieces) + last
         return re.fullmatch(pattern, sent, re.DOTALL) is not None
 
 

@@ -25,7 +25,10 @@ _ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceacc
 _ORGANIZATION = re.compile(rf"{starting('org-')}[A-Za-z0-9]{{16,}}\b|{starting('organizations/')}[0-9]{{6,}}\b")
 
 _KINDS = {"projects": "project", "locations": "location"}
-_WORD = re.compile(r"\b(project|location|organization|account)-([0-9]+)\b")
+_WORD = re.compile(r"(project|location|organization|account)-([0-9]+)")
+_WORDS = re.compile(
+    "(?:" + "|".join(starting(f"{kind}-") for kind in ("project", "location", "organization", "account")) + r")[0-9]+\b"
+)
 
 _ENVIRONMENT = {
     "GOOGLE_CLOUD_PROJECT": "project",
@@ -138,8 +141,9 @@ def _is_google(url: str) -> bool:
     return parts.scheme == "grpc" or (parts.hostname or "").endswith(".googleapis.com") or "/publishers/" in url
 
 
-def renumbered(given: Collection[str], *texts: str) -> tuple[str, ...]:
-    """``texts`` with the numbers of the plain words among those ``given`` to names counted anew, by appearance.
+def renumbered(given: Collection[str], *texts: str) -> tuple[list[str], frozenset[str]]:
+    """``texts`` with the numbers of the plain words among those ``given`` to names counted anew, by appearance; and
+    the words that they have then.
 
     The number that a name gets depends on what was sent before it; a request must be found whatever was. A word
     that was given to no name is the user's own: a question about ``project-3`` is none about ``project-5``.
@@ -151,8 +155,9 @@ def renumbered(given: Collection[str], *texts: str) -> tuple[str, ...]:
         if match[0] not in given:
             return match[0]
         if match[0] not in words:
-            words[match[0]] = f"{match[1]}-{counts.setdefault(match[1], 0)}"
-            counts[match[1]] += 1
+            kind = match[0].rpartition("-")[0]
+            words[match[0]] = f"{kind}-{counts.setdefault(kind, 0)}"
+            counts[kind] += 1
         return words[match[0]]
 
-    return tuple(_WORD.sub(renumber, text) for text in texts)
+    return [_WORDS.sub(renumber, text) for text in texts], frozenset(words.values())
