@@ -25,8 +25,10 @@ KEY = "sk-proj-inner0123456789abcdefghij"
 APPLICATION = """
 import openai
 
-client = openai.OpenAI(base_url="{url}/v1", max_retries=2)
-async_client = openai.AsyncOpenAI(base_url="{url}/v1", max_retries=2)
+# a connection that is kept would outlive the inner run, which is one of many in a process
+options = dict(base_url="{url}/v1", max_retries=2, default_headers=dict(connection="close"))
+client = openai.OpenAI(**options)
+async_client = openai.AsyncOpenAI(**options)
 
 
 def ask(prompt, **options):
