@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,10 +66,13 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    flags.mode(config)  # where they contradict each other, nothing is collected
     assertion_rewriting.spare(config, "multitrack")
     from multitrack.snapshots import outcomes
+    from multitrack.tape import deck
 
+    asking = ExitStack()
+    asking.enter_context(deck.asking(flags.mode(config)))
+    config.add_cleanup(asking.close)
     config.addinivalue_line("markers", MARKER)
     outcomes.install(config)
 

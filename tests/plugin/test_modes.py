@@ -308,3 +308,32 @@ def test_recording_over_a_tape_of_vcrpy_replaces_its_answers_to_the_same_request
     assert "https://x.example/__redacted__" in text
     assert "bbbbbbbbbbbb" not in text
     assert "cookie" not in text
+
+
+def test_a_cassette_used_in_any_test_follows_the_flags(project):
+    project.test(
+        """
+        from multitrack.tape.use_cassette import use_cassette
+
+        def test_ask():
+            with use_cassette("tapes/own.yaml") as tape:
+                assert ask("x") == "echo: x"
+                assert not tape.played
+
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("word", ["a", "b"])
+        def test_nested(word):
+            with use_cassette("tapes/shared.yaml"):
+                ask(word)
+        """
+    )
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 3}, {"tapes/own.yaml", "tapes/shared.yaml"})
+    assert prompts(project.path / "tapes/shared.yaml") == [
+        ("a", "test_it.py::test_nested[a]"),
+        ("b", "test_it.py::test_nested[b]"),
+    ]
+    project.provider.stop()
+    run = project.run()
+    assert (run.counts, run.changed) == ({"passed": 2, "failed": 1}, set())
+    assert "assert not [" in run.out  # it was played

@@ -8,15 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from multitrack.tape import seams
 from multitrack.tape.exchange import Router
+
+if TYPE_CHECKING:
+    from multitrack.tape.settings import Mode
 
 R = TypeVar("R", bound=Router)
 
 _lock = threading.Lock()
 _playing: list[Router] = []
+_asked: list[Mode] = []
 
 
 def current() -> Router | None:
@@ -25,6 +29,21 @@ def current() -> Router | None:
         return _playing[-1]
     except IndexError:
         return None
+
+
+def asked() -> Mode:
+    """The mode of a tape that nobody gave one: what pytest's flags say while pytest runs, else ``replay``."""
+    return _asked[-1] if _asked else "replay"
+
+
+@contextmanager
+def asking(mode: Mode) -> Iterator[None]:
+    """For the time of the block, tapes that nobody gave a mode have ``mode``."""
+    _asked.append(mode)
+    try:
+        yield
+    finally:
+        _asked.pop()
 
 
 @contextmanager

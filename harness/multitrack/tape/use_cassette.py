@@ -17,8 +17,8 @@ class use_cassette:  # noqa: N801 - a function to its users
     """Play or record the tape at ``path`` for the time of a ``with`` or ``async with`` block, which gets it.
 
     ``mode`` is ``replay``, ``record``, ``record-missing``, ``live``, or None: that of the tape it is nested in, else
-    ``replay``. ``options`` are those of `Settings`. In ``record`` mode the tape is written when the block ends well;
-    a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
+    what pytest's flags say, else ``replay``. ``options`` are those of `Settings`. In ``record`` mode the tape is
+    written when the block ends well; a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
 
     Raises `BadOption` for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
     `CassetteMiss`; a miss that the block swallowed is raised when it ends.
@@ -35,7 +35,7 @@ class use_cassette:  # noqa: N801 - a function to its users
 
     def __enter__(self) -> Tape:
         outer = deck.current()
-        mode = self._mode or "replay"
+        mode = self._mode or deck.asked()
         given: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
