@@ -291,4 +291,5 @@ def test_classes_are_their_own_again_behind_a_cassette_test(project):
             assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
         """
     )
-    assert project.run().counts == {"passed": 3}
+    # alone: another test may have put something of its own over a class, and ours stays under it
+    assert project.run(subprocess=True).counts == {"passed": 3}
