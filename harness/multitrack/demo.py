@@ -51,11 +51,8 @@ def _run(examples: Path, scratch: Path, console: Console) -> None:
     committed_folder = examples.parent / "cassettes" / examples.name
     with StandIn(script=examples / "standin.yaml") as standin:
         environment = dict(standin.environment)
-        # the service account names the project, too; of the variable, the SDK would look up whether it is a number,
-        # at a service that the stand-in does not speak
-        recording = {name: value for name, value in environment.items() if name != "GOOGLE_CLOUD_PROJECT"}
         console.print("1  record: a stand-in provider on real sockets (HTTPS and gRPC), pytest --record")
-        output = _pytest(examples, cassettes, recording, scratch, "--record")
+        output = _pytest(examples, cassettes, environment, scratch, "--record")
         console.print(f"   {_last_line(output)}; the stand-in answered {len(standin.requests)} requests")
     console.print("2  replay: provider stopped; no key, no project, an empty home")
     isolated = _isolation()
