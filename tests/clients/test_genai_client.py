@@ -446,7 +446,7 @@ async def ask() -> None:
 
 def test_types(pytestconfig, tmp_path):
     pytest.importorskip("mypy")
-    cache = pytestconfig.cache.mkdir("mypy")
+    cache = pytestconfig.cache.mkdir("mypy") if hasattr(pytestconfig, "cache") else tmp_path / "cache"
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", str(cache), "-c", TYPED],
         cwd=tmp_path,
