@@ -17,9 +17,10 @@ from multitrack.tape import storage
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.redaction import HOLE, Scrubber
+from multitrack.tape.redaction import Scrubber
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
+from multitrack.tape.wordstart import HOLE
 
 KEY = "sesame/open+0123=456"
 SHAPES = {
@@ -435,3 +436,17 @@ def test_a_name_that_nobody_knows_any_more_is_found(recorded):
     for other in "the weather-app of another", "the weather-app and weather-app":
         with pytest.raises(CassetteMiss):
             recorded.play(request(chat(other)))
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("org-AbCdEfGhIjKlMnOpQr/open+0123=456789", f"organization-0{HOLE}"),
+        ("/open+0123=456789org-AbCdEfGhIjKlMnOpQr", f"{HOLE}organization-0"),
+        ("acme-prod-7/open+0123=456789acme-prod-7", f"project-0{HOLE}project-0"),
+    ],
+)
+def test_a_name_beside_a_secret_is_still_a_name(text, scrubbed):
+    scrubber = Scrubber({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
+    assert scrubber.text(text) == scrubbed
+    assert scrubber.text(scrubbed) == scrubbed

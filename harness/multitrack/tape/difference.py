@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 from multitrack.tape import jsontext
-from multitrack.tape.redaction import HOLE
+from multitrack.tape.wordstart import HOLE
 
 Path = tuple[str | int, ...]
 

@@ -18,8 +18,7 @@ from multitrack.tape import body
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.placeholders import renumbered
-from multitrack.tape.redaction import HOLE
-from multitrack.tape.wordstart import starting
+from multitrack.tape.wordstart import HOLE, starting
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
 # what a secret may have been, in the path or the query of a URL, and inside a JSON string: not the string's end

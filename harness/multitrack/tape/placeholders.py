@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from multitrack.tape.secrets import google_account
-from multitrack.tape.wordstart import WORD_START, starting
+from multitrack.tape.wordstart import HOLE, WORD_END, WORD_START, starting
 
 # https://cloud.google.com/apis/design/resource_names
 _NAME = r"[^/\s\"'\\?#:{}]+"
@@ -21,8 +21,10 @@ _PROJECT = re.compile(starting("projects/") + _NAME)
 _LOCATION = re.compile(starting("locations/") + _NAME)
 _RESOURCE = re.compile(f"{_PROJECT.pattern}/locations/{_NAME}")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
-_ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com\b")
-_ORGANIZATION = re.compile(rf"{starting('org-')}[A-Za-z0-9]{{16,}}\b|{starting('organizations/')}[0-9]{{6,}}\b")
+_ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com" + WORD_END)
+_ORGANIZATION = re.compile(
+    rf"(?:{starting('org-')}[A-Za-z0-9]{{16,}}|{starting('organizations/')}[0-9]{{6,}})" + WORD_END
+)
 
 _KINDS = {"projects": "project", "locations": "location"}
 _WORD = re.compile(r"(project|location|organization|account)-([0-9]+)")
@@ -78,7 +80,7 @@ class Placeholders:
             self._distinctive[name] = kind
             longest_first = sorted(self._distinctive, key=len, reverse=True)
             names = "|".join(f"{starting(name)}(?<!-{re.escape(name)})" for name in longest_first)
-            self._anywhere = re.compile(rf"(?:{names})(?![\w-])")
+            self._anywhere = re.compile(rf"(?:{names})(?:(?![\w-])|(?={HOLE}))")
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Learn the names that providers put into headers."""

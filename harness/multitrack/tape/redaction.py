@@ -11,9 +11,7 @@ from urllib.parse import unquote_plus
 from multitrack.tape import fragments, secrets
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.placeholders import Placeholders
-
-HOLE = "__redacted__"
-"""What stands where a secret stood. Plain letters: it goes through URLs, JSON and YAML unchanged."""
+from multitrack.tape.wordstart import HOLE
 
 KEPT_HEADERS = frozenset(
     {

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import re
 
+HOLE = "__redacted__"
+"""What stands where a secret stood. Plain letters: it goes through URLs, JSON and YAML unchanged."""
+
 _HEX = "[0-9a-fA-F]"
 
 WORD_START = (
-    r"(?:(?<![\w\\%])"
+    rf"(?:(?<![\w\\%])|(?<={HOLE})"
     rf"|(?<=\\[nrtbf])|(?<=\\u{_HEX}{{4}})|(?<=\\)(?![nrtbfu])"
     rf"|(?<=%{_HEX}{{2}})|(?<=%)(?!{_HEX}{{2}}))"
 )
 """A regular expression that takes no characters; never true inside of an escape."""
+
+
+WORD_END = rf"(?:\b|(?={HOLE}))"
+"""Where a word ends: a secret that followed it is no part of it."""
 
 
 def starting(word: str) -> str:
@@ -24,7 +31,13 @@ def starting(word: str) -> str:
     the trial of a condition at every character.
     """
     end = re.escape(word)
-    before = [rf"(?<=\\[nrtbf]{end})", rf"(?<=\\u{_HEX}{{4}}{end})", rf"(?<=%{_HEX}{{2}}{end})", rf"(?<=\\\\{end})"]
+    before = [
+        rf"(?<=\\[nrtbf]{end})",
+        rf"(?<=\\u{_HEX}{{4}}{end})",
+        rf"(?<=%{_HEX}{{2}}{end})",
+        rf"(?<=\\\\{end})",
+        f"(?<={HOLE}{end})",
+    ]
     if word[0] not in "nrtbfu":
         before.append(rf"(?<=\\{end})")
     if not re.match(_HEX * 2, word):
