@@ -26,15 +26,15 @@ def amend(report: pytest.TestReport, playing: Playback | None) -> None:
         report.longrepr = tape.scrub(terminal.violation(playing.violation))
     waits = saved.state == "pending" if saved else tape.recorded
     if report.failed and waits:
-        pending = terminal.shown(paths.pending(tape.path))
+        pending = str(paths.shown(paths.pending(tape.path)))
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
     if report.when == "teardown":
         facts = terminal.Facts(
             mode=tape.mode,
-            tape=terminal.shown(tape.path),
+            tape=str(paths.shown(tape.path)),
             played=len(tape.played),
             recorded=saved.count if saved else 0,
-            pending=terminal.shown(saved.path) if saved and saved.state == "pending" else "",
+            pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
             reason=saved.reason if saved else "",
         )
         setattr(report, FACTS, facts.as_dict())

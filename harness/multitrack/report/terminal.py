@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from multitrack.errors import TapeViolation
@@ -26,14 +25,6 @@ class Facts:
     def as_dict(self) -> dict[str, Any]:
         """The facts as plain values."""
         return asdict(self)
-
-
-def shown(path: Path) -> str:
-    """``path`` from where the user stands."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def violation(error: TapeViolation) -> str:

@@ -50,3 +50,11 @@ def pending(path: Path) -> Path:
 def accepted(path: Path) -> Path:
     """The tape that the pending recording at ``path`` is meant for."""
     return path.with_name(path.name.removesuffix(PENDING) + ".yaml")
+
+
+def shown(path: Path) -> Path:
+    """``path`` from where the user stands."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

@@ -115,7 +115,7 @@ class Tape:
         if self.mode == "record-missing":
             return self._recorder.exchange(request)
         violation = miss(
-            scrubbed, key, self._index, path=self._shown_path(), to_record=self.to_record, offered=offered()
+            scrubbed, key, self._index, path=paths.shown(self.path), to_record=self.to_record, offered=offered()
         )
         self._violated(violation)
         raise violation
@@ -195,9 +195,3 @@ class Tape:
             for interaction in cassette.interactions
         )
         return Cassette(interactions, {"placeholders": sorted(self._scrubber.placeholders)})
-
-    def _shown_path(self) -> Path:
-        try:
-            return self.path.relative_to(Path.cwd())
-        except ValueError:
-            return self.path
