@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multitrack import errors
     from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
-    from multitrack.extraction import Extraction, Toolset
+    from multitrack.extraction import Extraction, ExtractionStream, Toolset
     from multitrack.tape.use_cassette import use_cassette
     from multitrack.toolcall import ToolCall
     from multitrack.wires import decode
 
 __all__ = [
     "Extraction",
+    "ExtractionStream",
     "Mode",
     "ToolCall",
     "Toolset",
@@ -31,6 +32,7 @@ __all__ = [
 # and who tests does not pay for the clients.
 _HOMES = {
     "Extraction": "multitrack.extraction",
+    "ExtractionStream": "multitrack.extraction",
     "Mode": "multitrack.clients",
     "ToolCall": "multitrack.toolcall",
     "Toolset": "multitrack.extraction",

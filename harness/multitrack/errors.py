@@ -11,6 +11,7 @@
         │   ├── TruncatedResponse  it was cut off by a length limit
         │   ├── Refusal            the model, or a filter, refused
         │   └── StreamBroken       the stream ended before the answer did
+        ├── StreamNotFinished      the result of a stream was asked for before its end
         ├── BadOption              a setting that is not known, or a value that does not fit it
         ├── CassetteMissing        there is no tape where one was named
         ├── CassetteCorrupt        a tape cannot be read
@@ -44,7 +45,8 @@ class ExtractionError(MultitrackError):
     The subclass says what was wrong when one thing was; an answer with bad calls of different kinds raises
     this class itself. ``calls`` are all calls of the answer in order, good and bad; ``models`` the validated
     models of the good ones; ``errors`` one error for each bad call, each with its ``.call``; ``text`` the
-    text that came with or instead of the calls; ``raw`` the SDK's response object.
+    text that came with or instead of the calls; ``raw`` the SDK's response object; ``attempts`` the errors of
+    the earlier answers where the model was asked again, the first one first.
     """
 
     calls: tuple[ToolCall, ...] = ()
@@ -52,6 +54,7 @@ class ExtractionError(MultitrackError):
     errors: tuple[ExtractionError, ...] = ()
     text: str | None = None
     raw: Any = None
+    attempts: tuple[ExtractionError, ...] = ()
 
 
 class NoToolCalls(ExtractionError):
@@ -91,6 +94,10 @@ class Refusal(ExtractionError):
 
 class StreamBroken(ExtractionError):
     """The stream ended early or with an error event; ``models`` are those of the calls that were complete."""
+
+
+class StreamNotFinished(MultitrackError):
+    """The whole result of a stream was asked for before the stream had been read to its end."""
 
 
 class BadOption(MultitrackError, ValueError):

@@ -1,6 +1,8 @@
 """From `Iterable[A | B]` to tools, and from tool calls to validated models. Knows no SDK and no HTTP."""
 
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.toolset import OnError, Toolset
+from multitrack.extraction.reader import OnError, Reader, Verdict
+from multitrack.extraction.stream import ExtractionStream, StreamSource
+from multitrack.extraction.toolset import Toolset
 
-__all__ = ["Extraction", "OnError", "Toolset"]
+__all__ = ["Extraction", "ExtractionStream", "OnError", "Reader", "StreamSource", "Toolset", "Verdict"]

@@ -15,18 +15,20 @@ class Extraction(Sequence[T_co]):
     """The validated models of one answer, in call order; a sequence, to be read as often as you like.
 
     ``calls`` are all tool calls, good and bad; ``errors`` what was wrong, where errors are collected; ``raw``
-    is the SDK's response object, ``usage`` its usage object; ``text`` what was said beside the calls.
+    is the SDK's response object, ``usage`` its usage object; ``text`` what was said beside the calls;
+    ``attempts`` are the errors of the earlier answers where the model was asked again.
 
     Equal to a list, a tuple or another `Extraction` of equal models.
     """
 
-    __slots__ = ("_models", "calls", "errors", "raw", "text", "usage")
+    __slots__ = ("_models", "attempts", "calls", "errors", "raw", "text", "usage")
 
     calls: tuple[ToolCall, ...]
     errors: tuple[ExtractionError, ...]
     raw: Any
     usage: Any
     text: str | None
+    attempts: tuple[ExtractionError, ...]
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Extraction(Sequence[T_co]):
         raw: Any = None,
         usage: Any = None,
         text: str | None = None,
+        attempts: Iterable[ExtractionError] = (),
     ) -> None:
         self._models = tuple(models)
         self.calls = tuple(calls)
@@ -44,6 +47,7 @@ class Extraction(Sequence[T_co]):
         self.raw = raw
         self.usage = usage
         self.text = text
+        self.attempts = tuple(attempts)
 
     @overload
     def __getitem__(self, index: int) -> T_co: ...

@@ -12,6 +12,7 @@ from multitrack.errors import (
     InvalidArguments,
     NoToolCalls,
     Refusal,
+    StreamBroken,
     TruncatedResponse,
     UnknownTool,
 )
@@ -19,30 +20,30 @@ from multitrack.toolcall import ToolCall
 from multitrack.wires import Answer
 
 Models = Mapping[str, type[BaseModel]]
+BadCall = UnknownTool | InvalidArguments
 
 
-def judge(calls: Sequence[ToolCall], offered: Models, context: Any) -> tuple[list[BaseModel], list[ExtractionError]]:
-    """The models of the good calls, and an error for each bad one."""
-    models: list[BaseModel] = []
-    errors: list[ExtractionError] = []
-    for call in calls:
-        model = offered.get(call.name)
-        if model is None:
-            errors.append(_unknown(call, len(calls), offered))
-            continue
-        try:
-            models.append(model.model_validate_json(_text(call), context=context))
-        except ValidationError as error:
-            errors.append(_invalid(call, len(calls), error))
-        except UnicodeEncodeError as error:
-            # half of a surrogate pair, which no JSON text can hold
-            errors.append(InvalidArguments(f"{_place(call, len(calls))}: {error}", call=call))
-    return models, errors
+def judged(call: ToolCall, of: int, offered: Models, context: Any) -> BaseModel | BadCall:
+    """The model of ``call``, one ``of`` so many; the error if it is bad."""
+    model = offered.get(call.name)
+    if model is None:
+        return _unknown(call, of, offered)
+    try:
+        return model.model_validate_json(_text(call), context=context)
+    except ValidationError as error:
+        return _invalid(call, of, error)
+    except UnicodeEncodeError as error:
+        # half of a surrogate pair, which no JSON text can hold
+        return InvalidArguments(f"{_place(call, of)}: {error}", call=call)
 
 
-def flaw_of(
-    answer: Answer, bad: Sequence[ExtractionError], offered: Models, *, allow_empty: bool
-) -> ExtractionError | None:
+def left_incomplete(call: ToolCall, of: int) -> BadCall:
+    """The error of ``call``, which had not arrived when its stream broke off."""
+    reason = f"the stream broke off before it was complete, at {_short(call.arguments)}"
+    return InvalidArguments(f"{_place(call, of)}: {reason}", call=call)
+
+
+def flaw_of(answer: Answer, bad: Sequence[BadCall], offered: Models, *, allow_empty: bool) -> ExtractionError | None:
     """What is wrong with ``answer`` itself, beside its ``bad`` calls; None if nothing is."""
     if answer.error is not None:
         return ExtractionError(f"the provider answered with an error: {answer.error}")
@@ -56,7 +57,12 @@ def flaw_of(
     return None
 
 
-def joined(answer: Answer, bad: Sequence[ExtractionError]) -> ExtractionError | None:
+def broken_off(answer: Answer, bad: Sequence[BadCall], reason: str) -> StreamBroken:
+    """What is wrong with ``answer`` whose stream ended before it did."""
+    return StreamBroken(_listed(f"the stream broke off ({reason}), {_tally(answer, bad)}", bad))
+
+
+def joined(answer: Answer, bad: Sequence[BadCall]) -> ExtractionError | None:
     """The ``bad`` calls as one error: one is itself, several of a kind are of that kind, mixed are an
     `ExtractionError`."""
     if len(bad) < 2:
@@ -119,11 +125,11 @@ def _given(detail: Mapping[str, Any]) -> str:
     return "" if detail["type"] == "missing" else f", not {_short(detail['input'])}"
 
 
-def _tally(answer: Answer, bad: Sequence[ExtractionError]) -> str:
+def _tally(answer: Answer, bad: Sequence[BadCall]) -> str:
     return f"with {len(answer.calls) - len(bad)} of {len(answer.calls)} calls good"
 
 
-def _listed(head: str, bad: Sequence[ExtractionError]) -> str:
+def _listed(head: str, bad: Sequence[BadCall]) -> str:
     return "\n".join([f"{head}:" if bad else head, *(f"- {error}" for error in bad)])
 
 

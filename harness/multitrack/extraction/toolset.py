@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from multitrack import wires
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.judgement import flaw_of, joined, judge
+from multitrack.extraction.reader import OnError, Reader
 from multitrack.extraction.response_model import models_of
 from multitrack.extraction.schema import tool_names, tool_of
 from multitrack.toolcall import ToolCall
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 T = TypeVar("T")
-
-OnError = Literal["raise", "collect"]
 
 
 class Toolset(Generic[T]):
@@ -83,21 +81,8 @@ class Toolset(Generic[T]):
     ) -> Extraction[T]:
         """As `parse`, for a whole answer: also raises `Refusal`, and `TruncatedResponse` for one that a limit
         cut off. ``raw`` and ``usage`` are handed through to the result, ``raw`` to errors, too."""
-        if on_error not in ("raise", "collect"):
-            raise TypeError(f"on_error is {on_error!r}; it is 'raise' or 'collect'")
-        judged, bad = judge(answer.calls, self._offer.models, context)
-        models = cast("list[T]", judged)
-        flaw = flaw_of(answer, bad, self._offer.models, allow_empty=allow_empty)
-        problem = flaw or joined(answer, bad)
-        if problem is None:
-            return Extraction(models, calls=answer.calls, raw=raw, usage=usage, text=answer.text)
-        for error in {*bad, problem}:
-            error.calls, error.models, error.errors = answer.calls, tuple(models), tuple(bad)
-            error.text, error.raw = error.text or answer.text, raw
-        if on_error == "raise":
-            raise problem
-        errors = (*bad, flaw) if flaw else bad
-        return Extraction(models, calls=answer.calls, errors=errors, raw=raw, usage=usage, text=answer.text)
+        reader: Reader[T] = Reader(self._offer.models, on_error=on_error, allow_empty=allow_empty, context=context)
+        return reader.settled(reader.read(answer, raw=raw, usage=usage))
 
 
 class _Offer:

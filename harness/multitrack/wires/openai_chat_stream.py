@@ -26,7 +26,6 @@ class Decoder(StreamDecoder):
         self._arrivals = count()
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
-        self._end_mark = False
 
     def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         self._error = self._error or error_text(chunk.get("error"))
@@ -43,7 +42,6 @@ class Decoder(StreamDecoder):
         return completed
 
     def _done(self) -> list[ToolCall]:
-        self._end_mark = True
         return [call for choice in self._choices.values() for call in choice.end()]
 
     @property
@@ -60,7 +58,7 @@ class Decoder(StreamDecoder):
             error=self._error,
             model=self._model,
             usage=self._usage,
-            complete=self._error is None and (self._end_mark or finished),
+            complete=self._error is None and (self.ended or finished),
         )
 
 

@@ -29,7 +29,6 @@ class Decoder(StreamDecoder):
         self._texts: dict[int, list[str]] = {}
         self._given: set[int] = set()
         self._arrivals = count()
-        self._ended = False
 
     def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         kind = word(chunk.get("type")) or ""
@@ -65,7 +64,7 @@ class Decoder(StreamDecoder):
         return self._give(position)
 
     def _end(self) -> list[ToolCall]:
-        self._ended = True
+        self.ended = True
         output = objects(self._response.get("output"))
         self._items.update((position, dict(item)) for position, item in enumerate(output))
         cut = self._response.get("status") == "incomplete"
@@ -86,7 +85,7 @@ class Decoder(StreamDecoder):
         output = [self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())]
         answer = openai_responses.answer({**self._response, "output": output})
         error = self._error or answer.error
-        return replace(answer, error=error, complete=self._ended and error is None)
+        return replace(answer, error=error, complete=self.ended and error is None)
 
     def _as_it_stands(self, position: int) -> dict[str, Any]:
         item = self._items.get(position, {"type": "message"})

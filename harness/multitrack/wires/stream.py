@@ -25,6 +25,8 @@ class StreamDecoder(ABC):
     def __init__(self) -> None:
         self._frames = Frames()
         self._error: str | None = None
+        self.ended = False
+        """Whether the stream's own end mark has come, behind which there is nothing to wait for."""
 
     def feed(self, data: bytes) -> list[ToolCall]:
         """The calls that ``data`` completes."""
@@ -50,6 +52,7 @@ class StreamDecoder(ABC):
     def _frame(self, frame: Event) -> list[ToolCall]:
         data = frame.data.strip()
         if data == "[DONE]":
+            self.ended = True
             return self._done()
         if not data:
             return []
