@@ -375,9 +375,9 @@ TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass
             "on_error is 'ignore'; it is 'raise' or 'collect'",
         ),
         (
-            {"response_model": Iterable[Weather], "stream": True},
+            {"response_model": Iterable[Weather], "stream": True, "max_retries": 1},
             TypeError,
-            "stream=True is not supported beside response_model= in this version",
+            "max_retries cannot stand beside stream=True: what was yielded cannot be taken back",
         ),
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},

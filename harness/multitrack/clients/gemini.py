@@ -6,12 +6,24 @@ The SDKs differ in how a request is written and in what their answers are; nothi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from multitrack.clients.question import Question
-from multitrack.extraction import Extraction, OnError
-from multitrack.wires import read_answer
+from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
+from multitrack.toolcall import ToolCall
+from multitrack.wires import stream_decoder
 from multitrack.wires.gemini_messages import Conversation, conversation
 
 if TYPE_CHECKING:
@@ -35,27 +47,77 @@ class GeminiClient(ABC, Generic[R]):
         messages: Messages,
         response_model: TypeForm[Iterable[T]],
         *,
+        stream: Literal[False] = False,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
     @overload
-    def create(self, messages: Messages, response_model: None = None, **arguments: Any) -> R: ...
+    def create(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    def create(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
+    @overload
+    def create(
+        self, messages: Messages, response_model: None = None, *, stream: Literal[False] = False, **arguments: Any
+    ) -> R: ...
+    @overload
+    def create(
+        self, messages: Messages, response_model: None = None, *, stream: Literal[True], **arguments: Any
+    ) -> Iterable[R]: ...
+    @overload
+    def create(
+        self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
+    ) -> R | Iterable[R]: ...
     def create(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """The `Extraction` of the model's answer to ``messages``; without ``response_model`` the answer itself.
+        """The `Extraction` of the model's answer to ``messages``, or an `ExtractionStream` if streamed; without
+        ``response_model`` the answer itself.
 
-        Other arguments go to the SDK's ``generate_content``. Raises TypeError for a ``response_model`` or an
-        argument that cannot be and ValueError for a message that Gemini cannot be told, before any request,
-        and the family of `ExtractionError` for an answer that gives no valid models.
+        ``max_retries`` asks again for bad calls; `Toolset.parse` says what ``on_error``, ``allow_empty`` and
+        ``context`` do. Other arguments go to the SDK's ``generate_content``.
+
+        Raises TypeError for a ``response_model`` or an argument that cannot be and ValueError for a message that
+        Gemini cannot be told, before any request, and the family of `ExtractionError` for an answer that gives no
+        valid models. Errors of the SDK's own pass through.
         """
         told = conversation(messages)
         if response_model is None:
-            return self._generate(told, arguments, None)
+            return self._send(told, None, **arguments)
         question, arguments = self._asked(response_model, arguments)
-        with question.sending():
-            raw = self._generate(told, arguments, question.tools)
-        return self._extracted(question, raw)
+        if question.streams:
+            with question.sending():
+                chunks = self._send(told, question.tools, stream=True, **arguments)
+                # the SDKs send no request, and raise nothing of it, before the first chunk is asked for
+                first = list(islice(chunks, 1))
+            return question.streaming(_Chunks(self, chunks, chain(first, chunks)))
+        while True:
+            with question.sending():
+                raw = self._send(_going_on(told, question), question.tools, **arguments)
+            if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
+                return extraction
 
     @overload
     async def create_async(
@@ -63,22 +125,67 @@ class GeminiClient(ABC, Generic[R]):
         messages: Messages,
         response_model: TypeForm[Iterable[T]],
         *,
+        stream: Literal[False] = False,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
     @overload
-    async def create_async(self, messages: Messages, response_model: None = None, **arguments: Any) -> R: ...
+    async def create_async(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    async def create_async(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
+    @overload
+    async def create_async(
+        self, messages: Messages, response_model: None = None, *, stream: Literal[False] = False, **arguments: Any
+    ) -> R: ...
+    @overload
+    async def create_async(
+        self, messages: Messages, response_model: None = None, *, stream: Literal[True], **arguments: Any
+    ) -> AsyncIterable[R]: ...
+    @overload
+    async def create_async(
+        self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
+    ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
         """As `create`, by the SDK's asynchronous ``generate_content``."""
         told = conversation(messages)
         if response_model is None:
-            return await self._generate_async(told, arguments, None)
+            return await self._send_async(told, None, **arguments)
         question, arguments = self._asked(response_model, arguments)
-        with question.sending():
-            raw = await self._generate_async(told, arguments, question.tools)
-        return self._extracted(question, raw)
+        if question.streams:
+            with question.sending():
+                chunks = await self._send_async(told, question.tools, stream=True, **arguments)
+                first = await anext(chunks, _END)
+            return question.streaming(_Chunks(self, chunks, _Resumed(first, chunks)))
+        while True:
+            with question.sending():
+                raw = await self._send_async(_going_on(told, question), question.tools, **arguments)
+            if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
+                return extraction
 
     def _asked(self, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], dict[str, Any]]:
         """The question, and the arguments that are the SDK's."""
@@ -86,25 +193,82 @@ class GeminiClient(ABC, Generic[R]):
         own_tools = options.pop("tools", None) or self._own_tools(arguments)
         return Question(_WIRE, response_model, tools=own_tools, **options), arguments
 
-    def _extracted(self, question: Question[Any], raw: R) -> Extraction[Any]:
-        return question.answered(read_answer(self._document(raw), _WIRE), raw=raw, usage=self._usage(raw))
+    @abstractmethod
+    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
+        """The SDK's answer, or its generator of answers. ``tools`` are None where no models are asked for."""
 
     @abstractmethod
-    def _generate(self, told: Conversation, arguments: dict[str, Any], tools: Tools | None) -> R:
-        """The SDK's answer. ``tools`` are None where no models are asked for."""
-
-    @abstractmethod
-    async def _generate_async(self, told: Conversation, arguments: dict[str, Any], tools: Tools | None) -> R:
-        """As `_generate`."""
+    async def _send_async(
+        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
+        """As `_send`."""
 
     @abstractmethod
     def _own_tools(self, arguments: Mapping[str, Any]) -> object:
         """The tools of the caller's own, beside which no others can be sent."""
 
     @abstractmethod
-    def _document(self, raw: R) -> Mapping[str, Any]:
+    def document(self, raw: R) -> Mapping[str, Any]:
         """``raw`` as it is on the wire."""
 
     @abstractmethod
-    def _usage(self, raw: R) -> Any:
+    def usage(self, raw: R) -> Any:
         """The usage in ``raw``, as the SDK has it."""
+
+
+def _going_on(told: Conversation, question: Question[Any]) -> Conversation:
+    return told._replace(contents=[*told.contents, *question.added]) if question.added else told
+
+
+class _Chunks(StreamSource, Generic[R]):
+    """A streamed answer as the SDK's generator gives it, response by response."""
+
+    def __init__(
+        self,
+        client: GeminiClient[R],
+        chunks: Generator[R] | AsyncGenerator[R],
+        pieces: Iterator[R] | AsyncIterator[R],
+    ) -> None:
+        super().__init__(stream_decoder(f"{_WIRE}.stream"))
+        self._client = client
+        self._chunks = chunks
+        self._pieces = pieces
+        self._received: list[R] = []
+
+    @property
+    def raw(self) -> tuple[R, ...]:
+        return tuple(self._received)
+
+    @property
+    def usage(self) -> Any:
+        return next((usage for raw in reversed(self._received) if (usage := self._client.usage(raw))), None)
+
+    def pieces(self) -> Iterator[R] | AsyncIterator[R]:
+        return self._pieces
+
+    def feed(self, piece: R) -> list[ToolCall]:
+        self._received.append(piece)
+        return self.decoder.take(self._client.document(piece))
+
+    def close(self) -> Awaitable[None] | None:
+        if isinstance(self._chunks, AsyncGenerator):
+            return self._chunks.aclose()
+        self._chunks.close()
+        return None
+
+
+_END: Any = object()
+
+
+class _Resumed(AsyncIterator[R]):
+    """``rest`` with the ``first`` that was taken from it, `_END` if it had none."""
+
+    def __init__(self, first: R, rest: AsyncIterator[R]) -> None:
+        self._first = first
+        self._rest = rest
+
+    async def __anext__(self) -> R:
+        if self._first is _END:
+            return await anext(self._rest)
+        first, self._first = self._first, _END
+        return first

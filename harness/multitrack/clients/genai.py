@@ -35,17 +35,19 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         self.client = client
         self.model = model
 
-    def _generate(self, told: Conversation, arguments: dict[str, Any], tools: Tools | None) -> GenerateContentResponse:
-        request = self._request(told, arguments, tools)
-        return self.client.models.generate_content(contents=_contents(told), **request)
+    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
+        models = self.client.models
+        generate: Any = models.generate_content_stream if stream else models.generate_content
+        return generate(contents=_contents(told), **self._request(told, tools, arguments))
 
-    async def _generate_async(
-        self, told: Conversation, arguments: dict[str, Any], tools: Tools | None
-    ) -> GenerateContentResponse:
-        request = self._request(told, arguments, tools)
-        return await self.client.aio.models.generate_content(contents=_contents(told), **request)
+    async def _send_async(
+        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
+        models = self.client.aio.models
+        generate: Any = models.generate_content_stream if stream else models.generate_content
+        return await generate(contents=_contents(told), **self._request(told, tools, arguments))
 
-    def _request(self, told: Conversation, arguments: dict[str, Any], tools: Tools | None) -> dict[str, Any]:
+    def _request(self, told: Conversation, tools: Tools | None, arguments: dict[str, Any]) -> dict[str, Any]:
         model = arguments.get("model") or self.model
         if model is None:
             raise TypeError("create needs a model: pass model= to it, or to from_genai")
@@ -61,10 +63,10 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
     def _own_tools(self, arguments: Mapping[str, Any]) -> object:
         return _config(arguments.get("config")).tools
 
-    def _document(self, raw: GenerateContentResponse) -> Mapping[str, Any]:
+    def document(self, raw: GenerateContentResponse) -> Mapping[str, Any]:
         return raw.model_dump(mode="json", by_alias=True, include=_ANSWERED)
 
-    def _usage(self, raw: GenerateContentResponse) -> Any:
+    def usage(self, raw: GenerateContentResponse) -> Any:
         return raw.usage_metadata
 
 

@@ -7,7 +7,7 @@ package's own resource classes are extended, and put on a client in the place of
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -16,8 +16,9 @@ from openai.resources import chat
 
 from multitrack.clients.mode import Mode, chosen
 from multitrack.clients.question import Question
-from multitrack.extraction import Extraction
-from multitrack.wires import Answer, read_answer
+from multitrack.extraction import StreamSource
+from multitrack.toolcall import ToolCall
+from multitrack.wires import stream_decoder
 
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from multitrack.clients.openai_responses import AsyncResponses, Responses
-    from multitrack.extraction import OnError
+    from multitrack.extraction import Extraction, ExtractionStream, OnError
 
 T = TypeVar("T")
 C = TypeVar("C", openai.OpenAI, openai.AsyncOpenAI)
 
 _CHAT = "openai.chat"
+
+# the argument that holds it, by the wire
+_CONVERSATION = {"openai.chat": "messages", "openai.responses": "input"}
 
 
 class Completions(chat.Completions):
@@ -53,23 +57,62 @@ class Completions(chat.Completions):
         self,
         *,
         response_model: TypeForm[Iterable[T]],
+        stream: Literal[False] | Omit | None = ...,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
+    @overload
+    def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
     def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """As the SDK's own; with ``response_model``, an `Extraction`.
+        """As the SDK's own; with ``response_model``, an `Extraction`, or an `ExtractionStream` if streamed.
+
+        ``max_retries`` asks again for bad calls; `Toolset.parse` says what ``on_error``, ``allow_empty`` and
+        ``context`` do, and `Toolset.schemas` what ``strict`` does.
 
         Then raises TypeError for a ``response_model`` or an argument that cannot be, before any request, and
-        the family of `ExtractionError` for an answer that gives no valid models.
+        the family of `ExtractionError` for an answer that gives no valid models. Errors of the SDK's own pass
+        through.
         """
         if response_model is None:
             return super().create(**arguments)
         question, arguments = asked(_CHAT, response_model, arguments)
-        with question.sending():
-            raw = super().create(**arguments)
-        return question.answered(answer_of(raw, _CHAT), raw=raw, usage=usage_of(raw))
+        if question.streams:
+            with question.sending():
+                stream = super().create(stream=True, **arguments)
+            return question.streaming(AnswerStream(stream, _CHAT))
+        while True:
+            with question.sending():
+                raw = super().create(**going_on(_CHAT, arguments, question))
+            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+                return extraction
 
     @property
     def with_raw_response(self) -> Any:
@@ -102,19 +145,54 @@ class AsyncCompletions(chat.AsyncCompletions):
         self,
         *,
         response_model: TypeForm[Iterable[T]],
+        stream: Literal[False] | Omit | None = ...,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
     async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
         """As `Completions.create`."""
         if response_model is None:
             return await super().create(**arguments)
         question, arguments = asked(_CHAT, response_model, arguments)
-        with question.sending():
-            raw = await super().create(**arguments)
-        return question.answered(answer_of(raw, _CHAT), raw=raw, usage=usage_of(raw))
+        if question.streams:
+            with question.sending():
+                stream = await super().create(stream=True, **arguments)
+            return question.streaming(AnswerStream(stream, _CHAT))
+        while True:
+            with question.sending():
+                raw = await super().create(**going_on(_CHAT, arguments, question))
+            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+                return extraction
 
     @property
     def with_raw_response(self) -> Any:
@@ -207,6 +285,50 @@ def _checked(client: C, by: str) -> C:
     raise TypeError(f"{by} takes an openai.OpenAI or openai.AsyncOpenAI, not {type(client).__name__}")
 
 
+class AnswerStream(StreamSource):
+    """A streamed answer as the SDK's ``Stream`` or ``AsyncStream`` holds it.
+
+    It is read from the response below the SDK's objects, since these hide ``[DONE]``, without which a stream
+    that was cut off looks like one that ended.
+    """
+
+    def __init__(self, stream: Any, wire: str) -> None:
+        super().__init__(stream_decoder(f"{wire}.stream"))
+        self._stream = stream
+        self._wire = wire
+
+    @property
+    def raw(self) -> Any:
+        return self._stream
+
+    @property
+    def usage(self) -> Any:
+        usage = self.decoder.answer.usage
+        return None if usage is None else _usage_type(self._wire).construct(**usage)
+
+    def pieces(self) -> Iterator[bytes] | AsyncIterator[bytes]:
+        response = self._stream.response
+        pieces: Iterator[bytes] | AsyncIterator[bytes] = (
+            response.aiter_bytes() if isinstance(self._stream, openai.AsyncStream) else response.iter_bytes()
+        )
+        return pieces
+
+    def feed(self, piece: bytes) -> list[ToolCall]:
+        return self.decoder.feed(piece)
+
+    def close(self) -> Awaitable[None] | None:
+        closing: Awaitable[None] | None = self._stream.close()
+        return closing
+
+
+def _usage_type(wire: str) -> Any:
+    if wire == _CHAT:
+        return openai.types.CompletionUsage
+    from openai.types.responses import ResponseUsage
+
+    return ResponseUsage
+
+
 def asked(wire: str, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], dict[str, Any]]:
     """The question, and what goes to the provider."""
     options = {name: arguments.pop(name) for name in Question.OPTIONS if name in arguments}
@@ -214,12 +336,27 @@ def asked(wire: str, response_model: Any, arguments: dict[str, Any]) -> tuple[Qu
     return question, {"tool_choice": "auto", **arguments, "tools": question.tools}
 
 
-def answer_of(raw: Any, wire: str) -> Answer:
+def going_on(wire: str, arguments: dict[str, Any], question: Question[Any]) -> dict[str, Any]:
+    """``arguments`` with what was said since the caller asked; the caller's own conversation stays as it is."""
+    key = _CONVERSATION[wire]
+    said = arguments.get(key)
+    if isinstance(said, Iterator):
+        # read once, it would be empty when the model is asked again
+        said = arguments[key] = list(said)
+    if not question.added:
+        return arguments
+    told = [{"role": "user", "content": said}] if isinstance(said, str) else said or ()
+    return {**arguments, key: [*told, *question.added]}
+
+
+def document_of(raw: Any) -> Mapping[str, Any]:
+    """``raw`` as it is on the wire."""
     if isinstance(raw, str):
         # the SDK hands a body over as text when its content type is not JSON
-        return Answer(error=f"no JSON: {raw[:200]!r}")
+        return {"error": f"no JSON: {raw[:200]!r}"}
     # what the provider left out stays out; what it sent against its own schema is no reason for a warning
-    return read_answer(raw.model_dump(exclude_unset=True, warnings=False), wire)
+    document: Mapping[str, Any] = raw.model_dump(exclude_unset=True, warnings=False)
+    return document
 
 
 def usage_of(raw: Any) -> Any:

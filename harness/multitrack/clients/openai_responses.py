@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import openai
 from openai.resources import responses
 
-from multitrack.clients.openai import answer_of, asked, usage_of
-from multitrack.extraction import Extraction
+from multitrack.clients.openai import AnswerStream, asked, document_of, going_on, usage_of
 
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
     from openai.types.responses import Response, ResponseStreamEvent
     from typing_extensions import TypeForm
 
-    from multitrack.extraction import OnError
+    from multitrack.extraction import Extraction, ExtractionStream, OnError
 
 T = TypeVar("T")
 
@@ -46,19 +45,54 @@ class Responses(responses.Responses):
         self,
         *,
         response_model: TypeForm[Iterable[T]],
+        stream: Literal[False] | Omit | None = ...,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
+    @overload
+    def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
     def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
         """As `Completions.create`, over the Responses API."""
         if response_model is None:
             return super().create(**arguments)
         question, arguments = asked(_WIRE, response_model, arguments)
-        with question.sending():
-            raw = super().create(**arguments)
-        return question.answered(answer_of(raw, _WIRE), raw=raw, usage=usage_of(raw))
+        if question.streams:
+            with question.sending():
+                stream = super().create(stream=True, **arguments)
+            return question.streaming(AnswerStream(stream, _WIRE))
+        while True:
+            with question.sending():
+                raw = super().create(**going_on(_WIRE, arguments, question))
+            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+                return extraction
 
     @property
     def with_raw_response(self) -> Any:
@@ -91,19 +125,54 @@ class AsyncResponses(responses.AsyncResponses):
         self,
         *,
         response_model: TypeForm[Iterable[T]],
+        stream: Literal[False] | Omit | None = ...,
         on_error: OnError = "raise",
         allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: Literal[True],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> ExtractionStream[T]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        stream: bool,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> Extraction[T] | ExtractionStream[T]: ...
     async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
         """As `Completions.create`, over the Responses API."""
         if response_model is None:
             return await super().create(**arguments)
         question, arguments = asked(_WIRE, response_model, arguments)
-        with question.sending():
-            raw = await super().create(**arguments)
-        return question.answered(answer_of(raw, _WIRE), raw=raw, usage=usage_of(raw))
+        if question.streams:
+            with question.sending():
+                stream = await super().create(stream=True, **arguments)
+            return question.streaming(AnswerStream(stream, _WIRE))
+        while True:
+            with question.sending():
+                raw = await super().create(**going_on(_WIRE, arguments, question))
+            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+                return extraction
 
     @property
     def with_raw_response(self) -> Any:

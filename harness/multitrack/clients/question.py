@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from multitrack import offers
-from multitrack.extraction import Extraction, OnError, Toolset
-from multitrack.wires import Answer
+from multitrack.extraction import Correction, Extraction, ExtractionStream, OnError, Reader, StreamSource, Toolset
+from multitrack.wires import continued, read_answer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Question(Generic[T]):
     """One question to a provider: the tools to send along, and how to read the answer.
 
-    Raises TypeError for a ``response_model`` of another form, a model that the wire cannot express, an
-    argument that is not supported, and for tools of the caller's own.
+    Raises TypeError for a ``response_model`` of another form, a model that the wire cannot express, options
+    that cannot be, and for tools of the caller's own.
     """
 
     OPTIONS: ClassVar = ("on_error", "allow_empty", "context", "max_retries", "strict", "stream", "tools")
@@ -41,28 +41,33 @@ class Question(Generic[T]):
     ) -> None:
         if tools:
             raise TypeError("tools= cannot stand beside response_model=, which makes the tools: pass one of them")
-        for name, given in (("stream=True", stream), ("strict=True", strict), ("max_retries", max_retries)):
-            if given:
-                raise TypeError(f"{name} is not supported beside response_model= in this version")
-        if on_error not in ("raise", "collect"):
-            raise TypeError(f"on_error is {on_error!r}; it is 'raise' or 'collect'")
+        if not isinstance(max_retries, int) or max_retries < 0:
+            raise TypeError(f"max_retries is {max_retries!r}; it is a whole number, from 0")
+        if stream and max_retries:
+            raise TypeError("max_retries cannot stand beside stream=True: what was yielded cannot be taken back")
         self._toolset = Toolset(response_model)
-        self._on_error: OnError = on_error
-        self._allow_empty = allow_empty
-        self._context = context
-        self.tools = self._toolset.schemas(wire)
+        self._reader: Reader[T] = Reader(
+            self._toolset.models, on_error=on_error, allow_empty=allow_empty, context=context
+        )
+        self._correction = Correction(self._reader, max_retries)
+        self._wire = wire
+        self.tools = self._toolset.schemas(wire, **({"strict": True} if strict else {}))
+        self.streams = bool(stream)
+        self.added: list[dict[str, Any]] = []
+        """What stands behind the caller's conversation when the model is asked again."""
 
     def sending(self) -> AbstractContextManager[None]:
         """To be open around the SDK's call: whoever sees the request can tell which models it offers."""
         return offers.offering(self._toolset.models)
 
-    def answered(self, answer: Answer, *, raw: Any, usage: Any) -> Extraction[T]:
-        """The result. Raises what `Toolset.extract` raises."""
-        return self._toolset.extract(
-            answer,
-            on_error=self._on_error,
-            allow_empty=self._allow_empty,
-            context=self._context,
-            raw=raw,
-            usage=usage,
-        )
+    def answered(self, document: Mapping[str, Any], *, raw: Any, usage: Any) -> Extraction[T] | None:
+        """The result, None if the model is to be asked again. Raises what `Toolset.extract` raises."""
+        taken = self._correction.take(read_answer(document, self._wire), raw=raw, usage=usage)
+        if isinstance(taken, Extraction):
+            return taken
+        self.added += continued(document, taken.results, self._wire, remark=taken.remark)
+        return None
+
+    def streaming(self, source: StreamSource) -> ExtractionStream[T]:
+        """The result while its answer is arriving."""
+        return ExtractionStream(self._reader, source)

@@ -33,20 +33,20 @@ class VertexClient(GeminiClient[GenerationResponse]):
             )
         self.model = model
 
-    def _generate(self, told: Conversation, arguments: dict[str, Any], tools: Tools | None) -> GenerationResponse:
-        model, contents, arguments = self._request(told, arguments, tools)
-        response: GenerationResponse = model.generate_content(contents, **arguments)
-        return response
+    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
+        model, contents, arguments = self._request(told, tools, arguments)
+        generate: Any = model.generate_content
+        return generate(contents, stream=stream, **arguments)
 
-    async def _generate_async(
-        self, told: Conversation, arguments: dict[str, Any], tools: Tools | None
-    ) -> GenerationResponse:
-        model, contents, arguments = self._request(told, arguments, tools)
-        response: GenerationResponse = await model.generate_content_async(contents, **arguments)
-        return response
+    async def _send_async(
+        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
+        model, contents, arguments = self._request(told, tools, arguments)
+        generate: Any = model.generate_content_async
+        return await generate(contents, stream=stream, **arguments)
 
     def _request(
-        self, told: Conversation, arguments: dict[str, Any], tools: Tools | None
+        self, told: Conversation, tools: Tools | None, arguments: dict[str, Any]
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
         """The model to ask, with the system's messages behind its own instruction, and what to ask it."""
         model = self.model
@@ -63,12 +63,12 @@ class VertexClient(GeminiClient[GenerationResponse]):
         del arguments
         return self.model._tools
 
-    def _document(self, raw: GenerationResponse) -> Mapping[str, Any]:
+    def document(self, raw: GenerationResponse) -> Mapping[str, Any]:
         message = raw._raw_response
         document: Mapping[str, Any] = _in_order(MessageToDict(type(message).pb(message)))
         return document
 
-    def _usage(self, raw: GenerationResponse) -> Any:
+    def usage(self, raw: GenerationResponse) -> Any:
         return raw.usage_metadata
 
 

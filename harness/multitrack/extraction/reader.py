@@ -18,11 +18,13 @@ OnError = Literal["raise", "collect"]
 
 
 class Verdict(NamedTuple):
-    """What an answer came to: the result if nothing is raised, what is wrong, and an error for each bad call."""
+    """What an answer came to: the result if nothing is raised, an error for each bad call, what is wrong with the
+    answer itself, and all of it as one error."""
 
     extraction: Extraction[Any]
-    problem: ExtractionError | None
     bad: list[BadCall]
+    flaw: ExtractionError | None
+    problem: ExtractionError | None
 
 
 class Reader(Generic[T]):
@@ -119,4 +121,4 @@ def _verdict(
             error.calls, error.models, error.errors = answer.calls, tuple(models), tuple(bad)
             error.text, error.raw = error.text or answer.text, raw
     extraction = Extraction(models, calls=answer.calls, errors=errors, raw=raw, usage=usage, text=answer.text)
-    return Verdict(extraction, problem, bad)
+    return Verdict(extraction, bad, flaw, problem)

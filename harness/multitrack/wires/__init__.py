@@ -22,6 +22,7 @@ from multitrack.wires.answer import Answer
 from multitrack.wires.framing import Frames
 from multitrack.wires.stream import StreamDecoder
 from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.tool_result import ToolResult
 from multitrack.wires.untrusted import mapping, objects
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Requested",
     "StreamDecoder",
     "Tool",
+    "ToolResult",
+    "continued",
     "decode",
     "read_answer",
     "recognise",
@@ -58,6 +61,11 @@ _DIALECTS: dict[str, Callable[[Sequence[Tool]], list[dict[str, Any]]]] = {
     "openai.chat": openai_chat.tools,
     "openai.responses": openai_responses.tools,
     "gemini": gemini.tools,
+}
+_CONTINUED: dict[str, Callable[[Mapping[str, Any], Sequence[ToolResult], str | None], list[dict[str, Any]]]] = {
+    "openai.chat": openai_chat.continued,
+    "openai.responses": openai_responses.continued,
+    "gemini": gemini.continued,
 }
 
 WIRES = (
@@ -125,6 +133,14 @@ def tools(offered: Sequence[Tool], wire: str) -> list[dict[str, Any]]:
     if name not in _DIALECTS:
         raise ValueError(f"unknown wire {wire!r}; known: {', '.join(WIRES)}")
     return _DIALECTS[name](offered)
+
+
+def continued(
+    document: Mapping[str, Any], results: Sequence[ToolResult], wire: str, *, remark: str | None = None
+) -> list[dict[str, Any]]:
+    """What goes behind a conversation over ``wire`` when it goes on: the answer that ``document`` holds, a result
+    for each of its calls in order, and what the user remarks."""
+    return _CONTINUED[wire](document, results, remark)
 
 
 def requested(body: object) -> Requested:

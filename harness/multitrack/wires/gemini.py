@@ -12,6 +12,7 @@ from multitrack.toolcall import ToolCall
 from multitrack.wires import gemini_schema
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.tool_result import ToolResult
 from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
 
 # https://ai.google.dev/api/generate-content#FinishReason: those that say that a filter withheld the answer
@@ -112,3 +113,23 @@ def requested(document: Mapping[str, Any]) -> Requested:
     names = [word(declaration.get("name")) for declaration in declarations]
     model = word(document.get("model"))
     return Requested(model and model.rpartition("/")[2], tuple(name for name in names if name))
+
+
+def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None) -> list[dict[str, Any]]:
+    """The answer in ``document``, the results of its calls, and the user's remark, as further ``contents``.
+
+    The answer goes back as it came, since a thought's signature must stay with its part:
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    candidates = objects(document.get("candidates"))
+    said = [part for entry in candidates for part in objects(mapping(entry.get("content")).get("parts"))]
+    told: list[dict[str, Any]] = [{"functionResponse": _response(result)} for result in results]
+    if remark:
+        told.append({"text": remark})
+    return [*([{"role": "model", "parts": said}] if said else []), {"role": "user", "parts": told}]
+
+
+def _response(result: ToolResult) -> dict[str, Any]:
+    # https://ai.google.dev/api/caching#FunctionResponse: the keys "output" and "error" are known to the model
+    response = {"output" if result.accepted else "error": result.text}
+    return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

@@ -11,6 +11,7 @@ from typing import Any
 from multitrack.toolcall import ToolCall
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.tool_result import ToolResult, distinct_ids
 from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
 
 
@@ -85,3 +86,33 @@ def requested(document: Mapping[str, Any]) -> Requested:
     functions = [mapping(entry.get("function")) or mapping(entry.get("custom")) for entry in entries]
     names = [word(function.get("name")) for function in functions + objects(document.get("functions"))]
     return Requested(word(document.get("model")), tuple(name for name in names if name))
+
+
+# of an answer, what providers take back beside content and calls: several refuse a conversation without its reasoning
+_TAKEN_BACK = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
+
+
+def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None) -> list[dict[str, Any]]:
+    """The answer in ``document``, the results of its calls, and the user's remark, as further ``messages``.
+
+    https://platform.openai.com/docs/guides/function-calling
+    """
+    messages = [mapping(choice.get("message")) for choice in objects(document.get("choices"))]
+    entries = [entry for message in messages for entry in objects(message.get("tool_calls"))]
+    ids = distinct_ids([result.call for result in results])
+    said: dict[str, Any] = {key: value for message in messages for key in _TAKEN_BACK if (value := message.get(key))}
+    content = next((content for message in messages if (content := message.get("content"))), None)
+    calls = [
+        {
+            # such as a thought's signature, without which the next turn is refused
+            **{key: value for key, value in entry.items() if key not in ("index", "custom") and value is not None},
+            "id": call_id,
+            "type": "function",
+            "function": {"name": result.call.name, "arguments": result.call.arguments or "{}"},
+        }
+        for call_id, result, entry in zip(ids, results, [*entries, *[{}] * len(results)], strict=False)
+    ]
+    turn = [{"role": "assistant", "content": content, **said, **({"tool_calls": calls} if calls else {})}]
+    told = [{"role": "tool", "tool_call_id": call_id, "content": result.text}
+            for call_id, result in zip(ids, results, strict=True)]  # fmt: skip
+    return [*(turn if content or calls else []), *told, *([{"role": "user", "content": remark}] if remark else [])]

@@ -11,6 +11,7 @@ from typing import Any
 from multitrack.toolcall import ToolCall
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
+from multitrack.wires.tool_result import ToolResult, distinct_ids
 from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
@@ -66,3 +67,26 @@ def requested(document: Mapping[str, Any]) -> Requested:
     """What the parsed body of a request asks for."""
     names = [word(entry.get("name")) for entry in objects(document.get("tools"))]
     return Requested(word(document.get("model")), tuple(name for name in names if name))
+
+
+def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None) -> list[dict[str, Any]]:
+    """The answer in ``document``, the results of its calls, and the user's remark, as further items of ``input``.
+
+    https://platform.openai.com/docs/guides/function-calling
+    """
+    ids = iter(distinct_ids([result.call for result in results]))
+    items: list[dict[str, Any]] = []
+    for item in objects(document.get("output")):
+        if item.get("type") == "reasoning" and document.get("store") is False and not item.get("encrypted_content"):
+            # known by an id that the provider has not kept
+            continue
+        written = {key: value for key, value in item.items() if value is not None}
+        if call_of(item) is not None:
+            written["call_id"] = next(ids)
+        items.append(written)
+    called = [item["call_id"] for item in items if call_of(item) is not None]
+    told = [
+        {"type": "function_call_output", "call_id": call_id, "output": result.text}
+        for call_id, result in zip(called, results, strict=True)
+    ]
+    return [*items, *told, *([{"role": "user", "content": remark}] if remark else [])]
