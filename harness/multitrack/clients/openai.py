@@ -333,7 +333,10 @@ def asked(wire: str, response_model: Any, arguments: dict[str, Any]) -> tuple[Qu
     """The question, and what goes to the provider."""
     options = {name: arguments.pop(name) for name in Question.OPTIONS if name in arguments}
     question: Question[Any] = Question(wire, response_model, **options)
-    return question, {"tool_choice": "auto", **arguments, "tools": question.tools}
+    if "tool_choice" not in arguments:
+        # as an argument it is held against every type that it may have, which takes the SDK 25 microseconds
+        arguments["extra_body"] = {"tool_choice": "auto", **(arguments.get("extra_body") or {})}
+    return question, {**arguments, "tools": question.tools}
 
 
 def going_on(wire: str, arguments: dict[str, Any], question: Question[Any]) -> dict[str, Any]:
