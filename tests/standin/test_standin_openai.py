@@ -218,7 +218,12 @@ def test_without_rule_and_tools_it_says_what_it_is(standin):
 
 
 def test_without_a_rule_an_agent_that_sends_results_is_not_kept_going(standin):
-    messages = [*user("Anything else"), {"role": "tool", "tool_call_id": "call_1", "content": "21 degrees"}]
+    call = {"id": "call_1", "type": "function", "function": {"name": "Weather", "arguments": "{}"}}
+    messages = [
+        *user("Anything else"),
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "21 degrees"},
+    ]
 
     answer = post(standin, {"model": "gpt-4o-mini", "messages": messages, "tools": TOOLS}).json()
 
@@ -272,7 +277,7 @@ def test_another_path_is_answered_with_what_is_spoken(standin):
     assert STANDIN_HEADER in answer.headers
     assert answer.json()["error"]["message"] == (
         "the stand-in does not speak POST /v1/embeddings; it speaks POST .../chat/completions, "
-        ".../MODEL:generateContent and .../MODEL:streamGenerateContent"
+        ".../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from multitrack.standin import vertex_grpc
 from multitrack.standin.provider import Provider
 from multitrack.standin.reply import GrpcReply
 from multitrack.standin.vertex import error_message, error_status
@@ -66,7 +67,7 @@ class _Methods(_Handler):
             return self._call(details.method, content, context)
 
         def unary(content: bytes, context: grpc.ServicerContext) -> bytes:
-            return next(stream(content, context), b"")
+            return b"".join(stream(content, context))
 
         if details.method.endswith("/StreamGenerateContent"):
             return grpc.unary_stream_rpc_method_handler(stream)
@@ -75,12 +76,31 @@ class _Methods(_Handler):
     def _call(self, method: str, content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         metadata = tuple((name, _text(value)) for name, value in context.invocation_metadata())
         origin = self._origins.get(int(context.peer().rpartition(":")[2]))
-        reply = self._provider.grpc(method, content, metadata, origin)
+        call = vertex_grpc.received(method, content, metadata, origin)
+        reply = self._provider.grpc(call)
+        answered = Event()
+
+        def ended() -> None:
+            if not answered.is_set():
+                self._provider.abandoned.add(call)
+
+        def left() -> bool:
+            return not context.is_active() or self._stopping.is_set()
+
+        context.add_callback(ended)
         self._stopping.wait(reply.delay)
         context.send_initial_metadata(reply.metadata)
         for position, message in enumerate(reply.messages):
             self._stopping.wait(reply.chunk_delay if position else 0)
-            yield message
+            if not all(self._provider.gates.passed(gate, left) for gate in message.gates):
+                if left():
+                    return
+                answered.set()
+                context.abort(grpc.StatusCode.UNAVAILABLE, f"nobody opened {', '.join(message.gates)}")
+            if position == reply.fails_after:
+                break
+            yield message.content
+        answered.set()
         if reply.error is not None:
             _abort(context, reply)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import selectors
 import socket
 import socketserver
 import ssl
 import threading
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from multitrack.standin.client_hello import wants_only_h2
 from multitrack.standin.identity import STANDIN_HEADER
+from multitrack.standin.provider import Provider
 from multitrack.standin.received import Received
 from multitrack.standin.reply import HttpReply
 
@@ -46,15 +47,15 @@ class Tunnels(Protocol):
 class HttpServer(socketserver.TCPServer):
     """A server on a loopback port, one thread for each connection.
 
-    ``respond`` turns a request into a reply. ``connections`` counts those accepted.
+    ``provider`` turns requests into replies. ``connections`` counts those accepted.
     """
 
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, port: int, respond: Callable[[Received], HttpReply], tunnels: Tunnels) -> None:
+    def __init__(self, port: int, provider: Provider, tunnels: Tunnels) -> None:
         super().__init__(("127.0.0.1", port), _Conversation)
-        self.respond = respond
+        self.provider = provider
         self.tunnels = tunnels
         self.connections = 0
         self.stopping = threading.Event()
@@ -171,8 +172,8 @@ class _Conversation(BaseHTTPRequestHandler):
         except (ValueError, OSError, EOFError, zlib.error) as error:
             return self._plain(400, f"the stand-in cannot read the request's body: {error}")
         headers = tuple((name.lower(), value) for name, value in self.headers.items())
-        reply = self.server.respond(Received("http", self.command, url, headers, _parsed(content), content))
-        self._send(reply)
+        request = Received("http", self.command, url, headers, _parsed(content), content)
+        self._send(self.server.provider.http(request), request)
         return None
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815
@@ -210,7 +211,7 @@ class _Conversation(BaseHTTPRequestHandler):
             pass
         return bytes(content)
 
-    def _send(self, reply: HttpReply) -> None:
+    def _send(self, reply: HttpReply, request: Received) -> None:
         self.server.stopping.wait(reply.delay)
         if reply.silent:
             return self._end()
@@ -220,16 +221,36 @@ class _Conversation(BaseHTTPRequestHandler):
         if reply.streamed:
             self.send_header("transfer-encoding", "chunked")
         else:
-            self.send_header("content-length", str(sum(map(len, reply.chunks))))
+            self.send_header("content-length", str(sum(len(chunk.content) for chunk in reply.chunks)))
         self.end_headers()
-        for position, chunk in enumerate(reply.chunks[: reply.closes_after]):
-            self.server.stopping.wait(reply.chunk_delay if position else 0)
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if reply.streamed else chunk)
-        if reply.closes_after is not None:
+        if not self._sent(reply, request) or reply.closes_after is not None:
             return self._end()
         if reply.streamed:
             self.wfile.write(b"0\r\n\r\n")
         return None
+
+    def _sent(self, reply: HttpReply, request: Received) -> bool:
+        """Write the chunks, as many as the reply wants sent; False where the client left before the last."""
+        for position, chunk in enumerate(reply.chunks):
+            self.server.stopping.wait(reply.chunk_delay if position else 0)
+            passed = all(self.server.provider.gates.passed(gate, self._over) for gate in chunk.gates)
+            if self._client_left():
+                self.server.provider.abandoned.add(request)
+                return False
+            if not passed or position == reply.closes_after:
+                return False
+            content = chunk.content
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(content), content) if reply.streamed else content)
+        return True
+
+    def _over(self) -> bool:
+        return self.server.stopping.is_set() or self._client_left()
+
+    def _client_left(self) -> bool:
+        """Whether the client hung up: while it is answered, there is nothing else that it sends."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def _end(self) -> None:
         self.close_connection = True

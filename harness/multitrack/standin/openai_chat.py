@@ -6,90 +6,45 @@ The shapes are those of https://platform.openai.com/docs/api-reference/chat and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from multitrack.standin.identity import OPENAI_HOST, OPENAI_ORGANIZATION, OPENAI_PROJECT, openai_headers
+from multitrack.standin.identity import OPENAI_HOST, openai_headers
 from multitrack.standin.ids import Ids
-from multitrack.standin.question import Question, Tool
+from multitrack.standin.openai_error import InvalidRequestError, error_content, error_object, pretty
+from multitrack.standin.openai_messages import messages_of, text_of
+from multitrack.standin.openai_tools import callable_tools, offered
+from multitrack.standin.question import Question, turns
 from multitrack.standin.received import Received, is_loopback
-from multitrack.standin.reply import HttpReply, events, fragments, shaped
-from multitrack.standin.script import Answer, Call, Error
-from multitrack.standin.source import Source, refusal
+from multitrack.standin.reply import HttpReply, Piece, ended_by, events, fragments, of_calls, shaped
+from multitrack.standin.script import Answer, Call
+from multitrack.standin.source import Source
 from multitrack.standin.usage import answer_tokens, prompt_tokens
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "text/event-stream; charset=utf-8")
-
-_ERRORS: Mapping[int, tuple[str, str | None, str]] = {
-    400: ("invalid_request_error", None, "The request is not valid."),
-    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
-    403: (
-        "invalid_request_error",
-        "insufficient_permissions",
-        "Project {project} has no access to the model.",
-    ),
-    404: (
-        "invalid_request_error",
-        "model_not_found",
-        "The model does not exist or you do not have access to it.",
-    ),
-    429: (
-        "requests",
-        "rate_limit_exceeded",
-        "Rate limit reached in organization {organization}, project {project}, on requests per min (RPM): "
-        "Limit 500, Used 500, Requested 1. Please try again in 120ms.",
-    ),
-}
-_SERVER_ERROR = ("server_error", None, "The server had an error while processing your request.")
-
-
-class InvalidRequestError(ValueError):
-    """A request that the provider would refuse with 400; the message is the provider's."""
+_DONE = Piece(b"data: [DONE]\n\n")
 
 
 def question(body: Any) -> Question:
-    """What ``body``, parsed JSON, asks. Raises `InvalidRequestError` where model or messages are missing."""
+    """What ``body``, parsed JSON, asks. Raises `InvalidRequestError` where the provider would refuse it."""
     if not isinstance(body, Mapping):
         raise InvalidRequestError("We could not parse the JSON body of your request.")
-    messages = body.get("messages")
-    if not isinstance(messages, Sequence) or not messages or not all(isinstance(m, Mapping) for m in messages):
-        raise InvalidRequestError("Missing required parameter: 'messages'.")
-    tools = tuple(_tools(body.get("tools") or ()))
-    prompts = [_text(message.get("content")) for message in messages if message.get("role") == "user"]
+    messages = messages_of(body)
+    tools = offered(body, nested=True)
+    if body.get("stream_options") is not None and not body.get("stream"):
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise InvalidRequestError(message, param="stream_options")
+    prompts = [text_of(message.get("content")) for message in messages if message.get("role") == "user"]
     return Question(
         model=str(body.get("model", "")),
         prompt=prompts[-1] if prompts else "",
-        texts=tuple(_text(message.get("content")) for message in messages),
+        texts=tuple(text_of(message.get("content")) for message in messages),
         tools=tools,
-        callable_tools=_callable(tools, body),
+        callable_tools=callable_tools(tools, body),
         after_results=messages[-1].get("role") in ("tool", "function"),
+        turn=turns(message.get("role") == "assistant" for message in messages),
     )
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
-    return content if isinstance(content, str) else ""
-
-
-def _tools(tools: Sequence[Mapping[str, Any]]) -> Iterator[Tool]:
-    for tool in tools:
-        function = tool.get("function")
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise InvalidRequestError("Missing required parameter: 'tools[0].function'.")
-        yield Tool(function["name"], function.get("parameters") or {"type": "object", "properties": {}})
-
-
-def _callable(tools: tuple[Tool, ...], body: Mapping[str, Any]) -> tuple[Tool, ...]:
-    choice = body.get("tool_choice")
-    if choice == "none":
-        return ()
-    if isinstance(choice, Mapping):
-        named = choice.get("function", {}).get("name")
-        return tuple(tool for tool in tools if tool.name == named)
-    return tools[:1] if body.get("parallel_tool_calls") is False else tools
 
 
 def respond(request: Received, source: Source) -> HttpReply:
@@ -99,45 +54,22 @@ def respond(request: Received, source: Source) -> HttpReply:
     try:
         asked = question(request.body)
     except InvalidRequestError as error:
-        return _reply(refusal(error), Question(model="", prompt="", texts=()), {}, ids, host)
+        return _reply(Answer(error=error.refusal), Question(model="", prompt="", texts=()), {}, ids, host)
     return _reply(source.answer(asked), asked, request.body, ids, host)
 
 
 def _reply(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids, host: str) -> HttpReply:
     headers = openai_headers(host, f"req_{ids.hexadecimal('request', 32)}")
     streamed = bool(body.get("stream"))
-    if answer.error is not None and not (streamed and answer.after is not None):
-        content = _error_content(answer.error)
-        return shaped(answer, answer.error.status, (_JSON, *headers), [content], streamed=False)
+    if answer.error is not None and not (streamed and answer.breaks_off):
+        content = error_content(answer.error)
+        return shaped(answer, answer.error.status, (_JSON, *headers), [Piece(content)], streamed=False)
     if streamed:
         pieces = _stream(answer, asked, body, ids)
         if answer.error is not None:
-            pieces = [*pieces[: answer.after], _event(_error_object(answer.error))]
+            pieces = ended_by(pieces, answer, _event({"error": error_object(answer.error)}))
         return shaped(answer, 200, (_EVENTS, *headers), pieces, streamed=True)
-    return shaped(answer, 200, (_JSON, *headers), [_whole(answer, asked, body, ids)], streamed=False)
-
-
-def _error_content(error: Error) -> bytes:
-    if isinstance(error.body, str):
-        return error.body.encode()
-    return _pretty(_error_object(error) if error.body is None else error.body)
-
-
-def _error_object(error: Error) -> dict[str, Any]:
-    kind, code, message = _ERRORS.get(error.status, _SERVER_ERROR)
-    message = message.format(organization=OPENAI_ORGANIZATION, project=OPENAI_PROJECT)
-    return {
-        "error": {
-            "message": error.message if error.message is not None else message,
-            "type": error.type or kind,
-            "param": None,
-            "code": error.code or code,
-        }
-    }
-
-
-def _pretty(document: Any) -> bytes:
-    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+    return shaped(answer, 200, (_JSON, *headers), [Piece(_whole(answer, asked, body, ids))], streamed=False)
 
 
 def _event(document: Any) -> bytes:
@@ -148,7 +80,7 @@ def _whole(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -
     if isinstance(answer.body, str):
         return answer.body.encode()
     if answer.body is not None:
-        return _pretty(answer.body)
+        return pretty(answer.body)
     choices = [
         {
             "index": choice,
@@ -158,27 +90,27 @@ def _whole(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -
         }
         for choice in range(_choices(body))
     ]
-    return _pretty(
+    return pretty(
         {**_envelope("chat.completion", asked, ids), "choices": choices, "usage": _usage(answer, asked, body)}
     )
 
 
-def _stream(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -> list[bytes]:
+def _stream(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -> list[Piece]:
     if isinstance(answer.body, str):
-        return events(answer.body)
+        return [Piece(event) for event in events(answer.body)]
     if answer.body is not None:
-        return [_event(answer.body), b"data: [DONE]\n\n"]
+        return [Piece(_event(answer.body)), _DONE]
     envelope = _envelope("chat.completion.chunk", asked, ids)
     wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
     no_usage = {"usage": None} if wants_usage else {}
     pieces = []
     for choice in range(_choices(body)):
-        for delta, finish_reason in _deltas(answer, ids, choice):
+        for begins, delta, finish_reason in _deltas(answer, ids, choice):
             part = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-            pieces.append(_event({**envelope, "choices": [part], **no_usage}))
+            pieces.append(Piece(_event({**envelope, "choices": [part], **no_usage}), begins))
     if wants_usage:
-        pieces.append(_event({**envelope, "choices": [], "usage": _usage(answer, asked, body)}))
-    return [*pieces, b"data: [DONE]\n\n"]
+        pieces.append(Piece(_event({**envelope, "choices": [], "usage": _usage(answer, asked, body)})))
+    return [*pieces, _DONE]
 
 
 def _choices(body: Mapping[str, Any]) -> int:
@@ -214,7 +146,8 @@ def _usage(answer: Answer, asked: Question, body: Mapping[str, Any]) -> dict[str
 
 
 def _finish_reason(answer: Answer) -> str:
-    return answer.finish_reason or ("tool_calls" if answer.calls else "stop")
+    usual = "length" if answer.truncated else "tool_calls" if answer.calls else "stop"
+    return answer.finish_reason or usual
 
 
 def _message(answer: Answer, ids: Ids, choice: int) -> dict[str, Any]:
@@ -236,21 +169,19 @@ def _function(name: str, arguments: str | None) -> dict[str, Any]:
     return {"name": name} if arguments is None else {"name": name, "arguments": arguments}
 
 
-def _deltas(answer: Answer, ids: Ids, choice: int) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """The deltas of one choice, each with its finish reason."""
-    yield {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}, None
+def _deltas(answer: Answer, ids: Ids, choice: int) -> Iterator[tuple[int | None, dict[str, Any], str | None]]:
+    """The deltas of one choice: the call that each begins, the delta, and its finish reason."""
+    yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}, None
     for name, text in (("content", answer.text), ("refusal", answer.refusal)):
         for fragment in fragments(text or "", answer.delta_size):
-            yield {name: fragment}, None
-    calls = [_call_deltas(call, ids, choice, position, answer) for position, call in enumerate(answer.calls)]
-    in_turn = chain.from_iterable(zip_longest(*calls)) if answer.interleave else chain.from_iterable(calls)
-    for delta in in_turn:
-        if delta is not None:
-            yield {"tool_calls": [delta]}, None
-    yield {}, _finish_reason(answer)
+            yield None, {name: fragment}, None
+    for begins, delta in of_calls(answer, lambda position: _call_deltas(answer, ids, choice, position)):
+        yield begins, {"tool_calls": [delta]}, None
+    yield len(answer.calls), {}, _finish_reason(answer)
 
 
-def _call_deltas(call: Call, ids: Ids, choice: int, position: int, answer: Answer) -> list[dict[str, Any]]:
+def _call_deltas(answer: Answer, ids: Ids, choice: int, position: int) -> list[dict[str, Any]]:
+    call = answer.calls[position]
     start = {"index": position, **_call_head(call, ids, choice, position)}
     if call.text is None:
         return [{**start, "function": _function(call.name, None)}]

@@ -11,28 +11,34 @@ import re
 from typing import Any, cast
 from urllib.parse import unquote
 
-from multitrack.standin import google_auth, openai_chat
+from multitrack.standin import google_auth, openai_chat, openai_responses
 from multitrack.standin.answers import RecordedAnswer, RecordedAnswers
+from multitrack.standin.gates import Gates
 from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
 from multitrack.standin.received import Log, Received, is_loopback
-from multitrack.standin.reply import GrpcReply, HttpReply, events
+from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, events
 from multitrack.standin.script import Script
 from multitrack.standin.source import Source
 
 _CHAT = re.compile(r".*/chat/completions")
+_RESPONSES = re.compile(r".*/responses")
 _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenerateContent)")
-_SPOKEN = "POST .../chat/completions, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
+_SPOKEN = "POST .../chat/completions, .../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
 
 
 class Provider:
     """Answers requests, those of mistaken clients and scripts too. Safe to use from many threads.
 
-    ``log`` holds what was received; ``auth_log`` what Google's authentication libraries sent on their own.
+    ``log`` holds what was received; ``auth_log`` what Google's authentication libraries sent on their own, and
+    ``abandoned`` those of the received whose answer the client did not wait for. ``gates`` are those in answers.
     """
 
     def __init__(self, script: Script, answers: RecordedAnswers) -> None:
         self.log = Log()
         self.auth_log = Log()
+        self.abandoned = Log()
+        self.gates = Gates()
+        self._conversations = openai_responses.Conversations()
         self._source = Source(script)
         self._answers = answers
 
@@ -48,6 +54,8 @@ class Provider:
             return self._played(recorded)
         if request.method == "POST" and _CHAT.fullmatch(request.path):
             return openai_chat.respond(request, self._source)
+        if request.method == "POST" and _RESPONSES.fullmatch(request.path):
+            return openai_responses.respond(request, self._source, self._conversations)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
             from multitrack.standin import vertex_rest
@@ -59,12 +67,10 @@ class Provider:
             return vertex_rest.respond(request, self._source, version=known, model=model, streamed=streamed)
         return self._unknown(request)
 
-    def grpc(self, method: str, content: bytes, metadata: Headers, host: str | None) -> GrpcReply:
-        """The reply to a call of ``method``, its full name. ``host`` is the one the client meant, None where
-        that is not known: then it follows from the model's location."""
+    def grpc(self, call: Received) -> GrpcReply:
+        """The reply to a gRPC call."""
         from multitrack.standin import vertex_grpc
 
-        call = vertex_grpc.received(method, content, metadata, host)
         self.log.add(call)
         recorded = self._answers.play("POST", call.path, call.body)
         return vertex_grpc.respond(call, self._source, recorded)
@@ -74,8 +80,9 @@ class Provider:
         usual = self._headers(recorded.host, recorded.uri, recorded.request_body)
         headers = (*own.items(), *((name, value) for name, value in usual if name not in own))
         if own.get("content-type", "").startswith("text/event-stream"):
-            return HttpReply(recorded.status, headers, tuple(events(recorded.body)), streamed=True)
-        return HttpReply(recorded.status, headers, (recorded.body.encode(),))
+            chunks = tuple(map(Chunk, events(recorded.body)))
+            return HttpReply(recorded.status, headers, chunks, streamed=True)
+        return HttpReply(recorded.status, headers, (Chunk(recorded.body.encode()),))
 
     def _unknown(self, request: Received) -> HttpReply:
         message = f"the stand-in does not speak {request.method} {request.path}; it speaks {_SPOKEN}"
@@ -91,4 +98,4 @@ class Provider:
 
 def _json(status: int, headers: Headers, document: Any) -> HttpReply:
     content = json.dumps(document).encode()
-    return HttpReply(status, (("content-type", "application/json"), *headers), (content,))
+    return HttpReply(status, (("content-type", "application/json"), *headers), (Chunk(content),))

@@ -12,7 +12,8 @@ A file holds one key, ``rules``, with a list; the keys of a rule are the fields 
       error: {status: 429}
       headers: {retry-after: "0"}
 
-The first rule that applies and has uses left answers.
+The first rule that applies and has uses left answers. The same rules answer on every wire; ``turn`` lets a
+conversation go on otherwise than it began.
 """
 
 from __future__ import annotations
@@ -64,12 +65,15 @@ class Call:
     """A tool call to answer with.
 
     ``arguments`` is an object; or a text, sent as it is where the wire has texts (so that it may be no
-    JSON); or None: the answer then has no arguments. ``id`` is derived from the request where not given.
+    JSON); or None: the answer then has no arguments. ``id`` is derived from the request where not given
+    (on Gemini, the call then has none). A call with a ``gate`` is held back, and all that follows it, until
+    `StandIn.open` is told that name.
     """
 
     name: str
     arguments: dict[str, Any] | str | None = field(default_factory=dict)
     id: str | None = None
+    gate: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -98,8 +102,8 @@ class Error:
 
     ``status`` is the HTTP status; over gRPC it becomes the code that
     https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto pairs with it, unless
-    ``grpc_status`` names another (``UNAVAILABLE``). ``message``, ``type`` and ``code`` fill the provider's
-    error object and have its usual values where not given. ``details`` are Google's error details, each
+    ``grpc_status`` names another (``UNAVAILABLE``). ``message``, ``type``, ``code`` and ``param`` fill the
+    provider's error object and have its usual values where not given. ``details`` are Google's error details, each
     with an ``@type``; over gRPC they come in ``grpc-status-details-bin``. ``body`` (JSON, or text sent as it
     is) takes the place of the whole error object over HTTP.
     """
@@ -108,6 +112,7 @@ class Error:
     message: str | None = None
     type: str | None = None
     code: str | None = None
+    param: str | None = None
     grpc_status: GrpcStatus | None = None
     details: Sequence[Mapping[str, Any]] = ()
     body: Any = None
@@ -118,23 +123,27 @@ class Answer:
     """What is answered, and how it travels.
 
     ``text`` and ``calls`` are the answer, one or both; ``refusal`` is the model's refusal (on Gemini, a
-    candidate withheld with ``SAFETY``). ``finish_reason`` takes the place of the usual one, in the wire's
-    own spelling. ``body`` takes the place of the whole body: JSON, or text sent as it is.
+    candidate withheld with ``SAFETY``). ``truncated`` says that the limit on tokens cut the answer off, and
+    its last call, if any. ``finish_reason`` takes the place of the usual one, in the wire's own spelling (in
+    the Responses API, the reason why the response is incomplete, or its status). ``body`` takes the place of
+    the whole body: JSON, or text sent as it is.
 
     A stream carries text and arguments in deltas of ``delta_size`` characters; ``interleave`` sends those of
     several calls in turn instead of call by call. One event is one chunk of the connection unless
     ``chunk_size``, in bytes, cuts elsewhere. ``delay`` and ``chunk_delay`` are the seconds before the answer
-    and between its chunks.
+    and between its chunks. ``gate`` holds back the end of a stream, behind all calls, as that of a `Call` does
+    the call; an answer that is not streamed waits for all of its gates at its beginning.
 
-    ``error`` answers with an error, ``close`` closes the connection: at once, or in the middle of the
-    answer, when so many of its chunks are sent as ``after`` says. (Over gRPC a closed connection is the
-    status that a client makes of one, ``UNAVAILABLE``.) ``headers`` are sent
+    ``error`` answers with an error, ``close`` closes the connection: at once, or in the middle of a stream,
+    when so many of its chunks are sent as ``after`` says, or so many calls as ``after_calls`` does. (Over gRPC
+    a closed connection is the status that a client makes of one, ``UNAVAILABLE``.) ``headers`` are sent
     beside, or instead of, the usual.
     """
 
     text: str | None = None
     calls: Sequence[Call] = ()
     refusal: str | None = None
+    truncated: bool = False
     finish_reason: str | None = None
     body: Any = None
     delta_size: _Size = 12
@@ -145,15 +154,27 @@ class Answer:
     error: Error | None = None
     close: bool = False
     after: _Count | None = None
+    after_calls: _Count | None = None
+    gate: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Answer:
         if self.error and self.close:
             raise ValueError("an answer ends with an error or with a closed connection, not with both")
-        if self.after is not None and not (self.error or self.close):
-            raise ValueError("after says when error or close happens, and neither is there")
+        if self.after is not None and self.after_calls is not None:
+            raise ValueError("after and after_calls both say when the answer breaks off; one of them is enough")
+        if self.breaks_off and not (self.error or self.close):
+            name = "after" if self.after is not None else "after_calls"
+            raise ValueError(f"{name} says when error or close happens, and neither is there")
+        if self.after_calls is not None and self.after_calls > len(self.calls):
+            raise ValueError(f"after_calls is {self.after_calls}, and the answer has {len(self.calls)} calls")
         return self
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether its error or its end comes in its middle."""
+        return self.after is not None or self.after_calls is not None
 
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
@@ -162,8 +183,9 @@ class Rule(Answer):
 
     ``prompt`` is the exact text of the last user message, ``prompt_regex`` is searched in it, ``contains`` is
     a text anywhere in the messages. ``tools`` are names that must be among the tools offered, ``model`` the
-    model's name. ``after_results`` says whether the conversation ends with results of tools. A rule answers
-    ``times`` times, without it always.
+    model's name. ``after_results`` says whether the conversation ends with results of tools, ``turn`` how
+    often the model has spoken in it already: 0 is the first answer, 1 the one after the first results. A rule
+    answers ``times`` times, without it always.
     """
 
     prompt: str | None = None
@@ -172,6 +194,7 @@ class Rule(Answer):
     tools: Sequence[str] = ()
     model: str | None = None
     after_results: bool | None = None
+    turn: _Count | None = None
     times: _Size | None = None
 
     def applies(self, question: Question) -> bool:
@@ -183,6 +206,7 @@ class Rule(Answer):
             and {tool.name for tool in question.tools}.issuperset(self.tools)
             and self.model in (None, question.model)
             and self.after_results in (None, question.after_results)
+            and self.turn in (None, question.turn)
         )
 
 

@@ -52,7 +52,7 @@ class StandIn:
         self._started: HttpServer | None = None
 
     def __enter__(self) -> Self:
-        self._started = HttpServer(self._wanted_port, self._provider.http, self._proxy)
+        self._started = HttpServer(self._wanted_port, self._provider, self._proxy)
         self._started.start()
         return self
 
@@ -79,6 +79,18 @@ class StandIn:
     def auth_requests(self) -> list[Received]:
         """What Google's authentication libraries sent on their own, some of it from background threads."""
         return self._provider.auth_log.requests()
+
+    @property
+    def abandoned(self) -> list[Received]:
+        """Those of the requests whose client left before the end of the answer, in the order in which it was seen."""
+        return self._provider.abandoned.requests()
+
+    def open(self, gate: str) -> None:
+        """Let one answer through the ``gate`` of that name in the script, now or when it comes there.
+
+        A gate that nobody opens for ten seconds breaks off the answer.
+        """
+        self._provider.gates.open(gate)
 
     @property
     def connections(self) -> int:

@@ -5,6 +5,7 @@ The shapes are those of https://cloud.google.com/vertex-ai/generative-ai/docs/mo
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from typing import Any
 
 from multitrack.standin.identity import GOOGLE_PROJECT
 from multitrack.standin.ids import Ids
-from multitrack.standin.question import Question, Tool
+from multitrack.standin.question import Question, Tool, turns
 from multitrack.standin.reply import fragments
-from multitrack.standin.script import Answer, Error, ScriptError
+from multitrack.standin.script import Answer, Call, Error, ScriptError
 from multitrack.standin.usage import answer_tokens, prompt_tokens
+from multitrack.standin.vertex_contents import check_contents, check_functions, holds, is_prompt, parts_of
 
 _WHOLE_NUMBERS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
@@ -39,19 +41,28 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
 
 
 def question(request: Mapping[str, Any]) -> Question:
-    """What ``request``, a ``GenerateContentRequest`` as protobuf JSON, asks."""
+    """What ``request``, a ``GenerateContentRequest`` as protobuf JSON, asks. Raises `InvalidMessageError` for
+    what the service would refuse."""
     contents = request.get("contents", [])
+    check_contents(contents, signed=_signs(model_name(request)))
     tools = tuple(_tools(request.get("tools", [])))
+    check_functions(tools)
     texts = [_text(content) for content in (request.get("systemInstruction", {}), *contents)]
-    prompts = [_text(content) for content in contents if content.get("role", "user") == "user" and _has_text(content)]
+    prompts = [_text(content) for content in contents if is_prompt(content)]
     return Question(
         model=model_name(request),
         prompt=prompts[-1] if prompts else "",
         texts=tuple(texts),
         tools=tools,
         callable_tools=_callable(tools, request.get("toolConfig", {}).get("functionCallingConfig", {})),
-        after_results=bool(contents) and any("functionResponse" in part for part in _parts(contents[-1])),
+        after_results=holds(contents[-1], "functionResponse"),
+        turn=turns(content.get("role") == "model" for content in contents),
     )
+
+
+def _signs(model: str) -> bool:
+    """Whether ``model`` signs its calls, and wants the signatures back."""
+    return model.startswith("gemini-3")
 
 
 def model_name(request: Mapping[str, Any]) -> str:
@@ -68,21 +79,12 @@ def host(request: Mapping[str, Any]) -> str:
     return "aiplatform.googleapis.com" if location == "global" else f"{location}-aiplatform.googleapis.com"
 
 
-def _parts(content: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    parts: Sequence[Mapping[str, Any]] = content.get("parts", [])
-    return parts
-
-
-def _has_text(content: Mapping[str, Any]) -> bool:
-    return any("text" in part for part in _parts(content))
-
-
 def _text(content: Mapping[str, Any]) -> str:
     texts = (
         json.dumps(part["functionResponse"].get("response"), ensure_ascii=False)
         if "functionResponse" in part
         else part.get("text", "")
-        for part in _parts(content)
+        for part in parts_of(content)
     )
     return "".join(texts)
 
@@ -125,50 +127,60 @@ def _callable(tools: tuple[Tool, ...], choice: Mapping[str, Any]) -> tuple[Tool,
     return tuple(tool for tool in tools if not allowed or tool.name in allowed)
 
 
-def responses(answer: Answer, asked: Question, ids: Ids, *, streamed: bool) -> list[dict[str, Any]]:
-    """The responses that carry ``answer``: one, or those of a stream. Raises `ScriptError` where none can."""
+def responses(answer: Answer, asked: Question, ids: Ids, *, streamed: bool) -> list[tuple[int | None, dict[str, Any]]]:
+    """The responses that carry ``answer``: one, or those of a stream. With each stands the position of the call
+    that begins with it, or the number of calls at the end. Raises `ScriptError` where ``answer`` fits in none."""
     if answer.body is not None:
-        return _scripted(answer.body)
+        return scripted(answer.body)
+    texts = fragments(answer.text or "", answer.delta_size) if streamed else [answer.text or ""]
+    said = [{"text": text} for text in texts if text]
+    calls = [_function_call(call) for call in answer.calls]
+    if calls and _signs(asked.model):
+        calls[0]["thoughtSignature"] = base64.b64encode(ids.hexadecimal("thought", 48).encode()).decode()
+    groups: list[tuple[int | None, list[dict[str, Any]]]] = [(None, [*said, *calls])]
+    if streamed and calls:
+        # the end is a response of its own, so that it can be held back
+        groups = [(None, [part]) for part in said] + [(number, [call]) for number, call in enumerate(calls)]
+        groups.append((len(calls), [{"text": ""}]))
+    elif streamed and said:
+        groups = [(None, [part]) for part in said[:-1]] + [(0, said[-1:])]
     envelope = {
         "modelVersion": asked.model,
         "createTime": datetime.fromtimestamp(ids.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "responseId": ids.alphanumeric("response", 22),
     }
+    documents: list[dict[str, Any]] = [
+        {"candidates": [{"content": {"role": "model", "parts": group}}], **envelope} for _, group in groups
+    ]
+    documents[-1]["candidates"][0] |= _finish(answer)
     prompt, completion = prompt_tokens(asked), answer_tokens(answer)
-    usage = {
+    documents[-1]["usageMetadata"] = {
         "promptTokenCount": prompt,
         "candidatesTokenCount": completion,
         "totalTokenCount": prompt + completion,
     }
-    texts = fragments(answer.text or "", answer.delta_size) if streamed else [answer.text or ""]
-    parts: list[dict[str, Any]] = [{"text": text} for text in texts if text]
-    parts += [{"functionCall": _function_call(call.name, call.object)} for call in answer.calls]
-    groups = [[part] for part in parts] if streamed and parts else [parts]
-    documents: list[dict[str, Any]] = [
-        {"candidates": [{"content": {"role": "model", "parts": group}}], **envelope} for group in groups
-    ]
-    documents[-1]["candidates"][0] |= _finish(answer)
-    documents[-1]["usageMetadata"] = usage
-    return documents
+    return [(begins, document) for (begins, _), document in zip(groups, documents, strict=True)]
 
 
-def _scripted(body: Any) -> list[dict[str, Any]]:
+def scripted(body: Any) -> list[tuple[int | None, dict[str, Any]]]:
+    """The responses that ``body`` is: JSON, or its text. Raises `ScriptError` where it is not."""
     if isinstance(body, str):
         try:
             body = json.loads(body)
         except ValueError as error:
             raise ScriptError(f"the scripted body is no JSON, and this wire needs some: {error}") from error
-    return body if isinstance(body, list) else [body]
+    return [(None, document) for document in (body if isinstance(body, list) else [body])]
 
 
-def _function_call(name: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"name": name} if arguments is None else {"name": name, "args": arguments}
+def _function_call(call: Call) -> dict[str, Any]:
+    named = {"name": call.name} if call.id is None else {"id": call.id, "name": call.name}
+    return {"functionCall": named if call.object is None else {**named, "args": call.object}}
 
 
 def _finish(answer: Answer) -> dict[str, Any]:
     if answer.refusal is not None:
         return {"finishReason": answer.finish_reason or "SAFETY", "finishMessage": answer.refusal}
-    return {"finishReason": answer.finish_reason or "STOP"}
+    return {"finishReason": answer.finish_reason or ("MAX_TOKENS" if answer.truncated else "STOP")}
 
 
 def error_status(error: Error) -> str:

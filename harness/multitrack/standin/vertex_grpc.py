@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -11,9 +12,9 @@ from multitrack.standin import vertex
 from multitrack.standin.answers import RecordedAnswer
 from multitrack.standin.identity import Headers, google_headers
 from multitrack.standin.received import Received
-from multitrack.standin.reply import GrpcReply, with_own
+from multitrack.standin.reply import GrpcReply, Piece, broken_off, gated, with_own
 from multitrack.standin.script import Answer, Error, ScriptError
-from multitrack.standin.source import Source, mistake
+from multitrack.standin.source import Source, mistake, refusal
 from multitrack.standin.vertex_types import InvalidMessageError, Version, request_from_bytes, response
 
 _SPOKEN = re.compile(
@@ -38,30 +39,42 @@ def respond(call: Received, source: Source, recorded: RecordedAnswer | None) -> 
         message = f"the stand-in does not speak {call.path}; it speaks GenerateContent and StreamGenerateContent"
         return GrpcReply(google_headers(call.host), error=Error(status=501, message=message))
     streamed = call.path.endswith("/StreamGenerateContent")
-    if call.body is None:
-        answer, documents = Answer(error=Error(status=400, message="Invalid message.")), []
-    else:
-        asked = vertex.question(call.body)
-        answer = _played(recorded) if recorded is not None else source.answer(asked)
-        try:
-            documents = vertex.responses(answer, asked, source.ids("gemini", call.body), streamed=streamed)
-        except ScriptError as error:
-            answer, documents = mistake(error), []
     try:
-        messages = [response(_version(call.path), document) for document in documents]
-    except InvalidMessageError as error:
-        answer, messages = mistake(error), []
+        answer, documents = _answered(call, source, recorded, streamed=streamed)
+        pieces = [Piece(_on_the_wire(call, document), begins) for begins, document in documents]
+    except (InvalidMessageError, ScriptError) as error:
+        answer, pieces = mistake(error), []
     ending = _CLOSED if answer.close else answer.error
-    sent = tuple(message.SerializeToString(deterministic=True) for message in messages)
-    if ending is not None:
-        sent = sent[: answer.after or 0] if streamed else ()
+    fails_after = None if ending is None else (broken_off(pieces, answer) if streamed else None) or 0
     return GrpcReply(
         with_own(answer, google_headers(call.host)),
-        sent,
+        gated(pieces, answer, streamed=streamed),
         ending,
+        fails_after,
         delay=answer.delay,
         chunk_delay=answer.chunk_delay,
     )
+
+
+def _answered(
+    call: Received, source: Source, recorded: RecordedAnswer | None, *, streamed: bool
+) -> tuple[Answer, list[tuple[int | None, dict[str, Any]]]]:
+    if recorded is not None:
+        answer = _played(recorded)
+        return answer, vertex.scripted(answer.body) if answer.error is None else []
+    try:
+        if call.body is None:
+            raise InvalidMessageError("Invalid message.")
+        asked = vertex.question(call.body)
+    except InvalidMessageError as error:
+        return refusal(error), []
+    answer = source.answer(asked)
+    return answer, vertex.responses(answer, asked, source.ids("gemini", call.body), streamed=streamed)
+
+
+def _on_the_wire(call: Received, document: Mapping[str, Any]) -> bytes:
+    message: bytes = response(_version(call.path), document).SerializeToString(deterministic=True)
+    return message
 
 
 def _version(method: str) -> Version:

@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from multitrack.standin import vertex
 from multitrack.standin.identity import google_headers
 from multitrack.standin.received import Received, is_loopback
-from multitrack.standin.reply import HttpReply, events, shaped
+from multitrack.standin.reply import HttpReply, Piece, ended_by, events, shaped
 from multitrack.standin.script import Answer, ScriptError
 from multitrack.standin.source import Source, mistake, refusal
 from multitrack.standin.vertex_types import InvalidMessageError, Version, request_from_json, response
@@ -26,7 +26,7 @@ _EVENTS = ("content-type", "text/event-stream")
 
 def respond(request: Received, source: Source, *, version: Version, model: str, streamed: bool) -> HttpReply:
     """The reply to ``request``, which asks for content from ``model``, a resource name."""
-    host, documents = request.host, []
+    host, documents = request.host, list[tuple[int | None, dict[str, Any]]]()
     try:
         message = request_from_json(version, request.body, model)
         asked = vertex.question(message)
@@ -45,7 +45,7 @@ def respond(request: Received, source: Source, *, version: Version, model: str, 
 
 def _reply(
     answer: Answer,
-    documents: list[dict[str, Any]],
+    documents: list[tuple[int | None, dict[str, Any]]],
     version: Version,
     *,
     query: str,
@@ -56,28 +56,36 @@ def _reply(
     parameters = {name: value for name, (value, *_) in parse_qs(query).items()}
     as_events = streamed and parameters.get("alt") == "sse"
     error = answer.error
-    if error is not None and not (streamed and answer.after is not None):
+    if error is not None and not (streamed and answer.breaks_off):
         body = vertex.error_object(error) if error.body is None else error.body
         content = body.encode() if isinstance(body, str) else _pretty(body)
-        return shaped(answer, error.status, (_JSON, *headers), [content], streamed=False)
+        return shaped(answer, error.status, (_JSON, *headers), [Piece(content)], streamed=False)
     head = _EVENTS if as_events else _JSON
     if isinstance(answer.body, str):
-        return shaped(answer, 200, (head, *headers), events(answer.body), streamed=streamed)
+        return shaped(answer, 200, (head, *headers), map(Piece, events(answer.body)), streamed=streamed)
     numbers = "enum-encoding=int" in parameters.get("$alt", "")
-    bodies = [
-        _ordered_like(document, MessageToDict(response(version, document), use_integers_for_enums=numbers))
-        for document in documents
+    write = _event if as_events else _pretty
+    pieces = [
+        Piece(write(_ordered_like(document, _in_json(version, document, numbers=numbers))), begins)
+        for begins, document in documents
     ]
     if error is not None:
-        bodies = [*bodies[: answer.after], vertex.error_object(error)]
-    if as_events:
-        pieces = [b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\r\n\r\n" for body in bodies]
-    elif streamed:
-        pieces = [(b",\r\n" if position else b"[") + _pretty(body) for position, body in enumerate(bodies)]
-        pieces.append(b"]")
-    else:
-        pieces = [_pretty(bodies[0])]
+        pieces = ended_by(pieces, answer, write(vertex.error_object(error)))
+    if streamed and not as_events:
+        pieces = [
+            Piece((b",\r\n" if position else b"[") + piece.content, piece.begins)
+            for position, piece in enumerate(pieces or [Piece(b"")])
+        ]
+        pieces.append(Piece(b"]"))
     return shaped(answer, 200, (head, *headers), pieces, streamed=streamed)
+
+
+def _in_json(version: Version, document: dict[str, Any], *, numbers: bool) -> Any:
+    return MessageToDict(response(version, document), use_integers_for_enums=numbers)
+
+
+def _event(document: Any) -> bytes:
+    return b"data: " + json.dumps(document, ensure_ascii=False).encode() + b"\r\n\r\n"
 
 
 def _ordered_like(pattern: Any, value: Any) -> Any:

@@ -15,7 +15,9 @@ from google.protobuf.message import DecodeError, Message
 
 Version = Literal["v1", "v1beta1"]
 
-_NEWER_FIELDS = {"createTime": "create_time", "responseId": "response_id"}
+_NEWER_FIELDS = frozenset({"createTime", "responseId", "thoughtSignature", "id"})
+"""Fields that not every version, and not every release of google-cloud-aiplatform, knows; it would refuse the
+answer as a whole for them."""
 
 
 class InvalidMessageError(ValueError):
@@ -54,13 +56,21 @@ def request_from_json(version: Version, body: Any, model: str) -> dict[str, Any]
 def response(version: Version, document: Mapping[str, Any]) -> Message:
     """A ``GenerateContentResponse`` from its JSON. Raises `InvalidMessageError` where it is none."""
     kind = _types(version)[1]
-    # Releases of google-cloud-aiplatform before these fields would refuse the answer as a whole.
-    known = {
-        name: value
-        for name, value in document.items()
-        if _NEWER_FIELDS.get(name) is None or _NEWER_FIELDS[name] in kind.DESCRIPTOR.fields_by_name
-    }
     try:
-        return ParseDict(known, kind())
+        return ParseDict(_known(document, kind.DESCRIPTOR), kind())
     except ParseError as error:
         raise InvalidMessageError(f"the scripted body is no GenerateContentResponse: {error}") from error
+
+
+def _known(document: Any, kind: Any) -> Any:
+    """``document`` without the newer fields that ``kind``, a message's descriptor, lacks."""
+    if isinstance(document, list):
+        return [_known(each, kind) for each in document]
+    if not isinstance(document, Mapping):
+        return document
+    fields = {field.json_name: field for field in kind.fields}
+    return {
+        name: _known(value, inner) if name in fields and (inner := fields[name].message_type) else value
+        for name, value in document.items()
+        if name in fields or name not in _NEWER_FIELDS
+    }
