@@ -51,7 +51,7 @@ class Question(Generic[T]):
         )
         self._correction = Correction(self._reader, max_retries)
         self._wire = wire
-        self.tools = self._toolset.schemas(wire, **({"strict": True} if strict else {}))
+        self.tools = self._toolset.schemas(wire, strict=strict)
         self.streams = bool(stream)
         self.added: list[dict[str, Any]] = []
         """What stands behind the caller's conversation when the model is asked again."""
