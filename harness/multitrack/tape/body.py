@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from multitrack.tape import jsontext
@@ -21,49 +21,104 @@ def decoded(body: bytes, encoding: str | None, *, whole: bool = True) -> bytes:
 
     Raises ValueError where the encoding is unknown, its library is not installed, or the body is no such data.
     """
+    return b"".join(decoded_parts([body], encoding, whole=whole))
+
+
+def decoded_parts(parts: Iterable[bytes], encoding: str | None, *, whole: bool = True) -> list[bytes]:
+    """The same for a body in ``parts``: what each brings. Some may bring nothing before the next one came."""
+    found = list(parts)
     for name in reversed([part.strip().lower() for part in (encoding or "").split(",")]):
-        if name in ("", "identity") or not body:
+        if name in ("", "identity") or not any(found):
             continue
         try:
-            body = _decode_one(body, name, whole)
+            decoder = _decoder(name)
+            found = [decoder.decompress(part) for part in found]
+            ended = decoder.eof
         except ValueError:
             raise
         except Exception as error:  # each library has its own error types for damaged data
             raise ValueError(f"the body is no {name} data: {error}") from error
-    return body
+        if whole and not ended:
+            raise ValueError(f"the body ends within its {name} data")
+    return found
 
 
-def _decode_one(body: bytes, name: str, whole: bool) -> bytes:
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _decoder(name: str) -> _Decoder:
     match name:
         case "gzip" | "x-gzip":
-            return _decompressed(body, lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), whole)
+            return _Members(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16))
         case "deflate":
-            # servers send zlib data as RFC 9110 8.4.1.2 says, and raw deflate data as it does not
-            try:
-                return _decompressed(body, zlib.decompressobj, whole)
-            except zlib.error:
-                return _decompressed(body, lambda: zlib.decompressobj(-zlib.MAX_WBITS), whole)
+            return _Deflate()
         case "br":
-            brotli = _library(name, "brotli", "brotlicffi")
-            return bytes(brotli.decompress(body) if whole else brotli.Decompressor().process(body))
+            return _Brotli(_library(name, "brotli", "brotlicffi").Decompressor())
         case "zstd":
             library = _library(name, "compression.zstd", "backports.zstd", "zstandard")
             if library.__name__ == "zstandard":
-                return _decompressed(body, lambda: library.ZstdDecompressor().decompressobj(), whole)
-            return _decompressed(body, library.ZstdDecompressor, whole)
+                return _Members(lambda: library.ZstdDecompressor().decompressobj())
+            return _Members(library.ZstdDecompressor)
     raise ValueError(f"unknown content encoding {name!r}")
 
 
-def _decompressed(body: bytes, decompressor: Callable[[], Any], whole: bool) -> bytes:
-    pieces = []
-    # compressed data may be several members or frames, one after the other
-    while body:
-        part = decompressor()
-        pieces.append(part.decompress(body))
-        if whole and not part.eof:
-            raise ValueError("the body ends within its compressed data")
-        body = part.unused_data if part.eof else b""
-    return b"".join(pieces)
+class _Members:
+    """Compressed data that may be several members or frames, one after the other."""
+
+    def __init__(self, decompressor: Callable[[], Any]) -> None:
+        self._new = decompressor
+        self._member = decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._member.eof)
+
+    def decompress(self, data: bytes) -> bytes:
+        pieces = []
+        while data:
+            if self._member.eof:
+                self._member = self._new()
+            pieces.append(self._member.decompress(data))
+            data = self._member.unused_data if self._member.eof else b""
+        return b"".join(pieces)
+
+
+class _Deflate:
+    """Servers send zlib data as RFC 9110 8.4.1.2 says, and raw deflate data as it does not."""
+
+    def __init__(self) -> None:
+        self._members = _Members(zlib.decompressobj)
+        self._read = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._members.eof
+
+    def decompress(self, data: bytes) -> bytes:
+        before, self._read = self._read, (self._read + data)[:2]
+        try:
+            return self._members.decompress(data)
+        except zlib.error:
+            # the two bytes that tell zlib data may come one by one
+            if len(before) >= 2:
+                raise
+            self._members = _Members(lambda: zlib.decompressobj(-zlib.MAX_WBITS))
+            return self._members.decompress(before + data)
+
+
+class _Brotli:
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decompressor.is_finished())
+
+    def decompress(self, data: bytes) -> bytes:
+        return bytes(self._decompressor.process(data)) if data else b""
 
 
 def _library(encoding: str, *modules: str) -> Any:

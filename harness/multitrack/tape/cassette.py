@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from multitrack import wires
+from multitrack.tape import body
+from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.matching import Key
 
@@ -38,8 +42,9 @@ class Cassette:
     def merged(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
         """This cassette with ``recorded`` in the place of what ``test`` had recorded before (None: of what no test
         did); what belongs to other tests stays, and what ``test`` shared with them stays theirs. Of what belongs to
-        no test, an older answer to a request recorded again goes: it would be played in the new one's place."""
-        recorded = tuple(recorded)
+        no test, an older answer to a request recorded again goes: it would be played in the new one's place. An
+        answer that says what the one before it said keeps its chunks, whose times differ with each recording."""
+        recorded = tuple(self._steady(recorded, test))
         answered = {Key.of(interaction.request) for interaction in recorded}
         kept: list[Interaction] = []
         place: int | None = None
@@ -55,6 +60,15 @@ class Cassette:
         place = len(kept) if place is None else place
         return Cassette((*kept[:place], *recorded, *kept[place:]), self._metadata(metadata))
 
+    def _steady(self, recorded: Iterable[Interaction], test: str | None) -> Iterator[Interaction]:
+        before: dict[Key, deque[Interaction]] = defaultdict(deque)
+        for interaction in self.interactions:
+            if interaction.is_of(test):
+                before[Key.of(interaction.request)].append(interaction)
+        for interaction in recorded:
+            waiting = before[Key.of(interaction.request)] if before else ()
+            yield _with_chunks_of(waiting.popleft(), interaction) if waiting else interaction
+
     def extended(self, recorded: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
         """This cassette with ``recorded`` behind what it holds."""
         return Cassette((*self.interactions, *recorded), self._metadata(metadata))
@@ -62,3 +76,29 @@ class Cassette:
     def _metadata(self, new: Mapping[str, Any]) -> Mapping[str, Any]:
         words = sorted({*self.placeholders, *new.get("placeholders", ())})
         return {**new, "placeholders": words} if words else new
+
+
+def _with_chunks_of(before: Interaction, interaction: Interaction) -> Interaction:
+    old, new = before.response, interaction.response
+    kind = new.header("content-type")
+    alike = (
+        before.provenance == interaction.provenance
+        and (old.status, old.ending, old.header("content-type")) == (new.status, new.ending, kind)
+        and old.chunks.events(old.body, kind) == old.chunks.events(new.body, kind)
+        and _says_the_same(old, new)
+    )
+    return replace(interaction, response=replace(new, chunks=old.chunks)) if alike else interaction
+
+
+def _says_the_same(one: Response, other: Response) -> bool:
+    wire = wires.recognise(one.body)
+    if wire is None or wire != wires.recognise(other.body):
+        kind = one.header("content-type")
+        return body.canonical(one.body, kind) == body.canonical(other.body, kind)
+    return _told(wires.read_answer(one.body, wire)) == _told(wires.read_answer(other.body, wire))
+
+
+def _told(answer: wires.Answer) -> Sequence[object]:
+    # without ids, which each answer has of its own
+    calls = [(call.name, call.arguments) for call in answer.calls]
+    return calls, answer.text, answer.finish, answer.refusal, answer.error

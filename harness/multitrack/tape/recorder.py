@@ -5,14 +5,17 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata as distributions
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from multitrack.tape import body
+from multitrack.tape import body, chunks
+from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
+from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
 from multitrack.tape.matching import Key
 from multitrack.tape.redaction import Scrubber
@@ -23,66 +26,120 @@ _SDKS = {"openai": "openai", "vertexai": "google-cloud-aiplatform", "google.gena
 # statuses of https://grpc.io/docs/guides/status-codes/ that say nothing about the request's own sense
 _PASSING_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
 _DONE = b"data: [DONE]"
+# no status of HTTP: a server error to whoever reads the tape and knows nothing of failures
+_NO_ANSWER = 599
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a body: when it arrived, and whether it continues the chunk of the part before."""
+
+    arrived: datetime
+    content: bytes
+    continued: bool
 
 
 class LiveExchange:
     """One request gone live: what a seam tells of its answer (see `exchange.Recording`)."""
 
-    def __init__(self, request: Request, scrubber: Scrubber) -> None:
+    def __init__(self, request: Request, scrubber: Scrubber, clock: Clock) -> None:
         self.request = request
         self._scrubber = scrubber
+        self._clock = clock
+        self._sent = clock()
         self._status, self._reason = 0, ""
         self._headers: Headers = ()
-        self._chunks: list[bytes] = []
+        self._parts: list[_Part] = []
         self._ending: Ending | None = None
-        self._failure: BaseException | None = None
+        self._failure: Failure | None = None
+        self._error: BaseException | None = None
+        self._over: datetime | None = None
         self._lock = Lock()
 
     def began(self, status: int, reason: str, headers: Headers) -> None:
         """The head of the answer arrived."""
-        self._status, self._reason = status, reason
         self._headers = tuple((name.lower(), value) for name, value in headers)
         self._scrubber.learn_response(self._headers)
+        self._status, self._reason = status, reason
 
-    def received(self, chunk: bytes) -> None:
+    def received(self, chunk: bytes, *, continued: bool = False) -> None:
         """A part of the body arrived."""
-        self._chunks.append(chunk)
+        if self._over is None:
+            self._parts.append(_Part(self._clock(), chunk, continued))
 
-    def ended(self, ending: Ending = "complete", *, trailers: Headers = ()) -> None:
-        """The body is over."""
+    def ended(self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None) -> None:
+        """The body is over, or the caller went away before an answer began."""
         with self._lock:
-            if self._ending is None:
+            if self._over is None:
+                self._over = self._clock()
                 self._headers += tuple((name.lower(), value) for name, value in trailers)
                 self._ending = ending
+                self._failure = Failure.of(error, "read") if error is not None else None
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException, *, during: During | None = None) -> None:
         """No answer came."""
-        self._failure = error
+        with self._lock:
+            if self._over is None:
+                self._over = self._clock()
+                self._error = error
+                self._failure = Failure.of(error, during) if during is not None else None
 
     @property
     def failure(self) -> str | None:
-        """Why no answer came; None where one did, or is still awaited."""
-        return None if self._status or self._failure is None else type(self._failure).__name__
+        """Why no answer came; None where one did, or is still awaited, or where its failure can be replayed."""
+        if self._status or self._error is None or self._failure is not None:
+            return None
+        return type(self._error).__name__
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head of an answer came."""
+        return bool(self._status)
 
     def response(self) -> Response | None:
-        """The answer as far as it came, decoded; None where none began. An exchange still open was left.
+        """The answer as far as it came, decoded; None where there is nothing to keep. An exchange still open was left.
 
         What cannot be decoded is kept as it came, with the header that tells its encoding.
         """
-        if not self._status:
-            return None
-        received = b"".join(self._chunks)
+        if not self.has_begun:
+            if self._failure is None and self._ending is None:
+                return None
+            waited = Chunks() if self._failure else chunks.waited(self._milliseconds(self._over or self._sent))
+            return Response(_NO_ANSWER, "", (), b"", "unanswered", waited, self._failure)
+        received = list(self._parts)
         ending = self._ending or "left"
         encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
         headers = tuple(header for header in self._headers if header[0] != "content-encoding")
+        pieces = [part.content for part in received]
         try:
-            content = body.decoded(received, encoding, whole=ending == "complete")
+            pieces = body.decoded_parts(pieces, encoding, whole=ending == "complete")
         except ValueError:
-            content, headers = received, self._headers
+            headers = self._headers
+        content = b"".join(pieces)
         # clients leave a stream at its last event, without reading the end behind it
         if ending == "left" and content.rstrip().endswith(_DONE):
             ending = "complete"
-        return Response(self._status, self._reason, headers, content, ending)
+        response = Response(self._status, self._reason, headers, content, ending, failure=self._failure)
+        return replace(response, chunks=self._chunks(received, pieces, response))
+
+    def _chunks(self, received: Sequence[_Part], pieces: Sequence[bytes], response: Response) -> Chunks:
+        names = {name for name, _ in self._headers}
+        # a sender that knew the length had the whole; in which parts it came was the network's doing
+        if "content-length" in names and "transfer-encoding" not in names:
+            return Chunks()
+        times: dict[int, int] = {}
+        place = 0
+        for part, piece in zip(received, pieces, strict=True):
+            if part.continued:
+                times.pop(place, None)
+            place += len(piece)
+            # what brings nothing by itself ends no chunk
+            if piece or part.continued:
+                times[place] = self._milliseconds(part.arrived)
+        return chunks.seen(times, response.body, response.header("content-type"))
+
+    def _milliseconds(self, time: datetime) -> int:
+        return int((time - self._sent).total_seconds() * 1000)
 
 
 class Recorder:
@@ -95,13 +152,18 @@ class Recorder:
 
     def __bool__(self) -> bool:
         """Whether any answer began."""
-        return any(exchange.response() is not None for exchange in self._exchanges)
+        return any(exchange.has_begun for exchange in self._exchanges)
 
     def exchange(self, request: Request) -> LiveExchange:
         """Begin to record what answers ``request``."""
-        exchange = LiveExchange(request, self._scrubber)
+        exchange = LiveExchange(request, self._scrubber, self._clock)
         self._exchanges.append(exchange)
         return exchange
+
+    def close(self) -> None:
+        """End what is still open: nobody waits for it any more."""
+        for exchange in self._exchanges:
+            exchange.ended("left")
 
     def interactions(self, test: str | None) -> list[Interaction]:
         """What was recorded so far, scrubbed, as the recording of ``test``."""
@@ -145,7 +207,7 @@ class Recorder:
 
 def unkept_error(interactions: Sequence[Interaction]) -> str | None:
     """Why a recording is not one to be kept: an answer that speaks of the moment (401, 403, 429, 5xx) and that no
-    later answer to an equal request made good. None if there is none."""
+    later answer to an equal request made good, or none at all. None if there is none."""
     keys = [Key.of(interaction.request) for interaction in interactions]
     for position, interaction in enumerate(interactions):
         if not (status := _passing(interaction.response)):
@@ -153,15 +215,17 @@ def unkept_error(interactions: Sequence[Interaction]) -> str | None:
         later = range(position + 1, len(interactions))
         if not any(keys[other] == keys[position] and not _passing(interactions[other].response) for other in later):
             request = interaction.request
-            return f"{request.method} {request.url} was answered with {status} (keep_errors=True keeps it)"
+            return f"{request.method} {request.url} {status} (keep_errors=True keeps it)"
     return None
 
 
 def _passing(response: Response) -> str | None:
+    if response.ending == "unanswered":
+        return f"got no answer: {response.failure.error}" if response.failure else None
     if response.status in (401, 403, 429) or response.status >= 500:
-        return str(response.status)
+        return f"was answered with {response.status}"
     status = response.header("grpc-status")
-    return f"gRPC status {status}" if status in _PASSING_GRPC else None
+    return f"was answered with gRPC status {status}" if status in _PASSING_GRPC else None
 
 
 def _provenance(request: Request, response: Response) -> Provenance:

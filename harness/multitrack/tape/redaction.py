@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote_plus
 
-from multitrack.tape import fragments, secrets
+from multitrack.tape import fragments, secrets, turns
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.placeholders import Placeholders
 from multitrack.tape.wordstart import HOLE
@@ -29,6 +29,7 @@ KEPT_HEADERS = frozenset(
         "grpc-status",
         "grpc-message",
         "grpc-status-details-bin",
+        turns.HEADER,
     }
 )
 """The only headers that a tape keeps, beside ``x-ratelimit-*`` of a 429 and what ``keep_headers`` names."""
@@ -114,7 +115,14 @@ class Scrubber:
         kept = self._kept
         if response.status == 429:
             kept = kept | {name for name, _ in response.headers if name.startswith("x-ratelimit-")}
-        return replace(response, headers=self._headers(response.headers, kept), body=self.body(response.body))
+        body, failure = self.body(response.body), response.failure
+        return replace(
+            response,
+            headers=self._headers(response.headers, kept),
+            body=body,
+            chunks=response.chunks.moved(response.body, body, response.header("content-type")),
+            failure=replace(failure, message=self.text(failure.message)) if failure else None,
+        )
 
     def _headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
         return tuple((name, self.url(value)) for name, value in headers if name in kept)

@@ -16,6 +16,8 @@ goes live for the rest; ``live`` goes live, reads and writes no tape."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+PACES = ("instant", "recorded")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,7 +25,8 @@ class Settings:
 
     ``ignore_hosts``: globs of ``host`` or ``host:port`` that go live unrecorded. ``allow_hosts``: the same, for raw
     sockets that no seam sees. ``keep_headers``: headers kept on the tape beside the built-in ones.
-    ``allow_secrets``: texts that look like a secret and are none. ``keep_errors``: keep a final 401, 403, 429 or 5xx.
+    ``allow_secrets``: texts that look like a secret and are none. ``keep_errors``: keep a final 401, 403, 429, 5xx or
+    failed connection. ``pace``: ``instant`` plays an answer at once, ``recorded`` as slowly as it came.
     """
 
     ignore_hosts: tuple[str, ...] = ()
@@ -31,12 +34,15 @@ class Settings:
     keep_headers: tuple[str, ...] = ()
     allow_secrets: tuple[str, ...] = ()
     keep_errors: bool = False
+    pace: str = "instant"
 
     def __post_init__(self) -> None:
         forbidden = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
         for header in self.keep_headers:
             if header.lower() in forbidden:
                 raise BadOption(f"keep_headers refuses {header!r}: a credential never reaches a tape")
+        if self.pace not in PACES:
+            raise BadOption(f"pace is one of {', '.join(PACES)}, not {self.pace!r}")
 
     def with_options(self, options: Mapping[str, Any], source: str) -> Settings:
         """These settings with ``options`` of a stronger ``source`` on top: lists add up, others replace.

@@ -13,7 +13,7 @@ from typing import Literal
 
 from multitrack.errors import TapeViolation
 from multitrack.offers import offered
-from multitrack.tape import body, paths, storage, token_exchange
+from multitrack.tape import body, pace, paths, storage, token_exchange
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Passthrough, Replay, Request, Route
 from multitrack.tape.interaction import Interaction
@@ -84,7 +84,7 @@ class Tape:
 
     @property
     def recorded(self) -> bool:
-        """Whether anything was recorded so far, so that `save` will write."""
+        """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
         return bool(self._recorder)
 
     def route(self, request: Request) -> Route:
@@ -111,7 +111,7 @@ class Tape:
         answer = self._index.take(key) if self._index is not None else None
         if answer is not None:
             self.played.append(answer)
-            return Replay(answer.response)
+            return pace.replay(answer.response, self._settings.pace)
         if self.mode == "record-missing":
             return self._recorder.exchange(request)
         violation = miss(
@@ -154,10 +154,11 @@ class Tape:
 
     def save(self, *, failure: str | None = None) -> Saved | None:
         """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
-        request got no answer, or where an answer is not one to be kept. None where nothing was recorded: then the
-        tape stays as it is."""
+        request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
+        but failed connections by a test that failed: then the tape stays as it is."""
+        self._recorder.close()
         recorded = self._recorder.interactions(self.test)
-        if not recorded:
+        if not recorded or (failure and not self.recorded):
             return None
         metadata = self._recorder.metadata()
 

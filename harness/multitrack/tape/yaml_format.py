@@ -6,6 +6,7 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +15,9 @@ import yaml
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape import jsontext
 from multitrack.tape.cassette import Cassette
+from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
+from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.summary import summary
 
@@ -64,8 +67,12 @@ def _interaction(interaction: Interaction) -> dict[str, Any]:
         "headers": _headers(response.headers),
         "body": {"string": _body(response.body)},
     }
+    if chunks := _chunks(response.chunks):
+        answered["chunks"] = chunks
     if response.ending != "complete":
         answered["ending"] = response.ending
+    if response.failure:
+        answered["failure"] = _Flow({name: value for name, value in asdict(response.failure).items() if value})
     document: dict[str, Any] = {
         "request": {
             "method": request.method,
@@ -79,6 +86,19 @@ def _interaction(interaction: Interaction) -> dict[str, Any]:
         document["provenance"] = interaction.provenance
     document["tests"] = _FlowList(interaction.tests)
     return document
+
+
+def _chunks(chunks: Chunks) -> _Flow:
+    written = _Flow()
+    if chunks.by_item:
+        written["by"] = "item"
+    if chunks.joined:
+        written["joined"] = list(chunks.joined)
+    if chunks.cut:
+        written["cut"] = [f"{event}+{offset}" for event, offset in chunks.cut]
+    if chunks.gaps:
+        written["gaps_ms"] = list(chunks.gaps)
+    return written
 
 
 class _Flow(dict[str, Any]):
@@ -241,10 +261,37 @@ def _read(item: Any) -> Interaction:
             _pairs(response["headers"]),
             _bytes(_mapping(response["body"], "the response's body")["string"]),
             ending,
+            _read_chunks(response.get("chunks", {})),
+            _read_failure(response.get("failure")),
         ),
         tuple(_text(test, "a test") for test in item.get("tests", ())),
         provenance,
     )
+
+
+def _read_chunks(value: Any) -> Chunks:
+    found = _mapping(value, "what stands under chunks")
+    by = found.get("by", "event")
+    if by not in ("event", "item"):
+        raise ValueError(f"chunks are by event or by item, not by {by!r}")
+    places = [_text(place, "a cut").split("+") for place in found.get("cut", ())]
+    return Chunks(
+        joined=tuple(int(event) for event in found.get("joined", ())),
+        cut=tuple((int(event), int(offset)) for event, offset in places),
+        gaps=tuple(int(gap) for gap in found.get("gaps_ms", ())),
+        by_item=by == "item",
+    )
+
+
+def _read_failure(value: Any) -> Failure | None:
+    if value is None:
+        return None
+    found = _mapping(value, "the failure")
+    during: During = found.get("during", "read")
+    if during not in get_args(During):
+        raise ValueError(f"unknown time of a failure {during!r}")
+    error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
+    return Failure(_text(error, "the error"), _text(message, "its message"), during, _text(code, "its code"))
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:

@@ -5,23 +5,27 @@ Below every wrapping transport, and beside in-process transports (mock, ASGI, WS
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response
+from multitrack.errors import CassetteMiss
+from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response, Router
+from multitrack.tape.failure import During, Failure
 from multitrack.tape.seams import Current, tripwire
 from multitrack.tape.swaps import Swap
 
-_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
+_PATIENCE = 10.0
+"""Seconds that a caller may stay longer than the one before, who went away without an answer."""
 
 
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
     """The swaps of ``module``, httpx or httpx2."""
     replayed = _replayer(module)
-    teed = _tee(module.SyncByteStream, module.AsyncByteStream)
+    teed = _tee(module)
+    connecting = _connecting(module)
 
     def sync(original: Callable[..., Any]) -> Callable[..., Any]:
         def handle_request(transport: Any, request: Any) -> Any:
@@ -30,11 +34,11 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
                 return original(transport, request)
             route = tape.route(_request(request, request.read()))
             if isinstance(route, Replay):
-                return replayed(route.response, request)
+                return replayed(route, request)
             with tripwire.opened():
                 if isinstance(route, Passthrough):
                     return original(transport, request)
-                with _connecting(route):
+                with connecting(route):
                     return teed(original(transport, request), route)
 
         return handle_request
@@ -46,11 +50,12 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
                 return await original(transport, request)
             route = tape.route(_request(request, await request.aread()))
             if isinstance(route, Replay):
-                return replayed(route.response, request)
+                await _wait_for_no_answer(route.response, tape)
+                return replayed(route, request)
             with tripwire.opened():
                 if isinstance(route, Passthrough):
                     return await original(transport, request)
-                with _connecting(route):
+                with connecting(route):
                     return teed(await original(transport, request), route)
 
         return handle_async_request
@@ -66,41 +71,94 @@ def _request(request: Any, body: bytes) -> Request:
     return Request(request.method.upper(), str(request.url), headers, body)
 
 
-@contextmanager
-def _connecting(recording: Recording) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        recording.failed(error)
-        raise
+async def _wait_for_no_answer(response: Response, tape: Router) -> None:
+    """A caller who went away without an answer goes away again: a request that another overtook, a time limit of the
+    application's own. One who stays gets a miss instead of waiting for ever."""
+    if response.ending != "unanswered" or response.failure is not None:
+        return
+    import anyio
+
+    await anyio.sleep(sum(response.chunks.gaps) / 1000 + _PATIENCE)
+    violation = CassetteMiss(
+        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
+        "  record it again (pytest --record)"
+    )
+    tape.refuse(violation)
+    raise violation
 
 
-def _replayer(module: ModuleType) -> Callable[[Response, Any], Any]:
+def _connecting(module: ModuleType) -> Callable[[Recording], AbstractContextManager[None]]:
+    @contextmanager
+    def connecting(recording: Recording) -> Iterator[None]:
+        try:
+            yield
+        except module.TransportError as error:
+            recording.failed(error, during=_during(type(error).__name__))
+            raise
+        except Exception as error:
+            recording.failed(error)
+            raise
+        except BaseException:  # the caller's own: it was cancelled, or interrupted
+            recording.ended("left")
+            raise
+
+    return connecting
+
+
+def _during(error: str) -> During:
+    if error.startswith(("Connect", "Proxy")):
+        return "connect"
+    return "send" if error.startswith("Write") else "read"
+
+
+def _replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
+    def ended(response: Response, request: Any) -> Exception:
+        if response.failure is not None:
+            return _error(module, response.failure, request)
+        reason = {
+            "left": "its caller left it before its end",
+            "broken": "the connection was closed before its end",
+            "unanswered": "its caller went away before it began",
+        }[response.ending]
+        error: Exception = module.RemoteProtocolError(f"the recorded answer ends here: {reason}", request=request)
+        return error
+
     class Recorded(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """The body of a recorded answer: the events of a stream one by one, anything else at once."""
+        """The body of a recorded answer, chunk by chunk."""
 
-        def __init__(self, response: Response, request: Any) -> None:
-            self._response = response
+        def __init__(self, replay: Replay, request: Any) -> None:
+            self._replay = replay
             self._request = request
 
         def __iter__(self) -> Iterator[bytes]:
-            yield from _pieces(self._response)
-            if self._response.ending != "complete":
-                raise module.RemoteProtocolError(
-                    f"the recorded stream ends here: it was {self._response.ending} before its end",
-                    request=self._request,
-                )
+            for wait, chunk in self._replay.chunks():
+                if wait:
+                    time.sleep(wait)
+                yield chunk
+            self._end()
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            for piece in self:
-                yield piece
+            for wait, chunk in self._replay.chunks():
+                if wait:
+                    import anyio
 
-    def replayed(response: Response, request: Any) -> Any:
+                    await anyio.sleep(wait)
+                yield chunk
+            self._end()
+
+        def _end(self) -> None:
+            if self._replay.response.ending != "complete":
+                raise ended(self._replay.response, self._request)
+
+    def replayed(replay: Replay, request: Any) -> Any:
+        response = replay.response
+        if response.ending == "unanswered":
+            raise ended(response, request)
         return module.Response(
             response.status,
             # httpx takes text for ASCII, and answers have file names in other letters
             headers=[(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers],
-            stream=Recorded(response, request),
+            stream=Recorded(replay, request),
             extensions={
                 "http_version": b"HTTP/1.1",
                 "reason_phrase": response.reason.encode("ascii", "replace"),
@@ -110,15 +168,22 @@ def _replayer(module: ModuleType) -> Callable[[Response, Any], Any]:
     return replayed
 
 
-def _pieces(response: Response) -> Iterator[bytes]:
-    if (response.header("content-type") or "").startswith("text/event-stream"):
-        yield from filter(None, _EVENT_END.split(response.body))
-    elif response.body:
-        yield response.body
+def _error(module: ModuleType, failure: Failure, request: Any) -> Exception:
+    """The exception of ``module`` for ``failure``: the same that was raised, or the one for what another client met."""
+    cause = failure.as_system_error()
+    kind = getattr(module, failure.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, module.TransportError)):
+        place = {"connect": "Connect", "handshake": "Connect", "send": "Write", "read": "Read"}[failure.during]
+        kind = getattr(module, f"{place}{'Timeout' if failure.is_timeout else 'Error'}")
+        if failure.error == "RemoteDisconnected":
+            kind = module.RemoteProtocolError
+    error: Exception = kind(failure.message, request=request)
+    error.__cause__ = cause
+    return error
 
 
-def _tee(sync_stream: Any, async_stream: Any) -> Callable[[Any, Recording], Any]:
-    class Teed(sync_stream, async_stream):  # type: ignore[misc]
+def _tee(module: ModuleType) -> Callable[[Any, Recording], Any]:
+    class Teed(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc, name-defined]
         """A live body: each chunk goes to the caller when it arrives, and to the recording."""
 
         def __init__(self, live: Any, recording: Recording) -> None:
@@ -140,16 +205,18 @@ def _tee(sync_stream: Any, async_stream: Any) -> Callable[[Any, Recording], Any]
         @contextmanager
         def _reading(self) -> Iterator[None]:
             ending: Ending = "complete"
+            failure: BaseException | None = None
             try:
                 yield
-            except Exception:
+            except Exception as error:
                 ending = "broken"
+                failure = error if isinstance(error, module.TransportError) else None
                 raise
             except BaseException:  # the caller's own: it closed the stream, or was cancelled
                 ending = "left"
                 raise
             finally:
-                self._recording.ended(ending)
+                self._recording.ended(ending, error=failure)
 
         def close(self) -> None:
             self._recording.ended("left")
