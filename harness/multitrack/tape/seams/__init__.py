@@ -27,6 +27,7 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("http.client", "http_client"),
     ("urllib3.connection", "http_client"),
     ("httplib2", "http_client"),
+    ("aiohttp", "aiohttp_connector"),
     ("grpc", "grpc_channel"),
     ("socket", "tripwire"),
 )

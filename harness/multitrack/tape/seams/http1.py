@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from enum import Enum, auto
 from http import HTTPStatus
 
@@ -125,12 +125,12 @@ def request() -> Message:
     return Message(lambda _, headers: _framing(headers, otherwise=0))
 
 
-def response(method: str) -> Message:
-    """Reads the answer to a request of ``method``, interim answers left out."""
+def response(method: str, interim: Container[int] = (HTTPStatus.CONTINUE,)) -> Message:
+    """Reads the answer to a request of ``method``, left out those whose codes the client takes for ``interim``."""
 
     def framing(start: str, headers: Headers) -> Framing | int:
         code = status(start)[0]
-        if code == HTTPStatus.CONTINUE:
+        if code in interim:
             return Framing.INTERIM
         return 0 if _has_no_body(code, method) else _framing(headers, otherwise=Framing.UNTIL_CLOSE)
 
