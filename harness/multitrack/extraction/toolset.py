@@ -45,13 +45,14 @@ class Toolset(Generic[T]):
         """The model behind each tool, by the tool's name."""
         return self._offer.models
 
-    def schemas(self, wire: str) -> list[dict[str, Any]]:
-        """The ``tools`` of a request over ``wire``, one of `multitrack.wires.WIRES`.
+    def schemas(self, wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
+        """The ``tools`` of a request over ``wire``, one of `multitrack.wires.WIRES`; with ``strict`` by schemas
+        that OpenAI holds a model to, where it sends every field.
 
-        Raises TypeError where the wire's schema language cannot express a model. The list is shared: copy it
-        before you change it.
+        Raises TypeError where the wire's schema language cannot express a model, and for ``strict`` where the
+        wire has no such thing. The list is shared: copy it before you change it.
         """
-        return self._offer.schemas(wire)
+        return self._offer.schemas(wire, strict)
 
     def parse(
         self,
@@ -86,19 +87,19 @@ class Toolset(Generic[T]):
 
 
 class _Offer:
-    """Models by tool name, with their tools written once for each wire."""
+    """Models by tool name, with their tools written once for each wire, strict or not."""
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(tool_names(models))
         self._tools: tuple[Tool, ...] | None = None
-        self._schemas: dict[str, list[dict[str, Any]]] = {}
+        self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
-    def schemas(self, wire: str) -> list[dict[str, Any]]:
-        if wire not in self._schemas:
+    def schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
+        if (wire, strict) not in self._schemas:
             if self._tools is None:
                 self._tools = tuple(tool_of(name, model) for name, model in self.models.items())
-            self._schemas[wire] = wires.tools(self._tools, wire)
-        return self._schemas[wire]
+            self._schemas[wire, strict] = wires.tools(self._tools, wire, strict=strict)
+        return self._schemas[wire, strict]
 
 
 # By the models and not by the form: `Iterable[A | B]` equals `Iterable[B | A]`, but offers another order.

@@ -57,7 +57,7 @@ _STREAMED: dict[str, Callable[[], StreamDecoder]] = {
     "openai.responses.stream": openai_responses_stream.Decoder,
     "gemini.stream": gemini_stream.Decoder,
 }
-_DIALECTS: dict[str, Callable[[Sequence[Tool]], list[dict[str, Any]]]] = {
+_DIALECTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "openai.chat": openai_chat.tools,
     "openai.responses": openai_responses.tools,
     "gemini": gemini.tools,
@@ -124,15 +124,17 @@ def recognise(body: object) -> str | None:
             return None
 
 
-def tools(offered: Sequence[Tool], wire: str) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request over ``wire``, streamed or not.
+def tools(offered: Sequence[Tool], wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request over ``wire``, streamed or not; with ``strict`` by schemas that
+    OpenAI holds a model to.
 
-    Raises TypeError where the wire's schema language cannot express a tool's parameters.
+    Raises TypeError where the wire's schema language cannot express a tool's parameters, and for ``strict`` where
+    the wire has no such thing.
     """
     name = wire.removesuffix(".stream")
     if name not in _DIALECTS:
         raise ValueError(f"unknown wire {wire!r}; known: {', '.join(WIRES)}")
-    return _DIALECTS[name](offered)
+    return _DIALECTS[name](offered, strict=strict)
 
 
 def continued(

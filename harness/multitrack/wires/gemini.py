@@ -91,16 +91,21 @@ def filtered(document: Mapping[str, Any], finish: str | None) -> str | None:
     return finish if finish in _FILTERS else None
 
 
-def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request. Raises TypeError where a schema cannot be expressed."""
+def tools(offered: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request.
+
+    Raises TypeError where a schema cannot be expressed, and for ``strict``, which Gemini does not have.
+    """
+    if strict:
+        raise TypeError("strict=True is OpenAI's: Gemini has no strict schemas; leave it out")
     return [{"functionDeclarations": [_declaration(tool) for tool in offered]}] if offered else []
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
     described = {"description": tool.description} if tool.description else {}
+    parameters = gemini_schema.rewritten(tool)
     # an object without properties is refused; a function without parameters is what that means
-    takes = {"parameters": gemini_schema.rewritten(tool)} if tool.parameters.get("properties") else {}
-    return {"name": tool.name, **described, **takes}
+    return {"name": tool.name, **described, **({"parameters": parameters} if parameters else {})}
 
 
 def requested(document: Mapping[str, Any]) -> Requested:

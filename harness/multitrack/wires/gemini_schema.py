@@ -1,76 +1,88 @@
 """JSON Schema in the subset that Gemini takes: an OpenAPI 3.0 schema object, without references.
 
-https://ai.google.dev/api/caching#Schema
+https://ai.google.dev/api/caching#Schema and
+https://cloud.google.com/vertex-ai/docs/reference/rest/v1/Schema: what both take, and what the oldest SDKs carry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
+from multitrack.wires.json_schema import (
+    SILENT,
+    SPOKEN,
+    Schema,
+    holds_free_keys,
+    looks_around,
+    reduced,
+    said,
+    saying,
+    type_of,
+    without,
+)
 from multitrack.wires.tool import Tool
-from multitrack.wires.untrusted import compact
+from multitrack.wires.untrusted import compact, word
 
 _SAME = frozenset(
     {
-        "description", "minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems",
-        "minProperties", "maxProperties", "required",
+        "description", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
+        "maxProperties", "required",
     }
 )  # fmt: skip
 
-# The answer is validated all the same; a schema for a model to read loses nothing by them.
-_DROPPED = frozenset({"title", "default", "examples", "example", "$defs", "$schema", "$id", "$comment",
-                      "deprecated", "readOnly", "writeOnly", "discriminator"})  # fmt: skip
-
-# Bounds of a value for which the dialect has no word: they are said in the description.
-_SPOKEN = frozenset({"exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contentEncoding",
-                     "contentMediaType"})  # fmt: skip
+# a field that need not be sent has its default where it is not
+_DROPPED = SILENT | {"title", "default"}
 
 _FORMATS = frozenset({"date-time", "enum", "float", "double", "int32", "int64"})
 
 
 def rewritten(tool: Tool) -> dict[str, Any]:
-    """The parameters of ``tool`` in Gemini's subset.
+    """The parameters of ``tool`` in Gemini's subset; empty if it has none.
 
-    Raises TypeError, naming the tool and the path in its schema, for what the subset cannot express:
-    recursion, tuples, typed dictionaries, values of any type.
+    Raises TypeError, naming the tool and the path in its schema, for what the subset cannot express: recursion,
+    tuples of several types, dictionaries, objects without fields, values of any type.
     """
+    if not tool.parameters.get("properties") and not holds_free_keys(tool.parameters):
+        return {}
     return _Rewriting(tool).schema(tool.parameters, "$", ())
 
 
 class _Rewriting:
     def __init__(self, tool: Tool) -> None:
         self._tool = tool
-        self._definitions: Mapping[str, Any] = tool.parameters.get("$defs", {})
+        self._definitions: Schema = tool.parameters.get("$defs", {})
 
-    def schema(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> dict[str, Any]:
+    def schema(self, given: Schema | bool, path: str, within: tuple[str, ...]) -> dict[str, Any]:
+        schema = reduced(given)
         if "$ref" in schema:
             return self._referred(schema, path, within)
-        for keyword in ("anyOf", "oneOf"):
-            if keyword in schema:
-                return self._choice(schema, keyword, path, within)
-        if "allOf" in schema:
-            return self._merged(schema, path, within)
+        if "anyOf" in schema:
+            return self._choice(schema, path, within)
         if "const" in schema:
-            return self.schema({**_without(schema, "const"), "enum": [schema["const"]]}, path, within)
+            return self._enum({**without(schema, "const"), "enum": [schema["const"]]}, path)
         if "enum" in schema:
             return self._enum(schema, path)
         if isinstance(schema.get("type"), list):
             kinds = [{"type": kind} for kind in schema["type"]]
-            return self.schema({**_without(schema, "type"), "anyOf": kinds}, path, within)
+            return self.schema({**without(schema, "type"), "anyOf": kinds}, path, within)
         return self._plain(schema, path, within)
 
-    def _plain(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> dict[str, Any]:
+    def _plain(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
         kind = schema.get("type")
         if not isinstance(kind, str):
             raise self._cannot("a value of any type", path)
         if kind == "null":
             raise self._cannot("null alone", path)
+        if kind == "object" and holds_free_keys(schema):
+            raise self._cannot("a dictionary, whose keys are free", path)
+        if kind == "object" and not schema.get("properties"):
+            raise self._cannot("an object without fields", path)
         written: dict[str, Any] = {"type": kind.upper()}
         spoken: list[str] = []
         for keyword, value in schema.items():
             match keyword:
-                case "type":
+                case "type" | "additionalProperties":
                     pass
                 case "properties":
                     written[keyword] = {
@@ -78,66 +90,73 @@ class _Rewriting:
                     }
                 case "items":
                     written[keyword] = self.schema(value, f"{path}[]", within)
-                case "additionalProperties":
-                    if isinstance(value, Mapping) and value:
-                        raise self._cannot("a dictionary with values of one type", path)
+                case "prefixItems":
+                    raise self._cannot("a tuple of several types", path)
                 case "format" if value in _FORMATS:
                     written[keyword] = value
-                case "format":
-                    spoken.append(f"format: {value}")
+                case "pattern" if not looks_around(value):
+                    written[keyword] = value
                 case _ if keyword in _SAME:
                     written[keyword] = value
-                case _ if keyword in _SPOKEN:
-                    spoken.append(f"{keyword}: {compact(value)}")
-                case _ if keyword in _DROPPED:
-                    pass
-                case "prefixItems":
-                    raise self._cannot("a tuple", path)
+                case _ if keyword in ("format", "pattern"):
+                    spoken += said(keyword, value)
                 case _:
-                    raise self._cannot(f"the keyword {keyword!r}", path)
+                    spoken += self._beside(keyword, value, path)
         if kind == "array" and "items" not in written:
             raise self._cannot("a list of values of any type", path)
-        return _saying(written, spoken)
+        return saying(written, spoken)
 
-    def _referred(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> dict[str, Any]:
+    def _referred(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
         name = schema["$ref"].removeprefix("#/$defs/")
         if name in within:
             raise self._cannot(f"{name}, which contains itself", path)
         definition = self._definitions.get(name)
         if definition is None:
             raise self._cannot(f"the reference {schema['$ref']!r}", path)
-        return self.schema({**definition, **_without(schema, "$ref")}, path, (*within, name))
+        return self.schema({**definition, **without(schema, "$ref")}, path, (*within, name))
 
-    def _choice(self, schema: Mapping[str, Any], keyword: str, path: str, within: tuple[str, ...]) -> dict[str, Any]:
-        options = [option for option in schema[keyword] if not _is_null(option)]
-        nullable = {"nullable": True} if len(options) < len(schema[keyword]) else {}
-        around = _without(schema, keyword)
-        if len(options) == 1:
-            return {**self.schema({**options[0], **around}, path, within), **nullable}
+    def _choice(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
+        options = [option for option in map(reduced, schema["anyOf"]) if not _is_null(option)]
+        nullable = len(options) < len(schema["anyOf"])
+        around = without(schema, "anyOf")
         if not options:
             raise self._cannot("null alone", path)
-        described = {"description": schema["description"]} if "description" in schema else {}
-        if unknown := around.keys() - {"description"} - _DROPPED:
-            raise self._cannot(f"the keyword {min(unknown)!r} beside {keyword!r}", path)
-        return {"anyOf": [self.schema(option, path, within) for option in options], **described, **nullable}
+        if len(options) == 1:
+            written = self.schema({**options[0], **around}, path, within)
+            return _any([written], None, nullable)
+        described = self._described(around, f"beside {'anyOf'!r}", path)
+        return _any([self.schema(option, path, within) for option in options], described, nullable)
 
-    def _merged(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> dict[str, Any]:
-        if len(schema["allOf"]) != 1:
-            raise self._cannot("the keyword 'allOf'", path)
-        return self.schema({**schema["allOf"][0], **_without(schema, "allOf")}, path, within)
-
-    def _enum(self, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+    def _enum(self, schema: Schema, path: str) -> dict[str, Any]:
         values = [value for value in schema["enum"] if value is not None]
-        nullable = {"nullable": True} if len(values) < len(schema["enum"]) else {}
-        described = {"description": schema["description"]} if "description" in schema else {}
-        options = [
-            _enumerated(kind, own) for kind, belongs in _KINDS if (own := [value for value in values if belongs(value)])
+        by_type: dict[str, list[Any]] = {}
+        for value in values:
+            kind = type_of(value)
+            if kind is None:
+                raise self._cannot(f"the enumeration {compact(schema['enum'])}", path)
+            by_type.setdefault(kind, []).append(value)
+        if not values:
+            raise self._cannot("null alone", path)
+        described = self._described(without(schema, "enum", "type"), "of an enumeration", path)
+        options = [_enumerated(kind, own) for kind, own in by_type.items()]
+        return _any(options, described, len(values) < len(schema["enum"]))
+
+    def _described(self, around: Schema, where: str, path: str) -> str | None:
+        spoken = [
+            text
+            for keyword, value in around.items()
+            if keyword != "description"
+            for text in self._beside(keyword, value, path, where)
         ]
-        if sum(len(option.get("enum", ())) for option in options) < len(values) or not options:
-            raise self._cannot(f"the enumeration {compact(schema['enum'])}", path)
-        if len(options) > 1:
-            return {"anyOf": options, **described, **nullable}
-        return {**options[0], **described, **nullable}
+        return word(saying(dict(around), spoken).get("description"))
+
+    def _beside(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
+        """What is told of a keyword for which the dialect has no word."""
+        if keyword in SPOKEN:
+            return said(keyword, value)
+        if keyword in _DROPPED or keyword.startswith("x-"):
+            return []
+        raise self._cannot(" ".join(filter(None, (f"the keyword {keyword!r}", where))), path)
 
     def _cannot(self, what: str, path: str) -> TypeError:
         return TypeError(
@@ -146,27 +165,23 @@ class _Rewriting:
         )
 
 
-_KINDS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("STRING", lambda value: isinstance(value, str)),
-    ("INTEGER", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-)
+def _any(options: Sequence[dict[str, Any]], description: str | None, nullable: bool) -> dict[str, Any]:
+    """The one of ``options``, or a choice of them."""
+    # "When using any_of, it must be the only field set": what holds for the choice is said of each option
+    written = []
+    for option in [flat for given in options for flat in given.get("anyOf", [given])]:
+        texts = [text for text in (description, option.get("description")) if text]
+        described = {"description": " ".join(texts)} if texts else {}
+        written.append({**option, **described, **({"nullable": True} if nullable else {})})
+    return written[0] if len(written) == 1 else {"anyOf": written}
 
 
 def _enumerated(kind: str, values: list[Any]) -> dict[str, Any]:
-    # the values of an enumeration of integers are written as text, too: the field is a list of strings
-    return {"type": kind, "format": "enum", "enum": [str(value) for value in values]}
+    # an enumeration is a list of strings, of which none is empty; one of another type is refused
+    if kind == "string" and all(values):
+        return {"type": "STRING", "format": "enum", "enum": values}
+    return {"type": kind.upper(), "description": f"(one of: {', '.join(map(compact, values))})"}
 
 
-def _is_null(schema: Mapping[str, Any]) -> bool:
+def _is_null(schema: Schema) -> bool:
     return schema.get("type") == "null" or schema.get("const", ...) is None
-
-
-def _without(schema: Mapping[str, Any], keyword: str) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != keyword}
-
-
-def _saying(written: dict[str, Any], spoken: list[str]) -> dict[str, Any]:
-    if not spoken:
-        return written
-    described = [text for text in [written.get("description"), f"({', '.join(spoken)})"] if text]
-    return {**written, "description": " ".join(described)}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitrack.toolcall import ToolCall
+from multitrack.wires import openai_schema
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
 from multitrack.wires.tool_result import ToolResult, distinct_ids
@@ -70,14 +71,16 @@ def refusal_of(refusals: Any, finish: str | None) -> str | None:
     return said or ("content_filter" if finish == "content_filter" else None)
 
 
-def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request."""
-    return [{"type": "function", "function": _function(tool)} for tool in offered]
+def tools(offered: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request. Raises TypeError where a strict schema cannot express one."""
+    return [{"type": "function", "function": _function(tool, strict)} for tool in offered]
 
 
-def _function(tool: Tool) -> dict[str, Any]:
+def _function(tool: Tool, strict: bool) -> dict[str, Any]:
     described = {"description": tool.description} if tool.description else {}
-    return {"name": tool.name, **described, "parameters": dict(tool.parameters)}
+    if strict:
+        return {"name": tool.name, **described, "parameters": openai_schema.strict(tool), "strict": True}
+    return {"name": tool.name, **described, "parameters": openai_schema.plain(tool)}
 
 
 def requested(document: Mapping[str, Any]) -> Requested:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitrack.toolcall import ToolCall
+from multitrack.wires import openai_schema
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
 from multitrack.wires.tool_result import ToolResult, distinct_ids
@@ -51,16 +52,17 @@ def call_of(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | Non
     return word(item.get("call_id")), word(item.get("name")) or "", arguments
 
 
-def tools(offered: Sequence[Tool]) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request."""
-    return [_function(tool) for tool in offered]
+def tools(offered: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+    """``offered`` as the ``tools`` of a request. Raises TypeError where a strict schema cannot express one."""
+    return [_function(tool, strict) for tool in offered]
 
 
-def _function(tool: Tool) -> dict[str, Any]:
+def _function(tool: Tool, strict: bool) -> dict[str, Any]:
     described = {"description": tool.description} if tool.description else {}
     # left out, `strict` means true here, and a schema that is not written for it is refused
     named = {"type": "function", "name": tool.name, **described}
-    return {**named, "parameters": dict(tool.parameters), "strict": False}
+    parameters = openai_schema.strict(tool) if strict else openai_schema.plain(tool)
+    return {**named, "parameters": parameters, "strict": strict}
 
 
 def requested(document: Mapping[str, Any]) -> Requested:
