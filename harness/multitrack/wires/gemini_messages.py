@@ -6,13 +6,19 @@ to https://ai.google.dev/api/caching#Content
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from mimetypes import guess_type
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from multitrack.wires.untrusted import mapping, objects, word
+from pydantic import BaseModel
+
+from multitrack.wires.gemini_calls import Call, calls_of, signature_of, take_answer
+from multitrack.wires.gemini_parts import parts_of
+from multitrack.wires.untrusted import word
+
+# what goes with a call that was made without thoughts of Gemini's, in base64 since the field is one of bytes:
+# https://ai.google.dev/gemini-api/docs/thought-signatures
+_UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
 
 class Conversation(NamedTuple):
@@ -22,161 +28,145 @@ class Conversation(NamedTuple):
     contents: list[dict[str, Any]]
 
 
-def conversation(messages: Sequence[Mapping[str, Any]]) -> Conversation:
-    """``messages`` in Gemini's form; they themselves are left as they are.
+def conversation(
+    messages: Sequence[Mapping[str, Any] | BaseModel], *, ids: bool = False, signatures: bool = False
+) -> Conversation:
+    """``messages``, dictionaries or the SDK's objects, in Gemini's form; they themselves are left as they are.
 
-    Raises ValueError, naming the message, for what Gemini cannot be told: a system message after the
-    conversation has begun, an answer to a call that nobody made, a part of an unknown kind.
+    Messages of one role that follow each other become one content, and the answers to the calls of one message
+    another, in the order of the calls. With ``ids``, calls and answers carry their ids. With ``signatures``, calls
+    carry the signatures of the thoughts before them, or the word for having none, since Gemini 3 refuses a call
+    with neither. Both are for an API that has these fields; another one refuses the request for them.
+
+    Raises ValueError, naming the message and what to do, for what Gemini cannot be told, such as a message of the
+    system after the conversation has begun, a name of who speaks, or a call that nobody answers.
     """
     system: list[dict[str, Any]] = []
-    contents: list[dict[str, Any]] = []
-    called: dict[str, str] = {}
-    after_tool = False
-    for number, message in enumerate(messages):
+    turns = _Turns(ids, signatures)
+    for number, given in enumerate(messages):
         place = f"messages[{number}]"
-        if not isinstance(message, Mapping):
-            raise ValueError(f"{place} is a {type(message).__name__}, and no dictionary with role and content")
-        role = message.get("role")
-        match role:
-            case "system" | "developer" if contents:
+        message = _plain(given)
+        if not isinstance(message, dict):
+            raise ValueError(f"{place} is a {type(given).__name__}; write a dictionary with role and content")
+        match role := message.get("role"):
+            case "system" | "developer" if turns.contents:
                 raise ValueError(
                     f"{place} has the role {role!r}, which Gemini takes at the beginning only; "
                     f"move it there, or give it the role 'user'"
                 )
             case "system" | "developer":
-                system += _parts(message, place, only_text=True)
+                system += _said(message, place, role)
             case "user":
-                contents.append({"role": "user", "parts": _parts(message, place)})
+                turns.user(_said(message, place, role))
             case "assistant":
-                contents.append({"role": "model", "parts": _said(message, place, called)})
-            case "tool" | "function" if after_tool:
-                # the answers to calls made together belong together
-                contents[-1]["parts"].append(_result(message, place, called))
+                turns.assistant(message, place)
             case "tool" | "function":
-                contents.append({"role": "user", "parts": [_result(message, place, called)]})
+                turns.answer(message, place)
             case _:
-                raise ValueError(f"{place} has the role {role!r}, which Gemini does not know")
-        after_tool = role in ("tool", "function")
-    return Conversation(system, contents)
+                raise ValueError(
+                    f"{place} has the role {role!r}, which Gemini does not know; "
+                    f"write system, developer, user, assistant or tool"
+                )
+    turns.close()
+    if not turns.contents:
+        raise ValueError("messages holds nothing that Gemini could answer; add a message of the role 'user'")
+    return Conversation(system, turns.contents)
 
 
-def _parts(message: Mapping[str, Any], place: str, *, only_text: bool = False) -> list[dict[str, Any]]:
-    content = message.get("content")
-    if isinstance(content, str):
-        return [{"text": content}]
-    parts = []
-    for number, part in enumerate(objects(content)):
-        where = f"{place}.content[{number}]"
-        kind = part.get("type")
-        write = _PARTS.get(kind) if isinstance(kind, str) else None
-        if write is None or (only_text and kind != "text"):
-            raise ValueError(f"{where} is of the type {kind!r}, which cannot be sent to Gemini there")
-        parts.append(write(part, where))
-    if not parts:
-        raise ValueError(f"{place} has no content")
+def _plain(value: Any) -> Any:
+    """``value`` with a dictionary in the place of each object of an SDK, and of each mapping and sequence a copy."""
+    match value:
+        case BaseModel() | Mapping():
+            return {key: _plain(item) for key, item in dict(value).items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def _said(message: Mapping[str, Any], place: str, role: str) -> list[dict[str, Any]]:
+    if name := word(message.get("name")):
+        raise ValueError(
+            f"{place} has the name {name!r}, and Gemini knows no names of those who speak; write it into the content"
+        )
+    parts = parts_of(message.get("content"), place, role)
+    if not parts and role != "assistant":
+        raise ValueError(f"{place} has no content, and Gemini takes no message without; leave it out")
     return parts
 
 
-def _text(part: Mapping[str, Any], where: str) -> dict[str, Any]:
-    text = part.get("text")
-    if not isinstance(text, str):
-        raise ValueError(f"{where} has no text")
-    return {"text": text}
+@dataclass
+class _Turns:
+    """The contents as they grow, and the calls that wait for their answers."""
 
+    ids: bool
+    signatures: bool
+    contents: list[dict[str, Any]] = field(default_factory=list)
+    _calls: list[Call] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
 
-def _image(part: Mapping[str, Any], where: str) -> dict[str, Any]:
-    image = part.get("image_url")
-    url = image if isinstance(image, str) else word(mapping(image).get("url"))
-    if not url:
-        raise ValueError(f"{where} has no image_url.url")
-    return _blob(url, where) or _file(url, where)
+    def user(self, parts: list[dict[str, Any]]) -> None:
+        self.close()
+        self._add("user", parts)
 
+    def assistant(self, message: Mapping[str, Any], place: str) -> None:
+        self.close()
+        if message.get("audio"):
+            raise ValueError(f"{place} has audio, which Gemini cannot be told; write its transcript into the content")
+        parts = _said(message, place, "assistant")
+        if refusal := word(message.get("refusal")):
+            parts.append({"text": refusal})
+        if signature := self._signed(signature_of(message), place):
+            # it belongs to what was said, and came alone if nothing was
+            parts[-1:] = [{**(parts[-1] if parts else {"text": ""}), "thoughtSignature": signature}]
+        self._calls = calls_of(message, place)
+        if not parts and not self._calls:
+            raise ValueError(
+                f"{place} has neither content nor tool_calls, and Gemini takes no empty message; leave it out"
+            )
+        if self._calls and not any(content["role"] == "user" for content in self.contents):
+            raise ValueError(
+                f"{place} calls a function before a user has said anything, which Gemini refuses; "
+                f"put a message of the role 'user' before it"
+            )
+        for call in self._calls:
+            call.signature = self._signed(call.signature, call.place)
+            if self.ids and call.id and call.id not in self._known:
+                call.told_id = call.id
+                # some providers count calls anew in each answer, and an id of two calls tells neither
+                self._known.add(call.id)
+        if self.signatures and self._calls and not any(call.signature for call in self._calls):
+            self._calls[0].signature = _UNSIGNED
+        self._add("model", parts + [call.part() for call in self._calls])
 
-def _audio(part: Mapping[str, Any], where: str) -> dict[str, Any]:
-    audio = mapping(part.get("input_audio"))
-    data, kind = word(audio.get("data")), word(audio.get("format"))
-    if not data or not kind:
-        raise ValueError(f"{where} has no input_audio.data and input_audio.format")
-    return {"inlineData": {"mimeType": f"audio/{'mpeg' if kind == 'mp3' else kind}", "data": data}}
+    def answer(self, message: Mapping[str, Any], place: str) -> None:
+        take_answer(message, place, self._calls)
 
+    def close(self) -> None:
+        """Write the answers. Raises ValueError where one is missing: Gemini wants as many as there were calls."""
+        for call in self._calls:
+            if call.response is None:
+                raise ValueError(
+                    f"{call.place} is the call {call}, which no message answers, and Gemini refuses it without; "
+                    f"put a message of the role 'tool' behind the message that makes the call"
+                )
+        if self._calls:
+            self._add("user", [call.answer_part() for call in self._calls])
+            self._calls = []
 
-def _document(part: Mapping[str, Any], where: str) -> dict[str, Any]:
-    blob = _blob(word(mapping(part.get("file")).get("file_data")) or "", where)
-    if blob is None:
-        raise ValueError(f"{where} has no file.file_data with a data URL; Gemini knows no files of OpenAI's")
-    return blob
+    def _signed(self, signature: str | None, place: str) -> str | None:
+        if signature and not self.signatures:
+            raise ValueError(
+                f"{place} has the signature of a thought, for which the installed SDK has no field; "
+                f"install a newer one, or leave extra_content out"
+            )
+        return signature
 
-
-_PARTS: dict[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
-    "text": _text,
-    "image_url": _image,
-    "input_audio": _audio,
-    "file": _document,
-}
-
-# https://www.rfc-editor.org/rfc/rfc2397
-_DATA_URL = re.compile(r"data:(?P<kind>[^;,]+)(?:;[^;,]+)*?(?P<base64>;base64)?,(?P<data>.*)", re.DOTALL)
-
-
-def _blob(url: str, where: str) -> dict[str, Any] | None:
-    found = _DATA_URL.fullmatch(url)
-    if found is None:
-        return None
-    if not found["base64"]:
-        raise ValueError(f"{where} has a data URL that is not in base64")
-    return {"inlineData": {"mimeType": found["kind"], "data": found["data"]}}
-
-
-def _file(url: str, where: str) -> dict[str, Any]:
-    kind, _ = guess_type(url.partition("?")[0])
-    if kind is None:
-        raise ValueError(f"{where} has the URL {url!r}, which does not tell the type of the image")
-    return {"fileData": {"mimeType": kind, "fileUri": url}}
-
-
-def _said(message: Mapping[str, Any], place: str, called: dict[str, str]) -> list[dict[str, Any]]:
-    has_content = bool(message.get("content"))
-    parts = _parts(message, place, only_text=True) if has_content else []
-    if refusal := word(message.get("refusal")):
-        parts.append({"text": refusal})
-    for number, call in enumerate(objects(message.get("tool_calls"))):
-        where = f"{place}.tool_calls[{number}]"
-        part = _called(mapping(call.get("function")), where)
-        if call_id := word(call.get("id")):
-            called[call_id] = part["functionCall"]["name"]
-        parts.append(part)
-    if legacy := mapping(message.get("function_call")):
-        parts.append(_called(legacy, f"{place}.function_call"))
-    if not parts:
-        raise ValueError(f"{place} has neither content nor tool_calls")
-    return parts
-
-
-def _called(function: Mapping[str, Any], where: str) -> dict[str, Any]:
-    name = word(function.get("name"))
-    if not name:
-        raise ValueError(f"{where} has no function.name")
-    try:
-        args = json.loads(function.get("arguments") or "{}")
-    except (TypeError, ValueError):
-        args = None
-    if not isinstance(args, dict):
-        raise ValueError(f"{where} has arguments that are no JSON object, which Gemini cannot be told")
-    return {"functionCall": {"name": name, "args": args}}
-
-
-def _result(message: Mapping[str, Any], place: str, called: Mapping[str, str]) -> dict[str, Any]:
-    call_id = message.get("tool_call_id")
-    # Gemini tells an answer by the function's name, not by the call's id
-    name = called.get(call_id) if isinstance(call_id, str) else word(message.get("name"))
-    if not name:
-        raise ValueError(f"{place} answers the call {call_id!r}, which no message before it makes")
-    text = "".join(part["text"] for part in _parts(message, place, only_text=True))
-    try:
-        response = json.loads(text)
-    except ValueError:
-        response = text
-    if not isinstance(response, dict):
-        # https://ai.google.dev/api/caching#FunctionResponse: an answer that is no object is called "output"
-        response = {"output": response}
-    return {"functionResponse": {"name": name, "response": response}}
+    def _add(self, role: str, parts: list[dict[str, Any]]) -> None:
+        last = self.contents[-1] if self.contents else None
+        # Vertex refuses a content that holds anything beside answers
+        alone = any("functionResponse" in part for part in (parts[:1] + (last["parts"][:1] if last else [])))
+        if last and last["role"] == role and not alone:
+            last["parts"] += parts
+        else:
+            self.contents.append({"role": role, "parts": parts})
