@@ -25,6 +25,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.body import decoded
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Passthrough, Replay, Response
+from multitrack.tape.failure import Failure
 
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
@@ -44,26 +45,36 @@ class Recorder:
         assert self.status is None
         self.status, self.reason, self.headers = status, reason, headers
 
-    def received(self, chunk):
+    def received(self, chunk, *, continued=False):
         assert self.status is not None
         assert self.ending is None
-        self.chunks.append(chunk)
+        if continued:
+            self.chunks[-1] += chunk
+        else:
+            self.chunks.append(chunk)
 
-    def ended(self, ending="complete", *, trailers=()):
+    def ended(self, ending="complete", *, trailers=(), error=None):
         assert self.ending is None
         assert self.error is None
-        self.ending = ending
+        self.ending, self.error = ending, error
+        if self.status is None:
+            self.keep(Response(599, "", (), b"", "unanswered"))
+            return
+        failure = Failure.of(error, "read") if error else None
         encoding = dict(self.headers).get("content-encoding")
         # an answer left early cannot always be decoded
         body = b"".join(self.chunks)
         with contextlib.suppress(ValueError):
             body = decoded(body, encoding)
-        self.keep(Response(self.status, self.reason, self.headers + trailers, body, ending))
+        headers = self.headers + trailers
+        self.keep(Response(self.status, self.reason, headers, body, ending, failure=failure))
 
-    def failed(self, error):
+    def failed(self, error, *, during=None):
         assert self.status is None
+        assert self.ending is None
         assert self.error is None
         self.error = error
+        self.keep(Response(599, "", (), b"", "unanswered", failure=Failure.of(error, during)))
 
 
 class MemoryTape:

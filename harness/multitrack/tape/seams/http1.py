@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from enum import Enum, auto
 from http import HTTPStatus
 
-from multitrack.tape.exchange import Headers, Response
+from multitrack.tape.exchange import Headers, Replay, Response
 
 
 class Framing(Enum):
@@ -27,7 +27,8 @@ class Message:
     """One message, read as its bytes come in.
 
     ``start`` is its first line, None until its head is complete; ``headers`` are its fields, in lower case;
-    ``trailers`` those after a chunked body; ``over`` is true once the body is complete.
+    ``trailers`` those after a chunked body; ``over`` is true once the body is complete. ``within_chunk`` is true while
+    the rest of a chunk is awaited of which a part was given out.
     """
 
     def __init__(self, framing: Callable[[str, Headers], Framing | int]) -> None:
@@ -42,6 +43,7 @@ class Message:
         self.headers: Headers = ()
         self.trailers: Headers = ()
         self.over = False
+        self.within_chunk = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The parts of the body in ``data``, out of their framing. Raises ValueError on a bad chunk size."""
@@ -58,8 +60,10 @@ class Message:
                 part = bytes(self._unread[: self._left])
                 del self._unread[: len(part)]
                 self._left -= len(part)
+                is_chunked = self._take == self._chunk_end
+                self.within_chunk = is_chunked and self._left > 0
                 yield part
-                self.over = not self._left and self._take != self._chunk_end
+                self.over = not self._left and not is_chunked
                 continue
             end = self._unread.find(b"\n")
             if end < 0:
@@ -168,32 +172,35 @@ _OF_THE_TRANSPORT = frozenset(
         "upgrade",
     )
 )
-_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
 
 
 def answer(recorded: Response, method: str) -> bytes:
-    """``recorded`` as the answer to a request of ``method``.
+    """``recorded`` as the answer to a request of ``method``."""
+    return b"".join(piece for _, piece in pieces(Replay(recorded), method))
 
-    Server-sent events come as one chunk each, for a reader to get them one at a time. An answer that was not
-    recorded to its end lacks the last chunk: to the client, the connection breaks there.
-    """
-    bodiless = _has_no_body(recorded.status, method)
+
+def pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
+    """The answer to a request of ``method`` in pieces, each with the seconds to wait before it: its head, and then
+    chunk by chunk. One that was not recorded to its end lacks the last chunk: there, the connection breaks."""
+    recorded = replay.response
+    whole = recorded.ending == "complete"
+    chunks = [] if _has_no_body(recorded.status, method) else list(replay.chunks())
+    is_stream = len(chunks) > 1 or (recorded.header("content-type") or "").lower().startswith("text/event-stream")
     headers = [(name, value) for name, value in recorded.headers if name.lower() not in _OF_THE_TRANSPORT]
-    body = b""
-    if not bodiless:
+    if not _has_no_body(recorded.status, method):
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        streamed = (recorded.header("content-type") or "").lower().startswith("text/event-stream")
-        if streamed or recorded.ending != "complete":
+        if is_stream or not whole:
             headers.append(("transfer-encoding", "chunked"))
-            parts = _EVENT_END.split(recorded.body) if streamed else [recorded.body]
-            body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part)
-            body += b"0\r\n\r\n" if recorded.ending == "complete" else b""
+            chunks = [(wait, b"%x\r\n%b\r\n" % (len(chunk), chunk)) for wait, chunk in chunks]
+            if whole:
+                wait, last = chunks.pop() if chunks else (0.0, b"")
+                chunks.append((wait, last + b"0\r\n\r\n"))
         else:
             headers.append(("content-length", str(len(recorded.body))))
-            body = recorded.body
     head = _line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
     head += b"".join(_line(f"{name}: {value}") for name, value in headers)
-    return head + b"\r\n" + body
+    yield 0.0, head + b"\r\n"
+    yield from chunks
 
 
 def _line(text: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -18,9 +19,10 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.body import decoded
-from multitrack.tape.exchange import Ending, Passthrough, Recording, Replay, Request, Response
+from multitrack.tape.exchange import Ending, Passthrough, Recording, Replay, Request
+from multitrack.tape.failure import Failure, system_error
 from multitrack.tape.seams import Current, http1
-from multitrack.tape.seams.tripwire import opened
+from multitrack.tape.seams.tripwire import failing, opened
 from multitrack.tape.swaps import Swap
 
 Connection = Any
@@ -90,7 +92,7 @@ class _Switchboard:
         self._body: list[bytes] = []
         self._method = ""
         self._routed = False
-        self._replay: Response | None = None
+        self._replay: Replay | None = None
         self._recording: Recording | None = None
         self._error: OSError | None = None
         self._signal: tuple[socket.socket, socket.socket] | None = None
@@ -116,7 +118,7 @@ class _Switchboard:
             self._go()
         self._connection.sock = self._real
         if self._replay is not None:
-            return io.BufferedReader(io.BytesIO(http1.answer(self._replay, self._method)))
+            return io.BufferedReader(_Played(self._replay, self._method))
         if self._recording is None:
             return self._real.makefile(mode, buffering)
         recording, self._recording = self._recording, None
@@ -125,7 +127,10 @@ class _Switchboard:
     def close(self) -> None:
         """Close the real socket, if there is one."""
         if self._recording is not None:
-            self._recording.failed(self._error or ConnectionAbortedError("the client closed the connection"))
+            if self._error is not None:
+                self._recording.failed(self._error, during="send")
+            else:
+                self._recording.ended("left")
             self._recording = None
         for end in self._signal or ():
             end.close()
@@ -181,7 +186,9 @@ class _Switchboard:
             raise
         self._routed = True
         if isinstance(route, Replay):
-            self._replay = route.response
+            self._replay = route
+            if route.response.failure is not None and route.response.ending == "unanswered":
+                self._fail(route.response.failure)
             return
         if not isinstance(route, Passthrough):
             self._recording = route
@@ -193,7 +200,7 @@ class _Switchboard:
                 self._real = self._connected()
             except BaseException as error:
                 if self._recording is not None:
-                    self._recording.failed(error)
+                    _tell_failure(self._recording, error, self._connection)
                 raise
             self._connection.sock = self
         try:
@@ -213,6 +220,17 @@ class _Switchboard:
             _connecting.reset(token)
         return self._connection.sock
 
+    def _fail(self, failure: Failure) -> None:
+        """Raise what the client raised when the request was recorded; not yet where it waited for the answer."""
+        error = failure.as_system_error()
+        if failure.during == "connect":
+            # through the client's own code, which wraps the error in its own
+            with failing(error):
+                self._connected()
+        if failure.during != "read":
+            self._connection.close()
+            raise error
+
     def _request(self) -> Request:
         method, target, *_ = (self._message.start or "").split(" ")
         body = b"".join(self._body)
@@ -221,6 +239,19 @@ class _Switchboard:
         with suppress(ValueError):
             return replace(request, body=decoded(body, request.header("content-encoding")))
         return request
+
+
+def _tell_failure(recording: Recording, error: BaseException, connection: Connection) -> None:
+    """Tell of the ``error`` by which ``connection`` was not made."""
+    cause = system_error(error)
+    if not isinstance(error, Exception):
+        recording.ended("left")
+    elif cause is None:
+        recording.failed(error)
+    else:
+        # urllib3 wraps what fails below it, all but TLS and tunnels; and what others raise is wrapped by nobody
+        is_bare = cause is error and (type(error).__module__ == "ssl" or hasattr(connection, "is_verified"))
+        recording.failed(cause, during="handshake" if is_bare else "connect")
 
 
 def _url(connection: Connection, target: str) -> str:
@@ -232,6 +263,31 @@ def _url(connection: Connection, target: str) -> str:
     scheme = "https" if connection.default_port == HTTPS_PORT else "http"
     place = f"[{host}]" if ":" in host else host
     return f"{scheme}://{place}{'' if port == connection.default_port else f':{port}'}{target}"
+
+
+class _Played(io.RawIOBase):
+    """A recorded answer on its way to the client, piece by piece."""
+
+    def __init__(self, replay: Replay, method: str) -> None:
+        response = replay.response
+        self._pieces = iter(()) if response.ending == "unanswered" else http1.pieces(replay, method)
+        self._failure = response.failure
+        self._piece = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._piece:
+            wait, self._piece = next(self._pieces, (0.0, b""))
+            if wait:
+                time.sleep(wait)
+        if not self._piece and self._failure is not None:
+            raise self._failure.as_system_error()
+        count = min(len(buffer), len(self._piece))
+        buffer[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
 
 
 class _Tap(io.RawIOBase):
@@ -260,10 +316,10 @@ class _Tap(io.RawIOBase):
             self._tell(bytes(memoryview(buffer)[:count]))
         elif count == 0:
             self._message.close()
-            self._end(
-                "complete" if self._message.over else "broken",
-                RemoteDisconnected("Remote end closed connection without response"),
-            )
+            if self._began:
+                self._end("complete" if self._message.over else "broken")
+            else:
+                self._end("broken", RemoteDisconnected("Remote end closed connection without response"))
         return count
 
     def close(self) -> None:
@@ -275,10 +331,11 @@ class _Tap(io.RawIOBase):
     def _tell(self, data: bytes) -> None:
         if self._over:
             return
+        continued = self._message.within_chunk
         try:
             parts = self._message.feed(data)
-        except ValueError as error:
-            self._end("broken", error)
+        except ValueError:
+            self._end("broken")
             return
         if not self._began and self._message.start is not None:
             code, reason = http1.status(self._message.start)
@@ -287,7 +344,8 @@ class _Tap(io.RawIOBase):
             self._recording.began(code, reason, self._message.headers)
             self._began = True
         for part in parts:
-            self._recording.received(part)
+            self._recording.received(part, continued=continued)
+            continued = False
         if self._message.over:
             self._end("complete")
 
@@ -296,6 +354,10 @@ class _Tap(io.RawIOBase):
             return
         self._over = True
         if self._began:
-            self._recording.ended(ending, trailers=self._message.trailers)
+            self._recording.ended(ending, trailers=self._message.trailers, error=error)
+        elif self._message.start is not None:
+            self._recording.failed(BadStatusLine(self._message.start), during="read")
+        elif error is not None:
+            self._recording.failed(error, during="read")
         else:
-            self._recording.failed(error or BadStatusLine(self._message.start or ""))
+            self._recording.ended("left")

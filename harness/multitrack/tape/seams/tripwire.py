@@ -23,6 +23,7 @@ from multitrack.tape.swaps import Swap
 
 # A ContextVar, since httpcore and anyio connect in tasks of their own, which inherit it.
 _opened: ContextVar[bool] = ContextVar("multitrack_opened", default=False)
+_failing: ContextVar[Exception | None] = ContextVar("multitrack_failing", default=None)
 
 
 @contextmanager
@@ -35,6 +36,16 @@ def opened() -> Iterator[None]:
         _opened.reset(token)
 
 
+@contextmanager
+def failing(error: Exception) -> Iterator[None]:
+    """For the time of the block, every attempt to connect ends in ``error``, and nothing is looked up or opened."""
+    token = _failing.set(error)
+    try:
+        yield
+    finally:
+        _failing.reset(token)
+
+
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
     """The guards on ``socket``: both ways to connect, and the look-up that tells an address's name."""
     names = _Names()
@@ -42,6 +53,8 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
     def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def connect(sock: socket.socket, address: Any) -> Any:
+            if (error := _failing.get()) is not None:
+                raise error
             tape = current()
             if tape is not None and not _opened.get():
                 _check(tape, sock, address, names)
@@ -69,6 +82,8 @@ class _Names:
 
         @wraps(original)
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+            if (error := _failing.get()) is not None:
+                raise error
             found = original(host, *args, **kwargs)
             name = host.decode("idna") if isinstance(host, bytes) else host
             for *_, address in found if name else ():
