@@ -132,7 +132,8 @@ class Conversation(Protocol):
         """The client has no more messages. Raises `CassetteMiss` where every recording has."""
 
     def answer(self) -> Replay | None:
-        """The recording, once enough was sent for its first response; None before."""
+        """The recording, once enough was sent for its first response; None before. Raises `CassetteMiss` where an
+        equal call took the last one."""
 
     def left(self) -> None:
         """The client went away."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from multitrack.tape import body
 from multitrack.tape.exchange import Request
-from multitrack.tape.interaction import Interaction
+from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.placeholders import renumbered
 from multitrack.tape.wordstart import HOLE, starting
 
@@ -103,11 +103,14 @@ class Entry:
 
 
 class Index:
-    """The interactions of one tape, each to be played once, equal ones first in, first out."""
+    """The interactions of one tape, each to be played once, equal ones first in, first out.
+
+    Of a request that streams, what was sent plays no part: its messages are compared while they come.
+    """
 
     def __init__(self, interactions: Iterable[Interaction], placeholders: Collection[str] = ()) -> None:
         self.entries = [
-            Entry(position, interaction, _key(interaction, placeholders))
+            Entry(position, interaction, key_of(unsent(interaction.request), interaction.provenance, placeholders))
             for position, interaction in enumerate(interactions, start=1)
         ]
 
@@ -137,11 +140,28 @@ class Index:
                 return entry.interaction
         return None
 
+    def begun(self, key: Key) -> Sequence[Entry]:
+        """The interactions not yet played that are under ``key``, those of an equal key first."""
+        exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
+        found = {entry.position: entry for entry in exact}
+        for entry in self._with_holes:
+            if entry.takes(key):
+                found.setdefault(entry.position, entry)
+        return [entry for entry in found.values() if not entry.played]
+
     def answered(self, key: Key) -> Sequence[Entry]:
         """The interactions, all played by now, that answered requests equal to ``key``."""
         return [entry for entry in self.entries if entry.played and entry.takes(key)]
 
 
-def _key(interaction: Interaction, placeholders: Collection[str]) -> Key:
-    key = Key.of(interaction.request, placeholders)
-    return key if interaction.provenance == "live" else key.without_origin
+def key_of(recorded: Request, provenance: Provenance, placeholders: Collection[str]) -> Key:
+    """The key of a ``recorded`` request: where a provider was not asked, the place plays no part."""
+    key = Key.of(recorded, placeholders)
+    return key if provenance == "live" else key.without_origin
+
+
+def unsent(request: Request) -> Request:
+    """``request`` before any of the messages that it streams was sent; another as it is."""
+    # what a gRPC method sends is a JSON object, and an array only where it streams
+    streams = request.url.startswith("grpc:") and request.body.lstrip()[:1] == b"["
+    return replace(request, body=b"[]") if streams else request

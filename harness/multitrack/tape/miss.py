@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape import jsontext
 from multitrack.tape.difference import ABSENT, Difference, differences
 from multitrack.tape.exchange import Request
-from multitrack.tape.matching import Entry, Index, Key
+from multitrack.tape.matching import Entry, Index, Key, unsent
 
 _SHOWN = 5
 _WIDEST_VALUE = 160
@@ -33,6 +33,17 @@ def miss(
     that there is no tape at ``path``."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
     lines += [f"  {line}" for line in _reason(request, key, index, offered)]
+    lines.append(f"  to record it: {to_record}")
+    return CassetteMiss("\n".join(lines))
+
+
+def strayed(
+    request: Request, reason: str, found: Sequence[Difference] = (), *, path: Path, to_record: str
+) -> CassetteMiss:
+    """The error for a ``request`` that streams, and of which no recording went the same way, for the ``reason``; a
+    message of it differs from the nearest one's as ``found``."""
+    lines = [f"{_title(request)} went another way than its recording", f"  tape: {path}", f"  reason: {reason}"]
+    lines += [f"  {line}" for line in _listed(found, lambda _: None)]
     lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
 
@@ -68,12 +79,16 @@ def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[st
         yield "  url"
         yield f"    tape: {entry.interaction.request.url}"
         yield f"    sent: {request.url}"
+    yield from _listed(found, lambda difference: _told(difference, request, entry.interaction.request, offered))
+
+
+def _listed(found: Sequence[Difference], told: Callable[[Difference], str | None]) -> Iterator[str]:
     for difference in found[:_SHOWN]:
         yield f"  {difference}"
         yield f"    tape: {_shown(difference.recorded)}"
         yield f"    sent: {_shown(difference.sent)}"
-        if told := _told(difference, request, entry.interaction.request, offered):
-            yield f"    {told}"
+        if meaning := told(difference):
+            yield f"    {meaning}"
     if len(found) > _SHOWN:
         yield f"  and {len(found) - _SHOWN} more"
 
@@ -89,7 +104,7 @@ def _nearest(request: Request, key: Key, index: Index) -> tuple[Entry, list[Diff
         (entry.played, len(found) + (not entry.is_at(key)), entry.position, entry, found)
         for entry in index.entries
         if entry.key.method == key.method and _same_place(entry.key, key)
-        for found in [list(differences(_document(entry.interaction.request), sent))]
+        for found in [list(differences(_document(unsent(entry.interaction.request)), sent))]
     ]
     best = min(candidates, key=lambda candidate: candidate[:3], default=None)
     return None if best is None else best[3:]

@@ -43,7 +43,7 @@ class LiveExchange:
     """One request gone live: what a seam tells of its answer (see `exchange.Recording`)."""
 
     def __init__(self, request: Request, scrubber: Scrubber, clock: Clock) -> None:
-        self.request = request
+        self._request = request
         self._scrubber = scrubber
         self._clock = clock
         self._sent = clock()
@@ -55,6 +55,11 @@ class LiveExchange:
         self._error: BaseException | None = None
         self._over: datetime | None = None
         self._lock = Lock()
+
+    @property
+    def request(self) -> Request:
+        """What was asked, with all that it streamed so far."""
+        return self._request.whole
 
     def began(self, status: int, reason: str, headers: Headers) -> None:
         """The head of the answer arrived."""
@@ -169,7 +174,9 @@ class Recorder:
         """What was recorded so far, scrubbed, as the recording of ``test``."""
         answered = [(exchange.request, exchange.response()) for exchange in self._exchanges]
         # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
-        for _, response in answered:
+        for request, response in answered:
+            # what a request streamed came after it was learnt from
+            self._scrubber.learn_request(request)
             if response is not None:
                 self._scrubber.learn_response(response.headers, response.body)
         return [

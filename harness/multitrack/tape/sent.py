@@ -38,19 +38,19 @@ class Sent:
     @property
     def body(self) -> bytes:
         """The body, decoded; protobuf JSON for gRPC."""
-        return self.request.body
+        return self.request.whole.body
 
     @cached_property
     def json(self) -> Any:
         """The body as a JSON document. Raises ValueError where it is none."""
-        return json.loads(self.request.body)
+        return json.loads(self.body)
 
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the request offered."""
-        return wires.requested(self.request.body).tools
+        return wires.requested(self.body).tools
 
     @property
     def model(self) -> str | None:
         """The name of the model asked, where the request says it."""
-        return wires.requested(self.request.body).model
+        return wires.requested(self.body).model

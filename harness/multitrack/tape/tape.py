@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from multitrack.errors import TapeViolation
+from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
 from multitrack.tape import body, pace, paths, storage, token_exchange
 from multitrack.tape.cassette import Cassette
-from multitrack.tape.exchange import Passthrough, Replay, Request, Route
+from multitrack.tape.conversation import RecordedConversation
+from multitrack.tape.difference import Difference
+from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Route
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import Index, Key
-from multitrack.tape.miss import miss
+from multitrack.tape.miss import miss, strayed
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,16 @@ class Tape:
         # a coding that nobody here reads is matched as the bytes it is
         with suppress(ValueError):
             request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
+        return self._way(request, self._taken)
+
+    def converse(self, request: Request) -> Conversation | Passthrough | Recording:
+        """Which way ``request`` goes, which streams, and of which nothing was sent yet. Raises `CassetteMiss` where
+        the tape has no conversation with this method, or none that was not played."""
+        if self._settings.ignores(request.url):
+            return Passthrough()
+        return self._way(request, self._begun)
+
+    def _way(self, request: Request, recorded: Callable[[Request, Key], T | None]) -> T | Passthrough | Recording:
         self._scrubber.learn_request(request)
         with self._lock:
             self.sent.append(Sent(request))
@@ -103,22 +117,46 @@ class Tape:
                 return Passthrough()
             if self.mode == "record":
                 return self._recorder.exchange(request)
-            return self._play(request)
+            scrubbed = self._scrubber.request(request)
+            key = Key.of(scrubbed, self._scrubber.placeholders)
+            answer = recorded(request, key)
+            if answer is not None:
+                return answer
+            if self.mode == "record-missing":
+                return self._recorder.exchange(request)
+            violation = miss(
+                scrubbed, key, self._index, path=paths.shown(self.path), to_record=self.to_record, offered=offered()
+            )
+            self._violated(violation)
+            raise violation
 
-    def _play(self, request: Request) -> Route:
-        scrubbed = self._scrubber.request(request)
-        key = Key.of(scrubbed, self._scrubber.placeholders)
+    def _taken(self, request: Request, key: Key) -> Replay | None:
+        del request
         answer = self._index.take(key) if self._index is not None else None
-        if answer is not None:
-            self.played.append(answer)
-            return pace.replay(answer.response, self._settings.pace)
-        if self.mode == "record-missing":
-            return self._recorder.exchange(request)
-        violation = miss(
-            scrubbed, key, self._index, path=paths.shown(self.path), to_record=self.to_record, offered=offered()
+        return self._play(answer) if answer is not None else None
+
+    def _begun(self, request: Request, key: Key) -> Conversation | None:
+        entries = self._index.begun(key) if self._index is not None else ()
+        if not entries:
+            return None
+        return RecordedConversation(
+            request,
+            entries,
+            placeholders=self._cassette.placeholders if self._cassette is not None else (),
+            scrubber=self._scrubber,
+            lock=self._lock,
+            play=self._play,
+            strayed=self._strayed,
         )
+
+    def _play(self, interaction: Interaction) -> Replay:
+        self.played.append(interaction)
+        return pace.replay(interaction.response, self._settings.pace)
+
+    def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
+        violation = strayed(request, reason, found, path=paths.shown(self.path), to_record=self.to_record)
         self._violated(violation)
-        raise violation
+        return violation
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``."""
