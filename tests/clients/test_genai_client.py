@@ -382,7 +382,8 @@ TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
             ValueError,
-            "messages[0] has the role 'bot', which Gemini does not know",
+            "messages[0] has the role 'bot', which Gemini does not know; "
+            "write system, developer, user, assistant or tool",
         ),
     ],
 )

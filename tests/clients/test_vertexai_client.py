@@ -228,7 +228,8 @@ def test_bad_answers(create, answer, kind, sdk):
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
             ValueError,
-            "messages[0] has the role 'bot', which Gemini does not know",
+            "messages[0] has the role 'bot', which Gemini does not know; "
+            "write system, developer, user, assistant or tool",
         ),
     ],
 )
