@@ -26,6 +26,7 @@ class Playback:
         self.violation: TapeViolation | None = None
         self.saved: Saved | None = None
         self._blamed = 0
+        self._closed = False
         self._stack = ExitStack()
         if tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
@@ -67,11 +68,19 @@ class Playback:
             failure = failure or f"teardown failed: {type(error).__name__}"
             raise
         finally:
-            self._stack.close()
             try:
-                self.saved = self.tape.save(failure=failure)
+                self.close(failure=failure)
             except MultitrackError as error:
                 pytest.fail(str(error), pytrace=False)
+
+    def close(self, *, failure: str | None) -> bool:
+        """Close the tape and save it, as pending if ``failure`` tells of one; whether that was still to be done."""
+        if self._closed:
+            return False
+        self._closed = True
+        self._stack.close()
+        self.saved = self.tape.save(failure=failure)
+        return True
 
 
 def start(item: pytest.Item) -> Playback:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _playback = pytest.StashKey["Playback | None"]()
 _outcome = pytest.StashKey["str | None"]()
+_latest = pytest.StashKey["Playback"]()
+_interrupted = pytest.StashKey["Playback"]()
 
 _LIVE_FLAGS = frozenset({"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live"})
 
@@ -106,7 +108,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         item.stash[_outcome] = None
         item.stash[_playback] = None  # of an attempt before this one
-        item.stash[_playback] = playback.start(item)
+        item.stash[_playback] = item.config.stash[_latest] = playback.start(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -143,11 +145,23 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if any(hasattr(report, "multitrack") for reports in terminalreporter.stats.values() for report in reports):
+# within the terminal's own, which closes with the summary; behind pytest's, which tears down what Ctrl-C left standing
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    result = yield
+    latest = session.config.stash.get(_latest, None)
+    if latest is not None and latest.close(failure="the run was interrupted"):
+        session.config.stash[_interrupted] = latest
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    interrupted = config.stash.get(_interrupted, None)
+    reports = (report for reports in terminalreporter.stats.values() for report in reports)
+    if interrupted or any(hasattr(report, "multitrack") for report in reports):
         from pytest_multitrack import verdict
 
-        verdict.summarise(terminalreporter)
+        verdict.summarise(terminalreporter, interrupted)
 
 
 @pytest.fixture

@@ -29,24 +29,30 @@ def amend(report: pytest.TestReport, playing: Playback | None) -> None:
         pending = str(paths.shown(paths.pending(tape.path)))
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
     if report.when == "teardown":
-        facts = terminal.Facts(
-            mode=tape.mode,
-            tape=str(paths.shown(tape.path)),
-            played=len(tape.played),
-            recorded=saved.count if saved else 0,
-            pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
-            reason=saved.reason if saved else "",
-        )
-        setattr(report, FACTS, facts.as_dict())
+        setattr(report, FACTS, _facts(playing).as_dict())
 
 
-def summarise(terminalreporter: Any) -> None:
-    """Write what the tapes of a run did, if any played."""
+def _facts(playing: Playback) -> terminal.Facts:
+    tape, saved = playing.tape, playing.saved
+    return terminal.Facts(
+        mode=tape.mode,
+        tape=str(paths.shown(tape.path)),
+        played=len(tape.played),
+        recorded=saved.count if saved else 0,
+        pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
+        reason=saved.reason if saved else "",
+    )
+
+
+def summarise(terminalreporter: Any, interrupted: Playback | None) -> None:
+    """Write what the tapes of a run did, if any played; that of a test within which the run was ``interrupted``
+    comes last."""
     facts = [
         terminal.Facts(**getattr(report, FACTS))
         for reports in terminalreporter.stats.values()
         for report in reports
         if hasattr(report, FACTS)
     ]
+    facts += [_facts(interrupted)] if interrupted else []
     for line in terminal.summary(facts):
         terminalreporter.write_line(line)
