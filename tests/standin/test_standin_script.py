@@ -14,6 +14,7 @@ QUESTION = Question(
     prompt="What is the weather?",
     texts=("Use tools", "What is the weather?"),
     tools=(Tool("Weather", {}), Tool("GoogleSearch", {})),
+    turn=2,
 )
 
 
@@ -33,6 +34,8 @@ QUESTION = Question(
         ({"model": "gpt-4o"}, False),
         ({"after_results": False}, True),
         ({"after_results": True}, False),
+        ({"turn": 2}, True),
+        ({"turn": 0}, False),
         ({"prompt": "What is the weather?", "model": "gpt-4o"}, False),
     ],
 )
@@ -57,7 +60,7 @@ def test_a_file_gives_the_same_rules_as_python(tmp_path):
           tools: [Weather]
           calls:
           - {name: Weather, arguments: {location: Köln}}
-          - {name: Bare, arguments: null, id: call_1}
+          - {name: Bare, arguments: null, id: call_1, gate: second}
         - prompt_regex: (?i)limit
           times: 1
           error: {status: 429, details: [{"@type": type.googleapis.com/google.rpc.RetryInfo}]}
@@ -74,7 +77,7 @@ def test_a_file_gives_the_same_rules_as_python(tmp_path):
         Rule(
             prompt="Go",
             tools=["Weather"],
-            calls=[Call("Weather", {"location": "Köln"}), Call("Bare", None, id="call_1")],
+            calls=[Call("Weather", {"location": "Köln"}), Call("Bare", None, id="call_1", gate="second")],
         ),
         Rule(
             prompt_regex=re.compile("(?i)limit"),
@@ -111,6 +114,21 @@ def test_the_examples_script_can_be_read():
             "rules:\n- {text: gone, after: 2}",
             "the script has mistakes:\n"
             "  rule 1, the rule: Value error, after says when error or close happens, and neither is there",
+        ),
+        (
+            "rules:\n- {text: gone, after_calls: 0}",
+            "the script has mistakes:\n"
+            "  rule 1, the rule: Value error, after_calls says when error or close happens, and neither is there",
+        ),
+        (
+            "rules:\n- {text: gone, close: true, after_calls: 1}",
+            "the script has mistakes:\n  rule 1, the rule: Value error, after_calls is 1, and the answer has 0 calls",
+        ),
+        (
+            "rules:\n- {text: gone, close: true, after: 1, after_calls: 0}",
+            "the script has mistakes:\n"
+            "  rule 1, the rule: Value error, after and after_calls both say when the answer breaks off; one of them "
+            "is enough",
         ),
         (
             "rules:\n- {close: true, error: {}}",

@@ -30,10 +30,11 @@ class Gates:
         """Wait at a gate. False if nobody opened it in time, or ``left`` said first that nobody reads any more."""
         deadline = time.monotonic() + PATIENCE
         with self._changed:
-            while not self._openings[name]:
-                if left() or time.monotonic() > deadline:
-                    return False
+            # asked first, since an opening that is meant for somebody else must not go to one who left
+            while not left() and time.monotonic() < deadline:
+                if self._openings[name]:
+                    self._openings[name] -= 1
+                    return True
                 # leaving notifies nobody here
                 self._changed.wait(_GLANCE)
-            self._openings[name] -= 1
-            return True
+            return False

@@ -1,0 +1,257 @@
+"""The stand-in's Responses API, through the real SDK, and beside answers that OpenAI really gave."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from openai.types.responses import Response
+
+from multitrack.standin import STANDIN_HEADER, Call, Error, Rule, StandIn
+
+CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpora" / "openllmetry.jsonl"
+RULES = [
+    Rule(prompt="Greet", text="Grüße aus Köln", delta_size=5),
+    Rule(
+        prompt="Both",
+        text="Looking.",
+        calls=[Call("Weather", {"location": "Köln"}, id="call_own"), Call("Weather", {"location": "Rom"})],
+    ),
+    Rule(prompt="In turn", calls=[Call("A", {"text": "one and two"}), Call("B", {"text": "three"})], interleave=True),
+    Rule(prompt="Refuse", refusal="No."),
+    Rule(prompt="Cut off", calls=[Call("Weather", {"location": "Rom"}), Call("Weather", '{"loc')], truncated=True),
+    Rule(prompt="Cut text", text="Once upon", truncated=True),
+    Rule(prompt="Filtered", text="Once upon", finish_reason="content_filter"),
+    Rule(prompt="Limited", error=Error(status=429)),
+    Rule(prompt="Break", text="Once upon a time", after=4, error=Error(status=500, code="server_error")),
+    Rule(prompt="Whole", body={"object": "response", "output": []}),
+    Rule(prompt="Events", body="event: error\ndata: {}\n\n"),
+    Rule(prompt="One event", body={"type": "response.failed"}),
+]
+TOOLS = [
+    {"type": "web_search_preview"},
+    {
+        "type": "function",
+        "name": "Weather",
+        "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]},
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def standin():
+    with StandIn(RULES) as standin:
+        yield standin
+
+
+@pytest.fixture(params=["sync", "async"])
+def create(request, standin):
+    """``responses.create``; of a stream, the list of its events."""
+    where = {"base_url": standin.openai_base_url, "api_key": "any", "max_retries": 0}
+
+    def plain(**arguments):
+        with openai.OpenAI(**where) as client:
+            answer = client.responses.create(model="gpt-4.1-nano", **arguments)
+            return list(answer) if arguments.get("stream") else answer
+
+    async def asynchronous(**arguments):
+        async with openai.AsyncOpenAI(**where) as client:
+            answer = await client.responses.create(model="gpt-4.1-nano", **arguments)
+            return [event async for event in answer] if arguments.get("stream") else answer
+
+    if request.param == "sync":
+        return plain
+    return lambda **arguments: asyncio.run(asynchronous(**arguments))
+
+
+def post(standin, path="/v1/responses", **body):
+    return httpx.post(f"{standin.proxy_url}{path}", json={"model": "gpt-4.1-nano", **body}, trust_env=False)
+
+
+def events_of(text):
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    assert [f"event: {event['type']}" for event in events] == [
+        line for line in text.splitlines() if line.startswith("event: ")
+    ]
+    return events
+
+
+def test_calls_and_text(create):
+    response = create(input="Both", tools=TOOLS)
+
+    message, *calls = response.output
+    assert (response.status, response.output_text) == ("completed", "Looking.")
+    assert message.type == "message"
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+        ("Weather", {"location": "Köln"}),
+        ("Weather", {"location": "Rom"}),
+    ]
+    assert calls[0].call_id == "call_own"
+    assert calls[1].call_id.startswith("call_")
+    assert len({item.id for item in response.output}) == 3
+    assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
+    assert [tool.type for tool in response.tools] == ["web_search_preview", "function"]
+
+
+def test_calls_and_text_in_a_stream(create):
+    events = create(input="Both", tools=TOOLS, stream=True)
+
+    kinds = [event.type for event in events]
+    once = [kind for number, kind in enumerate(kinds) if kinds[number - 1 : number] != [kind]]
+    call = [
+        "response.output_item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+    ]
+    assert once == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        *call,
+        *call,
+        "response.completed",
+    ]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[-1].response.output_text == "Looking."
+    for index in (1, 2):
+        deltas = [
+            event.delta for event in events if event.type.endswith("arguments.delta") and event.output_index == index
+        ]
+        [done] = [
+            event for event in events if event.type == "response.output_item.done" and event.output_index == index
+        ]
+        assert "".join(deltas) == done.item.arguments
+        assert done.item == events[-1].response.output[index]
+
+
+def test_calls_in_turn(standin):
+    events = events_of(post(standin, input="In turn", stream=True).text)
+
+    assert [event["output_index"] for event in events if "delta" in event] == [0, 1, 0, 1]
+
+
+def test_a_refusal(standin):
+    [message] = post(standin, input="Refuse").json()["output"]
+    events = events_of(post(standin, input="Refuse", stream=True).text)
+
+    assert message["content"] == [{"type": "refusal", "refusal": "No."}]
+    assert [event["delta"] for event in events if event["type"] == "response.refusal.delta"] == ["No."]
+    assert events[-1]["response"]["output"][0]["content"] == message["content"]
+
+
+def test_an_answer_that_the_limit_cut_off(standin):
+    response = post(standin, input="Cut off").json()
+    *events, end = events_of(post(standin, input="Cut off", stream=True).text)
+
+    for cut in (response, end["response"]):
+        assert (cut["status"], cut["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+        assert [item["status"] for item in cut["output"]] == ["completed", "incomplete"]
+        assert cut["output"][1]["arguments"] == '{"loc'
+    assert end["type"] == "response.incomplete"
+    assert [event["output_index"] for event in events if event["type"].endswith("arguments.done")] == [0]
+
+
+@pytest.mark.parametrize(("prompt", "reason"), [("Cut text", "max_output_tokens"), ("Filtered", "content_filter")])
+def test_a_text_that_was_cut_off(create, prompt, reason):
+    response = create(input=prompt)
+
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", reason)
+    assert create(input=prompt, stream=True)[-1].type == "response.incomplete"
+
+
+def test_an_error_in_its_place_and_in_the_middle_of_it(create):
+    with pytest.raises(openai.RateLimitError):
+        create(input="Limited")
+    *events, error = create(input="Break", stream=True)
+
+    assert [event.type for event in events][-1] == "response.content_part.added"
+    assert (error.type, error.code, error.sequence_number) == ("error", "server_error", 4)
+    assert error.message == "The server had an error while processing your request."
+
+
+def test_a_body_of_ones_own(standin):
+    assert post(standin, input="Whole").json() == {"object": "response", "output": []}
+    assert post(standin, input="Events", stream=True).text == "event: error\ndata: {}\n\n"
+    assert events_of(post(standin, input="One event", stream=True).text) == [
+        {"type": "response.failed", "sequence_number": 0}
+    ]
+
+
+def test_without_a_rule_each_tool_is_called_once(create):
+    [call] = create(input="Anything else", tools=TOOLS).output
+
+    assert (call.name, call.arguments) == ("Weather", '{"location":"text"}')
+
+
+@pytest.mark.parametrize(
+    ("options", "called"),
+    [
+        ({"tool_choice": {"type": "function", "name": "Weather"}}, ["Weather"]),
+        ({"tool_choice": "none"}, []),
+        ({"instructions": "Use no tools", "tool_choice": "none"}, []),
+    ],
+)
+def test_without_a_rule_the_tool_choice_is_kept(standin, options, called):
+    response = post(standin, input="Anything else", tools=TOOLS, **options).json()
+
+    assert [item["name"] for item in response["output"] if item["type"] == "function_call"] == called
+    assert {name: response[name] for name in options} == options
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/openai/v1/responses", "/openai/responses?api-version=2025-04-01"])
+def test_its_paths_are_answered_in_its_name(standin, path):
+    answer = post(standin, path, input="Greet")
+
+    assert answer.headers[STANDIN_HEADER] == "api.openai.com"
+    assert answer.json()["output"][0]["content"][0]["text"] == "Grüße aus Köln"
+
+
+@pytest.mark.parametrize("prompt", ["Greet", "Both", "Refuse", "Cut off", "Cut text", "Anything else"])
+def test_answers_are_what_the_sdk_types_say(standin, prompt):
+    Response.model_validate_json(post(standin, input=prompt, tools=TOOLS).content, strict=True)
+
+
+def test_the_input_may_be_items_with_parts(standin):
+    parts = [{"type": "input_text", "text": "Gre"}, {"type": "input_text", "text": "et"}]
+    item = {"type": "message", "role": "user", "content": parts}
+
+    assert post(standin, input=[item]).json()["output"][0]["content"][0]["text"] == "Grüße aus Köln"
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    if not CORPUS.exists():
+        pytest.skip(f"the recorded answers are not at {CORPUS}")
+    lines = (json.loads(line) for line in CORPUS.read_text("utf-8").splitlines())
+    return [line for line in lines if line["wire"] == "openai.responses.stream"]
+
+
+def test_its_events_hold_what_recorded_ones_hold(standin, recorded):
+    known = {}
+    for each in recorded:
+        for event in events_of(each["response_body"]):
+            for place, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
+                if isinstance(value, dict):
+                    known.setdefault((place, value.get("role"), value.get("name") is None), value)
+
+    for prompt in ("Both", "Greet"):
+        for event in events_of(post(standin, input=prompt, tools=TOOLS, stream=True).text):
+            for place, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
+                if isinstance(value, dict):
+                    pattern = known[place, value.get("role"), value.get("name") is None]
+                    # padding against eavesdroppers
+                    assert set(value) == set(pattern) - {"obfuscation"}
+
+
+def test_its_responses_hold_what_recorded_ones_hold(standin, recorded):
+    pattern = next(event for event in events_of(recorded[0]["response_body"]) if event["type"] == "response.completed")
+
+    assert set(post(standin, input="Greet").json()) == set(pattern["response"]) - {"prompt_cache_key"}
