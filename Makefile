@@ -3,13 +3,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test setup lint package
+.PHONY: demo test matrix setup lint package
 
 demo: $(INSTALLED)  ## set everything up and run the main job
 	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## set everything up and run the tests
 	$(BIN)/python -m pytest tests examples
+
+matrix: $(INSTALLED)  ## the tests beside older and newer SDKs, each in an environment of its own
+	$(BIN)/nox
 
 setup: $(INSTALLED)
 
