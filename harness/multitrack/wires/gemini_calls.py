@@ -17,7 +17,7 @@ from multitrack.wires.gemini_parts import parts_of
 from multitrack.wires.untrusted import mapping, word
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """A call that the assistant made, and what was answered to it, None until something was.
 
@@ -90,16 +90,15 @@ def _called(function: object, where: str) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
-def take_answer(message: Mapping[str, Any], place: str, calls: list[Call]) -> None:
-    """Give the one of ``calls`` that ``message``, of a tool, answers its response.
+def take_answer(message: Mapping[str, Any], place: str, unanswered: list[Call]) -> None:
+    """Give the one of the ``unanswered`` calls that ``message``, of a tool, answers its response, and take it out.
 
-    An id that several calls have is the first one's that has no answer yet, and so is a name where there is no id.
-    Raises ValueError, naming the message, where none of them is meant.
+    An id that several calls have is the first one's of them, and so is a name where there is no id. Raises
+    ValueError, naming the message, where none of them is meant.
     """
     call_id, name = word(message.get("tool_call_id")), word(message.get("name"))
     if not call_id and not name:
         raise ValueError(f"{place} has no tool_call_id; write the id of the call that it answers")
-    unanswered = [call for call in calls if call.response is None]
     meant = (call for call in unanswered if (call.id == call_id if call_id else call.name == name))
     call = next(meant, None)
     if call is None:
@@ -113,6 +112,7 @@ def take_answer(message: Mapping[str, Any], place: str, calls: list[Call]) -> No
             f"{place} has the name {name!r}, and the call that it answers is of {call.name!r}; write that, or no name"
         )
     call.response = _response(message.get("content"), place)
+    unanswered.remove(call)
 
 
 def _response(content: object, place: str) -> dict[str, Any]:

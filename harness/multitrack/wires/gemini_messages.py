@@ -103,6 +103,7 @@ class _Turns:
     signatures: bool
     contents: list[dict[str, Any]] = field(default_factory=list)
     _calls: list[Call] = field(default_factory=list)
+    _unanswered: list[Call] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
     def user(self, parts: list[dict[str, Any]]) -> None:
@@ -137,19 +138,20 @@ class _Turns:
                 self._known.add(call.id)
         if self.signatures and self._calls and not any(call.signature for call in self._calls):
             self._calls[0].signature = _UNSIGNED
+        self._unanswered = [*self._calls]
         self._add("model", parts + [call.part() for call in self._calls])
 
     def answer(self, message: Mapping[str, Any], place: str) -> None:
-        take_answer(message, place, self._calls)
+        take_answer(message, place, self._unanswered)
 
     def close(self) -> None:
         """Write the answers. Raises ValueError where one is missing: Gemini wants as many as there were calls."""
-        for call in self._calls:
-            if call.response is None:
-                raise ValueError(
-                    f"{call.place} is the call {call}, which no message answers, and Gemini refuses it without; "
-                    f"put a message of the role 'tool' behind the message that makes the call"
-                )
+        if self._unanswered:
+            call = self._unanswered[0]
+            raise ValueError(
+                f"{call.place} is the call {call}, which no message answers, and Gemini refuses it without; "
+                f"put a message of the role 'tool' behind the message that makes the call"
+            )
         if self._calls:
             self._add("user", [call.answer_part() for call in self._calls])
             self._calls = []

@@ -178,17 +178,22 @@ def _known(kind: str) -> str:
 
 
 def _base64(data: str, where: str) -> str:
-    """``data`` without white space, in the common alphabet and padded, since the SDKs differ in what they read."""
-    data = "".join(data.split()).translate(_COMMON).rstrip("=")
+    """``data`` in the common alphabet, padded and without white space, since the SDKs differ in what they read."""
+    if _is_base64(data):
+        return data
+    data = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
     data += "=" * (-len(data) % 4)
-    try:
-        b64decode(data, validate=True)
-    except ValueError:
-        raise ValueError(f"{where} holds data that is no base64; encode the bytes with base64.b64encode") from None
+    if not _is_base64(data):
+        raise ValueError(f"{where} holds data that is no base64; encode the bytes with base64.b64encode")
     return data
 
 
-_COMMON = str.maketrans("-_", "+/")
+def _is_base64(data: str) -> bool:
+    try:
+        b64decode(data, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(url: str) -> str:
