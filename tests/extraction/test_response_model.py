@@ -1,13 +1,14 @@
 """The forms of response_model that are read, and what is said of the others."""
 
+import dataclasses
 import sys
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Generic, Optional, TypeVar, Union
 
 import pytest
 from pydantic import BaseModel, RootModel
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, TypedDict
 
 from multitrack import Toolset
 
@@ -30,9 +31,20 @@ class Numbers(RootModel[list[int]]):
     pass
 
 
+@dataclasses.dataclass
+class Point:
+    x: float
+
+
+class Place(TypedDict):
+    city: str
+
+
 Both = TypeAliasType("Both", Weather | GoogleSearch)
 Listed = TypeAliasType("Listed", list[Both])
+Either: typing.TypeAlias = Weather | GoogleSearch
 Item = TypeVar("Item")
+Or = TypeAliasType("Or", Union[Weather, Item], type_params=(Item,))  # noqa: UP007
 Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
 
 
@@ -43,7 +55,19 @@ Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
         (Iterable[GoogleSearch | Weather], ("GoogleSearch", "Weather")),
         (Iterable[Union[Weather, GoogleSearch]], ("Weather", "GoogleSearch")),  # noqa: UP007
         (typing.Iterable[Weather], ("Weather",)),
+        (Iterable[Union[GoogleSearch, Union[Weather, Box[int]]]], ("GoogleSearch", "Weather", "Box_int")),  # noqa: UP007
+        (typing.Sequence[Weather], ("Weather",)),
+        (typing.List[Weather], ("Weather",)),  # noqa: UP006
+        (typing.Tuple[Weather | GoogleSearch, ...], ("Weather", "GoogleSearch")),  # noqa: UP006
         (Iterable[Annotated[Weather | GoogleSearch, "both"]], ("Weather", "GoogleSearch")),
+        (
+            Iterable[Annotated[Weather | Annotated[GoogleSearch | Box[int], "b"], []]],
+            ("Weather", "GoogleSearch", "Box_int"),
+        ),
+        (Iterable[Weather | GoogleSearch | Weather], ("Weather", "GoogleSearch")),
+        (Iterable[Either], ("Weather", "GoogleSearch")),
+        (Iterable[Or[GoogleSearch] | Box[str]], ("Weather", "GoogleSearch", "Box_str")),
+        (Iterable[Box], ("Box",)),
         (Iterable[Annotated[Weather, "one"] | GoogleSearch], ("Weather", "GoogleSearch")),
         (Annotated[Iterable[Weather], "all"], ("Weather",)),
         (list[Weather | GoogleSearch], ("Weather", "GoogleSearch")),
@@ -89,6 +113,19 @@ EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather 
         (Iterable[Numbers], f"Iterable[Numbers], and Numbers is no object with fields; {EXAMPLE}"),
         (dict[str, Weather], f"dict[str, Weather], and it is no Iterable of models; {EXAMPLE}"),
         (tuple[Weather, Weather], f"tuple[Weather, Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (tuple[Weather], f"tuple[Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (set[Weather], f"set[Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (Iterator[Weather], f"Iterator[Weather], and it is no Iterable of models; {EXAMPLE}"),
+        (Optional[Iterable[Weather]], f"Iterable[Weather] | None, and it is no Iterable of models; {EXAMPLE}"),  # noqa: UP045
+        (
+            Iterable[Weather] | Iterable[GoogleSearch],
+            f"Iterable[Weather] | Iterable[GoogleSearch], and it is no Iterable of models; {EXAMPLE}",
+        ),
+        (Iterable[list[Weather]], f"Iterable[list[Weather]], and list[Weather] is no Pydantic model; {EXAMPLE}"),
+        (Iterable[type[Weather]], f"Iterable[type[Weather]], and type[Weather] is no Pydantic model; {EXAMPLE}"),
+        (Iterable[Point], f"Iterable[Point], and Point is no Pydantic model; {EXAMPLE}"),
+        (Iterable[Place], f"Iterable[Place], and Place is no Pydantic model; {EXAMPLE}"),
+        (Iterable[typing.Any], f"Iterable[Any], and Any is no Pydantic model; {EXAMPLE}"),
         (
             Iterable[Weather | int],
             "Iterable[Weather | int], and int is no Pydantic model; write response_model=Iterable[Weather]",

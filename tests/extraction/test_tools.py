@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
-from collections.abc import Iterable
-from datetime import date
-from typing import Annotated, Generic, Literal, TypeVar
+import json
+import math
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypeVar
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    PrivateAttr,
+    RootModel,
+    computed_field,
+    create_model,
+)
+from pydantic.alias_generators import to_camel
+from schema_rules import follows_gemini, follows_strict
+from typing_extensions import TypedDict, deprecated
 
 from multitrack import ToolCall, Toolset
+from multitrack.errors import UnknownTool
 
 T = TypeVar("T")
 
@@ -40,10 +61,6 @@ class Node(BaseModel):
     """A tree."""
 
     kids: list[Node] = []
-
-
-class Alias(BaseModel):
-    where: str = Field(alias="location")
 
 
 def parameters(form, wire="openai.chat"):
@@ -84,9 +101,43 @@ def test_a_recursive_model_is_an_object_all_the_same():
     assert Toolset(Iterable[Node]).parse([call]) == [Node(kids=[Node()])]
 
 
-def test_aliases_are_what_the_model_is_told():
-    assert parameters(Iterable[Alias])["parameters"]["required"] == ["location"]
-    assert Toolset(Iterable[Alias]).parse([ToolCall(None, "Alias", '{"location": "Rome"}', 0)])[0].where == "Rome"
+def named(name, **field):
+    return create_model("Aliased", where_to=(str, Field(**field)), __config__=ConfigDict(**name))
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (named({}, alias="location"), "location"),
+        (named({}, validation_alias="location", serialization_alias="loc"), "location"),
+        (named({}, validation_alias=AliasChoices("location", "place")), "location"),
+        (named({}, validation_alias=AliasChoices(AliasPath("places", 0), "place")), "place"),
+        (named({"populate_by_name": True}, alias="location"), "location"),
+        (named({"populate_by_name": True}, validation_alias=AliasPath("places", 0)), "where_to"),
+        (named({"alias_generator": to_camel}), "whereTo"),
+        (named({"alias_generator": AliasGenerator(validation_alias=str.upper)}), "WHERE_TO"),
+    ],
+)
+@pytest.mark.parametrize(("wire", "strict"), [("openai.chat", False), ("openai.chat", True), ("gemini", False)])
+def test_aliases_are_what_the_model_is_told(model, name, wire, strict):
+    toolset = Toolset(Iterable[model])
+    [tool] = toolset.schemas(wire, strict=strict)
+    schema = (tool.get("function") or tool["functionDeclarations"][0])["parameters"]
+    assert (list(schema["properties"]), schema["required"]) == ([name], [name])
+    [answer] = toolset.parse([ToolCall(None, "Aliased", json.dumps({name: "Rome"}), 0)])
+    assert answer.where_to == "Rome"
+
+
+@pytest.mark.parametrize("path", [AliasPath("places", 0), AliasChoices(AliasPath("a", "b"), AliasPath("c", 1))])
+def test_a_field_that_no_argument_can_fill(path):
+    inner = named({}, validation_alias=path)
+    outer = create_model("Outer", inner=(inner | int, ...))
+    with pytest.raises(TypeError) as raised:
+        Toolset(Iterable[outer]).schemas("openai.chat")
+    assert str(raised.value) == (
+        f"Outer cannot be a tool: the field where_to of Aliased is read from {path} only, "
+        f"which is no name of an argument; give it an alias that is"
+    )
 
 
 def test_models_of_one_class_name_get_distinct_tools_and_their_own_calls():
@@ -115,6 +166,77 @@ def test_generic_models():
     assert toolset.parse([ToolCall(None, "Box_list_str", '{"value": ["a"]}', 0)]) == [Box[list[str]](value=["a"])]
 
 
+def test_a_generic_model_is_described_where_it_is_written():
+    class Box(BaseModel, Generic[T]):
+        """What holds
+        a value."""
+
+        value: T
+
+    class Labelled(Box[int]):
+        label: str
+
+    assert parameters(Iterable[Box[int]])["description"] == "What holds\na value."
+    assert "description" not in parameters(Iterable[Labelled])
+
+
+def test_a_docstring_is_not_inherited():
+    class Forecast(Weather):
+        days: int
+
+    assert "description" not in parameters(Iterable[Forecast])
+
+
+class GetWeather(BaseModel):
+    """For readers of the code."""
+
+    model_config = ConfigDict(title="get_weather", json_schema_extra={"description": "Look up the weather."})
+    place: str
+
+
+def test_a_model_may_name_and_describe_its_own_tool():
+    toolset = Toolset(Iterable[GetWeather])
+    assert toolset.models == {"get_weather": GetWeather}
+    assert parameters(Iterable[GetWeather]) == {
+        "name": "get_weather",
+        "description": "Look up the weather.",
+        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
+    }
+    [gemini] = toolset.schemas("gemini")
+    assert gemini["functionDeclarations"][0]["name"] == "get_weather"
+    assert toolset.parse([ToolCall("a", "get_weather", '{"place": "Rome"}', 0)]) == [GetWeather(place="Rome")]
+    with pytest.raises(UnknownTool):
+        toolset.parse([ToolCall("a", "GetWeather", '{"place": "Rome"}', 0)])
+
+
+def test_a_name_given_twice_and_an_inherited_one():
+    class Again(BaseModel, title="get_weather"):
+        city: str
+
+    class Forecast(GetWeather):
+        days: int
+
+    class Box(BaseModel, Generic[T], title="box"):
+        value: T
+
+    toolset = Toolset(Iterable[GetWeather | Again | Forecast | Box[int] | Box[str]])
+    assert toolset.models == {
+        "get_weather": GetWeather,
+        "get_weather_2": Again,
+        "Forecast": Forecast,
+        "Box_int": Box[int],
+        "Box_str": Box[str],
+    }
+
+
+@pytest.mark.parametrize("title", ["The weather", "wetter.heute", "7days", "-x", "x" * 65, "größe", ""])
+def test_a_title_that_is_no_name_is_a_title(title):
+    named = create_model("Named", __config__=ConfigDict(title=title), place=(str, ...))
+    tool = parameters(Iterable[named])
+    assert tool["name"] == "Named"
+    assert tool["parameters"].get("title", "") == title
+
+
 def test_discriminated_unions():
     class Cat(BaseModel):
         kind: Literal["cat"] = "cat"
@@ -126,17 +248,21 @@ def test_discriminated_unions():
     assert toolset.parse([ToolCall(None, "Dog", "{}", 0)]) == [Dog()]
 
 
-@pytest.mark.parametrize("name", ["Größe", "x" * 80, "Ünï"])
-def test_tool_names_are_those_that_providers_take(name):
-    model = type(name, (BaseModel,), {"__annotations__": {"a": int}})
-    [tool] = Toolset(Iterable[model]).names
-    assert len(tool) <= 64
-    assert tool.isascii()
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [("Größe", "Gr_e"), ("x" * 80, "x" * 64), ("Ünï", "_n"), ("2nd", "_2nd"), ("-x", "_-x"), ("天气", "_")],
+)
+def test_tool_names_are_those_that_providers_take(name, tool):
+    first, second = (create_model(name, a=(int, ...)) for _ in range(2))
+    assert Toolset(Iterable[first | second]).names == (tool, f"{tool[:60]}_2")
 
 
 def test_schemas_are_made_once_for_the_same_models_in_the_same_order():
     first = Toolset(Iterable[Weather | Trip]).schemas("openai.chat")
+    strict = Toolset(Iterable[Weather | Trip]).schemas("openai.chat", strict=True)
     assert Toolset(list[Weather | Trip]).schemas("openai.chat") is first
+    assert Toolset(list[Weather | Trip]).schemas("openai.chat", strict=True) is strict
+    assert (first[0]["function"].get("strict"), strict[0]["function"]["strict"]) == (None, True)
     assert [tool["function"]["name"] for tool in Toolset(Iterable[Trip | Weather]).schemas("openai.chat")] == [
         "Trip",
         "Weather",
@@ -151,3 +277,246 @@ def test_the_same_models_in_each_dialect():
     assert trip["properties"]["stops"]["items"]["properties"]["location"] == {"type": "STRING", "description": "A city"}
     [responses] = toolset.schemas("openai.responses")
     assert (responses["type"], responses["name"]) == ("function", "Trip")
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Mixed(enum.Enum):
+    WORD = "word"
+    NUMBER = 2
+
+
+class Pair(NamedTuple):
+    x: int
+    y: int
+
+
+class Uneven(NamedTuple):
+    x: int
+    y: str
+
+
+@dataclasses.dataclass
+class Point:
+    """Where it is."""
+
+    x: float
+    y: float = 0.0
+
+
+class Place(TypedDict):
+    city: str
+    country: NotRequired[str]
+
+
+class Words(RootModel[list[str]]):
+    """Some words."""
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    name: str = "Rex"
+
+
+class Person(BaseModel):
+    name: str
+    works_at: Company | None = None
+
+
+class Company(BaseModel):
+    staff: list[Person] = []
+
+
+class Open(BaseModel, extra="allow"):
+    a: int
+
+
+class Closed(BaseModel, extra="forbid"):
+    a: int
+
+
+class Empty(BaseModel):
+    pass
+
+
+DICTIONARY, UNEVEN, ANY = "a dictionary, whose keys are free", "a tuple of several types", "a value of any type"
+FIELDS = [
+    (list[int], [1, 2], [1, 2], None, None),
+    (set[str], ["a", "a"], {"a"}, None, None),
+    (frozenset[int], [1], frozenset({1}), None, None),
+    (tuple[int, int], [1, 2], (1, 2), None, None),
+    (tuple[int, ...], [1, 2, 3], (1, 2, 3), None, None),
+    (tuple[int, str], [1, "a"], (1, "a"), UNEVEN, UNEVEN),
+    (Pair, [1, 2], Pair(1, 2), None, None),
+    (Uneven, [1, "a"], Uneven(1, "a"), UNEVEN, UNEVEN),
+    (list, [1, "a"], [1, "a"], ANY, ANY),
+    (dict[str, int], {"a": 1}, {"a": 1}, DICTIONARY, DICTIONARY),
+    (dict[Literal["a"], int], {"a": 1}, {"a": 1}, DICTIONARY, DICTIONARY),
+    (dict, {"a": 1}, {"a": 1}, DICTIONARY, DICTIONARY),
+    (Any, {"a": 1}, {"a": 1}, ANY, ANY),
+    (Level, 2, Level.HIGH, None, None),
+    (Mixed, "word", Mixed.WORD, None, None),
+    (Unit, "c", Unit.C, None, None),
+    (Literal["a", 1, True, None], 1, 1, None, None),
+    (Literal["a"] | None, None, None, None, None),
+    (None, None, None, None, "null alone"),
+    (date, "2024-02-29", date(2024, 2, 29), None, None),
+    (datetime, "2024-02-29T10:00:00", datetime(2024, 2, 29, 10), None, None),
+    (time, "10:00", time(10), None, None),
+    (timedelta, "PT90S", timedelta(seconds=90), None, None),
+    (uuid.UUID, str(uuid.UUID(int=1)), uuid.UUID(int=1), None, None),
+    (Decimal, "1.10", Decimal("1.10"), None, None),
+    (Annotated[Decimal, Field(max_digits=3, decimal_places=1, gt=0)], 1.5, Decimal("1.5"), None, None),
+    (bytes, "ab", b"ab", None, None),
+    (Json[list[int]], "[1]", [1], None, None),
+    (Annotated[int, Field(gt=0, le=9, multiple_of=3)], 9, 9, None, None),
+    (Annotated[str, Field(min_length=1, pattern="^a+$")], "aa", "aa", None, None),
+    (Annotated[list[int], Field(min_length=1, max_length=2)], [1], [1], None, None),
+    (Point, {"x": 1}, Point(1.0), None, None),
+    (Place, {"city": "Rome"}, {"city": "Rome"}, None, None),
+    (Words, ["a"], Words(["a"]), None, None),
+    (Weather, {"location": "Rome"}, Weather(location="Rome"), None, None),
+    (Annotated[Cat | Dog, Field(discriminator="kind")], {"kind": "dog"}, Dog(kind="dog"), None, None),
+    (list[Cat | Dog | None], [None, {"kind": "cat"}], [None, Cat()], None, None),
+    (Node, {"kids": [{}]}, Node(kids=[Node()]), None, "Node, which contains itself"),
+    (
+        Person,
+        {"name": "A", "works_at": {}},
+        Person(name="A", works_at=Company()),
+        None,
+        "Person, which contains itself",
+    ),
+    (Open, {"a": 1, "b": 2}, Open(a=1, b=2), None, None),
+    (Closed, {"a": 1}, Closed(a=1), None, None),
+    (Empty, {}, Empty(), None, "an object without fields"),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "value", "not_strict", "not_gemini"), FIELDS)
+def test_fields_of_each_kind(kind, given, value, not_strict, not_gemini):
+    toolset = Toolset(Iterable[create_model("Thing", field=(kind, Field(description="It.")))])
+    [openai] = toolset.schemas("openai.chat")
+    assert json.loads(json.dumps(openai))["function"]["parameters"]["required"] == ["field"]
+    for wire, refusal, follows in [
+        ("openai.responses", not_strict, follows_strict),
+        ("gemini", not_gemini, follows_gemini),
+    ]:
+        if refusal:
+            with pytest.raises(TypeError, match=rf"^Thing: .* cannot express {refusal} \(at \$\.field"):
+                toolset.schemas(wire, strict=wire != "gemini")
+        else:
+            [tool] = toolset.schemas(wire, strict=wire != "gemini")
+            follows(json.loads(json.dumps(tool.get("parameters") or tool["functionDeclarations"][0]["parameters"])))
+            assert "It." in json.dumps(tool)
+    [answer] = toolset.parse([ToolCall("a", "Thing", json.dumps({"field": given}), 0)])
+    assert (answer.field, type(answer.field)) == (value, type(value))
+
+
+def test_what_is_no_argument_is_not_asked_for():
+    class Trip(BaseModel):
+        _seen: int = PrivateAttr(0)
+        start: date
+        end: date = date(2030, 1, 1)
+
+        @computed_field
+        @property
+        def days(self) -> int:
+            return (self.end - self.start).days
+
+    assert list(parameters(Iterable[Trip])["parameters"]["properties"]) == ["start", "end"]
+    [trip] = Toolset(Iterable[Trip]).parse([ToolCall("a", "Trip", '{"start": "2029-12-30"}', 0)])
+    assert trip.days == 2
+
+
+def test_docstrings_of_attributes_and_what_is_deprecated():
+    @deprecated("Ask for the forecast.")
+    class Old(BaseModel, use_attribute_docstrings=True):
+        where: str
+        """A city."""
+        when: Annotated[str, Field(deprecated=True)] = "today"
+
+    toolset = Toolset(Iterable[Old])
+    [tool] = toolset.schemas("openai.chat")
+    assert tool["function"]["parameters"] == {
+        "type": "object",
+        "deprecated": True,
+        "properties": {
+            "where": {"type": "string", "description": "A city."},
+            "when": {"type": "string", "default": "today", "deprecated": True},
+        },
+        "required": ["where"],
+    }
+    [strict] = toolset.schemas("openai.chat", strict=True)
+    assert strict["function"]["parameters"] == {
+        "type": "object",
+        "description": "(deprecated)",
+        "properties": {
+            "where": {"type": "string", "description": "A city."},
+            "when": {"type": "string", "description": '(default: "today", deprecated)'},
+        },
+        "required": ["where", "when"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_default_that_json_cannot_say_is_not_told():
+    class Wait(BaseModel):
+        seconds: float = math.inf
+        until: object = object()
+
+    assert parameters(Iterable[Wait])["parameters"]["properties"] == {"seconds": {"type": "number"}, "until": {}}
+
+
+def test_nested_models_of_one_class_name():
+    def another():
+        class Weather(BaseModel):
+            city: str
+
+        return Weather
+
+    other = another()
+    both = create_model("Both", here=(Weather, ...), there=(other, ...))
+    toolset = Toolset(Iterable[both])
+    [tool] = toolset.schemas("openai.chat", strict=True)
+    follows_strict(tool["function"]["parameters"])
+    assert len(tool["function"]["parameters"]["$defs"]) == 2
+    call = ToolCall("a", "Both", '{"here": {"location": "Rome"}, "there": {"city": "Oslo"}}', 0)
+    assert toolset.parse([call]) == [both(here=Weather(location="Rome"), there=other(city="Oslo"))]
+
+
+class Unfinished(BaseModel):
+    where: Nowhere  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            create_model("Call", back=(Callable[[], int], ...)),
+            "Call cannot be a tool: Cannot generate a JsonSchema",
+        ),
+        (Unfinished, "Unfinished cannot be a tool: `Unfinished` is not fully defined; you should define "),
+    ],
+)
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini"])
+def test_models_without_a_schema(model, message, wire):
+    with pytest.raises(TypeError) as raised:
+        Toolset(Iterable[model]).schemas(wire)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_model_whose_schema_is_of_no_object():
+    class Odd(BaseModel):
+        @classmethod
+        def __get_pydantic_json_schema__(cls, schema, handler):
+            return {"type": "string"}
+
+    with pytest.raises(TypeError, match=r"^Odd cannot be a tool: its JSON schema is of no object$"):
+        Toolset(Iterable[Odd]).schemas("openai.chat")

@@ -19,8 +19,9 @@ def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
     """
     form = _unwrapped(response_model)
     arguments = get_args(form)
-    if get_origin(form) is tuple and arguments[1:] == (...,):
-        arguments = arguments[:1]
+    if get_origin(form) is tuple:
+        # tuple[A] is a tuple of exactly one
+        arguments = arguments[:1] if arguments[1:] == (...,) else ()
     if get_origin(form) not in _COLLECTIONS or len(arguments) != 1:
         raise _unfit(response_model, form)
     members = tuple(dict.fromkeys(_members(arguments[0])))

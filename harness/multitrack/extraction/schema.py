@@ -67,7 +67,7 @@ def tool_of(name: str, model: type[BaseModel]) -> Tool:
     try:
         schema = model.model_json_schema(schema_generator=_ArgumentsSchema)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-        raise TypeError(f"{name}: {model.__name__} cannot be a tool: {error.message}") from error
+        raise TypeError(f"{model.__name__} cannot be a tool: {error.message}") from error
     definitions = schema.get("$defs", {})
     for key, definition in definitions.items():
         _drop_title(definition, key)
@@ -75,7 +75,7 @@ def tool_of(name: str, model: type[BaseModel]) -> Tool:
         # a recursive model is a bare reference to itself, where providers demand an object
         schema = {**definitions[reference.removeprefix("#/$defs/")], **schema}
     if schema.get("type") != "object":
-        raise TypeError(f"{name}: {model.__name__} cannot be a tool: its JSON schema is of no object")
+        raise TypeError(f"{model.__name__} cannot be a tool: its JSON schema is of no object")
     _drop_title(schema, model.__name__)
     if "title" in schema and schema["title"] == _own_title(model):
         del schema["title"]
