@@ -145,9 +145,10 @@ class Gemini(Chat):
                                   "response": {"output" if result == ACCEPTED else "error": result}}}
             for call, result in zip(calls, results, strict=True)
         ]  # fmt: skip
-        told += [{"text": remark}] if remark else []
         said = [*([{"text": text}] if text else []), *self._parts(calls)]
-        return [*([{"role": "model", "parts": said}] if said else []), {"role": "user", "parts": told}]
+        # Vertex refuses results and a remark in one content
+        turns = (("model", said), ("user", told), ("user", [{"text": remark}] if remark else []))
+        return [{"role": role, "parts": parts} for role, parts in turns if parts]
 
 
 def replied(answer):

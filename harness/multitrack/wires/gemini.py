@@ -124,14 +124,15 @@ def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark
     """The answer in ``document``, the results of its calls, and the user's remark, as further ``contents``.
 
     The answer goes back as it came, since a thought's signature must stay with its part:
-    https://ai.google.dev/gemini-api/docs/thought-signatures
+    https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own: Vertex refuses
+    one that holds anything beside them.
     """
     candidates = objects(document.get("candidates"))
     said = [part for entry in candidates for part in objects(mapping(entry.get("content")).get("parts"))]
-    told: list[dict[str, Any]] = [{"functionResponse": _response(result)} for result in results]
-    if remark:
-        told.append({"text": remark})
-    return [*([{"role": "model", "parts": said}] if said else []), {"role": "user", "parts": told}]
+    answered = [{"functionResponse": _response(result)} for result in results]
+    remarked = [{"text": remark}] if remark else []
+    turns = (("model", said), ("user", answered), ("user", remarked))
+    return [{"role": role, "parts": parts} for role, parts in turns if parts]
 
 
 def _response(result: ToolResult) -> dict[str, Any]:
