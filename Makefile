@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test matrix setup lint package
+.PHONY: demo test matrix setup lint package benchmarks
 
 demo: $(INSTALLED)  ## set everything up and run the main job
 	@$(BIN)/multitrack demo
@@ -24,6 +24,9 @@ lint: $(INSTALLED)  ## style, types, import rules
 
 package: $(INSTALLED)  ## the wheel and the source distribution
 	$(BIN)/python -m build
+
+benchmarks: $(INSTALLED)  ## measure what it costs, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
 
 # the stamp is newer than what it was made from, so that an unchanged project is not installed again
 $(INSTALLED): pyproject.toml
