@@ -1,0 +1,77 @@
+"""A conversation with a picture and the results of calls, as it arrives over each of Google's transports."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from multitrack.standin import Call, Rule, StandIn
+
+APPLICATION = Path(__file__).parent / "applications" / "conversation.py"
+RULES = [Rule(prompt="Plan the trip", calls=[Call("Weather", {"location": "Toronto"})])]
+CONTENTS = [
+    {
+        "role": "user",
+        "parts": [
+            {"text": "Where was this?"},
+            {"inlineData": {"mimeType": "image/png", "data": "+/8="}},
+            {"fileData": {"mimeType": "image/webp", "fileUri": "gs://bucket/cat.webp"}},
+        ],
+    },
+    {
+        "role": "model",
+        "parts": [
+            {"functionCall": {"name": "Weather", "args": {"location": "Toronto"}}},
+            {"functionCall": {"name": "Weather", "args": {"location": "Dallas"}}},
+        ],
+    },
+    {
+        "role": "user",
+        "parts": [
+            {"functionResponse": {"name": "Weather", "response": {"degrees": 3}}},
+            {"functionResponse": {"name": "Weather", "response": {"output": "hot"}}},
+        ],
+    },
+    {"role": "user", "parts": [{"text": "Plan the trip"}]},
+]
+# ids and signatures of thoughts are of some versions of the API only
+OPTIONAL = ("id", "thoughtSignature")
+SPELLINGS = {"mime_type": "mimeType", "file_uri": "fileUri"}
+
+
+def spelled(value):
+    """``value`` in one spelling: google-genai writes some keys, and base64, in the other one of both."""
+    match value:
+        case dict():
+            return {SPELLINGS.get(key, key): spelled(item) for key, item in value.items() if key not in OPTIONAL}
+        case list():
+            return [spelled(item) for item in value]
+        case "-_8=":
+            return "+/8="
+        case _:
+            return value
+
+
+def test_a_conversation_arrives_over_every_transport():
+    with ExitStack() as stack:
+        running = {}
+        for kind in ("grpc", "rest", "gemini", "vertex"):
+            standin = stack.enter_context(StandIn(RULES))
+            where = {"STANDIN_PROXY": standin.proxy_url, "STANDIN_AUTHORITY": str(standin.certificate_authority)}
+            process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", str(APPLICATION), kind],
+                env={**os.environ, **standin.environment, **where},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running[kind] = (standin, process)
+        for kind, (standin, process) in running.items():
+            output, errors = process.communicate(timeout=120)
+            assert (process.returncode, output) == (0, "Extraction([Weather(location='Toronto')])\n"), errors
+            [request] = standin.requests
+            assert spelled(request.body["contents"]) == CONTENTS, kind
+            assert [part["text"] for part in request.body["systemInstruction"]["parts"]] == [
+                "You must always use tools"
+            ], kind
