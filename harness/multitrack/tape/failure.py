@@ -6,6 +6,7 @@ import builtins
 import errno
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,8 @@ During = Literal["connect", "handshake", "send", "read"]
 """What the client was doing: opening a connection, agreeing on TLS or a tunnel over it, sending the request, or
 waiting for the answer or the rest of it."""
 
-# objects and socket addresses in messages of urllib3, asyncio and aiohttp
-_OF_THE_MACHINE = re.compile(r" at 0x[0-9a-f]+| \('[^']*', \d+(?:, \d+, \d+)?\)")
+# objects and socket addresses in messages of urllib3, asyncio and aiohttp, and the place in Python's own source
+_OF_THE_MACHINE = re.compile(r" at 0x[0-9a-f]+| \('[^']*', \d+(?:, \d+, \d+)?\)| \(_ssl\.c:\d+\)|_ssl\.c:\d+: ")
 _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name.startswith("EAI_")}
 
 
@@ -31,11 +32,9 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, during: During) -> Failure:
         """What is to be known of ``error``, or of the system's error that caused it."""
-        cause = system_error(error)
-        message = (cause.strerror if cause is error else None) or str(error)
-        code = ""
-        if cause is not None and isinstance(cause.errno, int):
-            code = _code(cause, cause.errno)
+        causes = list(_system_errors(error))
+        message = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        code = next((code for cause in causes if (code := _code(cause))), "")
         return cls(type(error).__name__, _OF_THE_MACHINE.sub("", message), during, code)
 
     @property
@@ -51,38 +50,41 @@ class Failure:
 
         homes = (builtins, socket, ssl, http.client)
         named = next((vars(home)[self.error] for home in homes if self.error in vars(home)), None)
+        if named is http.client.IncompleteRead:
+            return http.client.IncompleteRead(b"")
+        number = _RESOLVER_CODES.get(self.code) or getattr(errno, self.code, None)
+        if isinstance(named, type) and issubclass(named, ssl.SSLError):
+            return named(int(ssl.SSL_ERROR_SSL), self.message)
         if isinstance(named, type) and issubclass(named, OSError | http.client.HTTPException):
-            return _built(named, self._number(), self.message)
+            return _built(named, number, self.message)
         if self.is_timeout:
             return TimeoutError(self.message)
-        if self.code:
-            kind = socket.gaierror if self.code in _RESOLVER_CODES else OSError
-            return _built(kind, self._number(), self.message)
+        if number is not None:
+            return _built(socket.gaierror if self.code in _RESOLVER_CODES else OSError, number, self.message)
         return http.client.RemoteDisconnected(self.message) if self.during == "read" else ConnectionError(self.message)
-
-    def _number(self) -> int | None:
-        if self.code.isdecimal():
-            return int(self.code)
-        return _RESOLVER_CODES.get(self.code, getattr(errno, self.code, None))
 
 
 def system_error(error: BaseException) -> OSError | None:
     """The first error of the system among ``error`` and what caused it."""
+    return next(_system_errors(error), None)
+
+
+def _system_errors(error: BaseException) -> Iterator[OSError]:
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         if isinstance(cause, OSError):
-            return cause
+            yield cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return None
 
 
-def _code(error: OSError, number: int) -> str:
+def _code(error: OSError) -> str:
+    number = error.errno
     if isinstance(error, socket.gaierror):
-        return next((name for name, code in _RESOLVER_CODES.items() if code == number), str(number))
-    # an error of TLS has the number of one of OpenSSL's libraries, or one of Python's own
-    return str(number) if type(error).__module__ == "ssl" else errno.errorcode.get(number, str(number))
+        return next((name for name, code in _RESOLVER_CODES.items() if code == number), "")
+    # the number of an error of TLS is that of one of OpenSSL's libraries, or one of Python's own
+    return errno.errorcode.get(number or 0, "") if type(error).__module__ != "ssl" else ""
 
 
 def _built(kind: type[Exception], number: int | None, message: str) -> Exception:

@@ -45,6 +45,11 @@ class Message:
         self.over = False
         self.within_chunk = False
 
+    @property
+    def missing(self) -> int:
+        """How many bytes are missing of the length that the head announced."""
+        return 0 if self.start is None or self._until_close or self._take == self._chunk_end else self._left
+
     def feed(self, data: bytes) -> list[bytes]:
         """The parts of the body in ``data``, out of their framing. Raises ValueError on a bad chunk size."""
         self._unread += data
@@ -181,22 +186,24 @@ def answer(recorded: Response, method: str) -> bytes:
 
 def pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
     """The answer to a request of ``method`` in pieces, each with the seconds to wait before it: its head, and then
-    chunk by chunk. One that was not recorded to its end lacks the last chunk: there, the connection breaks."""
+    chunk by chunk. One that was not recorded to its end lacks the last chunk, or one byte of the length that it
+    announces: there, the connection breaks."""
     recorded = replay.response
     whole = recorded.ending == "complete"
+    is_short = recorded.failure is not None and recorded.failure.error == "IncompleteRead"
     chunks = [] if _has_no_body(recorded.status, method) else list(replay.chunks())
     is_stream = len(chunks) > 1 or (recorded.header("content-type") or "").lower().startswith("text/event-stream")
     headers = [(name, value) for name, value in recorded.headers if name.lower() not in _OF_THE_TRANSPORT]
     if not _has_no_body(recorded.status, method):
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        if is_stream or not whole:
+        if not is_short and (is_stream or not whole):
             headers.append(("transfer-encoding", "chunked"))
             chunks = [(wait, b"%x\r\n%b\r\n" % (len(chunk), chunk)) for wait, chunk in chunks]
             if whole:
                 wait, last = chunks.pop() if chunks else (0.0, b"")
                 chunks.append((wait, last + b"0\r\n\r\n"))
         else:
-            headers.append(("content-length", str(len(recorded.body))))
+            headers.append(("content-length", str(len(recorded.body) + is_short)))
     head = _line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
     head += b"".join(_line(f"{name}: {value}") for name, value in headers)
     yield 0.0, head + b"\r\n"

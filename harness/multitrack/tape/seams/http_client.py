@@ -14,7 +14,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
-from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
+from http.client import HTTPS_PORT, BadStatusLine, IncompleteRead, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
@@ -282,7 +282,8 @@ class _Played(io.RawIOBase):
             wait, self._piece = next(self._pieces, (0.0, b""))
             if wait:
                 time.sleep(wait)
-        if not self._piece and self._failure is not None:
+        # what an answer lacks of its announced length, the client finds by itself
+        if not self._piece and self._failure is not None and self._failure.error != "IncompleteRead":
             raise self._failure.as_system_error()
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
@@ -316,10 +317,10 @@ class _Tap(io.RawIOBase):
             self._tell(bytes(memoryview(buffer)[:count]))
         elif count == 0:
             self._message.close()
-            if self._began:
-                self._end("complete" if self._message.over else "broken")
+            if self._message.over:
+                self._end("complete")
             else:
-                self._end("broken", RemoteDisconnected("Remote end closed connection without response"))
+                self._end("broken", self._lost())
         return count
 
     def close(self) -> None:
@@ -349,6 +350,12 @@ class _Tap(io.RawIOBase):
         if self._message.over:
             self._end("complete")
 
+    def _lost(self) -> Exception | None:
+        """What a client makes of an answer that ends here; None where it tells of no more than that."""
+        if not self._began:
+            return RemoteDisconnected("Remote end closed connection without response")
+        return IncompleteRead(b"", self._message.missing) if self._message.missing else None
+
     def _end(self, ending: Ending, error: Exception | None = None) -> None:
         if self._over:
             return
@@ -356,7 +363,7 @@ class _Tap(io.RawIOBase):
         if self._began:
             self._recording.ended(ending, trailers=self._message.trailers, error=error)
         elif self._message.start is not None:
-            self._recording.failed(BadStatusLine(self._message.start), during="read")
+            self._recording.failed(BadStatusLine(f"{self._message.start}\r\n"), during="read")
         elif error is not None:
             self._recording.failed(error, during="read")
         else:

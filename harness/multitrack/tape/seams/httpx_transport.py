@@ -175,7 +175,7 @@ def _error(module: ModuleType, failure: Failure, request: Any) -> Exception:
     if not (isinstance(kind, type) and issubclass(kind, module.TransportError)):
         place = {"connect": "Connect", "handshake": "Connect", "send": "Write", "read": "Read"}[failure.during]
         kind = getattr(module, f"{place}{'Timeout' if failure.is_timeout else 'Error'}")
-        if failure.error == "RemoteDisconnected":
+        if failure.error in ("RemoteDisconnected", "BadStatusLine", "IncompleteRead"):
             kind = module.RemoteProtocolError
     error: Exception = kind(failure.message, request=request)
     error.__cause__ = cause
