@@ -114,6 +114,13 @@ def named(name, **field):
         (named({}, validation_alias=AliasChoices(AliasPath("places", 0), "place")), "place"),
         (named({"populate_by_name": True}, alias="location"), "location"),
         (named({"populate_by_name": True}, validation_alias=AliasPath("places", 0)), "where_to"),
+        pytest.param(
+            named({"validate_by_alias": False, "validate_by_name": True}, alias="location"),
+            "where_to",
+            marks=pytest.mark.skipif(
+                "validate_by_alias" not in ConfigDict.__annotations__, reason="the setting came with Pydantic 2.11"
+            ),
+        ),
         (named({"alias_generator": to_camel}), "whereTo"),
         (named({"alias_generator": AliasGenerator(validation_alias=str.upper)}), "WHERE_TO"),
     ],
@@ -366,7 +373,7 @@ FIELDS = [
     (Unit, "c", Unit.C, None, None),
     (Literal["a", 1, True, None], 1, 1, None, None),
     (Literal["a"] | None, None, None, None, None),
-    (None, None, None, None, "null alone"),
+    (Literal[None], None, None, None, "null alone"),
     (date, "2024-02-29", date(2024, 2, 29), None, None),
     (datetime, "2024-02-29T10:00:00", datetime(2024, 2, 29, 10), None, None),
     (time, "10:00", time(10), None, None),

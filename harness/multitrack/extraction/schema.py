@@ -48,7 +48,12 @@ class _ArgumentsSchema(GenerateJsonSchema):
                     f"which is no name of an argument; give it an alias that is",
                     code=None,
                 )
-        return super().model_schema(schema)
+        # before 2.14 the generator names the alias that the validator then refuses
+        around, self.by_alias = self.by_alias, model.model_config.get("validate_by_alias") is not False
+        try:
+            return super().model_schema(schema)
+        finally:
+            self.by_alias = around
 
 
 def tool_names(models: tuple[type[BaseModel], ...]) -> dict[str, type[BaseModel]]:
