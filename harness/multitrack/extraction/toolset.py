@@ -28,6 +28,11 @@ class Toolset(Generic[T]):
 
     Raises TypeError if it has another form; see `models_of` for those that are read. Schemas are made once
     for the same models in the same order.
+
+    A tool is described by its model's docstring, or by a ``description`` in the ``json_schema_extra`` of its
+    ``model_config``. It is named like the model's class, or by a ``title`` in the model's own ``model_config``,
+    if all providers take that as a name: letters, digits, underscores and dashes, no digit or dash first, at
+    most 64. Models of one name get distinct tools, numbered in their order.
     """
 
     __slots__ = ("_offer",)
