@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import random
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import process_time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 Lap = Mapping[str, float]
 """What one turn of a contender came to: seconds, by what they are the seconds of."""
@@ -105,20 +104,16 @@ class Results:
         return len(next(iter(self.processes[0].values())))
 
 
-def run(command: Sequence[str], processes: int, environment: Mapping[str, str] | None = None) -> Results:
+def run(command: Sequence[str], processes: int) -> Results:
     """The results of ``command``, run ``processes`` times, which prints what `printed` gives."""
-    outputs = [_output(command, environment or {}) for _ in range(processes)]
+    ended = [subprocess.run(command, stdout=subprocess.PIPE, check=True) for _ in range(processes)]
+    outputs = [json.loads(process.stdout) for process in ended]
     return Results(outputs[0]["versions"], [output["laps"] for output in outputs])
 
 
 def printed(versions: Mapping[str, str], laps: Mapping[str, Sequence[Lap]]) -> str:
     """What a process of `run` has to print."""
     return json.dumps({"versions": versions, "laps": laps})
-
-
-def _output(command: Sequence[str], environment: Mapping[str, str]) -> Any:
-    ended = subprocess.run(command, stdout=subprocess.PIPE, env={**os.environ, **environment}, check=True)
-    return json.loads(ended.stdout)
 
 
 def _median(laps: Sequence[Lap], figure: str) -> float:
