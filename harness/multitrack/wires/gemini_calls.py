@@ -145,7 +145,7 @@ def _unfit(value: object, level: int = 0) -> str | None:
     """What in the JSON ``value`` a protobuf ``Struct`` cannot hold, None if all is well."""
     match value:
         case dict() | list() if level == _LEVELS:
-            # a message of protobuf may hold others a hundred levels deep, and each level here takes three
+            # a message of protobuf may hold others a hundred levels deep, and each level here takes up to three
             return f"more than {_LEVELS} levels of nesting"
         case dict():
             return next((unfit for item in value.values() if (unfit := _unfit(item, level + 1))), None)
