@@ -301,6 +301,18 @@ def test_without_any_model(provider, is_async):
         asked(multitrack.from_genai(provider.client), is_async, messages=USER, response_model=Iterable[Weather])
 
 
+@pytest.mark.parametrize(
+    ("choice", "config"),
+    [
+        ("required", {"mode": "ANY"}),
+        ({"type": "function", "function": {"name": "Weather"}}, {"mode": "ANY", "allowedFunctionNames": ["Weather"]}),
+    ],
+)
+def test_a_tool_choice_in_openais_form(create, provider, choice, config):
+    create(answering(CALL), response_model=Iterable[Weather], tool_choice=choice)
+    assert provider.sent[0]["toolConfig"] == {"functionCallingConfig": config}
+
+
 def test_without_response_model_it_is_the_sdks_answer(create, provider):
     response = create(answering({"text": "Warm."}))
     assert isinstance(response, types.GenerateContentResponse)

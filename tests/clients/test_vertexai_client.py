@@ -177,6 +177,18 @@ def test_a_conversation_with_calls_and_images(create):
     ]
 
 
+@pytest.mark.parametrize(
+    ("choice", "config"),
+    [
+        ("required", {"mode": "ANY"}),
+        ({"type": "function", "function": {"name": "Weather"}}, {"mode": "ANY", "allowedFunctionNames": ["Weather"]}),
+    ],
+)
+def test_a_tool_choice_in_openais_form(create, choice, config):
+    _, provider = create(answering(CALL), response_model=Iterable[Weather], tool_choice=choice)
+    assert provider.sent[0]["toolConfig"] == {"functionCallingConfig": config}
+
+
 def test_other_arguments_are_the_sdks(create):
     _, provider = create(
         answering(CALL), response_model=Iterable[Weather], generation_config={"temperature": 0.5}, labels={"a": "b"}
@@ -219,6 +231,12 @@ def test_bad_answers(create, answer, kind, sdk):
             TypeError,
             "Node: Gemini's schema language cannot express Node, which contains itself (at $.kids[].kids[]); "
             "give the field a type that it can",
+        ),
+        (
+            {"response_model": Iterable[Weather], "tool_choice": "any"},
+            ValueError,
+            "tool_choice is 'any', which Gemini does not know; write 'auto', 'none', 'required', "
+            "or a dictionary of the type function or allowed_tools",
         ),
         (
             {"response_model": Iterable[Weather], "tools": ["mine"]},

@@ -18,13 +18,14 @@ from collections.abc import (
     Sequence,
 )
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from multitrack.clients.question import Question
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.toolcall import ToolCall
 from multitrack.wires import stream_decoder
 from multitrack.wires.gemini_messages import Conversation, conversation
+from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, tool_config
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -33,9 +34,15 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Messages = Sequence[Mapping[str, Any]]
-Tools = Sequence[Mapping[str, Any]]
 
 _WIRE = "gemini"
+
+
+class Offered(NamedTuple):
+    """What a request offers, as it is on the wire: the ``tools``, and the ``toolConfig`` if there is a choice."""
+
+    tools: Sequence[Mapping[str, Any]]
+    config: Mapping[str, Any] | None
 
 
 class GeminiClient(ABC, Generic[R]):
@@ -97,7 +104,7 @@ class GeminiClient(ABC, Generic[R]):
         ``response_model`` the answer itself.
 
         ``max_retries`` asks again for bad calls; `Toolset.parse` says what ``on_error``, ``allow_empty`` and
-        ``context`` do. Other arguments go to the SDK's ``generate_content``.
+        ``context`` do; ``tool_choice`` has OpenAI's form. Other arguments go to the SDK's ``generate_content``.
 
         Raises TypeError for a ``response_model`` or an argument that cannot be and ValueError for a message that
         Gemini cannot be told, before any request, and the family of `ExtractionError` for an answer that gives no
@@ -106,16 +113,16 @@ class GeminiClient(ABC, Generic[R]):
         told = conversation(messages)
         if response_model is None:
             return self._send(told, None, **arguments)
-        question, arguments = self._asked(response_model, arguments)
+        question, offered, arguments = self._asked(response_model, arguments)
         if question.streams:
             with question.sending():
-                chunks = self._send(told, question.tools, stream=True, **arguments)
+                chunks = self._send(told, offered, stream=True, **arguments)
                 # the SDKs send no request, and raise nothing of it, before the first chunk is asked for
                 first = list(islice(chunks, 1))
             return question.streaming(_Chunks(self, chunks, chain(first, chunks)))
         while True:
             with question.sending():
-                raw = self._send(_going_on(told, question), question.tools, **arguments)
+                raw = self._send(_going_on(told, question), offered, **arguments)
             if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
                 return extraction
 
@@ -175,31 +182,34 @@ class GeminiClient(ABC, Generic[R]):
         told = conversation(messages)
         if response_model is None:
             return await self._send_async(told, None, **arguments)
-        question, arguments = self._asked(response_model, arguments)
+        question, offered, arguments = self._asked(response_model, arguments)
         if question.streams:
             with question.sending():
-                chunks = await self._send_async(told, question.tools, stream=True, **arguments)
+                chunks = await self._send_async(told, offered, stream=True, **arguments)
                 first = await anext(chunks, _END)
             return question.streaming(_Chunks(self, chunks, _Resumed(first, chunks)))
         while True:
             with question.sending():
-                raw = await self._send_async(_going_on(told, question), question.tools, **arguments)
+                raw = await self._send_async(_going_on(told, question), offered, **arguments)
             if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
                 return extraction
 
-    def _asked(self, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], dict[str, Any]]:
-        """The question, and the arguments that are the SDK's."""
+    def _asked(self, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], Offered, dict[str, Any]]:
+        """The question, what it offers, and the arguments that are the SDK's."""
         options = {name: arguments.pop(name) for name in Question.OPTIONS if name in arguments}
         own_tools = options.pop("tools", None) or self._own_tools(arguments)
-        return Question(_WIRE, response_model, tools=own_tools, **options), arguments
+        question: Question[Any] = Question(_WIRE, response_model, tools=own_tools, **options)
+        check_parallel_tool_calls(arguments.pop("parallel_tool_calls", None))
+        choice = tool_config(arguments.pop("tool_choice", None), question.names)
+        return question, Offered(question.tools, choice), arguments
 
     @abstractmethod
-    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
-        """The SDK's answer, or its generator of answers. ``tools`` are None where no models are asked for."""
+    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
+        """The SDK's answer, or its generator of answers. Nothing is ``offered`` where no models are asked for."""
 
     @abstractmethod
     async def _send_async(
-        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         """As `_send`."""
 

@@ -13,7 +13,7 @@ from google import genai
 from google.genai import types
 from google.genai.types import GenerateContentResponse
 
-from multitrack.clients.gemini import GeminiClient, Tools
+from multitrack.clients.gemini import GeminiClient, Offered
 from multitrack.clients.mode import Mode, chosen
 from multitrack.wires.gemini_messages import Conversation
 
@@ -35,19 +35,19 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         self.client = client
         self.model = model
 
-    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
+    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
         models = self.client.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
-        return generate(contents=_contents(told), **self._request(told, tools, arguments))
+        return generate(contents=_contents(told), **self._request(told, offered, arguments))
 
     async def _send_async(
-        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         models = self.client.aio.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
-        return await generate(contents=_contents(told), **self._request(told, tools, arguments))
+        return await generate(contents=_contents(told), **self._request(told, offered, arguments))
 
-    def _request(self, told: Conversation, tools: Tools | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, told: Conversation, offered: Offered | None, arguments: dict[str, Any]) -> dict[str, Any]:
         model = arguments.get("model") or self.model
         if model is None:
             raise TypeError("create needs a model: pass model= to it, or to from_genai")
@@ -56,8 +56,10 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         if told.system:
             system = [types.Part.model_validate(part) for part in told.system]
             changes["system_instruction"] = [*_instructed(config.system_instruction), *system]
-        if tools:
-            changes["tools"] = [types.Tool.model_validate(tool) for tool in tools]
+        if offered:
+            changes["tools"] = [types.Tool.model_validate(tool) for tool in offered.tools]
+            if offered.config:
+                changes["tool_config"] = types.ToolConfig.model_validate(offered.config)
         return {**arguments, "model": model, **({"config": config.model_copy(update=changes)} if changes else {})}
 
     def _own_tools(self, arguments: Mapping[str, Any]) -> object:

@@ -56,6 +56,11 @@ class Question(Generic[T]):
         self.added: list[dict[str, Any]] = []
         """What stands behind the caller's conversation when the model is asked again."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tools."""
+        return self._toolset.names
+
     def sending(self) -> AbstractContextManager[None]:
         """To be open around the SDK's call: whoever sees the request can tell which models it offers."""
         return offers.offering(self._toolset.models)

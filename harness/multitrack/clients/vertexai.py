@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from vertexai import generative_models
 from vertexai.generative_models import GenerationResponse, GenerativeModel
 
-from multitrack.clients.gemini import GeminiClient, Tools
+from multitrack.clients.gemini import GeminiClient, Offered
 from multitrack.clients.mode import Mode, chosen
 from multitrack.wires.gemini_messages import Conversation
 
@@ -33,20 +33,20 @@ class VertexClient(GeminiClient[GenerationResponse]):
             )
         self.model = model
 
-    def _send(self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any) -> Any:
-        model, contents, arguments = self._request(told, tools, arguments)
+    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
+        model, contents, arguments = self._request(told, offered, arguments)
         generate: Any = model.generate_content
         return generate(contents, stream=stream, **arguments)
 
     async def _send_async(
-        self, told: Conversation, tools: Tools | None, *, stream: bool = False, **arguments: Any
+        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        model, contents, arguments = self._request(told, tools, arguments)
+        model, contents, arguments = self._request(told, offered, arguments)
         generate: Any = model.generate_content_async
         return await generate(contents, stream=stream, **arguments)
 
     def _request(
-        self, told: Conversation, tools: Tools | None, arguments: dict[str, Any]
+        self, told: Conversation, offered: Offered | None, arguments: dict[str, Any]
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
         """The model to ask, with the system's messages behind its own instruction, and what to ask it."""
         model = self.model
@@ -56,8 +56,7 @@ class VertexClient(GeminiClient[GenerationResponse]):
             model = copy.copy(model)
             model._system_instruction = [*own, *map(generative_models.Part.from_dict, told.system)]
         contents = [generative_models.Content.from_dict(content) for content in told.contents]
-        offered = {"tools": [generative_models.Tool.from_dict(dict(tool)) for tool in tools]} if tools else {}
-        return model, contents, {**arguments, **offered}
+        return model, contents, {**arguments, **(_written(offered) if offered else {})}
 
     def _own_tools(self, arguments: Mapping[str, Any]) -> object:
         del arguments
@@ -70,6 +69,20 @@ class VertexClient(GeminiClient[GenerationResponse]):
 
     def usage(self, raw: GenerationResponse) -> Any:
         return raw.usage_metadata
+
+
+def _written(offered: Offered) -> dict[str, Any]:
+    """``offered`` as the SDK's objects."""
+    tools = [generative_models.Tool.from_dict(dict(tool)) for tool in offered.tools]
+    if offered.config is None:
+        return {"tools": tools}
+    choice = offered.config["functionCallingConfig"]
+    calling = generative_models.ToolConfig.FunctionCallingConfig
+    modes: Any = calling.Mode
+    if choice["mode"] not in modes.__members__:
+        raise ValueError("tool_choice allows some of the tools with the mode 'auto', which this SDK cannot ask for")
+    config = calling(modes[choice["mode"]], choice.get("allowedFunctionNames"))
+    return {"tools": tools, "tool_config": generative_models.ToolConfig(config)}
 
 
 def _in_order(value: Any) -> Any:
