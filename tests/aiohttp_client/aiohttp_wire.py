@@ -13,6 +13,8 @@ from multitrack.tape.deck import playing
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
+EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
+
 
 class Talk(socketserver.StreamRequestHandler):
     """One connection: reads requests, and leaves their answers to the server's ``script``."""

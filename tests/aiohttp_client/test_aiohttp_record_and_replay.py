@@ -17,6 +17,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
 from multitrack.tape.tape import Tape
 
+
 @pytest.fixture(params=["extension", "python"], autouse=True)
 def parser(request, monkeypatch):
     """As AIOHTTP_NO_EXTENSIONS=1 has it."""

@@ -8,12 +8,10 @@ ones.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
-from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import Any
 
@@ -21,11 +19,14 @@ import aiohttp
 from aiohttp import BaseConnector, ClientRequest
 from aiohttp.connector import Connection
 
-from multitrack.errors import LiveCall
+from multitrack.errors import CassetteMiss, LiveCall
 from multitrack.tape.body import decoded
 from multitrack.tape.exchange import Passthrough, Recording, Replay, Request, Response, Route, Router
+from multitrack.tape.failure import Failure
 from multitrack.tape.seams import Current, http1
-from multitrack.tape.seams.aiohttp_protocol import Handler
+from multitrack.tape.seams.aiohttp_errors import ConnectionTimeout, during_connecting, repeated
+from multitrack.tape.seams.aiohttp_playback import Playback
+from multitrack.tape.seams.aiohttp_protocol import Handler, handler_of
 from multitrack.tape.seams.http1_listener import Listener
 from multitrack.tape.seams.tripwire import opened
 from multitrack.tape.swaps import Swap
@@ -34,10 +35,9 @@ Connect = Callable[..., Awaitable[Connection]]
 
 # That lead out of the process; others may be a bridge to an application inside of it.
 _NETWORK = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
-# Older than 3.10, aiohttp has one class for all its timeouts.
-_ConnectionTimeout: type[aiohttp.ServerTimeoutError] = getattr(
-    aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError
-)
+_PATIENCE = 10.0
+"""Seconds that a caller may stay longer than the one before, who went away without an answer."""
+
 # Answers that aiohttp passes over, since another follows: all but that of a change to another protocol.
 _INTERIM = frozenset(range(100, 200)) - {101}
 
@@ -48,11 +48,12 @@ _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_c
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
     """The swaps on aiohttp. Its classes inherit one ``connect``, unless a library of traces was here before."""
     del module
-    return [
+    connects = [
         Swap(owner, "connect", lambda original: _connect(original, current))
         for owner in (BaseConnector, *_NETWORK)
         if "connect" in vars(owner)
     ]
+    return [*connects, Swap(aiohttp.StreamReader, "wait_eof", _wait_eof)]
 
 
 def _connect(original: Connect, current: Current) -> Connect:
@@ -73,6 +74,16 @@ def _connect(original: Connect, current: Current) -> Connect:
         return switchboard.handler.connection(self, req)
 
     return connect
+
+
+def _wait_eof(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(original)
+    async def wait_eof(self: aiohttp.StreamReader) -> None:
+        if (handler := handler_of(self)) is not None:
+            handler.all_awaited()
+        await original(self)
+
+    return wait_eof
 
 
 class Switchboard(asyncio.Transport):
@@ -101,7 +112,7 @@ class Switchboard(asyncio.Transport):
         self._body: list[bytes] = []
         self._going: asyncio.Task[None] | None = None
         self._closing = False
-        self._playing: deque[bytes] | None = None
+        self._playback: Playback | None = None
         self.handler = Handler(self._loop, self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -118,10 +129,14 @@ class Switchboard(asyncio.Transport):
         self._loop.call_soon(self._start)
 
     def awaited(self) -> None:
-        """The caller waits for more of the body: play the next piece. So it comes in the pieces it once came in,
-        however slowly it is read."""
-        if self._playing is not None:
-            self._loop.call_soon(self._play)
+        """The caller waits for more of the body."""
+        if self._playback is not None:
+            self._playback.awaited()
+
+    def all_awaited(self) -> None:
+        """The caller waits for the end of the body."""
+        if self._playback is not None:
+            self._playback.all_awaited()
 
     def is_closing(self) -> bool:
         """Whether it is closed."""
@@ -129,6 +144,9 @@ class Switchboard(asyncio.Transport):
 
     def close(self) -> None:
         """Connect no more, and play no more."""
+        self._lose(None)
+
+    def _lose(self, error: Exception | None) -> None:
         if self._closing:
             return
         self._closing = True
@@ -136,7 +154,7 @@ class Switchboard(asyncio.Transport):
             self._going.cancel()
         # what is collected after its loop was closed has nobody left to tell
         if not self._loop.is_closed():
-            self._loop.call_soon(self.handler.connection_lost, None)
+            self._loop.call_soon(self.handler.connection_lost, error)
 
     def abort(self) -> None:
         """Close."""
@@ -163,13 +181,13 @@ class Switchboard(asyncio.Transport):
             if isinstance(route, Replay):
                 for trace in self._traces:
                     await trace.send_connection_reuseconn()
-                self._replay(route.response)
+                await self._replay(route)
                 return
             recording = None if isinstance(route, Passthrough) else route
             connection = await self._connected()
         except BaseException as error:
             if recording is not None:
-                recording.failed(self._reason(error))
+                self._tell(recording, error)
             # raised here, it would be lost, and the client wait for ever
             self.handler.set_exception(error)
             return
@@ -201,41 +219,49 @@ class Switchboard(asyncio.Transport):
                 async with asyncio.timeout(self._timeout.connect or None):
                     return await self._connect()
         except TimeoutError as error:
-            raise _ConnectionTimeout(f"Connection timeout to host {self._asked.url}") from error
+            raise ConnectionTimeout(f"Connection timeout to host {self._asked.url}") from error
         finally:
             _connecting.reset(token)
 
-    def _reason(self, error: BaseException) -> BaseException:
+    def _tell(self, recording: Recording, error: BaseException) -> None:
         if not isinstance(error, asyncio.CancelledError):
-            return error
-        return self.handler.overdue() or ConnectionAbortedError("the client closed the connection")
+            recording.failed(error, during=during_connecting(error))
+        elif late := self.handler.overdue():
+            recording.failed(late, during="read")
+        else:
+            recording.ended("left")
 
-    def _replay(self, response: Response) -> None:
+    async def _replay(self, replay: Replay) -> None:
         self.handler.hold(self._connector, self._asked)
-        self._playing = deque(_pieces(response, self._asked.method))
-        self._whole = response.ending == "complete"
-        self._play()
+        response = replay.response
+        if response.ending != "unanswered":
+            self._playback = Playback(replay, self._asked.method, self._receive, lambda: self._break(response.failure))
+        elif response.failure is None:
+            await self._stay_unanswered(response)
+        else:
+            raise repeated(response.failure, self._connector, self._asked)
 
-    def _play(self) -> None:
-        if self._playing:
-            self._receive(self._playing.popleft())
-        elif not self._whole:
-            self.close()
+    async def _stay_unanswered(self, response: Response) -> None:
+        """A caller who went away without an answer goes away again. One who stays gets a miss, instead of waiting
+        for ever."""
+        await asyncio.sleep(sum(response.chunks.gaps) / 1000 + _PATIENCE)
+        violation = CassetteMiss(
+            "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
+            "  record it again (pytest --record)"
+        )
+        if (tape := self._current()) is not None:
+            tape.refuse(violation)
+        raise violation
+
+    def _break(self, failure: Failure | None) -> None:
+        if failure is not None and failure.is_timeout:
+            self.handler.fail(repeated(failure, self._connector, self._asked))
+        else:
+            self._lose(None if failure is None else failure.as_system_error())
 
     def _receive(self, data: bytes) -> None:
         if not self._closing:
             self.handler.data_received(data)
-
-
-def _pieces(response: Response, method: str) -> list[bytes]:
-    """``response`` as it is to come in: its head and then chunk by chunk, or in one piece if it has none."""
-    answer = http1.answer(response, method)
-    parts = http1.response(method).feed(answer)
-    if response.ending == "complete" and len(parts) < 2:
-        return [answer]
-    cuts = [0, answer.index(b"\r\n\r\n") + 4]
-    cuts += accumulate((len(b"%x\r\n%b\r\n" % (len(part), part)) for part in parts[:-1]), initial=cuts.pop())
-    return [answer[start:end] for start, end in pairwise([*cuts, len(answer)])]
 
 
 def _authorise_at_proxy(request: ClientRequest) -> None:

@@ -6,11 +6,12 @@ from asyncio import AbstractEventLoop, Transport
 from types import TracebackType
 from typing import Any, Protocol
 
-from aiohttp import BaseConnector, ClientRequest
+from aiohttp import BaseConnector, ClientRequest, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.helpers import BaseTimerContext, TimerNoop
 
+from multitrack.tape.seams.aiohttp_errors import during_reading
 from multitrack.tape.seams.http1_listener import Listener
 
 
@@ -22,6 +23,9 @@ class Stage(Protocol):
 
     def awaited(self) -> None:
         """The caller waits for more of the body than was received so far."""
+
+    def all_awaited(self) -> None:
+        """The caller waits for the end of the body."""
 
 
 class Handler(ResponseHandler):
@@ -74,6 +78,13 @@ class Handler(ResponseHandler):
             return error
         return None
 
+    def fail(self, error: Exception) -> None:
+        """End what is awaited, an answer or the rest of one, with ``error``."""
+        payload = self._payload
+        self.set_exception(error)
+        if payload is not None:
+            payload.set_exception(error)
+
     def set_response_params(self, *, timer: BaseTimerContext | None = None, **params: Any) -> None:
         self._deadline = timer or TimerNoop()
         super().set_response_params(timer=_Reading(self, self._deadline), **params)
@@ -93,6 +104,11 @@ class Handler(ResponseHandler):
         if self._stage is not None:
             self._stage.awaited()
 
+    def all_awaited(self) -> None:
+        """The caller waits for the end of the body, and reads nothing meanwhile."""
+        if self._stage is not None:
+            self._stage.all_awaited()
+
     def data_received(self, data: bytes) -> None:
         if self._listener is not None:
             self._listener.received(data)
@@ -100,7 +116,7 @@ class Handler(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._listener is not None:
-            self._listener.lost()
+            self._listener.lost(exc)
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
@@ -110,7 +126,7 @@ class Handler(ResponseHandler):
     def broke(self, error: BaseException) -> None:
         """Reading ended in ``error``."""
         if self._listener is not None:
-            self._listener.broke(error)
+            self._listener.broke(error, during_reading(error))
 
     def close(self) -> None:
         self._left()
@@ -121,9 +137,13 @@ class Handler(ResponseHandler):
         super().abort()
 
     def _left(self) -> None:
-        if self._listener is not None:
-            self._listener.left(self.overdue() or ConnectionAbortedError("the client closed the connection"))
-            self._listener = None
+        if self._listener is None:
+            return
+        late = self.overdue()
+        if late is not None:
+            self.broke(late)
+        self._listener.left()
+        self._listener = None
 
 
 class _Reading(BaseTimerContext):
@@ -149,6 +169,12 @@ class _Reading(BaseTimerContext):
         except TimeoutError as late:
             self._handler.broke(late)
             raise
+
+
+def handler_of(body: StreamReader) -> Handler | None:
+    """Where ``body`` comes in; None if that is none of ours."""
+    handler = body._protocol
+    return handler if isinstance(handler, Handler) else None
 
 
 def _acquired(connector: BaseConnector, key: Any) -> list[set[ResponseHandler]]:

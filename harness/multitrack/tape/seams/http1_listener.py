@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from multitrack.tape.exchange import Ending, Recording
+from multitrack.tape.exchange import Recording
+from multitrack.tape.failure import During
 from multitrack.tape.seams import http1
 
 
@@ -39,27 +40,30 @@ class Listener:
         for part in parts:
             self._recording.received(part)
         if self._message.over:
-            self._end("complete")
+            self._over = True
+            self._recording.ended(trailers=self._message.trailers)
 
-    def lost(self) -> None:
-        """The connection ended; where no answer began, `broke` tells of what error that was."""
+    def lost(self, error: BaseException | None) -> None:
+        """The connection ended, by ``error`` unless the other side closed it. Where no answer began, `broke` is to
+        tell what the client makes of that."""
         self._message.close()
-        if self._began:
-            self._end("complete" if self._message.over else "broken")
+        if self._over or not self._began:
+            return
+        self._over = True
+        self._recording.ended("complete" if self._message.over else "broken", error=error)
 
-    def broke(self, error: BaseException) -> None:
-        """Reading failed."""
-        self._end("broken", error)
-
-    def left(self, error: BaseException) -> None:
-        """The client closed the connection. Where no answer began, that is because of ``error``."""
-        self._end("left", error)
-
-    def _end(self, ending: Ending, error: BaseException | None = None) -> None:
+    def broke(self, error: BaseException, during: During | None = None) -> None:
+        """The client gave up, with ``error``; ``during`` where it can be raised again."""
         if self._over:
             return
         self._over = True
         if self._began:
-            self._recording.ended(ending, trailers=self._message.trailers)
-        elif error is not None:
-            self._recording.failed(error)
+            self._recording.ended("broken", error=None if during is None else error)
+        else:
+            self._recording.failed(error, during=during)
+
+    def left(self) -> None:
+        """The client closed the connection, or went away."""
+        if not self._over:
+            self._over = True
+            self._recording.ended("left")

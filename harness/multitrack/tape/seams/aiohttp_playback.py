@@ -1,0 +1,65 @@
+"""A recorded answer on its way to aiohttp's parser, in the pieces that it once came in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from multitrack.tape.exchange import Replay
+from multitrack.tape.seams import http1
+
+
+class Playback:
+    """Plays the answer of ``replay`` to a request of ``method``: each piece is handed to ``receive`` when the caller
+    waits for it, however slowly it reads; behind the last one of an answer that is not whole, ``end`` is called."""
+
+    def __init__(self, replay: Replay, method: str, receive: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        self._pieces = _pieces(replay, method)
+        self._whole = replay.response.ending == "complete"
+        self._receive = receive
+        self._end = end
+        self._is_coming = False
+        self._hurries = False
+        self.awaited()
+
+    def awaited(self) -> None:
+        """The caller waits for the next piece."""
+        if self._is_coming:
+            return
+        wait, piece = next(self._pieces, (0.0, None))
+        if piece is None and self._whole:
+            return
+        self._is_coming = True
+        loop = asyncio.get_running_loop()
+        if wait:
+            loop.call_later(wait, self._play, piece)
+        else:
+            loop.call_soon(self._play, piece)
+
+    def all_awaited(self) -> None:
+        """The caller waits for the end, and reads nothing meanwhile."""
+        self._hurries = True
+        self.awaited()
+
+    def _play(self, piece: bytes | None) -> None:
+        self._is_coming = False
+        if piece is None:
+            self._end()
+            return
+        self._receive(piece)
+        if self._hurries:
+            self.awaited()
+
+
+def _pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
+    response = replay.response
+    chunks = list(replay.chunks())
+    whole = response.ending == "complete"
+    if whole and len(chunks) < 2 and not any(wait for wait, _ in chunks):
+        yield 0.0, http1.answer(response, method)
+        return
+    yield 0.0, http1.answer(replace(response, body=b"", ending="broken"), method)
+    for number, (wait, chunk) in enumerate(chunks, start=1):
+        last = b"0\r\n\r\n" if whole and number == len(chunks) else b""
+        yield wait, b"%x\r\n%b\r\n%b" % (len(chunk), chunk, last)
