@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -23,8 +24,13 @@ from google.rpc import error_details_pb2, status_pb2
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape import seams
+from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Passthrough, Replay, Response
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching import Index, Key
+from multitrack.tape.miss import strayed
+from multitrack.tape.redaction import Scrubber
 
 PACKAGE = "multitrack.talk"
 SERVICE = f"{PACKAGE}.Talk"
@@ -199,20 +205,27 @@ class MemoryRecording:
         assert self.response is None
         self.status, self.reason, self.headers = status, reason, headers
 
-    def received(self, chunk):
+    def received(self, chunk, *, continued=False):
+        assert not continued
         assert self.headers is not None
         assert self.response is None
         self.chunks.append(chunk)
 
-    def ended(self, ending="complete", *, trailers=()):
+    def ended(self, ending="complete", *, trailers=(), error=None):
+        assert error is None
         assert self.response is None
         assert self.error is None
-        body = b"".join(self.chunks)
-        self.response = Response(self.status, self.reason, self.headers + trailers, body, ending)
+        if self.headers is None:
+            assert (ending, trailers) == ("left", ())
+            self.response = Response(599, "", (), b"", "unanswered")
+        else:
+            body = b"".join(self.chunks)
+            self.response = Response(self.status, self.reason, self.headers + trailers, body, ending)
         self.keep(self.response)
         self.over.set()
 
-    def failed(self, error):
+    def failed(self, error, *, during=None):
+        assert during is None
         assert self.headers is None
         assert self.error is None
         self.error = error
@@ -220,7 +233,8 @@ class MemoryRecording:
 
 
 class MemoryTape:
-    """A router that records by URL and body, or replays what it recorded, first in, first out."""
+    """A router that records by URL and body, or replays what it recorded, first in, first out; conversations as the
+    tape itself."""
 
     def __init__(self):
         self.mode = "record"
@@ -228,6 +242,9 @@ class MemoryTape:
         self.recordings = []
         self.refused = []
         self.answers = defaultdict(deque)
+        self.conversations = []
+        self._index = None
+        self._scrubber = Scrubber({})
         self._lock = threading.Lock()
 
     def route(self, request):
@@ -242,6 +259,38 @@ class MemoryTape:
             if not answers:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return Replay(answers.popleft())
+
+    def converse(self, request):
+        with self._lock:
+            self.requests.append(request)
+            if self.mode == "passthrough":
+                return Passthrough()
+            if self.mode == "record":
+                self.recordings.append(MemoryRecording(request, lambda _: None))
+                return self.recordings[-1]
+            if self._index is None:
+                recorded = [Interaction(r.request.whole, r.response) for r in self.recordings if r.response]
+                self._index = Index(interaction for interaction in recorded if interaction.request.body[:1] == b"[")
+            entries = self._index.begun(Key.of(request))
+            if not entries:
+                raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
+            return RecordedConversation(
+                request,
+                entries,
+                placeholders=(),
+                scrubber=self._scrubber,
+                lock=self._lock,
+                play=self._play,
+                strayed=self._strayed,
+            )
+
+    def _play(self, interaction):
+        self.conversations.append(interaction)
+        return Replay(interaction.response)
+
+    def _strayed(self, request, reason, found):
+        self.refused.append(strayed(request, reason, found, path=Path("tape.yaml"), to_record="pytest --record"))
+        return self.refused[-1]
 
     def refuse(self, violation):
         self.refused.append(violation)

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.api_core import exceptions, grpc_helpers
 
-from multitrack.errors import CassetteMiss, LiveCall
+from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
 
 SINGLE_THREADED = {grpc.experimental.ChannelOptions.SingleThreadedUnaryStream: 1}
@@ -245,7 +245,7 @@ def test_streamed_requests_are_one_request_of_the_tape(way, stub, record_then_re
     ask, said = talk_types
     live, replayed = record_then_replay(lambda: way(stub, requests_of(ask, "a", "b")))
     assert replayed == live == said(text="a and b")
-    assert json.loads(router.requests[0].body) == [{"text": "a"}, {"text": "b"}]
+    assert json.loads(router.requests[0].whole.body) == [{"text": "a"}, {"text": "b"}]
     router.mode = "replay"
     with playing(router), pytest.raises(CassetteMiss):
         way(stub, requests_of(ask, "b", "a"))
@@ -255,49 +255,56 @@ def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_typ
     _, said = talk_types
     live, replayed = record_then_replay(lambda: stub.gather(iter(())))
     assert replayed == live == said()
-    assert router.requests[0].body == b"[]"
+    assert router.requests[0].whole.body == b"[]"
 
 
-def test_a_future_tells_its_callback_that_no_answer_came(stub, talk, router, talk_types):
+@pytest.mark.parametrize("mode", ["record", "replay"])
+def test_a_future_tells_its_callback_that_nobody_answered(mode, stub, talk, router, talk_types):
     ask, _ = talk_types
     talk.stop()
     told, codes = threading.Event(), []
+    if mode == "replay":
+        with playing(router), pytest.raises(grpc.RpcError):
+            stub.gather(requests_of(ask, "a"))
+        with playing(router), pytest.raises(grpc.RpcError):
+            stub.once(ask(text="a"))
+    router.mode = mode
     with playing(router):
         for call in (stub.gather.future(requests_of(ask, "a")), stub.once.future(ask(text="a"))):
             told.clear()
             call.add_done_callback(lambda finished: (codes.append(finished.code()), told.set()))
             assert told.wait(5)
     assert codes == [grpc.StatusCode.UNAVAILABLE] * 2
-    assert all(recording.over.is_set() and recording.response is None for recording in router.recordings)
+    assert [response.ending for response in router.responses] == ["broken"] * 2
 
 
-def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(stub, router, talk_types):
+def unserializable(ask):
+    yield ask(text="a")
+    yield "no message"
+
+
+def raising(ask):
+    yield ask(text="a")
+    raise KeyError("b")
+
+
+@pytest.mark.parametrize("requests", [unserializable, raising])
+@pytest.mark.parametrize("way", [gather, gather_future, lambda stub, requests: list(stub.chat(requests))])
+def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(
+    way, requests, stub, record_then_replay, router, talk_types
+):
     ask, _ = talk_types
 
-    def broken():
-        yield ask(text="a")
-        raise KeyError("b")
+    def failure():
+        with pytest.raises(grpc.RpcError) as caught:
+            way(stub, requests(ask))
+        return caught.value.code(), caught.value.details()
 
-    with playing(router), pytest.raises(grpc.RpcError) as caught:
-        stub.gather(broken())
-    assert caught.value.code() is grpc.StatusCode.UNKNOWN
-    assert caught.value.details() == "Exception iterating requests!"
-    assert isinstance(caught.value.__cause__, KeyError)
-    assert router.requests == []
-
-
-@pytest.mark.parametrize("mode", ["record", "replay"])
-def test_streams_in_both_directions_are_refused_with_the_way_around(mode, stub, talk, router, talk_types):
-    ask, _ = talk_types
-    router.mode = mode
-    with playing(router), pytest.raises(LiveCall) as caught:
-        stub.chat(requests_of(ask, "a"))
-    assert str(caught.value) == (
-        f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat streams requests and responses at once, "
-        "which a tape cannot hold\n"
-        f'  let it through unrecorded: ignore_hosts = ["localhost:{talk.port}"]'
-    )
-    assert all(recording.error is caught.value for recording in router.recordings)
-    assert router.refused == [caught.value]
-    assert talk.hits == 0
-    assert [said.text for said in stub.chat(requests_of(ask, "a"))] == ["heard a"]
+    live = failure()
+    recorded, replayed = record_then_replay(failure)
+    assert replayed == recorded == live
+    assert replayed in [
+        (grpc.StatusCode.UNKNOWN, "Exception iterating requests!"),
+        (grpc.StatusCode.INTERNAL, "Exception serializing request!"),
+    ]
+    assert json.loads(router.requests[0].whole.body) == [{"text": "a"}]

@@ -13,6 +13,7 @@ from google.api_core import exceptions, grpc_helpers, retry
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
+from multitrack.tape.seams import grpc_replay
 
 
 def told(call):
@@ -170,7 +171,7 @@ def test_initial_and_trailing_metadata_of_a_late_failure_stay_apart(stub, record
     assert replayed[1][0] == ("x-cost", "3")
 
 
-def test_a_server_that_is_down_gives_no_answer(stub, talk, router, talk_types):
+def test_a_server_that_is_down_is_down_again_on_replay(stub, talk, router, talk_types):
     ask, _ = talk_types
     talk.stop()
     calls = (
@@ -179,21 +180,25 @@ def test_a_server_that_is_down_gives_no_answer(stub, talk, router, talk_types):
         lambda: list(stub.watch(ask(text="hello"))),
         lambda: stub.gather(iter([ask(text="hello")])),
     )
-    with playing(router):
-        for call in calls:
-            with pytest.raises(grpc.RpcError) as caught:
-                call()
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert [recording.error.code() for recording in router.recordings] == [grpc.StatusCode.UNAVAILABLE] * 4
-    assert router.responses == [None] * 4
+    told = []
+    for router.mode in ("record", "replay"):
+        with playing(router):
+            for call in calls:
+                with pytest.raises(grpc.RpcError) as caught:
+                    call()
+                assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+                told.append(caught.value.details())
+    assert told[:4] == told[4:]
+    assert [response.ending for response in router.responses] == ["broken"] * 4
 
 
-def test_a_deadline_that_passes_gives_no_answer(stub, router, talk_types):
+def test_a_deadline_that_passed_passes_again_on_replay(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router), pytest.raises(grpc.RpcError) as caught:
-        stub.once(ask(text="sleep"), timeout=0.1)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert router.recordings[0].error is caught.value
+    for router.mode in ("record", "replay"):
+        with playing(router), pytest.raises(grpc.RpcError) as caught:
+            stub.once(ask(text="sleep"), timeout=0.1)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert router.responses[0].ending == "broken"
 
 
 def test_a_closed_channel_stays_an_error_while_recording(connect, stub_of, router, talk_types):
@@ -328,8 +333,37 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
         with pytest.raises(grpc.FutureCancelledError):
             call.result()
         stub.once.future(ask(text="sleep"))
-    assert all(recording.over.is_set() for recording in router.recordings)
-    assert router.responses == [None, None]
+    assert [response.ending for response in router.responses] == ["unanswered"] * 2
+    router.mode = "replay"
+    with playing(router):
+        call = stub.once.future(ask(text="sleep"))
+        assert not call.done()
+        assert call.cancel()
+        with pytest.raises(grpc.FutureCancelledError):
+            call.result()
+
+
+def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk, talk_types, monkeypatch):
+    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
+    ask, _ = talk_types
+    with playing(router):
+        for _ in range(2):
+            assert stub.once.future(ask(text="sleep")).cancel()
+    router.mode = "replay"
+    with playing(router):
+        call = stub.once.future(ask(text="sleep"))
+        with pytest.raises(grpc.FutureTimeoutError):
+            call.result(timeout=0.01)
+        with pytest.raises(CassetteMiss) as caught:
+            call.result()
+        with pytest.raises(CassetteMiss):
+            stub.once(ask(text="sleep"))
+    assert str(caught.value) == (
+        f"the tape has no answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Once: when it was recorded, "
+        "its caller went away before one came\n"
+        "  record it again (pytest --record)"
+    )
+    assert router.refused[0] is caught.value
 
 
 def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, talk, talk_types):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.tape.chunks import Chunks
@@ -121,6 +121,7 @@ class Recording(Protocol):
         replay says ``during`` what it came; else the recording waits to be accepted."""
 
 
+@runtime_checkable
 class Conversation(Protocol):
     """Answer a request that streams with the recording that went the same way; open no connection. Which one that is,
     the messages tell as they come, each of which the seam adds to the request and then tells here."""

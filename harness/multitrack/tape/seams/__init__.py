@@ -29,6 +29,7 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("httplib2", "http_client"),
     ("aiohttp", "aiohttp_connector"),
     ("grpc", "grpc_channel"),
+    ("grpc", "grpc_aio_channel"),
     ("socket", "tripwire"),
 )
 

@@ -1,39 +1,45 @@
 """The seam at gRPC's synchronous channels: at the classes of their multi-callables.
 
-So channels, stubs and callables made earlier are caught, too, and interceptors run above it. Requests that
-stream are read whole before the call, since the tape has to know them; methods that stream both ways, where
-a request may wait for a response, are refused while a tape is active.
+So channels, stubs and callables made earlier are caught, too, and interceptors run above it. Requests that stream
+are sent, live and to the tape, as the caller makes them, since one may wait for the response to another.
 """
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
+import threading
+import time
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, cast
 
 import grpc
 
-from multitrack.errors import CassetteMiss, LiveCall
-from multitrack.tape.exchange import Passthrough, Replay, Request, Response, Router
-from multitrack.tape.protobuf import message_type, type_of
+from multitrack.tape.exchange import Conversation, Passthrough, Replay
+from multitrack.tape.protobuf import message_type, type_of, wire_to_json
 from multitrack.tape.seams import Current, grpc_callables
 from multitrack.tape.seams.grpc_calls import (
-    Answered,
     Failed,
     RecordedFuture,
     RecordedStream,
+    Replayed,
+    ReplayedFuture,
     ReplayedStream,
-    over,
+    feed,
 )
 from multitrack.tape.seams.grpc_exchange import Call, Method, Status, Take, method_url
+from multitrack.tape.seams.grpc_replay import Answer, Dialogue, Recorded, Script
 from multitrack.tape.swaps import Swap
 
 Function = Callable[..., Any]
 Live = Callable[[], Any]
 Read = Callable[[bytes], Any]
+Feed = Callable[[Callable[[], Replayed | None]], None]
 
 
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
@@ -44,15 +50,15 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
     for owner in (*kinds.unary_unary, *kinds.stream_unary):
         # a plain call does not show its metadata, so it is recorded by way of `with_call`
         with_call = vars(owner)["with_call"]
+        catching = _conversing if owner in kinds.stream_unary else _catching
         for name, door in (
             ("__call__", _Response(with_call)),
             ("with_call", _ResponseAndCall(with_call)),
             ("future", _Future()),
         ):
-            found.append(Swap(owner, name, _catching(current, door, owner in kinds.stream_unary)))
-    streams = _catching(current, _Stream(), False)
-    found.extend(Swap(owner, "__call__", streams) for owner in kinds.unary_stream)
-    found.extend(Swap(owner, "__call__", _refusing(current)) for owner in kinds.stream_stream)
+            found.append(Swap(owner, name, catching(current, door)))
+    found.extend(Swap(owner, "__call__", _catching(current, _Stream())) for owner in kinds.unary_stream)
+    found.extend(Swap(owner, "__call__", _conversing(current, _Stream())) for owner in kinds.stream_stream)
     return found
 
 
@@ -61,9 +67,11 @@ class _Door(ABC):
 
     live: Function | None = None
     """What makes the call when it is recorded, if not the method itself."""
+    streams_responses = False
 
     @abstractmethod
-    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any: ...
+    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
+        """What a tape answers. ``feed`` sends the requests that stream."""
 
     @abstractmethod
     def record(self, live: Live, take: Take) -> Any: ...
@@ -73,80 +81,71 @@ class _ResponseAndCall(_Door):
     def __init__(self, with_call: Function) -> None:
         self.live = with_call
 
-    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
-        call = _answered(method, response, read, tape)
+    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
+        call = ReplayedFuture(script, read, deadline)
+        if feed is not None:
+            feed(lambda: call)
         return call.result(), call
 
     def record(self, live: Live, take: Take) -> Any:
-        try:
+        with _told(take):
             response, call = live()
-        except grpc.RpcError as error:
-            take.ended(cast(Call, error))
-            raise
-        except BaseException as error:
-            take.failed(error)
-            raise
         take.ended(call)
         return response, call
 
 
 class _Response(_ResponseAndCall):
-    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
-        return super().replay(method, response, read, tape)[0]
+    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
+        return super().replay(script, read, deadline, feed)[0]
 
     def record(self, live: Live, take: Take) -> Any:
         return super().record(live, take)[0]
 
 
 class _Future(_Door):
-    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
-        return _answered(method, response, read, tape)
+    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
+        return _fed(ReplayedFuture(script, read, deadline), feed)
 
     def record(self, live: Live, take: Take) -> Any:
-        return RecordedFuture(_started(live, take), take)
+        with _told(take):
+            return RecordedFuture(live(), take)
 
 
 class _Stream(_Door):
-    def replay(self, method: Method, response: Response, read: Read, tape: Router) -> Any:
-        wires = _messages(method, response, tape)
-        beyond = functools.partial(_read_on, method, tape)
-        return ReplayedStream(Status.recorded(response), response.ending, wires, read, beyond)
+    streams_responses = True
+
+    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
+        return _fed(ReplayedStream(script, read, deadline), feed)
 
     def record(self, live: Live, take: Take) -> Any:
-        return RecordedStream(_started(live, take), take)
+        with _told(take):
+            return RecordedStream(live(), take)
 
 
-def _answered(method: Method, response: Response, read: Read, tape: Router) -> Answered:
-    wires = _messages(method, response, tape)
-    return over(Status.recorded(response), read(wires[0]) if wires else None)
+def _fed(call: Replayed, feed: Feed | None) -> Replayed:
+    if feed is not None:
+        # what the requests are made of may come from the caller, so they cannot be waited for here
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(feed, weakref.ref(call)), name="multitrack-requests", daemon=True).start()
+    return call
 
 
-def _messages(method: Method, response: Response, tape: Router) -> list[bytes]:
+@contextmanager
+def _told(take: Take) -> Iterator[None]:
     try:
-        return method.messages(response)
-    except CassetteMiss as miss:
-        tape.refuse(miss)
+        yield
+    except grpc.RpcError as error:
+        take.ended(cast(Call, error))
         raise
-
-
-def _read_on(method: Method, tape: Router) -> CassetteMiss:
-    miss = CassetteMiss(
-        f"the answer to POST {method.url} was left early when it was recorded, and is now read on: "
-        "the tape holds no more of it\n  record it again (pytest --record)"
-    )
-    tape.refuse(miss)
-    return miss
-
-
-def _started(live: Live, take: Take) -> Any:
-    try:
-        return live()
-    except BaseException as error:
+    except Exception as error:
         take.failed(error)
         raise
+    except BaseException:
+        take.left()
+        raise
 
 
-def _catching(current: Current, door: _Door, streams_requests: bool) -> Callable[[Function], Function]:
+def _catching(current: Current, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
         signature = inspect.signature(original)
         message_name = list(signature.parameters)[1]
@@ -157,21 +156,17 @@ def _catching(current: Current, door: _Door, streams_requests: bool) -> Callable
             if tape is None:
                 return original(callee, *args, **kwargs)
             bound = signature.bind(callee, *args, **kwargs)
-            given = bound.arguments
-            messages = _sent(given[message_name]) if streams_requests else [given[message_name]]
-            metadata = given.get("metadata")
-            if metadata is not None:
-                given["metadata"] = metadata = tuple(metadata)
-            method = _method(callee, messages, streams_requests, isinstance(door, _Stream))
-            route = tape.route(method.request(_serialized(callee, messages), metadata))
+            message, metadata = bound.arguments[message_name], _kept_metadata(bound)
+            method = _method(callee, door)
+            request = method.request(_written(callee, message), _kind(callee, message), metadata)
+            route = tape.route(request)
             if isinstance(route, Replay):
-                return door.replay(method, route.response, _reader(callee), tape)
-            if streams_requests:
-                given[message_name] = iter(messages)
+                script = Answer(Recorded.of(method, route, tape))
+                return door.replay(script, _reader(callee), _deadline(bound), None)
             if isinstance(route, Passthrough):
                 return original(*bound.args, **bound.kwargs)
-            take = Take(route, method)
-            tapped = grpc_callables.with_deserializer(callee, _tapping(_reader(callee), take))
+            take = Take(route, method, request)
+            tapped = grpc_callables.with_coders(callee, grpc_callables.serializer(callee), _tapping(callee, take))
             live = functools.partial(door.live or original, tapped, *bound.args[1:], **bound.kwargs)
             return door.record(live, take)
 
@@ -180,64 +175,106 @@ def _catching(current: Current, door: _Door, streams_requests: bool) -> Callable
     return make
 
 
-def _refusing(current: Current) -> Callable[[Function], Function]:
+def _conversing(current: Current, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
+        signature = inspect.signature(original)
+        requests_name = list(signature.parameters)[1]
+
         @functools.wraps(original)
         def caught(callee: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current()
             if tape is None:
                 return original(callee, *args, **kwargs)
-            url = method_url(grpc_callables.target(callee), grpc_callables.method(callee))
-            host = url.removeprefix("grpc://").partition("/")[0]
-            refusal = LiveCall(
-                f"POST {url} streams requests and responses at once, which a tape cannot hold\n"
-                f'  let it through unrecorded: ignore_hosts = ["{host}"]'
-            )
-            try:
-                route = tape.route(Request("POST", url, (), b"[]"))
-            except CassetteMiss as miss:
-                tape.refuse(refusal)
-                raise refusal from miss
+            bound = signature.bind(callee, *args, **kwargs)
+            requests, metadata = bound.arguments[requests_name], _kept_metadata(bound)
+            method = _method(callee, door)
+            request = method.opening(metadata)
+            route = tape.converse(request)
+            if isinstance(route, Conversation):
+                dialogue = Dialogue(method, request, route, tape)
+
+                def write(message: Any) -> bytes:
+                    return wire_to_json(_written(callee, message), _kind(callee, message)).encode()
+
+                return door.replay(
+                    dialogue,
+                    _reader(callee),
+                    _deadline(bound),
+                    lambda call: feed(call, dialogue, requests, write),
+                )
             if isinstance(route, Passthrough):
-                return original(callee, *args, **kwargs)
-            if not isinstance(route, Replay):
-                route.failed(refusal)
-            tape.refuse(refusal)
-            raise refusal
+                return original(*bound.args, **bound.kwargs)
+            take = Take(route, method, request)
+            bound.arguments[requests_name] = _heard(requests, take)
+            tapped = grpc_callables.with_coders(callee, _hearing(callee, take), _tapping(callee, take))
+            live = functools.partial(door.live or original, tapped, *bound.args[1:], **bound.kwargs)
+            return door.record(live, take)
 
         return caught
 
     return make
 
 
-def _method(callee: Any, messages: list[Any], streams_requests: bool, streams_responses: bool) -> Method:
-    serializer = grpc_callables.serializer(callee)
+def _kept_metadata(bound: inspect.BoundArguments) -> Any:
+    """The metadata of a call, which may have been given as an iterator."""
+    metadata = bound.arguments.get("metadata")
+    if metadata is not None:
+        bound.arguments["metadata"] = metadata = tuple(metadata)
+    return metadata
+
+
+def _deadline(bound: inspect.BoundArguments) -> float | None:
+    timeout = bound.arguments.get("timeout")
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _method(callee: Any, door: _Door) -> Method:
     return Method(
         url=method_url(grpc_callables.target(callee), grpc_callables.method(callee)),
-        request_type=message_type(serializer) or (type_of(messages[0]) if messages else None),
         response_type=message_type(grpc_callables.deserializer(callee)),
-        streams_requests=streams_requests,
-        streams_responses=streams_responses,
+        streams_responses=door.streams_responses,
     )
 
 
-def _sent(requests: Iterable[Any]) -> list[Any]:
-    try:
-        return list(requests)
-    except Exception as error:
-        # as a live call tells it
-        raise Failed(Status(grpc.StatusCode.UNKNOWN, "Exception iterating requests!")) from error
+def _kind(callee: Any, message: Any) -> Any:
+    return message_type(grpc_callables.serializer(callee)) or type_of(message)
 
 
-def _serialized(callee: Any, messages: list[Any]) -> list[bytes]:
+def _written(callee: Any, message: Any) -> bytes:
     serializer = grpc_callables.serializer(callee)
     if serializer is None:
-        return messages
+        wire: bytes = message
+        return wire
     try:
-        return [serializer(message) for message in messages]
+        return serializer(message)
     except Exception as error:
         # as a live call tells it
         raise Failed(Status(grpc.StatusCode.INTERNAL, "Exception serializing request!")) from error
+
+
+def _hearing(callee: Any, take: Take) -> Callable[[Any], bytes]:
+    serializer = grpc_callables.serializer(callee)
+
+    def heard(message: Any) -> bytes:
+        wire: bytes = message if serializer is None else serializer(message)
+        take.sent(wire_to_json(wire, _kind(callee, message)).encode())
+        return wire
+
+    return heard
+
+
+def _heard(requests: Iterator[Any], take: Take) -> Iterator[Any]:
+    while True:
+        try:
+            message = next(requests)
+        except StopIteration:
+            take.closed()
+            return
+        except BaseException:
+            # gRPC makes a status of it that no server sent
+            take.left()
+            raise
+        yield message
 
 
 def _reader(callee: Any) -> Read:
@@ -248,7 +285,9 @@ def _unread(wire: bytes) -> bytes:
     return wire
 
 
-def _tapping(read: Read, take: Take) -> Read:
+def _tapping(callee: Any, take: Take) -> Read:
+    read = _reader(callee)
+
     def tapped(wire: bytes) -> Any:
         take.arrived(wire)
         return read(wire)

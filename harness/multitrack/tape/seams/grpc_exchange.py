@@ -1,6 +1,7 @@
 """A gRPC call in the tape's terms: messages to `Request` and `Response` and back, status to headers and back.
 
-Works on wire bytes at both ends and knows nothing of how calls are made, synchronously or not.
+Works on wire bytes at both ends and knows nothing of how calls are made, synchronously or not. The one call for
+which a client streams its requests is told message by message.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import base64
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
@@ -17,9 +18,9 @@ from urllib.parse import quote
 
 import grpc
 
-from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Ending, Headers, Recording, Request, Response
 from multitrack.tape.protobuf import json_to_wire, wire_to_json
+from multitrack.tape.turns import CLOSED, HEADER, Turns
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -50,38 +51,35 @@ class Call(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A remote method as one client calls it; a message class is None where the client does not tell it."""
+    """A remote method as one client calls it; the message class is None where the client does not tell it."""
 
     url: str
-    request_type: type[Message] | None
     response_type: type[Message] | None
-    streams_requests: bool
     streams_responses: bool
 
-    def request(self, wires: Sequence[bytes], metadata: Pairs | None) -> Request:
-        """The request that sends these messages, each as its wire bytes."""
-        messages = [wire_to_json(wire, self.request_type) for wire in wires]
-        body = f"[{', '.join(messages)}]" if self.streams_requests else messages[0]
+    def request(self, wire: bytes, kind: type[Message] | None, metadata: Pairs | None) -> Request:
+        """The request that sends one message of class ``kind``, which has these bytes on the wire."""
+        message = wire_to_json(wire, kind)
+        # as it is, an array would be taken for a stream of messages
+        body = f'{{"value": {message}}}' if message.startswith("[") else message
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
+    def opening(self, metadata: Pairs | None) -> Request:
+        """The request that streams its messages, before the first."""
+        return Request("POST", self.url, to_headers(metadata), b"[]", [])
+
     def messages(self, response: Response) -> list[bytes]:
-        """The wire bytes of each message of a recorded answer; raises `CassetteMiss` if it cannot be read."""
+        """The wire bytes of each message of a recorded answer. Raises ValueError if it cannot be read."""
         if not response.body:
             return []
-        try:
-            if not self.streams_responses:
-                return [json_to_wire(response.body, self.response_type)]
-            # a stream that was still open when the tape ended has no bracket behind its last message
-            unclosed = response.ending == "left" and not response.body.endswith(b"]")
-            elements = json.loads(response.body + b"]" if unclosed else response.body)
-            if not isinstance(elements, list):
-                raise ValueError("the method streams its responses, and the body is no JSON array")
-            return [json_to_wire(json.dumps(element), self.response_type) for element in elements]
-        except ValueError as error:
-            raise CassetteMiss(
-                f"the recorded answer to POST {self.url} cannot be read: {error}\n"
-                "  restore the tape, or record it again (pytest --record)"
-            ) from error
+        if not self.streams_responses:
+            return [json_to_wire(response.body, self.response_type)]
+        # a stream that was still open when the tape ended has no bracket behind its last message
+        unclosed = response.ending == "left" and not response.body.endswith(b"]")
+        elements = json.loads(response.body + b"]" if unclosed else response.body)
+        if not isinstance(elements, list):
+            raise ValueError("the method streams its responses, and the body is no JSON array")
+        return [json_to_wire(json.dumps(element), self.response_type) for element in elements]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +100,11 @@ class Status:
             initial=_pairs(call.initial_metadata()),
             trailing=_pairs(call.trailing_metadata()),
         )
+
+    @classmethod
+    def numbered(cls, code: int, details: str, initial: Pairs, trailing: Pairs) -> Status:
+        """The status with the number ``code``."""
+        return cls(_CODES.get(code, grpc.StatusCode.UNKNOWN), details, _pairs(initial), _pairs(trailing))
 
     @classmethod
     def recorded(cls, response: Response) -> Status:
@@ -127,15 +130,29 @@ class Status:
 class Take:
     """One live call, told to the tape while it goes on. What arrives after its end is not told."""
 
-    def __init__(self, recording: Recording, method: Method) -> None:
+    def __init__(self, recording: Recording, method: Method, request: Request) -> None:
         self._recording = recording
         self._method = method
+        self._request = request
+        self._sent: float = CLOSED if request.messages is None else 0
+        self._turns: list[float] = []
         self._arrived: deque[bytes] = deque()
         self._told = 0
         self._began = False
         self._over = False
         # grpc's thread and the caller's may both find a future done
         self._lock = RLock()
+
+    def sent(self, message: bytes) -> None:
+        """Another message of a request that streams, as protobuf JSON, is about to be sent."""
+        with self._lock:
+            if self._request.messages is not None and not self._over:
+                self._request.messages.append(message)
+                self._sent += 1
+
+    def closed(self) -> None:
+        """The client has no more messages."""
+        self._sent = CLOSED
 
     def arrived(self, wire: bytes) -> None:
         """A message came off the wire; it is told with the next call of another method here."""
@@ -155,31 +172,36 @@ class Take:
                 message = wire_to_json(self._arrived.popleft(), self._method.response_type)
                 self._recording.received((", " + message if self._told else message).encode())
                 self._told += 1
+                self._turns.append(self._sent)
 
     def ended(self, call: Call) -> None:
-        """The call is over. A status that the server sent is an answer, good or bad.
+        """The call is over. Its status is the answer, whether the server made it or the client's own library.
 
-        Nothing in a call says who made its status: one of `_LOST` that came without metadata of the server's
-        is taken to be the client's own, hence no answer.
+        Nothing in a call says who did: one of `_LOST` that came without metadata of the server's is taken to be the
+        client's, for an answer that never came or broke off.
         """
+        self.over(Status.of(call))
+
+    def over(self, status: Status) -> None:
+        """The same, for a call that ended with ``status``."""
         with self._lock:
-            if self._over:
-                return
-            status = Status.of(call)
-            lost = status.code in _LOST and not status.trailing
-            if lost and not (status.initial or self._arrived or self._began):
-                self.failed(call if isinstance(call, BaseException) else ConnectionError(status.details))
-            else:
+            if not self._over:
+                lost = status.code in _LOST and not status.trailing
                 self._end(status.initial, "broken" if lost else "complete", status.trailers())
 
     def left(self) -> None:
         """The caller went away before the call was over."""
         with self._lock:
-            if not self._over:
+            if self._over:
+                return
+            if self._method.streams_responses or self._began or self._arrived:
                 self._end((), "left", ())
+            else:
+                self._over = True
+                self._recording.ended("left")
 
     def failed(self, error: BaseException) -> None:
-        """No answer came."""
+        """There was no call."""
         with self._lock:
             if not self._over:
                 self._over = True
@@ -190,6 +212,8 @@ class Take:
         if self._method.streams_responses:
             self._recording.received(b"]")
         self._over = True
+        if self._request.messages is not None:
+            trailers += Turns.taken([*self._turns, self._sent]).header(ending)
         self._recording.ended(ending, trailers=trailers)
 
 
@@ -223,7 +247,7 @@ def _printed(name: str, value: str | bytes) -> str:
 
 
 def _from_headers(headers: Headers) -> Metadata:
-    hidden = ("content-type", "grpc-status", "grpc-message")  # a live call does not show them as metadata
+    hidden = ("content-type", "grpc-status", "grpc-message", HEADER)  # a live call does not show them as metadata
     return tuple(
         (name, base64.b64decode(value + "=" * (-len(value) % 4)) if name.endswith("-bin") else value)
         for name, value in headers
