@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -17,8 +18,12 @@ from recorded_tape import JSON, request
 
 from multitrack.tape import jsontext, storage, yaml_format
 from multitrack.tape.cassette import Cassette
-from multitrack.tape.exchange import Request, Response
+from multitrack.tape.chunks import Chunks
+from multitrack.tape.exchange import Ending, Request, Response
+from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import Tape
 
 NASTY = ["1e5", "1.0", "yes", "null", "~", "0x1F", "2024-01-01", "- x", "a: b", "#", "%", "@", "'", '"', "...", "---"]
 SPECIAL = ["\r\n", "\u2028", "\u2029", "\x85", "\ufeff", "\t", " \n", "\n\n", "😀", "\x00", "\x7f", "é", "`", "|", ">"]
@@ -52,10 +57,29 @@ name = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 headers = st.dictionaries(name, st.lists(text, min_size=1, max_size=2), max_size=2).map(
     lambda grouped: tuple((key, value) for key, values in grouped.items() for value in values)
 )
+positive = st.integers(1, 9)
+chunks = st.builds(
+    Chunks,
+    st.lists(positive, max_size=3).map(tuple),
+    st.lists(st.tuples(positive, positive), max_size=3).map(tuple),
+    st.lists(positive, max_size=3).map(tuple),
+    st.booleans(),
+)
+failure = st.builds(Failure, text, text, st.sampled_from(get_args(During)), text)
+response = st.builds(
+    Response,
+    st.integers(100, 599),
+    text,
+    headers,
+    body,
+    st.sampled_from(get_args(Ending)),
+    chunks,
+    st.none() | failure,
+)
 interaction = st.builds(
     Interaction,
     st.builds(Request, st.sampled_from(["GET", "POST"]), text.map("http://h/".__add__), headers, body),
-    st.builds(Response, st.integers(100, 599), text, headers, body, st.sampled_from(["complete", "left", "broken"])),
+    response,
     st.lists(text, max_size=2).map(tuple),
     st.sampled_from(["live", "local", "standin"]),
 )
@@ -256,6 +280,27 @@ def test_vcrpy_alone_replays_what_we_write(recorded, library):
     assert [[status, kind] for status, kind, _ in told] == [[200, kind] for kind in kinds]
     assert json.loads(told[0][2]) == json.loads(answers[0])
     assert [text for *_, text in told[1:]] == answers[1:]
+
+
+@pytest.mark.parametrize("library", SENDING)
+def test_vcrpy_takes_a_tape_with_broken_streams_and_failed_connections(recorded, library):
+    tape = Tape(recorded.path, mode="record", settings=Settings(keep_errors=True))
+    asked = [["GET", f"https://api.example.com/v1/{n}", ""] for n in range(2)]
+    broken, failed = (tape.route(request(method=method, url=url)) for method, url, _ in asked)
+    broken.began(200, "OK", (("content-type", "text/event-stream"),))
+    for chunk in (b"data: a", b"\n\ndata: b\n\n"):
+        broken.received(chunk)
+    broken.ended("broken", error=TimeoutError("timed out"))
+    failed.failed(ConnectionRefusedError(111, "Connection refused"), during="connect")
+    assert tape.save().state == "written"
+    assert "chunks: {joined: [1], cut: [1+7]}" in recorded.text
+    assert "failure: {error: TimeoutError, message: timed out, during: read}" in recorded.text
+    refused = (
+        "failure: {error: ConnectionRefusedError, message: Connection refused, during: connect, code: ECONNREFUSED}"
+    )
+    assert refused in recorded.text
+    told = vcrpy(recorded.path, asked, library)
+    assert told == [[200, "text/event-stream", "data: a\n\ndata: b\n\n"], [599, None, ""]]
 
 
 @pytest.mark.parametrize("library", SENDING)

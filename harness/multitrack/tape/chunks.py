@@ -35,7 +35,7 @@ class Chunks:
 
     ``joined``: events that came in one chunk with the next. ``cut``: pairs of an event and a number of bytes into it,
     where a chunk ended within the event. ``gaps``: milliseconds waited for each chunk, for the first since the
-    request was sent; empty where nobody waited. ``by_item``: the body is a JSON array, and its items are the events.
+    request was sent; empty where all came at once. ``by_item``: the body is a JSON array, and its items are the events.
     """
 
     joined: tuple[int, ...] = ()
@@ -87,11 +87,13 @@ def seen(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chu
     if len(times) < 2:
         return _EVENTS
     starts = (0, *ends)
+    gaps = _rounded(list(times.values()))
     cut = [(event, place - starts[event]) for place in times for event in [bisect_right(ends, place)]]
     return Chunks(
         joined=tuple(event for event, end in enumerate(ends[:-1], start=1) if end not in times),
         cut=tuple((event + 1, offset) for event, offset in cut if offset),
-        gaps=_gaps(list(times.values())),
+        # where all came at once, the only time is that of the answer, which is another each time
+        gaps=gaps if any(gaps[1:]) else (),
         by_item=is_json,
     )
 
@@ -110,14 +112,14 @@ def _between_items(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -
 
 def waited(milliseconds: int) -> Chunks:
     """The caller waited for so long, and nothing came."""
-    return Chunks(gaps=_gaps([milliseconds]))
+    return Chunks(gaps=_rounded([milliseconds]))
 
 
-def _gaps(times: Sequence[int]) -> tuple[int, ...]:
+def _rounded(times: Sequence[int]) -> tuple[int, ...]:
+    """The gaps between ``times``."""
     # each time is rounded and not each gap: many small gaps would add up to none
     rounded = [round(time / _STEP) * _STEP for time in times]
-    gaps = tuple(max(0, time - before) for before, time in pairwise((0, *rounded)))
-    return gaps if any(gaps) else ()
+    return tuple(max(0, time - before) for before, time in pairwise((0, *rounded)))
 
 
 def _event_ends(body: bytes, content_type: str | None) -> Sequence[int]:

@@ -1,0 +1,393 @@
+"""A stream stays a stream: the same chunks on replay, told on the tape in few words, and at the pace that is asked."""
+
+import asyncio
+import json
+import time
+import zlib
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import httpx
+import openai
+import pytest
+import requests
+import yaml
+from local_provider import DONE, STREAM, Answer, event
+from recorded_tape import request
+from senders import HTTPX, STREAMING, by_urllib, by_urllib3
+from urllib3.util import Retry
+
+from multitrack.errors import BadOption, CassetteCorrupt
+from multitrack.tape import storage
+from multitrack.tape.deck import playing
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import Tape
+from multitrack.tape.use_cassette import use_cassette
+
+SENDERS = pytest.mark.parametrize("send", STREAMING.values(), ids=STREAMING)
+TEXT = {"content-type": "text/plain; charset=utf-8"}
+LINES = {"content-type": "application/x-ndjson"}
+BODIES = {
+    "events": (STREAM, [b"data: a\n\n", b"data: b\r\n\r\n", DONE]),
+    "joined": (STREAM, [b"data: a\n\ndata: b\n\n", b"data: c\n\n", b"data: d\n\n" + DONE]),
+    "cut": (STREAM, [b"data: gr\xc3", b"\xbc\xc3\x9fe\n", b"\ndata: b", b"\n\n", DONE]),
+    "crlf": (STREAM, [b"data: a\r\n\r\ndata: b\r\n", b"\r\ndata:\r\n\r", b"\n"]),
+    "comments": (STREAM, [b": keep-alive\n\n", b"event: x\ndata: a\ndata: b\n\n", b":\n\n"]),
+    "unfinished": (STREAM, [b"data: a\n\n", b"data: b"]),
+    "large": (STREAM, [b"data: " + b"x" * 20_000 + b"\n\n", b"data: " + b"y" * 20_000, b"\n\n"]),
+    "text": (TEXT, [b"one ", b"two\n\n", b"thr\xc3", b"\xa9e"]),
+    "binary": ({}, [b"\x00\xff" * 10, b"\n\n", b"\x80"]),
+    "lines": (LINES, [b'{"a": 1}\n', b'{"b": 2}\n{"c"', b": 3}\n"]),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "tape.yaml"
+
+
+def read(send, url):
+    seen = []
+    send(url, seen)
+    return seen
+
+
+def record(path, use, **options):
+    with playing(Tape(path, mode="record", test="t.py::test", **options)) as tape:
+        result = use()
+    assert tape.save().state == "written"
+    return result
+
+
+def replay(path, use, **options):
+    with playing(Tape(path, settings=Settings(**options))):
+        return use()
+
+
+def told(path):
+    """What the tape at ``path`` says of chunks."""
+    [interaction] = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]
+    return interaction["response"].get("chunks")
+
+
+@SENDERS
+@pytest.mark.parametrize("body", BODIES)
+def test_the_chunks_are_the_same(provider, path, send, body):
+    headers, chunks = BODIES[body]
+    provider.reply = lambda _: Answer(iter(chunks), headers=headers)
+    live = record(path, lambda: read(send, provider.url))
+    assert b"".join(live) == b"".join(chunks)
+    provider.stop()
+    replayed = replay(path, lambda: read(send, provider.url))
+    if body == "large" and send in (by_urllib3, by_urllib):
+        # they give out what their buffer holds
+        assert b"".join(replayed) == b"".join(chunks)
+    else:
+        assert live == replayed == chunks
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("events", None),
+        ("comments", None),
+        ("unfinished", None),
+        ("joined", "{joined: [1, 4]}"),
+        ("cut", "{joined: [1], cut: [1+9, 1+14, 2+7]}"),
+        ("crlf", "{joined: [1, 2], cut: [2+9, 3+8]}"),
+        ("lines", "{joined: [2], cut: [3+4]}"),
+        ("text", "{cut: [1+4, 1+9, 1+13]}"),
+    ],
+)
+def test_a_tape_tells_only_of_what_is_no_event(provider, path, body, line):
+    headers, chunks = BODIES[body]
+    provider.reply = lambda _: Answer(iter(chunks), headers=headers)
+    still = datetime(2026, 1, 2, tzinfo=UTC)
+    record(path, lambda: read(HTTPX["httpx"], provider.url), clock=lambda: still)
+    lines = [text.strip() for text in path.read_text(encoding="utf-8").splitlines() if "chunks:" in text]
+    assert lines == ([f"chunks: {line}"] if line else [])
+
+
+@SENDERS
+@pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain"])
+def test_a_body_whose_length_was_announced_is_no_stream(provider, path, send, content_type):
+    provider.reply = lambda _: Answer(b"x" * 100_000, headers={"content-type": content_type})
+    record(path, lambda: read(send, provider.url))
+    assert told(path) is None
+    assert replay(path, lambda: b"".join(read(send, provider.url))) == b"x" * 100_000
+
+
+@pytest.mark.parametrize("send", HTTPX.values(), ids=HTTPX)
+def test_compressed_chunks(provider, path, send):
+    zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    chunks = [b"data: a\n\n", b"data: b", b"\n\n"]
+    packed = [zipper.compress(chunk) + zipper.flush(zlib.Z_SYNC_FLUSH) for chunk in chunks] + [zipper.flush()]
+    provider.reply = lambda _: Answer(iter(packed), headers={**STREAM, "content-encoding": "gzip"})
+    assert [chunk for chunk in record(path, lambda: read(send, provider.url)) if chunk] == chunks
+    assert replay(path, lambda: read(send, provider.url)) == chunks
+
+
+@SENDERS
+def test_the_items_of_a_json_array_come_one_by_one(provider, path, send):
+    chunks = [b'[{"n": 1}', b',\r\n{"n": [2]}\n,\r\n', b'{"n": "}3,"}', b"\n]"]
+    provider.reply = lambda _: Answer(iter(chunks))
+    assert record(path, lambda: read(send, provider.url)) == chunks
+    assert told(path) == {"by": "item"}
+    # laid out for reading, and not line by line what it was
+    assert "string: |-" in path.read_text()
+    found = replay(path, lambda: read(send, provider.url))
+    assert json.loads(b"".join(found)) == json.loads(b"".join(chunks))
+    assert [[b'"n"' in chunk for chunk in found], len(found)] == [[True] * 3, 3]
+    assert b"3" in found[2]
+
+
+def test_a_json_document_is_one_chunk_in_whatever_parts_it_came(provider, path):
+    provider.reply = lambda _: Answer(iter([b'{"a": [1,', b"2,3", b"]}"]))
+    record(path, lambda: read(HTTPX["httpx"], provider.url))
+    assert told(path) is None
+    assert [json.loads(chunk) for chunk in replay(path, lambda: read(HTTPX["httpx"], provider.url))] == [
+        {"a": [1, 2, 3]}
+    ]
+
+
+def slowly(*chunks, gap=0.12):
+    for chunk in chunks:
+        time.sleep(gap)
+        yield chunk
+
+
+@SENDERS
+def test_gaps_are_kept_and_played_if_asked(provider, path, send):
+    chunks = [b"data: a\n\n", b"data: b\n\n", DONE]
+    provider.reply = lambda _: Answer(slowly(*chunks), headers=STREAM)
+    record(path, lambda: read(send, provider.url))
+    gaps = told(path)["gaps_ms"]
+    assert len(gaps) == 3
+    assert all(gap >= 100 and gap % 10 == 0 for gap in gaps)
+
+    def timed():
+        start = time.monotonic()
+        seen = []
+        send(provider.url, seen)
+        return seen, time.monotonic() - start
+
+    provider.stop()
+    assert replay(path, timed)[0] == chunks
+    assert replay(path, timed)[1] < 0.25
+    seen, taken = replay(path, timed, pace="recorded")
+    assert seen == chunks
+    assert taken >= sum(gaps) / 1000
+
+
+def test_paced_chunks_come_one_by_one_and_let_other_tasks_run(provider, path):
+    provider.reply = lambda _: Answer(slowly(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
+    ticks = []
+
+    async def ask():
+        async with httpx.AsyncClient() as client, client.stream("GET", provider.url) as answer:
+            return [len(ticks) async for _ in answer.aiter_bytes()]
+
+    async def main():
+        ticking = asyncio.create_task(tick())
+        before = await ask()
+        ticking.cancel()
+        return before
+
+    async def tick():
+        while True:
+            ticks.append(await asyncio.sleep(0.02))
+
+    record(path, lambda: asyncio.run(ask()))
+    first, second = replay(path, lambda: asyncio.run(main()), pace="recorded")
+    assert second - first >= 3
+
+
+class Ticking:
+    """A clock that goes on by so many milliseconds whenever it is read."""
+
+    def __init__(self, *steps):
+        self._time = datetime(2026, 1, 2, tzinfo=UTC)
+        self._steps = iter([*steps, *[0] * 99])
+
+    def __call__(self):
+        self._time += timedelta(milliseconds=next(self._steps, 0))
+        return self._time
+
+
+def put(path, body, *steps, kind="text/event-stream", query=""):
+    """Record ``body``, a list of chunks, for whose arrivals a clock goes on by ``steps``."""
+    tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, *steps))
+    recording = tape.route(request(query))
+    recording.began(200, "OK", (("content-type", kind),))
+    for chunk in body:
+        recording.received(chunk)
+    recording.ended()
+    tape.save()
+    return told(path)
+
+
+def test_gaps_are_rounded_so_that_they_add_up(path):
+    events = [b"data: %d\n\n" % number for number in range(6)]
+    assert put(path, events, 4, 4, 4, 4, 4, 4) == {"gaps_ms": [0, 10, 0, 10, 0, 0]}
+    assert put(path, events, 1, 0, 1, 0, 1, 0)
+
+
+def words(identity, *texts):
+    """The events of an answer: each has an id that is another each time."""
+    events = [event(text).replace(b"chatcmpl-1", identity) for text in texts]
+    return [*events, DONE]
+
+
+def test_the_line_stays_as_it_is_while_the_answer_says_the_same(path):
+    before = put(path, words(b"chatcmpl-1", "a", "b"), 500, 20, 30)
+    assert before == {"gaps_ms": [500, 20, 30]}
+    # another id and other times, and even other chunks
+    [first, *rest] = words(b"chatcmpl-2", "a", "b")
+    assert put(path, [first, b"".join(rest)], 900, 80) == before
+    assert "chatcmpl-2" in path.read_text()
+    # what says something else has times of its own
+    assert put(path, words(b"chatcmpl-3", "a", "c"), 700, 40, 10) == {"gaps_ms": [700, 40, 10]}
+    assert put(path, words(b"chatcmpl-3", "a", "c", "d"), 600, 40, 10, 20) == {"gaps_ms": [600, 40, 10, 20]}
+
+
+def test_the_line_stays_where_no_wire_is_known(path):
+    text = [b"one ", b"two"]
+    before = put(path, text, 100, 30, kind="text/plain")
+    assert before == {"cut": ["1+4"], "gaps_ms": [100, 30]}
+    assert put(path, [b"one two"], 700, kind="text/plain") == before
+    assert put(path, [b"one ", b"2"], 80, 20, kind="text/plain") == {"cut": ["1+4"], "gaps_ms": [80, 20]}
+
+
+def test_other_answers_to_equal_requests_keep_each_their_own(path):
+    def both(*steps):
+        tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, 0, *steps))
+        for recording, text in [(tape.route(request()), name) for name in ("a", "b")]:
+            recording.began(200, "OK", (("content-type", "text/event-stream"),))
+            for chunk in words(b"chatcmpl-1", text):
+                recording.received(chunk)
+        for _ in "ab":
+            tape.save()
+        return [one.response.chunks.gaps for one in storage.read(path).interactions]
+
+    before = both(100, 10, 200, 20)
+    assert before == [(100, 10), (310, 20)]
+    assert both(50, 50, 50, 50) == before
+
+
+def test_a_secret_that_goes_moves_the_places_behind_it(path, monkeypatch):
+    key = "sk-proj-0123456789abcdefghij"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    chunks = [f"data: key {key} a".encode(), b"nd more\n\ndata: n", b"ext\n\n"]
+    assert put(path, chunks) == {"joined": [1], "cut": ["1+24", "2+7"]}
+    [interaction] = storage.read(path).interactions
+    found = [chunk for _, chunk in Tape(path).route(request()).chunks()]
+    assert found == [b"data: key __redacted__ a", b"nd more\n\ndata: n", b"ext\n\n"]
+    assert key not in path.read_text()
+    assert interaction.response.body == b"".join(found)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["[]", "{by: word}", "{cut: [1]}", "{cut: [a+1]}", "{cut: 5}", "{joined: [x]}", "{gaps_ms: 5}", "{gaps_ms: [x]}"],
+)
+def test_a_damaged_line_is_told(path, written):
+    put(path, [b"data: a", b"\n\n"])
+    path.write_text(path.read_text().replace("chunks: {cut: [1+7]}", f"chunks: {written}"))
+    with pytest.raises(CassetteCorrupt, match="interaction 1: "):
+        Tape(path)
+
+
+def test_a_line_that_no_longer_fits_an_edited_body_does_no_harm(path):
+    put(path, [b"data: a", b"\n\ndata: b\n\n"], 10, 10)
+    path.write_text(path.read_text().replace("data: a\n\n        data: b\n", "data: c\n"))
+    assert b"".join(chunk for _, chunk in Tape(path).route(request()).chunks()).strip() == b"data: c"
+
+
+ANSWER = b'{"object": "list", "data": []}'
+
+
+def answers(*found):
+    numbers = count()
+    return lambda _: found[next(numbers)]
+
+
+@pytest.mark.parametrize(("status", "mode"), [(429, "sync"), (429, "async"), (503, "sync")])
+def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
+    bad = Answer(b"{}", status, {"retry-after": "1", "content-type": "application/json"})
+    provider.reply = answers(bad, Answer(ANSWER))
+
+    def ask():
+        start = time.monotonic()
+        if mode == "sync":
+            with openai.OpenAI(base_url=provider.url, api_key="test", max_retries=1) as client:
+                client.models.list()
+        else:
+
+            async def main():
+                async with openai.AsyncOpenAI(base_url=provider.url, api_key="test", max_retries=1) as client:
+                    await client.models.list()
+
+            asyncio.run(main())
+        return time.monotonic() - start
+
+    assert record(path, ask) >= 1
+    assert replay(path, ask) < 0.7
+    assert [one.response.header("retry-after") for one in storage.read(path).interactions] == ["1", None]
+    assert "retry-after-ms" not in path.read_text()
+    assert replay(path, ask, pace="recorded") >= 1
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "instant"),
+    [
+        (408, {}, {"retry-after-ms": "1"}),
+        (409, {}, {"retry-after-ms": "1"}),
+        (429, {}, {"retry-after-ms": "1"}),
+        (500, {}, {"retry-after-ms": "1"}),
+        (429, {"retry-after": "20"}, {"retry-after": "0", "retry-after-ms": "1"}),
+        (503, {"retry-after-ms": "900"}, {"retry-after-ms": "1"}),
+        (503, {"retry-after-ms": "900", "x-should-retry": "false"}, None),
+        (400, {"x-should-retry": "true"}, {"x-should-retry": "true", "retry-after-ms": "1"}),
+        (400, {"retry-after": "20"}, None),
+        (302, {"retry-after": "20"}, None),
+        (200, {}, None),
+    ],
+)
+def test_what_a_replayed_answer_says_of_waiting(provider, path, status, sent, instant):
+    provider.reply = lambda _: Answer(b"{}", status, sent)
+
+    def ask():
+        found = httpx.get(provider.url).headers
+        return {name: found[name] for name in ("retry-after", "retry-after-ms", "x-should-retry") if name in found}
+
+    with use_cassette(path, mode="record", keep_errors=True):
+        assert ask() == sent
+    assert replay(path, ask) == (sent if instant is None else instant)
+    assert replay(path, ask, pace="recorded") == sent
+    with use_cassette(path) as tape:
+        ask()
+    assert dict(tape.played[0].response.headers) == sent
+
+
+def test_urllib3_retries_without_waiting(provider, path):
+    provider.reply = answers(Answer(b"", 429, {"retry-after": "1"}), Answer(b"at last"))
+
+    def ask():
+        start = time.monotonic()
+        with requests.Session() as session:
+            retry = Retry(2, status_forcelist=[429], backoff_factor=0)
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+            return session.get(provider.url).text, time.monotonic() - start
+
+    text, taken = record(path, ask)
+    assert (text, taken >= 1) == ("at last", True)
+    text, taken = replay(path, ask)
+    assert (text, taken < 0.7) == ("at last", True)
+
+
+def test_an_unknown_pace_is_refused(path):
+    with pytest.raises(BadOption) as refused:
+        use_cassette(path, pace="slow")
+    assert str(refused.value) == "use_cassette: pace is one of instant, recorded, not 'slow'"
+    with pytest.raises(BadOption, match="use_cassette: pace takes a str, not 2"):
+        use_cassette(path, pace=2)
