@@ -282,8 +282,14 @@ def test_a_conversation_with_calls_and_images(create, provider):
     # the SDK writes bytes in the other alphabet of base64, which Google takes as well
     assert image[0]["inlineData"]["data"] in ("+/8=", "-_8=")
     assert others == [
-        [{"functionCall": {"name": "Weather", "args": {"n": 1}}}],
-        [{"functionResponse": {"name": "Weather", "response": {"output": "warm"}}}],
+        # "skip_thought_signature_validator", since no thought of Gemini's led to the call
+        [
+            {
+                "functionCall": {"id": "a", "name": "Weather", "args": {"n": 1}},
+                "thoughtSignature": "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",
+            }
+        ],
+        [{"functionResponse": {"id": "a", "name": "Weather", "response": {"output": "warm"}}}],
         [{"text": "What is the weather in toronto?"}],
     ]
 

@@ -20,6 +20,8 @@ from collections.abc import (
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
+from pydantic import BaseModel
+
 from multitrack.clients.question import Question
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.toolcall import ToolCall
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-Messages = Sequence[Mapping[str, Any]]
+Messages = Sequence[Mapping[str, Any] | BaseModel]
 
 _WIRE = "gemini"
 
@@ -46,7 +48,14 @@ class Offered(NamedTuple):
 
 
 class GeminiClient(ABC, Generic[R]):
-    """Asks Gemini by an SDK whose responses are ``R``."""
+    """Asks Gemini by an SDK whose responses are ``R``.
+
+    ``ids`` and ``signatures`` say whether its requests have fields for the id of a call, and for the signature of
+    the thought before it.
+    """
+
+    ids: bool
+    signatures: bool
 
     @overload
     def create(
@@ -110,7 +119,7 @@ class GeminiClient(ABC, Generic[R]):
         Gemini cannot be told, before any request, and the family of `ExtractionError` for an answer that gives no
         valid models. Errors of the SDK's own pass through.
         """
-        told = conversation(messages)
+        told = conversation(messages, ids=self.ids, signatures=self.signatures)
         if response_model is None:
             return self._send(told, None, **arguments)
         question, offered, arguments = self._asked(response_model, arguments)
@@ -179,7 +188,7 @@ class GeminiClient(ABC, Generic[R]):
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
         """As `create`, by the SDK's asynchronous ``generate_content``."""
-        told = conversation(messages)
+        told = conversation(messages, ids=self.ids, signatures=self.signatures)
         if response_model is None:
             return await self._send_async(told, None, **arguments)
         question, offered, arguments = self._asked(response_model, arguments)

@@ -28,6 +28,9 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
     an argument of `create`; messages of the system stand behind its own instruction.
     """
 
+    ids = True
+    signatures = True
+
     def __init__(self, client: genai.Client, mode: Mode | None = None, model: str | None = None) -> None:
         chosen(mode, Mode.GENAI_PARALLEL_TOOLS, by="from_genai")
         if not isinstance(client, genai.Client):

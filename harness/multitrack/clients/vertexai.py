@@ -9,6 +9,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from google.cloud.aiplatform_v1 import types
 from google.protobuf.json_format import MessageToDict
 from vertexai import generative_models
 from vertexai.generative_models import GenerationResponse, GenerativeModel
@@ -18,11 +19,19 @@ from multitrack.clients.mode import Mode, chosen
 from multitrack.wires.gemini_messages import Conversation
 
 
+def _has_field(message: str, field: str) -> bool:
+    """Whether the installed SDK knows ``field``; it came later than the oldest one that works."""
+    return field in getattr(types, message).meta.fields
+
+
 class VertexClient(GeminiClient[GenerationResponse]):
     """Asks a ``GenerativeModel``, by messages in OpenAI's form, for models of a ``response_model``.
 
     ``model`` is the model that it was made with, and stays as it is.
     """
+
+    ids = _has_field("FunctionCall", "id")
+    signatures = _has_field("Part", "thought_signature")
 
     def __init__(self, model: GenerativeModel, mode: Mode | None = None) -> None:
         chosen(mode, Mode.VERTEXAI_PARALLEL_TOOLS, by="from_vertexai")
