@@ -86,6 +86,16 @@ def test_read(form, names):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
+def test_a_name_that_stands_for_itself():
+    namespace = {"Weather": Weather}
+    exec("type Endless = Weather | Endless", namespace)
+    with pytest.raises(
+        TypeError, match=r"^response_model is Iterable\[Endless\], and a name in it stands for itself; "
+    ):
+        Toolset(Iterable[namespace["Endless"]])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
 def test_type_statement():
     namespace = {"Weather": Weather, "GoogleSearch": GoogleSearch, "Iterable": Iterable}
     exec("type Both = Weather | GoogleSearch\ntype Asked[T] = Iterable[T | Both]", namespace)

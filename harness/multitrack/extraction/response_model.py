@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
 
 _COLLECTIONS = (Iterable, Sequence, list, tuple)
+_UNIONS = (Union, types.UnionType)
+_PLAIN = frozenset([*_COLLECTIONS, *_UNIONS])
 
 
 def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
@@ -24,7 +27,10 @@ def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
         arguments = arguments[:1] if arguments[1:] == (...,) else ()
     if get_origin(form) not in _COLLECTIONS or len(arguments) != 1:
         raise _unfit(response_model, form)
-    members = tuple(dict.fromkeys(_members(arguments[0])))
+    try:
+        members = tuple(dict.fromkeys(_members(arguments[0])))
+    except RecursionError:
+        raise _wrong(response_model, "a name in it stands for itself", ()) from None
     for member in members:
         if not _is_model(member):
             raise _wrong(response_model, f"{_name(member)} {_objection(member)}", members)
@@ -34,6 +40,9 @@ def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
 def _unwrapped(form: Any) -> Any:
     while not isinstance(form, type):
         origin = get_origin(form)
+        # these have no __value__, and are slow to say so
+        if origin in _PLAIN:
+            break
         if origin is Annotated:
             form = get_args(form)[0]
         # the aliases of typing and of typing_extensions are two classes
@@ -48,7 +57,7 @@ def _unwrapped(form: Any) -> Any:
 
 def _members(form: Any) -> Iterator[Any]:
     form = _unwrapped(form)
-    if not isinstance(form, type) and get_origin(form) in (Union, types.UnionType):
+    if not isinstance(form, type) and get_origin(form) in _UNIONS:
         for member in get_args(form):
             yield from _members(member)
     else:
@@ -60,7 +69,13 @@ def _is_model_class(member: object) -> bool:
 
 
 def _is_model(member: Any) -> bool:
-    return _is_model_class(member) and member is not BaseModel and not issubclass(member, RootModel)
+    return isinstance(member, type) and _is_fit(member)
+
+
+# a check of an abstract class is slow
+@lru_cache(maxsize=512)
+def _is_fit(member: type) -> bool:
+    return issubclass(member, BaseModel) and member is not BaseModel and not issubclass(member, RootModel)
 
 
 def _objection(member: Any) -> str:
@@ -92,7 +107,7 @@ def _name(form: Any) -> str:
     if form is types.NoneType:
         return "None"
     origin, arguments = get_origin(form), get_args(form)
-    if origin in (Union, types.UnionType):
+    if origin in _UNIONS:
         return " | ".join(map(_name, arguments))
     if origin is Annotated:
         return f"Annotated[{_name(arguments[0])}, ...]"
