@@ -89,10 +89,10 @@ def test_read(form, names):
 def test_a_name_that_stands_for_itself():
     namespace = {"Weather": Weather}
     exec("type Endless = Weather | Endless", namespace)
-    with pytest.raises(
-        TypeError, match=r"^response_model is Iterable\[Endless\], and a name in it stands for itself; "
-    ):
-        Toolset(Iterable[namespace["Endless"]])
+    endless = namespace["Endless"]
+    with pytest.raises(TypeError) as raised:
+        Toolset(Iterable[endless])
+    assert str(raised.value).startswith("response_model is Iterable[Endless], and a name in it stands for itself; ")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
