@@ -168,8 +168,19 @@ def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
     run = project.record()
     assert (run.counts, run.code) == ({"passed": 1}, 0)
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
-    reason = "GET http://127.0.0.1:9/v1/models got no answer (ConnectError)"
+    reason = "GET http://127.0.0.1:9/v1/models got no answer: ConnectError (keep_errors=True keeps it)"
     assert f"multitrack: pending: cassettes/test_it/test_ask.pending.yaml: {reason}" in run.lines
+
+    project.test(text.replace("cassette", "cassette(keep_errors=True)").format(prompt="x"))
+    run = project.record()
+    assert run.changed == {
+        "cassettes/test_it/test_ask.yaml",
+        "cassettes/test_it/test_ask.pending.yaml",
+    }
+    project.provider.stop()
+    run = project.run()
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
 
 
 def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(project):
@@ -186,7 +197,11 @@ def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(pro
     project.test(ASK.format(prompt="x"))
     run = project.record()
     assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
-    assert prompts(project.tape("test_it/test_ask")) == [("x", "test_it.py::test_ask")]
+    assert prompts(project.tape("test_it/test_ask")) == [("x", "test_it.py::test_ask")] * 2
+    project.provider.stop()
+    run = project.run()
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])

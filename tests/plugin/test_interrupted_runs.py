@@ -1,0 +1,234 @@
+"""A run that is ended from outside: what stood on a tape stands, and what was recorded lies beside it where it can."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from local_provider import DONE, STREAM, Answer, echo, event
+
+from multitrack.tape import storage
+
+KEY = "sk-proj-inner0123456789abcdefghij"
+
+
+@pytest.fixture
+def start(project):
+    """`start(*arguments)` begins a run in a process of its own, with a key."""
+    running = []
+
+    def start(*arguments):
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=project.path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+class Holding:
+    """Answers as ever, but for a prompt ``hold``, with whose answer it waits; ``reached`` is set then."""
+
+    def __init__(self, answer=None):
+        self.reached, self.go = threading.Event(), threading.Event()
+        self._answer = answer
+
+    def __call__(self, request):
+        if b"hold" not in request.body:
+            return echo(request)
+        if self._answer is not None:
+            return self._answer(self)
+        self.reached.set()
+        self.go.wait(20)
+        return echo(request)
+
+
+def streaming(holding):
+    def body():
+        yield event("one")
+        yield event("two")
+        holding.reached.set()
+        holding.go.wait(20)
+        yield DONE
+
+    return Answer(body(), headers=STREAM)
+
+
+TEST = """
+@pytest.fixture
+def asking_late():
+    yield
+    ask("late")
+
+@pytest.mark.cassette
+def test_before():
+    ask("before")
+
+@pytest.mark.cassette
+def test_ask(asking_late):
+    ask("first")
+    ask("{word}")
+"""
+
+
+@pytest.fixture
+def recorded(project):
+    """A project whose tapes are recorded."""
+    project.test(TEST.format(word="second"))
+    assert project.record().counts == {"passed": 2}
+    return project
+
+
+def prompts(path):
+    import json
+
+    return [
+        (json.loads(one.request.body)["messages"][0]["content"], one.response.ending)
+        for one in storage.read(path).interactions
+    ]
+
+
+def test_ctrl_c_leaves_the_tape_and_what_was_recorded_beside_it(recorded, start):
+    recorded.provider.reply = holding = Holding()
+    recorded.provider.silence()
+    recorded.test(TEST.format(word="hold"))
+    before = recorded.files()
+    process = start("--record")
+    assert holding.reached.wait(20)
+    process.send_signal(signal.SIGINT)
+    # what the fixture asks when it is torn down belongs to the test as well
+    out, _ = process.communicate(timeout=20)
+    holding.go.set()
+    assert process.returncode == 2
+    pending = "cassettes/test_it/test_ask.pending.yaml"
+    after = recorded.files()
+    assert after["cassettes/test_it/test_ask.yaml"] == before["cassettes/test_it/test_ask.yaml"]
+    assert after.keys() - before.keys() == {pending}
+    assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
+    lines = out.splitlines()
+    assert f"multitrack: pending: {pending}: the run was interrupted" in lines
+    assert f"  to keep it: multitrack accept {pending}" in lines
+    # the test before it was over
+    assert "multitrack: 2 tests on tape, 1 request recorded on 1 tape" in lines
+    assert KEY not in after[pending].decode()
+
+
+def test_ctrl_c_within_a_stream_keeps_what_arrived(project, start):
+    project.provider.reply = holding = Holding(streaming)
+    project.provider.silence()
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            messages = [dict(role="user", content="hold")]
+            for chunk in client.chat.completions.create(model="m", messages=messages, stream=True):
+                print(chunk)
+        """
+    )
+    process = start("--record")
+    assert holding.reached.wait(20)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    holding.go.set()
+    [interaction] = storage.read(project.path / "cassettes/test_it/test_ask.pending.yaml").interactions
+    assert (interaction.response.body, interaction.response.ending) == (event("one") + event("two"), "left")
+
+
+def test_pytest_exit_keeps_it_beside_the_tape_too(project):
+    project.test(
+        """
+        @pytest.mark.cassette
+        def test_ask():
+            ask("first")
+            pytest.exit("enough")
+        """
+    )
+    run = project.record()
+    assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
+    assert "multitrack: pending: cassettes/test_it/test_ask.pending.yaml: the run was interrupted" in run.lines
+
+
+def test_an_interrupted_replay_says_nothing_of_recordings(recorded):
+    recorded.test(TEST.format(word="second").replace('ask("first")', 'ask("first"); pytest.exit("enough")'))
+    run = recorded.run()
+    assert run.changed == set()
+    assert "pending" not in run.out
+
+
+def test_kill_9_while_recording_leaves_the_tapes_as_they_were(recorded, start):
+    recorded.provider.reply = holding = Holding()
+    recorded.provider.silence()
+    recorded.test(TEST.format(word="hold").replace('"before"', '"before that"'))
+    before = recorded.files()
+    process = start("--record")
+    assert holding.reached.wait(20)
+    process.kill()
+    process.communicate(timeout=20)
+    holding.go.set()
+    after = recorded.files()
+    # the test that was over is on its tape
+    assert {name for name in after if after[name] != before.get(name)} == {"cassettes/test_it/test_before.yaml"}
+    assert prompts(recorded.tape("test_it/test_before")) == [("before that", "complete")]
+    recorded.test(TEST.format(word="second").replace('"before"', '"before that"'))
+    recorded.provider.stop()
+    assert recorded.run().counts == {"passed": 2}
+
+
+WRITING = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from multitrack.tape.exchange import Request
+from multitrack.tape.tape import Tape
+
+path, generation = Path(sys.argv[1]), 0
+while True:
+    generation += 1
+    tape = Tape(path, mode="record", test="t.py::test")
+    for number in range(20):
+        recording = tape.route(Request("GET", f"https://api.example.com/{number}", (), b""))
+        recording.began(200, "OK", (("content-type", "text/plain"),))
+        recording.received(b"%d " % generation * 400)
+        recording.ended()
+    failure = "no" if sys.argv[2] == "pending" else None
+    tape.save(failure=failure)
+    print(generation, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["written", "pending"])
+def test_kill_9_while_a_tape_is_written_leaves_a_whole_one(tmp_path, kind):
+    path = tmp_path / "tape.yaml"
+    written = path if kind == "written" else tmp_path / "tape.pending.yaml"
+    for attempt in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITING), str(path), kind], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline()
+        # within one of the writes that follow
+        time.sleep(0.02 * attempt)
+        process.kill()
+        process.communicate()
+        cassette = storage.read(written)
+        assert len(cassette.interactions) == 20
+        assert len({one.response.body for one in cassette.interactions}) == 1
+    # what was being written is left behind, and nobody takes it for a tape
+    assert {found.name for found in tmp_path.glob("*.yaml")} == {written.name}
+    left = [found.name for found in tmp_path.iterdir() if found != written]
+    assert all(name.startswith(".") and name.endswith(".tmp") for name in left)
+    assert list(storage.accept(tmp_path)) == ([] if kind == "written" else [path])
