@@ -43,25 +43,27 @@ class VertexClient(GeminiClient[GenerationResponse]):
         self.model = model
 
     def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
-        model, contents, arguments = self._request(told, offered, arguments)
+        model, contents, arguments = self._request(told, offered, arguments, "_prediction_client")
         generate: Any = model.generate_content
         return generate(contents, stream=stream, **arguments)
 
     async def _send_async(
         self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        model, contents, arguments = self._request(told, offered, arguments)
+        model, contents, arguments = self._request(told, offered, arguments, "_prediction_async_client")
         generate: Any = model.generate_content_async
         return await generate(contents, stream=stream, **arguments)
 
     def _request(
-        self, told: Conversation, offered: Offered | None, arguments: dict[str, Any]
+        self, told: Conversation, offered: Offered | None, arguments: dict[str, Any], connected: str
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
         """The model to ask, with the system's messages behind its own instruction, and what to ask it."""
         model = self.model
         if told.system:
             instruction: Any = model._system_instruction
             own = instruction if isinstance(instruction, list) else [instruction] if instruction else []
+            # made on first use and shared from then on: a copy without it would connect anew for each request
+            getattr(model, connected)
             model = copy.copy(model)
             model._system_instruction = [*own, *map(generative_models.Part.from_dict, told.system)]
         contents = [generative_models.Content.from_dict(content) for content in told.contents]
