@@ -121,15 +121,17 @@ def model(sdk):
 
 
 @pytest.fixture(params=["sync", "async"])
-def create(request, model):
+def create(request, model, monkeypatch):
     """`create` or `create_async`, as a plain function of a provider and arguments."""
 
     def ask(provider_answer, messages=USER, **arguments):
         client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)
         if request.param == "async":
-            provider = model.__dict__["_prediction_async_client"] = AsyncProvider(provider_answer)
+            provider = AsyncProvider(provider_answer)
+            monkeypatch.setattr(type(model), "_prediction_async_client", provider)
             return asyncio.run(client.create_async(messages=messages, **arguments)), provider
-        provider = model.__dict__["_prediction_client"] = Provider(provider_answer)
+        provider = Provider(provider_answer)
+        monkeypatch.setattr(type(model), "_prediction_client", provider)
         return client.create(messages=messages, **arguments), provider
 
     return ask

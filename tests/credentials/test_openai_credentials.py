@@ -16,10 +16,7 @@ from multitrack.tape import credentials, deck, seams
 from multitrack.tape.use_cassette import use_cassette
 
 openai = pytest.importorskip("openai")
-try:
-    import httpx2 as httpx
-except ImportError:
-    import httpx
+httpx = pytest.importorskip("httpx2" if openai.VERSION.startswith("3") else "httpx")
 
 CLIENTS = ["OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"]
 OPENAI = CLIENTS[:2]

@@ -40,9 +40,10 @@ def openai_chat():
 
 
 def openai_responses():
-    from openai.types.responses import ResponseFunctionToolCall
-
-    return ResponseFunctionToolCall(type="function_call", call_id="call_1", name="Weather", arguments=ARGUMENTS)
+    responses = pytest.importorskip("openai.types.responses", reason="the Responses API came with openai 1.66")
+    return responses.ResponseFunctionToolCall(
+        type="function_call", call_id="call_1", name="Weather", arguments=ARGUMENTS
+    )
 
 
 @pytest.mark.parametrize(
