@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,6 +15,31 @@ FACTS = "multitrack"
 """The attribute of a test report that holds what its tape did, as plain data, so that it crosses processes."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """A failure as one text, without a traceback; told where pytest, JUnit's XML and others look for a message.
+
+    Of a plain string, which pytest takes, too, ``--tb=line`` shows 50 characters, and the summary of pytest before 9
+    nothing.
+    """
+
+    path: str
+    lineno: int
+    message: str
+
+    @property
+    def reprcrash(self) -> Told:
+        """Itself: what a failure of another kind keeps in a part of its own."""
+        return self
+
+    def toterminal(self, writer: Any) -> None:
+        """Write it to pytest's ``TerminalWriter``."""
+        writer.line(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def amend(report: pytest.TestReport, playing: Playback | None) -> None:
     """Make ``report`` a failure with a short text where the tape was violated, and add what became of the tape."""
     if playing is None:
@@ -23,7 +49,8 @@ def amend(report: pytest.TestReport, playing: Playback | None) -> None:
         report.outcome = "failed"
         # under xfail the violation would count as the expected failure
         vars(report).pop("wasxfail", None)
-        report.longrepr = tape.scrub(terminal.violation(playing.violation))
+        path, line, _ = report.location
+        vars(report)["longrepr"] = Told(path, (line or 0) + 1, tape.scrub(terminal.violation(playing.violation)))
     waits = saved.state == "pending" if saved else tape.recorded
     if report.failed and waits:
         pending = str(paths.shown(paths.pending(tape.path)))
