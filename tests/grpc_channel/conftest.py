@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
 import threading
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -152,15 +155,27 @@ class Talk:
 
     def gather(self, asks, context):
         self._hit(context)
-        texts = [ask.text for ask in asks]
-        for text in texts:
-            self._refuse(Ask(text=text), context)
+        texts = []
+        for ask in asks:
+            texts.append(ask.text)
+            self._refuse(ask, context)
+            if ask.text == "enough":
+                break
         return Said(text=" and ".join(texts))
 
     def chat(self, asks, context):
         self._hit(context)
+        context.send_initial_metadata((("x-talk", "initial"),))
+        context.set_trailing_metadata((("x-cost", "3"),))
+        texts = []
         for ask in asks:
-            yield Said(text=f"heard {ask.text}")
+            self._refuse(ask, context)
+            if ask.text == "hang up":
+                return
+            texts.append(ask.text)
+            if ask.text != "listen":
+                yield Said(text=f"heard {' and '.join(texts)}")
+                texts = []
 
     def _hit(self, context):
         with self._lock:
@@ -241,6 +256,7 @@ class MemoryTape:
         self.requests = []
         self.recordings = []
         self.refused = []
+        self.allowed = []
         self.answers = defaultdict(deque)
         self.conversations = []
         self._index = None
@@ -292,6 +308,9 @@ class MemoryTape:
         self.refused.append(strayed(request, reason, found, path=Path("tape.yaml"), to_record="pytest --record"))
         return self.refused[-1]
 
+    def allows(self, host, port):
+        return (host, port) in self.allowed
+
     def refuse(self, violation):
         self.refused.append(violation)
 
@@ -302,7 +321,8 @@ class MemoryTape:
 
 @pytest.fixture(autouse=True)
 def _only_this_seam(monkeypatch):
-    monkeypatch.setattr(seams, "SEAMS", (("grpc", "grpc_channel"),))
+    own = tuple(seam for seam in seams.SEAMS if seam[0] == "grpc")
+    monkeypatch.setattr(seams, "SEAMS", own)
 
 
 @pytest.fixture
@@ -348,6 +368,7 @@ class Stub:
     """What a generated stub would be."""
 
     def __init__(self, channel):
+        self.channel = channel
         coders = (Ask.SerializeToString, Said.FromString)
         self.once = channel.unary_unary(f"/{SERVICE}/Once", *coders)
         self.watch = channel.unary_stream(f"/{SERVICE}/Watch", *coders)
@@ -358,6 +379,187 @@ class Stub:
 @pytest.fixture
 def stub(connect):
     return Stub(connect())
+
+
+class SyncCaller:
+    """Makes calls by their kind and the texts to send, and tells what came of them."""
+
+    error = grpc.RpcError
+
+    def __init__(self, connect, _):
+        self._stub = Stub(connect())
+
+    def __call__(self, kind, *texts, **options):
+        asks = [Ask(text=text) for text in texts]
+        method = getattr(self._stub, kind)
+        try:
+            if kind == "once":
+                said, call = method.with_call(*asks, **options)
+            elif kind == "gather":
+                said, call = method.with_call(iter(asks), **options)
+            else:
+                call = method(*asks, **options) if kind == "watch" else method(iter(asks), **options)
+                said = list(call)
+        except grpc.RpcError as error:
+            said, call = None, error
+        metadata = call.initial_metadata(), call.trailing_metadata()
+        return said, call.code(), call.details(), *(sorted(map(tuple, pairs or ())) for pairs in metadata)
+
+    def close(self):
+        pass
+
+
+class AsyncCaller:
+    """The same on an asyncio channel, with a loop of its own."""
+
+    error = grpc.aio.AioRpcError
+
+    def __init__(self, _, async_connect):
+        self._runner = asyncio.Runner()
+        self._channel = self._run(self._opened, async_connect)
+        self._stub = Stub(self._channel)
+
+    async def _opened(self, async_connect):
+        return async_connect()
+
+    def _run(self, function, *args, **kwargs):
+        return self._runner.run(function(*args, **kwargs))
+
+    def __call__(self, kind, *texts, **options):
+        return self._run(self._call, kind, *texts, **options)
+
+    async def _call(self, kind, *texts, **options):
+        asks = [Ask(text=text) for text in texts]
+        method = getattr(self._stub, kind)
+        call = method(*asks, **options) if kind in ("once", "watch") else method(iter(asks), **options)
+        said = None
+        with suppress(grpc.aio.AioRpcError):
+            said = [message async for message in call] if kind in ("watch", "chat") else await call
+        metadata = await call.initial_metadata(), await call.trailing_metadata()
+        return said, await call.code(), await call.details(), *(sorted(map(tuple, pairs)) for pairs in metadata)
+
+    def close(self):
+        self._run(self._channel.close)
+        self._runner.close()
+
+
+class SyncChat:
+    """A call in both directions, of which each step is taken by itself."""
+
+    def __init__(self, connect, _, **options):
+        self._asks = queue.SimpleQueue()
+        self._call = Stub(connect()).chat(iter(self._asks.get, None), **options)
+
+    def send(self, text):
+        self._asks.put(Ask(text=text))
+
+    def close(self):
+        self._asks.put(None)
+
+    def hear(self):
+        """What the server says; None at the end."""
+        said = next(self._call, None)
+        return said and said.text
+
+    def cancel(self):
+        return self._call.cancel()
+
+    def told(self):
+        return self._call.code(), [tuple(map(tuple, self._call.initial_metadata()))]
+
+    def done(self):
+        return self._call.done()
+
+    def stop(self):
+        # the thread that waits for more goes on
+        self._asks.put(None)
+
+
+class AsyncChat:
+    """The same on an asyncio channel, with a loop of its own."""
+
+    def __init__(self, _, async_connect, **options):
+        self._runner = asyncio.Runner()
+        self._runner.run(self._open(async_connect, options))
+
+    async def _open(self, async_connect, options):
+        self._channel = async_connect()
+        self._call = Stub(self._channel).chat(**options)
+
+    def send(self, text):
+        self._runner.run(self._call.write(Ask(text=text)))
+
+    def close(self):
+        self._runner.run(self._call.done_writing())
+
+    def hear(self):
+        said = self._runner.run(self._call.read())
+        return None if said is grpc.aio.EOF else said.text
+
+    def cancel(self):
+        return self._call.cancel()
+
+    def told(self):
+        return self._runner.run(self._tell())
+
+    async def _tell(self):
+        return await self._call.code(), [tuple(map(tuple, await self._call.initial_metadata()))]
+
+    def done(self):
+        return self._call.done()
+
+    def stop(self):
+        self._runner.run(self._channel.close())
+        del self._call
+        self._runner.close()
+
+
+@pytest.fixture
+def async_connect(talk, authority):
+    """Opens asyncio channels to the server, on the loop that runs."""
+
+    def connect(**options):
+        interceptors = options.pop("interceptors", None)
+        target, arguments = f"localhost:{talk.port}", [*options.items(), ("grpc.use_local_subchannel_pool", 1)]
+        given = {"options": arguments, "interceptors": interceptors}
+        if not talk.secure:
+            return grpc.aio.insecure_channel(target, **given)
+        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority.cert_pem.bytes()), **given)
+
+    return connect
+
+
+@pytest.fixture(params=[SyncCaller, AsyncCaller], ids=["sync", "async"])
+def callers(request, connect, async_connect):
+    """Makes callers, each with a channel of its own."""
+    made = []
+
+    def make():
+        made.append(request.param(connect, async_connect))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.close()
+
+
+@pytest.fixture
+def caller(callers):
+    return callers()
+
+
+@pytest.fixture(params=[SyncChat, AsyncChat], ids=["sync", "async"])
+def chat(request, connect, async_connect):
+    """Begins calls in both directions."""
+    chats = []
+
+    def begin(**options):
+        chats.append(request.param(connect, async_connect, **options))
+        return chats[-1]
+
+    yield begin
+    for opened in chats:
+        opened.stop()
 
 
 class Replaying:
@@ -371,8 +573,9 @@ class Replaying:
         """What ``action()`` gave live, and what it gives from the tape."""
         with playing(self._tape):
             recorded = action()
-        hits = self._talk.hits
+        # a call that its caller left may reach the server after that
         self._talk.stop()
+        hits = self._talk.hits
         self._tape.mode = "replay"
         with playing(self._tape):
             replayed = action()

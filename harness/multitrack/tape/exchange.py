@@ -150,6 +150,10 @@ Route = Replay | Passthrough | Recording
 class Router(Protocol):
     """The tape as a seam sees it."""
 
+    @property
+    def mode(self) -> str:
+        """One of `settings.MODES`."""
+
     def route(self, request: Request) -> Route:
         """Which way ``request`` goes. Raises `CassetteMiss` where the tape has no answer."""
 

@@ -30,6 +30,7 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("aiohttp", "aiohttp_connector"),
     ("grpc", "grpc_channel"),
     ("grpc", "grpc_aio_channel"),
+    ("grpc", "grpc_connectivity"),
     ("socket", "tripwire"),
 )
 

@@ -92,10 +92,6 @@ class TapedCall:
 
     def _route(self, wire: bytes, metadata: Pairs) -> None:
         with self._routing():
-            if not isinstance(wire, bytes):
-                # it could not be serialized, of which the real core tells
-                self._adopt(self._live())
-                return
             request = self._request(wire, metadata)
             route = self._tape.route(request)
             if isinstance(route, Replay):

@@ -91,9 +91,14 @@ class _Writer:
         self.kind = message_type(self._serializer) or type_of(message)
         return message if self._serializer is None else self._serializer(message)
 
-    def json(self, wire: bytes) -> bytes:
+    def json(self, wire: bytes | None) -> bytes:
         """The last message, which has these bytes on the wire, as protobuf JSON."""
-        return wire_to_json(wire, self.kind).encode()
+        return wire_to_json(_sent(wire), self.kind).encode()
+
+
+def _sent(wire: bytes | None) -> bytes:
+    # gRPC logs that a message cannot be serialized, and sends an empty one
+    return wire or b""
 
 
 class _TapedChannel:
@@ -120,7 +125,7 @@ class _TapedChannel:
             self._method,
             channel=self._real,
             live=live,
-            request=lambda wire, metadata: self._method.request(wire, self._writer.kind, metadata),
+            request=lambda wire, metadata: self._method.request(_sent(wire), self._writer.kind, metadata),
             write=self._writer.json,
             deadline=deadline,
             by_hand=self._by_hand,

@@ -32,6 +32,29 @@ class Callables:
     stream_stream: tuple[type, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The classes of channels, as `grpc.secure_channel` and `grpc.aio.secure_channel` make them."""
+
+    plain: type
+    asyncio: type
+
+
+def channels() -> Channels:
+    """The classes of channels of both kinds."""
+    return Channels(import_module("grpc._channel").Channel, import_module("grpc.aio._channel").Channel)
+
+
+def channel_target(channel: Any) -> str:
+    """What a synchronous channel was opened to, as the caller wrote it."""
+    return _text(channel._channel.target())
+
+
+def asyncio_channel_target(channel: Any) -> str:
+    """What an asyncio channel was opened to, as the caller wrote it."""
+    return asyncio_target(channel._channel)
+
+
 def of_channels() -> Callables:
     """The classes of synchronous channels."""
     channel = import_module("grpc._channel")

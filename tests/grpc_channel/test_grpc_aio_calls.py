@@ -1,0 +1,603 @@
+"""The calls that a caller holds on an asyncio channel: gRPC's own, whose every method tells the same from a tape."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import textwrap
+
+import grpc
+import pytest
+from grpc import aio
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape.deck import playing
+
+OK, CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
+
+
+@pytest.fixture
+def live(async_connect, stub_of, record_then_replay):
+    """Runs a coroutine function with a stub, live and from the tape, and gives both results."""
+
+    def run(action):
+        async def opened():
+            async with async_connect() as channel:
+                return await action(stub_of(channel))
+
+        return record_then_replay(lambda: asyncio.run(opened()))
+
+    return run
+
+
+@pytest.fixture
+def run(async_connect, stub_of, router):
+    """Runs a coroutine function with a stub, once, while the tape is active."""
+
+    def run(action, mode="record"):
+        async def opened():
+            async with async_connect() as channel:
+                return await action(stub_of(channel))
+
+        router.mode = mode
+        with playing(router):
+            return asyncio.run(opened())
+
+    return run
+
+
+async def told(call):
+    return (
+        await call.code(),
+        await call.details(),
+        tuple(await call.initial_metadata()),
+        tuple(await call.trailing_metadata()),
+        call.done(),
+        call.cancelled(),
+        call.cancel(),
+        call.time_remaining(),
+    )
+
+
+def test_a_unary_call_tells_all_of_itself(live, talk_types):
+    ask, said = talk_types
+
+    async def action(stub):
+        call = stub.once(ask(text="hello"))
+        assert isinstance(call, aio.UnaryUnaryCall)
+        assert isinstance(call, aio.Call)
+        before = [call.done(), call.cancelled(), call.time_remaining()]
+        finished = []
+        call.add_done_callback(finished.append)
+        await call.wait_for_connection()
+        response = await call
+        assert finished == [call]
+        call.add_done_callback(finished.append)
+        assert finished == [call, call]
+        assert await call is response
+        return [*before, response, *await told(call), await call.debug_error_string()]
+
+    recorded, replayed = live(action)
+    assert replayed == recorded
+    assert replayed[3] == said(text="heard hello", turn=2**53 + 1)
+    assert replayed[6] == (("x-talk", "initial"), ("x-talk-bin", b"\x00\xff"))
+    assert replayed[7] == (("x-cost", "3"), ("x-cost-bin", b"\x01\xfe"))
+
+
+def test_what_is_asked_of_a_call_before_its_response_waits_for_it(live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        parts = ("code", "details", "initial_metadata", "trailing_metadata")
+        first = [await getattr(stub.once(ask(text="hello")), part)() for part in parts]
+        call = stub.once(ask(text="fail"))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return [list(part) if isinstance(part, aio.Metadata) else part for part in first]
+
+    recorded, replayed = live(action)
+    assert replayed == recorded
+    assert replayed[0] is OK
+
+
+def test_the_time_that_remains_is_told(live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        call = stub.once(ask(text="hello"), timeout=60)
+        before = call.time_remaining()
+        await call
+        return 50 < before <= 60, 50 < call.time_remaining() <= before
+
+    assert live(action) == ((True, True), (True, True))
+
+
+@pytest.mark.parametrize("text", ["fail", "late failure"])
+def test_an_error_is_grpcs_own(text, live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        call = stub.once(ask(text=text))
+        with pytest.raises(aio.AioRpcError) as caught:
+            await call
+        error = caught.value
+        assert await call.code() is error.code()
+        with pytest.raises(aio.AioRpcError):
+            await call.wait_for_connection()
+        lines = str(error).splitlines()
+        return lines[:2], error.details(), tuple(error.initial_metadata()), tuple(error.trailing_metadata())
+
+    recorded, replayed = live(action)
+    assert replayed == recorded
+    assert replayed[0][0] == "<AioRpcError of RPC that terminated with:"
+
+
+def test_a_stream_is_iterated_or_read(live, talk_types):
+    ask, said = talk_types
+
+    async def action(stub):
+        call = stub.watch(ask(text="hello"))
+        assert isinstance(call, aio.UnaryStreamCall)
+        finished = []
+        call.add_done_callback(finished.append)
+        seen = []
+        async for message in call:
+            seen.append((message, call.done(), call.cancelled()))
+            break
+        seen += [message async for message in call]
+        assert finished == [call]
+        seen += await told(call)
+        call = stub.watch(ask(text="read"))
+        seen += [await call.read(), await call.read(), await call.read()]
+        seen += [await call.read() is aio.EOF, await call.read() is aio.EOF, await call.code()]
+        return seen
+
+    recorded, replayed = live(action)
+    assert replayed == recorded
+    assert replayed[0] == (said(text="hello 1", turn=1), False, False)
+
+
+def test_reading_and_iterating_do_not_mix(live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        call = stub.watch(ask(text="hello"))
+        await call.read()
+        with pytest.raises(aio.UsageError):
+            aiter(call)
+        return [(await call.read()).turn, (await call.read()).turn]
+
+    assert live(action) == ([2, 3], [2, 3])
+
+
+@pytest.mark.parametrize("text", ["fail", "break"])
+def test_a_failure_of_a_stream_comes_where_it_came(text, live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        seen = []
+
+        async def watch():
+            call = stub.watch(ask(text=text))
+            await call.wait_for_connection()
+            seen.append("connected")
+            seen.extend([message.turn async for message in call])
+
+        with pytest.raises(aio.AioRpcError) as caught:
+            await watch()
+        return seen, caught.value.code(), caught.value.details()
+
+    recorded, replayed = live(action)
+    # a failure may overtake the messages before it: the tape holds those that reached the caller
+    assert replayed == recorded
+    assert (replayed[0] == []) == (text == "fail")
+
+
+def test_each_message_arrives_while_it_is_recorded(run, talk, router, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        call, bodies = stub.watch(ask(text="pause")), []
+        for turn in (1, 2, 3):
+            assert (await call.read()).turn == turn  # the server waits for `go_on` before it sends the next
+            bodies.append(b"".join(router.recordings[0].chunks).decode())
+            talk.go_on.release()
+        assert await call.read() is aio.EOF
+        return bodies
+
+    bodies = run(action)
+    assert [body.count("text") for body in bodies] == [1, 2, 3]
+    assert router.responses[0].body.decode() == bodies[-1] + "]"
+
+
+async def left_by_cancel(stub, ask):
+    call = stub.watch(ask(text="pause"))
+    assert (await call.read()).turn == 1
+    assert call.cancel()
+    assert not call.cancel()
+    assert call.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        await call.read()
+    return await call.code(), await call.details()
+
+
+async def left_by_break(stub, ask):
+    call = stub.watch(ask(text="pause"))
+    async for message in call:
+        assert message.turn == 1
+        break
+    del call, message
+    gc.collect()
+
+
+async def left_by_time(stub, ask):
+    async def watch():
+        async for message in stub.watch(ask(text="pause")):
+            assert message.turn == 1
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watch(), 0.2)
+    gc.collect()
+
+
+@pytest.mark.parametrize("leave", [left_by_cancel, left_by_break, left_by_time])
+def test_a_stream_left_early_is_recorded_as_left(leave, live, router, talk_types):
+    ask, _ = talk_types
+    recorded, replayed = live(lambda stub: leave(stub, ask))
+    assert replayed == recorded
+    assert recorded in (None, (CANCELLED, "Locally cancelled by application!"))
+    (response,) = router.responses
+    assert response.ending == "left"
+    assert json.loads(response.body) == [{"text": "pause 1", "turn": "1"}]
+    assert router.refused == []
+
+
+def test_reading_on_where_the_recording_was_left_is_a_miss(run, router, talk, talk_types):
+    ask, _ = talk_types
+
+    async def read_on(stub):
+        call = stub.watch(ask(text="pause"))
+        assert (await call.read()).turn == 1
+        with pytest.raises(CassetteMiss) as caught:
+            await call.read()
+        assert call.done()
+        return caught.value
+
+    run(lambda stub: left_by_cancel(stub, ask))
+    miss = run(read_on, "replay")
+    assert str(miss) == (
+        f"the answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch was left early when it was "
+        "recorded, and is now read on: the tape holds no more of it\n"
+        "  record it again (pytest --record)"
+    )
+    assert router.refused == [miss]
+
+
+def test_a_stream_that_breaks_keeps_its_messages_and_its_status(run, talk, router, talk_types):
+    ask, _ = talk_types
+
+    async def broken(stub):
+        call = stub.watch(ask(text="pause"))
+        assert (await call.read()).turn == 1
+        if router.mode == "record":
+            asyncio.get_running_loop().call_later(0.05, lambda: talk._server.stop(0))
+        with pytest.raises(aio.AioRpcError) as caught:
+            await call.read()
+        return caught.value.code(), caught.value.details()
+
+    recorded, replayed = run(broken), run(broken, "replay")
+    assert replayed == recorded
+    assert replayed[0] is grpc.StatusCode.UNAVAILABLE
+    assert router.responses[0].ending == "broken"
+
+
+def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
+    ask, said = talk_types
+
+    async def asks(*texts):
+        for text in texts:
+            yield ask(text=text)
+
+    async def action(stub):
+        call = stub.gather()
+        assert isinstance(call, aio.StreamUnaryCall)
+        await call.wait_for_connection()
+        await call.write(ask(text="a"))
+        await call.write(ask(text="b"))
+        await call.done_writing()
+        await call.done_writing()
+        with pytest.raises(asyncio.InvalidStateError):
+            await call.write(ask(text="c"))
+        results = [await call, *await told(call)]
+        with pytest.raises(asyncio.InvalidStateError):
+            await call.write(ask(text="c"))
+        call = stub.gather(asks("c", "d"))
+        with pytest.raises(aio.UsageError):
+            await call.write(ask(text="e"))
+        results.append(await call)
+        call = stub.chat(asks("e", "f"))
+        assert isinstance(call, aio.StreamStreamCall)
+        results += [message async for message in call]
+        return [*results, *await told(call)]
+
+    recorded, replayed = live(action)
+    assert replayed == recorded
+    assert replayed[0] == said(text="a and b")
+    assert [request.whole.body for request in router.requests[:3]] == [
+        b'[{"text": "a"}, {"text": "b"}]',
+        b'[{"text": "c"}, {"text": "d"}]',
+        b'[{"text": "e"}, {"text": "f"}]',
+    ]
+
+
+def test_an_iterator_may_wait_for_the_answers(live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        answers = asyncio.Queue()
+
+        async def asks():
+            text = "a"
+            for _ in range(3):
+                yield ask(text=text)
+                text = await answers.get()
+
+        texts = []
+        async for message in stub.chat(asks()):
+            texts.append(message.text)
+            answers.put_nowait(message.text)
+        return texts
+
+    recorded, replayed = live(action)
+    assert replayed == recorded == ["heard a", "heard heard a", "heard heard heard a"]
+
+
+@pytest.mark.parametrize("kind", ["gather", "chat"])
+def test_a_failure_in_the_callers_iterator_cancels_as_it_does_live(kind, run, talk_types, router):
+    ask, _ = talk_types
+
+    async def broken():
+        yield ask(text="listen")
+        raise KeyError
+
+    async def action(stub):
+        call = getattr(stub, kind)(broken())
+        return await call.code(), await call.details(), call.cancelled()
+
+    cancelled = (CANCELLED, "Locally cancelled by application!", True)
+    assert [run(action), run(action, "replay")] == [cancelled] * 2
+    assert router.refused == []
+
+
+def test_a_call_cancelled_at_once_is_not_sent(live, router, talk, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        calls = (
+            stub.once(ask(text="a")),
+            stub.watch(ask(text="a")),
+            stub.gather(iter([ask()])),
+            stub.chat(iter([ask()])),
+        )
+        for call in calls:
+            assert call.cancel()
+            assert call.done()
+        for call in calls[::2]:
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        return [(await call.code(), await call.details(), tuple(await call.initial_metadata())) for call in calls]
+
+    recorded, replayed = live(action)
+    assert replayed == recorded == [(CANCELLED, "Locally cancelled by application!", ())] * 4
+    assert talk.hits == 0
+    assert router.requests == []
+
+
+def test_an_awaited_call_that_is_cancelled_is_cancelled_again(live, router, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        for kind, given in (("once", ask(text="sleep")), ("gather", iter([ask(text="sleep")]))):
+            call = getattr(stub, kind)(given)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call, 0.1)
+            assert call.cancelled()
+            assert await call.code() is CANCELLED
+
+    live(action)
+    assert [response.ending for response in router.responses] == ["unanswered"] * 2
+    assert router.refused == []
+
+
+def test_a_request_that_cannot_be_serialized_is_an_empty_one_as_it_is_live(live, router):
+    async def action(stub):
+        return (await stub.once("no message")).text
+
+    assert live(action) == ("heard ", "heard ")
+    assert router.requests[0].body == b'{"@wire": ""}'
+
+
+@pytest.mark.parametrize("mode", ["record", "replay"])
+def test_a_closed_channel_stays_an_error(mode, async_connect, stub_of, router, talk_types):
+    ask, _ = talk_types
+
+    async def closed():
+        channel = async_connect()
+        await channel.close()
+        with pytest.raises(aio.UsageError, match="Channel is closed"):
+            stub_of(channel).once(ask(text="hello"))
+
+    router.mode = mode
+    with playing(router):
+        asyncio.run(closed())
+    assert router.requests == []
+
+
+def test_closing_a_channel_cancels_its_calls(live, talk_types):
+    ask, _ = talk_types
+
+    async def action(stub):
+        call = stub.chat()
+        await call.write(ask(text="listen"))
+        await stub.channel.close()
+        return call.cancelled(), await call.code()
+
+    recorded, replayed = live(action)
+    assert replayed == recorded == (True, CANCELLED)
+
+
+def test_channels_are_caught_whenever_and_on_whatever_loop_they_were_made(
+    async_connect, stub_of, router, talk, talk_types
+):
+    ask, _ = talk_types
+
+    async def make():
+        channel = async_connect()
+        stub = stub_of(channel)
+        await stub.once(ask(text="live"))
+        with playing(router):
+            await stub.once(ask(text="a"))
+            assert [message.turn async for message in stub.watch(ask(text="a"))] == [1, 2, 3]
+        return stub
+
+    async def use(stub):
+        response = await stub.once(ask(text="a"))
+        return response.text, [message.turn async for message in stub.watch(ask(text="a"))]
+
+    stub = asyncio.run(make())
+    router.mode = "replay"
+    with playing(router):
+        assert asyncio.run(use(stub)) == ("heard a", [1, 2, 3])
+    assert talk.hits == 3
+
+
+def test_nobody_imports_grpc_and_who_does_later_is_caught(talk):
+    source = f"""
+        import asyncio, sys
+        from multitrack.errors import CassetteMiss
+        from multitrack.tape import deck
+
+        class Tape:
+            mode = "replay"
+            def route(self, request):
+                raise CassetteMiss(request.url)
+
+        async def call():
+            async with grpc.aio.insecure_channel("localhost:{talk.port}") as channel:
+                await channel.unary_unary("/multitrack.talk.Talk/Once")(b"")
+
+        with deck.playing(Tape()):
+            print("grpc" in sys.modules)
+            import grpc
+            try:
+                asyncio.run(call())
+            except CassetteMiss as miss:
+                print(miss)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["False", f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Once"], done.stderr
+    assert talk.hits == 0
+
+
+async def awaited(stub, ask):
+    await stub.once(ask(text="unseen"))
+
+
+async def asked_for_its_code(stub, ask):
+    await stub.once(ask(text="unseen")).code()
+
+
+async def asked_for_its_metadata(stub, ask):
+    await stub.once(ask(text="unseen")).initial_metadata()
+
+
+async def waited_for_a_connection(stub, ask):
+    await stub.watch(ask(text="unseen")).wait_for_connection()
+
+
+async def iterated(stub, ask):
+    async for _ in stub.watch(ask(text="unseen")):
+        pass
+
+
+async def read(stub, ask):
+    await stub.watch(ask(text="unseen")).read()
+
+
+async def gathered(stub, ask):
+    await stub.gather(iter([ask(text="unseen")]))
+
+
+async def gathered_by_hand(stub, ask):
+    await stub.gather().write(ask(text="unseen"))
+
+
+async def talked(stub, ask):
+    async for _ in stub.chat(iter([ask(text="unseen")])):
+        pass
+
+
+async def waited_in_a_conversation(stub, ask):
+    await stub.chat(iter([ask(text="unseen")])).wait_for_connection()
+
+
+async def waited_for_with_a_limit(stub, ask):
+    await asyncio.wait_for(stub.once(ask(text="unseen")), 5)
+
+
+async def awaited_in_a_task(stub, ask):
+    await asyncio.create_task(awaited(stub, ask))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        awaited,
+        asked_for_its_code,
+        asked_for_its_metadata,
+        waited_for_a_connection,
+        iterated,
+        read,
+        gathered,
+        gathered_by_hand,
+        talked,
+        waited_in_a_conversation,
+        waited_for_with_a_limit,
+        awaited_in_a_task,
+    ],
+)
+def test_a_miss_comes_from_what_is_awaited(way, run, talk, talk_types, caplog):
+    ask, _ = talk_types
+
+    async def action(stub):
+        with pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
+            await way(stub, ask)
+        gc.collect()
+        await asyncio.sleep(0)
+
+    run(action, "replay")
+    # asyncio logs an exception that nobody took out of a task
+    assert caplog.messages == []
+    assert talk.hits == 0
+
+
+def test_a_miss_ends_a_call_that_nobody_awaits(run, talk_types, caplog):
+    ask, _ = talk_types
+
+    async def action(stub):
+        finished = []
+        calls = [stub.once(ask()), stub.watch(ask()), stub.gather(), stub.chat(iter([ask()]))]
+        for call in calls:
+            call.add_done_callback(finished.append)
+        await asyncio.sleep(0.05)
+        assert [call.done() for call in calls] == [True] * 4
+        assert [call.cancel() for call in calls] == [False] * 4
+        assert len(finished) == 4
+        assert repr(calls[0]) == "<ReplayedCall object>"
+
+    run(action, "replay")
+    gc.collect()
+    assert caplog.messages == []
