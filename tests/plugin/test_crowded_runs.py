@@ -1,0 +1,65 @@
+"""Ten thousand requests of many tests, spread over processes, in random order: none is crossed, and none is lost."""
+
+from multitrack.tape.exchange import Request
+from multitrack.tape.tape import Tape
+
+TESTS, EACH = 40, 250
+URL = "http://127.0.0.1:9/ask"  # where nobody listens
+
+ASKING = f"""
+import asyncio, random
+from concurrent.futures import ThreadPoolExecutor
+import httpx
+import pytest
+
+
+def shuffled():
+    numbers = list(range({EACH}))
+    random.shuffle(numbers)
+    return numbers
+
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("test", range({TESTS}))
+def test_ask(test, tape):
+    def question(number):
+        return dict(json={{"test": test, "number": number}})
+
+    async def tasks():
+        async with httpx.AsyncClient() as client:
+            found = [client.post("{URL}", **question(number)) for number in shuffled()]
+            return await asyncio.gather(*found)
+
+    if test % 2:
+        answers = asyncio.run(tasks())
+    else:
+        with httpx.Client() as client, ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: client.post("{URL}", **question(number)), shuffled()))
+    assert sorted(answer.json()["answer"] for answer in answers) == [f"{{test}}/{{n:03}}" for n in range({EACH})]
+    assert len(tape.played) == {EACH}
+"""
+SHUFFLING = """
+import random
+
+def pytest_collection_modifyitems(items):
+    # in one order in all processes, as xdist wants it
+    random.Random(7).shuffle(items)
+"""
+
+
+def test_ten_thousand_requests_over_two_processes(project):
+    for test in range(TESTS):
+        node = f"test_it.py::test_ask[{test}]"
+        tape = Tape(project.tape(f"test_it/test_ask[{test}]"), mode="record", test=node)
+        for number in range(EACH):
+            body = b'{"test": %d, "number": %d}' % (test, number)
+            recording = tape.route(Request("POST", URL, (("content-type", "application/json"),), body))
+            recording.began(200, "OK", (("content-type", "application/json"),))
+            recording.received(b'{"answer": "%d/%03d"}' % (test, number))
+            recording.ended()
+        assert tape.save().state == "written"
+    project.write("test_it.py", ASKING)
+    project.write("conftest.py", SHUFFLING)
+    run = project.run("-n", "2", subprocess=True)
+    assert (run.counts, run.changed) == ({"passed": TESTS}, set())
+    assert f"multitrack: {TESTS} tests on tape, {TESTS * EACH} requests replayed" in run.lines
