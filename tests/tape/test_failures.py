@@ -236,12 +236,13 @@ def stalled(serve):
 @pytest.mark.parametrize("trouble", ["refusing", "full", "unknown", "untrusted", "plain", "stalled"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_that_fails(path, send, trouble, request):
-    url = request.getfixturevalue(trouble)
+    url = f"{request.getfixturevalue(trouble)}/"
     live = described(send, url, timeout=0.15)
     assert live[1] is not None
     if trouble == "stalled" and send in (by_requests, by_urllib3):
         # under a tape they connect when they send, where they do not tell one time limit from another
         live = recorded(path, send, url)
     assert recorded(path, send, url) == live
+    assert path.read_text().splitlines()[0].startswith(f"# 1 · GET {url} · no answer: ")
     assert replayed(path, send, url) == live
     gc.collect()  # httplib2 leaves its unconnected sockets to the collector

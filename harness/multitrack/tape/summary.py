@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multitrack import wires
+from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 
 
 def summary(position: int, interaction: Interaction) -> Iterator[str]:
     """One line for the interaction at ``position`` (from 1), and one for each tool call of its answer, indented."""
     request, response = interaction.request, interaction.response
+    ended = f" · {told}" if (told := _ended(response)) else ""
     wire = wires.recognise(response.body)
     if wire is None:
-        yield f"{position} · {request.method} {request.url} · {response.status}"
+        status = "" if response.ending == "unanswered" else f" · {response.status}"
+        yield f"{position} · {request.method} {request.url}{status}{ended}"
         return
     answer = wires.read_answer(response.body, wire)
     calls = f"{len(answer.calls)} call{'' if len(answer.calls) == 1 else 's'}"
     model = wires.requested(request.body).model or answer.model or request.url
-    yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}"
+    yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ended}"
     yield from (f"  {call}" for call in answer.calls)
+
+
+def _ended(response: Response) -> str:
+    words = {"complete": "", "left": "left early", "broken": "broken off", "unanswered": "left without an answer"}
+    if response.failure is None:
+        return words[response.ending]
+    return f"{'no answer' if response.ending == 'unanswered' else 'broken off'}: {response.failure.error}"

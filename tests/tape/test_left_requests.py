@@ -1,0 +1,242 @@
+"""Requests whose callers went away: before an answer came, within one, and when the tape was over."""
+
+import asyncio
+import contextlib
+import http.client
+import threading
+
+import httpx
+import httpx2
+import pytest
+import requests
+from local_provider import DONE, STREAM, Answer, echo, event
+from senders import ALL, HTTPX
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape import storage
+from multitrack.tape.deck import playing
+from multitrack.tape.seams import httpx_transport
+from multitrack.tape.tape import Tape
+
+MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "tape.yaml"
+
+
+@pytest.fixture
+def held(provider):
+    """The provider holds its answer to ``/slow`` until this is set."""
+    held = threading.Event()
+
+    def reply(request):
+        if request.path == "/slow":
+            held.wait(10)
+        return echo(request)
+
+    provider.reply = reply
+    provider.silence()
+    yield held
+    held.set()
+
+
+def record(path, use):
+    with playing(Tape(path, mode="record")) as tape:
+        result = use()
+    saved = tape.save()
+    assert saved.state == "written", saved.reason
+    return result
+
+
+def replay(path, use):
+    with playing(Tape(path)) as tape:
+        result = use()
+    assert tape.violations == []
+    return result
+
+
+def endings(path):
+    return {one.request.url.rpartition("/")[2]: one.response.ending for one in storage.read(path).interactions}
+
+
+@MODULES
+def test_a_request_that_another_overtook_is_overtaken_again(provider, held, path, module):
+    async def main():
+        async with module.AsyncClient() as client:
+            tasks = [asyncio.create_task(client.get(f"{provider.url}/{name}")) for name in ("slow", "quick")]
+            done, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
+            return [task.result().json() for task in done], [task.cancelled() for task in late]
+
+    live = record(path, lambda: asyncio.run(main()))
+    assert live == ([{"path": "/quick"}], [True])
+    assert endings(path) == {"slow": "unanswered", "quick": "complete"}
+    held.set()
+    provider.stop()
+    assert replay(path, lambda: asyncio.run(main())) == live
+
+
+@MODULES
+def test_a_time_limit_of_the_callers_own_is_over_again(provider, held, path, module):
+    async def main():
+        async with module.AsyncClient() as client:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.get(f"{provider.url}/slow"), 0.3)
+
+    record(path, lambda: asyncio.run(main()))
+    [interaction] = storage.read(path).interactions
+    [waited] = interaction.response.chunks.gaps
+    assert 250 <= waited < 3000
+    held.set()
+    provider.stop()
+    replay(path, lambda: asyncio.run(main()))
+
+
+@pytest.mark.usefixtures("held")
+def test_who_stays_gets_a_miss(provider, path, monkeypatch):
+    async def leave():
+        async with httpx.AsyncClient() as client:
+            task = asyncio.create_task(client.get(f"{provider.url}/slow"))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def stay():
+        async with httpx.AsyncClient() as client:
+            await client.get(f"{provider.url}/slow")
+
+    record(path, lambda: asyncio.run(leave()))
+    monkeypatch.setattr(httpx_transport, "_PATIENCE", 0.1)
+    with playing(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
+        asyncio.run(stay())
+    assert str(missed.value) == (
+        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
+        "  record it again (pytest --record)"
+    )
+    assert tape.violations == [missed.value]
+
+
+def test_a_connection_closed_before_the_answer_is_closed_again(provider, held, path):
+    def use():
+        connection = http.client.HTTPConnection("127.0.0.1", int(provider.url.rpartition(":")[2]))
+        connection.request("GET", "/slow")
+        connection.close()
+
+    record(path, use)
+    assert endings(path) == {"slow": "unanswered"}
+    assert path.read_text().startswith(f"# 1 · GET {provider.url}/slow · left without an answer\n")
+    held.set()
+    provider.stop()
+    replay(path, use)
+
+
+@pytest.mark.parametrize(
+    ("get", "error"),
+    [
+        (lambda url: httpx.get(url), httpx.RemoteProtocolError),
+        (lambda url: httpx2.get(url), httpx2.RemoteProtocolError),
+        (lambda url: requests.get(url, timeout=5), requests.exceptions.ConnectionError),
+    ],
+)
+def test_what_was_under_way_when_the_tape_was_over_has_no_answer(provider, held, path, get, error):
+    def go():
+        with contextlib.suppress(Exception):
+            get(f"{provider.url}/slow")
+
+    with playing(Tape(path, mode="record")) as tape:
+        thread = threading.Thread(target=go)
+        thread.start()
+        while not provider.requests:
+            thread.join(0.01)
+    assert tape.save().state == "written"
+    held.set()
+    thread.join()
+    assert endings(path) == {"slow": "unanswered"}
+    provider.stop()
+    with playing(Tape(path)), pytest.raises(error):
+        get(f"{provider.url}/slow")
+
+
+@pytest.fixture
+def dripping(provider):
+    """One event, and the next only when the event that this gives is set."""
+    held = threading.Event()
+
+    def body():
+        yield event("one")
+        held.wait(10)
+        yield event("two")
+        yield DONE
+
+    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.silence()
+    yield held
+    held.set()
+
+
+class Enough(Exception):
+    """The caller has seen what it wanted."""
+
+
+class Leaving(list):
+    """Takes one chunk, and then its reader goes."""
+
+    def append(self, chunk):
+        super().append(chunk)
+        raise Enough
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "httplib2"])
+def test_a_stream_left_early_has_no_clean_end(provider, dripping, path, name):
+    send, first = ALL[name], Leaving()
+
+    def leave():
+        with pytest.raises(Enough):
+            send(provider.url, first)
+
+    record(path, leave)
+    assert first == [event("one")]
+    assert path.read_text().startswith("# 1 · openai.chat.stream gpt-4o-mini · 0 calls · left early\n")
+    assert "ending: left" in path.read_text()
+    dripping.set()
+    provider.stop()
+    replay(path, leave)
+    seen = []
+    with pytest.raises(Exception) as broken:  # noqa: PT011 - each client has its own
+        replay(path, lambda: send(provider.url, seen))
+    assert seen in ([event("one")], [])
+    errors = {"requests": "ChunkedEncodingError", "urllib3": "ProtocolError", "urllib": "IncompleteRead"}
+    errors["http.client"] = "IncompleteRead"
+    assert type(broken.value).__name__ == errors.get(name, "RemoteProtocolError")
+
+
+@pytest.mark.parametrize("name", HTTPX)
+def test_who_reads_on_is_told_why_it_ends(provider, dripping, path, name):
+    def leave():
+        with pytest.raises(Enough):
+            HTTPX[name](provider.url, Leaving())
+
+    record(path, leave)
+    dripping.set()
+    with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)) as broken:
+        replay(path, lambda: HTTPX[name](provider.url, []))
+    assert str(broken.value) == "the recorded answer ends here: its caller left it before its end"
+
+
+def test_a_stream_that_nobody_closed_is_kept_as_far_as_it_came(provider, dripping, path):
+    with requests.Session() as session:
+
+        def use():
+            answer = session.get(provider.url, stream=True)
+            return answer, next(answer.iter_content(None))
+
+        answer, first = record(path, use)
+        assert first == event("one")
+        [interaction] = storage.read(path).interactions
+        assert (interaction.response.body, interaction.response.ending) == (event("one"), "left")
+        dripping.set()
+        answer.close()
