@@ -18,6 +18,7 @@ from multitrack.standin.reply import fragments
 from multitrack.standin.script import Answer, Call, Error, ScriptError
 from multitrack.standin.usage import answer_tokens, prompt_tokens
 from multitrack.standin.vertex_contents import check_contents, check_functions, holds, is_prompt, parts_of
+from multitrack.standin.vertex_types import knows_signatures
 
 _WHOLE_NUMBERS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
@@ -62,7 +63,7 @@ def question(request: Mapping[str, Any]) -> Question:
 
 def _signs(model: str) -> bool:
     """Whether ``model`` signs its calls, and wants the signatures back."""
-    return model.startswith("gemini-3")
+    return model.startswith("gemini-3") and knows_signatures()
 
 
 def model_name(request: Mapping[str, Any]) -> str:

@@ -30,6 +30,12 @@ def _types(version: Version) -> tuple[type[Message], type[Message]]:
     return module.GenerateContentRequest.pb(), module.GenerateContentResponse.pb()
 
 
+def knows_signatures() -> bool:
+    """Whether the installed types have the signatures of thoughts."""
+    part = import_module("google.cloud.aiplatform_v1.types.content").Part.pb()
+    return "thought_signature" in part.DESCRIPTOR.fields_by_name
+
+
 def request_from_bytes(version: Version, content: bytes) -> dict[str, Any]:
     """A ``GenerateContentRequest`` on the wire as protobuf JSON. Raises `InvalidMessageError`."""
     request = _types(version)[0]()

@@ -1,0 +1,494 @@
+"""Every mode, sync and async, plain and streamed: over the network against the stand-in, and in the process."""
+
+import asyncio
+import gc
+import json
+import ssl
+import time
+import warnings
+from collections.abc import Iterable
+from contextlib import contextmanager
+from functools import cache, reduce
+from importlib import import_module
+from importlib.util import find_spec
+from operator import or_
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import openai
+import pytest
+from pydantic import BaseModel, Field, create_model
+
+import multitrack
+from multitrack import Extraction, Mode, errors
+from multitrack.standin import GOOGLE_PROJECT, Call, Error, Rule, StandIn
+from multitrack.standin.answers import RecordedAnswers
+from multitrack.standin.provider import Provider
+from multitrack.standin.received import Received
+from multitrack.standin.script import Script
+
+CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpora" / "bfcl_live_parallel.jsonl"
+CASES = [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()] if CORPUS.exists() else []
+
+
+class Weather(BaseModel):
+    """The weather at a place."""
+
+    location: str
+    units: Literal["imperial", "metric"]
+    days: int = 1
+
+
+class GoogleSearch(BaseModel):
+    query: str
+
+
+BOTH = Iterable[Weather | GoogleSearch]
+PLAN = [
+    Weather(location="Toronto", units="metric", days=3),
+    Weather(location="Köln", units="imperial"),
+    GoogleSearch(query="who won the super bowl"),
+]
+CALLS = [
+    Call("Weather", {"days": 3, "location": "Toronto", "units": "metric"}, id="call_a"),
+    Call("Weather", {"location": "Köln", "units": "imperial"}, id="call_b"),
+    Call("GoogleSearch", {"query": "who won the super bowl"}, id="call_c"),
+]
+GATED = [Call(call.name, call.arguments, gate="later" if number else None) for number, call in enumerate(CALLS)]
+BAD = Call("Weather", {"location": "Köln", "units": "both"})
+RULES = [
+    Rule(prompt="Plan the trip", tools=["Weather", "GoogleSearch"], text="Let me look.", calls=CALLS),
+    Rule(prompt="Plan it slowly", calls=GATED, gate="later", delta_size=5),
+    Rule(prompt="Hang up", calls=CALLS, close=True, after_calls=2),
+    Rule(prompt="Fail", calls=CALLS, error=Error(status=500, message="Overheated"), after_calls=2),
+    Rule(prompt="Hurry", error=Error(status=429)),
+    Rule(prompt="Plan it badly", turn=0, calls=[CALLS[0], BAD, CALLS[2]]),
+    Rule(prompt="Plan it badly", turn=1, contains="Input should be 'imperial' or 'metric'", calls=[CALLS[1]]),
+    *(
+        Rule(contains=case["id"], calls=[Call(call["safe_name"], call["arguments"]) for call in case["expected"]])
+        for case in CASES
+    ),
+]
+
+
+class HttpLibrary:
+    """The httpx that an SDK takes, with what leads its clients to the stand-in, or to nobody but the process."""
+
+    def __init__(self, name: str) -> None:
+        self.module = import_module(name)
+        self._provider = Provider(Script(RULES), RecordedAnswers([]))
+
+    def transport(self, is_async: bool, standin: StandIn | None) -> Any:
+        if standin is None:
+            return self.module.MockTransport(self._answer)
+        kind = self.module.AsyncHTTPTransport if is_async else self.module.HTTPTransport
+        return kind(
+            proxy=standin.proxy_url, verify=ssl.create_default_context(cafile=str(standin.certificate_authority))
+        )
+
+    def _answer(self, request):
+        body = json.loads(request.content)
+        reply = self._provider.http(Received("http", request.method, str(request.url), (), body, request.content))
+        sent = self._sent(reply)
+
+        class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):
+            def __iter__(self):
+                return sent
+
+            async def __aiter__(self):
+                for chunk in sent:
+                    yield chunk
+
+        return self.module.Response(reply.status, headers=list(reply.headers), stream=Stream())
+
+    def _sent(self, reply):
+        yield from (chunk.content for chunk in reply.chunks[: reply.closes_after])
+        if reply.closes_after is not None:
+            raise self.module.RemoteProtocolError("peer closed connection")
+
+
+OPENAI_HTTP = HttpLibrary("httpx2" if openai.VERSION.startswith("3") else "httpx")
+GENAI_HTTP = HttpLibrary("httpx")
+
+
+class Client(NamedTuple):
+    """`create` of a client, its model given and its messages in OpenAI's form, and what closes its connections."""
+
+    create: Any
+    close: Any
+
+
+def openai_client(is_async, standin, sync_kind=openai.OpenAI, async_kind=openai.AsyncOpenAI, **options):
+    transport = OPENAI_HTTP.transport(is_async, standin)
+    http_client = (OPENAI_HTTP.module.AsyncClient if is_async else OPENAI_HTTP.module.Client)(transport=transport)
+    kind = async_kind if is_async else sync_kind
+    return kind(api_key="key-0", max_retries=0, timeout=15, http_client=http_client, **options)
+
+
+def chat(is_async, standin):
+    client = openai_client(is_async, standin)
+    create = multitrack.from_openai(client, mode=Mode.PARALLEL_TOOLS).chat.completions.create
+    return Client(lambda **arguments: create(model="gpt-4o-mini", **arguments), client.close)
+
+
+def azure(is_async, standin):
+    client = openai_client(
+        is_async,
+        standin,
+        openai.AzureOpenAI,
+        openai.AsyncAzureOpenAI,
+        azure_endpoint="https://harbour.openai.azure.com",
+        api_version="2024-10-21",
+    )
+    create = multitrack.patch(client).chat.completions.create
+    return Client(lambda **arguments: create(model="planner", **arguments), client.close)
+
+
+def responses(is_async, standin):
+    client = openai_client(is_async, standin)
+    create = multitrack.from_openai(client, mode=Mode.RESPONSES_PARALLEL_TOOLS).responses.create
+    return Client(lambda messages, **arguments: create(model="gpt-4o-mini", input=messages, **arguments), client.close)
+
+
+def vertex(is_async, standin):
+    del standin
+    from vertexai.generative_models import GenerativeModel
+
+    model = GenerativeModel("gemini-2.0-flash")
+    client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)
+    if is_async:
+        return Client(client.create_async, lambda: model._prediction_async_client.transport.close())
+    return Client(client.create, lambda: model._prediction_client.transport.close())
+
+
+def gemini(is_async, standin, **options):
+    from google import genai
+    from google.genai import types
+
+    transport = GENAI_HTTP.transport(is_async, standin)
+    # a transport of its own keeps the SDK on httpx where aiohttp is installed, too
+    through = {("async_client_args" if is_async else "client_args"): {"transport": transport}}
+    client = genai.Client(
+        **(options or {"api_key": "key-0"}), http_options=types.HttpOptions(timeout=15_000, **through)
+    )
+    extracting = multitrack.from_genai(client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-2.0-flash")
+    if is_async:
+        return Client(extracting.create_async, transport.aclose)
+    return Client(extracting.create, transport.close)
+
+
+def gemini_on_vertex(is_async, standin):
+    return gemini(is_async, standin, vertexai=True, project=GOOGLE_PROJECT, location="us-central1")
+
+
+MODES = {
+    "chat": chat,
+    "azure": azure,
+    "responses": responses,
+    "vertex grpc": vertex,
+    "vertex rest": vertex,
+    "gemini": gemini,
+    "gemini on vertex": gemini_on_vertex,
+}
+OF_HTTPX = [mode for mode in MODES if not mode.startswith("vertex ")]
+
+VERTEX_HOST = "us-central1-aiplatform.googleapis.com"
+VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-2.0-flash"
+GRPC_METHOD = f"grpc://{VERTEX_HOST}/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
+URLS = {
+    "chat": "https://api.openai.com/v1/chat/completions",
+    "azure": "https://harbour.openai.azure.com/openai/deployments/planner/chat/completions",
+    "responses": "https://api.openai.com/v1/responses",
+    "vertex grpc": GRPC_METHOD,
+    "vertex rest": f"https://{VERTEX_HOST}/v1/{VERTEX_MODEL}:generateContent",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:generateContent",
+    "gemini on vertex": f"https://{VERTEX_HOST}/v1beta1/{VERTEX_MODEL}:generateContent",
+}
+
+
+class Cell:
+    """A cell of the table: a client of one mode, with plain functions around it, whether it is async or not."""
+
+    def __init__(self, mode, client, runner):
+        self.mode = mode
+        self.client = client
+        self.runner = runner
+
+    @property
+    def keeps_ids(self):
+        """Whether its calls have ids: Vertex AI's v1 knows none."""
+        return not self.mode.startswith("vertex ")
+
+    def ask(self, prompt, response_model=BOTH, system=("You must always use tools",), **arguments):
+        messages = [{"role": "system", "content": text} for text in system] + [{"role": "user", "content": prompt}]
+        created = self.client.create(messages=messages, response_model=response_model, **arguments)
+        return self.runner.run(created) if self.runner else created
+
+    def next(self, stream):
+        return self.runner.run(_next(stream)) if self.runner else next(stream)
+
+    def rest(self, stream):
+        return self.runner.run(_rest(stream)) if self.runner else list(stream)
+
+    def wait(self):
+        """Let a moment pass, in which what is asynchronous goes on."""
+        if self.runner:
+            self.runner.run(asyncio.sleep(0.005))
+        else:
+            time.sleep(0.005)
+
+    def leave_after_one(self, stream):
+        if self.runner:
+            return self.runner.run(_leave_after_one(stream))
+        with stream:
+            return next(stream)
+
+    def extract(self, prompt, response_model=BOTH, *, stream=False, **arguments) -> Extraction:
+        """The extraction, by way of the stream that gives it if so told."""
+        if not stream:
+            return self.ask(prompt, response_model, **arguments)
+        if self.mode in ("chat", "azure"):
+            arguments["stream_options"] = {"include_usage": True}
+        reading = self.ask(prompt, response_model, stream=True, **arguments)
+        models = self.rest(reading)
+        assert reading.extraction == models
+        return reading.extraction
+
+
+async def _next(stream):
+    return await anext(stream)
+
+
+async def _rest(stream):
+    return [model async for model in stream]
+
+
+async def _leave_after_one(stream):
+    async with stream:
+        return await anext(stream)
+
+
+async def _close(client):
+    await client.close()
+
+
+@pytest.fixture(scope="module")
+def standin():
+    with StandIn(RULES) as standin:
+        yield standin
+
+
+@contextmanager
+def reaching(standin):
+    """Within it, Google's libraries find the stand-in's credentials, and all clients the stand-in."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in standin.environment.items():
+            environment.setenv(name, value)
+        yield environment
+
+
+@contextmanager
+def vertexai_reaching(standin, transport):
+    """Within it, Vertex AI's SDK finds the stand-in in the place of Google. It leaves no trace in the SDK."""
+    import grpc
+    from google.cloud.aiplatform import initializer
+
+    with reaching(standin) as environment, warnings.catch_warnings():
+        # the SDK says that it will be removed, on import and for each model
+        warnings.simplefilter("ignore")
+        import vertexai
+
+        before = dict(vars(initializer.global_config))
+        # gRPC reads which authorities it trusts by default once in a process
+        trusted = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
+        environment.setattr(grpc, "ssl_channel_credentials", lambda: trusted)
+        environment.setattr(
+            grpc,
+            "compute_engine_channel_credentials",
+            lambda call_credentials: grpc.composite_channel_credentials(trusted, call_credentials),
+        )
+        vertexai.init(project=GOOGLE_PROJECT, location="us-central1", api_transport=transport)
+        yield
+        vars(initializer.global_config).clear()
+        vars(initializer.global_config).update(before)
+
+
+@pytest.fixture(params=["sync", "async"])
+def runner(request):
+    """What runs coroutines, None where nothing is asynchronous."""
+    if request.param == "sync":
+        yield None
+        return
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def placed(mode, where):
+    needed = {"responses": "openai.resources.responses", "gemini": "google.genai", "gemini on vertex": "google.genai"}
+    missing = mode in needed and find_spec(needed[mode]) is None
+    marks = pytest.mark.skipif(missing, reason=f"there is no {needed.get(mode)} in this environment")
+    return pytest.param((mode, where), id=f"{mode}-{where}", marks=marks)
+
+
+NETWORK = [placed(mode, "network") for mode in MODES]
+PROCESS = [placed(mode, "process") for mode in OF_HTTPX]
+
+
+@pytest.fixture(params=[*NETWORK, *PROCESS])
+def place(request):
+    return request.param
+
+
+@pytest.fixture
+def cell(place, runner, standin):
+    mode, where = place
+    with reaching(standin) if mode in OF_HTTPX else vertexai_reaching(standin, mode.removeprefix("vertex ")):
+        client = MODES[mode](runner is not None, standin if where == "network" else None)
+        yield Cell(mode, client, runner)
+        if runner:
+            runner.run(_close(client))
+        else:
+            client.close()
+
+
+@pytest.fixture(params=["plain", "stream"])
+def stream(request):
+    return request.param == "stream"
+
+
+def test_parallel_calls(cell, stream):
+    extraction = cell.extract("Plan the trip", stream=stream)
+    assert extraction == PLAN
+    assert [(call.index, call.name, json.loads(call.arguments)) for call in extraction.calls] == [
+        (number, call.name, call.arguments) for number, call in enumerate(CALLS)
+    ]
+    assert [call.id for call in extraction.calls] == [call.id if cell.keeps_ids else None for call in CALLS]
+    assert extraction.text == "Let me look."
+    usage = extraction.usage
+    assert (usage.total_tokens if hasattr(usage, "total_tokens") else usage.total_token_count) > 20
+    assert extraction.errors == ()
+
+
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+def test_it_goes_where_the_sdk_goes(cell, stream, standin):
+    cell.extract("Plan the trip", stream=stream)
+    url = URLS[cell.mode]
+    if cell.mode == "vertex rest" and cell.runner:
+        # the SDK has no asynchronous REST, and takes gRPC instead
+        url = GRPC_METHOD
+    if stream:
+        url = url.replace("/GenerateContent", "/StreamGenerateContent").replace(":generate", ":streamGenerate")
+    received = standin.requests[-1]
+    assert received.url.partition("?")[0] == url
+    assert received.body.get("stream", False) is (stream and cell.mode in ("chat", "azure", "responses"))
+
+
+TYPES = {"string": str, "integer": int, "number": float}
+
+
+def model_of(function):
+    """A model whose fields are the parameters of ``function``."""
+    parameters = function["parameters"]
+
+    def field(name, schema):
+        kind = Literal[tuple(schema["enum"])] if "enum" in schema else TYPES[schema["type"]]
+        if name in parameters["required"]:
+            return kind, Field(description=schema["description"])
+        default = schema["default"]
+        return (kind if default else kind | None), Field(default, description=schema["description"])
+
+    fields = {name: field(name, schema) for name, schema in parameters["properties"].items()}
+    return create_model(function["safe_name"], __doc__=function["description"], **fields)
+
+
+@cache
+def leaderboard():
+    """The cases, each with the ``response_model`` for its functions."""
+    if not CASES:
+        pytest.skip(f"the cases of the Berkeley function-calling leaderboard are not at {CORPUS}")
+    models = [tuple(map(model_of, case["functions"])) for case in CASES]
+    return [(case, Iterable[reduce(or_, union)]) for case, union in zip(CASES, models, strict=True)]
+
+
+def test_the_cases_of_the_leaderboard(cell, stream):
+    for case, response_model in leaderboard():
+        [*system, user] = [message["content"] for message in case["messages"]]
+        extraction = cell.extract(
+            user,
+            response_model,
+            system=[*system, f"This is {case['id']}."],
+            stream=stream,
+        )
+        assert [type(model).__name__ for model in extraction] == [call["safe_name"] for call in case["expected"]]
+        assert [model.model_dump(exclude_unset=True) for model in extraction] == [
+            call["arguments"] for call in case["expected"]
+        ]
+
+
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+def test_one_connection_is_enough(cell, standin):
+    cell.extract("Plan the trip")
+    before = standin.connections
+    for streamed in (False, True, False):
+        cell.extract("Plan the trip", stream=streamed)
+    # Google's authentication may open one of its own in the background
+    assert standin.connections - before <= 1
+
+
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+def test_a_model_comes_before_the_next_call_has_arrived(cell, standin):
+    stream = cell.ask("Plan it slowly", stream=True)
+    for model in PLAN:
+        # each gate lets go of one call, the last one of the end
+        assert cell.next(stream) == model
+        standin.open("later")
+    assert cell.rest(stream) == []
+    assert stream.extraction == PLAN
+
+
+@pytest.fixture
+def uncollected():
+    """Nothing is closed by the garbage collector, which comes at no particular time."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("place", NETWORK, indirect=True)
+@pytest.mark.usefixtures("uncollected")
+def test_leaving_ends_the_connection_at_once(cell, standin, request):
+    if cell.mode == "vertex rest" or (cell.runner and cell.mode not in ("chat", "azure", "responses")):
+        reason = "closing the generator of Google's SDKs leaves open those that it reads from"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    assert cell.leave_after_one(cell.ask("Plan it slowly", stream=True)) == PLAN[0]
+    left, own = time.monotonic(), standin.requests[-1]
+    while not any(request is own for request in standin.abandoned):
+        assert time.monotonic() < left + 2, "the stand-in still sends"
+        cell.wait()
+
+
+@pytest.mark.parametrize("prompt", ["Hang up", "Fail"])
+def test_a_stream_that_breaks_off(cell, prompt):
+    stream = cell.ask(prompt, stream=True)
+    assert [cell.next(stream), cell.next(stream)] == PLAN[:2]
+    with pytest.raises(errors.StreamBroken) as broken:
+        cell.next(stream)
+    assert broken.value.models == tuple(PLAN[:2])
+    assert [call.name for call in broken.value.calls] == ["Weather", "Weather"]
+    # of a stream over REST, Vertex AI's SDK reads an error as an answer that holds nothing
+    if prompt == "Fail" and (cell.mode != "vertex rest" or cell.runner):
+        assert "Overheated" in str(broken.value)
+
+
+def test_an_error_of_the_provider_is_the_sdks(cell, stream):
+    with pytest.raises(Exception) as raised:  # noqa: PT011  (each SDK has its own)
+        cell.extract("Hurry", stream=stream)
+    assert not isinstance(raised.value, errors.MultitrackError)
+    assert type(raised.value).__module__.partition(".")[0] in ("openai", "google")
+    assert "429" in str(raised.value)
+
+
+def test_what_failed_is_asked_for_again(cell):
+    extraction = cell.extract("Plan it badly", max_retries=1)
+    assert extraction == PLAN
+    assert extraction.errors == ()
