@@ -61,12 +61,12 @@ class Recorder:
             self.keep(Response(599, "", (), b"", "unanswered"))
             return
         failure = Failure.of(error, "read") if error else None
-        encoding = dict(self.headers).get("content-encoding")
-        # an answer left early cannot always be decoded
-        body = b"".join(self.chunks)
-        with contextlib.suppress(ValueError):
-            body = decoded(body, encoding)
         headers = self.headers + trailers
+        body = b"".join(self.chunks)
+        # an answer left early cannot always be decoded
+        with contextlib.suppress(ValueError):
+            body = decoded(body, dict(headers).get("content-encoding"))
+            headers = tuple(header for header in headers if header[0] != "content-encoding")
         self.keep(Response(self.status, self.reason, headers, body, ending, failure=failure))
 
     def failed(self, error, *, during=None):

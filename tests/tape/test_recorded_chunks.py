@@ -14,7 +14,7 @@ import requests
 import yaml
 from local_provider import DONE, STREAM, Answer, event
 from recorded_tape import request
-from senders import HTTPX, STREAMING, by_urllib, by_urllib3
+from senders import HTTPX, STREAMING, by_requests, by_urllib, by_urllib3
 from urllib3.util import Retry
 
 from multitrack.errors import BadOption, CassetteCorrupt
@@ -125,6 +125,20 @@ def test_compressed_chunks(provider, path, send):
     provider.reply = lambda _: Answer(iter(packed), headers={**STREAM, "content-encoding": "gzip"})
     assert [chunk for chunk in record(path, lambda: read(send, provider.url)) if chunk] == chunks
     assert replay(path, lambda: read(send, provider.url)) == chunks
+
+
+@pytest.mark.parametrize("send", [*HTTPX.values(), by_requests, by_urllib3])
+def test_what_is_in_no_coding_that_it_claims_is_the_same_error_again(provider, path, send):
+    provider.reply = lambda _: Answer(b"no gzip", headers={"content-encoding": "gzip"})
+
+    def error():
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - each client has its own
+            read(send, provider.url)
+        return caught.type, str(caught.value)
+
+    live = record(path, error)
+    assert "decod" in live[1].lower() or "Error -3" in live[1]
+    assert replay(path, error) == live
 
 
 @SENDERS

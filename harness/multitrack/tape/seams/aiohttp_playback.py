@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from multitrack.tape.exchange import Replay
 from multitrack.tape.seams import http1
@@ -53,13 +52,7 @@ class Playback:
 
 
 def _pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
-    response = replay.response
-    chunks = list(replay.chunks())
-    whole = response.ending == "complete"
-    if whole and len(chunks) < 2 and not any(wait for wait, _ in chunks):
-        yield 0.0, http1.answer(response, method)
-        return
-    yield 0.0, http1.answer(replace(response, body=b"", ending="broken"), method)
-    for number, (wait, chunk) in enumerate(chunks, start=1):
-        last = b"0\r\n\r\n" if whole and number == len(chunks) else b""
-        yield wait, b"%x\r\n%b\r\n%b" % (len(chunk), chunk, last)
+    pieces = list(http1.pieces(replay, method))
+    # what is no stream comes at once, with its head
+    at_once = len(pieces) <= 2 and replay.response.ending == "complete" and not any(wait for wait, _ in pieces)
+    return iter([(0.0, b"".join(piece for _, piece in pieces))] if at_once else pieces)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from enum import Enum, auto
 from http import HTTPStatus
 
-from multitrack.tape.exchange import Headers, Replay, Response
+from multitrack.tape.exchange import Headers, Replay
 
 
 class Framing(Enum):
@@ -165,11 +165,11 @@ def _framing(headers: Headers, *, otherwise: Framing | int) -> Framing | int:
     return int(length) if length.isdecimal() else otherwise
 
 
-# True of the connection and coding that the answer came in: its body is decoded, and nothing is connected.
+# True of the connection that the answer came by. Not so its content encoding: a tape names one only where the body
+# is still in it, since it could not be decoded.
 _OF_THE_TRANSPORT = frozenset(
     (
         "connection",
-        "content-encoding",
         "keep-alive",
         "proxy-connection",
         "trailer",
@@ -177,11 +177,6 @@ _OF_THE_TRANSPORT = frozenset(
         "upgrade",
     )
 )
-
-
-def answer(recorded: Response, method: str) -> bytes:
-    """``recorded`` as the answer to a request of ``method``."""
-    return b"".join(piece for _, piece in pieces(Replay(recorded), method))
 
 
 def pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:

@@ -14,14 +14,16 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
+from http import HTTPStatus
 from http.client import HTTPS_PORT, BadStatusLine, IncompleteRead, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
 from multitrack.tape.body import decoded
-from multitrack.tape.exchange import Ending, Passthrough, Recording, Replay, Request
+from multitrack.tape.exchange import Passthrough, Recording, Replay, Request
 from multitrack.tape.failure import Failure, system_error
 from multitrack.tape.seams import Current, http1
+from multitrack.tape.seams.http1_listener import Listener
 from multitrack.tape.seams.tripwire import failing, opened
 from multitrack.tape.swaps import Swap
 
@@ -296,10 +298,7 @@ class _Tap(io.RawIOBase):
 
     def __init__(self, source: io.RawIOBase, recording: Recording, method: str) -> None:
         self._source = source
-        self._recording = recording
-        self._message = http1.response(method)
-        self._began = False
-        self._over = False
+        self._listener = Listener(recording, method, interim=(HTTPStatus.CONTINUE,))
 
     def readable(self) -> bool:
         return True
@@ -311,60 +310,27 @@ class _Tap(io.RawIOBase):
         try:
             count = self._source.readinto(buffer)
         except OSError as error:
-            self._end("broken", error)
+            self._listener.broke(error, "read")
             raise
         if count:
-            self._tell(bytes(memoryview(buffer)[:count]))
+            self._listener.received(bytes(memoryview(buffer)[:count]))
         elif count == 0:
-            self._message.close()
-            if self._message.over:
-                self._end("complete")
-            else:
-                self._end("broken", self._lost())
+            self._lost()
         return count
 
     def close(self) -> None:
         if not self.closed:
-            self._end("left")
+            message = self._listener.message
+            if message.start is not None and not self._listener.began:
+                # http.client refused it, and closes
+                self._listener.broke(BadStatusLine(f"{message.start}\r\n"), "read")
+            self._listener.left()
             self._source.close()
         super().close()
 
-    def _tell(self, data: bytes) -> None:
-        if self._over:
-            return
-        continued = self._message.within_chunk
-        try:
-            parts = self._message.feed(data)
-        except ValueError:
-            self._end("broken")
-            return
-        if not self._began and self._message.start is not None:
-            code, reason = http1.status(self._message.start)
-            if not code:
-                return  # http.client refuses it, too, and closes
-            self._recording.began(code, reason, self._message.headers)
-            self._began = True
-        for part in parts:
-            self._recording.received(part, continued=continued)
-            continued = False
-        if self._message.over:
-            self._end("complete")
-
-    def _lost(self) -> Exception | None:
-        """What a client makes of an answer that ends here; None where it tells of no more than that."""
-        if not self._began:
-            return RemoteDisconnected("Remote end closed connection without response")
-        return IncompleteRead(b"", self._message.missing) if self._message.missing else None
-
-    def _end(self, ending: Ending, error: Exception | None = None) -> None:
-        if self._over:
-            return
-        self._over = True
-        if self._began:
-            self._recording.ended(ending, trailers=self._message.trailers, error=error)
-        elif self._message.start is not None:
-            self._recording.failed(BadStatusLine(f"{self._message.start}\r\n"), during="read")
-        elif error is not None:
-            self._recording.failed(error, during="read")
-        else:
-            self._recording.ended("left")
+    def _lost(self) -> None:
+        listener = self._listener
+        if not listener.began:
+            listener.broke(RemoteDisconnected("Remote end closed connection without response"), "read")
+        missing = listener.message.missing
+        listener.lost(IncompleteRead(b"", missing) if missing else None)
