@@ -154,7 +154,7 @@ def vertex(is_async, standin):
     del standin
     from vertexai.generative_models import GenerativeModel
 
-    model = GenerativeModel("gemini-2.0-flash")
+    model = GenerativeModel("gemini-3-pro")
     client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)
     if is_async:
         return Client(client.create_async, lambda: model._prediction_async_client.transport.close())
@@ -171,7 +171,7 @@ def gemini(is_async, standin, **options):
     client = genai.Client(
         **(options or {"api_key": "key-0"}), http_options=types.HttpOptions(timeout=15_000, **through)
     )
-    extracting = multitrack.from_genai(client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-2.0-flash")
+    extracting = multitrack.from_genai(client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-3-pro")
     if is_async:
         return Client(extracting.create_async, transport.aclose)
     return Client(extracting.create, transport.close)
@@ -193,7 +193,7 @@ MODES = {
 OF_HTTPX = [mode for mode in MODES if not mode.startswith("vertex ")]
 
 VERTEX_HOST = "us-central1-aiplatform.googleapis.com"
-VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-2.0-flash"
+VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-3-pro"
 GRPC_METHOD = f"grpc://{VERTEX_HOST}/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
 URLS = {
     "chat": "https://api.openai.com/v1/chat/completions",
@@ -201,7 +201,7 @@ URLS = {
     "responses": "https://api.openai.com/v1/responses",
     "vertex grpc": GRPC_METHOD,
     "vertex rest": f"https://{VERTEX_HOST}/v1/{VERTEX_MODEL}:generateContent",
-    "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:generateContent",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro:generateContent",
     "gemini on vertex": f"https://{VERTEX_HOST}/v1beta1/{VERTEX_MODEL}:generateContent",
 }
 
@@ -489,6 +489,7 @@ def test_an_error_of_the_provider_is_the_sdks(cell, stream):
 
 
 def test_what_failed_is_asked_for_again(cell):
+    # the model of Gemini's cells wants back the signature that came with its calls
     extraction = cell.extract("Plan it badly", max_retries=1)
     assert extraction == PLAN
     assert extraction.errors == ()
