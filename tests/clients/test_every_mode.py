@@ -456,10 +456,7 @@ def uncollected():
 
 @pytest.mark.parametrize("place", NETWORK, indirect=True)
 @pytest.mark.usefixtures("uncollected")
-def test_leaving_ends_the_connection_at_once(cell, standin, request):
-    if cell.mode == "vertex rest" or (cell.runner and cell.mode not in ("chat", "azure", "responses")):
-        reason = "closing the generator of Google's SDKs leaves open those that it reads from"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_leaving_ends_the_connection_at_once(cell, standin):
     assert cell.leave_after_one(cell.ask("Plan it slowly", stream=True)) == PLAN[0]
     left, own = time.monotonic(), standin.requests[-1]
     while not any(request is own for request in standin.abandoned):

@@ -279,6 +279,14 @@ def test_text_alone_is_answered_with_what_is_left_to_do(create, wire, conversati
     assert conversations()[2][-len(wire.turn(text="Sorry.", remark=left)) :] == wire.turn(text="Sorry.", remark=left)
 
 
+def test_a_name_that_the_provider_would_not_take_back(create, wire, conversations):
+    both = ("m", "multi_tool_use.parallel", {"tool_uses": []})
+    assert create(wire.answer(both), wire.answer(SEARCH), max_retries=1) == [PLAN[2]]
+    name = "multi_tool_use.parallel" if wire.key == "contents" else "multi_tool_use_parallel"
+    [told] = [turn for turn in conversations()[1] if name in json.dumps(turn) and "rejected" not in json.dumps(turn)]
+    assert told == wire.turn(("m", name, {"tool_uses": []}), results=["no"])[0]
+
+
 def test_every_attempt_stays_on_the_error(create, wire, provider):
     worse = ("x", "Weather", {"location": "Dallas", "units": "rankine"})
     answers = [wire.answer(GOOD, KELVIN), wire.answer(worse), wire.answer(KELVIN)]

@@ -5,6 +5,7 @@ The SDKs differ in how a request is written and in what their answers are; nothi
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
@@ -271,7 +272,7 @@ class _Chunks(StreamSource, Generic[R]):
 
     def close(self) -> Awaitable[None] | None:
         if isinstance(self._chunks, AsyncGenerator):
-            return self._chunks.aclose()
+            return _unwound(self._chunks)
         self._chunks.close()
         return None
 
@@ -291,3 +292,20 @@ class _Resumed(AsyncIterator[R]):
             return await anext(self._rest)
         first, self._first = self._first, _END
         return first
+
+
+async def _unwound(chunks: AsyncGenerator[Any]) -> None:
+    """Close ``chunks`` and all generators that it reads from, down to the connection.
+
+    ``aclose`` would end the outermost one, and leave the others open until garbage is collected; a read that is
+    cancelled ends them all.
+    """
+    while True:
+        reading = asyncio.ensure_future(anext(chunks, _END))
+        await asyncio.sleep(0)
+        if not reading.done():
+            reading.cancel()
+        await asyncio.wait([reading])
+        # what comes of a read that was cancelled, or of a stream that broke meanwhile, is nobody's concern
+        if reading.cancelled() or reading.exception() or reading.result() is _END:
+            return

@@ -6,7 +6,7 @@ Imported when a model is given to `from_vertexai`, so that nobody else needs the
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from google.cloud.aiplatform_v1 import types
@@ -44,6 +44,8 @@ class VertexClient(GeminiClient[GenerationResponse]):
 
     def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
         model, contents, arguments = self._request(told, offered, arguments, "_prediction_client")
+        if stream and offered:
+            return _streamed(model, model._prepare_request(contents, **arguments))
         generate: Any = model.generate_content
         return generate(contents, stream=stream, **arguments)
 
@@ -80,6 +82,16 @@ class VertexClient(GeminiClient[GenerationResponse]):
 
     def usage(self, raw: GenerationResponse) -> Any:
         return raw.usage_metadata
+
+
+def _streamed(model: GenerativeModel, request: Any) -> Iterator[GenerationResponse]:
+    """What the model's own stream gives; closed, it lets go of the connection, too."""
+    answers: Any = model._prediction_client.stream_generate_content(request=request)
+    try:
+        for answer in answers:
+            yield model._parse_response(answer)
+    finally:
+        answers.cancel()
 
 
 def _written(offered: Offered) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from multitrack.toolcall import ToolCall
 from multitrack.wires import openai_schema
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
-from multitrack.wires.tool_result import ToolResult, distinct_ids
+from multitrack.wires.tool_result import ToolResult, distinct_ids, taken_back
 from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
 
 
@@ -111,7 +111,7 @@ def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark
             **{key: value for key, value in entry.items() if key not in ("index", "custom") and value is not None},
             "id": call_id,
             "type": "function",
-            "function": {"name": result.call.name, "arguments": result.call.arguments or "{}"},
+            "function": {"name": taken_back(result.call.name), "arguments": result.call.arguments or "{}"},
         }
         for call_id, result, entry in zip(ids, results, [*entries, *[{}] * len(results)], strict=False)
     ]

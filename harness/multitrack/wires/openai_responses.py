@@ -12,7 +12,7 @@ from multitrack.toolcall import ToolCall
 from multitrack.wires import openai_schema
 from multitrack.wires.answer import Answer
 from multitrack.wires.tool import Requested, Tool
-from multitrack.wires.tool_result import ToolResult, distinct_ids
+from multitrack.wires.tool_result import ToolResult, distinct_ids, taken_back
 from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
@@ -85,6 +85,7 @@ def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark
         written = {key: value for key, value in item.items() if value is not None}
         if call_of(item) is not None:
             written["call_id"] = next(ids)
+            written["name"] = taken_back(word(item.get("name")) or "")
         items.append(written)
     called = [item["call_id"] for item in items if call_of(item) is not None]
     told = [
