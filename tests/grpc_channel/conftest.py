@@ -285,15 +285,17 @@ class MemoryTape:
                 self.recordings.append(MemoryRecording(request, lambda _: None))
                 return self.recordings[-1]
             if self._index is None:
-                recorded = [Interaction(r.request.whole, r.response) for r in self.recordings if r.response]
-                self._index = Index(interaction for interaction in recorded if interaction.request.body[:1] == b"[")
+                recorded = [(r.request, r.response) for r in self.recordings if r.request.messages is not None]
+                self._index = Index(
+                    Interaction(self._scrubber.request(request.whole), response) for request, response in recorded
+                )
             entries = self._index.begun(Key.of(request))
             if not entries:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return RecordedConversation(
                 request,
                 entries,
-                placeholders=(),
+                placeholders=self._scrubber.placeholders,
                 scrubber=self._scrubber,
                 lock=self._lock,
                 play=self._play,

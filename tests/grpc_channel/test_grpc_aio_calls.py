@@ -440,8 +440,8 @@ def test_closing_a_channel_cancels_its_calls(live, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
-        call = stub.chat()
-        await call.write(ask(text="listen"))
+        call = stub.once(ask(text="sleep"))
+        await asyncio.sleep(0.1)
         await stub.channel.close()
         return call.cancelled(), await call.code()
 
