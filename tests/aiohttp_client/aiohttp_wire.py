@@ -31,12 +31,20 @@ class Talk(socketserver.StreamRequestHandler):
 
     def handle(self):
         self.server.connections += 1
+        self.server.open.append(self.connection)
         with contextlib.suppress(OSError):
             while self.server.script(self, *self.read()):
                 pass
 
+    def finish(self):
+        super().finish()
+        self.request.close()
+
     def read(self):
         """The head and the body of the next request."""
+        if self.rfile.peek(1)[:1] == b"\x16":
+            self.send(b"HTTP/1.1 400 This Is No TLS\r\n\r\n")
+            raise ConnectionError
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             if not (line := self.rfile.readline()):
@@ -73,6 +81,7 @@ class Wire(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.context = context
         self.requests = []
         self.connections = 0
+        self.open = []
         super().__init__(path or ("127.0.0.1", 0), Talk)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -84,6 +93,11 @@ class Wire(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def handle_error(self, request, client_address):
         pass
+
+    def close_connections(self):
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def stop(self):
         self.shutdown()
