@@ -34,9 +34,9 @@ _SHORT = """
 
 At most {target} times the raw client is the target: {verdict} ({reached}).
 
-The SDK holds each argument against every type that it may have, and that takes time: a raw client without
-`tool_choice` sends another body, but is faster by what the table says, and multitrack takes longer than that one by
-more ({bare}). Multitrack sends its default `tool_choice="auto"` past those types, in `extra_body`.
+Multitrack takes longer in comparison with a raw client that sends no `tool_choice`, and so another body: {bare}. The
+SDK holds each argument against every type that it may have, and that takes its time; multitrack sends its default
+`tool_choice="auto"` past those types, in `extra_body`.
 
 instructor in its mode for parallel tools, in an environment of its own with the SDK that it takes:
 
