@@ -10,17 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitrack.snapshots.assignment import assign
-from multitrack.snapshots.comparison import (
-    ABSENT,
-    Added,
-    Changed,
-    Comparison,
-    FieldChange,
-    Moved,
-    Removed,
-    Unchanged,
-    compare,
-)
+from multitrack.snapshots.comparison import Added, Changed, Comparison, Moved, Removed, Unchanged, compare
+from multitrack.snapshots.differences import ABSENT, FieldChange
 from multitrack.snapshots.literals import Call, Name, canonical, read_calls
 from multitrack.snapshots.rendering import render
 
@@ -125,7 +116,7 @@ def test_differences_go_to_the_field_that_differs():
         ["Plan(a=Leg(start='x', end='y'), b=[1, {'c d': 2}], when=date(2024, 1, 1), tags={1}, n=[1], gone=1)"],
         ["Plan(a=Leg(start='x', end='z'), b=[1, {'c d': 3}], when=date(2024, 1, 2), tags={2}, n=[1, 2], new=2)"],
     ).changed
-    assert [entry.path for entry in changed.fields] == ["a.end", "b[1]['c d']", "when", "tags", "n", "gone", "new"]
+    assert [entry.path for entry in changed.fields] == ["a.end", "b[1]['c d']", "when", "tags", "n[1]", "gone", "new"]
     assert changed.fields[0] == FieldChange("a.end", "y", "z")
     assert changed.fields[2] == FieldChange("when", Call("date", (2024, 1, 1)), Call("date", (2024, 1, 2)))
     assert changed.fields[5:] == (FieldChange("gone", 1, ABSENT), FieldChange("new", ABSENT, 2))
@@ -158,18 +149,31 @@ def test_each_call_is_in_exactly_one_entry(expected, actual, ordered):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_an_assignment_costs_the_least(seed):
+def test_an_assignment_is_worth_the_most(seed):
     random = Random(seed)
-    rows, columns = random.randint(1, 5), random.randint(1, 5)
-    costs = [[random.choice([random.random(), random.randint(0, 3)]) for _ in range(columns)] for _ in range(rows)]
-    found = [(row, column) for row, column in enumerate(assign(costs)) if column is not None]
-    assert len({column for _, column in found}) == len(found) == min(rows, columns)
-    wide = costs if rows <= columns else [list(line) for line in zip(*costs, strict=True)]
-    least = min(
-        sum(line[column] for line, column in zip(wide, chosen, strict=True))
-        for chosen in permutations(range(len(wide[0])), len(wide))
+    rows, columns = random.randint(1, 4), random.randint(1, 4)
+    highest = random.choice([1, 3, 100])
+    worth = [[random.choice([0, random.randint(0, highest)]) for _ in range(columns)] for _ in range(rows)]
+    found = assign(worth)
+    assert len({row for row, _ in found}) == len({column for _, column in found}) == len(found)
+    assert all(worth[row][column] for row, column in found)
+    padded = [[*line, *[0] * rows] for line in worth]
+    best = max(
+        sum(line[column] for line, column in zip(padded, chosen, strict=True))
+        for chosen in permutations(range(columns + rows), rows)
     )
-    assert sum(costs[row][column] for row, column in found) == pytest.approx(least)
+    assert sum(worth[row][column] for row, column in found) == best
+
+
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_of_pairs_that_are_worth_the_same_those_are_taken_that_do_not_cross(size):
+    assert assign([[7] * size for _ in range(size)]) == [(row, row) for row in range(size)]
+
+
+def test_weights_that_are_hard_to_assign_come_to_an_end():
+    # each row would have the column of the next, in chains over all of them
+    found = assign([[row * column for column in range(200)] for row in range(200)])
+    assert len(found) == 199
 
 
 def test_the_lines_of_a_comparison():

@@ -3,6 +3,7 @@
 `plain` turns a Python value into a tree of builtins, `Call`, `Name` and `Braces`; `one_line` and `wrapped` write
 such a tree; `read_calls` reads what they wrote with :mod:`ast`, so that a snapshot file is data and never code.
 Two values are equal in a snapshot if their `canonical` texts are: ``1``, ``1.0`` and ``True`` are three values.
+An ellipsis, ``...``, stands where a value is ignored.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -24,7 +26,8 @@ from ipaddress import (
     IPv6Network,
 )
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from types import EllipsisType
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -55,7 +58,7 @@ _WRITTEN_AS_TEXT = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Name:
-    """A dotted name, such as the enum member ``Units.METRIC``."""
+    """A dotted name, such as the enum member ``Units.METRIC``, or names and calls joined by ``|``, ``&`` and ``~``."""
 
     text: str
 
@@ -69,11 +72,15 @@ class Braces:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """A call expression: a tool call, a nested model, a date and whatever else needs a class to be written."""
+    """A call expression: a tool call, a nested model, a date and whatever else needs a class to be written.
+
+    ``id`` is a tool call's id, where ids count: ``Weather(location='Toronto') @ 'call_1'``.
+    """
 
     name: str
     positional: tuple[Plain, ...] = ()
     keywords: tuple[tuple[str, Plain], ...] = ()
+    id: str | None = None
 
     def __str__(self) -> str:
         return one_line(self)
@@ -81,9 +88,22 @@ class Call:
 
 Plain: TypeAlias = (
     "bool | int | float | str | bytes | list[Plain] | tuple[Plain, ...] | dict[Plain, Plain]"
-    " | Name | Braces | Call | None"
+    " | Name | Braces | Call | EllipsisType | None"
 )
 Scrub: TypeAlias = Callable[[str], str]
+Stand: TypeAlias = "Callable[[object, str], Plain | Kept]"
+"""What a value at a path is written as instead of itself, or `KEPT`."""
+
+
+class Kept(Enum):
+    """Says that a value is written as itself."""
+
+    KEPT = "kept"
+
+
+KEPT: Final = Kept.KEPT
+Otherwise: TypeAlias = Callable[[object], "Plain | Kept"]
+"""What a value is written as whose class is not known here, or `KEPT`."""
 
 
 class UnwritableValue(TypeError):
@@ -109,6 +129,18 @@ def unchanged_text(text: str) -> str:
     return text
 
 
+def as_it_is(value: object, path: str) -> Kept:
+    """Writes every value as itself."""
+    del value, path
+    return KEPT
+
+
+def refused(value: object) -> Kept:
+    """Writes no value of a class that is not known."""
+    del value
+    return KEPT
+
+
 def child_path(path: str, key: Plain) -> str:
     """The path of a mapping's value: ``trip.stops``, or ``trip['no identifier']``."""
     if isinstance(key, str) and key.isidentifier():
@@ -119,21 +151,34 @@ def child_path(path: str, key: Plain) -> str:
 # --- from a value to a tree ---------------------------------------------------------------------------------
 
 
-def plain(value: object, *, path: str = "", scrub: Scrub = unchanged_text) -> Plain:
-    """The tree of a value; every text in it has passed through ``scrub``.
+def plain(
+    value: object,
+    *,
+    path: str = "",
+    scrub: Scrub = unchanged_text,
+    stand: Stand = as_it_is,
+    otherwise: Otherwise = refused,
+) -> Plain:
+    """The tree of a value; every text in it has passed through ``scrub``, and each value is what ``stand`` says.
 
-    Raises `UnwritableValue`, naming the path from ``path`` on, for an object of a class that is not known here
-    and for a value that holds itself.
+    Raises `UnwritableValue`, naming the path from ``path`` on, for a value that holds itself, and for an object of a
+    class that is not known here unless ``otherwise`` writes it.
     """
-    return _Planer(scrub).plain(value, path)
+    return _Planer(scrub, stand, otherwise).plain(value, path)
 
 
 class _Planer:
-    def __init__(self, scrub: Scrub) -> None:
+    def __init__(self, scrub: Scrub, stand: Stand, otherwise: Otherwise) -> None:
         self.scrub = scrub
+        self.stand = stand
+        self.otherwise = otherwise
         self.above: list[int] = []
 
     def plain(self, value: object, path: str) -> Plain:
+        stands = self.stand(value, path)
+        return self._itself(value, path) if stands is KEPT else stands
+
+    def _itself(self, value: object, path: str) -> Plain:
         if value is None or type(value) is bool:
             return value
         if isinstance(value, Enum):
@@ -193,7 +238,10 @@ class _Planer:
                 if kind is builtin and kind is not frozenset:
                     return node
                 return Call(kind.__name__, () if node == Call("set") else (node,))
-        raise UnwritableValue(path, f"{_class(kind)} cannot be written in a snapshot")
+        instead = self.otherwise(value)
+        if instead is KEPT:
+            raise UnwritableValue(path, f"{_class(kind)} cannot be written in a snapshot")
+        return instead
 
     def _list(self, value: list[Any] | tuple[Any, ...], path: str) -> list[Plain]:
         return [self.plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
@@ -285,15 +333,25 @@ class _Planer:
         raise UnwritableValue(path, f"the time zone {_class(type(zone))} cannot be written in a snapshot")
 
 
-def model_call(value: object, name: str | None = None, *, path: str = "", scrub: Scrub = unchanged_text) -> Call:
+def model_call(
+    value: object,
+    name: str | None = None,
+    *,
+    path: str = "",
+    scrub: Scrub = unchanged_text,
+    stand: Stand = as_it_is,
+    otherwise: Otherwise = refused,
+) -> Call:
     """The call of a model or dataclass; of a mapping of arguments with ``name``. Raises `UnwritableValue`."""
-    if isinstance(value, dict) and name is not None:
-        keywords = _Planer(scrub).plain(value, path)
-        assert isinstance(keywords, dict)
-        return Call(name, (), tuple((str(key), item) for key, item in keywords.items()))
-    call = plain(value, path=path, scrub=scrub)
-    assert isinstance(call, Call)
-    return call
+
+    def below(part: object, where: str) -> Plain | Kept:
+        return KEPT if part is value else stand(part, where)
+
+    tree = plain(value, path=path, scrub=scrub, stand=below, otherwise=otherwise)
+    if isinstance(tree, dict) and name is not None:
+        return Call(name, (), tuple((str(key), item) for key, item in tree.items()))
+    assert isinstance(tree, Call)
+    return tree
 
 
 def _class(kind: type) -> str:
@@ -305,6 +363,8 @@ def _class(kind: type) -> str:
 
 def one_line(node: Plain) -> str:
     """The expression in one line, fields and keys in their own order."""
+    if isinstance(node, (str, int, float)):
+        return repr(node)
     opening, items, closing = _parts(node)
     text = ", ".join(f"{prefix}{one_line(item)}" for prefix, item in items)
     comma = "," if isinstance(node, tuple) and len(node) == 1 else ""
@@ -328,12 +388,14 @@ def _wrapped(node: Plain, width: int, indent: int, taken: int) -> str:
 
 def canonical(node: Plain) -> str:
     """The expression in one line with keyword arguments and keys sorted: equal values, equal texts."""
+    if isinstance(node, (str, int, float)):
+        return repr(node)
     if isinstance(node, dict):
         pairs = sorted(f"{canonical(key)}: {canonical(item)}" for key, item in node.items())
         return f"{{{', '.join(pairs)}}}"
     if isinstance(node, Call):
         keywords = sorted(f"{name!r}={canonical(item)}" for name, item in node.keywords)
-        return f"{node.name}({', '.join([*map(canonical, node.positional), *keywords])})"
+        return f"{node.name}({', '.join([*map(canonical, node.positional), *keywords])}){_at_id(node)}"
     if isinstance(node, Braces):
         return f"{{{', '.join(map(canonical, node.items))}}}"
     if isinstance(node, list):
@@ -358,10 +420,17 @@ def _parts(node: Plain) -> tuple[str, list[tuple[str, Plain]], str]:
         others: dict[Plain, Plain] = {name: item for name, item in node.keywords if not _is_keyword(name)}
         if others:
             arguments.append(("**", others))
-        return f"{_callee(node.name)}(", arguments, ")"
+        return f"{_callee(node.name)}(", arguments, f"){_at_id(node)}"
+    if node is ...:
+        return "...", [], ""
     return node.text if isinstance(node, Name) else repr(node), [], ""
 
 
+def _at_id(call: Call) -> str:
+    return "" if call.id is None else f" @ {call.id!r}"
+
+
+@lru_cache(maxsize=1024)
 def _callee(name: str) -> str:
     try:
         expression = ast.parse(name, mode="eval").body
@@ -371,11 +440,50 @@ def _callee(name: str) -> str:
     return name if bare else repr(name)
 
 
+@lru_cache(maxsize=4096)
 def _is_keyword(name: str) -> bool:
     try:
         return ast.unparse(ast.parse(f"f({name}=0)", mode="eval")) == f"f({name}=0)"
     except (SyntaxError, ValueError):
         return False
+
+
+def children(node: Plain) -> Mapping[str | int, Plain]:
+    """The parts of a value, by the names of fields and keys, or by the numbers of items; none if it is one whole."""
+    if isinstance(node, Call):
+        return {**dict(enumerate(node.positional)), **dict(node.keywords)} if node.positional else dict(node.keywords)
+    if isinstance(node, (list, tuple)):
+        return dict(enumerate(node))
+    if isinstance(node, dict) and all(isinstance(key, str) for key in node):
+        return cast("dict[str | int, Plain]", node)
+    return {}
+
+
+def rewritten(call: Call, stand: Callable[[Plain, str], Plain | Kept]) -> Call:
+    """The call with what ``stand`` says for the values in it, each with its path: ``stops[0].city``."""
+
+    def rewrite(node: Plain, path: str) -> Plain:
+        stands = stand(node, path)
+        return below(node, path) if stands is KEPT else stands
+
+    def below(node: Plain, path: str) -> Plain:
+        if isinstance(node, Call):
+            positional = tuple(rewrite(item, f"{path}[{index}]") for index, item in enumerate(node.positional))
+            keywords = tuple((name, rewrite(item, child_path(path, name))) for name, item in node.keywords)
+            return Call(node.name, positional, keywords, node.id)
+        if isinstance(node, (list, tuple)):
+            items = [rewrite(item, f"{path}[{index}]") for index, item in enumerate(node)]
+            return items if isinstance(node, list) else tuple(items)
+        if isinstance(node, dict):
+            return {key: rewrite(item, child_path(path, key)) for key, item in node.items()}
+        if isinstance(node, Braces):
+            members = (rewrite(item, f"{path}{{{number}}}") for number, item in enumerate(node.items))
+            return Braces(tuple(sorted(members, key=canonical)))
+        return node
+
+    result = below(call, "")
+    assert isinstance(result, Call)
+    return result
 
 
 # --- from text to a tree ------------------------------------------------------------------------------------
@@ -393,15 +501,34 @@ def read_calls(text: str) -> tuple[Call, ...]:
         raise UnreadableCalls(line or 1, getattr(error, "msg", str(error))) from None
     calls = []
     for statement in module.body:
-        node = _read(statement.value) if isinstance(statement, ast.Expr) else None
+        node = _read_tool_call(statement.value) if isinstance(statement, ast.Expr) else None
         if not isinstance(node, Call):
             raise UnreadableCalls(statement.lineno, f"no call expression: {ast.unparse(statement)}")
         calls.append(node)
     return tuple(calls)
 
 
+def read_value(text: str) -> Plain:
+    """The tree of one expression of literals. Raises `UnreadableCalls`."""
+    try:
+        return _read(ast.parse(text, mode="eval").body)
+    except UnreadableCalls:
+        raise
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UnreadableCalls(1, str(error)) from None
+
+
+def _read_tool_call(node: ast.expr) -> Plain:
+    match node:
+        case ast.BinOp(left=ast.Call() as call, op=ast.MatMult(), right=ast.Constant(value=str() as id_)):
+            return dataclasses.replace(_read_call(call), id=id_)
+    return _read(node)
+
+
 def _read(node: ast.expr) -> Plain:
     match node:
+        case ast.Constant(value=EllipsisType()):
+            return ...
         case ast.Constant(value=None | bool() | int() | float() | str() | bytes() as value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
@@ -416,7 +543,12 @@ def _read(node: ast.expr) -> Plain:
             return _read_dict(node)
         case ast.Call():
             return _read_call(node)
-        case ast.Name() | ast.Attribute():
+        case (
+            ast.Name()
+            | ast.Attribute()
+            | ast.BinOp(op=ast.BitOr() | ast.BitAnd())
+            | ast.UnaryOp(op=ast.Invert(), operand=ast.Name() | ast.Call())
+        ):
             return Name(ast.unparse(node))
     raise UnreadableCalls(node.lineno, f"no literal: {ast.unparse(node)}")
 

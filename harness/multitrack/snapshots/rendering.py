@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multitrack.snapshots.comparison import ABSENT, Absent, Changed, Comparison, FieldChange, Moved
+from multitrack.snapshots.comparison import Changed, Comparison, Moved
+from multitrack.snapshots.differences import ABSENT, Absent, FieldChange
 from multitrack.snapshots.literals import WIDTH, Call, Plain, one_line, wrapped
 
 

@@ -1,0 +1,136 @@
+"""Where two calls differ, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import Enum
+from typing import Final, TypeAlias
+
+from multitrack.snapshots.literals import Call, Name, Plain, canonical, child_path, children
+from multitrack.snapshots.matchers import Expected
+from multitrack.snapshots.terms import Terms, within
+
+
+class Absent(Enum):
+    """Stands for the value of a field that one of two calls does not have."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+Key: TypeAlias = "str | int"
+
+TOOL = ""
+"""The path of the tool's name."""
+
+ID = "@"
+"""The path of the call's id."""
+
+ARGUMENTS = "()"
+"""The path of all arguments together, where those of one call are no fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: its path in the call (``stops[1].city``; `TOOL`, `ID` or `ARGUMENTS`), old and new."""
+
+    path: str
+    old: Plain | Absent
+    new: Plain | Absent
+
+
+class Differences:
+    """Tells what differs between an expected call and one that came, on the given terms.
+
+    ``values`` are what was found at each path of the call that came: what a matcher is asked about.
+    """
+
+    def __init__(self, terms: Terms, values: Mapping[str, object]) -> None:
+        self._terms = terms
+        self._values = values
+        self._tool = ""
+
+    def between(self, old: Call, new: Call) -> Iterator[FieldChange]:
+        """Each difference, in the order of the fields."""
+        self._tool = new.name
+        if old.name != new.name:
+            yield FieldChange(TOOL, Name(old.name), Name(new.name))
+        if old.id != new.id:
+            yield FieldChange(ID, _id(old), _id(new))
+        if bool(old.positional) != bool(new.positional):
+            yield FieldChange(ARGUMENTS, _whole(old), _whole(new))
+        else:
+            yield from self._parts(children(old), children(new), "")
+
+    def _parts(self, before: Mapping[Key, Plain], after: Mapping[Key, Plain], path: str) -> Iterator[FieldChange]:
+        for key, was in before.items():
+            if key in after:
+                yield from self._value(was, after[key], _join(path, key))
+            else:
+                yield FieldChange(_join(path, key), was, ABSENT)
+        for key, now in after.items():
+            if key not in before:
+                yield FieldChange(_join(path, key), ABSENT, now)
+
+    def _value(self, old: Plain, new: Plain, path: str) -> Iterator[FieldChange]:
+        if isinstance(old, str) and old == new:
+            return
+        before, after = children(old), children(new)
+        if not before or not after or not _told_by_parts(old, new):
+            if not self._same(old, new, path):
+                yield FieldChange(path, old, new)
+        elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) != len(new):
+            yield from self._items(old, new, path)
+        else:
+            yield from self._parts(before, after, path)
+
+    def _same(self, old: Plain, new: Plain, path: str) -> bool:
+        """Whether a value that is one whole is the expected one."""
+        if isinstance(old, Expected):
+            return old == new or (path in self._values and old.fits(self._values[path]))
+        if canonical(old) == canonical(new):
+            return True
+        tolerance = None if self._terms.exact else self._terms.tolerance(self._tool, path)
+        return tolerance is not None and within(old, new, tolerance)
+
+    def _items(
+        self, old: list[Plain] | tuple[Plain, ...], new: list[Plain] | tuple[Plain, ...], path: str
+    ) -> Iterator[FieldChange]:
+        """Lists of different lengths: items that came and went, and not all that stand behind them."""
+        before, after = [canonical(item) for item in old], [canonical(item) for item in new]
+        for what, start, end, from_, to in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+            if what == "equal":
+                continue
+            both = min(end - start, to - from_)
+            for step in range(both):
+                yield from self._value(old[start + step], new[from_ + step], f"{path}[{from_ + step}]")
+            for index in range(start + both, end):
+                yield FieldChange(f"{path}[{index}]", old[index], ABSENT)
+            for index in range(from_ + both, to):
+                yield FieldChange(f"{path}[{index}]", ABSENT, new[index])
+
+
+def _told_by_parts(old: Plain, new: Plain) -> bool:
+    """Whether the difference of two values that have parts is better told by these."""
+    if isinstance(old, Call) and isinstance(new, Call):
+        # the parts of a date or a decimal mean nothing alone
+        return old.name == new.name and not old.positional and not new.positional
+    return type(old) is type(new)
+
+
+def _join(path: str, key: Key) -> str:
+    return f"{path}[{key}]" if isinstance(key, int) else child_path(path, key)
+
+
+def _id(call: Call) -> Plain | Absent:
+    return ABSENT if call.id is None else call.id
+
+
+def _whole(call: Call) -> Plain | Absent:
+    """All arguments as one value: the text that they are where it could not be read, else a mapping."""
+    if call.positional:
+        return call.positional[0]
+    return dict(call.keywords)
