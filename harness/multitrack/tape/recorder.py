@@ -18,6 +18,7 @@ from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
 from multitrack.tape.matching import Key
+from multitrack.tape.model_paths import import_paths, offered_by
 from multitrack.tape.redaction import Scrubber
 
 Clock = Callable[[], datetime]
@@ -44,6 +45,7 @@ class LiveExchange:
 
     def __init__(self, request: Request, scrubber: Scrubber, clock: Clock) -> None:
         self._request = request
+        self.offered = offered_by(request)
         self._scrubber = scrubber
         self._clock = clock
         self._sent = clock()
@@ -172,9 +174,9 @@ class Recorder:
 
     def interactions(self, test: str | None) -> list[Interaction]:
         """What was recorded so far, scrubbed, as the recording of ``test``."""
-        answered = [(exchange.request, exchange.response()) for exchange in self._exchanges]
+        answered = [(exchange.request, exchange.response(), exchange.offered) for exchange in self._exchanges]
         # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
-        for request, response in answered:
+        for request, response, _ in answered:
             # what a request streamed came after it was learnt from
             self._scrubber.learn_request(request)
             if response is not None:
@@ -185,8 +187,10 @@ class Recorder:
                 self._scrubber.response(response),
                 () if test is None else (test,),
                 _provenance(request, response),
+                import_paths(models),
+                offered=models,
             )
-            for request, response in answered
+            for request, response, models in answered
             if response is not None
         ]
 

@@ -85,6 +85,10 @@ def _interaction(interaction: Interaction) -> dict[str, Any]:
     if interaction.provenance != "live":
         document["provenance"] = interaction.provenance
     document["tests"] = _FlowList(interaction.tests)
+    if interaction.models:
+        document["models"] = _Flow(interaction.models)
+    if interaction.results is not None:
+        document["results"] = _FlowList(interaction.results)
     return document
 
 
@@ -266,6 +270,8 @@ def _read(item: Any) -> Interaction:
         ),
         tuple(_text(test, "a test") for test in item.get("tests", ())),
         provenance,
+        tuple((tool, _text(path, "a model")) for tool, path in _mapping(item.get("models", {}), "the models").items()),
+        tuple(_text(result, "a result") for result in item["results"]) if "results" in item else None,
     )
 
 
