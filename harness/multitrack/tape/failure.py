@@ -59,6 +59,9 @@ class Failure:
             return _built(named, number, self.message)
         if self.is_timeout:
             return TimeoutError(self.message)
+        if self.during == "handshake":
+            kind = ssl.SSLCertVerificationError if "CERTIFICATE_VERIFY_FAILED" in self.message else ssl.SSLError
+            return kind(int(ssl.SSL_ERROR_SSL), self.message)
         if number is not None:
             return _built(socket.gaierror if self.code in _RESOLVER_CODES else OSError, number, self.message)
         return http.client.RemoteDisconnected(self.message) if self.during == "read" else ConnectionError(self.message)

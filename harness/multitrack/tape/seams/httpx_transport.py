@@ -13,7 +13,7 @@ from typing import Any
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response, Router
-from multitrack.tape.failure import During, Failure
+from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.seams import Current, tripwire
 from multitrack.tape.swaps import Swap
 
@@ -93,7 +93,7 @@ def _connecting(module: ModuleType) -> Callable[[Recording], AbstractContextMana
         try:
             yield
         except module.TransportError as error:
-            recording.failed(error, during=_during(type(error).__name__))
+            recording.failed(error, during=_during(error))
             raise
         except Exception as error:
             recording.failed(error)
@@ -105,10 +105,11 @@ def _connecting(module: ModuleType) -> Callable[[Recording], AbstractContextMana
     return connecting
 
 
-def _during(error: str) -> During:
-    if error.startswith(("Connect", "Proxy")):
-        return "connect"
-    return "send" if error.startswith("Write") else "read"
+def _during(error: Exception) -> During:
+    name = type(error).__name__
+    if name.startswith(("Connect", "Proxy")):
+        return "handshake" if type(system_error(error)).__module__ == "ssl" else "connect"
+    return "send" if name.startswith("Write") else "read"
 
 
 def _replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
