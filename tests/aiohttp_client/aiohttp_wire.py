@@ -7,12 +7,14 @@ import contextlib
 import socket
 import socketserver
 import threading
+from importlib import metadata
 
 from multitrack.tape import storage
 from multitrack.tape.deck import playing
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
+VERSION = tuple(int(number) for number in metadata.version("aiohttp").split(".")[:2])
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
 

@@ -11,7 +11,7 @@ import zlib
 import aiohttp
 import pytest
 from aiohttp import http_parser
-from aiohttp_wire import chunk, plain
+from aiohttp_wire import VERSION, chunk, plain
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
@@ -23,6 +23,7 @@ def parser(request, monkeypatch):
     """As AIOHTTP_NO_EXTENSIONS=1 has it."""
     if request.param == "python":
         monkeypatch.setattr("aiohttp.client_proto.HttpResponseParser", http_parser.HttpResponseParserPy)
+    return request.param
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -66,6 +67,7 @@ REQUESTS = {
     "no content": ("DELETE", "/no-content", {}),
     "error": ("GET", "/error", {}),
     "chunked": ("GET", "/chunked", {}),
+    "trailer": ("GET", "/trailer", {}),
     "until close": ("GET", "/until-close", {}),
     "interim": ("GET", "/interim", {}),
     "gzip": ("GET", "/gzip", {}),
@@ -78,6 +80,9 @@ ANSWERS = {
     "/chunked": b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=latin-1\r\nTransfer-Encoding: chunked\r\n\r\n"
     + chunk(b"one \xe9 ")
     + chunk(b"two")
+    + b"0\r\n\r\n",
+    "/trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + chunk(b"followed")
     + b"0\r\nx-trailer: 1\r\n\r\n",
     "/until-close": b"HTTP/1.1 200 OK\r\n\r\nuntil the very end",
     "/interim": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + plain(b"and then"),
@@ -96,9 +101,11 @@ def answer(talk, head, body):
 
 
 @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
-def test_the_replay_equals_the_recording(deck, wire, sent):
+def test_the_replay_equals_the_recording(deck, wire, sent, parser):
     server = wire(answer)
     method, path, arguments = sent
+    if path == "/trailer" and parser == "python" and VERSION < (3, 12):
+        pytest.skip("this parser waits for ever behind a trailer")
     use = asking((method, server.url + path, arguments))
     recorded = deck.record(use)
     assert len(server.requests) == 1

@@ -40,6 +40,8 @@ class Handler(ResponseHandler):
         self._deadline: BaseTimerContext = TimerNoop()
         self._listener: Listener | None = None
         self.connection_made(stage)
+        # released into the pool, it would be taken for a connection
+        self.force_close()
 
     def connection(self, connector: BaseConnector, request: ClientRequest) -> Connection:
         """What ``connector`` would give out for ``request``."""
@@ -47,8 +49,6 @@ class Handler(ResponseHandler):
 
     def hold(self, connector: BaseConnector, request: ClientRequest) -> None:
         """Have ``connector`` close this when it is closed."""
-        # what plays was never connected; in the pool, it would be taken for a connection
-        self.force_close()
         for acquired in _acquired(connector, request.connection_key):
             acquired.add(self)
 
@@ -65,6 +65,7 @@ class Handler(ResponseHandler):
         connection._protocol = None
         theirs.transport = None
         self._stage = None
+        self._should_close = False
         self._listener = listener
         transport.set_protocol(self)
         self.connection_made(transport)
