@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from multitrack import errors
     from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, ExtractionStream, Toolset
+    from multitrack.snapshots.assertion import assert_calls
     from multitrack.tape.use_cassette import use_cassette
     from multitrack.toolcall import ToolCall
     from multitrack.wires import decode
@@ -19,6 +20,7 @@ __all__ = [
     "Mode",
     "ToolCall",
     "Toolset",
+    "assert_calls",
     "decode",
     "errors",
     "from_genai",
@@ -36,6 +38,7 @@ _HOMES = {
     "Mode": "multitrack.clients",
     "ToolCall": "multitrack.toolcall",
     "Toolset": "multitrack.extraction",
+    "assert_calls": "multitrack.snapshots.assertion",
     "decode": "multitrack.wires",
     "from_genai": "multitrack.clients",
     "from_openai": "multitrack.clients",

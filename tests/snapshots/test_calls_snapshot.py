@@ -169,6 +169,7 @@ def test_a_difference_is_told_call_by_call_and_comparing_writes_nothing(project)
         f"changed: {DALLAS}",
         "    units: was 'imperial', now 'metric'",
         f"added: {TORONTO}",
+        "    expected once, came 2 times",
         "2 calls unchanged",
         "to accept: pytest --snapshot-update test_trip.py::test_plan",
     ]

@@ -93,12 +93,12 @@ def compare(
     ``values``: for each actual call what was found at each path, if the expected ones hold matchers.
     """
     terms = terms or (_IN_ORDER if ordered else _EXACT)
-    before, after = [terms.seen(call) for call in expected], [terms.seen(call) for call in actual]
-    pairs = paired(before, after, terms, values)
+    before, after = [terms.counted(call) for call in expected], [terms.counted(call) for call in actual]
+    pairs = paired([terms.seen(call) for call in before], [terms.seen(call) for call in after], terms, values)
     moved = _out_of_order(pairs) if terms.ordered else set()
     unchanged, changed, moves = [], [], []
     for old, new in sorted(pairs.items()):
-        found = Differences(terms, values[new] if values else {}).between(before[old], after[new])
+        found = Differences(terms, after[new].name, values[new] if values else {}).between(before[old], after[new])
         if fields := tuple(found):
             changed.append(Changed(expected[old], actual[new], old, new, fields, old in moved))
         elif old in moved:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from multitrack.snapshots.literals import Call, Name, Plain, canonical, child_path, children
 from multitrack.snapshots.matchers import Expected
-from multitrack.snapshots.terms import Terms, within
+from multitrack.snapshots.terms import Terms, is_number, within
 
 
 class Absent(Enum):
@@ -43,19 +43,18 @@ class FieldChange:
 
 
 class Differences:
-    """Tells what differs between an expected call and one that came, on the given terms.
+    """Tells what differs between expected calls and one of ``tool`` that came, on the given terms.
 
     ``values`` are what was found at each path of the call that came: what a matcher is asked about.
     """
 
-    def __init__(self, terms: Terms, values: Mapping[str, object]) -> None:
+    def __init__(self, terms: Terms, tool: str, values: Mapping[str, object]) -> None:
         self._terms = terms
         self._values = values
-        self._tool = ""
+        self._tool = tool
 
     def between(self, old: Call, new: Call) -> Iterator[FieldChange]:
         """Each difference, in the order of the fields."""
-        self._tool = new.name
         if old.name != new.name:
             yield FieldChange(TOOL, Name(old.name), Name(new.name))
         if old.id != new.id:
@@ -80,21 +79,23 @@ class Differences:
             return
         before, after = children(old), children(new)
         if not before or not after or not _told_by_parts(old, new):
-            if not self._same(old, new, path):
+            if not self.same(old, new, path):
                 yield FieldChange(path, old, new)
         elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) != len(new):
             yield from self._items(old, new, path)
         else:
             yield from self._parts(before, after, path)
 
-    def _same(self, old: Plain, new: Plain, path: str) -> bool:
+    def same(self, old: Plain, new: Plain, path: str) -> bool:
         """Whether a value that is one whole is the expected one."""
         if isinstance(old, Expected):
             return old == new or (path in self._values and old.fits(self._values[path]))
-        if canonical(old) == canonical(new):
-            return True
+        if isinstance(old, str) and isinstance(new, str):
+            return self._terms.normal(self._tool, path, old) == self._terms.normal(self._tool, path, new)
         tolerance = None if self._terms.exact else self._terms.tolerance(self._tool, path)
-        return tolerance is not None and within(old, new, tolerance)
+        if tolerance is not None and is_number(old) and is_number(new):
+            return within(old, new, tolerance)
+        return canonical(old) == canonical(new)
 
     def _items(
         self, old: list[Plain] | tuple[Plain, ...], new: list[Plain] | tuple[Plain, ...], path: str

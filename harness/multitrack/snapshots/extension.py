@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pytest
 from syrupy.assertion import DiffMode, SnapshotAssertion
@@ -15,7 +15,7 @@ from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
 from syrupy.location import PyTestLocation
 
 from multitrack.snapshots import SUFFIX
-from multitrack.snapshots.calls import calls_of
+from multitrack.snapshots.calls import gather
 from multitrack.snapshots.callsfile import (
     DamagedCallsFile,
     entry_text,
@@ -23,11 +23,20 @@ from multitrack.snapshots.callsfile import (
     read_entries,
     remove_entries,
 )
-from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Scrub, UnreadableCalls, UnwritableValue, read_calls, unchanged_text
+from multitrack.snapshots.comparison import Comparison, Moved, Unchanged, compare
+from multitrack.snapshots.literals import (
+    Call,
+    Scrub,
+    UnreadableCalls,
+    UnwritableValue,
+    canonical,
+    read_calls,
+    unchanged_text,
+)
 from multitrack.snapshots.outcomes import Outcomes, outcomes_of
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.syrupy_internals import StoredExtension, syrupy_session
+from multitrack.snapshots.terms import Options, Refused, Terms
 
 if TYPE_CHECKING:
     from syrupy.session import SnapshotSession
@@ -52,10 +61,22 @@ def snapshot_for(
     )
 
 
+class UnmatchedValues(TypeError):
+    """Values do not fit what was said to ``match`` them, so that no snapshot can hold them.
+
+    ``text`` is the entry with these values in it as they are.
+    """
+
+    def __init__(self, refused: tuple[Refused, ...], text: str) -> None:
+        super().__init__("\n".join(f"{error}, which no update accepts" for error in refused))
+        self.text = text
+
+
 class CallsSnapshot(SnapshotAssertion):
     """Equal to an iterable of calls if they are those of the snapshot; the order counts only if asked for.
 
-    ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does.
+    ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does;
+    ``calls_snapshot.with_defaults(ignore="*.created_at")`` has them for all comparisons.
     """
 
     def __init__(
@@ -66,10 +87,19 @@ class CallsSnapshot(SnapshotAssertion):
         outcomes: Outcomes,
         scrub: Scrub = unchanged_text,
         record: bool = False,
+        **defaults: Unpack[Options],
     ) -> None:
         option = session.pytest_session.config.option
+        self._given: dict[str, Any] = {
+            "session": session,
+            "item": item,
+            "outcomes": outcomes,
+            "scrub": scrub,
+            "record": record,
+        }
+        self._defaults = defaults
         self._calls = CallsExtension(scrub=scrub)
-        self._ordered_next = False
+        self._next = self._terms()
         self._creates = record or bool(getattr(option, "update_new_snapshots_only", False))
         writes = _Writes(session, self)
         if record:
@@ -87,24 +117,29 @@ class CallsSnapshot(SnapshotAssertion):
         return self._calls
 
     def __call__(  # type: ignore[override]
-        self, *, name: SnapshotIndex | None = None, ordered: bool = False
+        self, *, name: SnapshotIndex | None = None, **options: Unpack[Options]
     ) -> CallsSnapshot:
-        self._ordered_next = ordered
+        self._next = self._terms(**options)
         super().__call__(name=name)
         return self
 
     def __eq__(self, other: object) -> bool:
         updates = self.update_snapshots
         # stays for `get_assert_diff`, which pytest calls later
-        self._calls.ordered, self._ordered_next = self._ordered_next, False
+        self._calls.terms, self._next = self._next, self._terms()
+        self._calls.refreshes = updates
         try:
             return super().__eq__(other)
         finally:
             self.update_snapshots = updates
 
-    def with_defaults(self, **options: Any) -> SnapshotAssertion:
-        del options
-        raise TypeError("calls_snapshot has no defaults; it takes name= and ordered= at each assertion")
+    def with_defaults(self, **options: Unpack[Options]) -> CallsSnapshot:  # type: ignore[override]
+        """Another one, with these options where no others are given."""
+        defaults: Any = {**self._defaults, **options}
+        return type(self)(**self._given, **defaults)
+
+    def _terms(self, **options: Unpack[Options]) -> Terms:
+        return Terms("calls_snapshot", **{**self._defaults, **options})
 
     def create(self) -> None:
         """Let the comparison under way write its snapshot, which does not exist, where that was asked for."""
@@ -116,6 +151,9 @@ class CallsSnapshot(SnapshotAssertion):
         result = self.executions[self.num_executions - 1]
         if isinstance(result.exception, (UnwritableValue, DamagedCallsFile)):
             return f"{result.exception}".splitlines()
+        if isinstance(result.exception, UnmatchedValues):
+            stored = result.recalled_data or ""
+            return [*f"{result.exception}".splitlines(), *self._calls.diff_lines(result.exception.text, stored)]
         if isinstance(result.exception, TaintedSnapshotError):
             where = f"{result.snapshot_location}, in {result.snapshot_name!r}"
             lines = [f"{where}, {_fault(str(result.recalled_data))}"]
@@ -126,30 +164,51 @@ class CallsSnapshot(SnapshotAssertion):
 
 
 class CallsExtension(StoredExtension):
-    """How calls are written, read, compared and shown. ``ordered`` is set for one comparison at a time."""
+    """How calls are written, read, compared and shown.
+
+    ``terms`` are set for one comparison at a time; with ``refreshes``, an entry that is the same on these terms and
+    would be written otherwise is not taken as it is.
+    """
 
     file_extension = SUFFIX
 
     def __init__(self, *, scrub: Scrub = unchanged_text) -> None:
         self.scrub = scrub
-        self.ordered = False
+        self.terms = Terms()
+        self.refreshes = False
+        self.settled: str | None = None
+        """What to write over the entry that was compared last: what stays the same on the terms stays as it was."""
 
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
-        """The text of an entry. Raises `UnwritableValue`, a `TypeError`, for what is no iterable of calls.
+        """The text of an entry. Raises `UnwritableValue`, a `TypeError`, for what is no iterable of calls, and
+        `UnmatchedValues`.
 
         syrupy always hands a ``matcher`` over; `CallsSnapshot` lets nobody set one, nor the two filters.
         """
         del exclude, include, matcher
-        return entry_text(calls_of(data, scrub=self.scrub), ordered=self.ordered)
+        self.settled = None
+        gathered = gather(data, self.terms, scrub=self.scrub)
+        text = entry_text(gathered.calls, ordered=self.terms.ordered)
+        if gathered.refused:
+            raise UnmatchedValues(gathered.refused, text)
+        return text
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        return self._compare(serialized_data, snapshot_data).same
+        stored = read_calls(snapshot_data)
+        comparison = self._compare(serialized_data, stored)
+        settled = [*read_calls(serialized_data)]
+        same: list[Unchanged | Moved] = [*comparison.unchanged, *comparison.moved]
+        for pair in same:
+            settled[pair.new] = self.terms.kept(stored[pair.old], settled[pair.new])
+        self.settled = entry_text(settled, ordered=self.terms.ordered)
+        stale = sorted(map(canonical, settled)) != sorted(map(canonical, stored))
+        return comparison.same and not (self.refreshes and stale)
 
     def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
-        return iter(render(self._compare(serialized_data, snapshot_data)))
+        return iter(render(self._compare(serialized_data, read_calls(snapshot_data))))
 
-    def _compare(self, received: str, stored: str) -> Comparison:
-        return compare(read_calls(stored), read_calls(received), ordered=self.ordered)
+    def _compare(self, received: str, stored: tuple[Call, ...]) -> Comparison:
+        return compare([self.terms.stored(call) for call in stored], read_calls(received), terms=self.terms)
 
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str
@@ -251,6 +310,7 @@ class _Writes:
             raise
 
     def queue_snapshot_write(self, **write: Any) -> None:
+        write["data"] = self._snapshot.extension.settled or write["data"]
         if self.held:
             self._waiting[write["index"]] = write
         else:

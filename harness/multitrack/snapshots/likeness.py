@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from struct import unpack
+from types import MappingProxyType
 
 from multitrack.snapshots.literals import Call, Plain, canonical, children
 
@@ -21,9 +22,16 @@ _MANY_CHARACTERS = 20_000
 _LEVELS = 64
 _FIELD = 2 * _LEVELS
 
+# the paths of a call whose arguments are no JSON object: one text without a name
+_UNREADABLE = frozenset({"0"})
 
-def worth(expected: Sequence[Call], actual: Sequence[Call]) -> list[list[int]]:
+
+def worth(
+    expected: Sequence[Call], actual: Sequence[Call], also: Mapping[int, Sequence[int]] = MappingProxyType({})
+) -> list[list[int]]:
     """For each expected call (rows) and each actual one of the same tool (columns), 0 if they are not alike.
+
+    ``also``: for some rows, how many values agree with each column that are not equal.
 
     An argument that agrees weighs most, and where as many agree, how alike the texts are. Less is gained by a pair of
     calls the more arguments only one of them has.
@@ -35,7 +43,7 @@ def worth(expected: Sequence[Call], actual: Sequence[Call]) -> list[list[int]]:
     shapes: dict[frozenset[str], list[tuple[int, int]]] = {}
     limits: dict[int, list[float]] = {}
     rows = []
-    for call in before:
+    for row, call in enumerate(before):
         if call.paths not in shapes:
             shapes[call.paths] = [_base(call.paths, other.paths) for other in after]
         size = len(call.pieces)
@@ -43,6 +51,8 @@ def worth(expected: Sequence[Call], actual: Sequence[Call]) -> list[list[int]]:
             # a part of all pieces that two calls have, as one of the sum of those of each
             limits[size] = [_ALIKE / (1 + _ALIKE) * (size + other) for other in sizes]
         bases, agreeing, alike = shapes[call.paths], values.shared(call.values), pieces.shared(call.pieces)
+        if row in also:
+            agreeing = [agree + _FIELD * 2 * more for agree, more in zip(agreeing, also[row], strict=True)]
         line = [
             base + agree + _LEVELS * both // (size + other - both) if both > limit else base + agree if agree else lone
             for (base, lone), agree, both, other, limit in zip(bases, agreeing, alike, sizes, limits[size], strict=True)
@@ -54,7 +64,9 @@ def worth(expected: Sequence[Call], actual: Sequence[Call]) -> list[list[int]]:
 def _base(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
     """What it is worth to tell two calls as one that changed in all of its arguments, instead of one removed and one
     added: by twice the lines that it saves. First if the calls have something in common, then if they have nothing:
-    that is worth something only if there is no more than one argument."""
+    that is worth something only if there is no more than one argument, or if those of one call could not be read."""
+    if (one == _UNREADABLE) != (other == _UNREADABLE):
+        return _FIELD, _FIELD
     saved = (2 * len(one & other) + 2 - len(one) - len(other)) * _FIELD
     return saved, saved if len(one) < 2 and len(other) < 2 else 0
 

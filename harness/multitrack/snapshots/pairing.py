@@ -16,6 +16,10 @@ from multitrack.snapshots.terms import Terms, is_number
 _Key: TypeAlias = Callable[[Call], str]
 _HOLE = Name("_")
 
+# Values that may be held against each other for this alone, tens of milliseconds: what it is for is a handful of
+# calls, and of hundreds enough else tells which belong together.
+_CHECKS = 10_000
+
 
 def paired(
     expected: Sequence[Call], actual: Sequence[Call], terms: Terms, values: Sequence[Mapping[str, object]]
@@ -77,8 +81,10 @@ class _Pairing:
             news = self._open()[1]
 
     def _same(self, old: int, new: int) -> bool:
-        differences = Differences(self.terms, self.values[new] if self.values else {})
-        return next(differences.between(self.expected[old], self.actual[new]), None) is None
+        return next(self._differences(new).between(self.expected[old], self.actual[new]), None) is None
+
+    def _differences(self, new: int) -> Differences:
+        return Differences(self.terms, self.actual[new].name, self.values[new] if self.values else {})
 
     def _holes(self, call: Call) -> frozenset[str]:
         """The paths in an expected call where values need not be equal to be the same."""
@@ -104,14 +110,48 @@ class _Pairing:
         for new in news:
             tools[self.actual[new].name][1].append(new)
         for before, after in tools.values():
-            if before and after:
-                matrix = worth([self.expected[old] for old in before], [self.actual[new] for new in after])
-                for row, column in assign(matrix):
-                    self.pairs[before[row]] = after[column]
+            if not before or not after:
+                continue
+            also = self._agreeing(before, after)
+            matrix = worth([self.expected[old] for old in before], [self.actual[new] for new in after], also)
+            for row, column in assign(matrix):
+                self.pairs[before[row]] = after[column]
+
+    def _agreeing(self, before: list[int], after: list[int]) -> dict[int, list[int]]:
+        """By rows, how many values are the same in each of the columns that need not be equal for it."""
+        also: dict[int, list[int]] = {}
+        checks = _CHECKS
+        came: dict[frozenset[str], list[tuple[Differences, dict[str, Plain]]]] = {}
+        for row, old in enumerate(before):
+            holes = self._holes(self.expected[old])
+            checks -= len(holes) * len(after)
+            if not holes or checks < 0:
+                continue
+            if holes not in came:
+                came[holes] = [(self._differences(new), _at(self.actual[new], holes)) for new in after]
+            wanted = _at(self.expected[old], holes)
+            also[row] = [
+                sum(path in found and differences.same(node, found[path], path) for path, node in wanted.items())
+                for differences, found in came[holes]
+            ]
+        return also
 
 
 def _with_holes(call: Call, holes: frozenset[str]) -> str:
     return canonical(rewritten(call, lambda _, path: _HOLE if path in holes else KEPT))
+
+
+def _at(call: Call, paths: frozenset[str]) -> dict[str, Plain]:
+    """What stands at each of the paths in a call."""
+    found: dict[str, Plain] = {}
+
+    def look(node: Plain, path: str) -> Kept:
+        if path in paths:
+            found[path] = node
+        return KEPT
+
+    rewritten(call, look)
+    return found
 
 
 def _arguments(call: Call) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 
 from multitrack.snapshots.comparison import Changed, Comparison, Moved
-from multitrack.snapshots.differences import ABSENT, Absent, FieldChange
-from multitrack.snapshots.literals import WIDTH, Call, Plain, one_line, wrapped
+from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent, FieldChange
+from multitrack.snapshots.literals import WIDTH, Call, Plain, canonical, one_line, wrapped
+
+_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
+
+# characters of a long text that are shown on either side of what changed in it
+_AROUND = 20
 
 
 def render(comparison: Comparison) -> list[str]:
@@ -20,18 +27,41 @@ def render(comparison: Comparison) -> list[str]:
         2 calls unchanged
     """
     lines: list[str] = []
+    expected, came = _counted(comparison)
+    if comparison.removed and not came:
+        lines.append("no calls came")
     for changed in comparison.changed:
         lines += _changed(changed)
     for moved in comparison.moved:
         lines += [f"moved: {_headline(moved.call)}", f"    {_places(moved)}"]
-    for removed in comparison.removed:
-        lines += f"removed: {wrapped(removed.call)}".splitlines()
-    for added in comparison.added:
-        lines += f"added: {wrapped(added.call)}".splitlines()
+    lines += _alone("removed", [entry.call for entry in comparison.removed], expected, came)
+    lines += _alone("added", [entry.call for entry in comparison.added], expected, came)
     count = len(comparison.unchanged)
     if count:
         lines.append(f"{count} call{'s' if count > 1 else ''} unchanged")
     return lines
+
+
+def _counted(comparison: Comparison) -> tuple[Counter[str], Counter[str]]:
+    """How often each call was expected, and how often it came."""
+    both = [entry.call for entry in comparison.unchanged] + [entry.call for entry in comparison.moved]
+    expected = [*both, *(entry.before for entry in comparison.changed), *(entry.call for entry in comparison.removed)]
+    came = [*both, *(entry.after for entry in comparison.changed), *(entry.call for entry in comparison.added)]
+    return Counter(map(canonical, expected)), Counter(map(canonical, came))
+
+
+def _alone(what: str, calls: list[Call], expected: Counter[str], came: Counter[str]) -> Iterator[str]:
+    """Calls without a partner; those that are equal once."""
+    for key, call in {canonical(call): call for call in calls}.items():
+        yield from f"{what}: {wrapped(call)}".splitlines()
+        if expected[key] and came[key]:
+            yield f"    expected {_times(expected[key])}, came {_times(came[key])}"
+        elif expected[key] + came[key] > 1:
+            yield f"    {_times(expected[key] + came[key])}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _changed(entry: Changed) -> Iterator[str]:
@@ -43,19 +73,49 @@ def _changed(entry: Changed) -> Iterator[str]:
 
 
 def _field(change: FieldChange) -> list[str]:
-    name = change.path or "tool"
-    if change.old is ABSENT:
+    name = _NAMES.get(change.path, change.path)
+    if isinstance(change.old, Absent):
         return [f"    {name}: new, {_value(change.new)}"]
-    if change.new is ABSENT:
+    if isinstance(change.new, Absent):
         return [f"    {name}: gone, was {_value(change.old)}"]
-    line = f"    {name}: was {_value(change.old)}, now {_value(change.new)}"
+    old, new = _values(change.old, change.new)
+    line = f"    {name}: was {old}, now {new}"
     if len(line) <= WIDTH:
         return [line]
-    return [f"    {name}:", f"        was {_value(change.old)}", f"        now {_value(change.new)}"]
+    return [f"    {name}:", f"        was {old}", f"        now {new}"]
 
 
 def _value(value: Plain | Absent) -> str:
     return "" if isinstance(value, Absent) else one_line(value)
+
+
+def _values(old: Plain, new: Plain) -> tuple[str, str]:
+    """Both values, so that one sees where they differ."""
+    if isinstance(old, str) and isinstance(new, str):
+        return _texts(old, new)
+    alike = type(old) is not type(new) and (str(old) == str(new) or old == new)
+    if alike:
+        return f"{one_line(old)} ({type(old).__name__})", f"{one_line(new)} ({type(new).__name__})"
+    return one_line(old), one_line(new)
+
+
+def _texts(old: str, new: str) -> tuple[str, str]:
+    """Two texts, without the long beginning and the long end that they share."""
+    start = _shared(old, new)
+    end = _shared(old[start:][::-1], new[start:][::-1])
+    if max(len(old), len(new)) <= WIDTH or start + end < _AROUND:
+        return repr(old), repr(new)
+
+    def excerpt(text: str) -> str:
+        return f"{'...' if start else ''}{text[start : len(text) - end]!r}{'...' if end else ''}"
+
+    return excerpt(old), excerpt(new)
+
+
+def _shared(old: str, new: str) -> int:
+    """How much of the beginning of both need not be shown."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    return max(sum(1 for _ in alike) - _AROUND, 0)
 
 
 def _places(entry: Changed | Moved) -> str:

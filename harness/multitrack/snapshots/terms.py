@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from math import isclose
 from typing import Any, TypeAlias, TypedDict, cast
 
 from multitrack.errors import BadOption
@@ -30,6 +31,9 @@ _NORMAL: Mapping[str, Callable[[str], str]] = {
     "space": lambda text: " ".join(text.split()),
     "unicode": lambda text: unicodedata.normalize("NFKC", text),
 }
+
+
+_NUMBERS = (int, float)
 
 
 class Options(TypedDict, total=False):
@@ -112,17 +116,33 @@ class Terms:
 
         return rewritten(call, stand) if self._ignore or self._match else call
 
-    def seen(self, call: Call) -> Call:
-        """A call as it is compared: without an id that does not count, without ignored fields, with normal texts."""
+    def counted(self, call: Call) -> Call:
+        """A call as far as it counts: without an id that does not, and without ignored fields."""
         if not self.ids and call.id is not None:
             call = Call(call.name, call.positional, call.keywords)
-        if self._text:
-
-            def normal(node: Plain, path: str) -> Plain | Kept:
-                return self._normal(call.name, path, node) if isinstance(node, str) else KEPT
-
-            call = rewritten(call, normal)
         return cast(Call, _without_ignored(call)) if self._ignore else call
+
+    def seen(self, call: Call) -> Call:
+        """A call that `counted` gave, with normal texts."""
+        if not self._text:
+            return call
+
+        def normal(node: Plain, path: str) -> Plain | Kept:
+            return self.normal(call.name, path, node) if isinstance(node, str) else KEPT
+
+        return rewritten(call, normal)
+
+    def normal(self, tool: str, path: str, text: str) -> str:
+        """A text of a call as it is compared."""
+        normal = _first(self._text, tool, path)
+        return text if normal is None else cast(str, normal(text))
+
+    def kept(self, stored: Call, received: Call) -> Call:
+        """What a snapshot holds on for two calls that are the same: the numbers and texts that it had."""
+        if self.exact and not self._text:
+            return received
+        kept = self.stored(stored)
+        return kept if self.ids else Call(kept.name, kept.positional, kept.keywords)
 
     def tolerance(self, tool: str, path: str) -> float | Decimal | None:
         """By how much two numbers at that path may differ."""
@@ -149,18 +169,18 @@ class Terms:
         except UnwritableValue:  # syrupy's word for "write it like this"
             return Matcher(result).node
 
-    def _normal(self, tool: str, path: str, text: str) -> str:
-        normal = _first(self._text, tool, path)
-        return text if normal is None else cast(str, normal(text))
-
 
 def is_number(node: Plain) -> bool:
     """Whether a tolerance applies to a value: a finite int, float or ``Decimal``, and no bool."""
-    return _exact(node) is not None
+    return type(node) in _NUMBERS or _exact(node) is not None
 
 
 def within(old: Plain, new: Plain, tolerance: float | Decimal) -> bool:
     """Whether two numbers differ by no more than ``tolerance``, in the decimal digits that they are written with."""
+    if type(old) in _NUMBERS and type(new) in _NUMBERS:
+        apart = abs(cast(float, old) - cast(float, new))
+        if apart > tolerance and not isclose(apart, tolerance):
+            return False
     one, other = _exact(old), _exact(new)
     return one is not None and other is not None and abs(one - other) <= Decimal(str(tolerance))
 
@@ -168,7 +188,7 @@ def within(old: Plain, new: Plain, tolerance: float | Decimal) -> bool:
 def _exact(node: Plain) -> Decimal | None:
     if isinstance(node, bool):
         return None
-    if isinstance(node, (int, float)):
+    if isinstance(node, _NUMBERS):
         return Decimal(repr(node))
     if not isinstance(node, Call) or node.name != "Decimal" or len(node.positional) != 1:
         return None
