@@ -214,6 +214,36 @@ def test_a_stream_left_early_has_no_clean_end(provider, dripping, path, name):
     assert type(broken.value).__name__ == errors.get(name, "RemoteProtocolError")
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name != "httplib2"])
+def test_to_leave_after_done_is_not_early(provider, path, name):
+    held = threading.Event()
+
+    def body():
+        yield event("one")
+        yield DONE
+        held.wait(10)
+
+    class LeavingAfterDone(list):
+        def append(self, chunk):
+            super().append(chunk)
+            if chunk == DONE:
+                raise Enough
+
+    def leave():
+        with pytest.raises(Enough):
+            ALL[name](provider.url, LeavingAfterDone())
+
+    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.silence()
+    record(path, leave)
+    held.set()
+    provider.stop()
+    seen = []
+    replay(path, lambda: ALL[name](provider.url, seen))
+    assert b"".join(seen) == event("one") + DONE
+    assert "ending" not in path.read_text()
+
+
 @pytest.mark.parametrize("name", HTTPX)
 def test_who_reads_on_is_told_why_it_ends(provider, dripping, path, name):
     def leave():
