@@ -550,6 +550,14 @@ def caller(callers):
     return callers()
 
 
+@pytest.fixture
+def both_callers(connect, async_connect):
+    made = {"sync": SyncCaller(connect, async_connect), "async": AsyncCaller(connect, async_connect)}
+    yield made
+    for caller in made.values():
+        caller.close()
+
+
 @pytest.fixture(params=[SyncChat, AsyncChat], ids=["sync", "async"])
 def chat(request, connect, async_connect):
     """Begins calls in both directions."""

@@ -69,7 +69,8 @@ class Chunks:
         return replace(self, cut=cut)
 
     def _ends(self, body: bytes, content_type: str | None) -> Sequence[int]:
-        return _item_ends(body) if self.by_item else _event_ends(body, content_type)
+        is_array = self.by_item or _is_grpc(content_type)
+        return _item_ends(body) if is_array else _event_ends(body, content_type)
 
 
 _EVENTS = Chunks()
@@ -94,7 +95,7 @@ def seen(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chu
         cut=tuple((event + 1, offset) for event, offset in cut if offset),
         # where all came at once, the only time is that of the answer, which is another each time
         gaps=gaps if any(gaps[1:]) else (),
-        by_item=is_json,
+        by_item=is_json and not _is_grpc(content_type),
     )
 
 
@@ -148,7 +149,12 @@ def _item_ends(body: bytes) -> Sequence[int]:
 
 def _is_named_json(content_type: str | None) -> bool:
     kind = (content_type or "").partition(";")[0].strip().lower()
-    return kind in ("application/json", "application/grpc")
+    return kind == "application/json" or _is_grpc(content_type)
+
+
+def _is_grpc(content_type: str | None) -> bool:
+    """Whether the body is an array of messages, if it is any: each of them came by itself."""
+    return (content_type or "").startswith("application/grpc")
 
 
 def _is_json(body: bytes) -> bool:

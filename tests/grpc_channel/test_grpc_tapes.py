@@ -1,0 +1,268 @@
+"""gRPC calls on a real tape: what stands in the file, who can play it, and at which pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import grpc
+import pytest
+import yaml
+from google.protobuf import struct_pb2
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape import storage
+from multitrack.tape.chunks import Chunks
+from multitrack.tape.use_cassette import use_cassette
+from multitrack.tape.wordstart import HOLE
+
+KINDS = ["once", "watch", "gather", "chat"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "talk.yaml"
+
+
+def set_chunks(path, **chunks):
+    """Edit the tape: its answers came in these."""
+    cassette = storage.read(path)
+    changed = tuple(
+        replace(one, response=replace(one.response, chunks=Chunks(**chunks))) for one in cassette.interactions
+    )
+    storage.write(path, replace(cassette, interactions=changed))
+
+
+def interactions(path):
+    return yaml.safe_load(path.read_text("utf-8"))["interactions"]
+
+
+def test_a_conversation_stands_on_the_tape_side_by_side(chat, talk, path):
+    with use_cassette(path, mode="record") as tape:
+        opened = chat()
+        for text in ("a", "b"):
+            opened.send(text)
+            opened.hear()
+        opened.close()
+        opened.hear()
+        assert tape.sent[0].json == [{"text": "a"}, {"text": "b"}]
+    [interaction] = interactions(path)
+    assert "chunks" not in interaction["response"]
+    assert interaction["request"] == {
+        "method": "POST",
+        "uri": f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat",
+        "headers": {},
+        "body": '[\n  {\n    "text": "a"\n  },\n  {\n    "text": "b"\n  }\n]',
+    }
+    response = interaction["response"]
+    assert response["body"]["string"] == '[\n  {\n    "text": "heard a"\n  },\n  {\n    "text": "heard b"\n  }\n]'
+    assert response["headers"] == {
+        "content-type": ["application/grpc"],
+        "grpc-status": ["0"],
+        "x-multitrack-turns": ["1 2 closed"],
+    }
+
+
+@pytest.mark.parametrize("recorder", ["sync", "async"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_either_kind_of_channel_plays_what_the_other_recorded(kind, recorder, both_callers, talk, path):
+    player = "async" if recorder == "sync" else "sync"
+    texts = ("a", "b") if kind in ("gather", "chat") else ("a",)
+    with use_cassette(path, mode="record"):
+        live = both_callers[recorder](kind, *texts)
+    talk.stop()
+    with use_cassette(path) as tape:
+        replayed = both_callers[player](kind, *texts)
+        assert len(tape.played) == 1
+    # a tape keeps no metadata of the provider's but what it is told to
+    assert replayed[:3] == live[:3]
+
+
+def test_metadata_is_kept_on_demand(caller, path):
+    with use_cassette(path, mode="record", keep_headers=["x-talk", "x-cost-bin"]):
+        caller("once", "a")
+    with use_cassette(path):
+        assert caller("once", "a")[3:] == ([("x-talk", "initial")], [("x-cost-bin", b"\x01\xfe")])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tape_made_in_one_project_plays_in_any(kind, caller, talk, path):
+    def ask(project):
+        name = f"projects/{project}/locations/europe-west1/models/m"
+        first = ("about models",) if kind in ("gather", "chat") else ()
+        return caller(kind, *first, f"{name} of {project}")
+
+    with use_cassette(path, mode="record"):
+        ask("acme-prod-7")
+    assert "acme" not in path.read_text("utf-8")
+    talk.stop()
+    with use_cassette(path):
+        assert ask("other-project-12")[1] is grpc.StatusCode.OK
+
+
+def test_a_message_of_a_stream_may_hold_a_secret(chat, path):
+    secret = "sk-" + "abcdefghij" * 3
+
+    def talked():
+        opened = chat()
+        opened.send("a")
+        opened.hear()
+        opened.send(f"my key is {secret}")
+        said = opened.hear()
+        opened.close()
+        opened.hear()
+        return said
+
+    with use_cassette(path, mode="record"):
+        assert talked() == f"heard my key is {secret}"
+    assert secret not in path.read_text("utf-8")
+    with use_cassette(path):
+        assert talked() == f"heard my key is {HOLE}"
+
+
+def test_what_is_missing_is_recorded_beside_what_is_there(caller, talk, path):
+    with use_cassette(path, mode="record"):
+        caller("gather", "a")
+    with use_cassette(path, mode="record-missing"):
+        assert caller("gather", "a")[0].text == "a"
+        assert caller("gather", "b")[0].text == "b"
+        assert caller("chat", "c")[0][0].text == "heard c"
+    assert talk.hits == 3
+    assert len(interactions(path)) == 3
+    talk.stop()
+    with use_cassette(path):
+        assert caller("gather", "b")[0].text == "b"
+
+
+def test_a_stream_that_strays_says_how_to_record(chat, talk, path):
+    with use_cassette(path, mode="record"):
+        opened = chat()
+        opened.send("a")
+        opened.hear()
+        opened.close()
+        opened.hear()
+
+    def other():
+        opened = chat()
+        opened.send("b")
+        opened.hear()
+
+    with pytest.raises(CassetteMiss) as caught, use_cassette(path):
+        other()
+    assert str(caught.value) == (
+        f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat went another way than its recording\n"
+        f"  tape: {path}\n"
+        "  reason: changed: message 1 differs from that of interaction 1 in 1 place\n"
+        "    $.text\n"
+        '      tape: "a"\n'
+        '      sent: "b"\n'
+        "  to record it: use_cassette(..., mode='record')"
+    )
+
+
+async def in_a_task(stub, ask):
+    task = asyncio.create_task(asked(stub, ask))
+    await asyncio.wait([task])
+    assert isinstance(task.exception(), CassetteMiss)
+
+
+async def among_others(stub, ask):
+    await asyncio.gather(stub.once(ask(text="unseen")), asyncio.sleep(0), return_exceptions=True)
+
+
+async def by_nobody(stub, ask):
+    call = stub.once(ask(text="unseen"))
+    await asyncio.sleep(0.01)
+    assert call.done()
+
+
+async def by_an_except(stub, ask):
+    try:
+        await stub.once(ask(text="unseen"))
+    except BaseException:
+        await asyncio.sleep(0)
+
+
+async def asked(stub, ask):
+    await stub.once(ask(text="unseen"))
+
+
+@pytest.mark.parametrize("swallow", [in_a_task, among_others, by_nobody, by_an_except])
+def test_a_miss_that_is_swallowed_is_raised_at_the_end(swallow, async_connect, stub_of, talk_types, talk, path):
+    ask, _ = talk_types
+
+    async def main():
+        async with async_connect() as channel:
+            await swallow(stub_of(channel), ask)
+
+    with pytest.raises(CassetteMiss, match="there is no tape yet"), use_cassette(path):
+        asyncio.run(main())
+    assert talk.hits == 0
+
+
+def test_an_unkept_answer_makes_the_recording_pending(caller, path):
+    with use_cassette(path, mode="record"):
+        caller("once", "fail")
+    assert not path.exists()
+    pending = storage.read(path.with_name("talk.pending.yaml"))
+    assert pending.interactions[0].response.header("grpc-status") == "8"
+
+
+def test_a_server_that_is_down_can_be_kept(caller, talk, path):
+    talk.stop()
+    with use_cassette(path, mode="record", keep_errors=True):
+        live = caller("once", "hello")
+    with use_cassette(path):
+        assert caller("once", "hello") == live
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_comes_as_slowly_as_it_was_recorded(kind, caller, path):
+    with use_cassette(path, mode="record"):
+        caller(kind, "hello")
+    set_chunks(path, gaps=(300,))
+    with use_cassette(path, pace="recorded"):
+        started = time.monotonic()
+        assert caller(kind, "hello")[1] is grpc.StatusCode.OK
+        assert time.monotonic() - started > 0.25
+    with use_cassette(path):
+        started = time.monotonic()
+        caller(kind, "hello")
+        assert time.monotonic() - started < 0.25
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deadline_passes_at_the_recorded_pace(kind, caller, path):
+    with use_cassette(path, mode="record"):
+        caller(kind, "hello")
+    set_chunks(path, gaps=(3000,))
+    with use_cassette(path, pace="recorded"):
+        started = time.monotonic()
+        said, code, details, *_ = caller(kind, "hello", timeout=0.2)
+        assert time.monotonic() - started < 1
+    assert (said, code, details) == (None, grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+def test_each_message_of_a_stream_has_its_own_wait(caller, path):
+    with use_cassette(path, mode="record"):
+        caller("watch", "hello")
+    set_chunks(path, joined=(2,), gaps=(0, 300))
+    started = time.monotonic()
+    with use_cassette(path, pace="recorded"):
+        assert len(caller("watch", "hello")[0]) == 3
+    assert 0.25 < time.monotonic() - started < 1.5
+
+
+def test_a_message_that_is_an_array_is_no_stream(connect, talk, path):
+    call = connect().unary_unary("/multitrack.talk.Talk/Once", struct_pb2.ListValue.SerializeToString)
+    message = struct_pb2.ListValue()
+    with use_cassette(path, mode="record", keep_errors=True) as tape:
+        call(message)
+        assert tape.sent[0].json == {"value": []}
+    talk.stop()
+    with use_cassette(path):
+        call(message)
