@@ -15,7 +15,8 @@
         ├── BadOption              a setting that is not known, or a value that does not fit it
         ├── CassetteMissing        there is no tape where one was named
         ├── CassetteCorrupt        a tape cannot be read
-        └── SecretInCassette       a tape holds a credential
+        ├── SecretInCassette       a tape holds a credential
+        └── Unplayed               a tape holds more than was asked for, where that was to be an error
 
     BaseException
     └── TapeViolation              the code under test broke the tape's promise
@@ -124,6 +125,10 @@ class CassetteCorrupt(MultitrackError):
 
 class SecretInCassette(MultitrackError):
     """A tape about to be written, or already written, holds a credential."""
+
+
+class Unplayed(MultitrackError):
+    """A tape holds more than was asked for; raised only with the setting ``strict``."""
 
 
 class TapeViolation(BaseException):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,6 +35,27 @@ def _is_free(flag: str, parser: pytest.Parser) -> bool:
 def record(config: pytest.Config) -> str:
     """The flag that records."""
     return config.stash.get(_record, "--multitrack-record")
+
+
+def given(config: pytest.Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The settings of the command line, each with the flag that it came by. Raises UsageError for one without a
+    value."""
+    for text in config.option.multitrack_options:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise pytest.UsageError(f"--cassettes-option takes NAME=VALUE, not {text!r}")
+        yield f"--cassettes-option={text}", {name.strip(): _value(value.strip())}
+    if config.option.multitrack_strict:
+        yield "--cassettes-strict", {"strict": True}
+
+
+def _value(text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def mode(config: pytest.Config) -> Mode:

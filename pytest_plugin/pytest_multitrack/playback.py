@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from multitrack.errors import BadOption, MultitrackError, TapeViolation
-from multitrack.tape import credentials, deck, paths, project
+from multitrack.tape import credentials, deck
 from multitrack.tape.tape import Saved, Tape
-from pytest_multitrack import flags
-
-_project = pytest.StashKey[project.Project]()
+from pytest_multitrack import flags, options, places
 
 
 class Playback:
-    """``violation`` is that by which the last phase failed, if it did; ``saved`` is what became of the recording,
-    once the test is over."""
+    """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did; ``saved`` is what became
+    of the recording, and ``passed`` whether no phase failed, once the test is over."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, test: str) -> None:
         self.tape = tape
+        self.test = test
         self.violation: TapeViolation | None = None
         self.saved: Saved | None = None
+        self.passed = False
         self._blamed = 0
         self._closed = False
         self._stack = ExitStack()
-        if tape.mode == "replay":
+        self._open()
+
+    def _open(self) -> None:
+        if self.tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
-        self._stack.enter_context(deck.playing(tape))
+        self._stack.enter_context(deck.playing(self.tape))
+
+    def reopen(self, tape: Callable[[], Tape]) -> None:
+        """Play another tape instead, before anything was sent; fails the test where something was."""
+        if self.tape.sent:
+            pytest.fail(
+                "the fixture cassette_options comes too late for requests that were sent before it, by a fixture that "
+                "it asks for",
+                pytrace=False,
+            )
+        self._stack.close()
+        self.tape = tape()
+        self._open()
 
     def blame(self, error: BaseException | None) -> TapeViolation | None:
         """The first violation that came in a phase which ended with ``error``; what failed after it failed because
@@ -68,10 +83,13 @@ class Playback:
             failure = failure or f"teardown failed: {type(error).__name__}"
             raise
         finally:
-            try:
+            with failing_plainly():
                 self.close(failure=failure)
-            except MultitrackError as error:
-                pytest.fail(str(error), pytrace=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the tape plays no more."""
+        return self._closed
 
     def close(self, *, failure: str | None) -> bool:
         """Close the tape and save it, as pending if ``failure`` tells of one; whether that was still to be done."""
@@ -79,80 +97,72 @@ class Playback:
             return False
         self._closed = True
         self._stack.close()
+        self.passed = failure is None
         self.saved = self.tape.save(failure=failure)
+        deck.asked().note(self.tape.path, self.tape.used)
+        if self.passed and self.tape.is_strict:
+            self.tape.refuse_unplayed()
         return True
 
 
 def start(item: pytest.Item) -> Playback:
     """Open the tape of ``item``. Fails the test, with the message alone, where its options or its tape are bad."""
+    with failing_plainly():
+        tape = _tape(item, options.of_markers(item))
+    return Playback(tape, item.nodeid)
+
+
+def configure(playing: Playback, request: pytest.FixtureRequest) -> None:
+    """Give ``playing`` the options that stand in fixtures, before any other fixture is set up."""
+    with failing_plainly():
+        found = options.of_fixtures(request)
+        if found is not None:
+            playing.reopen(lambda: _tape(request.node, found))
+
+
+def _tape(item: pytest.Item, asked: options.Options) -> Tape:
+    return Tape(
+        asked.path or places.tape_path(item),
+        mode=flags.mode(item.config),
+        settings=asked.settings,
+        test=item.nodeid,
+        shared=places.is_shared(item),
+        beside=asked.beside,
+        filters=asked.filters,
+        to_record=f"pytest {flags.record(item.config)} {shlex.quote(item.nodeid)}",
+    )
+
+
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Within the block, an error of Multitrack's own fails the test by its message alone."""
     try:
-        settings = _project_of(item.config).settings
-        for marker in reversed(list(item.iter_markers("cassette"))):
-            if marker.args:
-                raise BadOption(f"@pytest.mark.cassette takes keywords, not {marker.args!r}")
-            options = {name: value for name, value in marker.kwargs.items() if name != "name"}
-            settings = settings.with_options(options, f"@pytest.mark.cassette of {item.nodeid}")
-        tape = Tape(
-            tape_path(item),
-            mode=flags.mode(item.config),
-            settings=settings,
-            test=item.nodeid,
-            to_record=f"pytest {flags.record(item.config)} {shlex.quote(item.nodeid)}",
-        )
+        yield
     except MultitrackError as error:
-        pytest.fail(str(error), pytrace=False)
-    return Playback(tape)
+        # from None: pytest would show the error a second time, as what this one came of
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-def tape_path(item: pytest.Item) -> Path:
-    """Where the tape of ``item`` lies. Raises `BadOption` for a name that leaves the folder."""
-    config = item.config
-    asked, beside = config.option.multitrack_cassettes_dir, item.path.parent
-    if asked is not None:
-        root: Path | None = config.invocation_params.dir / asked
-    else:
-        root = _project_of(config).cassettes_dir
-    folder = beside / "cassettes" if root is None else root / _below(beside, config.rootpath)
-    named = [marker.kwargs["name"] for marker in item.iter_markers("cassette") if "name" in marker.kwargs]
-    if named:
-        return paths.tape_named(folder, named[0])
-    return paths.tape_of_test(folder, item.path.stem, _qualified_name(item))
-
-
-def refuse_colliding_names(items: Sequence[pytest.Item]) -> None:
-    """Raises UsageError where two tests have tapes whose names a file system without case cannot tell apart, or
-    where the project's settings cannot be read."""
+def tapes_of(items: Sequence[pytest.Item]) -> dict[str, str]:
+    """The tape of each of ``items``, by its node id; without those whose options are bad, which fail by it. Raises
+    UsageError where two tests have tapes whose names a file system without case cannot tell apart, or
+    where the settings of the project or of the command line cannot be read."""
     seen: dict[str, tuple[Path, pytest.Item]] = {}
+    found: dict[str, str] = {}
     for item in items:
         try:
-            _project_of(item.config)
+            options.of_run(item.config)
         except BadOption as error:
             raise pytest.UsageError(str(error)) from error
         try:
-            path = tape_path(item)
+            path = options.path_of(item)
         except BadOption:
-            continue  # the test itself fails by it
+            continue
+        found[item.nodeid] = str(path.resolve())
         other, first = seen.setdefault(str(path).lower(), (path, item))
         if other != path:
             raise pytest.UsageError(
                 f"the tapes of {first.nodeid} and {item.nodeid} differ only in upper and lower case: "
                 f"rename one test, or give it @pytest.mark.cassette(name=...)"
             )
-
-
-def _qualified_name(item: pytest.Item) -> str:
-    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
-    return ".".join([*classes, item.name])
-
-
-def _below(folder: Path, root: Path) -> Path:
-    try:
-        return folder.relative_to(root)
-    except ValueError:
-        return Path(folder.name)
-
-
-def _project_of(config: pytest.Config) -> project.Project:
-    if _project not in config.stash:
-        config.stash[_project] = project.read(config.rootpath / "pyproject.toml")
-    return config.stash[_project]
+    return found

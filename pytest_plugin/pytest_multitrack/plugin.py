@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import assertion_rewriting, flags
+from pytest_multitrack import assertion_rewriting, flags, selection
+from pytest_multitrack.run import Run
 
 if TYPE_CHECKING:
     from multitrack.snapshots.extension import CallsSnapshot
+    from multitrack.tape.deck import Asked
     from multitrack.tape.tape import Tape
     from pytest_multitrack.playback import Playback
 
+_asked: pytest.StashKey[Asked] = pytest.StashKey()
+_run = pytest.StashKey[Run]()
+_told = pytest.StashKey[bool]()
+_deselected = pytest.StashKey[bool]()
 _playback = pytest.StashKey["Playback | None"]()
 _outcome = pytest.StashKey["str | None"]()
 _latest = pytest.StashKey["Playback"]()
@@ -22,6 +28,13 @@ _interrupted = pytest.StashKey["Playback"]()
 
 _LIVE_FLAGS = frozenset({"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live"})
 
+VCR_PLUGINS = ("recording", "cassetter", "vcr")
+"""Who understands ``@pytest.mark.vcr`` already, where one of them is there."""
+
+VCR_MARKERS = (
+    "vcr(*names, **options): play a tape for this test, as pytest-recording does",
+    "default_cassette(name): the name of the tape that the marker vcr plays",
+)
 MARKER = "cassette(name=None, **options): play a tape for this test; name= shares one between tests"
 
 
@@ -44,6 +57,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         dest="multitrack_live",
         help="go live, read and write no tape",
+    )
+    group.addoption(
+        "--cassettes-strict",
+        action="store_true",
+        dest="multitrack_strict",
+        help="fail a test that did not play all that it recorded",
+    )
+    group.addoption(
+        "--cassettes-unused",
+        action="store_true",
+        dest="multitrack_unused",
+        help="list what a full run did not use of the tapes",
+    )
+    group.addoption(
+        "--cassettes-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="multitrack_options",
+        help="a setting of every tape, stronger than those in pyproject.toml, fixtures and markers; VALUE is TOML",
     )
     group.addoption(
         "--cassettes-dir",
@@ -73,9 +106,12 @@ def pytest_configure(config: pytest.Config) -> None:
     from multitrack.tape import deck
 
     asking = ExitStack()
-    asking.enter_context(deck.asking(flags.mode(config)))
+    config.stash[_asked] = asking.enter_context(deck.asking(flags.mode(config), config.rootpath))
     config.add_cleanup(asking.close)
     config.addinivalue_line("markers", MARKER)
+    if not any(map(config.pluginmanager.hasplugin, VCR_PLUGINS)):
+        for line in VCR_MARKERS:
+            config.addinivalue_line("markers", line)
     outcomes.install(config)
 
 
@@ -89,15 +125,49 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     result = yield
+    config.stash[_run] = Run()
     if wanting := [item for item in items if _wants_tape(item)]:
         try:
             from pytest_multitrack import playback
         except ImportError as error:
             raise pytest.UsageError(f"playing a cassette needs {error.name}: pip install 'multitrack[test]'") from error
-        playback.refuse_colliding_names(wanting)
+        config.stash[_run].tapes.update(playback.tapes_of(wanting))
+        for item in wanting:
+            getattr(item, "fixturenames", []).insert(0, "_cassette_options_applied")
     return result
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[_deselected] = True
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    run = config.stash.get(_run, Run())
+    if not (config.option.multitrack_record and run.tapes) or selection.reason(config, _deselected in config.stash):
+        return []
+    from multitrack.report import terminal
+
+    return [terminal.going_live(flags.record(config), len(run.tapes))]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    config: pytest.Config = node.config
+    if config.option.multitrack_record and _told not in config.stash and not selection.reason(config):
+        from multitrack.report import terminal
+
+        config.stash[_told] = True
+        config.get_terminal_writer().line(terminal.going_live_elsewhere(flags.record(config), len(ids)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    sent = getattr(node, "workeroutput", {}).get("multitrack")
+    if sent is not None:
+        node.config.stash.setdefault(_run, Run()).add(sent)
 
 
 # no wrapper: one that fails before its yield leaves those inside it (logging, for one) torn
@@ -109,6 +179,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         item.stash[_outcome] = None
         item.stash[_playback] = None  # of an attempt before this one
         item.stash[_playback] = item.config.stash[_latest] = playback.start(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    playing = request.config.stash.get(_latest, None)
+    own = fixturedef.scope != "function" and not fixturedef.func.__module__.startswith("_pytest.")
+    if not own or playing is None or playing.is_over:
+        return (yield)
+    from pytest_multitrack import fixture_tape, playback
+
+    with playback.failing_plainly():
+        tape = fixture_tape.of(fixturedef, request, playing.test)
+    # what is registered first is run last: behind the fixture's own teardown, and before it
+    request.addfinalizer(tape.close)
+    with tape.setup():
+        result = yield
+    request.addfinalizer(tape.open)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,16 +242,41 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     latest = session.config.stash.get(_latest, None)
     if latest is not None and latest.close(failure="the run was interrupted"):
         session.config.stash[_interrupted] = latest
+    run = session.config.stash.setdefault(_run, Run())
+    run.played(session.config.stash[_asked].used)
+    run.deselected = run.deselected or _deselected in session.config.stash
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["multitrack"] = run.as_plain()
     return result
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     interrupted = config.stash.get(_interrupted, None)
     reports = (report for reports in terminalreporter.stats.values() for report in reports)
     if interrupted or any(hasattr(report, "multitrack") for report in reports):
         from pytest_multitrack import verdict
 
         verdict.summarise(terminalreporter, interrupted)
+    if config.option.multitrack_unused:
+        from pytest_multitrack import unused
+
+        unused.tell(terminalreporter, config.stash.get(_run, Run()), exitstatus)
+
+
+@pytest.fixture
+def cassette_options() -> dict[str, Any]:
+    """Options of the tapes of the tests that see it: for a project, a module or a class to define anew, with any
+    scope."""
+    return {}
+
+
+@pytest.fixture
+def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
+    playing = request.node.stash.get(_playback, None)
+    if playing is not None:
+        from pytest_multitrack import playback
+
+        playback.configure(playing, request)
 
 
 @pytest.fixture
@@ -187,4 +302,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
 
 
 def _wants_tape(item: pytest.Item) -> bool:
-    return item.get_closest_marker("cassette") is not None or "tape" in getattr(item, "fixturenames", ())
+    if item.get_closest_marker("cassette") is not None or "tape" in getattr(item, "fixturenames", ()):
+        return True
+    plugins = item.config.pluginmanager
+    return item.get_closest_marker("vcr") is not None and not any(map(plugins.hasplugin, VCR_PLUGINS))

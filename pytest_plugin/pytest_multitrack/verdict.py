@@ -62,24 +62,29 @@ def amend(report: pytest.TestReport, playing: Playback | None) -> None:
 def _facts(playing: Playback) -> terminal.Facts:
     tape, saved = playing.tape, playing.saved
     return terminal.Facts(
+        test=playing.test,
         mode=tape.mode,
         tape=str(paths.shown(tape.path)),
         played=len(tape.played),
         recorded=saved.count if saved else 0,
         pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
         reason=saved.reason if saved else "",
+        unplayed=[entry.position for entry in tape.unplayed] if playing.passed else [],
+        days=tape.days_too_old,
     )
 
 
 def summarise(terminalreporter: Any, interrupted: Playback | None) -> None:
     """Write what the tapes of a run did, if any played; that of a test within which the run was ``interrupted``
     comes last."""
-    facts = [
-        terminal.Facts(**getattr(report, FACTS))
+    # by test: of one that was run again, the last attempt counts
+    facts = {
+        report.nodeid: terminal.Facts(**getattr(report, FACTS))
         for reports in terminalreporter.stats.values()
         for report in reports
         if hasattr(report, FACTS)
-    ]
-    facts += [_facts(interrupted)] if interrupted else []
-    for line in terminal.summary(facts):
+    }
+    if interrupted:
+        facts[interrupted.test] = _facts(interrupted)
+    for line in terminal.summary(list(facts.values())):
         terminalreporter.write_line(line)

@@ -122,7 +122,10 @@ def test_another_root_for_the_tapes(project, source):
     assert project.run(*flags).counts == {"passed": 1}
 
 
-KNOWN = "known are allow_hosts, allow_secrets, ignore_hosts, keep_errors, keep_headers"
+KNOWN = (
+    "known are allow_hosts, allow_repeats, allow_secrets, drop_hosts, ignore, ignore_hosts, keep_errors, keep_headers, "
+    "match_on, max_age, pace, placeholders, strict"
+)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,10 @@ KNOWN = "known are allow_hosts, allow_secrets, ignore_hosts, keep_errors, keep_h
             "ignore_hosts=3",
             "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts takes a list of strings, not 3",
         ),
-        ("keep_errors='yes'", "@pytest.mark.cassette of test_it.py::test_ask: keep_errors takes a bool, not 'yes'"),
+        (
+            "keep_errors='yes'",
+            "@pytest.mark.cassette of test_it.py::test_ask: keep_errors takes true or false, not 'yes'",
+        ),
         (
             "keep_headers=['Authorization']",
             "@pytest.mark.cassette of test_it.py::test_ask: keep_headers refuses 'Authorization': "

@@ -137,8 +137,9 @@ def test_a_nested_tape_has_the_mode_of_the_outer_one(provider, path, tmp_path):
     ("arguments", "message"),
     [
         ({"mode": "rec"}, "use_cassette: unknown mode 'rec'; known are replay, record, record-missing, live"),
-        ({"ignore": 1}, "use_cassette: unknown option 'ignore'; known are "),
-        ({"keep_errors": 1}, "use_cassette: keep_errors takes a bool, not 1"),
+        ({"ignored": 1}, "use_cassette: unknown option 'ignored'; known are "),
+        ({"ignore": 1}, "use_cassette: ignore takes a list of strings, not 1"),
+        ({"keep_errors": 1}, "use_cassette: keep_errors takes true or false, not 1"),
         (
             {"keep_headers": ["cookie"]},
             "use_cassette: keep_headers refuses 'cookie': a credential never reaches a tape",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,15 +12,19 @@ from multitrack.errors import TapeViolation
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the tape of one test did: how many interactions it ``played`` and ``recorded``, and where the recording
-    lies if it is ``pending``, with the ``reason``."""
+    """What the tape of one ``test`` did: how many interactions it ``played`` and ``recorded``, and where the recording
+    lies if it is ``pending``, with the ``reason``; the positions of those that stayed ``unplayed`` though the test
+    passed; and the age of a tape that is older than it may be, in ``days``."""
 
+    test: str
     mode: str
     tape: str
     played: int
     recorded: int
     pending: str = ""
     reason: str = ""
+    unplayed: Sequence[int] = ()
+    days: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The facts as plain values."""
@@ -61,6 +65,41 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
         if fact.pending:
             yield f"multitrack: pending: {fact.pending}: {fact.reason}"
             yield f"  to keep it: multitrack accept {shlex.quote(fact.pending)}"
+    for fact in facts:
+        if fact.unplayed:
+            yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)} ({fact.test})"
+    for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
+        yield f"multitrack: old: {tape}: recorded {days} days ago"
+
+
+def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """The lines about ``tapes`` that a full run did not use: wholly, or, where there are any, but for these
+    interactions."""
+    if not tapes:
+        yield "multitrack: this run used all that is on the tapes"
+        return
+    yield "multitrack: this run did not use:"
+    for tape, interactions in tapes.items():
+        yield f"  {tape}" + (f": {_positions(interactions)}" if interactions else "")
+
+
+def not_full(reason: str) -> str:
+    """The line that stands where a run was not full, for the ``reason``."""
+    return f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}"
+
+
+def going_live(flag: str, count: int) -> str:
+    """The line before a run that records without a selection."""
+    return f"multitrack: {flag}: {_count(count, 'test')} go{'es' if count == 1 else ''} live"
+
+
+def going_live_elsewhere(flag: str, count: int) -> str:
+    """The same, where nobody here knows which of the tests have a tape."""
+    return f"multitrack: {flag}: of {_count(count, 'test')}, those with a tape go live"
+
+
+def _positions(positions: Sequence[int]) -> str:
+    return f"interaction{'' if len(positions) == 1 else 's'} {', '.join(map(str, positions))}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from multitrack import wires
@@ -33,6 +34,15 @@ class Cassette:
     def is_foreign(self) -> bool:
         """Whether another recorder wrote it, so that nothing on it was scrubbed."""
         return bool(self.interactions) and "format" not in self.metadata
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When it was last recorded on, where it says so."""
+        try:
+            recorded = datetime.fromisoformat(str(self.metadata.get("recorded_at")))
+        except ValueError:
+            return None
+        return recorded if recorded.tzinfo else recorded.replace(tzinfo=UTC)
 
     @property
     def placeholders(self) -> frozenset[str]:

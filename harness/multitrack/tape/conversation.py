@@ -16,7 +16,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.difference import Difference, differences
 from multitrack.tape.exchange import Replay, Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Key, key_of
+from multitrack.tape.matching import Entry, Key, KeyOf, key_of
 from multitrack.tape.redaction import Scrubber
 from multitrack.tape.turns import CLOSED, Turns
 
@@ -40,9 +40,11 @@ class RecordedConversation:
         lock: threading.Lock,
         play: Callable[[Interaction], Replay],
         strayed: Strayed,
+        key: KeyOf = Key.of,
     ) -> None:
         self._request = request
-        self._courses = [_Course(entry, placeholders) for entry in entries]
+        self._key = key
+        self._courses = [_Course(entry, placeholders, key) for entry in entries]
         self._scrubber = scrubber
         self._lock = lock
         self._play = play
@@ -57,7 +59,7 @@ class RecordedConversation:
             position = int(self._sent)
             self._sent += 1
             sent = self._scrubbed(position)
-            key = Key.of(sent, self._scrubber.placeholders)
+            key = self._key(sent, self._scrubber.placeholders)
             self._go_on(
                 lambda course: course.goes_on(position, key),
                 lambda nearest: nearest.difference(position, sent),
@@ -147,6 +149,7 @@ class _Course:
 
     entry: Entry
     _placeholders: Collection[str]
+    _key: KeyOf
     _messages: list[Any] | None = None
     _turns: Turns | None = None
 
@@ -168,7 +171,7 @@ class _Course:
         if position >= len(self.messages):
             return not self.turns.closed
         interaction = self.entry.interaction
-        recorded = key_of(self._recorded(position), interaction.provenance, self._placeholders)
+        recorded = key_of(self._recorded(position), interaction.provenance, self._placeholders, self._key)
         return Entry(self.entry.position, interaction, recorded).takes(sent)
 
     def difference(self, position: int, sent: Request) -> tuple[str, Sequence[Difference]]:

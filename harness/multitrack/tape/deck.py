@@ -6,8 +6,10 @@ Global and not a ContextVar: a plain thread carries no context, and its requests
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from multitrack.tape import seams
@@ -18,9 +20,25 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Router)
 
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What holds for a tape that says nothing else: its ``mode``, and the ``root`` folder of the project whose
+    settings it has, None for that in which the process stands. ``used`` has, for each tape that was closed, which of
+    its interactions were played."""
+
+    mode: Mode = "replay"
+    root: Path | None = None
+    used: dict[Path, set[int]] = field(default_factory=dict)
+
+    def note(self, path: Path, played: Collection[int]) -> None:
+        """The tape at ``path`` was closed, and these of its interactions had been played."""
+        self.used.setdefault(path.resolve(), set()).update(played)
+
+
 _lock = threading.Lock()
 _playing: list[Router] = []
-_asked: list[Mode] = []
+_asked: list[Asked] = []
 
 
 def current() -> Router | None:
@@ -31,19 +49,20 @@ def current() -> Router | None:
         return None
 
 
-def asked() -> Mode:
-    """The mode of a tape that nobody gave one: what pytest's flags say while pytest runs, else ``replay``."""
-    return _asked[-1] if _asked else "replay"
+def asked() -> Asked:
+    """What holds for a tape that says nothing else: what pytest's flags say while pytest runs, else ``replay``."""
+    return _asked[-1] if _asked else Asked()
 
 
 @contextmanager
-def asking(mode: Mode) -> Iterator[None]:
-    """For the time of the block, tapes that nobody gave a mode have ``mode``."""
-    _asked.append(mode)
+def asking(mode: Mode, root: Path) -> Iterator[Asked]:
+    """For the time of the block, tapes that say nothing else have ``mode``, and the settings of the project in
+    ``root``."""
+    _asked.append(asked := Asked(mode, root))
     try:
-        yield
+        yield asked
     finally:
-        _asked.pop()
+        _asked.remove(asked)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
@@ -63,6 +63,10 @@ class Key:
         return bool(self.names) or HOLE in self.body or HOLE in self.target
 
 
+KeyOf = Callable[[Request, Collection[str]], Key]
+"""Gives the key of a scrubbed request, in which the texts given stand for names."""
+
+
 @dataclass(slots=True)
 class Entry:
     """A recorded interaction in the index, and whether it was played."""
@@ -108,11 +112,14 @@ class Index:
     Of a request that streams, what was sent plays no part: its messages are compared while they come.
     """
 
-    def __init__(self, interactions: Iterable[Interaction], placeholders: Collection[str] = ()) -> None:
+    def __init__(
+        self, interactions: Iterable[Interaction], placeholders: Collection[str] = (), key: KeyOf = Key.of
+    ) -> None:
         self.entries = [
-            Entry(position, interaction, key_of(unsent(interaction.request), interaction.provenance, placeholders))
+            Entry(position, interaction, key_of(unsent(interaction.request), interaction.provenance, placeholders, key))
             for position, interaction in enumerate(interactions, start=1)
         ]
+        self._latest: dict[Key, Entry] = {}
 
     @cached_property
     def _by_key(self) -> dict[Key, list[Entry]]:
@@ -132,13 +139,21 @@ class Index:
             while waiting:
                 entry = waiting.pop()
                 if not entry.played:
-                    entry.played = True
-                    return entry.interaction
+                    return self._played(entry, key)
         for entry in self._with_holes:
             if not entry.played and entry.takes(key):
-                entry.played = True
-                return entry.interaction
+                return self._played(entry, key)
         return None
+
+    def again(self, key: Key) -> Interaction | None:
+        """The last interaction that answered ``key``."""
+        entry = self._latest.get(key)
+        return entry.interaction if entry is not None else None
+
+    def _played(self, entry: Entry, key: Key) -> Interaction:
+        entry.played = True
+        self._latest[key] = entry
+        return entry.interaction
 
     def begun(self, key: Key) -> Sequence[Entry]:
         """The interactions not yet played that are under ``key``, those of an equal key first."""
@@ -154,9 +169,9 @@ class Index:
         return [entry for entry in self.entries if entry.played and entry.takes(key)]
 
 
-def key_of(recorded: Request, provenance: Provenance, placeholders: Collection[str]) -> Key:
+def key_of(recorded: Request, provenance: Provenance, placeholders: Collection[str], of: KeyOf = Key.of) -> Key:
     """The key of a ``recorded`` request: where a provider was not asked, the place plays no part."""
-    key = Key.of(recorded, placeholders)
+    key = of(recorded, placeholders)
     return key if provenance == "live" else key.without_origin
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from multitrack import wires
-from multitrack.errors import CassetteMiss
+from multitrack.errors import CassetteMiss, Unplayed
 from multitrack.tape import jsontext
 from multitrack.tape.difference import ABSENT, Difference, differences
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching import Entry, Index, Key, unsent
+from multitrack.tape.summary import summary
 
 _SHOWN = 5
 _WIDEST_VALUE = 160
@@ -28,11 +29,12 @@ def miss(
     path: Path,
     to_record: str,
     offered: Mapping[str, type[BaseModel]],
+    bared: Callable[[Request], Request] = lambda request: request,
 ) -> CassetteMiss:
     """The error for the scrubbed ``request`` that ``index`` did not answer under its ``key``; an index of None means
-    that there is no tape at ``path``."""
+    that there is no tape at ``path``. ``bared`` takes from a request what plays no part in matching."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
-    lines += [f"  {line}" for line in _reason(request, key, index, offered)]
+    lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, bared)]
     lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
 
@@ -48,6 +50,16 @@ def strayed(
     return CassetteMiss("\n".join(lines))
 
 
+def unplayed(entries: Sequence[Entry], *, path: Path, to_record: str) -> Unplayed:
+    """The error for ``entries`` of the tape at ``path``, which nobody asked for."""
+    count = "1 interaction was" if len(entries) == 1 else f"{len(entries)} interactions were"
+    lines = [f"{count} not played", f"  tape: {path}"]
+    lines += [f"  {line}" for entry in entries[:_SHOWN] for line in summary(entry.position, entry.interaction)]
+    lines += [f"  and {len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else []
+    lines.append(f"  to record what is still sent: {to_record}")
+    return Unplayed("\n".join(lines))
+
+
 def _title(request: Request) -> str:
     asked = wires.requested(request.body)
     told = [asked.model] if asked.model else []
@@ -55,7 +67,13 @@ def _title(request: Request) -> str:
     return f"{request.method} {request.url}" + (f" ({'; '.join(told)})" if told else "")
 
 
-def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+def _reason(
+    request: Request,
+    key: Key,
+    index: Index | None,
+    offered: Mapping[str, type[BaseModel]],
+    bared: Callable[[Request], Request],
+) -> Iterator[str]:
     if index is None:
         yield "reason: there is no tape yet"
         return
@@ -65,7 +83,7 @@ def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[st
         yield f"reason: already played: the tape holds this request {times} (interaction {_positions(played)})"
         return
     total = len(index.entries)
-    nearest = _nearest(request, key, index)
+    nearest = _nearest(request, key, index, bared)
     if nearest is None:
         yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
         return
@@ -79,7 +97,7 @@ def _reason(request: Request, key: Key, index: Index | None, offered: Mapping[st
         yield "  url"
         yield f"    tape: {entry.interaction.request.url}"
         yield f"    sent: {request.url}"
-    yield from _listed(found, lambda difference: _told(difference, request, entry.interaction.request, offered))
+    yield from _listed(found, lambda difference: _told(difference, request, bared(entry.interaction.request), offered))
 
 
 def _listed(found: Sequence[Difference], told: Callable[[Difference], str | None]) -> Iterator[str]:
@@ -97,14 +115,16 @@ def _positions(entries: Sequence[Entry]) -> str:
     return ", ".join(str(entry.position) for entry in entries)
 
 
-def _nearest(request: Request, key: Key, index: Index) -> tuple[Entry, list[Difference]] | None:
+def _nearest(
+    request: Request, key: Key, index: Index, bared: Callable[[Request], Request]
+) -> tuple[Entry, list[Difference]] | None:
     """The recording with the fewest differences, those not yet played first; None if all are of another kind."""
     sent = _document(request)
     candidates = [
         (entry.played, len(found) + (not entry.is_at(key)), entry.position, entry, found)
         for entry in index.entries
         if entry.key.method == key.method and _same_place(entry.key, key)
-        for found in [list(differences(_document(unsent(entry.interaction.request)), sent))]
+        for found in [list(differences(_document(bared(unsent(entry.interaction.request))), sent))]
     ]
     best = min(candidates, key=lambda candidate: candidate[:3], default=None)
     return None if best is None else best[3:]

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multitrack.errors import BadOption
+from multitrack.tape.model_paths import ModelPaths
 from multitrack.tape.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """``cassettes_dir`` is the root of the tapes, None for a folder beside each test file."""
+    """``cassettes_dir`` is the root of the tapes, None for a folder beside each test file; ``models`` tell where the
+    models of recorded tool calls are."""
 
     settings: Settings = field(default_factory=Settings)
     cassettes_dir: Path | None = None
+    models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
+
+
+def nearest(folder: Path) -> Project:
+    """The settings of the project that ``folder`` is in: those in the first pyproject.toml there or above."""
+    return next((read(file) for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), Project())
 
 
 def read(pyproject: Path) -> Project:
@@ -33,5 +41,6 @@ def read(pyproject: Path) -> Project:
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
         raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir takes a path, not {folder!r}")
+    models = ModelPaths.read(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
-    return Project(settings, None if folder is None else pyproject.parent / folder)
+    return Project(settings, None if folder is None else pyproject.parent / folder, models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote_plus
 
@@ -44,7 +44,8 @@ class Scrubber:
     """Takes secrets and private names out of requests, answers and texts; what it was shown, it never lets by.
 
     It learns credentials from the environment and from each request before that request is matched, so that
-    the live request and the tape pass through the same function. Idempotent. Safe to be shared by threads.
+    the live request and the tape pass through the same function. ``worded`` puts the user's own words into a request.
+    Idempotent. Safe to be shared by threads.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Scrubber:
         *,
         keep_headers: Sequence[str] = (),
         allow_secrets: Sequence[str] = (),
+        worded: Callable[[Request], Request] = lambda request: request,
     ) -> None:
+        self._worded = worded
         self._names = Placeholders(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
@@ -102,12 +105,14 @@ class Scrubber:
 
     def request(self, request: Request) -> Request:
         """What a tape keeps of ``request``."""
-        return replace(
-            request,
-            url=self.url(request.url),
-            # the body is kept decoded
-            headers=self._headers(request.headers, self._kept - {"content-encoding"}),
-            body=self.body(request.body),
+        return self._worded(
+            replace(
+                request,
+                url=self.url(request.url),
+                # the body is kept decoded
+                headers=self._headers(request.headers, self._kept - {"content-encoding"}),
+                body=self.body(request.body),
+            )
         )
 
     def response(self, response: Response) -> Response:

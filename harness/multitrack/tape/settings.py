@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from multitrack.errors import BadOption
+from multitrack.tape.jsonpath import JsonPath
 
 Mode = Literal["replay", "record", "record-missing", "live"]
 """``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and
@@ -18,23 +20,51 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 PACES = ("instant", "recorded")
 
+MATCHED = ("method", "uri", "scheme", "host", "port", "path", "query", "body")
+"""What ``match_on`` may name, by vcrpy's words; ``uri`` stands for scheme, host, port, path and query."""
+
+TELEMETRY = (
+    "*.langfuse.com",
+    "*.posthog.com",
+    "*.sentry.io",
+    "api.smith.langchain.com",
+    "*.api.smith.langchain.com",
+    "app.phoenix.arize.com",
+    "logfire-*.pydantic.dev",
+    "telemetry.crewai.com",
+)
+"""Hosts that are told what an application does, and that are dropped unless a project takes one back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of a tape, the same in ``[tool.multitrack]``, on markers and in `use_cassette`.
+    """The options of a tape, the same in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on
+    the command line and in `use_cassette`.
 
-    ``ignore_hosts``: globs of ``host`` or ``host:port`` that go live unrecorded. ``allow_hosts``: the same, for raw
-    sockets that no seam sees. ``keep_headers``: headers kept on the tape beside the built-in ones.
-    ``allow_secrets``: texts that look like a secret and are none. ``keep_errors``: keep a final 401, 403, 429, 5xx or
-    failed connection. ``pace``: ``instant`` plays an answer at once, ``recorded`` as slowly as it came.
+    Lists add up. ``match_on``: the parts of a request that must be equal, all where it is empty. ``ignore``: JSON
+    paths that are left out of the comparison. ``placeholders``: words, each with a regular expression, that stand for
+    what it matches in a request, on the tape and in the comparison. ``ignore_hosts``: globs of ``host`` or
+    ``host:port`` that go live unrecorded. ``drop_hosts``: the same, refused quietly, beside `TELEMETRY`; one with
+    ``!`` in front is not. ``allow_hosts``: the same, for raw sockets that no seam sees. ``keep_headers``: headers kept
+    on the tape beside the built-in ones. ``allow_secrets``: texts that look like a secret and are none.
+    ``keep_errors``: keep a final 401, 403, 429, 5xx or failed connection. ``allow_repeats``: an interaction may be
+    played more than once. ``pace``: ``instant`` plays an answer at once, ``recorded`` as slowly as it came.
+    ``max_age``: the days after which a tape is told to be old, 0 for never. ``strict``: what was not played fails.
     """
 
+    match_on: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    placeholders: tuple[tuple[str, str], ...] = ()
     ignore_hosts: tuple[str, ...] = ()
+    drop_hosts: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     keep_headers: tuple[str, ...] = ()
     allow_secrets: tuple[str, ...] = ()
     keep_errors: bool = False
+    allow_repeats: bool = False
     pace: str = "instant"
+    max_age: int = 0
+    strict: bool = False
 
     def __post_init__(self) -> None:
         forbidden = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
@@ -43,6 +73,21 @@ class Settings:
                 raise BadOption(f"keep_headers refuses {header!r}: a credential never reaches a tape")
         if self.pace not in PACES:
             raise BadOption(f"pace is one of {', '.join(PACES)}, not {self.pace!r}")
+        if self.max_age < 0:
+            raise BadOption(f"max_age is a number of days, not {self.max_age}")
+        for part in self.match_on:
+            if part not in MATCHED:
+                raise BadOption(f"match_on takes {', '.join(MATCHED)}, not {part!r}")
+        for path in self.ignore:
+            try:
+                JsonPath.parse(path)
+            except ValueError as error:
+                raise BadOption(f"ignore: {error}") from error
+        for word, pattern in self.placeholders:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise BadOption(f"placeholders: {word} is no regular expression: {error}") from error
 
     def with_options(self, options: Mapping[str, Any], source: str) -> Settings:
         """These settings with ``options`` of a stronger ``source`` on top: lists add up, others replace.
@@ -55,12 +100,14 @@ class Settings:
             if name not in known:
                 raise BadOption(f"{source}: unknown option {name!r}; known are {', '.join(sorted(known))}")
             before = getattr(self, name)
-            if isinstance(before, tuple):
+            if name == "placeholders":
+                changes[name] = (*before, *_words(value, source))
+            elif isinstance(before, tuple):
                 if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
                     raise BadOption(f"{source}: {name} takes a list of strings, not {value!r}")
                 changes[name] = (*before, *value)
             elif type(value) is not type(before):
-                raise BadOption(f"{source}: {name} takes a {type(before).__name__}, not {value!r}")
+                raise BadOption(f"{source}: {name} takes {_KINDS[type(before)]}, not {value!r}")
             else:
                 changes[name] = value
         try:
@@ -70,13 +117,31 @@ class Settings:
 
     def ignores(self, url: str) -> bool:
         """Whether a request to ``url`` goes live unrecorded."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        return _matches(host, parts.port or {"http": 80}.get(parts.scheme, 443), self.ignore_hosts)
+        return _matches(*_place(url), self.ignore_hosts)
+
+    def drops(self, url: str) -> bool:
+        """Whether a request to ``url`` is refused quietly: it goes nowhere, and no test fails by it."""
+        kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))
+        dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
+        return _matches(*_place(url), dropped) and not _matches(*_place(url), kept)
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``."""
         return _matches(host, port, self.allow_hosts) or _matches(host, port, self.ignore_hosts)
+
+
+_KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", str: "a text"}
+
+
+def _words(value: Any, source: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise BadOption(f"{source}: placeholders takes words with a regular expression for each, not {value!r}")
+    return tuple(value.items())
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
 
 
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:

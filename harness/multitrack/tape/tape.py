@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
-from multitrack.tape import body, pace, paths, storage, token_exchange
+from multitrack.tape import body, miss, pace, paths, storage, token_exchange
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.difference import Difference
-from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Route
+from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Index, Key
-from multitrack.tape.miss import miss, strayed
+from multitrack.tape.matching import Entry, Index, Key
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
+from multitrack.tape.rules import Rules
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
 
@@ -40,10 +40,21 @@ class Saved:
     reason: str = ""
 
 
+class Filters(Protocol):
+    """What a project takes out of requests and answers by functions of its own."""
+
+    def request(self, request: Request, /) -> Request | None:
+        """What is left of ``request``; None where it is to go live unrecorded."""
+
+    def response(self, response: Response, /) -> Response | None:
+        """What is left of ``response``; None where it is not to be recorded."""
+
+
 class Tape:
     """One cassette while it plays. Threads share it.
 
-    ``test`` is the node id of the test whose recording it makes; ``to_record`` says in a miss how to record.
+    ``test`` is the node id of the test whose recording it makes, ``shared`` whether other tests play it, too;
+    ``beside`` are tapes that are played, too, and never written. ``to_record`` says in a miss how to record.
     """
 
     def __init__(
@@ -53,6 +64,9 @@ class Tape:
         mode: Mode = "replay",
         settings: Settings | None = None,
         test: str | None = None,
+        shared: bool = False,
+        beside: Sequence[Path] = (),
+        filters: Filters | None = None,
         to_record: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
@@ -67,34 +81,74 @@ class Tape:
         self.violations: list[TapeViolation] = []
         """Every miss and every live call that was not forgiven, whatever the code under test caught."""
         self._settings = settings or Settings()
+        self._shared = shared
+        self._filters = filters
+        self._clock = clock
+        self._rules = Rules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
         self._scrubber = Scrubber(
-            os.environ, keep_headers=self._settings.keep_headers, allow_secrets=self._settings.allow_secrets
+            os.environ,
+            keep_headers=self._settings.keep_headers,
+            allow_secrets=self._settings.allow_secrets,
+            worded=self._rules.worded,
         )
         self._recorder = Recorder(self._scrubber, clock)
         self._cassette = None if mode == "live" else self._scrubbed(storage.read(path))
-        self._index: Index | None = None
-        if self._cassette is not None:
-            self._index = Index(self._cassette.interactions, self._cassette.placeholders)
+        self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
         self._lock = threading.Lock()
         self._forgiven: list[TapeViolation] | None = None
 
     @property
     def interactions(self) -> Sequence[Interaction]:
         """What stands on the tape, in order; while recording, what was recorded so far."""
-        recorded = self._recorder.interactions(self.test)
+        recorded = self._recorded()
         if self.mode == "record":
             return tuple(recorded)
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
 
     @property
-    def recorded(self) -> bool:
-        """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
-        return bool(self._recorder)
+    def unplayed(self) -> Sequence[Entry]:
+        """What this test recorded and did not play. Of a tape that others share, what no test is named for is
+        nobody's."""
+        if self._index is None or self.mode != "replay":
+            return ()
+        return [
+            entry
+            for entry in self._index.entries
+            if not entry.played
+            and entry.position <= len(self._cassette.interactions if self._cassette else ())
+            and (self.test in entry.interaction.tests or (not entry.interaction.tests and not self._shared))
+        ]
+
+    @property
+    def used(self) -> Collection[int]:
+        """The positions, from 1, of what was played."""
+        return [entry.position for entry in self._index.entries if entry.played] if self._index is not None else []
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether what was not played fails its test."""
+        return self._settings.strict
+
+    def refuse_unplayed(self) -> None:
+        """Raises `Unplayed` where the tape holds what this test recorded and did not play."""
+        if entries := self.unplayed:
+            raise miss.unplayed(entries, path=paths.shown(self.path), to_record=self.to_record)
+
+    @property
+    def days_too_old(self) -> int | None:
+        """How many days old the tape is, where that is more than its ``max_age``."""
+        recorded = self._cassette.recorded_at if self._cassette is not None else None
+        if recorded is None or not self._settings.max_age:
+            return None
+        days = (self._clock() - recorded).days
+        return days if days > self._settings.max_age else None
 
     def route(self, request: Request) -> Route:
         """Which way ``request`` goes. Raises `CassetteMiss` where nothing on the tape answers it."""
         if self._settings.ignores(request.url):
             return Passthrough()
+        if self.mode != "live" and self._settings.drops(request.url):
+            return Replay(_dropped(request))
         if token_exchange.is_token_exchange(request.url):
             return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
         # a coding that nobody here reads is matched as the bytes it is
@@ -115,24 +169,38 @@ class Tape:
             self.sent.append(Sent(request))
             if self.mode == "live":
                 return Passthrough()
+            if self._filters is not None:
+                left = self._filters.request(request)
+                if left is None:
+                    return Passthrough()
+                request = left
             if self.mode == "record":
                 return self._recorder.exchange(request)
             scrubbed = self._scrubber.request(request)
-            key = Key.of(scrubbed, self._scrubber.placeholders)
+            key = self._rules.key(scrubbed, self._scrubber.placeholders)
             answer = recorded(request, key)
             if answer is not None:
                 return answer
             if self.mode == "record-missing":
                 return self._recorder.exchange(request)
-            violation = miss(
-                scrubbed, key, self._index, path=paths.shown(self.path), to_record=self.to_record, offered=offered()
+            violation = miss.miss(
+                scrubbed,
+                key,
+                self._index,
+                path=paths.shown(self.path),
+                to_record=self.to_record,
+                offered=offered(),
+                bared=self._rules.bared,
             )
             self._violated(violation)
             raise violation
 
     def _taken(self, request: Request, key: Key) -> Replay | None:
-        del request
-        answer = self._index.take(key) if self._index is not None else None
+        answer = None
+        if self._index is not None:
+            answer = self._index.take(key)
+            if answer is None and self._settings.allow_repeats:
+                answer = self._index.again(key)
         return self._play(answer) if answer is not None else None
 
     def _begun(self, request: Request, key: Key) -> Conversation | None:
@@ -147,6 +215,7 @@ class Tape:
             lock=self._lock,
             play=self._play,
             strayed=self._strayed,
+            key=self._rules.key,
         )
 
     def _play(self, interaction: Interaction) -> Replay:
@@ -154,7 +223,7 @@ class Tape:
         return pace.replay(interaction.response, self._settings.pace)
 
     def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
-        violation = strayed(request, reason, found, path=paths.shown(self.path), to_record=self.to_record)
+        violation = miss.strayed(request, reason, found, path=paths.shown(self.path), to_record=self.to_record)
         self._violated(violation)
         return violation
 
@@ -195,7 +264,7 @@ class Tape:
         request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
         but failed connections by a test that failed: then the tape stays as it is."""
         self._recorder.close()
-        recorded = self._recorder.interactions(self.test)
+        recorded = self._recorded()
         if not recorded or (failure and not self.recorded):
             return None
         metadata = self._recorder.metadata()
@@ -218,6 +287,28 @@ class Tape:
         storage.write(waiting, change(self._cassette or Cassette()), allowed=allowed)
         return Saved("pending", waiting, len(recorded), reason)
 
+    def _indexed(self, beside: Sequence[Cassette | None]) -> Index | None:
+        cassettes = [cassette for one in beside if (cassette := self._scrubbed(one)) is not None]
+        if self._cassette is not None:
+            cassettes.insert(0, self._cassette)
+        if not cassettes:
+            return None
+        interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
+        placeholders = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
+        return Index(interactions, placeholders, self._key_on_tape)
+
+    def _key_on_tape(self, request: Request, placeholders: Collection[str]) -> Key:
+        # a filter may be younger than the tape; what it would leave out was recorded all the same
+        left = self._filters.request(request) if self._filters is not None else None
+        return self._rules.key(left or request, placeholders)
+
+    def _recorded(self) -> list[Interaction]:
+        recorded = self._recorder.interactions(self.test)
+        if self._filters is None:
+            return recorded
+        answers = [(interaction, self._filters.response(interaction.response)) for interaction in recorded]
+        return [replace(interaction, response=answer) for interaction, answer in answers if answer is not None]
+
     def _scrubbed(self, cassette: Cassette | None) -> Cassette | None:
         """``cassette`` as this recorder would have written it; what it wrote is scrubbed already."""
         if cassette is None or not cassette.is_foreign:
@@ -234,3 +325,9 @@ class Tape:
             for interaction in cassette.interactions
         )
         return Cassette(interactions, {"placeholders": sorted(self._scrubber.placeholders)})
+
+
+def _dropped(request: Request) -> Response:
+    """What who tells of an application hears: that all is well."""
+    status = (("grpc-status", "0"),) if request.url.startswith("grpc:") else ()
+    return Response(202, "Accepted", (("content-type", "application/json"), *status), b"{}")

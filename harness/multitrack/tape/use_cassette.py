@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from multitrack.errors import BadOption
-from multitrack.tape import credentials, deck
-from multitrack.tape.settings import MODES, Mode, Settings
+from multitrack.tape import credentials, deck, project
+from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
 
 
@@ -17,11 +17,13 @@ class use_cassette:  # noqa: N801 - a function to its users
     """Play or record the tape at ``path`` for the time of a ``with`` or ``async with`` block, which gets it.
 
     ``mode`` is ``replay``, ``record``, ``record-missing``, ``live``, or None: that of the tape it is nested in, else
-    what pytest's flags say, else ``replay``. ``options`` are those of `Settings`. In ``record`` mode the tape is
+    what pytest's flags say, else ``replay``. ``options`` are those of `Settings`, and stand on those in the project's
+    pyproject.toml. In ``record`` mode the tape is
     written when the block ends well; a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
 
     Raises `BadOption` for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
-    `CassetteMiss`; a miss that the block swallowed is raised when it ends.
+    `CassetteMiss`; a miss that the block swallowed is raised when it ends. With ``strict=True``, a block that ends well
+    raises `Unplayed` where the tape holds more than it played.
     """
 
     def __init__(self, path: str | Path, mode: Mode | None = None, **options: Any) -> None:
@@ -29,13 +31,15 @@ class use_cassette:  # noqa: N801 - a function to its users
             raise BadOption(f"use_cassette: unknown mode {mode!r}; known are {', '.join(MODES)}")
         self._path = Path(path)
         self._mode = mode
-        self._settings = Settings().with_options(options, "use_cassette")
+        root = deck.asked().root
+        own = project.nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
+        self._settings = own.settings.with_options(options, "use_cassette")
         self._stack = ExitStack()
         self._tape: Tape | None = None
 
     def __enter__(self) -> Tape:
         outer = deck.current()
-        mode = self._mode or deck.asked()
+        mode = self._mode or deck.asked().mode
         given: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
@@ -62,8 +66,11 @@ class use_cassette:  # noqa: N801 - a function to its users
         if outer is not None:
             for violation in violations:
                 outer.refuse(violation)
+        deck.asked().note(tape.path, tape.used)
         if violations and (error is None or isinstance(error, Exception)):
             raise violations[0] from error
+        if error is None and tape.is_strict:
+            tape.refuse_unplayed()
 
     async def __aenter__(self) -> Tape:
         return self.__enter__()

@@ -1,0 +1,191 @@
+"""Where the options of a tape may stand, and which is the stronger."""
+
+import pytest
+
+ASK = """
+    {fixture}
+
+    @pytest.mark.cassette({options})
+    def test_ask():
+        assert ask("x", user="{user}", temperature={temperature}).startswith("echo")
+"""
+FIXTURE = """
+    @pytest.fixture(scope="{scope}")
+    def cassette_options():
+        return dict(ignore=["$.user"])
+"""
+
+
+def recorded(project, flags=(), **parts):
+    """The tape of a test that was recorded, with another value sent from now on."""
+    text = {"fixture": "", "options": ""} | parts
+    project.test(ASK.format(user="one", temperature=0, **text))
+    assert project.record("--record", *flags).counts == {"passed": 1}
+    project.test(ASK.format(user="two", temperature=0, **text))
+    project.provider.stop()
+
+
+@pytest.mark.parametrize("source", ["project", "session", "module", "function", "marker", "flag"])
+def test_an_option_holds_wherever_it_stands(project, source):
+    flags, parts = (), {}
+    if source == "project":
+        project.write("pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\n')
+    elif source == "marker":
+        parts["options"] = "ignore=['$.user']"
+    elif source == "flag":
+        flags = ("--cassettes-option", "ignore=['$.user']")
+    else:
+        parts["fixture"] = FIXTURE.format(scope=source)
+    recorded(project, flags, **parts)
+    assert project.run(*flags).counts == {"passed": 1}
+    if not parts and not flags:
+        return
+    bare = {"fixture": "", "options": ""}
+    project.test(ASK.format(user="two", temperature=0, **bare))
+    assert project.run().counts == {"failed": 1}
+
+
+def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
+    project.write(
+        "pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\npace = "recorded"\n'
+    )
+    project.test(
+        """
+        pytestmark = pytest.mark.cassette(ignore=["$.module"], pace="instant", max_age=3)
+
+        @pytest.fixture
+        def cassette_options(cassette_words):
+            return dict(ignore=["$.fixture"], keep_errors=True, pace="recorded", strict=False)
+
+        @pytest.fixture
+        def cassette_words():
+            return None
+
+        @pytest.mark.cassette(ignore=["$.marker"], max_age=4)
+        class TestClass:
+            @pytest.mark.cassette(ignore=["$.closest"])
+            def test_settings(self, tape):
+                settings = tape._settings
+                assert settings.ignore == ("$.user", "$.fixture", "$.module", "$.marker", "$.closest", "$.flag")
+                assert (settings.pace, settings.keep_errors, settings.max_age) == ("instant", True, 5)
+                assert settings.strict
+        """
+    )
+    flags = ("--cassettes-option=ignore=['$.flag']", "--cassettes-option=max_age=5", "--cassettes-strict")
+    run = project.run(*flags)
+    assert run.counts == {"passed": 1}, run.out
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("dict(wrong=1)", "the fixture cassette_options: unknown option 'wrong'; known are allow_hosts, "),
+        ("dict(ignore=['user'])", "the fixture cassette_options: ignore: 'user' is no JSON path like $.metadata.* or "),
+        (
+            "dict(match_on=['headers'])",
+            "the fixture cassette_options: match_on takes method, uri, scheme, host, port, ",
+        ),
+        (
+            "dict(placeholders=['x'])",
+            "the fixture cassette_options: placeholders takes words with a regular expression ",
+        ),
+        ("dict(placeholders={'x': '('})", "the fixture cassette_options: placeholders: x is no regular expression: "),
+        ("dict(max_age='30d')", "the fixture cassette_options: max_age takes a whole number, not '30d'"),
+        ("3", "the fixture cassette_options gives a mapping, not 3"),
+    ],
+)
+def test_a_bad_option_of_the_fixture_fails_its_tests(project, given, message):
+    project.test(
+        f"""
+        @pytest.fixture
+        def cassette_options():
+            return {given}
+
+        @pytest.mark.cassette
+        def test_ask(): ask("x")
+
+        def test_other(): pass
+        """
+    )
+    run = project.run()
+    assert (run.counts, run.code) == ({"passed": 1, "errors": 1}, 1)
+    assert [line for line in run.lines if line.startswith(message)], run.out
+    assert run.out.count(message) == 2  # once more in the summary
+
+
+def test_the_fixture_may_not_send_before_its_options_are_known(project):
+    project.test(
+        """
+        @pytest.fixture
+        def cassette_options():
+            ask("early")
+            return dict(strict=True)
+
+        @pytest.mark.cassette
+        def test_ask(): ask("x")
+        """
+    )
+    run = project.record()
+    assert (run.counts, run.changed) == ({"errors": 1}, {"cassettes/test_it/test_ask.pending.yaml"})
+    assert "the fixture cassette_options comes too late for requests that were sent before it" in run.out
+
+
+def test_options_of_the_command_line_are_checked(project):
+    project.test("@pytest.mark.cassette\ndef test_ask(): pass")
+    run = project.run("--cassettes-option=wrong=1")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --cassettes-option=wrong=1: unknown option 'wrong'; known are " in run.err
+    run = project.run("--cassettes-option=strict")
+    assert "ERROR: --cassettes-option takes NAME=VALUE, not 'strict'" in run.err
+
+
+def test_a_cassette_that_a_test_uses_has_the_options_of_the_project(project):
+    project.write("pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\n')
+    text = """
+        from multitrack.tape.use_cassette import use_cassette
+
+        def test_ask():
+            with use_cassette("own.yaml", ignore=["$.temperature"]):
+                ask("x", user="{user}", temperature={temperature})
+        """
+    project.test(text.format(user="one", temperature=0))
+    project.record()
+    project.test(text.format(user="two", temperature=1))
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_what_tells_of_the_application_goes_nowhere(project):
+    port = project.provider.url.rpartition(":")[2]
+    project.test(
+        f"""
+        import httpx
+
+        @pytest.mark.cassette(drop_hosts=["localhost:*"])
+        def test_ask(tape):
+            assert httpx.post("https://api.smith.langchain.com/runs/batch", json={{}}).status_code == 202
+            assert httpx.post("http://localhost:{port}/trace", json={{}}).json() == {{}}
+            assert ask("x") == "echo: x"
+            assert len(tape.sent) == 1
+        """
+    )
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert len(project.provider.requests) == 1
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_dropped_host_can_be_taken_back(project):
+    project.test(
+        """
+        import httpx
+
+        @pytest.mark.cassette(drop_hosts=["!*.langfuse.com"])
+        def test_ask():
+            httpx.get("https://cloud.langfuse.com/x")
+        """
+    )
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    assert "CassetteMiss: GET https://cloud.langfuse.com/x has no recording" in run.out

@@ -1,0 +1,242 @@
+"""What was recorded and not played: told, or refused; and what a full run did not use."""
+
+import pytest
+
+TWO = """
+@pytest.mark.cassette{options}
+def test_ask():
+    ask("one"){rest}
+"""
+BOTH = TWO.format(options="", rest='\n    ask("two")\n    ask("three")')
+LESS = TWO.format(options="", rest="")
+NODE = "test_it.py::test_ask"
+
+
+def outdated(project, text=LESS):
+    """A tape that holds more than its test plays."""
+    project.test(BOTH)
+    project.record()
+    project.test(text)
+    project.provider.stop()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_a_passing_test_did_not_play_is_told(project, workers):
+    outdated(project)
+    run = project.run(*workers, subprocess=bool(workers))
+    assert (run.counts, run.code, run.changed) == ({"passed": 1}, 0, set())
+    line = f"multitrack: not played: cassettes/test_it/test_ask.yaml: interactions 2, 3 ({NODE})"
+    assert line in run.lines
+
+
+@pytest.mark.parametrize("how", ["flag", "marker", "xdist"])
+def test_strict_fails_a_test_that_did_not_play_all(project, how):
+    outdated(project, TWO.format(options="(strict=True)", rest="") if how == "marker" else LESS)
+    flags = {"flag": ["--cassettes-strict"], "marker": [], "xdist": ["--cassettes-strict", "-n", "2"]}[how]
+    run = project.run(*flags, subprocess=how == "xdist")
+    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
+    assert run.holds(
+        f"""
+        2 interactions were not played
+          tape: cassettes/test_it/test_ask.yaml
+          2 · openai.chat gpt-4o-mini · 0 calls
+          3 · openai.chat gpt-4o-mini · 0 calls
+          to record what is still sent: pytest --record {NODE}
+        """
+    )
+    assert "During handling" not in run.out
+
+
+@pytest.mark.parametrize("how", ["pytest.skip('no')", "assert False", "pytest.xfail('no')"])
+def test_of_a_test_that_did_not_pass_nothing_is_told(project, how):
+    outdated(project, TWO.format(options="", rest="\n    " + how))
+    run = project.run("--cassettes-strict")
+    assert "not played" not in run.out
+    assert "errors" not in run.counts
+
+
+def test_recording_again_drops_what_was_not_played(project):
+    project.test(BOTH)
+    project.record()
+    project.test(LESS)
+    run = project.record("--record", "--cassettes-strict")
+    assert (run.counts, "not played" in run.out) == ({"passed": 1}, False)
+    assert project.run("--cassettes-strict").counts == {"passed": 1}
+
+
+def test_of_a_shared_tape_a_test_answers_for_its_own_part(project):
+    text = """
+        @pytest.mark.cassette(name="shared")
+        @pytest.mark.parametrize("word", ["a", "b"])
+        def test_ask(word):
+            ask(word){rest}
+        """
+    project.test(text.format(rest='\n            ask(word + "2")'))
+    project.record()
+    project.test(text.format(rest="\n            word == 'b' and ask('b2')"))
+    run = project.run("--cassettes-strict")
+    assert run.counts == {"passed": 2, "errors": 1}
+    assert run.holds("1 interaction was not played\n  tape: cassettes/shared.yaml")
+    assert "ERROR test_it.py::test_ask[a] - Failed: 1 interaction was not played" in run.lines
+
+
+def test_of_reruns_the_last_one_counts(project):
+    project.test(
+        """
+        attempts = []
+
+        @pytest.mark.cassette
+        @pytest.mark.flaky(reruns=2)
+        def test_ask():
+            attempts.append(1)
+            ask("one")
+            assert len(attempts) == 3
+            ask("two")
+        """
+    )
+    project.record()
+    project.provider.stop()
+    run = project.run("--cassettes-strict", "--cassettes-unused")
+    assert run.counts == {"passed": 1, "rerun": 2}
+    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
+    assert "multitrack: this run used all that is on the tapes" in run.lines
+
+
+MANY = """
+from multitrack.tape.use_cassette import use_cassette
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("word", ["a", "b"])
+def test_ask(word):
+    ask(word)
+
+@pytest.mark.cassette
+def test_skipped():
+    {skip}ask("x")
+
+@pytest.mark.cassette(name="shared")
+def test_shared():
+    ask("shared")
+
+def test_own():
+    with use_cassette("cassettes/own.yaml"):
+        ask("own")
+"""
+
+
+def many(project):
+    project.test(MANY.format(skip=""))
+    project.record()
+    project.test(MANY.format(skip="pytest.skip('not today'); "))
+    project.write("elsewhere/cassettes/test_gone/test_x.yaml", project.tape("shared").read_text())
+    project.write("cassettes/test_it/test_ask[a].pending.yaml", "x")
+    old = project.tape("test_it/test_ask[c]")
+    old.write_text(project.tape("shared").read_text())
+    shared = project.tape("shared")
+    interaction = shared.read_text().partition("interactions:\n")[2].partition("metadata:")[0]
+    shared.write_text(
+        shared.read_text().replace("metadata:", interaction.replace("test_shared", "test_gone") + "metadata:")
+    )
+    project.provider.stop()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_full_run_lists_what_it_did_not_use(project, workers):
+    many(project)
+    run = project.run("--cassettes-unused", *workers, subprocess=bool(workers))
+    assert (run.counts, run.code, run.changed) == ({"passed": 4, "skipped": 1}, 0, set())
+    assert run.holds(
+        """
+        multitrack: this run did not use:
+          cassettes/shared.yaml: interaction 2
+          cassettes/test_it/test_ask[c].yaml
+          elsewhere/cassettes/test_gone/test_x.yaml
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["-k", "test"], "had -k"),
+        (["-m", "cassette"], "had -m"),
+        (["--deselect", "test_it.py::test_own"], "had --deselect"),
+        (["--ignore", "other.py"], "had --ignore"),
+        (["--lf", "-p", "cacheprovider"], "had --lf"),
+        (["test_it.py"], "was told where to look for tests"),
+        (["test_it.py::test_own"], "was told where to look for tests"),
+        (["--collect-only"], "had --collect-only"),
+        (["-p", "leaves_out"], "left out tests"),
+        (["-p", "fails"], "did not pass"),
+        (["-k", "test", "-n", "2"], "had -k"),
+        (["test_it.py", "-n", "2"], "was told where to look for tests"),
+        (["-p", "leaves_out", "-n", "2"], "left out tests"),
+        (["-p", "fails", "-n", "2"], "did not pass"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "".join(value),
+)
+def test_a_run_that_was_not_full_does_not_judge(project, flags, reason):
+    many(project)
+    project.write(
+        "leaves_out.py",
+        """
+        def pytest_collection_modifyitems(config, items):
+            config.hook.pytest_deselected(items=items[:1])
+            del items[:1]
+        """,
+    )
+    project.write("fails.py", "def pytest_runtest_teardown(item): assert 'own' not in item.name")
+    project.pytester.syspathinsert()
+    run = project.run("--cassettes-unused", *flags, subprocess=True)
+    assert f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}" in run.lines
+    assert "did not use:" not in run.out
+
+
+@pytest.mark.parametrize("root", [".", "tests"])
+def test_a_run_of_all_its_folders_is_a_full_one(project, root):
+    if root == "tests":
+        project.write("pytest.ini", "[pytest]\ntestpaths = tests\npythonpath = .\n")
+        project.write("test_other.py", "def test_never(): pass")
+    project.test(LESS, name=f"{root}/test_it.py")
+    project.record("--record", root)
+    project.provider.stop()
+    run = project.run("--cassettes-unused", root)
+    assert run.counts == {"passed": 1}
+    assert "multitrack: this run used all that is on the tapes" in run.lines
+
+
+def test_tapes_below_one_root_are_listed_from_there(project):
+    project.test(LESS)
+    project.record("--record", "--cassettes-dir=tapes")
+    project.write("tapes/test_gone/test_x.yaml", "interactions: []")
+    project.provider.stop()
+    run = project.run("--cassettes-unused", "--cassettes-dir=tapes")
+    assert run.holds("multitrack: this run did not use:\n  tapes/test_gone/test_x.yaml")
+
+
+def test_recording_everything_first_says_how_many_tests_go_live(project):
+    project.test(BOTH + "\n@pytest.mark.cassette\ndef test_other(): ask('x')\n\ndef test_plain(): pass")
+    run = project.record()
+    assert "multitrack: --record: 2 tests go live" in run.lines
+    assert run.lines.index("multitrack: --record: 2 tests go live") < run.out[: run.out.index("100%")].count("\n") + 1
+    for selection in (["-k", "ask"], ["test_it.py"], ["test_it.py::test_ask"]):
+        assert "go live" not in project.record("--record", *selection).out
+    assert "go live" not in project.run().out
+    run = project.record("--record", "-n", "2", subprocess=True)
+    assert run.lines.count("multitrack: --record: of 3 tests, those with a tape go live") == 1
+
+
+def test_a_tape_that_is_too_old_is_told(project):
+    project.test(LESS)
+    project.record()
+    tape = project.tape("test_it/test_ask")
+    text = tape.read_text()
+    start = text.index("recorded_at: '") + len("recorded_at: '")
+    tape.write_text(text[:start] + "2020-01-01" + text[start + 10 :])
+    project.provider.stop()
+    assert "multitrack: old" not in project.run().out
+    run = project.run("--cassettes-option=max_age=30")
+    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    [line] = [line for line in run.lines if line.startswith("multitrack: old: ")]
+    assert line.startswith("multitrack: old: cassettes/test_it/test_ask.yaml: recorded ")
+    assert line.endswith(" days ago")
