@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from functools import lru_cache
+from typing import Final
 
 from multitrack.errors import BadOption
 
 _STEP = re.compile(
     r"""(?:^|\.(?!$)|(?=[\[{]))                                        # a name begins the path or follows a dot
     (?: (?P<name>(?<![\]}])[^.\[\]{}]+)
-      | [\[{] (?: (?P<text>'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*") | (?P<item>[^\]}]+) ) [\]}] )""",
+      | [\[{] (?: (?P<text>'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*") | (?P<item>[^\]}'"]+) ) [\]}] )""",
     re.VERBOSE,
 )
-_BETWEEN = "\x1f"
+_ANY: Final = None
 
 
 class FieldPath:
@@ -32,22 +33,18 @@ class FieldPath:
                 f"{text!r} is no path to a field; paths look like 'Weather.location', '*.created_at', 'stops[*].city'"
             )
         self.text = text
-        self._pattern = re.compile("".join(map(_expression, steps)))
+        self._steps = tuple(_ANY if step == "**" else _expression(step) for step in steps)
 
     def matches(self, tool: str, path: str) -> bool:
         """Whether the pattern stands for the value at ``path`` in a call of ``tool``."""
-        steps = _joined(path)
-        return bool(self._pattern.fullmatch(steps) or self._pattern.fullmatch(_joined(tool) + steps))
-
-
-def steps_of(path: str) -> tuple[str, ...]:
-    """The names, keys and numbers that a path is made of."""
-    return tuple(_joined(path).split(_BETWEEN)[:-1])
+        steps = steps_of(path)
+        return _match(self._steps, steps) or _match(self._steps, steps_of(tool) + steps)
 
 
 @lru_cache(maxsize=4096)
-def _joined(path: str) -> str:
-    return "".join(f"{step}{_BETWEEN}" for step in _steps(path) or [path])
+def steps_of(path: str) -> tuple[str, ...]:
+    """The names, keys and numbers that a path is made of; a path that cannot be read is one step."""
+    return tuple(_steps(path) or [path])
 
 
 def _steps(path: str) -> list[str] | None:
@@ -62,7 +59,14 @@ def _steps(path: str) -> list[str] | None:
     return steps
 
 
-def _expression(step: str) -> str:
-    if step == "**":
-        return f"(?:[^{_BETWEEN}]*{_BETWEEN})*"
-    return f"[^{_BETWEEN}]*".join(map(re.escape, step.split("*"))) + _BETWEEN
+def _expression(step: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, step.split("*"))), re.DOTALL)
+
+
+def _match(pattern: tuple[re.Pattern[str] | None, ...], steps: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not steps
+    first, *rest = pattern
+    if first is _ANY:
+        return any(_match(tuple(rest), steps[skipped:]) for skipped in range(len(steps) + 1))
+    return bool(steps) and first.fullmatch(steps[0]) is not None and _match(tuple(rest), steps[1:])
