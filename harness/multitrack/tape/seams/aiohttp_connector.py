@@ -19,11 +19,11 @@ import aiohttp
 from aiohttp import BaseConnector, ClientRequest
 from aiohttp.connector import Connection
 
-from multitrack.errors import CassetteMiss, LiveCall
+from multitrack.errors import LiveCall
 from multitrack.tape.body import decoded
-from multitrack.tape.exchange import Passthrough, Recording, Replay, Request, Response, Route, Router
+from multitrack.tape.exchange import Passthrough, Recording, Replay, Request, Route, Router
 from multitrack.tape.failure import Failure
-from multitrack.tape.seams import Current, http1
+from multitrack.tape.seams import Current, http1, unanswered
 from multitrack.tape.seams.aiohttp_errors import ConnectionTimeout, during_connecting, repeated
 from multitrack.tape.seams.aiohttp_playback import Playback
 from multitrack.tape.seams.aiohttp_protocol import Handler, handler_of
@@ -35,9 +35,6 @@ Connect = Callable[..., Awaitable[Connection]]
 
 # That lead out of the process; others may be a bridge to an application inside of it.
 _NETWORK = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
-_PATIENCE = 10.0
-"""Seconds that a caller may stay longer than the one before, who went away without an answer."""
-
 # Answers that aiohttp passes over, since another follows: all but that of a change to another protocol.
 _INTERIM = frozenset(range(100, 200)) - {101}
 
@@ -237,27 +234,18 @@ class Switchboard(asyncio.Transport):
         if response.ending != "unanswered":
             self._playback = Playback(replay, self._asked.method, self._receive, lambda: self._break(response.failure))
         elif response.failure is None:
-            await self._stay_unanswered(response)
+            await asyncio.sleep(unanswered.patience(response))
+            raise unanswered.miss(self._current())
         else:
             raise repeated(response.failure, self._connector, self._asked)
-
-    async def _stay_unanswered(self, response: Response) -> None:
-        """A caller who went away without an answer goes away again. One who stays gets a miss, instead of waiting
-        for ever."""
-        await asyncio.sleep(sum(response.chunks.gaps) / 1000 + _PATIENCE)
-        violation = CassetteMiss(
-            "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
-            "  record it again (pytest --record)"
-        )
-        if (tape := self._current()) is not None:
-            tape.refuse(violation)
-        raise violation
 
     def _break(self, failure: Failure | None) -> None:
         if failure is not None and failure.is_timeout:
             self.handler.fail(repeated(failure, self._connector, self._asked))
-        else:
-            self._lose(None if failure is None else failure.as_system_error())
+            return
+        error = None if failure is None else failure.as_system_error()
+        # what the answer lacks of its announced length, the parser finds by itself
+        self._lose(error if isinstance(error, OSError) else None)
 
     def _receive(self, data: bytes) -> None:
         if not self._closing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from http.client import IncompleteRead
 
 from multitrack.tape.exchange import Recording
 from multitrack.tape.failure import During
@@ -53,6 +54,8 @@ class Listener:
         if self._over or not self.began:
             return
         self._over = True
+        if error is None and self.message.missing:
+            error = IncompleteRead(b"", self.message.missing)
         self._recording.ended("complete" if self.message.over else "broken", error=error)
 
     def broke(self, error: BaseException, during: During | None = None) -> None:

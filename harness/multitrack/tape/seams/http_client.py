@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
 from http import HTTPStatus
-from http.client import HTTPS_PORT, BadStatusLine, IncompleteRead, RemoteDisconnected
+from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
@@ -332,5 +332,4 @@ class _Tap(io.RawIOBase):
         listener = self._listener
         if not listener.began:
             listener.broke(RemoteDisconnected("Remote end closed connection without response"), "read")
-        missing = listener.message.missing
-        listener.lost(IncompleteRead(b"", missing) if missing else None)
+        listener.lost(None)

@@ -11,14 +11,10 @@ from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
-from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response, Router
 from multitrack.tape.failure import During, Failure, system_error
-from multitrack.tape.seams import Current, tripwire
+from multitrack.tape.seams import Current, tripwire, unanswered
 from multitrack.tape.swaps import Swap
-
-_PATIENCE = 10.0
-"""Seconds that a caller may stay longer than the one before, who went away without an answer."""
 
 
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
@@ -72,19 +68,11 @@ def _request(request: Any, body: bytes) -> Request:
 
 
 async def _wait_for_no_answer(response: Response, tape: Router) -> None:
-    """A caller who went away without an answer goes away again: a request that another overtook, a time limit of the
-    application's own. One who stays gets a miss instead of waiting for ever."""
-    if response.ending != "unanswered" or response.failure is not None:
-        return
-    import anyio
+    if unanswered.is_abandoned(response):
+        import anyio
 
-    await anyio.sleep(sum(response.chunks.gaps) / 1000 + _PATIENCE)
-    violation = CassetteMiss(
-        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
-        "  record it again (pytest --record)"
-    )
-    tape.refuse(violation)
-    raise violation
+        await anyio.sleep(unanswered.patience(response))
+        raise unanswered.miss(tape)
 
 
 def _connecting(module: ModuleType) -> Callable[[Recording], AbstractContextManager[None]]:
