@@ -74,10 +74,14 @@ VERTEX = """
         print("made in time", time.perf_counter() - start < 1, initializer.global_config.project)
 
     models = {"REST": rest_model, "gRPC": grpc_model, "gRPC, connected early": early_model}
-    replay_and_then_not(
-        {name: lambda model=model: model.generate_content("hi") for name, model in models.items()}, GEMINI
-    )
+    calls = {name: lambda model=model: model.generate_content("hi") for name, model in models.items()}
+    # each makes its asyncio client at its first request, for the loop that runs by then
+    async_models = iter([GenerativeModel("gemini-1.5-pro-preview-0409") for _ in range(3)])
+    calls["gRPC, async"] = lambda: next(async_models).generate_content_async("hi")
+    replay_and_then_not(calls, GEMINI)
 """
+
+VERTEX_NAMES = ["REST", "gRPC", "gRPC, connected early", "gRPC, async"]
 
 GENAI = """
     with credentials.stand_in():
@@ -130,7 +134,7 @@ def test_openai(bare_process):
 @pytest.mark.parametrize(
     ("module", "source", "made", "names", "error"),
     [
-        ("vertexai", VERTEX, "True project-0", ["REST", "gRPC", "gRPC, connected early"], "DefaultCredentialsError"),
+        ("vertexai", VERTEX, "True project-0", VERTEX_NAMES, "DefaultCredentialsError"),
         ("google.genai", VERTEX_GENAI, "True", VERTEX_GENAI_NAMES, "DefaultCredentialsError"),
         ("google.genai", GEMINI_GENAI, "True", GEMINI_GENAI_NAMES, "ValueError"),
         ("google.cloud.storage", STORAGE, "True project-0", ["storage"], "DefaultCredentialsError"),

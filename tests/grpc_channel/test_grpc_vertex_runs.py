@@ -1,0 +1,158 @@
+"""Vertex AI's asyncio clients in whole runs: recorded from the stand-in, replayed with nothing at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import yaml
+
+from multitrack.standin import Call, Rule, StandIn
+
+pytest.importorskip("vertexai")
+
+RULES = [
+    Rule(
+        prompt="Plan the trip",
+        calls=[
+            Call("Weather", {"location": "Toronto", "units": "metric"}),
+            Call("GoogleSearch", {"query": "super bowl"}),
+        ],
+    ),
+    Rule(prompt="Tell a tale", text="Once upon a time there was a tape.", delta_size=8),
+]
+
+APPLICATION = """
+    import os, warnings
+    from typing import Literal
+
+    warnings.simplefilter("ignore")
+    import vertexai
+    from pydantic import BaseModel
+    from vertexai.generative_models import GenerativeModel
+
+    import multitrack
+
+
+    class Weather(BaseModel):
+        location: str
+        units: Literal["imperial", "metric"]
+
+
+    class GoogleSearch(BaseModel):
+        query: str
+
+
+    vertexai.init(project=os.environ.get("GOOGLE_CLOUD_PROJECT"), location="us-central1", api_transport="grpc")
+    model = GenerativeModel("gemini-1.5-pro-preview-0409")
+    client = multitrack.from_vertexai(model, mode=multitrack.Mode.VERTEXAI_PARALLEL_TOOLS)
+"""
+
+TESTS = """
+    import asyncio
+    from collections.abc import Iterable
+
+    import pytest
+    from app import GenerativeModel, GoogleSearch, Weather, client, multitrack
+
+    MESSAGES = [{"role": "user", "content": "Plan the trip"}]
+    ASKED = {"messages": MESSAGES, "response_model": Iterable[Weather | GoogleSearch]}
+    PLAN = [Weather(location="Toronto", units="metric"), GoogleSearch(query="super bowl")]
+    TALE = "Once upon a time there was a tape."
+
+    pytestmark = pytest.mark.cassette
+
+
+    @pytest.fixture
+    def fresh():
+        # a model keeps the asyncio client that it made, with the loop of one test, which is closed in the next
+        return GenerativeModel("gemini-1.5-pro-preview-0409")
+
+
+    def test_extraction():
+        assert asyncio.run(client.create_async(**ASKED)) == PLAN
+
+
+    def test_extraction_on_the_next_loop():
+        assert asyncio.run(client.create_async(**ASKED)) == PLAN
+
+
+    def test_extraction_of_a_stream(fresh):
+        async def stream():
+            return [one async for one in await multitrack.from_vertexai(fresh).create_async(**ASKED, stream=True)]
+
+        assert asyncio.run(stream()) == PLAN
+
+
+    def test_text_of_a_stream(tape, fresh):
+        async def tell():
+            return [part.text async for part in await fresh.generate_content_async("Tell a tale", stream=True)]
+
+        parts = asyncio.run(tell())
+        assert len(parts) > 2
+        assert "".join(parts) == TALE
+        assert tape.sent[0].url.startswith("grpc://us-central1-aiplatform.googleapis.com/")
+
+
+    def test_answers_at_once(fresh):
+        async def tell():
+            asked = [fresh.generate_content_async("Tell a tale") for _ in range(3)]
+            return [answer.text for answer in await asyncio.gather(*asked)]
+
+        assert asyncio.run(tell()) == [TALE] * 3
+
+
+    def test_a_generated_client():
+        from google.cloud import aiplatform_v1beta1
+
+        async def tell():
+            async with aiplatform_v1beta1.PredictionServiceAsyncClient() as service:
+                contents = [{"role": "user", "parts": [{"text": "Tell a tale"}]}]
+                answer = await service.generate_content({"model": "models/gemini", "contents": contents})
+                return answer.candidates[0].content.parts[0].text
+
+        assert asyncio.run(tell()) == TALE
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "app.py").write_text(textwrap.dedent(APPLICATION), "utf-8")
+    (folder / "test_app.py").write_text(textwrap.dedent(TESTS), "utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    return folder
+
+
+def run(project, *arguments, before=(), **environment):
+    return subprocess.run(
+        [*before, sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_what_was_recorded_replays_where_there_is_nothing(project):
+    with StandIn(RULES) as standin:
+        for names in ("not on_the_next_loop", "on_the_next_loop"):
+            recorded = run(project, "--record", "-k", names, **standin.environment)
+            assert recorded.returncode == 0, recorded.stdout
+    tape = yaml.safe_load((project / "cassettes/test_app/test_extraction.yaml").read_text("utf-8"))
+    assert [interaction["request"]["uri"] for interaction in tape["interactions"]] == [
+        "grpc://location-0-aiplatform.googleapis.com/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
+    ]
+    unshare = shutil.which("unshare")
+    alone = [unshare, "--map-root-user", "--net", "--"] if unshare else []
+    if alone and subprocess.run([*alone, "true"], capture_output=True).returncode:
+        alone = []
+    replayed = run(project, before=alone)
+    assert replayed.returncode == 0, replayed.stdout
+    assert "multitrack: 6 tests on tape, 8 requests replayed" in replayed.stdout.splitlines()
