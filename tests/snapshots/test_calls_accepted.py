@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from pydantic import BaseModel
 
+from multitrack.extraction import Extraction
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.literals import UnwritableValue
 from multitrack.toolcall import ToolCall
@@ -46,6 +47,42 @@ def openai_responses():
     )
 
 
+def openai_chat_custom():
+    from openai.types.chat import ChatCompletionMessageCustomToolCall
+
+    return ChatCompletionMessageCustomToolCall.model_validate(
+        {"id": "call_1", "type": "custom", "custom": {"name": "Weather", "input": ARGUMENTS}}
+    )
+
+
+def openai_responses_custom():
+    from openai.types.responses import ResponseCustomToolCall
+
+    return ResponseCustomToolCall(type="custom_tool_call", call_id="call_1", name="Weather", input=ARGUMENTS)
+
+
+def genai():
+    from google.genai.types import FunctionCall
+
+    return FunctionCall(id="call_1", name="Weather", args={"location": "Toronto", "units": "metric"})
+
+
+def vertexai():
+    from vertexai.generative_models import FunctionCall
+
+    return FunctionCall(name="Weather", args={"location": "Toronto", "units": "metric"})
+
+
+def proto_plus():
+    from google.cloud.aiplatform_v1beta1.types import FunctionCall
+
+    return FunctionCall(name="Weather", args={"location": "Toronto", "units": "metric"})
+
+
+def protobuf():
+    return type(proto_plus()).pb(proto_plus())
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -56,13 +93,45 @@ def openai_responses():
         lambda: {"name": "Weather", "args": {"location": "Toronto", "units": "metric"}},
         lambda: {"type": "function", "function": {"name": "Weather", "arguments": ARGUMENTS}},
         lambda: SimpleNamespace(function=SimpleNamespace(name="Weather", arguments=ARGUMENTS)),
+        lambda: {"id": "call_1", "type": "custom", "custom": {"name": "Weather", "input": ARGUMENTS}},
         openai_chat,
+        openai_chat_custom,
         openai_responses,
+        openai_responses_custom,
+        genai,
+        vertexai,
+        proto_plus,
+        protobuf,
     ],
 )
 @pytest.mark.parametrize("collect", [list, tuple, iter])
 def test_a_call_of_any_shape(call, collect):
     assert [str(item) for item in calls_of(collect([call()]))] == ["Weather(location='Toronto', units='metric')"]
+
+
+@pytest.mark.parametrize("make", [genai, vertexai, proto_plus])
+def test_whole_numbers_of_gemini_are_integers_though_its_wire_knows_doubles_only(make):
+    arguments = {"days": 3.0, "low": -0.5, "stops": [{"nights": 1.0}, None], "open": True}
+    kind = type(make())
+    (full,) = calls_of([kind(name="Plan", args=arguments)])
+    assert dict(full.keywords) == {"days": 3, "low": -0.5, "stops": [{"nights": 1}, None], "open": True}
+    assert isinstance(dict(full.keywords)["days"], int)
+    assert [str(call) for call in calls_of([kind(name="Stop", args={})])] == ["Stop()"]
+
+
+def test_a_stream_that_has_ended_gives_its_extraction():
+    extraction = Extraction([Weather(location="Toronto")], calls=[ToolCall("1", "Weather", ARGUMENTS, 0)])
+    assert calls_of(extraction) == calls_of(extraction.calls) == calls_of([Weather(location="Toronto")])
+
+
+def test_a_model_of_ones_own_by_the_name_of_geminis_is_a_model():
+    class FunctionCall(BaseModel):
+        name: str
+        args: dict[str, int]
+
+    assert [str(call) for call in calls_of([FunctionCall(name="f", args={"x": 1})])] == [
+        "FunctionCall(name='f', args={'x': 1})"
+    ]
 
 
 def test_a_model_with_a_name_and_arguments_is_a_model():

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from pydantic import BaseModel
 
@@ -161,12 +162,10 @@ def _name_and_arguments(value: Any) -> tuple[str, object] | None:
 
 
 def _is_gemini(value: Any) -> bool:
-    """Whether a value is a ``FunctionCall`` of google-genai, of proto-plus (vertexai) or of protobuf."""
+    """Whether a value is a ``FunctionCall`` of google-genai, of vertexai, of proto-plus or of protobuf."""
     kind = type(value)
-    ours = kind.__name__ == "FunctionCall" and (
-        hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith("google.")
-    )
-    return ours and hasattr(value, "name") and hasattr(value, "args")
+    theirs = hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith(("google.", "vertexai."))
+    return theirs and kind.__name__ == "FunctionCall"
 
 
 def _gemini_arguments(value: Any) -> str | None:
@@ -174,10 +173,16 @@ def _gemini_arguments(value: Any) -> str | None:
 
     if isinstance(value, BaseModel):
         return gemini.arguments({"args": getattr(value, "args", None)})
-    from google.protobuf.json_format import MessageToDict
+    with catch_warnings():
+        simplefilter("ignore", DeprecationWarning)  # vertexai's own way to its arguments warns of itself
+        args = value.args
+    if not isinstance(args, dict):
+        from google.protobuf.json_format import MessageToDict
 
-    message = type(value).pb(value) if hasattr(type(value), "pb") else value
-    return gemini.arguments(MessageToDict(message))
+        args = MessageToDict(type(value).pb(value) if hasattr(type(value), "pb") else value).get("args")
+    text = gemini.arguments({"args": args})
+    # a protobuf map has no order, and gives another one each time
+    return text and json.dumps(json.loads(text), sort_keys=True)
 
 
 def _ids(value: object, items: list[object]) -> list[str]:
