@@ -1,4 +1,4 @@
-"""The command line: ``multitrack show``, ``accept``, ``init`` and ``demo``."""
+"""The command line: ``multitrack show``, ``accept``, ``revalidate``, ``init`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,26 @@ def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings,
             raise MultitrackError(f"{path}: nothing is pending there")
         for tape in accepted:
             typer.echo(f"accepted {tape}")
+
+
+@app.command()
+def revalidate(
+    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders of them")],
+    json: Annotated[bool, typer.Option("--json", help="print what is found as JSON")] = False,
+) -> None:
+    """Run today's models on every recorded answer: which tapes would break, by class, field and JSON path."""
+    from json import dumps
+
+    from multitrack.tape import project
+    from multitrack.verdicts import importing, revalidation
+
+    folder = Path.cwd()
+    # before what is installed, as pytest has it: the models that the tests import
+    sys.path[:0] = importing.folders(folder)
+    report = revalidation.revalidate(paths, importing.Importer(project.nearest(folder).models))
+    typer.echo(dumps(report.as_dict(), indent=2) if json else "\n".join(report.lines()))
+    if not report.is_good:
+        raise typer.Exit(1)
 
 
 @app.command()

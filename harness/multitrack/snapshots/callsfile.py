@@ -6,7 +6,10 @@
     # name: test_plan
       GoogleSearch(query='who won the super bowl')
       Weather(location='Toronto', units='metric')
+      # request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e
     # ---
+
+What an entry was taken from may stand below it as a comment, which plays no part in comparing.
 
 A file is written whole or not at all, and two processes that write one at the same time wait for each other. A
 file that does not read in full is an error and is never written over.
@@ -20,6 +23,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 from filelock import FileLock
 
@@ -30,6 +34,10 @@ _NAME = "# name: "
 _END = "# ---"
 _INDENT = "  "
 _NO_CALLS = "# no calls"
+
+
+Note: TypeAlias = Callable[[], str]
+"""Gives what an entry is taken from, as comments; nothing where nobody knows."""
 
 
 class DamagedCallsFile(ValueError):
@@ -50,6 +58,12 @@ def entry_text(calls: Collection[Call], *, ordered: bool = False) -> str:
         return _NO_CALLS
     lines = calls if ordered else sorted(calls, key=lambda call: (call.name, canonical(call)))
     return "\n".join(wrapped(call, width=WIDTH - len(_INDENT)) for call in lines)
+
+
+def noted(text: str, note: str) -> str:
+    """The text of an entry with ``note`` below it, in the place of the one that it has."""
+    kept = [line for line in text.split("\n") if line == _NO_CALLS or not line.startswith("# ")]
+    return "\n".join([*kept, *note.splitlines()])
 
 
 def read_entries(path: Path) -> dict[str, str]:
