@@ -15,11 +15,16 @@ from urllib.parse import parse_qsl
 from multitrack.tape import jsontext
 
 
+class NoLibrary(ValueError):
+    """A body is in an encoding whose library is not installed; the message names what to install."""
+
+
 def decoded(body: bytes, encoding: str | None, *, whole: bool = True) -> bytes:
     """``body`` out of its content encoding (gzip, deflate, br, zstd, or several, comma-separated); where it is not
     ``whole``, as much as can be had of its beginning.
 
-    Raises ValueError where the encoding is unknown, its library is not installed, or the body is no such data.
+    Raises ValueError where the encoding is unknown or the body is no such data, `NoLibrary` where its library is not
+    installed.
     """
     return b"".join(decoded_parts([body], encoding, whole=whole))
 
@@ -121,13 +126,16 @@ class _Brotli:
         return bytes(self._decompressor.process(data)) if data else b""
 
 
+_PACKAGES = {"br": "brotli", "zstd": "zstandard"}
+
+
 def _library(encoding: str, *modules: str) -> Any:
     for module in modules:
         try:
             return import_module(module)
         except ImportError:
             continue
-    raise ValueError(f"reading a body in {encoding} needs one of the packages: {', '.join(modules)}")
+    raise NoLibrary(f"reading a body in {encoding} needs: pip install {_PACKAGES[encoding]}")
 
 
 def canonical(body: bytes, content_type: str | None) -> str:

@@ -1,12 +1,17 @@
-"""Tapes of other recorders: what vcrpy wrote, and the tools on top of it, read by vcrpy itself."""
+"""Tapes of other recorders: those of vcrpy, read by vcrpy itself, and those of the tools on top of it and beside it,
+brought to its form."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from vcr.serialize import deserialize
-from vcr.serializers import yamlserializer
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape import body
@@ -15,14 +20,75 @@ from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.interaction import Interaction
 
 
-def loads(text: str, path: Path) -> Cassette:
-    """The cassette that vcrpy reads from ``text``; ``path`` is for messages. Raises `CassetteCorrupt`."""
+def read(document: Mapping[str, Any], path: Path) -> Cassette:
+    """The cassette that another recorder wrote as ``document``; ``path`` is for messages. Raises `CassetteCorrupt`."""
+    for kind, name in (("grpc_interactions", "gRPC calls"), ("ws_interactions", "WebSocket messages")):
+        if document.get(kind):
+            raise CassetteCorrupt(path, f"it holds {name} in cassetter's form, which only cassetter reads")
+    interactions = document["interactions"]
+    plain = {**document, "interactions": [_of_vcrpy(position, item, path) for position, item in _counted(interactions)]}
     try:
-        requests, responses, *_ = deserialize(text, yamlserializer)
+        requests, responses, *_ = deserialize("", SimpleNamespace(deserialize=lambda _: plain))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CassetteCorrupt(path, f"vcrpy cannot read it: {error}") from error
     pairs = zip(requests, responses, strict=True)
-    return Cassette(tuple(_interaction(position, *pair, path=path) for position, pair in enumerate(pairs, start=1)))
+    found = tuple(_interaction(position, *pair, path=path) for position, pair in _counted(list(pairs)))
+    times = [time for item in interactions if (time := _recorded_at(item))]
+    return Cassette(found, {"recorded_at": max(times, key=datetime.timestamp).isoformat()} if times else {})
+
+
+def _counted(items: list[Any]) -> Any:
+    return enumerate(items, start=1)
+
+
+def _of_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
+    try:
+        request, response = dict(item["request"]), dict(item["response"])
+        request["body"] = _content(request)
+        response["body"] = {"string": _content(response)}
+        if isinstance(response.get("status"), int):
+            response["status"] = {"code": response["status"], "message": ""}
+        request = {name: request[name] for name in ("method", "uri", "body", "headers")}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
+    return {"request": request, "response": response}
+
+
+def _content(message: Mapping[str, Any]) -> str | bytes:
+    # tapes that are made to be read have the document in the place of its text
+    if "parsed_body" in message:
+        return json.dumps(message["parsed_body"], ensure_ascii=False)
+    content = message["body"]
+    if isinstance(content, Mapping) and "type" in content:
+        return _of_cassetter(content)
+    if isinstance(content, Mapping):
+        content = content.get("string", content.get("base64_string"))
+    return b"" if content is None else content
+
+
+def _of_cassetter(content: Mapping[str, Any]) -> str | bytes:
+    match content["type"]:
+        case "none":
+            return b""
+        case "text":
+            return str(content["content"])
+        case "binary":
+            return bytes.fromhex(content["content"])
+        case "json":
+            return json.dumps(content["content"], ensure_ascii=False)
+    raise ValueError(f"a body of the kind {content['type']!r}")
+
+
+def _recorded_at(item: Mapping[str, Any]) -> datetime | None:
+    """When it was recorded: as the recorder says, else as the provider does."""
+    if told := item.get("recorded_at"):
+        return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+    dates = [value for name, value in _pairs(item["response"].get("headers") or {}) if name == "date"]
+    try:
+        return parsedate_to_datetime(dates[0]) if dates else None
+    except ValueError:
+        return None
 
 
 def _interaction(position: int, request: Any, response: Any, *, path: Path) -> Interaction:
@@ -38,7 +104,9 @@ def _interaction(position: int, request: Any, response: Any, *, path: Path) -> I
                 _decoded(_bytes(response["body"]["string"]), answered),
             ),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except body.NoLibrary as error:
+        raise CassetteCorrupt(path, f"interaction {position}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
 
 
@@ -60,6 +128,18 @@ def _decoded(content: bytes, headers: Headers) -> bytes:
     encoding = next((value for name, value in headers if name == "content-encoding"), None)
     try:
         return body.decoded(content, encoding)
+    except body.NoLibrary:
+        if not _is_text(content):
+            raise
     except ValueError:
-        # recorders that decode bodies leave the header in place
-        return content
+        pass
+    # recorders that decode bodies leave the header in place
+    return content
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -94,7 +94,8 @@ class Tape:
         self._recorder = Recorder(self._scrubber, clock)
         self._cassette = None if mode == "live" else self._scrubbed(storage.read(path))
         self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
-        self._lock = threading.Lock()
+        # re-entrant: a dropped call that the garbage collector ends may come by while it is held
+        self._lock = threading.RLock()
         self._forgiven: list[TapeViolation] | None = None
 
     @property
@@ -324,7 +325,7 @@ class Tape:
             )
             for interaction in cassette.interactions
         )
-        return Cassette(interactions, {"placeholders": sorted(self._scrubber.placeholders)})
+        return Cassette(interactions, {**cassette.metadata, "placeholders": sorted(self._scrubber.placeholders)})
 
 
 def _dropped(request: Request) -> Response:

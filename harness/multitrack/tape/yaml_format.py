@@ -5,7 +5,9 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -20,10 +22,10 @@ from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.summary import summary
+from multitrack.tape.yaml_loader import Loader
 
 FORMAT = 1
 _WIDEST_COMMENT = 110
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def dumps(cassette: Cassette) -> str:
@@ -184,7 +186,7 @@ def loads(text: str, path: Path) -> Cassette:
     """The cassette that `dumps` wrote as ``text``, or that vcrpy or a tool on top of it did; ``path`` is for
     messages. Raises `CassetteCorrupt` with the line or the interaction where it cannot be read."""
     try:
-        document = yaml.load(text, Loader=_Loader)
+        document = _document(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
@@ -201,7 +203,7 @@ def loads(text: str, path: Path) -> Cassette:
     if "format" not in metadata:
         from multitrack.tape import foreign  # vcrpy imports every HTTP library that is installed
 
-        return foreign.loads(text, path)
+        return foreign.read(document, path)
     if metadata["format"] != FORMAT:
         found = metadata["format"]
         raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
@@ -215,13 +217,21 @@ def loads(text: str, path: Path) -> Cassette:
     return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key != "provenance"})
 
 
+def _document(text: str) -> Any:
+    if text.lstrip()[:1] == "{":
+        # vcrpy writes JSON, too, whose pairs of surrogates YAML does not put together
+        with suppress(ValueError):
+            return json.loads(text)
+    return yaml.load(text, Loader=Loader)
+
+
 def _reason(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _line(text: str, position: int) -> int | None:
     """The line on which the interaction at ``position`` begins."""
-    document: Any = yaml.compose(text, Loader=_Loader)
+    document: Any = yaml.compose(text, Loader=Loader)
     for key, value in document.value:
         if key.value == "interactions":
             return int(value.value[position].start_mark.line) + 1
@@ -234,7 +244,7 @@ def _refuse_aliases(text: str, value: Any, path: Path, seen: set[int]) -> None:
         if isinstance(item, dict | list):
             # a few aliases of aliases make a file of one kilobyte fill the memory
             if id(item) in seen:
-                events: Any = yaml.parse(text, Loader=_Loader)
+                events: Any = yaml.parse(text, Loader=Loader)
                 alias: Any = next(event for event in events if isinstance(event, yaml.AliasEvent))
                 raise CassetteCorrupt(
                     path, "it uses YAML aliases, which no recorder writes", line=alias.start_mark.line + 1

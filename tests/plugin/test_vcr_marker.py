@@ -1,0 +1,235 @@
+"""``@pytest.mark.vcr``, for tests that come from pytest-recording."""
+
+import pytest
+from local_provider import completion
+
+TAPE = """
+interactions:
+- request:
+    body: '{{"messages":[{{"role":"user","content":"{prompt}"}}],"model":"{model}"}}'
+    headers: {{content-type: [application/json]}}
+    method: POST
+    uri: {url}/v1/chat/completions{query}
+  response:
+    body: {{string: '{answer}'}}
+    headers: {{content-type: [application/json]}}
+    status: {{code: 200, message: OK}}
+version: 1
+"""
+
+
+def tape(project, name, answer="recorded", prompt="x", model="gpt-4o-mini", query=""):
+    said = completion(answer).decode()
+    text = TAPE.format(answer=said, prompt=prompt, model=model, url=project.provider.url, query=query)
+    return project.write(name, text)
+
+
+def test_names_and_folders_are_those_of_pytest_recording(project):
+    tape(project, "cassettes/test_it/test_plain.yaml")
+    tape(project, "cassettes/test_it/TestClass.test_id[a-b-c].yaml")
+    tape(project, "cassettes/test_it/other.yaml")
+    tape(project, "cassettes/test_it/named.yaml")
+    project.test(
+        """
+        @pytest.mark.vcr
+        def test_plain():
+            assert ask("x") == "recorded"
+
+        @pytest.mark.vcr()
+        class TestClass:
+            @pytest.mark.parametrize("value", ["a/b:c"])
+            def test_id(self, value):
+                assert ask("x") == "recorded"
+
+        @pytest.mark.vcr("other.yaml")
+        def test_named():
+            assert ask("x") == "recorded"
+
+        @pytest.mark.vcr
+        @pytest.mark.default_cassette("named.yaml")
+        def test_default():
+            assert ask("x") == "recorded"
+        """
+    )
+    run = project.run("--strict-markers", "--cassettes-strict", "--cassettes-unused")
+    assert (run.counts, run.code, run.changed) == ({"passed": 4}, 0, set())
+    assert "multitrack: this run used all that is on the tapes" in run.lines
+
+
+def test_further_tapes_are_played_beside_the_own_one(project):
+    tape(project, "cassettes/test_it/test_ask.yaml", answer="own")
+    tape(project, "cassettes/test_it/more.yaml", answer="more")
+    project.test(
+        """
+        @pytest.mark.vcr("more.yaml")
+        def test_ask():
+            assert [ask("x"), ask("x")] == ["own", "more"]
+        """
+    )
+    run = project.run()
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+
+
+def test_the_body_plays_no_part_unless_it_is_asked_for(project):
+    tape(project, "cassettes/test_it/test_loose.yaml", prompt="something else")
+    tape(project, "cassettes/test_it/test_strict.yaml", prompt="something else")
+    project.test(
+        """
+        @pytest.mark.vcr
+        def test_loose():
+            assert ask("x") == "recorded"
+
+        @pytest.mark.vcr(match_on=["method", "uri", "body"])
+        def test_strict():
+            ask("x")
+        """
+    )
+    run = project.run()
+    assert run.counts == {"passed": 1, "failed": 1}
+    assert '      tape: "something else"' in run.lines
+
+
+def test_nothing_is_recorded_without_our_flags_and_all_with_them(project):
+    project.test(
+        """
+        @pytest.fixture(scope="module")
+        def vcr_config():
+            return dict(record_mode="once", filter_headers=["authorization"], decode_compressed_response=True)
+
+        @pytest.mark.vcr
+        def test_ask():
+            assert ask("x") == "echo: x"
+        """
+    )
+    run = project.run()
+    assert (run.counts, run.changed, project.provider.requests) == ({"failed": 1}, set(), [])
+    assert "  tape: cassettes/test_it/test_ask.yaml" in run.lines
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_filters_of_vcrpy_hold_on_both_sides(project):
+    text = """
+        import json, httpx
+
+        def without_run(request):
+            if request.path == "/health":
+                return None
+            request.body = request.body.replace(b"run-{run}", b"run")
+            return request
+
+        def shouted(response):
+            response["body"]["string"] = response["body"]["string"].replace(b"echo", b"ECHO")
+            return response
+
+        @pytest.fixture
+        def vcr_config():
+            return dict(
+                before_record_request=without_run,
+                before_record_response=shouted,
+                filter_query_parameters=["trace"],
+                match_on=["method", "uri", "body"],
+            )
+
+        @pytest.mark.vcr
+        def test_ask():
+            answer = httpx.post("{url}/v1?trace={run}&a=1", json=dict(messages=[dict(content="run-{run}")]))
+            assert answer.json()["choices"][0]["message"]["content"] == "{answer}"
+            if {run} == 1:
+                httpx.get("{url}/health")
+        """
+    url = project.provider.url
+    project.test(text.format(run=1, url=url, answer="echo: run-1"))
+    run = project.record()
+    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert [sent.path for sent in project.provider.requests] == ["/v1?trace=1&a=1", "/health"]
+    written = project.tape("test_it/test_ask").read_text()
+    assert f"uri: {url}/v1?a=1\n" in written
+    assert '"content": "run"' in written
+    assert "health" not in written
+    project.test(text.format(run=2, url=url, answer="ECHO: run-1"))
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            "match_on=['headers']",
+            "match_on takes method, uri, scheme, host, port, path, query, body here, and no matcher 'headers'",
+        ),
+        ("wrong=1", "'wrong' is no option of vcrpy's that is understood here"),
+    ],
+)
+def test_what_is_not_understood_is_said(project, options, message):
+    project.test(f"@pytest.mark.vcr({options})\ndef test_ask(): ask('x')")
+    run = project.run()
+    assert run.counts == {"errors": 1}
+    assert f"@pytest.mark.vcr of test_it.py::test_ask: {message}" in run.lines
+
+
+def test_repeats_as_vcrpy_allows_them(project):
+    tape(project, "cassettes/test_it/test_ask.yaml")
+    project.test(
+        """
+        @pytest.mark.vcr(allow_playback_repeats=True)
+        def test_ask():
+            assert [ask("x"), ask("x")] == ["recorded"] * 2
+        """
+    )
+    assert project.run().counts == {"passed": 1}
+
+
+def test_fixtures_of_a_project_name_folder_and_tape(project):
+    tape(project, "tapes/mine.yaml")
+    project.test(
+        """
+        @pytest.fixture(scope="module")
+        def vcr_cassette_dir(request):
+            return str(request.path.parent / "tapes")
+
+        @pytest.fixture
+        def default_cassette_name():
+            return "mine"
+
+        @pytest.mark.vcr
+        def test_ask():
+            assert ask("x") == "recorded"
+        """
+    )
+    assert project.run().counts == {"passed": 1}
+
+
+@pytest.mark.parametrize("plugin", ["recording", "cassetter", "vcr"])
+def test_the_marker_is_left_to_the_plugin_that_understands_it(project, plugin):
+    project.write(
+        "theirs.py",
+        """
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "vcr: theirs")
+        """,
+    )
+    project.write("conftest.py", "import theirs\n\ndef pytest_configure(config): pass\n")
+    project.write(
+        "early.py",
+        f"""
+        import theirs
+
+        def pytest_load_initial_conftests(early_config):
+            early_config.pluginmanager.register(theirs, {plugin!r})
+        """,
+    )
+    project.test("@pytest.mark.vcr\ndef test_ask(): assert ask('x') == 'echo: x'")
+    project.pytester.syspathinsert()
+    run = project.record("-p", "early", "-q")
+    # nobody played a tape: it went live
+    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert "multitrack:" not in run.out
+
+
+def test_the_marker_of_the_house_is_the_stronger(project):
+    project.test("@pytest.mark.vcr\n@pytest.mark.cassette(name='own')\ndef test_ask(): ask('x')")
+    assert project.record().changed == {"cassettes/own.yaml"}

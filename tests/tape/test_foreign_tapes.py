@@ -1,0 +1,235 @@
+"""Tapes of other recorders are read as they are."""
+
+import gzip
+import json
+import sys
+import zlib
+
+import brotli
+import pytest
+import yaml
+from recorded_tape import JSON, request
+
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape import storage
+from multitrack.tape.tape import Tape
+
+URL = "https://api.example.com/v1/chat"
+
+
+def vcrpy_tape(path, body, encoding=None, dump=yaml.dump):
+    """A tape as vcrpy leaves it."""
+    headers = {"Content-Type": ["application/json"], "Date": ["Thu, 01 Jan 2026 10:00:00 GMT"]}
+    if encoding:
+        headers["Content-Encoding"] = [encoding]
+    document = {
+        "interactions": [
+            {
+                "request": {
+                    "body": '{"q": 1}',
+                    "headers": {"Content-Type": ["application/json"]},
+                    "method": "POST",
+                    "uri": URL,
+                },
+                "response": {"body": {"string": body}, "headers": headers, "status": {"code": 200, "message": "OK"}},
+            }
+        ],
+        "version": 1,
+    }
+    path.write_text(dump(document))
+
+
+ANSWER = b'{"answer": "gr\xc3\xbc\xc3\x9fe"}'
+RAW = zlib.compressobj(wbits=-15)
+ENCODED = {
+    "gzip": gzip.compress(ANSWER),
+    "deflate": zlib.compress(ANSWER),
+    "deflate, gzip": gzip.compress(zlib.compress(ANSWER)),
+    "br": brotli.compress(ANSWER),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_compressed_bodies(recorded, encoding):
+    vcrpy_tape(recorded.path, ENCODED[encoding], encoding)
+    assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
+
+
+def test_raw_deflate(recorded):
+    vcrpy_tape(recorded.path, RAW.compress(ANSWER) + RAW.flush(), "deflate")
+    assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
+
+
+def test_zstd(recorded):
+    zstandard = pytest.importorskip("zstandard")
+    vcrpy_tape(recorded.path, zstandard.compress(ANSWER), "zstd")
+    assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "modules", "package"),
+    [
+        ("br", ["brotli", "brotlicffi"], "brotli"),
+        ("zstd", ["compression.zstd", "backports.zstd", "zstandard"], "zstandard"),
+    ],
+)
+def test_a_body_whose_library_is_missing_names_what_to_install(recorded, monkeypatch, encoding, modules, package):
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    vcrpy_tape(recorded.path, b"(\xb5/\xfd\x04\x00", encoding)
+    with pytest.raises(CassetteCorrupt) as refused:
+        storage.read(recorded.path)
+    assert refused.value.reason == (f"interaction 1: reading a body in {encoding} needs: pip install {package}")
+    # what was decoded when it was recorded needs no library
+    vcrpy_tape(recorded.path, ANSWER.decode(), encoding)
+    assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
+
+
+def test_a_tape_that_vcrpy_wrote_as_json(recorded):
+    vcrpy_tape(recorded.path, '{"answer": "\U0001f600/"}', dump=json.dumps)
+    assert "\\ud83d" in recorded.text
+    assert recorded.play(request('{"q": 1}')) == ['{"answer": "\U0001f600/"}']
+
+
+def test_when_a_tape_was_made_is_told_by_its_answers(recorded):
+    vcrpy_tape(recorded.path, "x")
+    assert storage.read(recorded.path).recorded_at.isoformat() == "2026-01-01T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ("!!python/unicode 'a=b'", "a=b"),
+        ("!!python/str 'a=b'", "a=b"),
+        ("!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary YT1i, 0, null]}", "a=b"),
+        ("!!python/object/apply:builtins.iter {args: !!python/tuple [[!!binary YT0=, b]]}", "a=b"),
+        ("!!binary YT1i", "a=b"),
+        ("null", ""),
+    ],
+)
+def test_bodies_that_vcrpy_wrote_by_tags_of_python(recorded, body, sent):
+    recorded.path.write_text(
+        f"interactions:\n- request: {{body: {body}, headers: {{}}, method: POST, uri: '{URL}'}}\n"
+        "  response: {body: {string: fine}, headers: {}, status: {code: 200, message: OK}}\nversion: 1\n"
+    )
+    assert recorded.play(request(sent, headers=())) == ["fine"]
+
+
+def test_a_tag_that_would_run_code_is_refused(recorded, tmp_path):
+    recorded.path.write_text(
+        "interactions:\n- request: {body: !!python/object/apply:os.mkdir ["
+        + str(tmp_path / "made")
+        + "], headers: {}, method: GET, uri: 'http://x'}\n  response: {}\nversion: 1\n"
+    )
+    with pytest.raises(CassetteCorrupt, match="could not determine a constructor for the tag"):
+        storage.read(recorded.path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_parsed_bodies(recorded):
+    recorded.path.write_text(
+        f"""\
+interactions:
+- request:
+    headers: {{content-type: [application/json]}}
+    method: POST
+    parsed_body: {{q: 1, text: grüße}}
+    uri: {URL}
+  response:
+    headers: {{content-type: [application/json]}}
+    parsed_body:
+      choices: []
+      n: 1.0
+    status: {{code: 200, message: OK}}
+- request: {{body: '', headers: {{}}, method: GET, uri: '{URL}'}}
+  response:
+    body: {{string: plain}}
+    headers: {{content-type: [text/plain]}}
+    status: {{code: 404, message: Not Found}}
+version: 1
+"""
+    )
+    sent = [request('{"text": "grüße", "q": 1}'), request(method="GET", headers=())]
+    first, second = recorded.play(*sent)
+    assert (json.loads(first), second) == ({"choices": [], "n": 1.0}, "plain")
+
+
+CASSETTER = f"""\
+version: 1
+interactions:
+- request:
+    method: POST
+    uri: {URL}/binary
+    headers: {{content-type: [application/octet-stream]}}
+    body: {{type: binary, content: fe01}}
+  response:
+    status: 200
+    headers: {{content-type: [application/octet-stream]}}
+    body: {{type: binary, content: ff0001}}
+  recorded_at: 2026-01-21T00:39:15.904368+00:00
+- request:
+    method: POST
+    uri: {URL}/json
+    headers: {{content-type: [application/json]}}
+    body: {{type: json, content: {{q: 1}}}}
+  response:
+    status: 429
+    headers: {{content-type: [application/json]}}
+    body: {{type: json, content: {{a: 1.0}}}}
+  recorded_at: 2026-02-21T00:39:15.904368+00:00
+- request:
+    method: GET
+    uri: {URL}/text
+    headers: {{}}
+    body: {{type: none}}
+  response:
+    status: 200
+    headers: {{content-type: [text/event-stream]}}
+    body:
+      type: text
+      content: |+
+        data: x
+
+  recorded_at: 2026-01-21T00:39:15.904368+00:00
+"""
+
+
+def test_tapes_of_cassetter(recorded):
+    recorded.path.write_text(CASSETTER)
+    tape = Tape(recorded.path)
+    kind = (("content-type", "application/octet-stream"),)
+    answers = [
+        tape.route(sent).response
+        for sent in (
+            request('{"q": 1}', url=f"{URL}/json"),
+            request(b"\xfe\x01", url=f"{URL}/binary", headers=kind),
+            request(url=f"{URL}/text", method="GET", headers=()),
+        )
+    ]
+    assert [(answer.status, answer.body) for answer in answers] == [
+        (429, b'{"a": 1.0}'),
+        (200, b"\xff\x00\x01"),
+        (200, b"data: x\n\n"),
+    ]
+    assert storage.read(recorded.path).recorded_at.isoformat().startswith("2026-02-21T00:39:15")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("grpc_interactions", "gRPC calls"), ("ws_interactions", "WebSocket messages")]
+)
+def test_what_only_cassetter_reads_is_not_skipped(recorded, key, name):
+    recorded.path.write_text(f"version: 1\ninteractions: []\n{key}:\n- x\n")
+    with pytest.raises(CassetteCorrupt, match=f"it holds {name} in cassetter's form, which only cassetter reads"):
+        storage.read(recorded.path)
+
+
+def test_a_body_of_an_unknown_kind_is_named(recorded):
+    recorded.path.write_text(CASSETTER.replace("type: json, content: {q: 1}", "type: xml, content: x"))
+    with pytest.raises(CassetteCorrupt, match="interaction 2: a body of the kind 'xml'"):
+        storage.read(recorded.path)
+
+
+def test_headers_of_json_are_as_they_were(recorded):
+    vcrpy_tape(recorded.path, "x")
+    [interaction] = storage.read(recorded.path).interactions
+    assert interaction.request.headers == JSON
