@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from multitrack.errors import BadOption, MultitrackError, TapeViolation
 from multitrack.tape import credentials, deck
 from multitrack.tape.tape import Saved, Tape
-from pytest_multitrack import flags, options, places
+from pytest_multitrack import flags, layers, options, places
 
 
 class Playback:
     """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did; ``saved`` is what became
-    of the recording, and ``passed`` whether no phase failed, once the test is over."""
+    of the recording, and ``passed`` whether no phase failed, once the test is over. ``compared`` are the two sides of
+    the last ``==`` that was asserted and did not hold."""
 
     def __init__(self, tape: Tape, test: str) -> None:
         self.tape = tape
@@ -25,6 +27,7 @@ class Playback:
         self.violation: TapeViolation | None = None
         self.saved: Saved | None = None
         self.passed = False
+        self.compared: tuple[object, object] | None = None
         self._blamed = 0
         self._closed = False
         self._stack = ExitStack()
@@ -129,6 +132,7 @@ def _tape(item: pytest.Item, asked: options.Options) -> Tape:
         shared=places.is_shared(item),
         beside=asked.beside,
         filters=asked.filters,
+        results=partial(layers.results, item.config),
         to_record=f"pytest {flags.record(item.config)} {shlex.quote(item.nodeid)}",
     )
 

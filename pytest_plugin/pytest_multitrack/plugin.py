@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,6 +218,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
+    playing = config.stash.get(_latest, None)
+    if playing is not None and not playing.is_over and op == "==":
+        playing.compared = left, right
+
+
 # outermost: after xfail has had its say, a violation of the tape is still a failure
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
@@ -230,6 +237,10 @@ def pytest_runtest_makereport(
         if playing and call.when == "setup" and call.excinfo:
             playing.blame(call.excinfo.value)
         verdict.amend(report, playing)
+        if playing and report.failed:
+            from pytest_multitrack import layers
+
+            layers.tell(report, call, playing, item.config)
         if not report.passed:
             item.stash[_outcome] = f"{report.when} {report.outcome}"
     return report
@@ -293,12 +304,18 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
     from multitrack.snapshots.extension import snapshot_for
+    from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)
     if playing is None:
         return snapshot_for(request)
     tape = playing.tape
-    return snapshot_for(request, scrub=tape.scrub, record=tape.mode in ("record", "record-missing"))
+    return snapshot_for(
+        request,
+        scrub=tape.scrub,
+        record=tape.mode in ("record", "record-missing"),
+        note=partial(layers.moments, request.config, tape),
+    )
 
 
 def _wants_tape(item: pytest.Item) -> bool:

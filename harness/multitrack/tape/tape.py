@@ -19,7 +19,8 @@ from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Index, Key
+from multitrack.tape.matching import Entry, Index, Key, key_of
+from multitrack.tape.model_paths import offered_by
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
@@ -27,6 +28,9 @@ from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
 
 T = TypeVar("T")
+
+Results = Callable[[Interaction], "tuple[str, ...] | None"]
+"""Tells by a fingerprint what comes of each call of an answer, with the models that were offered for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Tape:
         shared: bool = False,
         beside: Sequence[Path] = (),
         filters: Filters | None = None,
+        results: Results = lambda interaction: None,
         to_record: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
@@ -83,6 +88,7 @@ class Tape:
         self._settings = settings or Settings()
         self._shared = shared
         self._filters = filters
+        self._results = results
         self._clock = clock
         self._rules = Rules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
         self._scrubber = Scrubber(
@@ -105,6 +111,26 @@ class Tape:
         if self.mode == "record":
             return tuple(recorded)
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
+
+    @property
+    def answered(self) -> Sequence[Interaction]:
+        """What answered so far: what was played, in order, and what was recorded."""
+        return (*self.played, *self._recorded())
+
+    @property
+    def before(self) -> Sequence[Interaction]:
+        """What this test had recorded when the tape was opened."""
+        return [one for one in (self._cassette.interactions if self._cassette else ()) if one.is_of(self.test)]
+
+    def key(self, interaction: Interaction) -> Key:
+        """By what ``interaction`` is told from others on this tape."""
+        words = self._scrubber.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
+        return key_of(interaction.request, interaction.provenance, words, self._key_on_tape)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
+        return bool(self._recorder)
 
     @property
     def unplayed(self) -> Sequence[Entry]:
@@ -202,7 +228,7 @@ class Tape:
             answer = self._index.take(key)
             if answer is None and self._settings.allow_repeats:
                 answer = self._index.again(key)
-        return self._play(answer) if answer is not None else None
+        return self._play(replace(answer, offered=offered_by(request))) if answer is not None else None
 
     def _begun(self, request: Request, key: Key) -> Conversation | None:
         entries = self._index.begun(key) if self._index is not None else ()
@@ -282,6 +308,7 @@ class Tape:
         if reason is None and not self._settings.keep_errors:
             reason = unkept_error(recorded)
         if reason is None:
+            recorded = [replace(interaction, results=self._results(interaction)) for interaction in recorded]
             storage.update(self.path, change, allowed=allowed)
             waiting.unlink(missing_ok=True)
             return Saved("written", self.path, len(recorded))
