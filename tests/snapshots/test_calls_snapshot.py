@@ -447,7 +447,9 @@ def test_without_syrupy_the_fixture_says_what_to_install(project):
     ) in run.text.splitlines()
 
 
-@pytest.mark.parametrize("call", ["calls_snapshot(exclude=None)", "calls_snapshot.with_defaults(name='x')"])
+@pytest.mark.parametrize(
+    "call", ["calls_snapshot(exclude=None)", "calls_snapshot(matcher=None)", "calls_snapshot.with_defaults(name='x')"]
+)
 def test_options_of_syrupys_that_do_not_apply_are_refused(project, call):
     project.module(f"def test_plan(calls_snapshot):\n    assert [] == {call}")
     run = project.run()
