@@ -6,8 +6,8 @@ that it does not have; what is given to the client comes from the first of those
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ class RecordedConversation:
         *,
         placeholders: Collection[str],
         scrubber: Scrubber,
-        lock: threading.Lock,
+        lock: AbstractContextManager[object],
         play: Callable[[Interaction], Replay],
         strayed: Strayed,
         key: KeyOf = Key.of,

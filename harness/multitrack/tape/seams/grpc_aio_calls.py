@@ -91,8 +91,10 @@ class TapedCall:
         self._routed.set()
 
     def _route(self, wire: bytes, metadata: Pairs) -> None:
+        if self._call.done():
+            return  # cancelled before anything was sent
+        request = self._request(wire, metadata)
         with self._routing():
-            request = self._request(wire, metadata)
             route = self._tape.route(request)
             if isinstance(route, Replay):
                 self._call.play(Answer(Recorded.of(self._method, route, self._tape)))
@@ -100,8 +102,10 @@ class TapedCall:
                 self._go_live(route, request)
 
     def _converse(self, metadata: Pairs) -> None:
+        if self._call.done():
+            return
+        request = self._method.opening(metadata)
         with self._routing():
-            request = self._method.opening(metadata)
             route = self._tape.converse(request)
             if isinstance(route, Conversation):
                 self._call.play(Dialogue(self._method, request, route, self._tape))
@@ -111,8 +115,7 @@ class TapedCall:
     @contextmanager
     def _routing(self) -> Iterator[None]:
         try:
-            if not self._call.done():
-                yield
+            yield
         except CassetteMiss as miss:
             # raised to who awaits the call, and not into a task of gRPC's, where nobody may ever look
             self._call.violate(miss)

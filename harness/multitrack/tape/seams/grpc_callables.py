@@ -116,10 +116,10 @@ def of_asyncio_channels() -> AsyncioCalls:
 
 
 class Beginning:
-    """The arguments of the constructor of an asyncio call."""
+    """The arguments for the constructor of an asyncio call, which has this ``signature``."""
 
-    def __init__(self, init: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self._bound = inspect.signature(init).bind(*arguments, **named)
+    def __init__(self, signature: inspect.Signature, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._bound = signature.bind(*arguments, **named)
 
     @property
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -217,13 +217,11 @@ class Replayed(_Standing):
 
     def sent(self, dialogue: Dialogue, message: bytes) -> None:
         """The client sent ``message``, protobuf JSON."""
-        with self._telling():
-            dialogue.sent(message)
+        self._tell(lambda: dialogue.sent(message))
 
     def closed(self, dialogue: Dialogue) -> None:
         """The client has no more to send."""
-        with self._telling():
-            dialogue.closed()
+        self._tell(dialogue.closed)
 
     def failed(self, error: BaseException) -> None:
         """The client could not go on: a `Failed` is how the call ends, anything else is raised as it is."""
@@ -233,15 +231,13 @@ class Replayed(_Standing):
             else:
                 self._violated(error)
 
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _tell(self, tell: Callable[[], None]) -> None:
         with self._changed:
-            if not self.is_active():
-                return
-            with self._violating():
-                yield
-                self._went_on()
-            self._changed.notify_all()
+            if self.is_active():
+                with self._violating():
+                    tell()
+                    self._went_on()
+                self._changed.notify_all()
 
     def is_active(self) -> bool:
         return self._end is None and self._violation is None
