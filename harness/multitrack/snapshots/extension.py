@@ -18,8 +18,10 @@ from multitrack.snapshots import SUFFIX
 from multitrack.snapshots.calls import gather
 from multitrack.snapshots.callsfile import (
     DamagedCallsFile,
+    Note,
     entry_text,
     merge_entries,
+    noted,
     read_entries,
     remove_entries,
 )
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
 
 
 def snapshot_for(
-    request: pytest.FixtureRequest, *, scrub: Scrub = unchanged_text, record: bool = False
+    request: pytest.FixtureRequest, *, scrub: Scrub = unchanged_text, record: bool = False, note: Note = str
 ) -> CallsSnapshot:
     """What the fixture ``calls_snapshot`` of one test gives.
 
     Every text in a value passes through ``scrub`` before it is compared or written. With ``record``, a snapshot that
     does not exist yet is written if the test passes; one that changed still needs ``--snapshot-update``.
+    ``note`` gives the comment that is written below an entry; while recording, it is written anew.
     Fails the test where syrupy's plugin is not active.
     """
     return CallsSnapshot(
@@ -58,6 +61,7 @@ def snapshot_for(
         outcomes=outcomes_of(request.config),
         scrub=scrub,
         record=record,
+        note=note,
     )
 
 
@@ -87,6 +91,7 @@ class CallsSnapshot(SnapshotAssertion):
         outcomes: Outcomes,
         scrub: Scrub = unchanged_text,
         record: bool = False,
+        note: Note = str,
         **defaults: Unpack[Options],
     ) -> None:
         option = session.pytest_session.config.option
@@ -96,12 +101,13 @@ class CallsSnapshot(SnapshotAssertion):
             "outcomes": outcomes,
             "scrub": scrub,
             "record": record,
+            "note": note,
         }
         self._defaults = defaults
         self._calls = CallsExtension(scrub=scrub)
         self._next = self._terms()
         self._creates = record or bool(getattr(option, "update_new_snapshots_only", False))
-        writes = _Writes(session, self)
+        writes = self._writes = _Writes(session, self, note)
         if record:
             outcomes.hold(item.nodeid, writes)
             writes.held = True
@@ -129,9 +135,12 @@ class CallsSnapshot(SnapshotAssertion):
         self._calls.terms, self._next = self._next, self._terms()
         self._calls.refreshes = updates
         try:
-            return super().__eq__(other)
+            same = super().__eq__(other)
         finally:
             self.update_snapshots = updates
+        if same:
+            self._writes.refresh_note()
+        return same
 
     def with_defaults(self, **options: Unpack[Options]) -> CallsSnapshot:  # type: ignore[override]
         """Another one, with these options where no others are given."""
@@ -291,26 +300,42 @@ def _is_of(snapshot: str, test: str) -> bool:
 class _Writes:
     """Stands between one assertion and syrupy's session, and holds new snapshots until the test has passed."""
 
-    def __init__(self, session: SnapshotSession, snapshot: CallsSnapshot) -> None:
+    def __init__(self, session: SnapshotSession, snapshot: CallsSnapshot, note: Note) -> None:
         self.held = False
         self._session = session
         self._snapshot = snapshot
+        self._note = note
+        self._recalled: dict[str, Any] | None = None
         self._waiting: dict[SnapshotIndex, dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def recall_snapshot(self, extension: CallsExtension, test_location: PyTestLocation, index: SnapshotIndex) -> Any:
+        self._recalled = None
         if index in self._waiting:
             return self._waiting[index]["data"]
         try:
-            return self._session.recall_snapshot(extension, test_location, index)
+            text = self._session.recall_snapshot(extension, test_location, index)
+            self._recalled = {"extension": extension, "test_location": test_location, "index": index, "data": text}
+            return text
         except SnapshotDoesNotExist:
             self._snapshot.create()
             raise
 
     def queue_snapshot_write(self, **write: Any) -> None:
-        write["data"] = self._snapshot.extension.settled or write["data"]
+        self._recalled = None
+        write["data"] = noted(self._snapshot.extension.settled or write["data"], self._note())
+        self._write(write)
+
+    def refresh_note(self) -> None:
+        """Write the entry that was compared last with the note of now, if this is a recording and it has another."""
+        if self.held and self._recalled and (note := self._note()):
+            text = noted(self._recalled["data"], note)
+            if text != self._recalled["data"]:
+                self._write({**self._recalled, "data": text})
+
+    def _write(self, write: dict[str, Any]) -> None:
         if self.held:
             self._waiting[write["index"]] = write
         else:

@@ -60,8 +60,12 @@ def offered_by(request: Request) -> Models:
 def import_paths(models: Models) -> tuple[tuple[str, str], ...]:
     """Where ``models`` can be imported from (``trip.models:Weather``), by tool name; without those that no import
     finds, such as a class made within a function, or in a program that is run as a script."""
-    paths = ((tool, f"{model.__module__}:{model.__qualname__}", model) for tool, model in models.items())
-    return tuple((tool, path) for tool, path, model in paths if model.__module__ != "__main__" and loaded(path) is model)
+    found = []
+    for tool, model in models.items():
+        path = f"{model.__module__}:{model.__qualname__}"
+        if model.__module__ != "__main__" and loaded(path) is model:
+            found.append((tool, path))
+    return tuple(found)
 
 
 def loaded(path: str) -> object:

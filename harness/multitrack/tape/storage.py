@@ -18,6 +18,12 @@ from multitrack.tape.cassette import Cassette
 def read(path: Path) -> Cassette | None:
     """The cassette at ``path``, None where there is no such file. Raises `CassetteCorrupt`: a damaged tape is
     never taken as a missing one."""
+    text = read_text(path)
+    return None if text is None else yaml_format.loads(text, path)
+
+
+def read_text(path: Path) -> str | None:
+    """The text at ``path``, None where there is no such file. Raises `CassetteCorrupt` where it is none."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -27,7 +33,7 @@ def read(path: Path) -> Cassette | None:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise CassetteCorrupt(path, "it is no UTF-8 text", line=line) from error
-    return yaml_format.loads(text.replace("\r\n", "\n"), path)
+    return text.replace("\r\n", "\n")
 
 
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:

@@ -71,7 +71,7 @@ class Tape:
         shared: bool = False,
         beside: Sequence[Path] = (),
         filters: Filters | None = None,
-        results: Results = lambda interaction: None,
+        results: Results = lambda _: None,
         to_record: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:

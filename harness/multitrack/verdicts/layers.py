@@ -166,7 +166,7 @@ def _paired(then: Sequence[Moment], now: Sequence[Moment]) -> tuple[list[tuple[M
 
 
 def _calls(interaction: Interaction) -> tuple[Call, ...]:
-    answer = answer_of(interaction)
+    answer = answer_of(interaction.response.body)
     return calls_of(answer.calls) if answer is not None else ()
 
 

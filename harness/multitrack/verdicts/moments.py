@@ -74,7 +74,7 @@ def _summed(results: Sequence[str] | None) -> str | None:
 def _told(interaction: Interaction) -> str:
     """What a reply says, without ids and times, which differ with every one."""
     response: Response = interaction.response
-    answer = answer_of(interaction)
+    answer = answer_of(interaction.response.body)
     if answer is None:
         said = body.canonical(response.body, response.header("content-type"))
         return repr((response.status, response.ending, said))

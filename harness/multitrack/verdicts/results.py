@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
@@ -55,10 +57,14 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def answer_of(interaction: Interaction) -> Answer | None:
-    """What a model answered; None where the answer is of another kind."""
-    wire = wires.recognise(interaction.response.body)
-    return None if wire is None else wires.read_answer(interaction.response.body, wire)
+def answer_of(body: bytes) -> Answer | None:
+    """What a model answered; None where ``body`` is of another kind."""
+    document: Any = body
+    # read once, and not by each of the two
+    with suppress(ValueError, RecursionError):
+        document = json.loads(body)
+    wire = wires.recognise(document)
+    return None if wire is None else wires.read_answer(document, wire)
 
 
 def known_models(interaction: Interaction, paths: ModelPaths, find: Find = loaded) -> Models:
@@ -103,7 +109,7 @@ class Judge:
 
     def results(self, interaction: Interaction) -> list[Result] | None:
         """What comes of each call of an answer; None where no model of it is known."""
-        answer = answer_of(interaction)
+        answer = answer_of(interaction.response.body)
         if answer is None:
             return None
         models = known_models(interaction, self._paths)

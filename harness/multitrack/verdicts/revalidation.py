@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
-from multitrack.tape import paths, storage
-from multitrack.tape.interaction import Interaction
+from multitrack.tape import paths, recorded_answers
+from multitrack.tape.recorded_answers import RecordedAnswer
 from multitrack.verdicts.importing import Importer, NoModel
 from multitrack.verdicts.places import place_of
 from multitrack.verdicts.results import answer_of, results_of
@@ -89,15 +89,14 @@ def revalidate(named: Iterable[Path], importer: Importer) -> Report:
     """
     report = Report()
     for path in _tapes(named):
-        shown = str(paths.shown(path))
         try:
-            cassette = storage.read(path)
+            answers = recorded_answers.read(path)
         except CassetteCorrupt as error:
             report.unreadable.append(str(error).splitlines()[0])
             continue
         report.tapes += 1
-        for position, interaction in enumerate(cassette.interactions if cassette else (), start=1):
-            _revalidate(shown, position, interaction, importer, report)
+        for position, recorded in enumerate(answers, start=1):
+            _revalidate(path, position, recorded, importer, report)
     return report
 
 
@@ -111,32 +110,34 @@ def _tapes(named: Iterable[Path]) -> Iterator[Path]:
             raise CassetteMissing(f"{path}: there is no such cassette")
 
 
-def _revalidate(tape: str, position: int, interaction: Interaction, importer: Importer, report: Report) -> None:
-    answer = answer_of(interaction)
+def _revalidate(path: Path, position: int, recorded: RecordedAnswer, importer: Importer, report: Report) -> None:
+    answer = answer_of(recorded.body)
     if answer is None or not answer.calls:
         return
-    on_tape = dict(interaction.models)
     models: dict[str, type[BaseModel]] = {}
     report.calls += len(answer.calls)
     for call in answer.calls:
         if call.name in models:
             continue
         try:
-            models[call.name] = importer.model(call.name, on_tape.get(call.name))
+            models[call.name] = importer.model(call.name, recorded.models.get(call.name))
         except NoModel as error:
             report.unchecked[call.name, str(error)] += 1
-    before = interaction.results or ()
     for number, result in enumerate(results_of(answer, models, offered=False)):
         model, came = result.model, result.came
-        was_bad = number < len(before) and before[number].startswith("invalid")
-        if model is None or isinstance(came, BaseModel) or was_bad:
+        if model is None or isinstance(came, BaseModel):
             continue
         if not isinstance(came, InvalidArguments):
             report.unchecked[result.call.name, f"a validator raised {type(came).__name__}: {came}"] += 1
             continue
+        before = recorded.results[number : number + 1]
+        if before and before[0].startswith("invalid"):
+            continue
         for detail in came.details or [{"loc": (), "msg": str(came)}]:
             place = place_of(model, detail["loc"], result.call.arguments)
-            report.breaks.append(Break(tape, position, number + 1, place.owner, place.field, place.path, _told(detail)))
+            report.breaks.append(
+                Break(str(paths.shown(path)), position, number + 1, place.owner, place.field, place.path, _told(detail))
+            )
 
 
 def _told(detail: Any) -> str:
