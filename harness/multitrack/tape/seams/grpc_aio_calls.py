@@ -241,6 +241,7 @@ class ReplayedCall:
         observer()
 
     async def receive_serialized_message(self) -> Any:
+        await _let_others_run()
         wire = await self._taken()
         self._raise_violation()
         return _EOF if wire is None else wire
@@ -252,7 +253,7 @@ class ReplayedCall:
         await self._told(Dialogue.closed)
 
     async def _told(self, tell: Callable[[Dialogue], None]) -> None:
-        await asyncio.sleep(0)
+        await _let_others_run()
         if not self.done() and isinstance(self._script, Dialogue):
             with self._violating():
                 tell(self._script)
@@ -262,6 +263,7 @@ class ReplayedCall:
             self._raise_violation()
 
     async def _response(self) -> bytes | None:
+        await _let_others_run()
         response = wire = await self._taken()
         while wire is not None:
             wire = await self._taken()
@@ -269,8 +271,6 @@ class ReplayedCall:
 
     async def _taken(self) -> bytes | None:
         """The next message; None at the end."""
-        # a live call lets others run before it goes on
-        await asyncio.sleep(0)
         while not self.done():
             step = self._next()
             if step is None:
@@ -439,6 +439,11 @@ class RecordedCall:
             self._take.over(_status(self._live))
         else:
             self._take.head(grpc_callables.initial_metadata_of(self._live))
+
+
+async def _let_others_run() -> None:
+    """As a live call does, which waits for the network: a task that replays many would keep the loop to itself."""
+    await asyncio.sleep(0)
 
 
 def _status(live: Any) -> Status:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -39,19 +38,18 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
 
 def _taping(current: Current, *, streams_responses: bool) -> Callable[[Init], Init]:
     def make(original: Init) -> Init:
-        signature = inspect.signature(original)
+        names = tuple(grpc_callables.signature(original).parameters)
 
         @functools.wraps(original)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             tape = current()
             if tape is None:
                 return original(self, *args, **kwargs)
-            beginning = Beginning(signature, (self, *args), kwargs)
+            beginning = Beginning(names, (self, *args), kwargs)
             writer = _Writer(beginning.serializer)
             channel = _TapedChannel(tape, beginning, writer, streams_responses)
             beginning.replace(channel=channel, request_serializer=writer, **_loop_here())
-            args, kwargs = beginning.arguments
-            return original(*args, **kwargs)
+            return original(**beginning.arguments)
 
         return __init__
 
@@ -60,16 +58,15 @@ def _taping(current: Current, *, streams_responses: bool) -> Callable[[Init], In
 
 def _running_here(current: Current) -> Callable[[Init], Init]:
     def make(original: Init) -> Init:
-        signature = inspect.signature(original)
+        names = tuple(grpc_callables.signature(original).parameters)
 
         @functools.wraps(original)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             if current() is None:
                 return original(self, *args, **kwargs)
-            beginning = Beginning(signature, (self, *args), kwargs)
+            beginning = Beginning(names, (self, *args), kwargs)
             beginning.replace(**_loop_here())
-            args, kwargs = beginning.arguments
-            return original(*args, **kwargs)
+            return original(**beginning.arguments)
 
         return __init__
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import functools
 import gc
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,13 @@ from typing import Any
 Serializer = Callable[[Any], bytes]
 Deserializer = Callable[[bytes], Any]
 Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@functools.cache
+def signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The parameters of one of grpc's functions. Kept, since finding them out takes longer than a replayed call, and a
+    seam is swapped in for each test."""
+    return inspect.signature(function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,47 +124,42 @@ def of_asyncio_channels() -> AsyncioCalls:
 
 
 class Beginning:
-    """The arguments for the constructor of an asyncio call, which has this ``signature``."""
+    """The ``arguments``, by name, for the constructor of an asyncio call, whose parameters have these ``names``."""
 
-    def __init__(self, signature: inspect.Signature, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self._bound = signature.bind(*arguments, **named)
-
-    @property
-    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What to call the constructor with."""
-        return self._bound.args, self._bound.kwargs
+    def __init__(self, names: Iterable[str], given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        self.arguments: dict[str, Any] = {**dict(zip(names, given, strict=False)), **named}
 
     @property
     def channel(self) -> Any:
         """The channel's core, whose method ``call`` makes the core of a call."""
-        return self._bound.arguments["channel"]
+        return self.arguments["channel"]
 
     @property
     def method(self) -> str:
         """The full method name, ``/package.Service/Method``."""
-        return _text(self._bound.arguments["method"])
+        return _text(self.arguments["method"])
 
     @property
     def serializer(self) -> Serializer | None:
-        found: Serializer | None = self._bound.arguments["request_serializer"]
+        found: Serializer | None = self.arguments["request_serializer"]
         return found
 
     @property
     def deserializer(self) -> Deserializer | None:
-        found: Deserializer | None = self._bound.arguments["response_deserializer"]
+        found: Deserializer | None = self.arguments["response_deserializer"]
         return found
 
     @property
     def is_written_by_hand(self) -> bool:
         """Whether the caller streams its requests by ``write`` and not by an iterator."""
-        return self._bound.arguments.get("request_iterator", ()) is None
+        return self.arguments.get("request_iterator", ()) is None
 
     def replace(self, **arguments: Any) -> None:
         """Give the constructor other ``arguments``."""
         for name, argument in arguments.items():
-            if name not in self._bound.arguments:
+            if name not in self.arguments:
                 raise TypeError(f"grpc's asyncio calls are made without {name!r}: this grpcio is not known here")
-            self._bound.arguments[name] = argument
+            self.arguments[name] = argument
 
 
 # Of AioChannel before grpcio 1.82, after the head of every object: the channel, its loop, its target, its state.

@@ -147,7 +147,7 @@ def _told(take: Take) -> Iterator[None]:
 
 def _catching(current: Current, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
-        signature = inspect.signature(original)
+        signature = grpc_callables.signature(original)
         message_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
@@ -177,7 +177,7 @@ def _catching(current: Current, door: _Door) -> Callable[[Function], Function]:
 
 def _conversing(current: Current, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
-        signature = inspect.signature(original)
+        signature = grpc_callables.signature(original)
         requests_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
