@@ -19,6 +19,7 @@ from multitrack.clients.question import Question
 from multitrack.extraction import StreamSource
 from multitrack.toolcall import ToolCall
 from multitrack.wires import stream_decoder
+from multitrack.wires.untrusted import mapping
 
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
@@ -111,7 +112,8 @@ class Completions(chat.Completions):
         while True:
             with question.sending():
                 raw = super().create(**going_on(_CHAT, arguments, question))
-            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            if extraction is not None:
                 return extraction
 
     @property
@@ -191,7 +193,8 @@ class AsyncCompletions(chat.AsyncCompletions):
         while True:
             with question.sending():
                 raw = await super().create(**going_on(_CHAT, arguments, question))
-            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            if extraction is not None:
                 return extraction
 
     @property
@@ -350,6 +353,11 @@ def going_on(wire: str, arguments: dict[str, Any], question: Question[Any]) -> d
         return arguments
     told = [{"role": "user", "content": said}] if isinstance(said, str) else said or ()
     return {**arguments, key: [*told, *question.added]}
+
+
+def read_of(raw: Any) -> Mapping[str, Any]:
+    """``raw`` to be read only: its objects stand for themselves, since to dump them takes as long as to read them."""
+    return document_of(raw) if isinstance(raw, str) else mapping(raw)
 
 
 def document_of(raw: Any) -> Mapping[str, Any]:

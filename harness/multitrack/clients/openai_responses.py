@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import openai
 from openai.resources import responses
 
-from multitrack.clients.openai import AnswerStream, asked, document_of, going_on, usage_of
+from multitrack.clients.openai import AnswerStream, asked, document_of, going_on, read_of, usage_of
 
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
@@ -91,7 +91,8 @@ class Responses(responses.Responses):
         while True:
             with question.sending():
                 raw = super().create(**going_on(_WIRE, arguments, question))
-            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            if extraction is not None:
                 return extraction
 
     @property
@@ -171,7 +172,8 @@ class AsyncResponses(responses.AsyncResponses):
         while True:
             with question.sending():
                 raw = await super().create(**going_on(_WIRE, arguments, question))
-            if (extraction := question.answered(document_of(raw), raw=raw, usage=usage_of(raw))) is not None:
+            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            if extraction is not None:
                 return extraction
 
     @property

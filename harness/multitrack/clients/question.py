@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -65,11 +65,22 @@ class Question(Generic[T]):
         """To be open around the SDK's call: whoever sees the request can tell which models it offers."""
         return offers.offering(self._toolset.models)
 
-    def answered(self, document: Mapping[str, Any], *, raw: Any, usage: Any) -> Extraction[T] | None:
-        """The result, None if the model is to be asked again. Raises what `Toolset.extract` raises."""
+    def answered(
+        self,
+        document: Mapping[str, Any],
+        *,
+        raw: Any,
+        usage: Any,
+        written: Callable[[Any], Mapping[str, Any]] | None = None,
+    ) -> Extraction[T] | None:
+        """The result, None if the model is to be asked again. Raises what `Toolset.extract` raises.
+
+        ``written`` gives ``raw`` as it is on the wire, where ``document`` is not that already.
+        """
         taken = self._correction.take(read_answer(document, self._wire), raw=raw, usage=usage)
         if isinstance(taken, Extraction):
             return taken
+        document = written(raw) if written else document
         self.added += continued(document, taken.results, self._wire, remark=taken.remark)
         return None
 

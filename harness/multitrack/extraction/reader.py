@@ -50,7 +50,7 @@ class Reader(Generic[T]):
     def arrived(self, call: ToolCall) -> T | None:
         """The model of a call that is complete before its answer is; None if it is bad, which the end tells."""
         model = judged(call, 1, self.offered, self._context)
-        if not isinstance(model, BaseModel):
+        if isinstance(model, ExtractionError):
             return None
         self._known.append((call, model))
         return cast("T", model)
@@ -84,14 +84,15 @@ class Reader(Generic[T]):
         models: list[BaseModel] = []
         bad: list[BadCall] = []
         for call in answer.calls:
-            if same := known.get(_parts(call)):
+            if known and (same := known.get(_parts(call))):
                 models.append(same.pop())
                 continue
             model = judged(call, of, self.offered, self._context) if complete else left_incomplete(call, of)
-            if isinstance(model, BaseModel):
-                models.append(model)
-            else:
+            # not by BaseModel, an abstract class, of which Python code has to find out
+            if isinstance(model, ExtractionError):
                 bad.append(model)
+            else:
+                models.append(model)
         return models, bad
 
 

@@ -39,9 +39,10 @@ def _calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None
         name, arguments = called(entry)
         calls.append((word(entry.get("id")), name or "", arguments))
     # before there were tool calls there was a single one; some gateways still send an empty dummy of it
-    name, arguments = called({"function": message.get("function_call")})
-    if name or arguments:
-        calls.append((None, name or "", arguments))
+    if legacy := mapping(message.get("function_call")):
+        name, arguments = called({"function": legacy})
+        if name or arguments:
+            calls.append((None, name or "", arguments))
     return calls
 
 
@@ -50,9 +51,10 @@ def called(entry: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
     A custom tool takes free text, which stands for its arguments.
     """
-    custom = mapping(entry.get("custom"))
-    function = mapping(entry.get("function")) or custom
-    arguments = function.get("input" if function is custom else "arguments")
+    function, text = mapping(entry.get("function")), "arguments"
+    if not function:
+        function, text = mapping(entry.get("custom")), "input"
+    arguments = function.get(text)
     if arguments is not None and not isinstance(arguments, str):
         arguments = compact(arguments)
     return word(function.get("name")), arguments

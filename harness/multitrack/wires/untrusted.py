@@ -8,13 +8,28 @@ from typing import Any
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """``value`` if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
+    """``value`` if it is a JSON object, or a Pydantic object made from one, else an empty one."""
+    return _fields(value) or {}
 
 
 def objects(value: object) -> list[Mapping[str, Any]]:
     """The JSON objects in ``value`` if it is an array, else none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, (list, tuple)) else []
+    if not isinstance(value, (list, tuple)):
+        return []
+    return [fields for item in value if (fields := _fields(item)) is not None]
+
+
+def _fields(value: object) -> Mapping[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    # a Pydantic object, told by what each has: to ask for its class, an abstract one, takes ten times as long
+    extra: Any = getattr(value, "__pydantic_extra__", _NONE)
+    if extra is _NONE:
+        return None
+    return {**vars(value), **extra} if extra else vars(value)
+
+
+_NONE = object()
 
 
 def word(value: object) -> str | None:
@@ -31,6 +46,5 @@ def error_text(error: object) -> str | None:
     """What an ``error`` of a provider says, None if there is none: its message, else the whole of it."""
     if not error:
         return None
-    if isinstance(error, dict):
-        return word(error.get("message")) or compact(error)
-    return str(error)
+    fields = mapping(error)
+    return word(fields.get("message")) or (compact(error) if isinstance(error, dict) else str(error))
