@@ -786,6 +786,11 @@ def meant_by(texts):
     if len(texts) > 1:
         return texts
     try:
-        return json.loads("".join(texts))
+        return json.loads("".join(texts), parse_constant=float_word)
     except ValueError:
         return "".join(texts)
+
+
+def float_word(word):
+    """Infinity and NaN are words of Python's, and no JSON."""
+    raise ValueError(word)
