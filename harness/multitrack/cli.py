@@ -1,4 +1,4 @@
-"""The command line: ``multitrack show``, ``accept``, ``revalidate``, ``init`` and ``demo``."""
+"""The command line: ``multitrack show``, ``check``, ``accept``, ``revalidate``, ``init`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -27,18 +27,42 @@ _ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
 
 @app.command()
 def show(tape: Annotated[Path, typer.Argument(help="a cassette")]) -> None:
-    """Print the tool calls of a tape."""
+    """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
     from multitrack.errors import CassetteMissing
+    from multitrack.report import tape_text
     from multitrack.tape import storage
-    from multitrack.tape.summary import summary
 
     cassette = storage.read(tape)
     if cassette is None:
         raise CassetteMissing(f"{tape}: there is no such cassette")
-    for position, interaction in enumerate(cassette.interactions, start=1):
-        for line in summary(position, interaction):
-            typer.echo(line)
-    typer.echo(f"provenance: {cassette.provenance}")
+    for line, is_heading in tape_text.lines(cassette):
+        # without a terminal, typer leaves the style out
+        typer.secho(line, bold=is_heading)
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders of them")],
+    max_age: Annotated[int | None, typer.Option(help="days; without it, max_age in pyproject.toml")] = None,
+) -> None:
+    """Say what is wrong with tapes: damaged, old, holding a secret, or of a test that no longer exists."""
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from multitrack.report import check as checking
+    from multitrack.report import collected
+    from multitrack.tape import project
+
+    folder = Path.cwd()
+    settings = project.nearest(folder).settings
+    settings = settings if max_age is None else replace(settings, max_age=max_age)
+    tapes = [tape for path in paths for tape in checking.tapes(path)]
+    findings = list(checking.findings(tapes, settings, datetime.now(UTC), lambda: collected.collect(folder)))
+    for finding in findings:
+        typer.echo(finding)
+    if findings:
+        raise typer.Exit(1)
+    typer.echo(f"{len(tapes)} tape{'' if len(tapes) == 1 else 's'}: nothing is wrong")
 
 
 @app.command()

@@ -5,11 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from multitrack.standin import Call, Rule, StandIn
+from multitrack.tape.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,6 +27,7 @@ RULES = [
             Call("GoogleSearch", {"query": "who won the super bowl"}),
         ],
     ),
+    Rule(prompt="What is the weather in Toronto?", calls=[TORONTO]),
     Rule(
         prompt="How warm is it in Kelvin?",
         turn=0,
@@ -55,3 +58,40 @@ def test_the_examples_of_a_page_print_what_it_says(page, tmp_path):
                 [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
             assert (finished.stdout, finished.stderr) == (shown, ""), command
+
+
+def test_the_page_on_tapes_shows_what_a_terminal_shows(tmp_path):
+    blocks = BLOCK.findall((DOCS / "tapes.md").read_text(encoding="utf-8"))
+    for _, title, text in blocks:
+        if title:
+            (tmp_path / title).write_text(text, encoding="utf-8")
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, program in {
+        "pytest": "-m pytest -p no:cacheprovider",
+        "multitrack": "-c 'from multitrack.cli import main; main()'",
+        "python": "",
+    }.items():
+        (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+        (commands / name).chmod(0o755)
+    bare = {"PATH": f"{commands}:{os.environ['PATH']}", "HOME": str(tmp_path), "COLUMNS": "80", "NO_COLOR": "1"}
+    sessions = [text for language, _, text in blocks if language == "console"]
+    told = [session for text in sessions for session in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]]
+    assert len(told) == 6
+    with StandIn(RULES) as standin:
+        for session in told:
+            command, _, shown = session.partition("\n")
+            live = standin.environment if "--record" in command or "script" in command else {}
+            finished = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=bare | live, capture_output=True, text=True, check=False
+            )
+            printed = re.sub(r"in \d+\.\d+s", "in 0.00s", finished.stdout)
+            # of a failure, the page shows the text and not the summary that repeats it
+            assert printed.startswith(re.sub(r"in \d+\.\d+s", "in 0.00s", shown)), (command, printed, finished.stderr)
+            assert finished.returncode == ("CassetteMiss" in shown)
+
+
+def test_the_page_on_tapes_tells_of_every_setting():
+    page = (DOCS / "tapes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+) = ", page, flags=re.MULTILINE)
+    assert sorted(rows) == sorted([*(field.name for field in fields(Settings)), "cassettes_dir"])

@@ -16,6 +16,7 @@ import yaml
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape import jsontext
+from multitrack.tape.blobs import Blobs
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
@@ -35,10 +36,13 @@ def dumps(cassette: Cassette) -> str:
         for position, interaction in enumerate(cassette.interactions, start=1)
         for line in summary(position, interaction)
     ]
+    blobs = Blobs()
+    interactions = [_interaction(interaction, blobs) for interaction in cassette.interactions]
+    metadata = {**_on_lines(cassette.metadata), "provenance": cassette.provenance}
     document = {
         "version": FORMAT,
-        "interactions": [_interaction(interaction) for interaction in cassette.interactions],
-        "metadata": {**_on_lines(cassette.metadata), "provenance": cassette.provenance},
+        "interactions": interactions,
+        "metadata": metadata | ({"blobs": blobs.pieces} if blobs.pieces else {}),
     }
     return "".join(comments) + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)
 
@@ -62,7 +66,7 @@ def _comment(line: str) -> str:
     return (line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…") + "\n"
 
 
-def _interaction(interaction: Interaction) -> dict[str, Any]:
+def _interaction(interaction: Interaction, blobs: Blobs) -> dict[str, Any]:
     request, response = interaction.request, interaction.response
     answered: dict[str, Any] = {
         "status": _Flow(code=response.status, message=response.reason),
@@ -80,7 +84,7 @@ def _interaction(interaction: Interaction) -> dict[str, Any]:
             "method": request.method,
             "uri": request.url,
             "headers": _headers(request.headers),
-            "body": _body(request.body),
+            "body": _body(blobs.taken_out(request.body)),
         },
         "response": answered,
     }
@@ -207,14 +211,15 @@ def loads(text: str, path: Path) -> Cassette:
     if metadata["format"] != FORMAT:
         found = metadata["format"]
         raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
+    blobs = Blobs(_blobs(metadata, path))
     interactions = []
     for position, item in enumerate(document["interactions"]):
         try:
-            interactions.append(_read(item))
+            interactions.append(_read(item, blobs))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"interaction {position + 1}: {_reason(error)}"
             raise CassetteCorrupt(path, reason, line=_line(text, position)) from error
-    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key != "provenance"})
+    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key not in ("provenance", "blobs")})
 
 
 def _document(text: str) -> Any:
@@ -223,6 +228,13 @@ def _document(text: str) -> Any:
         with suppress(ValueError):
             return json.loads(text)
     return yaml.load(text, Loader=Loader)
+
+
+def _blobs(metadata: Mapping[str, Any], path: Path) -> Mapping[str, str]:
+    found = metadata.get("blobs", {})
+    if not isinstance(found, dict) or not all(isinstance(text, str) for pair in found.items() for text in pair):
+        raise CassetteCorrupt(path, f"its blobs are no mapping of texts but {found!r:.60}")
+    return found
 
 
 def _reason(error: Exception) -> str:
@@ -253,7 +265,7 @@ def _refuse_aliases(text: str, value: Any, path: Path, seen: set[int]) -> None:
             _refuse_aliases(text, item, path, seen)
 
 
-def _read(item: Any) -> Interaction:
+def _read(item: Any, blobs: Blobs) -> Interaction:
     request, response = _mapping(item, "the interaction")["request"], item["response"]
     ending: Ending = _mapping(response, "the response").get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
@@ -267,7 +279,7 @@ def _read(item: Any) -> Interaction:
             _text(_mapping(request, "the request")["method"], "the method"),
             _text(request["uri"], "the uri"),
             _pairs(request["headers"]),
-            _bytes(request["body"]),
+            blobs.put_back(_bytes(request["body"])),
         ),
         Response(
             status["code"],

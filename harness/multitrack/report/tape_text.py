@@ -1,0 +1,32 @@
+"""A tape as text for people: what was called and said, without what changes with each recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from multitrack import wires
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.summary import summary
+
+
+def lines(cassette: Cassette) -> Iterator[tuple[str, bool]]:
+    """The lines, each with whether it is the heading of an interaction."""
+    for position, interaction in enumerate(cassette.interactions, start=1):
+        heading, *calls = summary(position, interaction)
+        yield heading, True
+        for line in (*calls, *_said(interaction)):
+            yield line, False
+    yield f"provenance: {cassette.provenance}", False
+
+
+def _said(interaction: Interaction) -> Iterator[str]:
+    wire = wires.recognise(interaction.response.body)
+    if wire is None:
+        return
+    answer = wires.read_answer(interaction.response.body, wire)
+    for name, text in (("text", answer.text), ("refusal", answer.refusal)):
+        first, *rest = (text or "").splitlines() or [""]
+        if text:
+            yield f"  {name}: {first}"
+            yield from (f"    {line}" for line in rest)

@@ -1,0 +1,45 @@
+"""Large pieces of base64 in requests (pictures, recordings, documents): each stands once on a tape, at its end, under
+the sha256 of what it encodes, and in each body only its name.
+
+Found again in every body, they are compared as they were sent; in a pull request, the bodies stay readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+
+_LARGE = 1024
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{%d,}={0,2}" % _LARGE)
+_NAME = re.compile(rb"multitrack:sha256:([0-9a-f]{64})")
+
+
+class Blobs:
+    """The pieces of one tape, by the sha256 of what they encode, in the order of their first appearance."""
+
+    def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
+        self.pieces = dict(pieces or {})
+
+    def taken_out(self, body: bytes) -> bytes:
+        """``body`` with names in the place of its large pieces, which are kept here."""
+        return _BASE64.sub(self._name, body)
+
+    def put_back(self, body: bytes) -> bytes:
+        """The body that `taken_out` made this one of. A name of a piece that is not here stays as it is."""
+        return _NAME.sub(lambda match: self.pieces.get(match[1].decode(), match[0].decode()).encode(), body)
+
+    def _name(self, match: re.Match[bytes]) -> bytes:
+        piece = match[0]
+        try:
+            content = base64.b64decode(piece, validate=True)
+        except binascii.Error:
+            return piece
+        # what encodes the same in other letters would not come back as it was
+        if base64.b64encode(content) != piece:
+            return piece
+        digest = hashlib.sha256(content).hexdigest()
+        self.pieces[digest] = piece.decode()
+        return b"multitrack:sha256:" + digest.encode()

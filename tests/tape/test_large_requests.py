@@ -1,0 +1,167 @@
+"""What large and unusual requests leave on a tape, and how they are found again."""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import random
+import zlib
+
+import brotli
+import httpx
+import pytest
+import requests
+import yaml
+from local_provider import Answer
+from recorded_tape import request
+
+from multitrack.errors import CassetteCorrupt, CassetteMiss
+from multitrack.tape import storage
+from multitrack.tape.use_cassette import use_cassette
+
+PICTURE = random.Random(7).randbytes(50_000)
+BASE64 = base64.b64encode(PICTURE).decode()
+NAME = f"multitrack:sha256:{hashlib.sha256(PICTURE).hexdigest()}"
+
+
+def asking(picture, question="what is this?"):
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+    return request(json.dumps({"messages": [{"role": "user", "content": [{"type": "text", "text": question}, url]}]}))
+
+
+def test_a_large_picture_stands_once_under_its_sha256(recorded):
+    text = recorded.put(*((asking(BASE64, f"question {number}"), f"answer {number}") for number in range(5)))
+    assert text.count(BASE64) == 1
+    assert text.count(f'"url": "data:image/png;base64,{NAME}"') == 5
+    document = yaml.safe_load(text)
+    assert document["metadata"]["blobs"] == {hashlib.sha256(PICTURE).hexdigest(): BASE64}
+    # what is read is what was sent
+    [first, *_] = storage.read(recorded.path).interactions
+    assert json.loads(first.request.body) == json.loads(asking(BASE64, "question 0").body)
+    assert recorded.play(asking(BASE64, "question 3"), asking(BASE64, "question 1")) == ["answer 3", "answer 1"]
+    other = base64.b64encode(PICTURE[::-1]).decode()
+    with pytest.raises(CassetteMiss) as missed:
+        recorded.play(asking(other, "question 3"))
+    assert "$.messages[0].content[1].image_url.url" in str(missed.value)
+    assert len(str(missed.value)) < 1000
+
+
+def test_recording_again_keeps_what_is_still_sent(recorded):
+    recorded.put((asking(BASE64), "old"), test="t.py::one")
+    other = base64.b64encode(PICTURE[::-1]).decode()
+    text = recorded.put((asking(other), "new"), test="t.py::two")
+    assert (text.count(BASE64), text.count(other)) == (1, 1)
+    text = recorded.put((asking("small"), "newer"), test="t.py::one")
+    assert (text.count(BASE64), text.count(other)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        BASE64[:-3],  # no whole number of letters
+        base64.urlsafe_b64encode(PICTURE).decode(),
+        base64.b64encode(b"\0" * 3000).decode()[:-1] + "B=",
+        "multitrack:sha256:" + "0" * 64,
+        "a" * 5000,
+    ],
+    ids=["cut", "urlsafe", "other bits", "a name", "letters"],
+)
+def test_what_only_looks_like_it_comes_back_as_it_was(recorded, piece):
+    recorded.put((asking(piece), "answer"))
+    [interaction] = storage.read(recorded.path).interactions
+    assert json.loads(interaction.request.body) == json.loads(asking(piece).body)
+    assert recorded.play(asking(piece)) == ["answer"]
+
+
+def test_damaged_pieces_are_an_error(recorded):
+    text = recorded.put((asking(BASE64), "answer"))
+    recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n")
+    with pytest.raises(CassetteCorrupt, match="its blobs are no mapping of texts but"):
+        storage.read(recorded.path)
+
+
+ENCODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "identity": bytes}
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_compressed_request_is_on_the_tape_as_it_reads(provider, recorded, encoding):
+    def send(document):
+        content = ENCODERS[encoding](json.dumps(document).encode())
+        headers = {"content-encoding": encoding, "content-type": "application/json"}
+        return httpx.post(f"{provider.url}/v1", content=content, headers=headers).status_code
+
+    provider.reply = lambda _: Answer(b"{}")
+    with use_cassette(recorded.path, mode="record"):
+        send({"a": 1, "b": "text"})
+    assert '"b": "text"' in recorded.text
+    provider.stop()
+    with use_cassette(recorded.path):
+        assert send({"b": "text", "a": 1.0}) == 200
+
+
+def pieces():
+    yield b'{"a": 1,'
+    yield b' "b": "text"}'
+
+
+BODIES = {
+    "iterator": lambda: pieces(),
+    "file": lambda: io.BytesIO(b"".join(pieces())),
+    "bytes": lambda: b"".join(pieces()),
+}
+
+
+@pytest.mark.parametrize("client", ["httpx", "requests"])
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_that_can_be_read_once_reaches_provider_and_tape(provider, recorded, client, body):
+    def send(kind):
+        headers = {"content-type": "application/json"}
+        if client == "httpx":
+            return httpx.post(f"{provider.url}/v1", content=BODIES[kind](), headers=headers).json()
+        return requests.post(f"{provider.url}/v1", data=BODIES[kind](), headers=headers).json()
+
+    document = json.loads(b"".join(pieces()))
+    with use_cassette(recorded.path, mode="record"):
+        assert send(body) == document
+    assert [json.loads(sent.body) for sent in provider.requests] == [document]
+    provider.stop()
+    with use_cassette(recorded.path):
+        assert send("bytes") == document
+    with use_cassette(recorded.path):
+        assert send(body) == document
+
+
+@pytest.mark.parametrize("client", ["httpx", "requests"])
+def test_files_of_a_form_are_found_again_whatever_the_boundary(provider, recorded, client):
+    def send(content, purpose="assistants"):
+        post = httpx.post if client == "httpx" else requests.post
+        files = {"file": ("picture.png", content, "image/png")}
+        return post(f"{provider.url}/v1/files", data={"purpose": purpose}, files=files).status_code
+
+    provider.reply = lambda _: Answer(b"{}")
+    with use_cassette(recorded.path, mode="record"):
+        send(PICTURE)
+    provider.stop()
+    with use_cassette(recorded.path):
+        assert send(PICTURE) == 200
+    for changed in ((PICTURE[::-1], "assistants"), (PICTURE, "vision")):
+        with pytest.raises(CassetteMiss), use_cassette(recorded.path):
+            send(*changed)
+
+
+@pytest.mark.parametrize("client", ["httpx", "requests"])
+def test_a_form_is_compared_by_its_decoded_pairs(provider, recorded, client):
+    def send(pairs):
+        if client == "httpx":
+            return httpx.post(f"{provider.url}/v1", data=dict(pairs)).status_code
+        return requests.post(f"{provider.url}/v1", data=pairs).status_code
+
+    provider.reply = lambda _: Answer(b"{}")
+    with use_cassette(recorded.path, mode="record"):
+        send([("a", "x y"), ("b", "é&=")])
+    provider.stop()
+    kind = (("content-type", "application/x-www-form-urlencoded"),)
+    assert recorded.play(request("a=x%20y&b=%c3%a9%26%3D", url=f"{provider.url}/v1", headers=kind)) == ["{}"]
+    with pytest.raises(CassetteMiss), use_cassette(recorded.path):
+        send([("a", "x y"), ("b", "other")])
