@@ -1,6 +1,7 @@
 """Which layer moved: the first line of a failure, for each of them."""
 
 import json
+import re
 
 import pytest
 from local_provider import Answer, completion
@@ -122,10 +123,19 @@ def recorded(project, test):
     assert (again.counts["passed"], again.changed) == (1, set())
 
 
-def first_lines(run, count=1):
-    """The first lines of the one failure of ``run``."""
+def first_line(run):
+    """The first line of the one failure of ``run``, below that in which xdist names the process."""
+    assert run.counts["failed"] == 1, run.out
     start = next(index for index, line in enumerate(run.lines) if line.startswith("____"))
-    return run.lines[start + 1 : start + 1 + count]
+    return next(line for line in run.lines[start + 1 :] if not line.startswith("[gw"))
+
+
+def accept(project, name="test_it/test_plan"):
+    tape = project.tape(name)
+    tape.with_suffix(".pending.yaml").rename(tape)
+
+
+METRIC = [TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}), SEARCH]
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
@@ -137,10 +147,9 @@ class TestEachLayer:
         self.project = trip
         self.options = options
 
-    def verdict(self, *flags, **kinds):
-        run = self.project.run(*self.options, *flags, subprocess=bool(self.options))
-        assert run.counts["failed"] == 1, run.out
-        (line,) = first_lines(run)
+    def verdict(self):
+        run = self.project.run(*self.options, subprocess=bool(self.options))
+        line = first_line(run)
         assert f"FAILED test_it.py::test_plan - {line}" in run.lines
         return line
 
@@ -157,7 +166,7 @@ class TestEachLayer:
         recorded(self.project, SNAPSHOT)
         self.project.provider.reply = calling(TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}))
         self.project.record()
-        (self.project.path / "cassettes/test_it/test_plan.pending.yaml").rename(self.project.tape("test_it/test_plan"))
+        accept(self.project)
         assert self.verdict() == (
             "the reply changed: it was recorded again after the snapshot was taken: "
             "1 call changed (Weather), 1 call removed (GoogleSearch)"
@@ -167,8 +176,7 @@ class TestEachLayer:
         recorded(self.project, SNAPSHOT)
         with_validator(self.project, SHOUTED)
         assert self.verdict() == (
-            "the models or validators changed: Weather.location; "
-            "same request and reply as when the snapshot was taken"
+            "the models or validators changed: Weather.location; same request and reply as when the snapshot was taken"
         )
 
     def test_the_models_against_a_plain_assertion(self):
@@ -200,3 +208,262 @@ class TestEachLayer:
         recorded(self.project, SNAPSHOT)
         self.project.change("test_it.py", "trip.plan()", "trip.plan().nothing")
         assert self.verdict() == "the test changed; same request, reply and models as when the tape was recorded"
+
+
+@pytest.mark.parametrize(
+    ("test", "afterwards"),
+    [
+        (
+            SNAPSHOT,
+            "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)",
+        ),
+        (PLAIN, "the reply or the test changed; the models give the reply as it is on the tape"),
+    ],
+)
+def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards):
+    recorded(trip, test)
+    trip.provider.reply = calling(*METRIC)
+    assert first_line(trip.record()) == (
+        "the reply changed: the request on the tape is answered otherwise now: 1 call changed (Weather)"
+    )
+    accept(trip)
+    assert first_line(trip.run()) == afterwards
+
+
+def test_a_request_that_was_recorded_again_since(trip):
+    recorded(trip, SNAPSHOT)
+    trip.change("trip.py", 'prompt="plan"', 'prompt="another"')
+    trip.provider.reply = calling(*METRIC)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.run()) == "the request changed, and was recorded again, since the snapshot was taken"
+
+
+def test_more_and_fewer_requests(trip):
+    recorded(trip, SNAPSHOT)
+    trip.change("test_it.py", "    assert trip.plan()", "    ask('x')\n    assert trip.plan()[:1]")
+    trip.record("--record-missing")
+    accept(trip)
+    assert first_line(trip.run()) == "the requests changed: 1 more than when the snapshot was taken"
+    trip.record("--record", "--snapshot-update")
+    trip.change("test_it.py", "    ask('x')\n    assert trip.plan()[:1]", "    assert trip.plan()")
+    assert first_line(trip.run()) == "the requests changed: 1 fewer than when the snapshot was taken"
+
+
+TURNS = """
+import trip
+
+@pytest.mark.cassette
+def test_plan(calls_snapshot):
+    first = trip.plan()
+    assert trip.plan(f"and {first[1].units}") == calls_snapshot
+"""
+
+
+def test_the_first_reply_is_why_the_next_request_is_another(trip):
+    recorded(trip, TURNS)
+    trip.provider.reply = calling(*METRIC)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.run()) == (
+        "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)"
+    )
+
+
+def test_what_is_not_known_is_not_said(trip):
+    recorded(trip, FIELDS)
+    trip.provider.reply = calling(DALLAS, TORONTO)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
+
+
+def test_a_reply_that_never_fitted(trip):
+    with_validator(trip, NO_IMPERIAL)
+    trip.test(SNAPSHOT)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.run()) == (
+        "the request did not change; the reply, the models or the test did: Weather.units: Value error, nobody uses it"
+    )
+
+
+def test_nested_fields_are_named_by_their_own_class(trip):
+    trip.change("trip.py", "    units: str\n", "    units: 'Units'\n\n\nclass Units(BaseModel):\n    name: str\n")
+    trip.provider.reply = calling(("Weather", {"location": "Rome", "units": {"name": "metric"}}))
+    recorded(trip, SNAPSHOT)
+    trip.change(
+        "trip.py",
+        "    name: str\n",
+        "    name: str\n" + NO_IMPERIAL.replace("units", "name").replace("imperial", "metric"),
+    )
+    assert first_line(trip.run()).startswith(
+        "the models or validators changed: Units.name: Value error, nobody uses it; same request and reply"
+    )
+
+
+def test_several_fields(trip):
+    recorded(trip, SNAPSHOT)
+    with_validator(trip, SHOUTED.replace('"location"', '"location", "units"'))
+    assert first_line(trip.run()) == (
+        "the models or validators changed: Weather.location, Weather.units; "
+        "same request and reply as when the snapshot was taken"
+    )
+
+
+def test_a_value_that_differs_each_time_tells_nothing(trip):
+    trip.change("trip.py", "import multitrack\n", "from uuid import UUID, uuid4\n\nimport multitrack\n")
+    trip.change("trip.py", "    units: str\n", "    units: str\n    key: UUID = Field(default_factory=uuid4)\n")
+    recorded(trip, FIELDS)
+    assert "?" in trip.tape("test_it/test_plan").read_text()
+    trip.change("test_it.py", "Dallas", "Austin")
+    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
+
+
+BY_HAND = """
+from pydantic import BaseModel, field_validator
+from app import client
+
+class Weather(BaseModel):
+    location: str
+    units: str
+
+    @field_validator("location")
+    def _place(cls, value):
+        return value
+
+@pytest.mark.cassette
+def test_plan(calls_snapshot):
+    tools = [{"type": "function", "function": {"name": "Weather", "parameters": Weather.model_json_schema()}}]
+    messages = [dict(role="user", content="plan")]
+    answer = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=tools)
+    calls = answer.choices[0].message.tool_calls
+    assert [Weather.model_validate_json(call.function.arguments) for call in calls] == calls_snapshot
+"""
+
+
+def test_models_of_other_clients(trip):
+    trip.provider.reply = calling(TORONTO, DALLAS)
+    recorded(trip, BY_HAND)
+    trip.change("test_it.py", "return value", "return value.upper()")
+    assert first_line(trip.run()) == (
+        "the models or validators changed: Weather.location; the reply on the tape is what is expected"
+    )
+
+
+def test_models_of_other_clients_that_the_project_names(trip):
+    trip.write("pyproject.toml", "[tool.multitrack.models]\ntools = {Weather = 'test_it:Weather'}")
+    trip.provider.reply = calling(TORONTO, DALLAS)
+    recorded(trip, BY_HAND)
+    trip.change("test_it.py", "calls] == ", "calls[1:]] == ")
+    assert first_line(trip.run()) == ("the test changed; same request, reply and models as when the snapshot was taken")
+    trip.change("test_it.py", "return value", "return value.upper()")
+    assert first_line(trip.run()).startswith("the models or validators changed: Weather.location; same request and")
+
+
+def test_a_fixture_that_fails(trip):
+    recorded(trip, SNAPSHOT.replace("    assert trip", "    found = trip").replace("== calls_snapshot", ""))
+    trip.test(
+        """
+        import trip
+
+        @pytest.fixture
+        def found():
+            return trip.plan()
+
+        @pytest.mark.cassette
+        def test_plan(found):
+            pass
+        """
+    )
+    with_validator(trip, NO_IMPERIAL)
+    run = trip.run()
+    assert run.counts == {"errors": 1}
+    assert "ERROR test_it.py::test_plan - the models or validators changed: Weather.units: " in run.out
+
+
+@pytest.mark.parametrize("style", ["auto", "long", "short", "line", "native", "no"])
+def test_every_style_of_a_traceback(trip, style):
+    recorded(trip, PLAIN)
+    trip.change("test_it.py", "Dallas", "Austin")
+    line = "the test changed; same request, reply and models as when the tape was recorded"
+    run = trip.run(f"--tb={style}", "--junit-xml=report.xml")
+    assert f"FAILED test_it.py::test_plan - {line}" in run.lines
+    assert line in (trip.path / "report.xml").read_text()
+    if style != "no":
+        assert sum(line in shown for shown in run.lines) >= 2
+
+
+def test_no_verdict_where_nothing_is_known(trip):
+    failing = SNAPSHOT.replace("trip.plan() == calls_snapshot", "0, 'its own'")
+    trip.test(failing)
+    assert first_line(trip.run()) == ""
+    trip.test(failing.replace("assert 0", "assert not trip.plan()"))
+    assert first_line(trip.record("--live")) == ""
+    assert first_line(trip.record()) == ""
+
+
+def test_an_expected_failure_stays_one(trip):
+    recorded(trip, SNAPSHOT)
+    trip.change("test_it.py", "@pytest.mark.cassette", "@pytest.mark.xfail(strict=True)\n@pytest.mark.cassette")
+    trip.change("test_it.py", "trip.plan()", "trip.plan()[1:]")
+    assert trip.run().counts == {"xfailed": 1}
+
+
+def test_the_message_of_a_validator_is_scrubbed(trip):
+    recorded(trip, SNAPSHOT)
+    secret = "sk-proj-inner0123456789abcdefghij"
+    with_validator(trip, NO_IMPERIAL.replace("nobody uses it", secret))
+    run = trip.run()
+    assert secret not in first_line(run)
+    assert first_line(run).startswith("the models or validators changed: Weather.units: Value error, ")
+
+
+def test_what_the_files_keep(trip):
+    recorded(trip, SNAPSHOT)
+    tape = trip.tape("test_it/test_plan").read_text()
+    assert "  models: {Weather: 'trip:Weather', GoogleSearch: 'trip:GoogleSearch'}\n  results: [" in tape
+    snapshot = (trip.path / "__snapshots__/test_it.calls").read_text().splitlines()
+    assert snapshot[:5] == [
+        "# serializer version: 1",
+        "# name: test_plan",
+        "  GoogleSearch(query='who won the super bowl')",
+        "  Weather(location='Dallas', units='imperial')",
+        "  Weather(location='Toronto', units='metric')",
+    ]
+    assert re.fullmatch(r"  # request \w{8}, reply \w{8}, models \w{8}", snapshot[5])
+    assert snapshot[6:] == ["# ---"]
+
+
+def test_a_recording_refreshes_what_a_snapshot_was_taken_from(trip):
+    recorded(trip, SNAPSHOT)
+    file = trip.path / "__snapshots__/test_it.calls"
+    before = file.read_text().splitlines()
+    trip.provider.reply = calling(SEARCH, DALLAS, TORONTO)
+    trip.record()
+    after = file.read_text().splitlines()
+    assert [*after[:5], after[6]] == [*before[:5], before[6]]
+    assert after[5].split(",")[0] == before[5].split(",")[0]
+    assert after[5] != before[5]
+    trip.change("test_it.py", "trip.plan()", "trip.plan()[1:]")
+    assert first_line(trip.run()).startswith("the test changed; same request, reply and models")
+
+
+def test_a_snapshot_of_before_is_compared_by_what_the_tape_keeps(trip):
+    recorded(trip, SNAPSHOT)
+    file = trip.path / "__snapshots__/test_it.calls"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "# request" not in line))
+    with_validator(trip, SHOUTED)
+    assert first_line(trip.run()) == (
+        "the models or validators changed: Weather.location; same request and reply as when the tape was recorded"
+    )
+
+
+def test_vcrpy_loads_the_tape(trip):
+    recorded(trip, SNAPSHOT)
+    from vcr.serialize import deserialize
+    from vcr.serializers import yamlserializer
+
+    requests, responses, *_ = deserialize(trip.tape("test_it/test_plan").read_text(), yamlserializer)
+    assert [request.method for request in requests] == ["POST"]
+    assert [response["status"]["code"] for response in responses] == [200]

@@ -20,7 +20,7 @@ from multitrack.tape.tape import Tape
 from multitrack.verdicts.compared import Compared
 from multitrack.verdicts.moments import Moment
 from multitrack.verdicts.places import place_of
-from multitrack.verdicts.results import Judge, Result, answer_of, fingerprint
+from multitrack.verdicts.results import UNKNOWN, Judge, Result, answer_of, fingerprint
 
 _SNAPSHOT, _TAPE = "the snapshot was taken", "the tape was recorded"
 _SHOWN = 3
@@ -63,7 +63,7 @@ class _Case:
                 return self._request(len(gone), sum(then is None for then, _ in pairs))
             if then.reply != now.reply:
                 return self._reply()
-            if None not in (then.models, now.models) and then.models != now.models:
+            if self._have_moved(then, now):
                 return f"the models or validators changed{self._places()}; {self._same()} as when {self.since}"
         if gone and self.since is _SNAPSHOT:
             return self._request(len(gone), 0)
@@ -71,6 +71,21 @@ class _Case:
         if proven and all(then is not None and None not in (then.models, now.models) for then, now in pairs):
             return f"the test changed; {self._same(and_models=True)} as when {self.since}"
         return self._told_by_calls() or self._unknown()
+
+    def _have_moved(self, then: Moment, now: Moment) -> bool:
+        """Whether the models are known to give something else for the same reply. Of a tape, each call is asked for:
+        that one of them tells nothing says nothing of the others."""
+        if None not in (then.models, now.models):
+            return then.models != now.models
+        return self.since is _TAPE and any(self._moved_results())
+
+    def _moved_results(self) -> Iterator[tuple[Result, str]]:
+        """What the models of now make of calls of which the tape keeps that something else came of them, then."""
+        for one in self.tape.answered:
+            fingerprints, results = self.judge.fingerprints(one) or (), self.judge.results(one) or ()
+            for before, after, result in zip(one.results or (), fingerprints, results, strict=False):
+                if UNKNOWN not in (before, after) and before != after:
+                    yield result, before
 
     @property
     def _has_proof(self) -> bool:
@@ -143,17 +158,16 @@ class _Case:
         return f": {_listed(found)}" if found else ""
 
     def _moved(self) -> Iterator[str]:
-        for one in self.tape.answered:
-            results = self.judge.results(one) or []
-            before = one.results if one.results is not None and len(one.results) == len(results) else None
-            for position, result in enumerate(results):
-                if before is None or before[position] != result.fingerprint:
-                    yield from _bad_places(result)
-                    if before is not None:
-                        yield from _good_places(result, before[position])
-        if self.compared is not None:
+        if self.compared is not None and self.compared.difference.changed:
             for entry in self.compared.difference.changed:
                 yield from (_place(entry.after.name, field.path) for field in entry.fields)
+            return
+        for result, before in self._moved_results():
+            yield from _bad_places(result)
+            yield from _good_places(result, before)
+        for one in self.tape.answered:
+            if one.results is None:
+                yield from (place for result in self.judge.results(one) or () for place in _bad_places(result))
 
 
 def _paired(then: Sequence[Moment], now: Sequence[Moment]) -> tuple[list[tuple[Moment | None, Moment]], list[Moment]]:
