@@ -1,0 +1,243 @@
+"""The SDKs that go by aiohttp where it is installed, or where they are asked to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from functools import wraps
+
+import aiohttp
+import pytest
+from aiohttp_wire import plain
+from local_provider import DONE, STREAM, Answer, completion, event
+from pydantic import BaseModel
+
+import multitrack
+from multitrack.errors import CassetteMiss
+from multitrack.standin import Call, Rule, StandIn
+from multitrack.tape.deck import playing
+from multitrack.tape.tape import Tape
+
+
+class Weather(BaseModel):
+    location: str
+
+
+RULES = [
+    Rule(prompt="Weather", calls=[Call("Weather", {"location": "Toronto"}), Call("Weather", {"location": "Dallas"})]),
+    Rule(prompt="Talk", text="Once upon a time"),
+]
+
+
+@pytest.fixture(scope="module")
+def standin():
+    with StandIn(RULES) as standin:
+        yield standin
+
+
+@pytest.fixture
+def by_aiohttp(monkeypatch):
+    """What aiohttp's sessions were asked for."""
+    asked = []
+    request = aiohttp.ClientSession._request
+
+    # google-genai asks for its parameters
+    @wraps(request)
+    async def noted(self, method, url, **options):
+        asked.append(str(url))
+        return await request(self, method, url, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", noted)
+    return asked
+
+
+@pytest.fixture(params=["gemini", "vertex"])
+def genai_client(request, standin, monkeypatch):
+    """Makes a client of google-genai that reaches the stand-in; where nobody is to be reached, ``offline``."""
+    genai = pytest.importorskip("google.genai")
+    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def client(offline=False):
+        if request.param == "gemini":
+            options = {} if offline else {"http_options": {"base_url": standin.proxy_url}, "api_key": "key-0"}
+            return genai.Client(**options)
+        options = {"vertexai": True, "project": "my-project", "location": "us-central1"}
+        if not offline:
+            for name, value in standin.environment.items():
+                monkeypatch.setenv(name, value)
+            trusting = ssl.create_default_context(cafile=str(standin.certificate_authority))
+            options["http_options"] = {"async_client_args": {"proxy": standin.proxy_url, "ssl": trusting}}
+        return genai.Client(**options)
+
+    return client
+
+
+def test_google_genai_is_recorded_and_replayed(deck, standin, genai_client, by_aiohttp, monkeypatch):
+    async def use(offline=False):
+        async with genai_client(offline).aio as client:
+            answer = await client.models.generate_content(model="gemini-2.0-flash", contents="Talk")
+            streamed = await client.models.generate_content_stream(model="gemini-2.0-flash", contents="Talk")
+            return answer.text, [chunk.text async for chunk in streamed]
+
+    before = len(standin.requests)
+    text, chunks = recorded = deck.record(use)
+    assert text == "".join(chunks) == "Once upon a time"
+    assert len(standin.requests) - before == len(by_aiohttp) == len(deck.interactions) == 2
+    for name in standin.environment:
+        monkeypatch.delenv(name, raising=False)
+    with multitrack.use_cassette(deck.path) as tape:
+        assert deck.run(lambda: use(offline=True)) == recorded
+    assert len(standin.requests) - before == 2
+    assert len(tape.played) == 2
+    assert len(by_aiohttp) == 4
+    assert "key-0" not in deck.path.read_text()
+
+
+def test_models_are_extracted_over_aiohttp(deck, genai_client, by_aiohttp):
+    async def use():
+        client = multitrack.from_genai(genai_client(), model="gemini-2.0-flash")
+        return await client.create_async(
+            messages=[{"role": "user", "content": "Weather"}], response_model=Iterable[Weather]
+        )
+
+    assert deck.record(use) == deck.replay(use) == [Weather(location="Toronto"), Weather(location="Dallas")]
+    assert len(by_aiohttp) == 2
+
+
+def test_a_miss_comes_out_of_google_genai_once(deck, genai_client):
+    deck.path.write_text("version: 1\ninteractions: []\n")
+
+    async def use():
+        async with genai_client().aio as client:
+            with pytest.raises(CassetteMiss):
+                await client.models.generate_content(model="gemini-2.0-flash", contents="Talk")
+
+    deck.replay(use)
+    assert len(deck.tape.violations) == 1
+
+
+TOKEN = "https://oauth2.googleapis.com/token"
+
+
+async def refreshed():
+    transport = pytest.importorskip("google.auth.transport._aiohttp_requests")
+    from google.oauth2._credentials_async import Credentials
+
+    credentials = Credentials(None, refresh_token="refresh", token_uri=TOKEN, client_id="id", client_secret="secret")
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        await credentials.refresh(transport.Request(session))
+    return credentials.token
+
+
+async def asked_of_the_new_transport():
+    transport = pytest.importorskip("google.auth.aio.transport.aiohttp")
+    request = transport.Request()
+    response = await request(TOKEN, "POST", body=b"grant_type=refresh_token")
+    body = await response.read()
+    await request.close()
+    return "placeholder" if b"placeholder" in body else body
+
+
+@pytest.mark.parametrize("use", [refreshed, asked_of_the_new_transport])
+def test_a_token_of_google_auth_is_refreshed_quietly(deck, use):
+    assert deck.replay(use) == "placeholder"
+    assert deck.tape.violations == deck.tape.played == []
+
+
+def test_a_refreshed_token_is_never_recorded(deck, wire):
+    server = wire(plain(b'{"access_token": "ya29.secret", "expires_in": 3600}', b"content-type: application/json"))
+
+    class Near(aiohttp.TCPConnector):
+        async def _resolve_host(self, *_, traces=None):
+            found = await super()._resolve_host("127.0.0.1", server.server_address[1], traces)
+            return [{**address, "port": server.server_address[1]} for address in found]
+
+    async def use():
+        url = "http://metadata.google.internal/computeMetadata/v1/token"
+        async with aiohttp.ClientSession(connector=Near()) as session, session.get(url) as response:
+            return await response.json()
+
+    with playing(Tape(deck.path, mode="record")) as tape:
+        assert deck.run(use)["access_token"] == "ya29.secret"
+    assert len(server.requests) == 1
+    assert tape.save() is None
+
+
+@pytest.fixture
+def openai_client(provider):
+    openai = pytest.importorskip("openai")
+    try:
+        http_client = openai.DefaultAioHttpClient()
+    except (AttributeError, RuntimeError) as error:
+        pytest.skip(f"this OpenAI SDK has no client on aiohttp here: {error}")
+    return openai.AsyncOpenAI(base_url=provider.url, api_key="test", http_client=http_client)
+
+
+QUESTION = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}]}
+
+
+def test_openais_client_on_aiohttp_is_seen_once(deck, provider, openai_client, by_aiohttp):
+    def reply(request):
+        if request.json.get("stream"):
+            return Answer([event("one"), event("two"), DONE], headers=STREAM)
+        return Answer(completion("hello"))
+
+    provider.reply = reply
+
+    async def use():
+        async with openai_client.copy(http_client=type(openai_client._client)()) as client:
+            answer = await client.chat.completions.create(**QUESTION)
+            stream = await client.chat.completions.create(**QUESTION, stream=True)
+            return answer.choices[0].message.content, [chunk.choices[0].delta.content async for chunk in stream]
+
+    assert deck.record(use) == ("hello", ["one", "two"])
+    provider.stop()
+    assert deck.replay(use) == ("hello", ["one", "two"])
+    assert len(provider.requests) == len(deck.interactions) == len(deck.tape.sent) == 2
+    assert len(by_aiohttp) == 4
+
+
+def test_a_miss_comes_out_of_openais_client_once(deck, openai_client):
+    deck.path.write_text("version: 1\ninteractions: []\n")
+
+    async def use():
+        async with openai_client as client:
+            with pytest.raises(CassetteMiss):
+                await client.chat.completions.create(**QUESTION)
+
+    deck.replay(use)
+    assert len(deck.tape.sent) == len(deck.tape.violations) == 1
+
+
+def test_a_swallowed_miss_fails_the_test_all_the_same(pytester):
+    """Whatever catches it: a task that nobody awaits, a gather that gives exceptions back."""
+    pytester.makepyfile(
+        """
+        import asyncio
+        import aiohttp
+        import pytest
+
+        async def ask():
+            async with aiohttp.ClientSession() as session:
+                await session.get("https://api.example.com/v1")
+
+        @pytest.mark.cassette
+        def test_gathered():
+            async def main():
+                await asyncio.gather(ask(), return_exceptions=True)
+
+            asyncio.run(main())
+
+        @pytest.mark.cassette
+        def test_forgotten():
+            async def main():
+                task = asyncio.create_task(ask())
+                await asyncio.sleep(0.1)
+                task.cancel()
+
+            asyncio.run(main())
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=2)
