@@ -13,7 +13,7 @@ from google.api_core import exceptions, grpc_helpers, retry
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
-from multitrack.tape.seams import grpc_replay
+from multitrack.tape.seams import unanswered
 
 
 def told(call):
@@ -343,8 +343,8 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
             call.result()
 
 
-def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk, talk_types, monkeypatch):
-    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
+def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk_types, monkeypatch):
+    monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
     ask, _ = talk_types
     with playing(router):
         for _ in range(2):
@@ -359,8 +359,7 @@ def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, 
         with pytest.raises(CassetteMiss):
             stub.once(ask(text="sleep"))
     assert str(caught.value) == (
-        f"the tape has no answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Once: when it was recorded, "
-        "its caller went away before one came\n"
+        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
         "  record it again (pytest --record)"
     )
     assert router.refused[0] is caught.value

@@ -1,4 +1,4 @@
-"""What passes between a client seam and the tape: a request, and one of three ways to go on."""
+"""What passes between a client seam and the tape: a request, and one of the ways to go on."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import grpc
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Conversation, Ending, Replay, Request, Router
+from multitrack.tape.seams import unanswered
 from multitrack.tape.seams.grpc_exchange import Method, Status
 from multitrack.tape.turns import CLOSED, Turns
 
@@ -26,13 +27,14 @@ recorded, the caller went away."""
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorded answer. ``waits`` are the seconds before each message, ``miss`` makes the error for a caller who stays
-    where it ends without an end."""
+    """A recorded answer. ``waits`` are the seconds before each message, ``patience`` those for which a caller may wait
+    who got no answer, and ``miss`` makes the error for who stays where it ends without an end."""
 
     messages: list[bytes]
     status: Status
     ending: Ending
     waits: list[float]
+    patience: float
     turns: Turns
     miss: Callable[[], CassetteMiss]
 
@@ -52,11 +54,24 @@ class Recorded:
             raise violation from error
 
         def miss() -> CassetteMiss:
-            violation = CassetteMiss(_EXHAUSTED[response.ending].format(url=method.url))
+            if response.ending == "unanswered":
+                return unanswered.miss(tape)
+            violation = CassetteMiss(
+                f"the answer to POST {method.url} was left early when it was recorded, and is now read on: "
+                "the tape holds no more of it\n  record it again (pytest --record)"
+            )
             tape.refuse(violation)
             return violation
 
-        return cls(messages, Status.recorded(response), response.ending, _waits(replay, len(messages)), turns, miss)
+        return cls(
+            messages,
+            Status.recorded(response),
+            response.ending,
+            _waits(replay, len(messages)),
+            unanswered.patience(response),
+            turns,
+            miss,
+        )
 
     @property
     def is_failure(self) -> bool:
@@ -70,21 +85,8 @@ class Recorded:
         if self.ending == "left":
             return 0.0, None
         if self.ending == "unanswered":
-            # who went away after some time may do so again
-            return sum(self.waits) + PATIENCE, None
+            return self.patience, None
         return 0.0, self.status
-
-
-_EXHAUSTED = {
-    "left": (
-        "the answer to POST {url} was left early when it was recorded, and is now read on: "
-        "the tape holds no more of it\n  record it again (pytest --record)"
-    ),
-    "unanswered": (
-        "the tape has no answer to POST {url}: when it was recorded, its caller went away before one came\n"
-        "  record it again (pytest --record)"
-    ),
-}
 
 
 def _waits(replay: Replay, count: int) -> list[float]:
