@@ -135,6 +135,40 @@ def test_what_is_missing_is_recorded_beside_what_is_there(caller, talk, path):
         assert caller("gather", "b")[0].text == "b"
 
 
+def test_a_conversation_may_be_played_again_where_that_is_allowed(caller, talk, path):
+    with use_cassette(path, mode="record"):
+        caller("gather", "a")
+        caller("chat", "b")
+    talk.stop()
+    with use_cassette(path, allow_repeats=True):
+        for _ in range(2):
+            assert caller("gather", "a")[0].text == "a"
+            assert caller("chat", "b")[0][0].text == "heard b"
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+def test_a_host_that_is_dropped_has_an_empty_answer(caller, talk, path, talk_types):
+    _, said = talk_types
+    with use_cassette(path, drop_hosts=["localhost:*"]):
+        assert caller("once", "a")[:2] == (said(), grpc.StatusCode.OK)
+    assert talk.hits == 0
+
+
+def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):
+    _, said = talk_types
+    with use_cassette(path, mode="record"):
+        caller("once", "a")
+        caller("watch", "a")
+    document = yaml.safe_load(path.read_text("utf-8"))
+    for interaction in document["interactions"]:
+        interaction["response"] |= {"headers": {}, "body": {"string": ""}}
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    talk.stop()
+    with use_cassette(path):
+        assert caller("once", "a")[:2] == (said(), grpc.StatusCode.OK)
+        assert caller("watch", "a")[:2] == ([], grpc.StatusCode.OK)
+
+
 def test_a_stream_that_strays_says_how_to_record(chat, talk, path):
     with use_cassette(path, mode="record"):
         opened = chat()

@@ -155,14 +155,16 @@ class Index:
         self._latest[key] = entry
         return entry.interaction
 
-    def begun(self, key: Key) -> Sequence[Entry]:
-        """The interactions not yet played that are under ``key``, those of an equal key first."""
+    def begun(self, key: Key, *, again: bool = False) -> Sequence[Entry]:
+        """The interactions not yet played that are under ``key``, those of an equal key first; behind them those that
+        were, where they may be played ``again``."""
         exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
         found = {entry.position: entry for entry in exact}
         for entry in self._with_holes:
             if entry.takes(key):
                 found.setdefault(entry.position, entry)
-        return [entry for entry in found.values() if not entry.played]
+        repeated = [replace(entry, played=False) for entry in found.values() if entry.played and again]
+        return [*(entry for entry in found.values() if not entry.played), *repeated]
 
     def answered(self, key: Key) -> Sequence[Entry]:
         """The interactions, all played by now, that answered requests equal to ``key``."""

@@ -231,7 +231,8 @@ class Tape:
         return self._play(replace(answer, offered=offered_by(request))) if answer is not None else None
 
     def _begun(self, request: Request, key: Key) -> Conversation | None:
-        entries = self._index.begun(key) if self._index is not None else ()
+        again = self._settings.allow_repeats
+        entries = self._index.begun(key, again=again) if self._index is not None else ()
         if not entries:
             return None
         return RecordedConversation(

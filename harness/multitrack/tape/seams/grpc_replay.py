@@ -44,7 +44,7 @@ class Recorded:
         response = replay.response
         try:
             messages = [] if response.ending == "unanswered" else method.messages(response)
-            turns = Turns.of(response)
+            status, turns = Status.recorded(response), Turns.of(response)
         except ValueError as error:
             violation = CassetteMiss(
                 f"the recorded answer to POST {method.url} cannot be read: {error}\n"
@@ -63,9 +63,12 @@ class Recorded:
             tape.refuse(violation)
             return violation
 
+        if status.code is grpc.StatusCode.OK and not (messages or method.streams_responses):
+            # nothing is said of a message that is empty where an answer was made up
+            messages = [b""]
         return cls(
             messages,
-            Status.recorded(response),
+            status,
             response.ending,
             _waits(replay, len(messages)),
             unanswered.patience(response),
