@@ -18,13 +18,18 @@ import yaml
 from multitrack.tape import storage, yaml_format
 from multitrack.tape.yaml_loader import Loader
 
-# what stands in a block is deeper than the key of the block, so that no text in a body is taken for a key
+# what stands in a block is deeper than the key of the block, so that no text in a body is taken for a key; a quoted
+# text that goes on in the next line might be, and is left to YAML
+_LINE = r"""(?:[^'"\n]|'[^'\n]*'|"(?:[^"\\\n]|\\.)*")*\n"""
 _INTERACTION = re.compile(
-    r"""
-    ^-[ ]request:\n (?:(?:[ ]{4}.*)?\n)*
-    [ ]{2}response:\n (?:[ ]{4}(?:status|headers):[ ].*\n)*
-    [ ]{4}body:\n [ ]{6}string:[ ]\|-\n (?P<body>(?:(?:[ ]{8}.*)?\n)*)
-    (?P<rest>(?:[ ]{2,4}\w.*\n)*)
+    rf"""
+    ^-[ ]request:\n (?:(?:[ ]{{4}}.*)?\n)*
+    [ ]{{2}}response:\n (?:[ ]{{4}}(?:status|headers):[ ]{_LINE})*
+    [ ]{{4}}body:\n [ ]{{6}}string:[ ]\|-\n (?P<body>(?:(?:[ ]{{8}}.*)?\n)*)
+    (?P<rest>
+      (?:[ ]{{4}}(?:chunks|ending|failure):[ ]{_LINE})*
+      (?:[ ]{{2}}(?:provenance|tests|models|results):[ ]{_LINE})*
+    )
     """,
     re.MULTILINE | re.VERBOSE,
 )

@@ -1,0 +1,287 @@
+"""``multitrack revalidate``: today's models on recorded answers, and what may be imported for it."""
+
+import json
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from multitrack.tape import storage
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.interaction import Interaction
+
+MODELS = """
+from pydantic import BaseModel, Field
+
+
+class Weather(BaseModel):
+    location: str
+    units: str
+
+
+class Stop(BaseModel):
+    city: str
+    nights: int = Field(alias="for")
+
+
+class Trip(BaseModel):
+    stops: list[Stop]
+"""
+ALLOWED = "[tool.multitrack.models]\npackages = ['trip']\n"
+TORONTO = ("Weather", {"location": "Toronto", "units": "metric"})
+DALLAS = ("Weather", {"location": "Dallas", "units": "imperial"})
+TRIP = ("Trip", {"stops": [{"city": "Rome", "for": 2}, {"city": "Oslo", "for": 1}]})
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "trip").mkdir()
+    (tmp_path / "trip/__init__.py").touch()
+    (tmp_path / "trip/models.py").write_text(MODELS)
+    (tmp_path / "pyproject.toml").write_text(ALLOWED)
+    return tmp_path
+
+
+def tape(path, *calls, models="trip.models", results=None):
+    functions = [{"name": name, "arguments": json.dumps(arguments)} for name, arguments in calls]
+    message = {
+        "role": "assistant",
+        "tool_calls": [{"id": "call", "type": "function", "function": f} for f in functions],
+    }
+    document = {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    paths = {name: f"{models}:{name}" for name, _ in calls} if models else {}
+    interaction = Interaction(
+        Request("POST", "https://api.openai.com/v1/chat/completions", (), b'{"model": "gpt-4o-mini"}'),
+        Response(200, "OK", (("content-type", "application/json"),), json.dumps(document).encode()),
+        models=tuple(paths.items()),
+        results=results,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storage.write(path, Cassette((interaction,), {"format": 1}))
+
+
+def revalidate(project, *arguments):
+    program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "revalidate", *arguments],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def told(project, *arguments):
+    finished = revalidate(project, *(arguments or ("cassettes",)))
+    assert not finished.stderr
+    return finished.returncode, finished.stdout.splitlines()
+
+
+def test_models_that_fit(project):
+    tape(project / "cassettes/a.yaml", TORONTO, DALLAS)
+    tape(project / "cassettes/deep/b.yaml", TRIP)
+    assert told(project) == (0, ["3 calls on 2 tapes fit the models of today"])
+
+
+def test_models_that_do_not_fit_any_more(project):
+    tape(project / "cassettes/a.yaml", TORONTO, DALLAS)
+    tape(project / "cassettes/b.yaml", TRIP)
+    tape(project / "cassettes/c.pending.yaml", DALLAS)
+    models = (project / "trip/models.py").read_text()
+    models = models.replace("    units: str", "    units: Literal['metric']\n    days: int")
+    models = models.replace("nights: int", "nights: bool")
+    (project / "trip/models.py").write_text("from typing import Literal\n" + models)
+    assert told(project, "cassettes/a.yaml", "cassettes/b.yaml") == (
+        1,
+        [
+            "cassettes/a.yaml: interaction 1, call 1: Weather.days at $.days: Field required",
+            "cassettes/a.yaml: interaction 1, call 2: Weather.units at $.units: "
+            "Input should be 'metric', not 'imperial'",
+            "cassettes/a.yaml: interaction 1, call 2: Weather.days at $.days: Field required",
+            "cassettes/b.yaml: interaction 1, call 1: Stop.nights at $.stops[0].for: "
+            "Input should be a valid boolean, unable to interpret input, not 2",
+            "3 of 3 calls would break, on 2 of 2 tapes",
+        ],
+    )
+
+
+def test_as_json(project):
+    tape(project / "cassettes/a.yaml", ("Weather", {"location": "Rome"}))
+    finished = revalidate(project, "--json", "cassettes")
+    assert finished.returncode == 1
+    assert json.loads(finished.stdout) == {
+        "tapes": 1,
+        "calls": 1,
+        "breaks": [
+            {
+                "tape": "cassettes/a.yaml",
+                "interaction": 1,
+                "call": 1,
+                "model": "Weather",
+                "field": "units",
+                "path": "$.units",
+                "error": "Field required",
+            }
+        ],
+        "unchecked": [],
+        "unreadable": [],
+    }
+
+
+def test_a_call_that_was_bad_when_its_test_passed_is_what_that_test_is_about(project):
+    rome = ("Weather", {"location": "Rome"})
+    tape(project / "cassettes/a.yaml", rome, TORONTO, results=("invalid:12345678", "12345678"))
+    assert told(project) == (0, ["2 calls on 1 tape fit the models of today"])
+
+
+def test_arguments_that_are_no_json(project):
+    tape(project / "cassettes/a.yaml", TORONTO)
+    text = (project / "cassettes/a.yaml").read_text()
+    (project / "cassettes/a.yaml").write_text(text.replace(r"\"metric\"}", ""))
+    code, (line, last) = told(project)
+    assert line.startswith("cassettes/a.yaml: interaction 1, call 1: Weather at $: call 1 of 1 (id 'call'), Weather: ")
+    assert "no JSON" in line
+    assert (code, last) == (1, "1 of 1 call would break, on 1 of 1 tape")
+
+
+def test_a_validator_that_needs_a_context_is_told(project):
+    tape(project / "cassettes/a.yaml", TORONTO, TRIP)
+    validator = """
+    @field_validator("units")
+    def _known(cls, value, info):
+        return info.context["units"][value]
+    """
+    models = (project / "trip/models.py").read_text().replace("    units: str\n", "    units: str\n" + validator)
+    (project / "trip/models.py").write_text("from pydantic import field_validator\n" + models)
+    assert told(project) == (
+        0,
+        [
+            "not checked: 1 call of Weather: a validator raised TypeError: 'NoneType' object is not subscriptable",
+            "1 call on 1 tape fits the models of today",
+        ],
+    )
+
+
+def test_a_damaged_tape_is_a_finding(project):
+    tape(project / "cassettes/a.yaml", TORONTO)
+    (project / "cassettes/b.yaml").write_text("interactions: [")
+    code, lines = told(project)
+    assert code == 1
+    assert lines[0].startswith("cassettes/b.yaml, line 2: the cassette is damaged: ")
+    assert lines[1:] == ["1 call on 1 tape fits the models of today"]
+
+
+def test_a_path_where_nothing_is(project):
+    finished = revalidate(project, "no.yaml")
+    assert (finished.returncode, finished.stderr) == (1, "multitrack: no.yaml: there is no such cassette\n")
+
+
+class TestWhatIsImported:
+    """A tape may be written by anybody: it makes nothing be imported but models of the packages that are listed."""
+
+    def unchecked(self, project, *, named, reason, name="Weather"):
+        tape(project / "cassettes/a.yaml", (name, {}), models=named)
+        assert told(project) == (
+            1,
+            [f"not checked: 1 call of {name}: {reason}", "0 calls on 1 tape fit the models of today"],
+        )
+
+    def test_no_package_is_listed(self, project):
+        (project / "pyproject.toml").write_text("")
+        self.unchecked(
+            project,
+            named="trip.models",
+            reason="trip.models:Weather is not imported; allow it: [tool.multitrack.models] packages = ['trip.models']",
+        )
+
+    @pytest.mark.parametrize("module", ["evil", "trip_evil", "trip.evil"])
+    def test_a_module_that_is_not_listed_never_runs(self, project, module):
+        (project / "pyproject.toml").write_text(ALLOWED.replace("'trip'", "'trip.models', 'trip_e'"))
+        file = project / f"{module.replace('.', '/')}.py"
+        file.write_text("from pathlib import Path\nPath('ran').touch()\nfrom trip.models import Weather")
+        self.unchecked(
+            project,
+            named=module,
+            reason=f"{module}:Weather is not imported; allow it: [tool.multitrack.models] packages = ['{module}']",
+        )
+        assert not (project / "ran").exists()
+
+    @pytest.mark.parametrize(
+        "name", ["system", "environ", "Thing", "BaseModel", "Field", "__builtins__", "Weather.model_config"]
+    )
+    def test_what_is_no_model_of_that_module(self, project, name):
+        (project / "trip/other.py").write_text(
+            dedent(
+                """
+                from os import environ, system
+                from pydantic import BaseModel, Field
+                from trip.models import Weather
+
+                class Thing:
+                    pass
+                """
+            )
+        )
+        self.unchecked(project, named="trip.other", name=name, reason=f"trip.other:{name} is no Pydantic model")
+
+    def test_nor_what_a_module_makes_up(self, project):
+        (project / "trip/other.py").write_text("def __getattr__(name):\n    raise SystemExit(name)")
+        self.unchecked(project, named="trip.other", reason="trip.other:Weather is no Pydantic model")
+
+    def test_a_module_that_is_gone(self, project):
+        self.unchecked(
+            project,
+            named="trip.gone",
+            reason="trip.gone:Weather cannot be imported: ModuleNotFoundError: No module named 'trip.gone'",
+        )
+
+    def test_the_project_names_the_models_of_tools(self, project):
+        (project / "pyproject.toml").write_text(
+            "[tool.multitrack.models]\ntools = {Weather = 'trip.models:Weather', trip = 'trip.models:Trip'}\n"
+        )
+        tape(project / "cassettes/a.yaml", ("Weather", {}), ("trip", {}), ("Search", {}), models=None)
+        assert told(project) == (
+            1,
+            [
+                "cassettes/a.yaml: interaction 1, call 1: Weather.location at $.location: Field required",
+                "cassettes/a.yaml: interaction 1, call 1: Weather.units at $.units: Field required",
+                "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
+                "not checked: 1 call of Search: no model is known; "
+                "name it: [tool.multitrack.models] tools = {Search = 'package:Class'}",
+                "2 of 2 calls would break, on 1 of 1 tape",
+            ],
+        )
+
+    def test_the_folders_that_pytest_is_told_of(self, project):
+        (project / "trip").rename(project / "moved")
+        (project / "src").mkdir()
+        (project / "moved").rename(project / "src/trip")
+        (project / "pyproject.toml").write_text(f"{ALLOWED}[tool.pytest.ini_options]\npythonpath = ['src']\n")
+        tape(project / "cassettes/a.yaml", TORONTO)
+        assert told(project) == (0, ["1 call on 1 tape fits the models of today"])
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (
+                "models = 'trip'",
+                "models takes packages = ['trip.models'] and tools = {Weather = 'trip.models:Weather'}",
+            ),
+            ("models = {package = []}", "not {'package': []}"),
+            ("models = {packages = 'trip'}", "models.packages takes a list of packages, not 'trip'"),
+            (
+                "models = {tools = {A = 'trip.A'}}",
+                "models.tools takes paths like 'trip.models:Weather', not {'A': 'trip.A'}",
+            ),
+        ],
+    )
+    def test_a_table_that_is_wrong(self, project, table, message):
+        (project / "pyproject.toml").write_text(f"[tool.multitrack]\n{table}\n")
+        finished = revalidate(project, ".")
+        assert finished.returncode == 1
+        assert finished.stderr.startswith(f"multitrack: {project}/pyproject.toml: [tool.multitrack]: models")
+        assert message in finished.stderr
