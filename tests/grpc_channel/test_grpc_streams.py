@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.api_core import exceptions, grpc_helpers
 
-from multitrack.errors import CassetteMiss
+from multitrack.errors import CassetteMiss, LiveCall
 from multitrack.tape.deck import playing
 
 SINGLE_THREADED = {grpc.experimental.ChannelOptions.SingleThreadedUnaryStream: 1}
@@ -286,6 +286,21 @@ def unserializable(ask):
 def raising(ask):
     yield ask(text="a")
     raise KeyError("b")
+
+
+def violating(ask):
+    yield ask(text="a")
+    raise LiveCall("a socket would leave this machine")
+
+
+def test_a_violation_in_the_callers_iterator_ends_the_call(stub, router, talk_types):
+    ask, _ = talk_types
+    with playing(router), pytest.raises(grpc.RpcError) as caught:
+        stub.gather(violating(ask), timeout=5)
+    assert caught.value.details() == "Exception iterating requests!"
+    router.mode = "replay"
+    with playing(router), pytest.raises(LiveCall):
+        stub.gather(violating(ask))
 
 
 @pytest.mark.parametrize("requests", [unserializable, raising])

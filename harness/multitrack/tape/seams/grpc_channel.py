@@ -270,10 +270,13 @@ def _heard(requests: Iterator[Any], take: Take) -> Iterator[Any]:
         except StopIteration:
             take.closed()
             return
-        except BaseException:
+        except BaseException as error:
             # gRPC makes a status of it that no server sent
             take.left()
-            raise
+            if isinstance(error, Exception):
+                raise
+            # of anything else its thread would die, and the call never end
+            raise RuntimeError("a request could not be made") from error
         yield message
 
 
