@@ -106,6 +106,10 @@ VERTEX_GENAI = GENAI.replace(
     '"global": genai.Client(vertexai=True), '
     '"region": genai.Client(vertexai=True, project="mine", location="europe-west1")',
 )
+# its asyncio client goes by aiohttp where that is installed, else by httpx
+WITHOUT_AIOHTTP = """
+    sys.modules["aiohttp"] = None
+"""
 VERTEX_GENAI_NAMES = ["global", "global, async", "region", "region, async"]
 
 STORAGE = """
@@ -137,9 +141,11 @@ def test_openai(bare_process):
         ("vertexai", VERTEX, "True project-0", VERTEX_NAMES, "DefaultCredentialsError"),
         ("google.genai", VERTEX_GENAI, "True", VERTEX_GENAI_NAMES, "DefaultCredentialsError"),
         ("google.genai", GEMINI_GENAI, "True", GEMINI_GENAI_NAMES, "ValueError"),
+        ("google.genai", WITHOUT_AIOHTTP + VERTEX_GENAI, "True", VERTEX_GENAI_NAMES, "DefaultCredentialsError"),
+        ("google.genai", WITHOUT_AIOHTTP + GEMINI_GENAI, "True", GEMINI_GENAI_NAMES, "ValueError"),
         ("google.cloud.storage", STORAGE, "True project-0", ["storage"], "DefaultCredentialsError"),
     ],
-    ids=["vertex", "genai on vertex", "genai", "storage"],
+    ids=["vertex", "genai on vertex", "genai", "genai on vertex, no aiohttp", "genai, no aiohttp", "storage"],
 )
 def test_google(bare_process, module, source, made, names, error):
     pytest.importorskip(module)
