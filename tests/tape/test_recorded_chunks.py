@@ -403,5 +403,5 @@ def test_an_unknown_pace_is_refused(path):
     with pytest.raises(BadOption) as refused:
         use_cassette(path, pace="slow")
     assert str(refused.value) == "use_cassette: pace is one of instant, recorded, not 'slow'"
-    with pytest.raises(BadOption, match="use_cassette: pace takes a str, not 2"):
+    with pytest.raises(BadOption, match="use_cassette: pace takes a text, not 2"):
         use_cassette(path, pace=2)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from multitrack import wires
 from multitrack.errors import CassetteMiss, Unplayed
@@ -30,11 +31,13 @@ def miss(
     to_record: str,
     offered: Mapping[str, type[BaseModel]],
     bared: Callable[[Request], Request] = lambda request: request,
+    brief: bool = False,
 ) -> CassetteMiss:
     """The error for the scrubbed ``request`` that ``index`` did not answer under its ``key``; an index of None means
-    that there is no tape at ``path``. ``bared`` takes from a request what plays no part in matching."""
+    that there is no tape at ``path``. ``bared`` takes from a request what plays no part in matching.
+    ``brief``: do not look for what is near, which takes long on a large tape."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
-    lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, bared)]
+    lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, None if brief else bared)]
     lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
 
@@ -72,7 +75,7 @@ def _reason(
     key: Key,
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
-    bared: Callable[[Request], Request],
+    bared: Callable[[Request], Request] | None,
 ) -> Iterator[str]:
     if index is None:
         yield "reason: there is no tape yet"
@@ -81,6 +84,9 @@ def _reason(
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         yield f"reason: already played: the tape holds this request {times} (interaction {_positions(played)})"
+        return
+    if bared is None:
+        yield "reason: none of its recordings is equal (how it differs, only the first misses of a test tell)"
         return
     total = len(index.entries)
     nearest = _nearest(request, key, index, bared)
@@ -159,8 +165,7 @@ def _told(
         return None
     if not steps:
         return f"`{tool}` is {_change(difference, 'no longer offered', 'newly offered', 'another tool')}"
-    model = offered.get(tool)
-    place = ".".join([model.__name__ if model else tool, *_fields(steps)])
+    place = _place(tool, offered.get(tool), steps)
     # a field as such, or the keyword of its schema that differs
     if len(steps) >= 2 and steps[-2] == "properties":
         return f"`{place}` is {_change(difference, 'no longer there', 'new', 'another field')}"
@@ -192,5 +197,48 @@ def _tool_at(document: Any, path: Sequence[str | int]) -> tuple[str | None, Sequ
     return tool, [step for step in rest if step != "function"]
 
 
-def _fields(steps: Sequence[str | int]) -> list[str]:
-    return [str(step) for before, step in pairwise(steps) if before == "properties"]
+def _place(tool: str, model: type[BaseModel] | None, steps: Sequence[str | int]) -> str:
+    """The class, and the field of it, that the ``steps`` into the declaration of ``tool`` lead to, as far as the
+    ``model`` behind it tells; what it does not tell is a path of fields."""
+    name = model.__name__ if model else tool
+    within: type[BaseModel] | None = model
+    fields: list[str] = []
+    for before, step in pairwise(steps):
+        if before == "$defs":
+            # a class that others refer to
+            name, fields = str(step), []
+            within = next((other for other in _reached(model) if other.__name__ == name), None)
+        elif before == "properties":
+            if fields and (inner := _model_of(within, fields[-1], str(step))) is not None:
+                name, within, fields = inner.__name__, inner, []
+            fields.append(str(step))
+    return ".".join([name, *fields])
+
+
+def _model_of(model: type[BaseModel] | None, field: str, inner: str) -> type[BaseModel] | None:
+    """The model that ``field`` of ``model`` holds; the one with a field ``inner``, if it may hold several."""
+    if model is None:
+        return None
+    held = [found for name, info in model.model_fields.items() if field in (name, info.alias) for found in _held(info)]
+    return next((one for one in held if inner in one.model_fields), held[0] if held else None)
+
+
+def _held(info: FieldInfo) -> Iterator[type[BaseModel]]:
+    annotations: list[Any] = [info.annotation]
+    while annotations:
+        annotation = annotations.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        else:
+            annotations += get_args(annotation)
+
+
+def _reached(model: type[BaseModel] | None) -> Iterator[type[BaseModel]]:
+    """``model``, and all models that it holds, however deep."""
+    waiting, seen = [model] if model else [], set[type[BaseModel]]()
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            yield one
+            waiting += [inner for info in one.model_fields.values() for inner in _held(info)]

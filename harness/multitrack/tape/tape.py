@@ -29,6 +29,9 @@ from multitrack.tape.settings import Mode, Settings
 
 T = TypeVar("T")
 
+_EXPLAINED = 5
+"""So many misses are compared with the whole tape; code that swallows hundreds would wait for each."""
+
 Results = Callable[[Interaction], "tuple[str, ...] | None"]
 """Tells by a fingerprint what comes of each call of an answer, with the models that were offered for it."""
 
@@ -102,6 +105,7 @@ class Tape:
         self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
         # re-entrant: a dropped call that the garbage collector ends may come by while it is held
         self._lock = threading.RLock()
+        self._missed = 0
         self._forgiven: list[TapeViolation] | None = None
 
     @property
@@ -218,7 +222,9 @@ class Tape:
                 to_record=self.to_record,
                 offered=offered(),
                 bared=self._rules.bared,
+                brief=self._missed >= _EXPLAINED,
             )
+            self._missed += 1
             self._violated(violation)
             raise violation
 
