@@ -15,7 +15,7 @@ from senders import ALL, HTTPX
 from multitrack.errors import CassetteMiss
 from multitrack.tape import storage
 from multitrack.tape.deck import playing
-from multitrack.tape.seams import httpx_transport
+from multitrack.tape.seams import unanswered
 from multitrack.tape.tape import Tape
 
 MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -110,7 +110,7 @@ def test_who_stays_gets_a_miss(provider, path, monkeypatch):
             await client.get(f"{provider.url}/slow")
 
     record(path, lambda: asyncio.run(leave()))
-    monkeypatch.setattr(httpx_transport, "_PATIENCE", 0.1)
+    monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
     with playing(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(stay())
     assert str(missed.value) == (
