@@ -34,10 +34,11 @@ def tell(report: pytest.TestReport, call: pytest.CallInfo[None], playing: Playba
     if playing.violation is not None or report.when == "teardown":
         return
     from multitrack.verdicts import layers
-    from multitrack.verdicts.compared import compared
+    from multitrack.verdicts.compared import compared, compared_by
 
-    asserted = call.excinfo is not None and call.excinfo.errisinstance(AssertionError)
-    sides = compared(*playing.compared) if asserted and playing.compared else None
+    sides = None
+    if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+        sides = compared_by(call.excinfo.value) or (compared(*playing.compared) if playing.compared else None)
     if line := layers.verdict(playing.tape, _judge(config), sides):
         failure_text.begin_with(report, playing.tape.scrub(line))
 

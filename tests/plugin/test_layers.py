@@ -288,6 +288,31 @@ def test_a_reply_that_never_fitted(trip):
     )
 
 
+ASSERTED = """
+import trip
+from multitrack.snapshots.assertion import assert_calls
+
+@pytest.mark.cassette
+def test_plan():
+    weather = dict(name="Weather", arguments=dict(location="Dallas", units="imperial"))
+    assert_calls(trip.plan()[1:2], [weather])
+"""
+
+
+def test_assert_calls(trip):
+    recorded(trip, ASSERTED)
+    trip.provider.reply = calling(*METRIC)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did: Weather.units"
+    trip.provider.reply = calling(TORONTO, DALLAS, SEARCH)
+    trip.record()
+    with_validator(trip, SHOUTED)
+    assert first_line(trip.run()) == (
+        "the models or validators changed: Weather.location; same request and reply as when the tape was recorded"
+    )
+
+
 def test_nested_fields_are_named_by_their_own_class(trip):
     trip.change("trip.py", "    units: str\n", "    units: 'Units'\n\n\nclass Units(BaseModel):\n    name: str\n")
     trip.provider.reply = calling(("Weather", {"location": "Rome", "units": {"name": "metric"}}))

@@ -10,6 +10,9 @@ from multitrack.snapshots.comparison import compare
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.terms import Options, Terms
 
+COMPARED = "multitrack_compared"
+"""The attribute of the error that holds the calls expected, those that came, and how they differ."""
+
 
 def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[Options]) -> None:
     """Assert that ``actual`` holds the ``expected`` calls, in whatever order unless ``ordered=True``.
@@ -34,4 +37,7 @@ def assert_calls(actual: Iterable[object], expected: Iterable[object], **options
     # a value that was refused stands in its call, and differs from what is expected there, unless a function refused it
     refused = [str(error) for error in came.refused] if comparison.same else []
     if refused or not comparison.same:
-        raise AssertionError("\n".join(["the calls are not those expected", *refused, *render(comparison)]))
+        error = AssertionError("\n".join(["the calls are not those expected", *refused, *render(comparison)]))
+        # for who tells which layer moved
+        vars(error)[COMPARED] = wanted.calls, came.calls, comparison
+        raise error

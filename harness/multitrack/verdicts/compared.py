@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from multitrack.extraction import Extraction
+from multitrack.snapshots.assertion import COMPARED
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.comparison import Comparison, compare
 from multitrack.snapshots.literals import Call, read_calls
@@ -30,6 +31,12 @@ class Compared:
     came: Sequence[Call]
     difference: Comparison
     moments: Sequence[Moment] = ()
+
+
+def compared_by(error: BaseException) -> Compared | None:
+    """What `assert_calls` compared when it raised ``error``; None where that is from elsewhere."""
+    found = getattr(error, COMPARED, None)
+    return None if found is None else Compared(*found)
 
 
 def compared(left: object, right: object) -> Compared | None:

@@ -34,7 +34,8 @@ class Moment:
     def of(cls, interaction: Interaction, key: Key, results: Sequence[str] | None) -> Moment:
         """The moment of an ``interaction`` that has this ``key`` on its tape, and came to these ``results``."""
         return cls(
-            fingerprint("\n".join((key.method, key.origin, key.target, key.body))),
+            # without the origin, which is another one where a stand-in or a proxy takes the provider's place
+            fingerprint("\n".join((key.method, key.target, key.body))),
             fingerprint(_told(interaction)),
             _summed(results),
         )
