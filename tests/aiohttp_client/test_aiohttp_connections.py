@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp_wire import EVENTS, VERSION, chunk, plain
 from multidict import CIMultiDictProxy
@@ -269,11 +270,22 @@ class Slow(aiohttp.TCPConnector):
         await asyncio.sleep(10)
 
 
+class Nowhere(AbstractResolver):
+    async def resolve(self, *_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def close(self):
+        pass
+
+
 NOBODY = free_port()
 OF_THE_MACHINE = re.compile(r" \('[^']*', \d+(, \d+, \d+)?\)| \(_ssl\.c:\d+\)")
 FAILURES = {
     "refused": ("ClientConnectorError", {}),
-    "no such name": ("ClientConnector(DNS)?Error", {"url": "http://nowhere.invalid/"}),
+    "no such name": (
+        "ClientConnector(DNS)?Error",
+        {"url": "http://nowhere.invalid/", "connector": lambda: aiohttp.TCPConnector(resolver=Nowhere())},
+    ),
     "no such socket": ("UnixClientConnectorError", {"connector": lambda: aiohttp.UnixConnector("/nowhere/at/all")}),
     "unknown authority": ("ClientConnectorCertificateError", {"server": "tls"}),
     "no tls": ("ClientConnectorSSLError", {"server": "https"}),
