@@ -50,6 +50,13 @@ def oldest(session: nox.Session) -> None:
     run(session, EVERYTHING)
 
 
+@nox.session(python=LOWEST)
+def aiohttp(session: nox.Session) -> None:
+    """The oldest aiohttp that the tape knows; what is developed with has the newest, and all others have none."""
+    install(session, *floors(PYPROJECT["dependency-groups"]["aiohttp"]))
+    run(session, ("tests/aiohttp_client",))
+
+
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
     """The newest of everything on a later Python."""
