@@ -55,6 +55,8 @@ def by_aiohttp(monkeypatch):
 def genai_client(request, standin, monkeypatch):
     """Makes a client of google-genai that reaches the stand-in; where nobody is to be reached, ``offline``."""
     genai = pytest.importorskip("google.genai")
+    if not hasattr(aiohttp, "ClientConnectorDNSError"):
+        pytest.skip("google-genai needs a later aiohttp")
     for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
 
