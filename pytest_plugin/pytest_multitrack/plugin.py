@@ -187,8 +187,8 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     playing = request.config.stash.get(_latest, None)
-    own = fixturedef.scope != "function" and not fixturedef.func.__module__.startswith("_pytest.")
-    if not own or playing is None or playing.is_over:
+    module = getattr(fixturedef.func, "__module__", None) or ""
+    if fixturedef.scope == "function" or module.startswith("_pytest.") or playing is None or playing.is_over:
         return (yield)
     from pytest_multitrack import fixture_tape, playback
 
