@@ -20,7 +20,6 @@ from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import Entry, Index, Key, key_of
-from multitrack.tape.model_paths import offered_by
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
@@ -229,12 +228,13 @@ class Tape:
             raise violation
 
     def _taken(self, request: Request, key: Key) -> Replay | None:
+        del request
         answer = None
         if self._index is not None:
             answer = self._index.take(key)
             if answer is None and self._settings.allow_repeats:
                 answer = self._index.again(key)
-        return self._play(replace(answer, offered=offered_by(request))) if answer is not None else None
+        return self._play(replace(answer, offered=offered())) if answer is not None else None
 
     def _begun(self, request: Request, key: Key) -> Conversation | None:
         again = self._settings.allow_repeats
