@@ -44,7 +44,7 @@ class _Assignment:
         self.prices = [max(column) for column in zip(*worth, strict=True)]
         self.owners = [-1] * self.size
         free = list(range(self.size))
-        for _ in range(2):
+        for _ in range(4):
             free = self._bid(free)
         free = [row for row in free if not self._augment(row)]
         for column, owner in enumerate(self.owners):

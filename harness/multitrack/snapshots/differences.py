@@ -75,7 +75,9 @@ class Differences:
                 yield FieldChange(_join(path, key), ABSENT, now)
 
     def _value(self, old: Plain, new: Plain, path: str) -> Iterator[FieldChange]:
-        if isinstance(old, str) and old == new:
+        if isinstance(old, (str, int, float)) and isinstance(new, (str, int, float)):
+            if not self.same(old, new, path):
+                yield FieldChange(path, old, new)
             return
         before, after = children(old), children(new)
         if not before or not after or not _told_by_parts(old, new):

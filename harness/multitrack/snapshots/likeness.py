@@ -19,7 +19,7 @@ _ALIKE = 0.3
 _MANY_CHARACTERS = 20_000
 
 # the steps between no likeness of texts and equal texts, and what half a line weighs against all of them
-_LEVELS = 64
+_LEVELS = 8
 _FIELD = 2 * _LEVELS
 
 # the paths of a call whose arguments are no JSON object: one text without a name
@@ -107,6 +107,9 @@ def _leaves(call: Call) -> list[tuple[str, str]]:
     leaves: list[tuple[str, str]] = []
 
     def collect(node: Plain, path: str) -> None:
+        if isinstance(node, (str, int, float)):
+            leaves.append((path, repr(node)))
+            return
         parts = children(node)
         if not parts:
             leaves.append((path, canonical(node)))

@@ -391,10 +391,10 @@ def canonical(node: Plain) -> str:
     if isinstance(node, (str, int, float)):
         return repr(node)
     if isinstance(node, dict):
-        pairs = sorted(f"{canonical(key)}: {canonical(item)}" for key, item in node.items())
+        pairs = sorted([f"{canonical(key)}: {canonical(item)}" for key, item in node.items()])
         return f"{{{', '.join(pairs)}}}"
     if isinstance(node, Call):
-        keywords = sorted(f"{name!r}={canonical(item)}" for name, item in node.keywords)
+        keywords = sorted([f"{name!r}={canonical(item)}" for name, item in node.keywords])
         return f"{node.name}({', '.join([*map(canonical, node.positional), *keywords])}){_at_id(node)}"
     if isinstance(node, Braces):
         return f"{{{', '.join(map(canonical, node.items))}}}"

@@ -27,15 +27,16 @@ def render(comparison: Comparison) -> list[str]:
         2 calls unchanged
     """
     lines: list[str] = []
-    expected, came = _counted(comparison)
-    if comparison.removed and not came:
+    if comparison.removed and not (comparison.unchanged or comparison.changed or comparison.moved or comparison.added):
         lines.append("no calls came")
     for changed in comparison.changed:
         lines += _changed(changed)
     for moved in comparison.moved:
         lines += [f"moved: {_headline(moved.call)}", f"    {_places(moved)}"]
-    lines += _alone("removed", [entry.call for entry in comparison.removed], expected, came)
-    lines += _alone("added", [entry.call for entry in comparison.added], expected, came)
+    if comparison.removed or comparison.added:
+        expected, came = _counted(comparison)
+        lines += _alone("removed", [entry.call for entry in comparison.removed], expected, came)
+        lines += _alone("added", [entry.call for entry in comparison.added], expected, came)
     count = len(comparison.unchanged)
     if count:
         lines.append(f"{count} call{'s' if count > 1 else ''} unchanged")

@@ -1,0 +1,84 @@
+"""One process of the race: each contender compares its own 200 expected with its own 200 actual calls."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from random import Random
+
+from benchmarks.race import Contender, printed, race, timed
+from multitrack.snapshots.comparison import compare
+from multitrack.snapshots.literals import Call, Plain
+from multitrack.snapshots.rendering import render
+
+CALLS = 200
+
+_WORDS = (
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
+    "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon",
+)  # fmt: skip
+_Make = Callable[[Random, int], Call]
+
+
+def _text(random: Random, words: int) -> str:
+    return " ".join(random.choice(_WORDS) for _ in range(words))
+
+
+def _weather(random: Random, units: Sequence[str], days: range) -> Call:
+    return _call(location=_text(random, 2), units=random.choice(units), days=random.choice(days))
+
+
+def _trip(random: Random) -> Call:
+    stops: list[Plain] = [{"city": _text(random, 1), "nights": random.randint(1, 3)} for _ in range(4)]
+    return _call(title=_text(random, 3), stops=stops)
+
+
+def _call(**arguments: Plain) -> Call:
+    return Call("Tool", (), tuple(arguments.items()))
+
+
+# how a call is made, by what the calls have in common: those that were expected, and those that came
+_MAKERS: dict[str, tuple[_Make, _Make]] = {
+    "one of three arguments is another": (
+        lambda _, number: _call(location=f"Place {number}", units="metric", days=3),
+        lambda _, number: _call(location=f"Place {number}", units="imperial", days=3),
+    ),
+    "all arguments are others": (
+        lambda random, _: _weather(random, ["metric", "imperial"], range(1, 9)),
+        lambda random, _: _weather(random, ["kelvin", "rankine"], range(10, 19)),
+    ),
+    "some arguments agree by chance": (
+        lambda random, _: _weather(random, ["metric", "imperial"], range(1, 9)),
+        lambda random, _: _weather(random, ["metric", "imperial"], range(1, 9)),
+    ),
+    "one argument, a text of six words": (
+        lambda random, _: _call(query=_text(random, 6)),
+        lambda random, _: _call(query=_text(random, 6)),
+    ),
+    "one argument, a text of forty words": (
+        lambda random, _: _call(query=_text(random, 40)),
+        lambda random, _: _call(query=_text(random, 40)),
+    ),
+    "one argument, a number": (
+        lambda _, number: _call(number=number),
+        lambda _, number: _call(number=number + CALLS),
+    ),
+    "nine values in nested lists": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
+}
+CASES = tuple(_MAKERS)
+
+
+def _contender(case: str) -> Contender:
+    random = Random(case)
+    expected, actual = ([make(random, number) for number in range(CALLS)] for make in _MAKERS[case])
+    random.shuffle(actual)
+    return timed(lambda: render(compare(expected, actual)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    laps = asyncio.run(race({case: _contender(case) for case in CASES}, parser.parse_args().rounds))
+    print(printed({"multitrack": version("multitrack")}, laps))
