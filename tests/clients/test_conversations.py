@@ -1,6 +1,7 @@
 """A conversation with a picture and the results of calls, as it arrives over each of Google's transports."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -37,14 +38,14 @@ CONTENTS = [
 ]
 # ids and signatures of thoughts are of some versions of the API only
 OPTIONAL = ("id", "thoughtSignature")
-SPELLINGS = {"mime_type": "mimeType", "file_uri": "fileUri"}
 
 
 def spelled(value):
     """``value`` in one spelling: google-genai writes some keys, and base64, in the other one of both."""
     match value:
         case dict():
-            return {SPELLINGS.get(key, key): spelled(item) for key, item in value.items() if key not in OPTIONAL}
+            parts = {re.sub("_(.)", lambda found: found[1].upper(), key): spelled(value[key]) for key in value}
+            return {key: item for key, item in parts.items() if key not in OPTIONAL}
         case list():
             return [spelled(item) for item in value]
         case "-_8=":

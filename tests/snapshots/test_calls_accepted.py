@@ -41,10 +41,9 @@ def openai_chat():
 
 
 def openai_responses():
-    responses = pytest.importorskip("openai.types.responses", reason="the Responses API came with openai 1.66")
-    return responses.ResponseFunctionToolCall(
-        type="function_call", call_id="call_1", name="Weather", arguments=ARGUMENTS
-    )
+    from openai.types.responses import ResponseFunctionToolCall
+
+    return ResponseFunctionToolCall(type="function_call", call_id="call_1", name="Weather", arguments=ARGUMENTS)
 
 
 def openai_chat_custom():
