@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Literal
 
 import openai
@@ -15,10 +14,6 @@ from multitrack import Mode, ToolCall, offers
 from multitrack.errors import ExtractionError, NoToolCalls, Refusal, TruncatedResponse, UnknownTool
 
 httpx = pytest.importorskip("httpx2" if openai.VERSION.startswith("3") else "httpx")
-
-
-HAS_RESPONSES = find_spec("openai.resources.responses") is not None
-needs_responses = pytest.mark.skipif(not HAS_RESPONSES, reason="the Responses API came with openai 1.66")
 
 
 class Weather(BaseModel):
@@ -138,7 +133,6 @@ def test_parallel_calls_become_models(create, make, mode):
     assert offers.offered() == {}
 
 
-@needs_responses
 def test_responses(create):
     provider = Provider(responses(TORONTO, SEARCH))
     extraction = create(provider, mode=Mode.RESPONSES_PARALLEL_TOOLS, input="hi", response_model=BOTH)
@@ -147,9 +141,7 @@ def test_responses(create):
     assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
 
 
-@pytest.mark.parametrize(
-    "mode", [Mode.PARALLEL_TOOLS, pytest.param(Mode.RESPONSES_PARALLEL_TOOLS, marks=needs_responses)]
-)
+@pytest.mark.parametrize("mode", [Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS])
 def test_without_response_model_nothing_is_changed(create, mode):
     is_chat = mode is Mode.PARALLEL_TOOLS
     provider = Provider(chat(TORONTO) if is_chat else responses(TORONTO))
@@ -287,7 +279,6 @@ def test_raw_responses_are_the_sdks_own():
         client.chat.completions.with_raw_response.create(model="m", messages=USER, response_model=BOTH)
 
 
-@needs_responses
 def test_the_other_interface_is_untouched():
     client = client_of(Provider(responses(TORONTO)))
     chat_only = multitrack.from_openai(client)
@@ -316,11 +307,3 @@ def test_the_sdks_streams_are_untouched():
     client = multitrack.from_openai(client_of(Provider(body, "text/event-stream")))
     stream = client.chat.completions.create(model="m", messages=USER, stream=True)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["hi"]
-
-
-@pytest.mark.skipif(HAS_RESPONSES, reason="only openai before 1.66 lacks the Responses API")
-def test_an_sdk_without_responses():
-    with pytest.raises(
-        ImportError, match=r"^from_openai needs openai 1\.66 or newer for Mode\.RESPONSES_PARALLEL_TOOLS"
-    ):
-        multitrack.from_openai(client_of(Provider({})), Mode.RESPONSES_PARALLEL_TOOLS)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Literal
 
 import httpx
@@ -155,12 +154,7 @@ def replied(answer):
     return answer if isinstance(answer, Answer) else Answer(json.dumps(answer).encode())
 
 
-needs_responses = pytest.mark.skipif(
-    find_spec("openai.resources.responses") is None, reason="the Responses API came with openai 1.66"
-)
-
-
-@pytest.fixture(params=[Chat(), pytest.param(Responses(), marks=needs_responses), Gemini()],
+@pytest.fixture(params=[Chat(), Responses(), Gemini()],
                 ids=lambda wire: type(wire).__name__)  # fmt: skip
 def wire(request):
     return request.param

@@ -1,7 +1,4 @@
-"""The Responses API of OpenAI's clients, with ``response_model`` on its `create`.
-
-A file of its own, since the API is younger than the oldest openai package that works.
-"""
+"""The Responses API of OpenAI's clients, with ``response_model`` on its `create`."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import openai
 from openai.resources import responses
 
-from multitrack.clients.openai import AnswerStream, asked, document_of, going_on, read_of, usage_of
+from multitrack.clients.openai_answer import AnswerStream, asked, document_of, going_on, read_of, usage_of
 
 if TYPE_CHECKING:
     from openai import AsyncStream, Omit, Stream
