@@ -114,6 +114,18 @@ def test_the_replay_equals_the_recording(deck, wire, sent, parser):
     assert deck.tape.sent[0].body == server.requests[0][1]
 
 
+@pytest.mark.parametrize(("encoding", "library"), [("br", "brotli"), ("zstd", "backports.zstd")])
+def test_codings_of_other_libraries(deck, wire, encoding, library):
+    packed = pytest.importorskip(library).compress(b"squeezed")
+    server = wire(plain(packed, b"content-encoding: " + encoding.encode()))
+    use = asking(("GET", server.url, {}))
+    [live] = deck.run(use)
+    if encoding not in server.requests[0][0]:
+        pytest.skip(f"this aiohttp takes no {encoding}")
+    assert live["body"] == b"squeezed"
+    assert deck.record(use) == deck.replay(use) == [live]
+
+
 def test_each_hop_of_a_redirect_is_an_interaction(deck, wire):
     server = wire(answer)
     use = asking(("POST", server.url + "/redirect", {"data": b"question"}))
