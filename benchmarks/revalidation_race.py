@@ -1,0 +1,91 @@
+"""One process of the race: each contender revalidates a folder of tapes, as ``multitrack revalidate`` does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from pydantic import BaseModel
+
+from benchmarks.race import printed, race, timed
+from multitrack.extraction import Toolset
+from multitrack.tape import storage
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.model_paths import ModelPaths
+from multitrack.verdicts.importing import Importer
+from multitrack.verdicts.revalidation import revalidate
+
+CALLS = 3000
+CASES = {"1 call on each tape": 1, "3 calls on each tape": 3, "20 calls on each tape": 20}
+
+
+class Weather(BaseModel):
+    """The weather at a place."""
+
+    location: str
+    units: Literal["imperial", "metric"]
+
+
+def _interaction(calls: int) -> Interaction:
+    tools = Toolset(list[Weather]).schemas("openai.chat")
+    asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is the weather?"}], "tools": tools}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": f"call_{number}",
+                "type": "function",
+                "function": {"name": "Weather", "arguments": f'{{"location":"Place {number}","units":"metric"}}'},
+            }
+            for number in range(calls)
+        ],
+    }
+    answered = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+    }
+    kind = (("content-type", "application/json"),)
+    return Interaction(
+        Request("POST", "https://api.openai.com/v1/chat/completions", kind, json.dumps(asked).encode()),
+        Response(200, "OK", kind, json.dumps(answered).encode()),
+        ("test_weather.py::test_weather",),
+        models=(("Weather", f"{__name__}:Weather"),),
+        results=("12345678",) * calls,
+    )
+
+
+def _tapes(folder: Path, calls: int) -> Path:
+    for number in range(CALLS // calls):
+        storage.write(folder / f"{number}.yaml", Cassette((_interaction(calls),), {"format": 1}))
+    return folder
+
+
+def _check(folder: Path) -> None:
+    report = revalidate([folder], Importer(ModelPaths(tools={"Weather": f"{Weather.__module__}:Weather"})))
+    assert (report.calls, report.is_good, len(report.unchecked)) == (CALLS, True, 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    rounds = parser.parse_args().rounds
+    with TemporaryDirectory() as scratch:
+        folders = {name: _tapes(Path(scratch, str(calls)), calls) for name, calls in CASES.items()}
+        contenders = {name: timed(partial(_check, folder)) for name, folder in folders.items()}
+        laps = asyncio.run(race(contenders, rounds))
+    print(printed({name: version(name) for name in ("multitrack", "pydantic", "PyYAML")}, laps))
+
+
+if __name__ == "__main__":
+    main()
