@@ -61,9 +61,9 @@ def openai_responses_custom():
 
 
 def genai():
-    from google.genai.types import FunctionCall
-
-    return FunctionCall(id="call_1", name="Weather", args={"location": "Toronto", "units": "metric"})
+    return pytest.importorskip("google.genai.types").FunctionCall(
+        id="call_1", name="Weather", args={"location": "Toronto", "units": "metric"}
+    )
 
 
 def vertexai():
