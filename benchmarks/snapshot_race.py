@@ -65,7 +65,7 @@ _MAKERS: dict[str, tuple[_Make, _Make]] = {
         lambda _, number: _call(number=number),
         lambda _, number: _call(number=number + CALLS),
     ),
-    "nine values in nested lists": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
+    "nine values, eight of them in a list": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
 }
 CASES = tuple(_MAKERS)
 

@@ -23,7 +23,7 @@ _LEVELS = 8
 _FIELD = 2 * _LEVELS
 
 # the paths of a call whose arguments are no JSON object: one text without a name
-_UNREADABLE = frozenset({"0"})
+_UNREADABLE = frozenset({""})
 
 
 def worth(
@@ -106,18 +106,17 @@ def _leaves(call: Call) -> list[tuple[str, str]]:
     """Each value with its path, items without their numbers: one that moved within its list is the same."""
     leaves: list[tuple[str, str]] = []
 
-    def collect(node: Plain, path: str) -> None:
-        if isinstance(node, (str, int, float)):
-            leaves.append((path, repr(node)))
-            return
-        parts = children(node)
-        if not parts:
-            leaves.append((path, canonical(node)))
+    def collect(parts: Mapping[str | int, Plain], path: str) -> None:
         for key, part in parts.items():
-            collect(part, f"{path}[]" if isinstance(key, int) else f"{path}.{key}")
+            where = path if isinstance(key, int) else f"{path}.{key}"
+            if isinstance(part, (str, int, float)):
+                leaves.append((where, repr(part)))
+            elif below := children(part):
+                collect(below, f"{where}[]" if isinstance(part, (list, tuple)) else where)
+            else:
+                leaves.append((where, canonical(part)))
 
-    for key, part in children(call).items():
-        collect(part, str(key))
+    collect(children(call), "")
     return leaves
 
 
