@@ -18,9 +18,9 @@ _ALIKE = 0.3
 # everything else together.
 _MANY_CHARACTERS = 20_000
 
-# the steps between no likeness of texts and equal texts, and what half a line weighs against all of them
-_LEVELS = 8
-_FIELD = 2 * _LEVELS
+# The steps between no likeness of texts and equal texts, in sets up to so many pairs of calls and in larger ones: the
+# fewer there are, the sooner an assignment of hundreds of calls is found.
+_LEVELS, _MANY_PAIRS, _FEW_LEVELS = 32, 10_000, 4
 
 # the paths of a call whose arguments are no JSON object: one text without a name
 _UNREADABLE = frozenset({""})
@@ -37,7 +37,9 @@ def worth(
     calls the more arguments only one of them has.
     """
     before, after = _traits(expected, actual)
-    values = _Columns([call.values for call in after], each=2 * _FIELD)
+    levels = _LEVELS if len(before) * len(after) <= _MANY_PAIRS else _FEW_LEVELS
+    field = 2 * levels  # half a line weighs more than all of them
+    values = _Columns([call.values for call in after], each=2 * field)
     pieces = _Columns([call.pieces for call in after])
     sizes = [len(call.pieces) for call in after]
     shapes: dict[frozenset[str], list[tuple[int, int]]] = {}
@@ -45,29 +47,29 @@ def worth(
     rows = []
     for row, call in enumerate(before):
         if call.paths not in shapes:
-            shapes[call.paths] = [_base(call.paths, other.paths) for other in after]
+            shapes[call.paths] = [_base(call.paths, other.paths, field) for other in after]
         size = len(call.pieces)
         if size not in limits:
             # a part of all pieces that two calls have, as one of the sum of those of each
             limits[size] = [_ALIKE / (1 + _ALIKE) * (size + other) for other in sizes]
         bases, agreeing, alike = shapes[call.paths], values.shared(call.values), pieces.shared(call.pieces)
         if row in also:
-            agreeing = [agree + _FIELD * 2 * more for agree, more in zip(agreeing, also[row], strict=True)]
+            agreeing = [agree + field * 2 * more for agree, more in zip(agreeing, also[row], strict=True)]
         line = [
-            base + agree + _LEVELS * both // (size + other - both) if both > limit else base + agree if agree else lone
+            base + agree + levels * both // (size + other - both) if both > limit else base + agree if agree else lone
             for (base, lone), agree, both, other, limit in zip(bases, agreeing, alike, sizes, limits[size], strict=True)
         ]
         rows.append(line if min(line) >= 0 else [max(own, 0) for own in line])
     return rows
 
 
-def _base(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
+def _base(one: frozenset[str], other: frozenset[str], field: int) -> tuple[int, int]:
     """What it is worth to tell two calls as one that changed in all of its arguments, instead of one removed and one
     added: by twice the lines that it saves. First if the calls have something in common, then if they have nothing:
     that is worth something only if there is no more than one argument, or if those of one call could not be read."""
     if (one == _UNREADABLE) != (other == _UNREADABLE):
-        return _FIELD, _FIELD
-    saved = (2 * len(one & other) + 2 - len(one) - len(other)) * _FIELD
+        return field, field
+    saved = (2 * len(one & other) + 2 - len(one) - len(other)) * field
     return saved, saved if len(one) < 2 and len(other) < 2 else 0
 
 
