@@ -230,6 +230,14 @@ def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards)
     assert first_line(trip.run()) == afterwards
 
 
+def test_a_new_recording_that_says_the_same(trip):
+    recorded(trip, PLAIN)
+    trip.change("test_it.py", "Dallas", "Austin")
+    assert first_line(trip.record()) == (
+        "the test changed; same request, reply and models as when the tape was recorded"
+    )
+
+
 def test_a_request_that_was_recorded_again_since(trip):
     recorded(trip, SNAPSHOT)
     trip.change("trip.py", 'prompt="plan"', 'prompt="another"')

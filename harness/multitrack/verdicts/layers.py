@@ -47,11 +47,9 @@ class _Case:
         self.now = now(tape, judge)
         snapshot = compared.moments if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _TAPE
-        self.then = list(snapshot) if snapshot else self._on_tape()
-
-    def _on_tape(self) -> list[Moment]:
-        before = [*self.tape.before, *self.tape.played] if self.tape.mode == "record" else self.tape.played
-        return [Moment.of(one, self.tape.key(one), one.results) for one in before]
+        self.on_tape = tape.before if tape.mode == "record" else tape.played
+        kept = [Moment.of(one, tape.key(one), one.results) for one in self.on_tape]
+        self.then = list(snapshot) if snapshot else kept
 
     def verdict(self) -> str | None:
         if not self.then:
@@ -90,7 +88,7 @@ class _Case:
     @property
     def _has_proof(self) -> bool:
         """Whether a test passed with what is on the tape."""
-        return any(one.results for one in self.tape.answered)
+        return any(one.results for one in self.on_tape)
 
     def _request(self, gone: int, new: int) -> str:
         if gone and new:
