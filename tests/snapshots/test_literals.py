@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, HttpUrl, RootModel, SecretStr, TypeA
 from multitrack.snapshots.literals import (
     WIDTH,
     Call,
+    Name,
     UnreadableCalls,
     UnwritableValue,
     canonical,
@@ -346,3 +347,25 @@ def test_round_trip(value):
         assert canonical(read) == canonical(call)
     # what stands in the file is the Python that makes the value
     assert eval(one_line(call), dict(NAMESPACE)) == Anything(payload=value)
+
+
+trees = st.recursive(
+    st.one_of(st.just(...), st.sampled_from([Name("date"), Name("int | None"), Name("IsStr & ~IsInt")]), st.text()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(min_size=1), st.dictionaries(st.text(min_size=1), trees, max_size=3), st.none() | st.text())
+def test_round_trip_of_what_stands_for_a_value_and_of_ids(name, keywords, id_):
+    call = Call(name, (), tuple(keywords.items()), id_)
+    for text in (one_line(call), wrapped(call, width=20)):
+        (read,) = read_calls(text)
+        assert (canonical(read), read.id) == (canonical(call), id_)
+
+
+@pytest.mark.parametrize("text", ["f() @ 1", "f() @ g()", "f(x=g() @ 'a')", "'a' @ f()", "f(x=1 | 2)[0]"])
+def test_an_id_stands_behind_a_tool_call_alone(text):
+    with pytest.raises(UnreadableCalls):
+        read_calls(text)
