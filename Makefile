@@ -9,7 +9,7 @@ demo: $(INSTALLED)  ## set everything up and run the main job
 	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## set everything up and run the tests
-	$(BIN)/python -m pytest tests examples
+	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile
 
 matrix: $(INSTALLED)  ## the tests beside older and newer SDKs, each in an environment of its own
 	$(BIN)/nox --error-on-missing-interpreters --keywords 'not later'
