@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from functools import cache, reduce
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from operator import or_
 from pathlib import Path
@@ -195,13 +196,15 @@ OF_HTTPX = [mode for mode in MODES if not mode.startswith("vertex ")]
 VERTEX_HOST = "us-central1-aiplatform.googleapis.com"
 VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-3-pro"
 GRPC_METHOD = f"grpc://{VERTEX_HOST}/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
+# of the Gemini API, as the SDK asks for it
+GEMINI_VERSION = "v1beta" if version("google-genai") < "3" else "v1"
 URLS = {
     "chat": "https://api.openai.com/v1/chat/completions",
     "azure": "https://harbour.openai.azure.com/openai/deployments/planner/chat/completions",
     "responses": "https://api.openai.com/v1/responses",
     "vertex grpc": GRPC_METHOD,
     "vertex rest": f"https://{VERTEX_HOST}/v1/{VERTEX_MODEL}:generateContent",
-    "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro:generateContent",
+    "gemini": f"https://generativelanguage.googleapis.com/{GEMINI_VERSION}/models/gemini-3-pro:generateContent",
     "gemini on vertex": f"https://{VERTEX_HOST}/v1beta1/{VERTEX_MODEL}:generateContent",
 }
 

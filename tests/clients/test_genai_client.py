@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Literal
 
 import httpx
@@ -43,8 +44,10 @@ BAD = {"functionCall": {"name": "Weather", "args": {"location": None}}}
 GEMINI = {"api_key": "key-0"}
 VERTEX = {"vertexai": True, "project": "my-project", "location": "us-central1"}
 HOSTS = {"gemini": "generativelanguage.googleapis.com", "vertex": "us-central1-aiplatform.googleapis.com"}
+# of the Gemini API, as the SDK asks for it
+VERSION = "v1beta" if version("google-genai") < "3" else "v1"
 PATHS = {
-    "gemini": "/v1beta/models/gemini-2.0-flash:generateContent",
+    "gemini": f"/{VERSION}/models/gemini-2.0-flash:generateContent",
     "vertex": "/v1beta1/projects/my-project/locations/us-central1/publishers/google/models/"
     "gemini-2.0-flash:generateContent",
 }
@@ -298,7 +301,7 @@ def test_the_model_of_create_comes_before_that_of_the_client(create, provider):
     create(answering(CALL), response_model=Iterable[Weather])
     create(answering(CALL), response_model=Iterable[Weather], model="gemini-2.5-pro")
     assert provider.paths == [
-        f"/v1beta/models/{name}:generateContent" for name in ("gemini-2.0-flash", "gemini-2.5-pro")
+        f"/{VERSION}/models/{name}:generateContent" for name in ("gemini-2.0-flash", "gemini-2.5-pro")
     ]
 
 

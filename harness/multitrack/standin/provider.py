@@ -62,8 +62,8 @@ class Provider:
 
             version, model, method = generate.groups()
             streamed = method == "streamGenerateContent"
-            # the Gemini API's v1beta knows the messages of Vertex AI's v1beta1
-            known = cast(Any, "v1beta1" if version == "v1beta" else version)
+            # the Gemini API knows the messages of Vertex AI's v1beta1, in its own v1, too
+            known = cast(Any, version if model.startswith(("projects/", "publishers/")) else "v1beta1")
             return vertex_rest.respond(request, self._source, version=known, model=model, streamed=streamed)
         return self._unknown(request)
 
