@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from multitrack.tape import fragments, secrets, turns
@@ -63,7 +64,7 @@ class Scrubber:
         self._known: set[str] = set()
         # re-entrant: a dropped stream that the garbage collector ends may come by while it is held
         self._lock = threading.RLock()
-        self._pattern = self._compiled()
+        self._pattern = _pattern(frozenset())
         self._learn(secrets.held(environment))
 
     @property
@@ -137,12 +138,7 @@ class Scrubber:
         if new:
             with self._lock:
                 self._known |= new
-                self._pattern = self._compiled()
-
-    def _compiled(self) -> re.Pattern[str]:
-        written = {spelling for secret in self._known for spelling in secrets.spellings(secret)}
-        longest_first = sorted(written, key=lambda spelling: (-len(spelling), spelling))
-        return re.compile("|".join([*map(re.escape, longest_first), secrets.shapes()]), re.DOTALL)
+                self._pattern = _pattern(frozenset(self._known))
 
     def _hole(self, match: re.Match[str]) -> str:
         return match[0] if match[0] in self._allowed else HOLE
@@ -150,3 +146,12 @@ class Scrubber:
     def _parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])
         return f"{match[1]}={HOLE}" if secrets.is_secret(value) and value not in self._allowed else match[0]
+
+
+# each test's tape learns the same few credentials; to spell them out took a quarter of a replayed call
+@lru_cache(maxsize=64)
+def _pattern(known: frozenset[str]) -> re.Pattern[str]:
+    """What finds the ``known`` secrets however they are written, and others by their shape."""
+    written = {spelling for secret in known for spelling in secrets.spellings(secret)}
+    longest_first = sorted(written, key=lambda spelling: (-len(spelling), spelling))
+    return re.compile("|".join([*map(re.escape, longest_first), secrets.shapes()]), re.DOTALL)
