@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import random
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -104,9 +105,13 @@ class Results:
         return len(next(iter(self.processes[0].values())))
 
 
-def run(command: Sequence[str], processes: int) -> Results:
-    """The results of ``command``, run ``processes`` times, which prints what `printed` gives."""
-    ended = [subprocess.run(command, stdout=subprocess.PIPE, check=True) for _ in range(processes)]
+def run(command: Sequence[str], processes: int, environment: Mapping[str, str] | None = None) -> Results:
+    """The results of ``command``, run ``processes`` times, which prints what `printed` gives.
+
+    ``environment`` is what it gets beside our own.
+    """
+    variables = {**os.environ, **(environment or {})}
+    ended = [subprocess.run(command, stdout=subprocess.PIPE, check=True, env=variables) for _ in range(processes)]
     outputs = [json.loads(process.stdout) for process in ended]
     return Results(outputs[0]["versions"], [output["laps"] for output in outputs])
 
