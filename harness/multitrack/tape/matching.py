@@ -115,6 +115,7 @@ class Index:
     def __init__(
         self, interactions: Iterable[Interaction], placeholders: Collection[str] = (), key: KeyOf = Key.of
     ) -> None:
+        self.placeholders = placeholders
         self.entries = [
             Entry(position, interaction, key_of(unsent(interaction.request), interaction.provenance, placeholders, key))
             for position, interaction in enumerate(interactions, start=1)
@@ -139,10 +140,10 @@ class Index:
             while waiting:
                 entry = waiting.pop()
                 if not entry.played:
-                    return self._played(entry, key)
+                    return self.play(entry, key)
         for entry in self._with_holes:
             if not entry.played and entry.takes(key):
-                return self._played(entry, key)
+                return self.play(entry, key)
         return None
 
     def again(self, key: Key) -> Interaction | None:
@@ -150,7 +151,8 @@ class Index:
         entry = self._latest.get(key)
         return entry.interaction if entry is not None else None
 
-    def _played(self, entry: Entry, key: Key) -> Interaction:
+    def play(self, entry: Entry, key: Key) -> Interaction:
+        """The interaction of ``entry``, which counts as played from now on, for a request with ``key``."""
         entry.played = True
         self._latest[key] = entry
         return entry.interaction

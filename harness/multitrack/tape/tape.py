@@ -13,13 +13,14 @@ from typing import Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
-from multitrack.tape import body, miss, pace, paths, storage, token_exchange
+from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import Entry, Index, Key, key_of
+from multitrack.tape.method_calls import MethodCalls
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
@@ -102,6 +103,7 @@ class Tape:
         self._recorder = Recorder(self._scrubber, clock)
         self._cassette = None if mode == "live" else self._scrubbed(storage.read(path))
         self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
+        self._calls = MethodCalls(self._index, self._rules.key, self._left) if self._index is not None else None
         # re-entrant: a dropped call that the garbage collector ends may come by while it is held
         self._lock = threading.RLock()
         self._missed = 0
@@ -193,7 +195,9 @@ class Tape:
             return Passthrough()
         return self._way(request, self._begun)
 
-    def _way(self, request: Request, recorded: Callable[[Request, Key], T | None]) -> T | Passthrough | Recording:
+    def _way(
+        self, request: Request, recorded: Callable[[Request, Request, Key], T | None]
+    ) -> T | Passthrough | Recording:
         self._scrubber.learn_request(request)
         with self._lock:
             self.sent.append(Sent(request))
@@ -208,7 +212,7 @@ class Tape:
                 return self._recorder.exchange(request)
             scrubbed = self._scrubber.request(request)
             key = self._rules.key(scrubbed, self._scrubber.placeholders)
-            answer = recorded(request, key)
+            answer = recorded(request, scrubbed, key)
             if answer is not None:
                 return answer
             if self.mode == "record-missing":
@@ -227,16 +231,20 @@ class Tape:
             self._violated(violation)
             raise violation
 
-    def _taken(self, request: Request, key: Key) -> Replay | None:
+    def _taken(self, request: Request, scrubbed: Request, key: Key) -> Replay | None:
         del request
         answer = None
-        if self._index is not None:
-            answer = self._index.take(key)
+        if self._index is not None and self._calls is not None:
+            answer = self._index.take(key) or self._calls.take(scrubbed, self._scrubber.placeholders, key)
             if answer is None and self._settings.allow_repeats:
                 answer = self._index.again(key)
-        return self._play(replace(answer, offered=offered())) if answer is not None else None
+        if answer is None:
+            return None
+        response = transcoding.answer(answer.response, answer.request.url, scrubbed.url)
+        return self._play(replace(answer, offered=offered()), response)
 
-    def _begun(self, request: Request, key: Key) -> Conversation | None:
+    def _begun(self, request: Request, scrubbed: Request, key: Key) -> Conversation | None:
+        del scrubbed
         again = self._settings.allow_repeats
         entries = self._index.begun(key, again=again) if self._index is not None else ()
         if not entries:
@@ -252,9 +260,9 @@ class Tape:
             key=self._rules.key,
         )
 
-    def _play(self, interaction: Interaction) -> Replay:
+    def _play(self, interaction: Interaction, response: Response | None = None) -> Replay:
         self.played.append(interaction)
-        return pace.replay(interaction.response, self._settings.pace)
+        return pace.replay(response or interaction.response, self._settings.pace)
 
     def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
         violation = miss.strayed(request, reason, found, path=paths.shown(self.path), to_record=self.to_record)
@@ -333,9 +341,11 @@ class Tape:
         return Index(interactions, placeholders, self._key_on_tape)
 
     def _key_on_tape(self, request: Request, placeholders: Collection[str]) -> Key:
+        return self._rules.key(self._left(request), placeholders)
+
+    def _left(self, request: Request) -> Request:
         # a filter may be younger than the tape; what it would leave out was recorded all the same
-        left = self._filters.request(request) if self._filters is not None else None
-        return self._rules.key(left or request, placeholders)
+        return (self._filters.request(request) if self._filters is not None else None) or request
 
     def _recorded(self) -> list[Interaction]:
         recorded = self._recorder.interactions(self.test)

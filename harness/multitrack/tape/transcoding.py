@@ -1,0 +1,177 @@
+"""One method call, whatever the transport: Vertex AI's `GenerateContent` and `StreamGenerateContent`, gRPC or REST.
+
+The message is the same in both. REST has its ``model`` in the path and the rest as protobuf JSON in the body
+(https://google.aip.dev/127); streams come as a JSON array or as server-sent events, and errors with an HTTP status
+(https://cloud.google.com/apis/docs/system-parameters). The HTTP rule is written here, since Google's generated clients
+carry no descriptors of services in which it could be looked up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from multitrack.tape.exchange import Request, Response
+from multitrack.wires.framing import Frames
+
+_GRPC = re.compile(
+    r"grpc://(?P<host>[^/]+)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\.PredictionService/"
+    r"(?P<method>(?:Stream)?GenerateContent)"
+)
+_REST = re.compile(
+    r"https?://(?P<host>[^/]+)/(?P<version>v1|v1beta1)/(?P<model>(?:projects|publishers|endpoints)/[^?:]+):"
+    r"(?P<method>generateContent|streamGenerateContent)(?:\?(?P<query>.*))?"
+)
+_JSON = ("content-type", "application/json; charset=UTF-8")
+_EVENTS = ("content-type", "text/event-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a call and its answer are written. ``numbers``: enums by number; ``events``: a stream as server-sent events,
+    and not as a JSON array. Neither means anything in gRPC."""
+
+    grpc: bool
+    numbers: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the URL of a call tells. ``model`` is None where the message has it; ``query`` is what is left of it without
+    what says how the answer is to be written."""
+
+    host: str
+    version: str
+    streams: bool
+    encoding: Encoding
+    model: str | None = None
+    query: str = ""
+
+    @classmethod
+    def of(cls, url: str) -> Address | None:
+        """The address ``url``; None where it is of another method."""
+        if found := _GRPC.fullmatch(url):
+            return cls(found["host"], found["version"], found["method"].startswith("Stream"), Encoding(grpc=True))
+        if not (found := _REST.fullmatch(url)):
+            return None
+        query = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+        alternatives = query.pop("$alt", "")
+        streams = found["method"].startswith("stream")
+        encoding = Encoding(
+            grpc=False, numbers="enum-encoding=int" in alternatives, events=query.pop("alt", "") == "sse" and streams
+        )
+        return cls(found["host"], found["version"], streams, encoding, unquote(found["model"]), urlencode(query))
+
+
+def method_call(request: Request, version: str) -> Request | None:
+    """``request`` as a method call: equal for equal calls, whatever their transport and version of the API.
+
+    None where it is none of these methods, where ``version`` of the API does not know all that it says, and without
+    google-cloud-aiplatform, which has the messages' classes.
+    """
+    from multitrack.tape import vertex_messages
+
+    address = Address.of(request.url)
+    kind = vertex_messages.message_type(version, "GenerateContentRequest")
+    if address is None or kind is None:
+        return None
+    try:
+        document = vertex_messages.spelled(json.loads(request.body), kind)
+    except ValueError:
+        return None
+    if document is None:
+        return None
+    model = document.pop("model", "")
+    operation = "streamGenerateContent" if address.streams else "generateContent"
+    url = f"https://{address.host}/{address.model or model}:{operation}"
+    return replace(
+        request,
+        url=url + (f"?{address.query}" if address.query else ""),
+        headers=(_JSON,),
+        body=json.dumps(document).encode(),
+    )
+
+
+def answer(response: Response, recorded: str, sent: str) -> Response:
+    """``response``, which answered a request to the URL ``recorded``, as one to the URL ``sent`` is answered.
+
+    Written anew, it comes at once. Headers are the transport's own, and are not taken over. What was cut off, or cannot
+    be read, stays as it is.
+    """
+    if recorded == sent or response.ending != "complete":
+        return response
+    before, now = Address.of(recorded), Address.of(sent)
+    if before is None or now is None or before.encoding == now.encoding:
+        return response
+    try:
+        messages, error = _read(response, before)
+    except ValueError:
+        return response
+    if not now.encoding.grpc:
+        messages = [_printed(message, before, now) for message in messages]
+    head, body = _written(messages, error, now)
+    return replace(head, body=body)
+
+
+def _read(response: Response, address: Address) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The messages of an answer, and the error object with which it ended."""
+    if address.encoding.grpc:
+        from multitrack.tape import google_status
+
+        return _documents(response.body), google_status.error_object(response)
+    try:
+        documents = _documents(response.body)
+    except ValueError:
+        documents = []
+    messages = [document for document in documents if "error" not in document]
+    error = next((document["error"] for document in documents if "error" in document), None)
+    if response.status < 400:
+        return messages, error
+    if not isinstance(error, dict):
+        error = {"message": response.body.decode("utf-8", "replace")}
+    return [], {"code": response.status, **error}
+
+
+def _documents(body: bytes) -> list[dict[str, Any]]:
+    frames = Frames()
+    return [json.loads(frame.data) for frame in (*frames.feed(body), *frames.close())]
+
+
+def _printed(message: dict[str, Any], before: Address, now: Address) -> dict[str, Any]:
+    from multitrack.tape import vertex_messages
+    from multitrack.tape.protobuf import WIRE
+
+    if before.encoding.numbers == now.encoding.numbers and WIRE not in message:
+        return message
+    kind = vertex_messages.message_type(now.version, "GenerateContentResponse")
+    return message if kind is None else vertex_messages.printed(message, kind, numbers=now.encoding.numbers)
+
+
+def _written(messages: list[dict[str, Any]], error: dict[str, Any] | None, address: Address) -> tuple[Response, bytes]:
+    texts = [json.dumps(message, ensure_ascii=False) for message in messages]
+    if address.encoding.grpc:
+        from multitrack.tape import google_status
+
+        head = Response(200, "OK", (("content-type", "application/grpc"), *google_status.trailers(error)), b"")
+        return head, (f"[{', '.join(texts)}]" if address.streams else "".join(texts)).encode()
+    if error is not None:
+        texts.append(json.dumps({"error": error}, ensure_ascii=False))
+        if not messages:
+            return Response(error["code"], _phrase(error["code"]), (_JSON,), b""), texts[0].encode()
+    if not address.streams:
+        return Response(200, "OK", (_JSON,), b""), (texts[0] if texts else "{}").encode()
+    if address.encoding.events:
+        return Response(200, "OK", (_EVENTS,), b""), "".join(f"data: {text}\r\n\r\n" for text in texts).encode()
+    return Response(200, "OK", (_JSON,), b""), ("[" + ",\r\n".join(texts) + "]").encode()
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

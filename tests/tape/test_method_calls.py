@@ -1,0 +1,269 @@
+"""Which recording of a method call answers it over another transport, and how its answer is written there."""
+
+import base64
+import json
+import subprocess
+import sys
+
+import pytest
+from recorded_tape import JSON
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape.exchange import Request
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import Tape
+
+pytest.importorskip("google.cloud.aiplatform_v1")
+
+HOST = "us-central1-aiplatform.googleapis.com"
+MODEL = "projects/acme-prod-7/locations/us-central1/publishers/google/models/gemini"
+NUMBERS = "?%24alt=json%3Benum-encoding%3Dint"
+GRPC = ("content-type", "application/grpc")
+CONTENTS = [{"role": "user", "parts": [{"text": "Where?"}]}]
+SCHEMA = {"type": "ARRAY", "minItems": "2", "items": {"type": "STRING"}}
+BODY = {"contents": CONTENTS, "generationConfig": {"temperature": 0.5, "responseSchema": SCHEMA}}
+IN_NUMBERS = {
+    "contents": CONTENTS,
+    "generation_config": {"temperature": 0.5, "responseSchema": {"type": 5, "minItems": 2, "items": {"type": 1}}},
+}
+FAILURE = {
+    "code": 429,
+    "message": "Quota exceeded.",
+    "status": "RESOURCE_EXHAUSTED",
+    "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "QUOTA"}],
+}
+
+
+def rest(body=None, *, version="v1", query="", model=MODEL, operation="generateContent"):
+    url = f"https://{HOST}/{version}/{model}:{operation}{query}"
+    return Request("POST", url, JSON, json.dumps(body or BODY).encode())
+
+
+def rpc(body=None, *, version="v1", model=MODEL, method="GenerateContent"):
+    url = f"grpc://{HOST}/google.cloud.aiplatform.{version}.PredictionService/{method}"
+    return Request("POST", url, (), json.dumps({**(body or BODY), "model": model}).encode())
+
+
+def said(text, finish="STOP"):
+    return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}]}
+
+
+def by_rest(*messages):
+    return json.dumps(messages[0] if len(messages) == 1 else messages)
+
+
+def by_rpc(*messages, status=(("grpc-status", "0"),)):
+    return 200, (GRPC, *status), by_rest(*messages) if messages else ""
+
+
+def replies(recorded, *sent, **options):
+    tape = Tape(recorded.path, **options)
+    return [tape.route(one).response for one in sent]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        rest(),
+        rest(query=NUMBERS),
+        rest(IN_NUMBERS, query=NUMBERS),
+        rest(version="v1beta1"),
+        rest(model=MODEL.replace("acme-prod-7", "other-prod-8")),
+    ],
+    ids=["names", "names, then numbers", "numbers", "version", "project"],
+)
+def test_a_call_over_grpc_answers_over_rest(recorded, sent):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    [response] = replies(recorded, sent)
+    assert (response.status, response.reason) == (200, "OK")
+    assert response.headers == (("content-type", "application/json; charset=UTF-8"),)
+    assert json.loads(response.body) == said("There.", 1 if "alt" in sent.url else "STOP")
+
+
+@pytest.mark.parametrize(
+    ("before", "answer"),
+    [(rest(), said("There.")), (rest(IN_NUMBERS, query=NUMBERS, version="v1beta1"), said("There.", 1))],
+    ids=["names", "numbers"],
+)
+def test_a_call_over_rest_answers_over_grpc(recorded, before, answer):
+    recorded.put((before, by_rest(answer)))
+    [response] = replies(recorded, rpc())
+    assert (response.status, response.headers) == (200, (GRPC, ("grpc-status", "0")))
+    assert json.loads(response.body) == answer
+
+
+def test_names_for_who_asks_for_names(recorded):
+    recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
+    [response] = replies(recorded, rest(version="v1beta1"))
+    assert json.loads(response.body) == said("There.")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        rest(model=MODEL + "-pro"),
+        rest({**BODY, "contents": []}),
+        rest({**BODY, "unheardOf": 1}),
+        rest(query="?fields=candidates"),
+        rest(operation="streamGenerateContent"),
+        rest(operation="countTokens"),
+        rest(version="v2"),
+    ],
+    ids=["model", "body", "unknown field", "query", "stream", "method", "version"],
+)
+def test_another_call_is_a_miss(recorded, sent):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    with pytest.raises(CassetteMiss):
+        replies(recorded, sent)
+
+
+def test_the_same_transport_comes_first_and_each_recording_plays_once(recorded):
+    recorded.put(
+        (rpc(), by_rpc(said("first by gRPC"))),
+        (rest(), by_rest(said("by REST"))),
+        (rpc(), by_rpc(said("second by gRPC"))),
+    )
+    tape = Tape(recorded.path)
+    found = [json.loads(tape.route(rest()).response.body) for _ in range(3)]
+    assert found == [said("by REST"), said("first by gRPC"), said("second by gRPC")]
+    assert tape.used == [1, 2, 3]
+    with pytest.raises(CassetteMiss):
+        tape.route(rest())
+
+
+def test_a_call_may_be_repeated_over_another_transport(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    bodies = [json.loads(each.body) for each in replies(recorded, *[rest()] * 3, settings=Settings(allow_repeats=True))]
+    assert bodies == [said("There.")] * 3
+
+
+def test_what_is_ignored_is_ignored_over_all(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    ignoring = Settings(ignore=("$.generationConfig.temperature",))
+    other = {**BODY, "generationConfig": {"temperature": 1, "responseSchema": SCHEMA}}
+    assert replies(recorded, rest(other), settings=ignoring)
+    with pytest.raises(CassetteMiss):
+        replies(recorded, rest(other))
+
+
+def status_details(name):
+    from google.protobuf.any_pb2 import Any
+    from google.rpc import error_details_pb2, status_pb2
+
+    status = status_pb2.Status(code=8, message="Quota exceeded.")
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason="QUOTA"))
+    if name == "unknown":
+        status.details.append(Any(type_url="type.googleapis.com/nobody.Knows", value=b"\x08\x01"))
+    return base64.b64encode(status.SerializeToString()).decode()
+
+
+@pytest.mark.parametrize("detail", ["known", "unknown"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_error_over_grpc_is_one_over_rest(recorded, streamed, detail):
+    status = (
+        ("grpc-status", "8"),
+        ("grpc-message", "Quota exceeded."),
+        ("grpc-status-details-bin", status_details(detail)),
+    )
+    before = rpc(method="StreamGenerateContent") if streamed else rpc()
+    answer = (200, (GRPC, *status), "[]" if streamed else "")
+    recorded.put((before, answer), settings=Settings(keep_errors=True))
+    [response] = replies(recorded, rest(operation="streamGenerateContent" if streamed else "generateContent"))
+    assert (response.status, response.reason) == (429, "Too Many Requests")
+    assert json.loads(response.body) == {"error": FAILURE}
+    # clients that try again do not wait
+    assert response.header("retry-after-ms") == "1"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_error_over_rest_is_one_over_grpc(recorded, wrapped):
+    error = {"error": FAILURE}
+    answer = (429, JSON, json.dumps([error] if wrapped else error))
+    recorded.put((rest(), answer), settings=Settings(keep_errors=True))
+    [response] = replies(recorded, rpc())
+    status = (
+        ("grpc-status", "8"),
+        ("grpc-message", "Quota exceeded."),
+        ("grpc-status-details-bin", status_details("known")),
+    )
+    assert (response.status, response.headers, response.body) == (200, (GRPC, *status), b"")
+
+
+def test_an_error_that_is_no_googles_keeps_its_text(recorded):
+    answer = (503, (("content-type", "text/html"),), "<p>down")
+    recorded.put((rest(), answer), settings=Settings(keep_errors=True))
+    [response] = replies(recorded, rpc())
+    assert response.headers == (GRPC, ("grpc-status", "14"), ("grpc-message", "<p>down"))
+
+
+STREAMS = {
+    "grpc": (rpc(method="StreamGenerateContent"), by_rpc(said("a"), said("b"))),
+    "array": (rest(operation="streamGenerateContent"), by_rest(said("a"), said("b"))),
+    "events": (
+        rest(operation="streamGenerateContent", query="?alt=sse"),
+        (
+            200,
+            (("content-type", "text/event-stream"),),
+            "".join(f"data: {json.dumps(said(text))}\r\n\r\n" for text in "ab"),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("over", STREAMS)
+@pytest.mark.parametrize("before", STREAMS)
+def test_a_stream_is_written_as_it_is_asked_for(recorded, before, over):
+    recorded.put(STREAMS[before])
+    [response] = replies(recorded, STREAMS[over][0])
+    expected = STREAMS[over][1]
+    if over == "events":
+        assert response.header("content-type") == "text/event-stream"
+        assert response.body.decode() == expected[2]
+    else:
+        assert json.loads(response.body) == [said("a"), said("b")]
+    assert response.header("grpc-status") == ("0" if over == "grpc" else None)
+
+
+def test_an_error_within_a_stream_comes_behind_its_messages(recorded):
+    failure = json.dumps([said("a"), said("b"), {"error": FAILURE}])
+    recorded.put((rest(operation="streamGenerateContent"), failure))
+    [over_grpc, events] = (replies(recorded, STREAMS[over][0])[0] for over in ("grpc", "events"))
+    assert json.loads(over_grpc.body) == [said("a"), said("b")]
+    assert over_grpc.header("grpc-status") == "8"
+    assert [json.loads(event[6:]) for event in events.body.decode().split("\r\n\r\n")[:-1]][2] == {"error": FAILURE}
+
+
+def test_a_stream_that_was_left_is_for_its_own_transport(recorded):
+    tape = Tape(recorded.path, mode="record")
+    sent, (status, headers, body) = STREAMS["grpc"]
+    recording = tape.route(sent)
+    recording.began(status, "OK", headers)
+    recording.received(body.encode())
+    recording.ended("left")
+    assert tape.save().state == "written"
+    with pytest.raises(CassetteMiss):
+        replies(recorded, STREAMS["events"][0])
+    assert json.loads(replies(recorded, sent)[0].body) == [said("a"), said("b")]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from multitrack.errors import CassetteMiss
+from multitrack.tape.exchange import Request
+from multitrack.tape.tape import Tape
+
+tape, sent = Tape(Path(sys.argv[1])), Request("POST", sys.argv[2], (), sys.argv[3].encode())
+tape.route(sent)
+try:
+    tape.route(sent)
+except CassetteMiss:
+    print(sorted({"grpc", "google.protobuf", "google.cloud.aiplatform_v1"} & sys.modules.keys()))
+"""
+
+
+def test_nothing_of_googles_is_imported_for_a_tape_of_one_transport(recorded):
+    recorded.put((rest(), by_rest(said("There."))))
+    program = [sys.executable, "-c", PROGRAM, recorded.path, rest().url, rest().body]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
