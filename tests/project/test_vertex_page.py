@@ -132,12 +132,22 @@ def test_the_workflow_is_green_with_no_credentials_and_no_project(project):
     assert "multitrack: 3 tests on tape, 3 requests replayed" in finished.stdout
 
 
-@pytest.mark.parametrize("given", ["", 'project="another-place-9", '])
-def test_init_takes_a_project_or_does_without(project, given):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'project="another-place-9", location="europe-west4"',
+        'location="us-central1", api_transport="rest"',
+        "",
+    ],
+)
+def test_init_may_name_a_project_and_a_transport_or_not(project, settings):
     code = (project / "trip.py").read_text(encoding="utf-8")
-    (project / "trip.py").write_text(code.replace("vertexai.init(", f"vertexai.init({given}"), encoding="utf-8")
+    changed = re.sub(r"vertexai\.init\(.*\)", f"vertexai.init({settings})", code)
+    assert changed != code
+    (project / "trip.py").write_text(changed, encoding="utf-8")
     finished = shell(project, "pytest -q", before=alone())
     assert finished.returncode == 0, finished.stdout
+    assert "multitrack: 3 tests on tape, 3 requests replayed" in finished.stdout
 
 
 def test_without_credentials_the_sdk_says_so_before_it_asks(project):
