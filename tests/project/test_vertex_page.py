@@ -24,7 +24,7 @@ RULES = [
             Call("Weather", {"location": "Dallas", "units": "imperial"}),
         ],
     ),
-    Rule(prompt="What is a tape?", text="A file of answers."),
+    Rule(prompt="What is a tape?", text="A tape is a file of answers."),
 ]
 SESSIONS = [
     session
