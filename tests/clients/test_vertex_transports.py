@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,10 @@ RULES = [
     Rule(prompt="Tell a tale", text="Once upon a time there was a tape.", delta_size=8),
     Rule(prompt="Too much", error=Error(status=429, message="Quota exceeded.", details=[VIOLATION])),
 ]
-VERTEXAI = ["whole", "streamed", "exhausted", "exhausted_stream", "text", "text_of_a_stream"]
-GENAI = ["text", "text_of_a_stream"]
-TRANSPORTS = {"grpc": VERTEXAI, "rest": VERTEXAI, "genai": GENAI}
-CROSSINGS = [
-    (over, recorded)
-    for over, actions in TRANSPORTS.items()
-    for recorded, others in TRANSPORTS.items()
-    # a tape of google-genai holds less, so that what vertexai would ask beside it is a miss
-    if over != recorded and set(actions) <= set(others)
-]
+ACTIONS = ["whole", "streamed", "exhausted", "exhausted_stream", "text", "text_of_a_stream"]
+TRANSPORTS = {"grpc": "ResourceExhausted", "rest": "TooManyRequests", "genai": "ClientError"}
+"""Each with the exception that it raises for a 429."""
+CROSSINGS = list(permutations(TRANSPORTS, 2))
 
 
 def run(mode, runs, environment):
@@ -57,10 +52,8 @@ def outcomes(tmp_path_factory):
     return dict(zip(TRANSPORTS, live, strict=True)), dict(zip(CROSSINGS, replayed, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("over", "recorded", "action"),
-    [(over, recorded, action) for over, recorded in CROSSINGS for action in TRANSPORTS[over]],
-)
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(("over", "recorded"), CROSSINGS)
 def test_a_tape_of_one_transport_answers_over_another(over, recorded, action, outcomes):
     live, replayed = outcomes
     assert replayed[over, recorded][action] == live[over][action]
@@ -69,8 +62,7 @@ def test_a_tape_of_one_transport_answers_over_another(over, recorded, action, ou
 def test_what_was_recorded_is_what_was_asked_for(outcomes):
     live, _ = outcomes
     plan = ["Weather(location='Toronto', units='metric')", "Search(query='super bowl')"]
-    # over REST, the SDK raises the parent of what it raises over gRPC
-    for transport, error in (("grpc", "ResourceExhausted"), ("rest", "TooManyRequests")):
+    for transport, error in TRANSPORTS.items():
         assert live[transport]["whole"] == live[transport]["streamed"] == plan
         assert live[transport]["exhausted"][0] == live[transport]["exhausted_stream"][0] == error
         assert live[transport]["exhausted"][1].endswith("Quota exceeded.")

@@ -93,7 +93,8 @@ def method_call(request: Request, version: str) -> Request | None:
         request,
         url=url + (f"?{address.query}" if address.query else ""),
         headers=(_JSON,),
-        body=json.dumps(document).encode(),
+        # google-genai sends a configuration in which nothing is set, where others send none
+        body=json.dumps({name: value for name, value in document.items() if value != {}}).encode(),
     )
 
 

@@ -36,7 +36,7 @@ def by_vertexai(transport):
         return client.create(messages=[message], response_model=Iterable[Weather | Search], **options)
 
     def whole():
-        return [repr(one) for one in create("Plan the trip", generation_config={"max_output_tokens": 99})]
+        return [repr(one) for one in create("Plan the trip")]
 
     def streamed():
         return [repr(one) for one in create("Plan the trip", stream=True)]
@@ -69,6 +69,30 @@ def by_vertexai(transport):
 
 def by_genai():
     client = genai.Client(vertexai=True, **PLACE)
+    extracting = multitrack.from_genai(client)
+
+    def create(prompt, **options):
+        message = {"role": "user", "content": prompt}
+        return extracting.create(model=MODEL, messages=[message], response_model=Iterable[Weather | Search], **options)
+
+    def whole():
+        return [repr(one) for one in create("Plan the trip")]
+
+    def streamed():
+        return [repr(one) for one in create("Plan the trip", stream=True)]
+
+    def exhausted():
+        try:
+            create("Too much")
+        except genai.errors.ClientError as error:
+            [detail] = error.details["error"]["details"]
+            return [type(error).__name__, error.message, detail["violations"][0]["subject"]]
+
+    def exhausted_stream():
+        try:
+            return [repr(one) for one in create("Too much", stream=True)]
+        except genai.errors.ClientError as error:
+            return [type(error).__name__, error.message]
 
     def text():
         config = genai.types.GenerateContentConfig(temperature=0.5, max_output_tokens=77)
@@ -78,7 +102,7 @@ def by_genai():
     def text_of_a_stream():
         return [part.text for part in client.models.generate_content_stream(model=MODEL, contents="Tell a tale")]
 
-    return [text, text_of_a_stream]
+    return [whole, streamed, exhausted, exhausted_stream, text, text_of_a_stream]
 
 
 def outcome(action):
