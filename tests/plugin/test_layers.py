@@ -138,9 +138,15 @@ def accept(project, name="test_it/test_plan"):
 METRIC = [TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}), SEARCH]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
+also_under_xdist = pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
+
+
 class TestEachLayer:
     """What one of them moved says, and that the line of the summary says it, too."""
+
+    @pytest.fixture
+    def options(self):
+        return ()
 
     @pytest.fixture(autouse=True)
     def _project(self, trip, options):
@@ -153,6 +159,7 @@ class TestEachLayer:
         assert f"FAILED test_it.py::test_plan - {line}" in run.lines
         return line
 
+    @also_under_xdist
     def test_the_request(self):
         recorded(self.project, SNAPSHOT)
         self.project.change("trip.py", 'prompt="plan"', 'prompt="another"')
@@ -172,6 +179,7 @@ class TestEachLayer:
             "1 call changed (Weather), 1 call removed (GoogleSearch)"
         )
 
+    @also_under_xdist
     def test_the_models_against_a_snapshot(self):
         recorded(self.project, SNAPSHOT)
         with_validator(self.project, SHOUTED)
@@ -204,6 +212,7 @@ class TestEachLayer:
         self.project.change("test_it.py", "Dallas", "Austin")
         assert self.verdict() == "the test changed; same request, reply and models as when the tape was recorded"
 
+    @also_under_xdist
     def test_the_test_by_an_error_of_its_own(self):
         recorded(self.project, SNAPSHOT)
         self.project.change("test_it.py", "trip.plan()", "trip.plan().nothing")
