@@ -22,7 +22,7 @@ CLIENTS = (
     "tests/clients",
     "tests/wires",
     "tests/extraction",
-    "tests/tape",
+    "tests/tape/test_httpx_seam.py",
     "tests/credentials",
     "tests/grpc_channel",
     "tests/standin",
