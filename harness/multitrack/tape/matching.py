@@ -14,7 +14,7 @@ from functools import cached_property
 from operator import itemgetter
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from multitrack.tape import body
+from multitrack.tape import azure_places, body
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.placeholders import renumbered
@@ -83,8 +83,8 @@ class Entry:
 
     def is_at(self, key: Key) -> bool:
         """Whether ``key`` has its URL."""
-        here = not self.key.origin or key.origin == self.key.origin
-        return here and self._fits(self.key.target, key.target, _IN_URL)
+        here = not self.key.origin or key.origin in (self.key.origin, azure_places.ENDPOINT)
+        return here and self._fits(self.key.target, azure_places.moved(key.target, self.key.target), _IN_URL)
 
     def _fits(self, recorded: str, sent: str, char: str) -> bool:
         if recorded == sent:
@@ -141,7 +141,8 @@ class Index:
                 entry = waiting.pop()
                 if not entry.played:
                     return self.play(entry, key)
-        for entry in self._with_holes:
+        standing_in = azure_places.stands_in(key.origin, key.target)
+        for entry in self.entries if standing_in else self._with_holes:
             if not entry.played and entry.takes(key):
                 return self.play(entry, key)
         return None

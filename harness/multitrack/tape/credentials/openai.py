@@ -7,6 +7,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from multitrack.tape import azure_places
 from multitrack.tape.credentials import in_force, raise_missing, replaying
 from multitrack.tape.swaps import Swap
 
@@ -16,10 +17,8 @@ StandIn = Callable[[Arguments, Exception, Exception], Arguments | None]
 """From the arguments so far, the error they met and the first error: what to try next, or None to give up."""
 
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
-# What an Azure client may miss beside its key. A host below .invalid never resolves
-# (https://www.rfc-editor.org/rfc/rfc6761#section-6.4): one that somebody can own would be sent the user's key
-# by a copy of the client that was given a real one.
-_AZURE_PLACES = {"api_version": "version-0", "azure_endpoint": "https://endpoint-0.invalid"}
+# what an Azure client may miss beside its key
+_AZURE_PLACES = {"api_version": azure_places.VERSION, "azure_endpoint": azure_places.ENDPOINT}
 
 
 class StandInKey(str):
