@@ -450,3 +450,22 @@ def test_a_name_beside_a_secret_is_still_a_name(text, scrubbed):
     scrubber = Scrubber({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
     assert scrubber.text(text) == scrubbed
     assert scrubber.text(scrubbed) == scrubbed
+
+
+def test_wire_bytes_hide_secrets_and_stay_a_message():
+    from google.protobuf.empty_pb2 import Empty
+    from google.protobuf.wrappers_pb2 import StringValue
+
+    from multitrack.tape import protobuf
+
+    key = "k-0123456789abcdef"
+    scrubber = Scrubber({"OPENAI_API_KEY": key})
+    held = StringValue(value=f"the key is {key}, keep it").SerializeToString()
+    document = protobuf.wire_to_json(held, Empty)
+    assert "@wire" in document
+    scrubbed = scrubber.body(document.encode())
+    assert scrubber.body(scrubbed) == scrubbed
+    wire = protobuf.json_to_wire(scrubbed, Empty)
+    assert StringValue.FromString(wire).value == f"the key is {'*' * len(key)}, keep it"
+    other = protobuf.wire_to_json(StringValue(value="nothing").SerializeToString(), Empty).encode()
+    assert scrubber.body(other) == other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,8 @@ KEPT_HEADERS = frozenset(
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
+# of a protobuf message, what its JSON cannot hold
+_WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
@@ -100,7 +103,7 @@ class Scrubber:
     def body(self, body: bytes) -> bytes:
         """``body`` scrubbed, also where a secret is spread over the events of a stream."""
         # a form with a file in it is no text as a whole, and holds credentials as any other
-        text = body.decode("utf-8", "surrogateescape")
+        text = _WIRE.sub(self._wire, body.decode("utf-8", "surrogateescape"))
         # the streamed text first: of a secret that is cut, the beginning may look like a whole one
         return self.text(fragments.scrubbed(text, self.text)).encode("utf-8", "surrogateescape")
 
@@ -142,6 +145,12 @@ class Scrubber:
 
     def _hole(self, match: re.Match[str]) -> str:
         return match[0] if match[0] in self._allowed else HOLE
+
+    def _wire(self, match: re.Match[str]) -> str:
+        """Wire bytes with stars for each secret, as many as it had letters: a field tells its length before it."""
+        wire = base64.b64decode(match[2]).decode("latin-1")
+        hidden = self._pattern.sub(lambda found: "*" * len(found[0]) if self._hole(found) == HOLE else found[0], wire)
+        return match[1] + base64.b64encode(hidden.encode("latin-1")).decode() + match[3] if hidden != wire else match[0]
 
     def _parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])
