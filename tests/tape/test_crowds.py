@@ -63,24 +63,16 @@ def check(answers):
     assert came == sorted((number % KINDS, number // KINDS) for number in range(MANY))
 
 
-def by_httpx():
-    client = httpx.Client()
-    return client, lambda number: (question(number), client.post(URL, json=question(number)).json())
-
-
 def by_requests():
     session = requests.Session()
     session.trust_env = False
     return session, lambda number: (question(number), session.post(URL, json=question(number)).json())
 
 
-@pytest.mark.parametrize(
-    ("client", "pool"), [(by_httpx, ThreadPoolExecutor), (by_requests, multiprocessing.pool.ThreadPool)]
-)
-def test_ten_thousand_from_eight_threads(crowded, client, pool):
+def test_ten_thousand_from_eight_threads(crowded):
     with playing(Tape(crowded)) as tape:
-        opened, ask = client()
-        with opened, pool(8) as workers:
+        session, ask = by_requests()
+        with session, multiprocessing.pool.ThreadPool(8) as workers:
             check(list(workers.map(ask, shuffled())))
     assert len(tape.sent) == len(tape.played) == MANY
     assert tape.violations == []
