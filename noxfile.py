@@ -79,4 +79,4 @@ def install(session: nox.Session, *pins: str) -> None:
 def run(session: nox.Session, tests: Iterable[str]) -> None:
     # what mypy remembers of one environment is nothing worth in another
     cache = f"cache_dir={session.virtualenv.location}/.pytest_cache"
-    session.run("pytest", *tests, "--override-ini", cache, *session.posargs)
+    session.run("pytest", *tests, "--numprocesses=auto", "--dist=loadfile", "--override-ini", cache, *session.posargs)
