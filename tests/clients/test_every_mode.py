@@ -475,8 +475,9 @@ def test_a_stream_that_breaks_off(cell, prompt):
         cell.next(stream)
     assert broken.value.models == tuple(PLAN[:2])
     assert [call.name for call in broken.value.calls] == ["Weather", "Weather"]
-    # of a stream over REST, Vertex AI's SDK reads an error as an answer that holds nothing
-    if prompt == "Fail" and (cell.mode != "vertex rest" or cell.runner):
+    # of a stream over REST, Vertex AI's SDK reads an error as an answer that holds nothing, as google-genai 1 does
+    told = cell.mode != "vertex rest" or cell.runner
+    if prompt == "Fail" and told and not (cell.mode.startswith("gemini") and version("google-genai") < "2"):
         assert "Overheated" in str(broken.value)
 
 
