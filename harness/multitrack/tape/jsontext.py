@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
+_TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
 # line breaks of Unicode: inside a YAML block they would be read as the end of a line
 _BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x7f\x85\u2028\u2029\ufeff"}
 _MAX_DEPTH = 200
@@ -47,46 +47,43 @@ def _object(pairs: list[tuple[str, Any]]) -> Any:
 def indented(text: str) -> str | None:
     """``text`` with two spaces of indent, every number and string written as it was, repeated keys kept.
 
-    None where ``text`` is no JSON object or array, or where the result would not be the same document.
+    None where ``text`` is no JSON object or array, or nested too deep to be read so.
     """
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        document = parse(text)
-        laid_out = _lay_out(_TOKEN.findall(text))
-        return laid_out if parse(laid_out) == document else None
-    except ValueError:
+        json.loads(text)
+        return _lay_out(_TOKEN.findall(text))
+    except (ValueError, RecursionError):
         return None
 
 
 def _lay_out(tokens: list[str]) -> str:
     pieces: list[str] = []
-    depth = 0
-    for position, token in enumerate(tokens):
-        following = tokens[position + 1] if position + 1 < len(tokens) else ""
+    line, is_empty = "\n", False
+    deepest = "\n" + "  " * _MAX_DEPTH
+    for token in tokens:
+        if token in "}]":
+            line = line[:-2]
+            pieces.append(token if is_empty else line + token)
+            is_empty = False
+            continue
+        if is_empty:
+            pieces.append(line)
+            is_empty = False
         if token in "{[":
-            depth += 1
-            if depth > _MAX_DEPTH:
+            if line == deepest:
                 raise ValueError("nested too deep")
-            pieces.append(token)
-            if following not in ("}", "]"):
-                pieces.append(_line(depth))
-        elif token in "}]":
-            depth -= 1
-            if tokens[position - 1] not in ("{", "["):
-                pieces.append(_line(depth))
+            line += "  "
+            is_empty = True
             pieces.append(token)
         elif token == ",":
-            pieces += (token, _line(depth))
+            pieces.append("," + line)
         elif token == ":":
             pieces.append(": ")
         else:
-            pieces.append(token.translate(_BREAKS))
+            pieces.append(token if token.isascii() and "\x7f" not in token else token.translate(_BREAKS))
     return "".join(pieces)
-
-
-def _line(depth: int) -> str:
-    return "\n" + "  " * depth
 
 
 def canonical(document: Any) -> str:

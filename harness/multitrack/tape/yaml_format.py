@@ -6,7 +6,7 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import yaml
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.tape import jsontext
+from multitrack.tape import jsontext, yaml_text
 from multitrack.tape.blobs import Blobs
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
@@ -31,159 +31,97 @@ _WIDEST_COMMENT = 110
 
 def dumps(cassette: Cassette) -> str:
     """``cassette`` as YAML, made to be read in a pull request."""
-    comments = [
-        _comment(line)
-        for position, interaction in enumerate(cassette.interactions, start=1)
-        for line in summary(position, interaction)
-    ]
     blobs = Blobs()
-    interactions = [_interaction(interaction, blobs) for interaction in cassette.interactions]
-    metadata = {**_on_lines(cassette.metadata), "provenance": cassette.provenance}
-    document = {
-        "version": FORMAT,
-        "interactions": interactions,
-        "metadata": metadata | ({"blobs": blobs.pieces} if blobs.pieces else {}),
-    }
-    return "".join(comments) + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)
-
-
-def _on_lines(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    lines: dict[str, Any] = {}
-    for key, value in metadata.items():
-        match value:
-            case dict():
-                lines[key] = _Flow(value)
-            case list():
-                lines[key] = _FlowList(value)
-            case _:
-                lines[key] = value
-    return lines
+    comments: list[str] = []
+    interactions: list[str] = []
+    for position, interaction in enumerate(cassette.interactions, start=1):
+        comments += map(_comment, summary(position, interaction))
+        interactions += _lines(interaction, blobs)
+    return "\n".join(
+        [
+            *comments,
+            f"version: {FORMAT}",
+            *(["interactions:", *interactions] if interactions else ["interactions: []"]),
+            *_metadata({**cassette.metadata, "provenance": cassette.provenance}),
+            *_pieces(blobs),
+            "",
+        ]
+    )
 
 
 def _comment(line: str) -> str:
     line = f"# {line}"
     line = "".join(char if char.isprintable() else "�" for char in line)
-    return (line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…") + "\n"
+    return line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…"
 
 
-def _interaction(interaction: Interaction, blobs: Blobs) -> dict[str, Any]:
+def _metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
+    yield "metadata:"
+    for key, value in metadata.items():
+        yield f"  {yaml_text.line(key)}: {yaml_text.line(value)}"
+
+
+def _pieces(blobs: Blobs) -> Iterator[str]:
+    if blobs.pieces:
+        yield "  blobs:"
+    yield from (f"    {yaml_text.line(digest)}: {yaml_text.line(piece)}" for digest, piece in blobs.pieces.items())
+
+
+def _lines(interaction: Interaction, blobs: Blobs) -> Iterator[str]:
     request, response = interaction.request, interaction.response
-    answered: dict[str, Any] = {
-        "status": _Flow(code=response.status, message=response.reason),
-        "headers": _headers(response.headers),
-        "body": {"string": _body(response.body)},
-    }
+    yield "- request:"
+    yield f"    method: {yaml_text.line(request.method)}"
+    yield f"    uri: {yaml_text.line(request.url)}"
+    yield f"    headers: {_headers(request.headers)}"
+    yield f"    body: {_body(blobs.taken_out(request.body), 6)}"
+    yield "  response:"
+    yield f"    status: {yaml_text.line({'code': response.status, 'message': response.reason})}"
+    yield f"    headers: {_headers(response.headers)}"
+    yield "    body:"
+    yield f"      string: {_body(response.body, 8)}"
     if chunks := _chunks(response.chunks):
-        answered["chunks"] = chunks
+        yield f"    chunks: {yaml_text.line(chunks)}"
     if response.ending != "complete":
-        answered["ending"] = response.ending
+        yield f"    ending: {response.ending}"
     if response.failure:
-        answered["failure"] = _Flow({name: value for name, value in asdict(response.failure).items() if value})
-    document: dict[str, Any] = {
-        "request": {
-            "method": request.method,
-            "uri": request.url,
-            "headers": _headers(request.headers),
-            "body": _body(blobs.taken_out(request.body)),
-        },
-        "response": answered,
-    }
+        failure = {name: value for name, value in asdict(response.failure).items() if value}
+        yield f"    failure: {yaml_text.line(failure)}"
     if interaction.provenance != "live":
-        document["provenance"] = interaction.provenance
-    document["tests"] = _FlowList(interaction.tests)
+        yield f"  provenance: {interaction.provenance}"
+    yield f"  tests: {yaml_text.line(interaction.tests)}"
     if interaction.models:
-        document["models"] = _Flow(interaction.models)
+        yield f"  models: {yaml_text.line(dict(interaction.models))}"
     if interaction.results is not None:
-        document["results"] = _FlowList(interaction.results)
-    return document
+        yield f"  results: {yaml_text.line(interaction.results)}"
 
 
-def _chunks(chunks: Chunks) -> _Flow:
-    written = _Flow()
+def _chunks(chunks: Chunks) -> dict[str, Any]:
+    written: dict[str, Any] = {}
     if chunks.by_item:
         written["by"] = "item"
     if chunks.joined:
-        written["joined"] = list(chunks.joined)
+        written["joined"] = chunks.joined
     if chunks.cut:
         written["cut"] = [f"{event}+{offset}" for event, offset in chunks.cut]
     if chunks.gaps:
-        written["gaps_ms"] = list(chunks.gaps)
+        written["gaps_ms"] = chunks.gaps
     return written
 
 
-class _Flow(dict[str, Any]):
-    """A mapping written on one line."""
-
-
-class _FlowList(list[str]):
-    """A list written on one line."""
-
-
-class _Block(str):
-    """A text written as a literal block."""
-
-    __slots__ = ()
-
-
-def _headers(headers: Headers) -> _Flow:
-    grouped = _Flow()
+def _headers(headers: Headers) -> str:
+    grouped: dict[str, list[str]] = {}
     for name, value in headers:
-        grouped.setdefault(name, _FlowList()).append(value)
-    return grouped
+        grouped.setdefault(name, []).append(value)
+    return yaml_text.line(grouped)
 
 
-def _body(body: bytes) -> str | bytes | None:
-    if not body:
-        return ""
+def _body(body: bytes, indent: int) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return body
+        return yaml_text.binary(body, indent)
     laid_out = jsontext.indented(text) or text
-    return _Block(laid_out) if _fits_a_block(laid_out) else laid_out
-
-
-def _fits_a_block(text: str) -> bool:
-    # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; trailing spaces and tabs get lost in editors
-    lines = text.split("\n")
-    return (
-        len(lines) > 1
-        and not text.startswith((" ", "\n"))
-        and all(line == line.rstrip() and line.isprintable() for line in lines)
-    )
-
-
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
-        del data
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, indentless)
-
-
-def _represent_block(dumper: _Dumper, text: _Block) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
-
-
-def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # in any other style, PyYAML writes these line breaks of Unicode as they are and reads them as a space
-    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-def _represent_flow(dumper: _Dumper, mapping: _Flow) -> yaml.Node:
-    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping, flow_style=True)
-
-
-def _represent_flow_list(dumper: _Dumper, items: _FlowList) -> yaml.Node:
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
-
-
-_Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(_Block, _represent_block)
-_Dumper.add_representer(_Flow, _represent_flow)
-_Dumper.add_representer(_FlowList, _represent_flow_list)
+    return yaml_text.block(laid_out, indent) if yaml_text.fits_a_block(laid_out) else yaml_text.line(laid_out)
 
 
 def loads(text: str, path: Path) -> Cassette:
