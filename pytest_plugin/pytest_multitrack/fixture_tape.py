@@ -44,7 +44,7 @@ class FixtureTape:
         """Play no more, and write what was recorded. Raises a violation that no test can be blamed for."""
         self._shut()
         self.tape.save(failure=self._failure)
-        deck.asked().note(self.tape.path, self.tape.used)
+        deck.asked().note(self.tape)
 
     def _shut(self) -> None:
         self._stack.close()

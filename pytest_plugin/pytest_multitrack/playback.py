@@ -102,7 +102,7 @@ class Playback:
         self._stack.close()
         self.passed = failure is None
         self.saved = self.tape.save(failure=failure)
-        deck.asked().note(self.tape.path, self.tape.used)
+        deck.asked().note(self.tape)
         if self.passed and self.tape.is_strict:
             self.tape.refuse_unplayed()
         return True

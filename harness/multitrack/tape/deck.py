@@ -6,7 +6,7 @@ Global and not a ContextVar: a plain thread carries no context, and its requests
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from multitrack.tape.exchange import Router
 
 if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
+    from multitrack.tape.tape import Tape
 
 R = TypeVar("R", bound=Router)
 
@@ -30,10 +31,14 @@ class Asked:
     mode: Mode = "replay"
     root: Path | None = None
     used: dict[Path, set[int]] = field(default_factory=dict)
+    drifting: list[Tape] = field(default_factory=list)
+    """Tapes that were closed, and are still to be compared with what came live."""
 
-    def note(self, path: Path, played: Collection[int]) -> None:
-        """The tape at ``path`` was closed, and these of its interactions had been played."""
-        self.used.setdefault(path.resolve(), set()).update(played)
+    def note(self, tape: Tape) -> None:
+        """The ``tape`` was closed."""
+        self.used.setdefault(tape.path.resolve(), set()).update(tape.used)
+        if tape.mode == "drift":
+            self.drifting.append(tape)
 
 
 _lock = threading.Lock()

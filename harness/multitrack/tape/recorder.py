@@ -103,6 +103,12 @@ class LiveExchange:
         """Whether the head of an answer came."""
         return bool(self._status)
 
+    @property
+    def no_answer(self) -> Response:
+        """What stands for an answer where there is nothing to keep of one."""
+        failure = Failure.of(self._error, "read") if self._error is not None else None
+        return Response(_NO_ANSWER, "", (), b"", "unanswered", failure=failure)
+
     def response(self) -> Response | None:
         """The answer as far as it came, decoded; None where there is nothing to keep. An exchange still open was left.
 
@@ -172,9 +178,13 @@ class Recorder:
         for exchange in self._exchanges:
             exchange.ended("left")
 
-    def interactions(self, test: str | None) -> list[Interaction]:
-        """What was recorded so far, scrubbed, as the recording of ``test``."""
-        answered = [(exchange.request, exchange.response(), exchange.offered) for exchange in self._exchanges]
+    def interactions(self, test: str | None, *, unanswered: bool = False) -> list[Interaction]:
+        """What was recorded so far, scrubbed, as the recording of ``test``; with ``unanswered``, also requests of
+        which nothing is to be kept."""
+        answered = [
+            (exchange.request, exchange.response() or (exchange.no_answer if unanswered else None), exchange.offered)
+            for exchange in self._exchanges
+        ]
         # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
         for request, response, _ in answered:
             # what a request streamed came after it was learnt from
@@ -219,18 +229,26 @@ class Recorder:
 def unkept_error(interactions: Sequence[Interaction]) -> str | None:
     """Why a recording is not one to be kept: an answer that speaks of the moment (401, 403, 429, 5xx) and that no
     later answer to an equal request made good, or none at all. None if there is none."""
-    keys = [Key.of(interaction.request) for interaction in interactions]
-    for position, interaction in enumerate(interactions):
-        if not (status := _passing(interaction.response)):
-            continue
-        later = range(position + 1, len(interactions))
-        if not any(keys[other] == keys[position] and not _passing(interactions[other].response) for other in later):
+    for interaction, lasts in zip(interactions, settled(interactions), strict=True):
+        if lasts and (status := passing(interaction.response)):
             request = interaction.request
             return f"{request.method} {request.url} {status} (keep_errors=True keeps it)"
     return None
 
 
-def _passing(response: Response) -> str | None:
+def settled(interactions: Sequence[Interaction]) -> list[bool]:
+    """Of each of ``interactions``, in order, whether it is the last word: not an answer that speaks of the moment and
+    that a later answer to an equal request made good."""
+    bad = [passing(interaction.response) is not None for interaction in interactions]
+    if not any(bad):
+        return [True] * len(interactions)
+    keys = [Key.of(interaction.request) for interaction in interactions]
+    good = {key: position for position, key in enumerate(keys) if not bad[position]}
+    return [not bad[position] or good.get(key, -1) < position for position, key in enumerate(keys)]
+
+
+def passing(response: Response) -> str | None:
+    """What an answer that speaks of the moment says of the request: 401, 403, 429, 5xx, or none at all."""
     if response.ending == "unanswered":
         return f"got no answer: {response.failure.error}" if response.failure else None
     if response.status in (401, 403, 429) or response.status >= 500:

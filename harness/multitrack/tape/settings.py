@@ -6,17 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from multitrack.errors import BadOption
 from multitrack.tape.jsonpath import JsonPath
 
-Mode = Literal["replay", "record", "record-missing", "live"]
+Mode = Literal["replay", "record", "record-missing", "live", "drift"]
 """``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and
-goes live for the rest; ``live`` goes live, reads and writes no tape."""
+goes live for the rest; ``live`` goes live, reads and writes no tape; ``drift`` goes live, and keeps what came, to be
+compared with the tape, which stays as it is."""
 
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
+"""Those that one tape can be asked for; ``drift`` is that of a whole run."""
 
 PACES = ("instant", "recorded")
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
 from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding
 from multitrack.tape.cassette import Cassette
-from multitrack.tape.conversation import RecordedConversation
+from multitrack.tape.conversation import DroppedConversation, RecordedConversation
+from multitrack.tape.counterparts import Counterparts
 from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
@@ -26,6 +27,9 @@ from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -111,16 +115,50 @@ class Tape:
 
     @property
     def interactions(self) -> Sequence[Interaction]:
-        """What stands on the tape, in order; while recording, what was recorded so far."""
+        """What stands on the tape, in order; while recording, what was recorded so far. Under ``drift``, the tape is
+        not written, and what came live is `live`."""
         recorded = self._recorded()
         if self.mode == "record":
             return tuple(recorded)
+        if self.mode == "drift":
+            recorded = []
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
 
     @property
     def answered(self) -> Sequence[Interaction]:
         """What answered so far: what was played, in order, and what was recorded."""
         return (*self.played, *self._recorded())
+
+    @property
+    def live(self) -> Sequence[Interaction]:
+        """What was asked live so far, in order, whether an answer came or not."""
+        return tuple(self._recorded(unanswered=True))
+
+    @property
+    def counterparts(self) -> Counterparts | None:
+        """What the tape holds, to be compared with what came live; None where there is no tape."""
+        if self._index is None:
+            return None
+        return Counterparts(
+            self._index,
+            self._rules.key,
+            left=self._left,
+            placeholders=self._scrubber.placeholders,
+            repeats=self._settings.allow_repeats,
+        )
+
+    def missed(self, interaction: Interaction) -> CassetteMiss:
+        """What the miss of an ``interaction`` that came live would have been."""
+        request = self._left(interaction.request)
+        key = self._rules.key(request, self._scrubber.placeholders)
+        return self._miss(interaction.request, key, interaction.offered)
+
+    def is_own(self, entry: Entry) -> bool:
+        """Whether this test alone answers for ``entry``. Of a tape that others share, what no test is named for is
+        nobody's."""
+        on_it = entry.position <= len(self._cassette.interactions if self._cassette else ())
+        tests = entry.interaction.tests
+        return on_it and (self.test in tests or (not tests and not self._shared))
 
     @property
     def before(self) -> Sequence[Interaction]:
@@ -135,21 +173,14 @@ class Tape:
     @property
     def recorded(self) -> bool:
         """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
-        return bool(self._recorder)
+        return self.mode != "drift" and bool(self._recorder)
 
     @property
     def unplayed(self) -> Sequence[Entry]:
-        """What this test recorded and did not play. Of a tape that others share, what no test is named for is
-        nobody's."""
+        """What this test recorded and did not play."""
         if self._index is None or self.mode != "replay":
             return ()
-        return [
-            entry
-            for entry in self._index.entries
-            if not entry.played
-            and entry.position <= len(self._cassette.interactions if self._cassette else ())
-            and (self.test in entry.interaction.tests or (not entry.interaction.tests and not self._shared))
-        ]
+        return [entry for entry in self._index.entries if not entry.played and self.is_own(entry)]
 
     @property
     def used(self) -> Collection[int]:
@@ -179,7 +210,7 @@ class Tape:
         """Which way ``request`` goes. Raises `CassetteMiss` where nothing on the tape answers it."""
         if self._settings.ignores(request.url):
             return Passthrough()
-        if self.mode != "live" and self._settings.drops(request.url):
+        if self._drops(request):
             return Replay(_dropped(request))
         if token_exchange.is_token_exchange(request.url):
             return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
@@ -193,7 +224,12 @@ class Tape:
         the tape has no conversation with this method, or none that was not played."""
         if self._settings.ignores(request.url):
             return Passthrough()
+        if self._drops(request):
+            return DroppedConversation(Replay(_dropped(request)))
         return self._way(request, self._begun)
+
+    def _drops(self, request: Request) -> bool:
+        return self.mode != "live" and self._settings.drops(request.url)
 
     def _way(
         self, request: Request, recorded: Callable[[Request, Request, Key], T | None]
@@ -208,7 +244,7 @@ class Tape:
                 if left is None:
                     return Passthrough()
                 request = left
-            if self.mode == "record":
+            if self.mode in ("record", "drift"):
                 return self._recorder.exchange(request)
             scrubbed = self._scrubber.request(request)
             key = self._rules.key(scrubbed, self._scrubber.placeholders)
@@ -217,19 +253,22 @@ class Tape:
                 return answer
             if self.mode == "record-missing":
                 return self._recorder.exchange(request)
-            violation = miss.miss(
-                scrubbed,
-                key,
-                self._index,
-                path=paths.shown(self.path),
-                to_record=self.to_record,
-                offered=offered(),
-                bared=self._rules.bared,
-                brief=self._missed >= _EXPLAINED,
-            )
+            violation = self._miss(scrubbed, key, offered())
             self._missed += 1
             self._violated(violation)
             raise violation
+
+    def _miss(self, scrubbed: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
+        return miss.miss(
+            scrubbed,
+            key,
+            self._index,
+            path=paths.shown(self.path),
+            to_record=self.to_record,
+            offered=models,
+            bared=self._rules.bared,
+            brief=self._missed >= _EXPLAINED,
+        )
 
     def _taken(self, request: Request, scrubbed: Request, key: Key) -> Replay | None:
         del request
@@ -304,8 +343,10 @@ class Tape:
     def save(self, *, failure: str | None = None) -> Saved | None:
         """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
         request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
-        but failed connections by a test that failed: then the tape stays as it is."""
+        but failed connections by a test that failed, and under ``drift``: then the tape stays as it is."""
         self._recorder.close()
+        if self.mode == "drift":
+            return None
         recorded = self._recorded()
         if not recorded or (failure and not self.recorded):
             return None
@@ -347,8 +388,8 @@ class Tape:
         # a filter may be younger than the tape; what it would leave out was recorded all the same
         return (self._filters.request(request) if self._filters is not None else None) or request
 
-    def _recorded(self) -> list[Interaction]:
-        recorded = self._recorder.interactions(self.test)
+    def _recorded(self, *, unanswered: bool = False) -> list[Interaction]:
+        recorded = self._recorder.interactions(self.test, unanswered=unanswered)
         if self._filters is None:
             return recorded
         answers = [(interaction, self._filters.response(interaction.response)) for interaction in recorded]
@@ -374,5 +415,7 @@ class Tape:
 
 def _dropped(request: Request) -> Response:
     """What who tells of an application hears: that all is well."""
-    status = (("grpc-status", "0"),) if request.url.startswith("grpc:") else ()
-    return Response(202, "Accepted", (("content-type", "application/json"), *status), b"{}")
+    if request.url.startswith("grpc:"):
+        # of either kind of answer it is an empty one, which ends whatever was sent
+        return Response(200, "OK", (("content-type", "application/grpc"), ("grpc-status", "0"), _AT_ONCE), b"")
+    return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")
