@@ -14,6 +14,7 @@ from google.protobuf import struct_pb2
 from multitrack.errors import CassetteMiss
 from multitrack.tape import storage
 from multitrack.tape.chunks import Chunks
+from multitrack.tape.seams import grpc_replay
 from multitrack.tape.use_cassette import use_cassette
 from multitrack.tape.wordstart import HOLE
 
@@ -146,12 +147,25 @@ def test_a_conversation_may_be_played_again_where_that_is_allowed(caller, talk, 
             assert caller("chat", "b")[0][0].text == "heard b"
 
 
-@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
-def test_a_host_that_is_dropped_has_an_empty_answer(caller, talk, path, talk_types):
+@pytest.mark.parametrize("mode", ["replay", "record"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_host_that_is_dropped_has_an_empty_answer(kind, mode, caller, talk, path, talk_types):
     _, said = talk_types
-    with use_cassette(path, drop_hosts=["localhost:*"]):
-        assert caller("once", "a")[:2] == (said(), grpc.StatusCode.OK)
+    texts = ("a", "b") if kind in ("gather", "chat") else ("a",)
+    with use_cassette(path, mode=mode, drop_hosts=["localhost:*"]):
+        assert caller(kind, *texts)[:2] == (said() if kind in ("once", "gather") else [], grpc.StatusCode.OK)
     assert talk.hits == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+def test_who_waits_for_a_host_that_is_dropped_hears_that_it_is_over(chat, path, monkeypatch):
+    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
+    with use_cassette(path, drop_hosts=["localhost:*"]):
+        opened = chat()
+        opened.send("a")
+        assert opened.hear() is None
+        assert opened.told()[0] is grpc.StatusCode.OK
 
 
 def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):

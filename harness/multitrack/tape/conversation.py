@@ -143,6 +143,33 @@ class RecordedConversation:
         return self._scrubber.request(request)
 
 
+class DroppedConversation:
+    """What a request that streams is answered with where nobody is to hear it: ``answer``, when all was sent, or its
+    caller waits for long."""
+
+    def __init__(self, answer: Replay) -> None:
+        self._answer = answer
+        self._is_over = False
+
+    def sent(self) -> None:
+        """Another message was sent, to nobody."""
+
+    def closed(self) -> None:
+        """The client has no more messages."""
+        self._is_over = True
+
+    def answer(self) -> Replay | None:
+        """The answer, once it is due; None before."""
+        return self._answer if self._is_over else None
+
+    def left(self) -> None:
+        """The client went away."""
+
+    def stalled(self) -> None:
+        """The client waits for an answer: the next time, there is one."""
+        self._is_over = True
+
+
 @dataclass(slots=True)
 class _Course:
     """A recording that a conversation may be following."""

@@ -139,9 +139,9 @@ class Conversation(Protocol):
     def left(self) -> None:
         """The client went away."""
 
-    def stalled(self) -> CassetteMiss:
+    def stalled(self) -> CassetteMiss | None:
         """The client neither sends nor closes, and waits for an answer that comes after more messages: why that is a
-        miss, for the seam to raise."""
+        miss, for the seam to raise; None if there is an answer now."""
 
 
 Route = Replay | Passthrough | Recording

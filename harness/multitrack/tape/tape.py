@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
-from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding
+from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding, turns
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.counterparts import Counterparts
@@ -416,6 +416,7 @@ class Tape:
 def _dropped(request: Request) -> Response:
     """What who tells of an application hears: that all is well."""
     if request.url.startswith("grpc:"):
-        # of either kind of answer it is an empty one, which ends whatever was sent
-        return Response(200, "OK", (("content-type", "application/grpc"), ("grpc-status", "0"), _AT_ONCE), b"")
+        # of one message or a stream of them it is an empty answer, whatever was sent by then
+        headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (turns.HEADER, "0"))
+        return Response(200, "OK", headers, b"")
     return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")

@@ -152,6 +152,7 @@ class ReplayedCall:
         self._end: Status | None = None
         self._violation: CassetteMiss | None = None
         self._is_locally_cancelled = False
+        self._is_slow = False
         self._changed = asyncio.Event()
 
     def play(self, script: Script) -> None:
@@ -281,8 +282,7 @@ class ReplayedCall:
             if self.done() or isinstance(given, bytes):
                 return given if isinstance(given, bytes) and not self.done() else None
             if given is None:
-                assert self._script is not None
-                self.violate(self._script.stalled())
+                self._stalled()
             else:
                 self._ended(given)
         return None
@@ -310,12 +310,19 @@ class ReplayedCall:
 
     async def _sleep(self, seconds: float) -> None:
         due = time.monotonic() + seconds
+        # who asks for the status meanwhile waits as long
+        self._is_slow = True
         while not self.done() and (left := due - time.monotonic()) > 0:
             await self._wait(left)
+        self._is_slow = False
 
     async def _wait_for_more(self) -> None:
-        if not self.done() and not await self._wait(grpc_replay.PATIENCE) and self._script is not None:
-            self.violate(self._script.stalled())
+        if not self.done() and not await self._wait(grpc_replay.PATIENCE) and not self._is_slow:
+            self._stalled()
+
+    def _stalled(self) -> None:
+        if self._script is not None and (miss := self._script.stalled()) is not None:
+            self.violate(miss)
 
     async def _wait(self, seconds: float) -> bool:
         """Wait for a change, the deadline's passing among them; False if there was none for so many seconds."""

@@ -304,7 +304,11 @@ class Replayed(_Standing):
 
     def _wait_for_more(self) -> None:
         if not self._wait(grpc_replay.PATIENCE):
-            self._violated(self._script.stalled())
+            self._stalled()
+
+    def _stalled(self) -> None:
+        if (miss := self._script.stalled()) is not None:
+            self._violated(miss)
 
     def _next(self) -> Step | None:
         with self._violating():
@@ -351,7 +355,7 @@ class ReplayedStream(Replayed):
         if not self.is_active():
             return None
         if given is None:
-            self._violated(self._script.stalled())
+            self._stalled()
         elif isinstance(given, Status):
             self._ended(over(given))
         else:
@@ -414,7 +418,7 @@ class ReplayedFuture(Replayed):
         if isinstance(given, Status):
             self._ended(over(given, self._response))
         elif given is None:
-            self._violated(self._script.stalled())
+            self._stalled()
         else:
             self._response = self._read(given)
 

@@ -116,8 +116,9 @@ class Script(Protocol):
     def left(self) -> None:
         """The caller went away."""
 
-    def stalled(self) -> CassetteMiss:
-        """What is to be raised for a caller who waits, and gets no step, or none that has anything in it."""
+    def stalled(self) -> CassetteMiss | None:
+        """What is to be raised for a caller who waits, and gets no step, or none that has anything in it; None if there
+        is a step now."""
 
 
 class Answer:
@@ -180,7 +181,7 @@ class Dialogue:
     def left(self) -> None:
         self._conversation.left()
 
-    def stalled(self) -> CassetteMiss:
+    def stalled(self) -> CassetteMiss | None:
         recorded = self._found()
         if recorded is not None and self._may_have(recorded, self._given):
             return recorded.miss()
