@@ -108,6 +108,43 @@ def test_a_datagram_socket_may_learn_its_own_address():
         sock.connect_ex((FOREIGN, 53))
 
 
+SENDING = {
+    "sendto": lambda sock: sock.sendto(b"x", (FOREIGN, 443)),
+    "sendmsg": lambda sock: sock.sendmsg((b"x", b"y"), [], 0, (FOREIGN, 443)),
+    "send": lambda sock: (sock.connect((FOREIGN, 443)), sock.send(b"x")),
+    "sendall": lambda sock: (sock.connect((FOREIGN, 443)), sock.sendall(b"x")),
+}
+
+
+@pytest.mark.parametrize("send", SENDING.values(), ids=SENDING)
+def test_a_datagram_is_stopped(send):
+    # HTTP/3 goes in them
+    with playing(Tape()) as tape, socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(LiveCall) as stopped:
+        send(sock)
+    assert tape.refused == [stopped.value]
+    assert str(stopped.value).startswith("192.0.2.1:443: a socket would leave this machine past the tape")
+
+
+def test_datagrams_that_pass():
+    with socket.socket(type=socket.SOCK_DGRAM) as near, socket.socket(type=socket.SOCK_DGRAM) as sock:
+        near.bind(("127.0.0.1", 0))
+        near.settimeout(5)
+        with playing(Tape()) as tape:
+            sock.sendto(b"one", near.getsockname())
+            sock.sendmsg((b"t", b"wo"), [], 0, near.getsockname())
+            sock.connect(near.getsockname())
+            sock.send(b"three")
+            assert [near.recv(9) for _ in range(3)] == [b"one", b"two", b"three"]
+        assert tape.asked == []
+        # which address a name has is asked for in datagrams, too, and is no request; neither is one to nobody
+        with playing(Tape()), socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.bind(("127.0.0.1", 0))
+            with pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
+                asking.sendto(b"x", (FOREIGN, 53))
+            with pytest.raises(OSError):  # noqa: PT011
+                asking.send(b"x")
+
+
 def test_an_allowed_connection_passes(unroutable):
     tape = Tape(f"{FOREIGN}:443")
     with playing(tape), pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
@@ -157,6 +194,24 @@ def test_asyncio_meets_it():
 
     with playing(Tape()), pytest.raises(LiveCall, match=r"^db\.example\.com:5432: "):
         asyncio.run(dial())
+
+
+def test_uvloop_meets_it(listener):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def dial(host, port):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        await writer.wait_closed()
+
+    with playing(Tape()) as tape:
+        for host in ("127.0.0.1", "localhost", b"localhost"):
+            uvloop.run(dial(host, listener.getsockname()[1]))
+        assert tape.asked == []
+        with pytest.raises(LiveCall, match=r"^192\.0\.2\.1:443: ") as stopped:
+            uvloop.run(dial(FOREIGN, "443"))
+        assert tape.refused == [stopped.value]
+    assert "create_connection" not in vars(uvloop.Loop)
 
 
 def test_tls_meets_it():

@@ -32,6 +32,7 @@ SEAMS: tuple[tuple[str, str], ...] = (
     ("grpc", "grpc_aio_channel"),
     ("grpc", "grpc_connectivity"),
     ("socket", "tripwire"),
+    ("uvloop", "uvloop_tripwire"),
 )
 
 _watch = ImportWatch()

@@ -1,13 +1,13 @@
 """The tripwire: a raw socket that would leave the machine past the tape.
 
-It stands at ``socket.socket.connect``, where the connections of every Python client pass that no seam sees.
-What connects below Python (gRPC, libcurl, uvloop) does not come by here.
+It stands at ``socket.socket.connect``, where the connections of every Python client pass that no seam sees, and where
+datagrams are sent, in which HTTP/3 goes. What connects below Python (gRPC, libcurl) does not come by here.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -20,6 +20,9 @@ from multitrack.tape import seams
 from multitrack.tape.exchange import Router
 from multitrack.tape.seams import Current
 from multitrack.tape.swaps import Swap
+
+# To ask for the address of a name is no request; the system's own look-up, below Python, does the same.
+_NAME_SERVICE = 53
 
 # A ContextVar, since httpcore and anyio connect in tasks of their own, which inherit it.
 _opened: ContextVar[bool] = ContextVar("multitrack_opened", default=False)
@@ -36,6 +39,11 @@ def opened() -> Iterator[None]:
         _opened.reset(token)
 
 
+def is_opened() -> bool:
+    """Whether a seam connects at present."""
+    return _opened.get()
+
+
 @contextmanager
 def failing(error: Exception) -> Iterator[None]:
     """For the time of the block, every attempt to connect ends in ``error``, and nothing is looked up or opened."""
@@ -47,7 +55,8 @@ def failing(error: Exception) -> Iterator[None]:
 
 
 def swaps(module: ModuleType, current: Current) -> list[Swap]:
-    """The guards on ``socket``: both ways to connect, and the look-up that tells an address's name."""
+    """The guards on ``socket``: both ways to connect, all ways to send a datagram, and the look-up that tells an
+    address's name."""
     names = _Names()
 
     def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +71,24 @@ def swaps(module: ModuleType, current: Current) -> list[Swap]:
 
         return connect
 
+    def sending(name: str, addressed: slice) -> Swap:
+        def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(original)
+            def send(sock: socket.socket, *args: Any) -> Any:
+                if sock.type == socket.SOCK_DGRAM and (tape := current()) is not None and not _opened.get():
+                    _check_datagram(tape, sock, args[addressed], names)
+                return original(sock, *args)
+
+            return send
+
+        return Swap(module.socket, name, guarded)
+
+    connected = slice(0)
     return [
+        sending("send", connected),
+        sending("sendall", connected),
+        sending("sendto", slice(-1, None)),
+        *([sending("sendmsg", slice(3, 4))] if hasattr(module.socket, "sendmsg") else []),
         Swap(module.socket, "connect", guarded),
         Swap(module.socket, "connect_ex", guarded),
         Swap(module, "getaddrinfo", names.noting),
@@ -100,25 +126,46 @@ class _Names:
 
 def _check(tape: Router, sock: socket.socket, address: Any, names: _Names) -> None:
     # a datagram socket that connects sends nothing; libraries learn the machine's own address that way
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+    if sock.type != socket.SOCK_STREAM or (place := _place(sock, address)) is None:
         return
-    if not isinstance(address, tuple) or len(address) < 2:
-        return  # the real connect says what is wrong with it
+    host, port = place
+    if (violation := refusal(tape, names.of(host), port)) is not None:
+        # callers such as socket.create_connection close theirs on an OSError only
+        sock.close()
+        raise violation
+
+
+def _check_datagram(tape: Router, sock: socket.socket, addressed: Sequence[Any], names: _Names) -> None:
+    try:
+        place = _place(sock, addressed[0] if addressed else sock.getpeername())
+    except OSError:
+        return  # it is connected to nothing, as the real call says
+    if place is None or place[1] == _NAME_SERVICE:
+        return
+    if (violation := refusal(tape, names.of(place[0]), place[1])) is not None:
+        raise violation
+
+
+def _place(sock: socket.socket, address: Any) -> tuple[str, int] | None:
+    """The host and the port in the ``address``, where it leads over a network, or may."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
+        return None  # of a wrong address, the real call says what is wrong with it
     host, port = address[:2]
-    host = host.decode("idna") if isinstance(host, bytes | bytearray) else str(host)
-    if _is_loopback(host):
-        return
-    called = names.of(host)
-    if any(tape.allows(name, port) for name in called):
-        return
-    # callers such as socket.create_connection close theirs on an OSError only
-    sock.close()
+    return host.decode("idna") if isinstance(host, bytes | bytearray) else str(host), port
+
+
+def refusal(tape: Router, called: Sequence[str], port: int) -> LiveCall | None:
+    """What to raise where a socket would connect to the host that is ``called`` so, its address last; None where it
+    may. It is held against the test, too."""
+    if is_loopback(called[-1]) or any(tape.allows(name, port) for name in called):
+        return None
     violation = LiveCall(_message(called[0], port))
     tape.refuse(violation)
-    raise violation
+    return violation
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, a name or an address, is this machine."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
