@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,63 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
 
 _record = pytest.StashKey[str]()
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What ``--calls-drift`` asks for: how often to run each test with a tape, and whether drift fails the run."""
+
+    samples: int
+    fails: bool
+
+
+def add_drift(group: pytest.OptionGroup) -> None:
+    """Register the flags of a run that compares live answers with tapes."""
+    group.addoption(
+        "--calls-drift",
+        action="store_true",
+        dest="multitrack_drift",
+        help="go live, compare every answer with its tape as calls, write nothing, and end with a table",
+    )
+    group.addoption(
+        "--calls-drift-fail",
+        action="store_true",
+        dest="multitrack_drift_fail",
+        help="with --calls-drift: exit code 1 if an answer is not as on its tape (the order of calls plays no part)",
+    )
+    group.addoption(
+        "--calls-drift-samples",
+        type=int,
+        metavar="N",
+        dest="multitrack_drift_samples",
+        help="with --calls-drift: run each test with a tape N times, and show how often each field agrees",
+    )
+
+
+def drift(config: pytest.Config) -> Drift | None:
+    """What ``--calls-drift`` asks for; None where it is not given. Raises UsageError where its companions stand
+    alone, or where a flag would write what came."""
+    option = config.option
+    samples: int | None = option.multitrack_drift_samples
+    companions = {
+        "--calls-drift-fail": option.multitrack_drift_fail,
+        "--calls-drift-samples": samples is not None,
+    }
+    if not option.multitrack_drift:
+        for flag, given in companions.items():
+            if given:
+                raise pytest.UsageError(f"{flag} says how to compare, and needs --calls-drift")
+        return None
+    if samples is not None and samples < 1:
+        raise pytest.UsageError(f"--calls-drift-samples takes a number from 1 on, not {samples}")
+    updates = {
+        "--snapshot-update": getattr(option, "update_snapshots", False),
+        "--snapshot-update-new-only": getattr(option, "update_new_snapshots_only", False),
+    }
+    for flag, given in updates.items():
+        if given:
+            raise pytest.UsageError(f"{flag} and --calls-drift exclude each other: drift writes nothing")
+    return Drift(samples or 1, bool(option.multitrack_drift_fail))
 
 
 def add_record(config: pytest.Config, parser: pytest.Parser) -> None:
@@ -65,8 +123,10 @@ def mode(config: pytest.Config) -> Mode:
         "record": option.multitrack_record,
         "record-missing": option.multitrack_record_missing,
         "live": option.multitrack_live,
+        "drift": option.multitrack_drift,
     }
     asked = [mode for mode, given in flags.items() if given]
     if len(asked) > 1:
-        raise pytest.UsageError(f"--{' and --'.join(asked)} exclude each other")
+        names = " and ".join("--calls-drift" if mode == "drift" else f"--{mode}" for mode in asked)
+        raise pytest.UsageError(f"{names} exclude each other")
     return asked[0] if asked else "replay"

@@ -27,7 +27,9 @@ _outcome = pytest.StashKey["str | None"]()
 _latest = pytest.StashKey["Playback"]()
 _interrupted = pytest.StashKey["Playback"]()
 
-_LIVE_FLAGS = frozenset({"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live"})
+_LIVE_FLAGS = frozenset(
+    {"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live", "--calls-drift"}
+)
 
 VCR_PLUGINS = ("recording", "cassetter", "vcr")
 """Who understands ``@pytest.mark.vcr`` already, where one of them is there."""
@@ -59,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="multitrack_live",
         help="go live, read and write no tape",
     )
+    flags.add_drift(group)
     group.addoption(
         "--cassettes-strict",
         action="store_true",
@@ -114,6 +117,11 @@ def pytest_configure(config: pytest.Config) -> None:
         for line in VCR_MARKERS:
             config.addinivalue_line("markers", line)
     outcomes.install(config)
+    if (asked := flags.drift(config)) is not None:
+        from pytest_multitrack import drift
+
+        found = drift.DriftRun(asked, wants=_wants_tape, playing=lambda item: item.stash.get(_playback, None))
+        config.pluginmanager.register(found, "multitrack-drift")
 
 
 @pytest.hookimpl(wrapper=True)

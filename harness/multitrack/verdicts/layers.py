@@ -34,9 +34,9 @@ def now(tape: Tape, judge: Judge) -> list[Moment]:
 def verdict(tape: Tape, judge: Judge, compared: Compared | None = None) -> str | None:
     """Which layer moved, in a line, when a test failed that plays or records ``tape``, and missed nothing.
 
-    None where no tape was there to compare with, or nothing was sent.
+    None where no tape was there to compare with, nothing was sent, or drift is looked for, which tells more.
     """
-    if tape.mode == "live" or not tape.answered:
+    if tape.mode in ("live", "drift") or not tape.answered:
         return None
     return _Case(tape, judge, compared).verdict()
 

@@ -1,0 +1,144 @@
+"""Two answers to one request: how the calls of the second differ from those of the first, and all else that a program
+goes by.
+
+Parallel calls have no order, and what a model says beside its calls is other words each time; neither counts. An
+answer that is not one of a model, such as embeddings, is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from multitrack.snapshots.calls import calls_of
+from multitrack.snapshots.comparison import Comparison, compare
+from multitrack.snapshots.literals import Call, UnwritableValue
+from multitrack.snapshots.rendering import render
+from multitrack.snapshots.terms import Terms
+from multitrack.tape.exchange import Response
+from multitrack.tape.recorder import passing
+from multitrack.verdicts.results import answer_of
+from multitrack.wires import Answer
+
+SAME, REORDERED = "same", "reordered"
+ARGUMENTS, CALLS = "arguments changed", "calls added or removed"
+FAILED, STATUS = "failed", "status changed"
+FINISH, REFUSAL, TEXT = "finish reason changed", "refusal changed", "text changed"
+NOT_COMPARED = "not compared"
+
+# of a number, how it is written plays no part
+_TERMS = Terms(tolerance=0)
+_NONE = "none"
+_HTTP_OK = "200 OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """Something about an answer beside the arguments of its calls: what it ``was`` on the tape, and is ``now``."""
+
+    name: str
+    was: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: was {self.was}, now {self.now}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDrift:
+    """How a live answer differs from the recorded one: a ``verdict``, and ``lines`` that say more.
+
+    ``calls`` and ``facets`` are there where both are answers of a model; ``recorded`` are the calls of the first.
+    ``differs``: whether it is another answer in any way that a program or a later request could show, in words, too.
+    """
+
+    verdict: str
+    lines: tuple[str, ...] = ()
+    recorded: tuple[Call, ...] = ()
+    calls: Comparison | None = None
+    facets: tuple[Facet, ...] = field(default=())
+    differs: bool = True
+
+
+def compared(recorded: Response, live: Response) -> AnswerDrift:
+    """How the ``live`` answer differs from the ``recorded`` one."""
+    then, now = answer_of(recorded.body), answer_of(live.body)
+    before, after = _failure(recorded, then), _failure(live, now)
+    if after is not None:
+        if before is None or (_outcome(before) != _outcome(after) and passing(live)):
+            return AnswerDrift(FAILED, (after,))
+        if _outcome(before) == _outcome(after):
+            return AnswerDrift(SAME, differs=False)
+    if "left" in (recorded.ending, live.ending):
+        return AnswerDrift(NOT_COMPARED, ("one of the answers was left before its end",))
+    if recorded.ending in ("broken", "unanswered"):
+        return AnswerDrift(NOT_COMPARED, (f"the recording ends with a failure ({before})",))
+    if before is not None:
+        return AnswerDrift(STATUS, (str(Facet("status", before, after or _HTTP_OK)),))
+    if then is None or now is None:
+        return AnswerDrift(NOT_COMPARED, ("no answer of a model",), differs=recorded.body != live.body)
+    try:
+        return _of_models(then, now)
+    except UnwritableValue as error:
+        return AnswerDrift(NOT_COMPARED, (str(error),))
+
+
+def _of_models(then: Answer, now: Answer) -> AnswerDrift:
+    expected, came = calls_of(then.calls), calls_of(now.calls)
+    calls = compare(expected, came, terms=_TERMS)
+    facets = tuple(_facets(then, now, has_calls=bool(expected or came)))
+    moved = [facet for facet in facets if facet.was != facet.now]
+    order = [entry.new for entry in calls.unchanged]
+    verdict = SAME
+    if any(facet.name == "refusal" for facet in moved):
+        verdict = REFUSAL
+    elif calls.added or calls.removed or any(change.before.name != change.after.name for change in calls.changed):
+        verdict = CALLS
+    elif calls.changed:
+        verdict = ARGUMENTS
+    elif moved:
+        verdict = FINISH if moved[0].name == "finish reason" else TEXT
+    elif order != sorted(order):
+        verdict = REORDERED
+    lines = () if calls.same else tuple(render(calls))
+    # an answer may be another one only by its words, or by how its calls are written
+    differs = (expected, then.text, then.refusal, then.finish) != (came, now.text, now.refusal, now.finish)
+    return AnswerDrift(verdict, (*lines, *map(str, moved)), expected, calls, facets, differs)
+
+
+def _facets(then: Answer, now: Answer, *, has_calls: bool) -> Iterator[Facet]:
+    yield Facet("refusal", _refusal(then), _refusal(now) if not (then.refusal and now.refusal) else _refusal(then))
+    yield Facet("finish reason", then.finish or _NONE, now.finish or _NONE)
+    yield Facet("tool set", _tools(then), _tools(now))
+    if not has_calls:
+        yield Facet("text", "there" if then.text else _NONE, "there" if now.text else _NONE)
+
+
+def _refusal(answer: Answer) -> str:
+    return repr(answer.refusal) if answer.refusal else _NONE
+
+
+def _tools(answer: Answer) -> str:
+    return ", ".join(sorted({call.name for call in answer.calls})) or _NONE
+
+
+def _failure(response: Response, answer: Answer | None) -> str | None:
+    """In what an answer is none, None where it is one."""
+    if response.ending == "unanswered":
+        failure = response.failure
+        return f"no answer: {failure.error}: {failure.message}" if failure else "left without an answer"
+    if (status := response.header("grpc-status") or "0") != "0":
+        return f"gRPC status {status}: {response.header('grpc-message') or ''}".rstrip(": ")
+    said = answer.error if answer is not None else None
+    if response.status >= 400:
+        return ": ".join(word for word in (f"{response.status} {response.reason}".rstrip(), said) if word)
+    if said is not None:
+        return f"error in the answer: {said}"
+    if response.ending == "broken":
+        return f"broken off: {response.failure.error}" if response.failure else "broken off"
+    return None
+
+
+def _outcome(failure: str) -> str:
+    """A failure without the provider's own words, which differ from time to time."""
+    return failure.partition(":")[0]

@@ -1,0 +1,83 @@
+"""Requests that went live, each beside its recording, in the order in which they were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from multitrack.drift import echoes
+from multitrack.drift.answers import AnswerDrift, compared
+from multitrack.tape.counterparts import Counterparts
+from multitrack.tape.exchange import Request
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching import Entry
+from multitrack.tape.recorder import settled
+
+CHANGED = "request changed"
+DIVERGED = "diverged at call {}"
+
+Explain = Callable[[Interaction], Sequence[str]]
+"""Tells in lines why a request has no recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The request at ``position``, from 1, and how its answer differs; ``recording`` is the position on the tape of
+    what it was compared with, None where that is nothing."""
+
+    position: int
+    drift: AnswerDrift
+    recording: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """What was asked live, as far as it could be compared; ``unsent`` are recordings that nothing asked for."""
+
+    asked: tuple[Exchange, ...]
+    unsent: tuple[Entry, ...]
+
+
+def compare(
+    recorded: Sequence[Interaction] | Counterparts,
+    live: Sequence[Interaction],
+    explain: Explain = lambda _: (),
+) -> Exchanges:
+    """Compare the answers of ``live`` with those of ``recorded`` to equal requests, the first with the first.
+
+    A request without a recording after an answer that was another one, has diverged: what came before went into it.
+    Of further ones behind it nothing can be said. One that differs before any answer did was changed by the program;
+    ``explain`` tells how. An error of the moment that a later answer made good takes no part, on either side.
+    """
+    counterparts = recorded if isinstance(recorded, Counterparts) else Counterparts.among(recorded)
+    lasting = [one for one, lasts in zip(live, settled(live), strict=True) if lasts]
+    asked: list[Exchange] = []
+    opaque: dict[str, str] = {}
+    words: dict[str, str] = {}
+    moved = diverged = False
+    for position, one in enumerate(lasting, start=1):
+        entry = _recording(counterparts, one.request, opaque, words)
+        if entry is not None:
+            recording = entry.interaction.response
+            drift = compared(recording, one.response)
+            moved = moved or drift.differs
+            opaque |= echoes.opaque(recording, one.response)
+            words |= echoes.words(recording, one.response)
+            asked.append(Exchange(position, drift, entry.position))
+        elif not moved:
+            asked.append(Exchange(position, AnswerDrift(CHANGED, tuple(explain(one)))))
+        elif not diverged:
+            diverged = True
+            line = "what was answered before is another answer now, and went into this request"
+            asked.append(Exchange(position, AnswerDrift(DIVERGED.format(position), (line,))))
+    return Exchanges(tuple(asked), tuple(counterparts.waiting))
+
+
+def _recording(
+    counterparts: Counterparts, request: Request, opaque: dict[str, str], words: dict[str, str]
+) -> Entry | None:
+    # the words last: those of an answer may be in a request for another reason
+    spellings = [request, *([echoes.told(request, opaque)] if opaque else [])]
+    if words:
+        spellings.append(echoes.told(request, {**words, **opaque}))
+    return next((entry for spelling in spellings if (entry := counterparts.take(spelling)) is not None), None)
