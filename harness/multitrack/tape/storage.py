@@ -18,8 +18,11 @@ from multitrack.tape.cassette import Cassette
 def read(path: Path) -> Cassette | None:
     """The cassette at ``path``, None where there is no such file. Raises `CassetteCorrupt`: a damaged tape is
     never taken as a missing one."""
-    text = read_text(path)
-    return None if text is None else yaml_format.loads(text, path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return yaml_format.loads(content, path)
 
 
 def read_text(path: Path) -> str | None:

@@ -6,7 +6,7 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import yaml
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.tape import jsontext, yaml_text
+from multitrack.tape import jsontext, yaml_layout, yaml_text
 from multitrack.tape.blobs import Blobs
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
@@ -23,7 +23,7 @@ from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.summary import summary
-from multitrack.tape.yaml_loader import Loader
+from multitrack.tape.yaml_loader import Aliased, Loader
 
 FORMAT = 1
 _WIDEST_COMMENT = 110
@@ -124,11 +124,39 @@ def _body(body: bytes, indent: int) -> str:
     return yaml_text.block(laid_out, indent) if yaml_text.fits_a_block(laid_out) else yaml_text.line(laid_out)
 
 
-def loads(text: str, path: Path) -> Cassette:
-    """The cassette that `dumps` wrote as ``text``, or that vcrpy or a tool on top of it did; ``path`` is for
-    messages. Raises `CassetteCorrupt` with the line or the interaction where it cannot be read."""
+def loads(content: bytes, path: Path) -> Cassette:
+    """The cassette that stands in the file ``content``, as `dumps` wrote it, or vcrpy or a tool on top of it did;
+    ``path`` is for messages. Raises `CassetteCorrupt` with the line or the interaction where it cannot be read."""
+    # git may have changed the line ends
+    content = content.replace(b"\r\n", b"\n")
+    try:
+        return _by_layout(content)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return _by_yaml(content, path)
+
+
+def _by_layout(content: bytes) -> Cassette:
+    metadata = yaml_layout.metadata(content)
+    if metadata["format"] != FORMAT:
+        raise yaml_layout.OtherLayout
+    blobs = _blobs(metadata)
+    return _cassette((_read(item, blobs) for item in yaml_layout.interactions(content)), metadata)
+
+
+def _cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
+    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key not in ("provenance", "blobs")})
+
+
+def _by_yaml(content: bytes, path: Path) -> Cassette:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise CassetteCorrupt(path, "it is no UTF-8 text", line=line) from error
     try:
         document = _document(text)
+    except Aliased as error:
+        raise CassetteCorrupt(path, "it uses YAML aliases, which no recorder writes", line=_alias(text)) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
@@ -138,7 +166,6 @@ def loads(text: str, path: Path) -> Cassette:
         raise CassetteCorrupt(path, "it is empty")
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         raise CassetteCorrupt(path, "it holds no list of interactions")
-    _refuse_aliases(text, document, path, set())
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
@@ -149,7 +176,10 @@ def loads(text: str, path: Path) -> Cassette:
     if metadata["format"] != FORMAT:
         found = metadata["format"]
         raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
-    blobs = Blobs(_blobs(metadata, path))
+    try:
+        blobs = _blobs(metadata)
+    except TypeError as error:
+        raise CassetteCorrupt(path, str(error)) from error
     interactions = []
     for position, item in enumerate(document["interactions"]):
         try:
@@ -157,7 +187,7 @@ def loads(text: str, path: Path) -> Cassette:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"interaction {position + 1}: {_reason(error)}"
             raise CassetteCorrupt(path, reason, line=_line(text, position)) from error
-    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key not in ("provenance", "blobs")})
+    return _cassette(interactions, metadata)
 
 
 def _document(text: str) -> Any:
@@ -168,11 +198,11 @@ def _document(text: str) -> Any:
     return yaml.load(text, Loader=Loader)
 
 
-def _blobs(metadata: Mapping[str, Any], path: Path) -> Mapping[str, str]:
+def _blobs(metadata: Mapping[str, Any]) -> Blobs:
     found = metadata.get("blobs", {})
     if not isinstance(found, dict) or not all(isinstance(text, str) for pair in found.items() for text in pair):
-        raise CassetteCorrupt(path, f"its blobs are no mapping of texts but {found!r:.60}")
-    return found
+        raise TypeError(f"its blobs are no mapping of texts but {found!r:.60}")
+    return Blobs(found)
 
 
 def _reason(error: Exception) -> str:
@@ -188,19 +218,10 @@ def _line(text: str, position: int) -> int | None:
     return None
 
 
-def _refuse_aliases(text: str, value: Any, path: Path, seen: set[int]) -> None:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in items:
-        if isinstance(item, dict | list):
-            # a few aliases of aliases make a file of one kilobyte fill the memory
-            if id(item) in seen:
-                events: Any = yaml.parse(text, Loader=Loader)
-                alias: Any = next(event for event in events if isinstance(event, yaml.AliasEvent))
-                raise CassetteCorrupt(
-                    path, "it uses YAML aliases, which no recorder writes", line=alias.start_mark.line + 1
-                )
-            seen.add(id(item))
-            _refuse_aliases(text, item, path, seen)
+def _alias(text: str) -> int:
+    """The line of the first alias."""
+    events: Any = yaml.parse(text, Loader=Loader)
+    return next(int(event.start_mark.line) + 1 for event in events if isinstance(event, yaml.AliasEvent))
 
 
 def _read(item: Any, blobs: Blobs) -> Interaction:

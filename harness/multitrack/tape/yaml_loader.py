@@ -13,8 +13,18 @@ import yaml
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class Aliased(yaml.constructor.ConstructorError):
+    """An alias: a few of aliases of aliases make a file of one kilobyte fill the memory."""
+
+
 class Loader(_Base):  # type: ignore[misc]
-    """The loader of all tapes."""
+    """The loader of all tapes. Raises `Aliased`."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """The value of ``node``, of which there is one in each place but for aliases."""
+        if node in self.constructed_objects:
+            raise Aliased(problem="it uses an alias", problem_mark=node.start_mark)
+        return super().construct_object(node, deep)
 
 
 def _text(loader: Any, node: Any) -> Any:
