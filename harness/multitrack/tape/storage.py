@@ -13,6 +13,10 @@ from filelock import FileLock
 from multitrack.errors import CassetteCorrupt, SecretInCassette
 from multitrack.tape import paths, secrets, yaml_format
 from multitrack.tape.cassette import Cassette
+from multitrack.tape.takes import Pending, Take
+
+Adopt = Callable[[Cassette], Cassette]
+"""Gives a cassette of another recorder as this one would have written it."""
 
 
 def read(path: Path) -> Cassette | None:
@@ -42,13 +46,64 @@ def read_text(path: Path) -> str | None:
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
     """Put ``cassette`` at ``path``. Raises `SecretInCassette` rather than write something shaped like a
     credential that is not among the texts ``allowed``."""
-    _write(path, cassette, allowed)
+    text = yaml_format.dumps(cassette)
+    _refuse_secrets(path, text, allowed)
+    _write(path, text)
 
 
-def update(path: Path, change: Callable[[Cassette], Cassette], *, allowed: Collection[str] = ()) -> None:
-    """`write` ``change(what is at path)``, alone among all processes that do."""
+def keep(path: Path, take: Take, adopt: Adopt, *, allowed: Collection[str] = ()) -> None:
+    """Put ``take`` onto the tape at ``path``, alone among all processes that do; one of the same test that
+    waits beside it is outdated, and goes. Raises as `write` and `read` do."""
     with FileLock(_lock(path)):
-        _write(path, change(read(path) or Cassette()), allowed)
+        _write_with(take, path, take.onto(adopt(read(path) or Cassette())), allowed)
+        waiting = paths.pending(path)
+        if (found := read(waiting)) is None:
+            return
+        if (left := Pending.of(found).without(take.test)).takes:
+            _write(waiting, yaml_format.dumps(left.cassette()))
+        else:
+            waiting.unlink()
+
+
+def put_aside(path: Path, take: Take, *, allowed: Collection[str] = ()) -> Path:
+    """Put ``take`` beside the tape at ``path``, where it waits with those of other tests to be accepted; gives
+    the file. Raises as `write` and `read` do."""
+    waiting = paths.pending(path)
+    with FileLock(_lock(path)):
+        pending = Pending.of(read(waiting) or Cassette()).with_(take)
+        _write_with(take, waiting, pending.cassette(), allowed)
+    return waiting
+
+
+def _write_with(take: Take, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
+    text = yaml_format.dumps(cassette)
+    # what else is there may hold what only its own test allows
+    if secrets.is_credential(text, allowed):
+        _refuse_secrets(path, yaml_format.dumps(Cassette(take.interactions, take.metadata)), allowed)
+    _write(path, text)
+
+
+def _refuse_secrets(path: Path, text: str, allowed: Collection[str]) -> None:
+    if secrets.is_credential(text, allowed):
+        raise SecretInCassette(f"{path}: not written, since it would hold something shaped like a credential")
+
+
+def accept(path: Path, adopt: Adopt) -> Iterator[Path]:
+    """Put the recordings that wait at ``path`` (those of one file, of one tape, or of all in a folder) onto their
+    tapes as these are now; gives the tapes. Raises `CassetteCorrupt` for a file that cannot be read."""
+    if path.is_dir():
+        found = sorted(path.rglob(f"*{paths.PENDING}"))
+    else:
+        found = [path if path.name.endswith(paths.PENDING) else paths.pending(path)]
+    for waiting in found:
+        tape = paths.accepted(waiting)
+        with FileLock(_lock(tape)):
+            if (cassette := read(waiting)) is None:
+                continue
+            # looked through for secrets before it was put aside, with what its test allows, which nobody knows here
+            _write(tape, yaml_format.dumps(Pending.of(cassette).onto(adopt(read(tape) or Cassette()))))
+            waiting.unlink()
+        yield tape
 
 
 def _lock(path: Path) -> Path:
@@ -60,10 +115,7 @@ def _lock(path: Path) -> Path:
     return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.lock"
 
 
-def _write(path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
-    text = yaml_format.dumps(cassette)
-    if secrets.is_credential(text, allowed):
-        raise SecretInCassette(f"{path}: not written, since it would hold something shaped like a credential")
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
@@ -77,19 +129,3 @@ def _write(path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def accept(path: Path) -> Iterator[Path]:
-    """Put the pending recordings at ``path`` (one, that of a tape, or all in a folder) in the place of their tapes;
-    gives the tapes. Raises `CassetteCorrupt` for a recording that cannot be read."""
-    if path.is_dir():
-        recordings = sorted(path.rglob(f"*{paths.PENDING}"))
-    else:
-        recordings = [path if path.name.endswith(paths.PENDING) else paths.pending(path)]
-    for recording in recordings:
-        if read(recording) is None:
-            continue
-        tape = paths.accepted(recording)
-        with FileLock(_lock(tape)):
-            os.replace(recording, tape)
-        yield tape

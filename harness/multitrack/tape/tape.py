@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
 from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding, turns
+from multitrack.tape.adoption import adopted
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.counterparts import Counterparts
@@ -27,6 +28,7 @@ from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
+from multitrack.tape.takes import Take
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -105,7 +107,8 @@ class Tape:
             worded=self._rules.worded,
         )
         self._recorder = Recorder(self._scrubber, clock)
-        self._cassette = None if mode == "live" else self._scrubbed(storage.read(path))
+        found = None if mode == "live" else storage.read(path)
+        self._cassette = None if found is None else self._adopted(found)
         self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
         self._calls = MethodCalls(self._index, self._rules.key, self._left) if self._index is not None else None
         # re-entrant: a dropped call that the garbage collector ends may come by while it is held
@@ -350,29 +353,21 @@ class Tape:
         recorded = self._recorded()
         if not recorded or (failure and not self.recorded):
             return None
-        metadata = self._recorder.metadata()
-
-        def change(cassette: Cassette) -> Cassette:
-            cassette = self._scrubbed(cassette) or cassette
-            if self.mode == "record-missing":
-                return cassette.extended(recorded, metadata)
-            return cassette.merged(recorded, self.test, metadata)
-
         allowed = self._settings.allow_secrets
-        waiting = paths.pending(self.path)
         reason = failure or self._recorder.unanswered()
         if reason is None and not self._settings.keep_errors:
             reason = unkept_error(recorded)
         if reason is None:
             recorded = [replace(interaction, results=self._results(interaction)) for interaction in recorded]
-            storage.update(self.path, change, allowed=allowed)
-            waiting.unlink(missing_ok=True)
+        appends = self.mode == "record-missing"
+        take = Take(tuple(recorded), self.test, self._recorder.metadata(), appends)
+        if reason is None:
+            storage.keep(self.path, take, self._adopted, allowed=allowed)
             return Saved("written", self.path, len(recorded))
-        storage.write(waiting, change(self._cassette or Cassette()), allowed=allowed)
-        return Saved("pending", waiting, len(recorded), reason)
+        return Saved("pending", storage.put_aside(self.path, take, allowed=allowed), len(recorded), reason)
 
     def _indexed(self, beside: Sequence[Cassette | None]) -> Index | None:
-        cassettes = [cassette for one in beside if (cassette := self._scrubbed(one)) is not None]
+        cassettes = [self._adopted(cassette) for cassette in beside if cassette is not None]
         if self._cassette is not None:
             cassettes.insert(0, self._cassette)
         if not cassettes:
@@ -395,22 +390,8 @@ class Tape:
         answers = [(interaction, self._filters.response(interaction.response)) for interaction in recorded]
         return [replace(interaction, response=answer) for interaction, answer in answers if answer is not None]
 
-    def _scrubbed(self, cassette: Cassette | None) -> Cassette | None:
-        """``cassette`` as this recorder would have written it; what it wrote is scrubbed already."""
-        if cassette is None or not cassette.is_foreign:
-            return cassette
-        for interaction in cassette.interactions:
-            self._scrubber.learn_request(interaction.request)
-            self._scrubber.learn_response(interaction.response.headers, interaction.response.body)
-        interactions = tuple(
-            replace(
-                interaction,
-                request=self._scrubber.request(interaction.request),
-                response=self._scrubber.response(interaction.response),
-            )
-            for interaction in cassette.interactions
-        )
-        return Cassette(interactions, {**cassette.metadata, "placeholders": sorted(self._scrubber.placeholders)})
+    def _adopted(self, cassette: Cassette) -> Cassette:
+        return adopted(cassette, self._scrubber)
 
 
 def _dropped(request: Request) -> Response:
