@@ -22,6 +22,7 @@
     └── TapeViolation              the code under test broke the tape's promise
         ├── CassetteMiss           a request that the tape cannot answer
         └── LiveCall               traffic that would leave the machine past the tape
+            └── ForkedCall         it came from a process that the test forked
 
 A `TapeViolation` is no `Exception`, so that no ``except Exception`` of an application and no retry of an SDK
 can turn a missing recording into a connection error; it is raised only while a tape is active.
@@ -141,3 +142,8 @@ class CassetteMiss(TapeViolation):
 
 class LiveCall(TapeViolation):
     """Traffic would have left the machine past the tape, by a client that no seam sees."""
+
+
+class ForkedCall(LiveCall, Exception):
+    """A process that the test forked sent a request. An ``Exception`` as well, since pools of processes wait for ever
+    for a worker that ends by anything else."""

@@ -5,6 +5,7 @@ Global and not a ContextVar: a plain thread carries no context, and its requests
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from multitrack.tape import seams
 from multitrack.tape.exchange import Router
+from multitrack.tape.forked import ForkedTape
 
 if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
@@ -86,3 +88,13 @@ def playing(tape: R) -> Iterator[R]:
             _playing[:] = [other for other in _playing if other is not tape]
             if not _playing:
                 seams.restore()
+
+
+def _forked() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _playing[:] = [ForkedTape(tape) for tape in _playing]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

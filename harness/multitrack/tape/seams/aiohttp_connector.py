@@ -273,7 +273,8 @@ def _let_upgrade(tape: Router, asked: ClientRequest) -> Passthrough:
         return Passthrough()
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     violation = LiveCall(
-        f"{asked.url}: a WebSocket, which no tape holds\n"
+        # without what may be a credential
+        f"{asked.url.with_query(None).with_user(None)}: a WebSocket, which no tape holds\n"
         f"  if it may go live, say so in pyproject.toml:\n"
         f"    [tool.multitrack]\n"
         f'    ignore_hosts = ["{place}"]\n'
