@@ -185,8 +185,10 @@ class Talk:
     def _refuse(self, ask, context):
         if ask.text == "fail":
             exhausted(context)
-        if ask.text == "sleep":
+        if ask.text.startswith("sleep"):
             self.go_on.acquire(timeout=2)
+        if ask.text == "sleep and fail":
+            exhausted(context)
 
 
 def exhausted(context):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 
@@ -266,32 +267,71 @@ def test_a_server_that_is_down_can_be_kept(caller, talk, path):
 
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+@pytest.mark.parametrize("text", ["sleep", "sleep and fail"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_comes_as_slowly_as_it_was_recorded(kind, caller, path):
-    with use_cassette(path, mode="record"):
-        caller(kind, "hello")
-    set_chunks(path, gaps=(300,))
-    with use_cassette(path, pace="recorded"):
+def test_an_answer_and_a_deadline_come_at_the_recorded_pace(kind, text, caller, talk, path):
+    def timed(**options):
         started = time.monotonic()
-        assert caller(kind, "hello")[1] is grpc.StatusCode.OK
-        assert time.monotonic() - started > 0.25
+        said, code, details, *_ = caller(kind, text, **options)
+        return time.monotonic() - started, (said, code, details)
+
+    with use_cassette(path, mode="record", keep_errors=True):
+        threading.Timer(0.25, talk.go_on.release).start()
+        _, live = timed()
+    [interaction] = interactions(path)
+    assert interaction["response"]["chunks"]["gaps_ms"][0] >= 240
+    with use_cassette(path, pace="recorded"):
+        seconds, replayed = timed()
+    assert seconds > 0.2
+    assert replayed == live
+    with use_cassette(path, pace="recorded"):
+        seconds, exceeded = timed(timeout=0.05)
+    assert seconds < 0.2
+    assert exceeded == (None, grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     with use_cassette(path):
-        started = time.monotonic()
-        caller(kind, "hello")
-        assert time.monotonic() - started < 0.25
+        seconds, replayed = timed(timeout=0.15)
+    assert seconds < 0.15
+    assert replayed == live
 
 
-@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_deadline_passes_at_the_recorded_pace(kind, caller, path):
+def test_who_asks_for_the_status_of_a_slow_answer_waits_as_long(async_connect, stub_of, path, talk_types, monkeypatch):
+    ask, _ = talk_types
+
+    async def main():
+        async with async_connect() as channel:
+            call = stub_of(channel).once(ask(text="hello"))
+            return await call.code()
+
     with use_cassette(path, mode="record"):
-        caller(kind, "hello")
-    set_chunks(path, gaps=(3000,))
+        live = asyncio.run(main())
+    set_chunks(path, gaps=(300,))
+    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
     with use_cassette(path, pace="recorded"):
+        assert asyncio.run(main()) is live
+
+
+def test_what_is_sent_takes_its_time_from_the_wait_for_the_answer(chat, path):
+    def talked():
         started = time.monotonic()
-        said, code, details, *_ = caller(kind, "hello", timeout=0.2)
-        assert time.monotonic() - started < 1
-    assert (said, code, details) == (None, grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        opened = chat()
+        time.sleep(0.2)
+        opened.send("a")
+        opened.hear()
+        opened.close()
+        opened.hear()
+        return time.monotonic() - started
+
+    with use_cassette(path, mode="record"):
+        talked()
+    set_chunks(path, gaps=(250,))
+    with use_cassette(path, pace="recorded"):
+        assert 0.24 < talked() < 0.4
+
+
+def test_a_wait_that_is_the_networks_is_not_noted(caller, path):
+    with use_cassette(path, mode="record"):
+        caller("once", "hello")
+    assert "chunks" not in interactions(path)[0]["response"]
 
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)

@@ -27,6 +27,8 @@ _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},]', re.DOTALL)
 _BETWEEN_ITEMS = b" \t\r\n,]"
 _STEP = 10
 """To so many milliseconds are times rounded."""
+_NOTED = 100
+"""So many milliseconds before an answer over gRPC, whose callers set deadlines, are noted; fewer are the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,17 @@ def seen(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chu
         # such a body is laid out anew on the tape: of the places in it, only those between its items can be told
         ends = _item_ends(body)
         times = _between_items(times, body, ends)
-    if len(times) < 2:
-        return _EVENTS
-    starts = (0, *ends)
     gaps = _rounded(list(times.values()))
+    # where all came at once, the only time is that of the answer, which is another each time
+    at_once = not any(gaps[1:]) and not (_is_grpc(content_type) and sum(gaps) >= _NOTED)
+    if len(times) < 2:
+        return _EVENTS if at_once else Chunks(gaps=gaps)
+    starts = (0, *ends)
     cut = [(event, place - starts[event]) for place in times for event in [bisect_right(ends, place)]]
     return Chunks(
         joined=tuple(event for event, end in enumerate(ends[:-1], start=1) if end not in times),
         cut=tuple((event + 1, offset) for event, offset in cut if offset),
-        # where all came at once, the only time is that of the answer, which is another each time
-        gaps=gaps if any(gaps[1:]) else (),
+        gaps=() if at_once else gaps,
         by_item=is_json and not _is_grpc(content_type),
     )
 
@@ -104,6 +107,9 @@ def _between_items(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -
     for place, time in times.items():
         event = bisect_right(ends, place)
         end = ends[event - 1] if event else 0
+        # the bracket of a gRPC stream comes with its metadata, before any message or the end
+        if body[:place].strip() == b"[":
+            continue
         if not body[place:].strip(_BETWEEN_ITEMS):
             found.setdefault(len(body), time)
         elif event and not body[end:place].strip(_BETWEEN_ITEMS):

@@ -149,6 +149,8 @@ class LiveExchange:
             # what brings nothing by itself ends no chunk
             if piece or part.continued:
                 times[place] = self._milliseconds(part.arrived)
+        if not received and self._over is not None:
+            times[place] = self._milliseconds(self._over)
         return chunks.seen(times, response.body, response.header("content-type"))
 
     def _milliseconds(self, time: datetime) -> int:

@@ -321,7 +321,8 @@ class ReplayedCall:
             self._stalled()
 
     def _stalled(self) -> None:
-        if self._script is not None and (miss := self._script.stalled()) is not None:
+        # it may have ended in the moment in which somebody lost patience
+        if not self.done() and self._script is not None and (miss := self._script.stalled()) is not None:
             self.violate(miss)
 
     async def _wait(self, seconds: float) -> bool:

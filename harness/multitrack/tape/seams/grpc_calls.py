@@ -307,7 +307,7 @@ class Replayed(_Standing):
             self._stalled()
 
     def _stalled(self) -> None:
-        if (miss := self._script.stalled()) is not None:
+        if self.is_active() and (miss := self._script.stalled()) is not None:
             self._violated(miss)
 
     def _next(self) -> Step | None:

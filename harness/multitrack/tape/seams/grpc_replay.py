@@ -5,6 +5,7 @@ Knows nothing of how calls are made: who waits for the next step, waits in its o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -89,7 +90,7 @@ class Recorded:
             return 0.0, None
         if self.ending == "unanswered":
             return self.patience, None
-        return 0.0, self.status
+        return self.waits[0] if not self.messages else 0.0, self.status
 
 
 def _waits(replay: Replay, count: int) -> list[float]:
@@ -152,6 +153,7 @@ class Dialogue:
         self._tape = tape
         self._sent: float = 0
         self._given = 0
+        self._since = time.monotonic()
 
     def sent(self, message: bytes) -> None:
         """Another message was sent, as protobuf JSON. Raises `CassetteMiss` where no recording has it here."""
@@ -174,9 +176,12 @@ class Dialogue:
         recorded = self._found()
         if recorded is None or not self._may_have(recorded, self._given):
             return None
-        step = recorded.step(self._given)
+        seconds, given = recorded.step(self._given)
         self._given += 1
-        return step
+        # the wait for an answer began with the one before, and not with what was sent since
+        now = time.monotonic()
+        self._since = max(now, self._since + seconds)
+        return self._since - now, given
 
     def left(self) -> None:
         self._conversation.left()
