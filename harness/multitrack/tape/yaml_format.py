@@ -6,7 +6,7 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,9 @@ from multitrack.tape.yaml_loader import Aliased, Loader
 
 FORMAT = 1
 _WIDEST_COMMENT = 110
+_INTERACTION = frozenset({"request", "response", "provenance", "tests", "models", "results"})
+_REQUEST = frozenset({"method", "uri", "headers", "body"})
+_RESPONSE = frozenset({"status", "headers", "body", "chunks", "ending", "failure"})
 
 
 def dumps(cassette: Cassette) -> str:
@@ -160,6 +163,9 @@ def _by_yaml(content: bytes, path: Path) -> Cassette:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
+    except yaml.reader.ReaderError as error:
+        line = content[: error.position].count(b"\n") + 1
+        raise CassetteCorrupt(path, f"U+{error.character:04X} is not allowed", line=line) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CassetteCorrupt(path, " ".join(str(error).split())) from error
     if document is None:
@@ -225,8 +231,10 @@ def _alias(text: str) -> int:
 
 
 def _read(item: Any, blobs: Blobs) -> Interaction:
-    request, response = _mapping(item, "the interaction")["request"], item["response"]
-    ending: Ending = _mapping(response, "the response").get("ending", "complete")
+    item = _known(item, "the interaction", _INTERACTION)
+    request, response = _known(item["request"], "the request", _REQUEST), item["response"]
+    response = _known(response, "the response", _RESPONSE)
+    ending: Ending = response.get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
     if ending not in get_args(Ending) or provenance not in get_args(Provenance):
         raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
@@ -235,7 +243,7 @@ def _read(item: Any, blobs: Blobs) -> Interaction:
         raise TypeError(f"the status code is {status['code']!r}")
     return Interaction(
         Request(
-            _text(_mapping(request, "the request")["method"], "the method"),
+            _text(request["method"], "the method"),
             _text(request["uri"], "the uri"),
             _pairs(request["headers"]),
             blobs.put_back(_bytes(request["body"])),
@@ -244,7 +252,7 @@ def _read(item: Any, blobs: Blobs) -> Interaction:
             status["code"],
             _text(status["message"], "the status message"),
             _pairs(response["headers"]),
-            _bytes(_mapping(response["body"], "the response's body")["string"]),
+            _bytes(_known(response["body"], "the response's body", {"string"})["string"]),
             ending,
             _read_chunks(response.get("chunks", {})),
             _read_failure(response.get("failure")),
@@ -285,6 +293,14 @@ def _mapping(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{name} is {value!r:.60}, not a mapping")
     return value
+
+
+def _known(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
+    found = _mapping(value, name)
+    # what stands under them may be the rest of a text whose indent is gone
+    if others := found.keys() - keys:
+        raise ValueError(f"{name} has an unknown key {min(map(str, others))!r}")
+    return found
 
 
 def _text(value: Any, name: str) -> str:

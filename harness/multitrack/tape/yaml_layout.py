@@ -50,7 +50,7 @@ class OtherLayout(ValueError):
 def metadata(content: bytes) -> Any:
     """What stands on the tape ``content`` under ``metadata``. Raises `OtherLayout`, or an error of YAML's."""
     place = content.rfind(_METADATA)
-    if place < 0 or not _HEAD.match(content):
+    if place < 0:
         raise OtherLayout
     found = yaml.load(content[place:], Loader=Loader)
     if list(found) != ["metadata"]:
@@ -64,6 +64,7 @@ def interactions(content: bytes) -> Iterator[dict[str, Any]]:
     head = _HEAD.match(content)
     if not head:
         raise OtherLayout
+    _text(head[0])
     start, end = head.end(), content.rindex(_METADATA) + 1
     while start < end:
         following = content.find(_START, start, end) + 1 or end
@@ -72,10 +73,8 @@ def interactions(content: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _interaction(content: bytes) -> dict[str, Any]:
-    text = content.decode()
-    found = _INTERACTION.fullmatch(text)
-    odd = content.translate(None, _PLAIN) if content.isascii() else _ODD.search(text)
-    if not found or odd:
+    found = _INTERACTION.fullmatch(_text(content))
+    if not found:
         raise OtherLayout
     return {
         "request": {
@@ -92,6 +91,13 @@ def _interaction(content: bytes) -> dict[str, Any]:
         },
         **_values(found["known"]),
     }
+
+
+def _text(content: bytes) -> str:
+    text = content.decode()
+    if content.translate(None, _PLAIN) if content.isascii() else _ODD.search(text):
+        raise OtherLayout
+    return text
 
 
 def _values(lines: str) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""Tapes of our layout are read by it; what is damaged or laid out otherwise is read, or refused, as its YAML says."""
+
+import json
+import tracemalloc
+from pathlib import Path
+from time import process_time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded_tape import JSON, request
+
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape import storage, yaml_format
+from multitrack.tape.cassette import Cassette
+from multitrack.tape.chunks import Chunks
+from multitrack.tape.exchange import Response
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.yaml_loader import Loader
+
+PATH = Path("tape.yaml")
+BODIES = [
+    b"",
+    b"a word",
+    b'{"a": {"b": [1.0, "x: y"]}}',
+    b"a\nb\n",
+    b"a\n\nb\n\n",
+    b"data: {}\r\n\r\n",
+    b"\xff\x00",
+    "é\n😀".encode(),
+]
+body = st.sampled_from(BODIES)
+interaction = st.builds(
+    Interaction,
+    st.builds(request, body, url=st.sampled_from(["https://h.test/", "https://h.test/'?a=b&c=*d#e"])),
+    st.builds(
+        Response,
+        st.sampled_from([200, 429]),
+        st.sampled_from(["OK", "it's", "a: b"]),
+        st.sampled_from([(), JSON, (("link", "a"), ("link", "b"))]),
+        body,
+        st.sampled_from(["complete", "left"]),
+        st.sampled_from([Chunks(), Chunks(joined=(2,), cut=((1, 7),), gaps=(10,))]),
+    ),
+    st.sampled_from([(), ("t.py::a[b]",), ("t.py::it's", "t.py::b")]),
+    st.sampled_from(["live", "standin"]),
+    st.sampled_from([(), (("Weather", "trip:Weather"),)]),
+    st.sampled_from([None, (), ("12345678", "?", "8f2e11aa")]),
+)
+tape = st.lists(interaction, min_size=1, max_size=3).map(
+    lambda found: yaml_format.dumps(Cassette(tuple(found), {"format": 1, "sdks": {"openai": "3.0"}}))
+)
+LINES = [
+    "",
+    "      ",
+    "        x",
+    "  response:",
+    "- request:",
+    "# a comment",
+    "    body: x",
+    "metadata:",
+    "  format: 2",
+]
+PARTS = [":", " ", "'", '"', "&a ", "*a", "{", "]", "|", "\t", "\x85", "\u2028", "\x01", "é", "!!binary "]
+
+
+@given(tape, st.data())
+@settings(deadline=None)
+def test_a_changed_tape_is_read_as_its_yaml(text, data):
+    lines = text.split("\n")
+    for _ in range(data.draw(st.integers(0, 2))):
+        place = data.draw(st.integers(0, len(lines) - 1))
+        line = lines[place]
+        column = data.draw(st.integers(0, len(line)))
+        change = data.draw(st.sampled_from(["drop", "repeat", "put", "cut", "add"]))
+        lines[place : place + 1] = {
+            "drop": [],
+            "repeat": [line, line],
+            "put": [data.draw(st.sampled_from(LINES)), line],
+            "cut": [line[:column]],
+            "add": [line[:column] + data.draw(st.sampled_from(PARTS)) + line[column:]],
+        }[change]
+    changed = "\n".join(lines)
+    # with the start of a document written out, it is no longer of our layout
+    assert outcome(changed) == outcome(f"---\n{changed}")
+
+
+def outcome(text):
+    try:
+        return yaml_format.loads(text.encode(), PATH)
+    except CassetteCorrupt as error:
+        line = error.line - text.startswith("---\n") if error.line else None
+        return line, error.reason
+
+
+@given(tape)
+def test_what_we_write_is_of_our_layout(text):
+    broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml_format, "_by_yaml", lambda *_: pytest.fail("it was read as YAML"))
+        assert yaml_format.loads(broken.encode(), PATH) == yaml_format.loads(text.encode(), PATH)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("status: {code: 200,", "status: {code: '200',", "interaction 2: the status code is '200'"),
+        ("    method: POST\n", "", "interaction 2: it has no 'method'"),
+        ("tests: ['t.py::test']", "tests: ['t.py::test'", "did not find expected ',' or ']'"),
+        ('        "n": 2\n', '    "n": 2\n', "interaction 2: the request has an unknown key 'n'"),
+        ('"n": 2', '"n": \x01', "U+0001 is not allowed"),
+        (
+            "headers: {content-type: [a]}",
+            "headers: {a: &a [b], c: *a}",
+            "it uses YAML aliases, which no recorder writes",
+        ),
+    ],
+)
+def test_what_is_damaged_in_its_middle_is_told_when_the_tape_is_opened(recorded, old, new, reason):
+    kind = (("content-type", "a"),)
+    recorded.put(*((request(json.dumps({"n": n}), headers=kind), '{"fine": true}') for n in range(1, 4)))
+    before, middle, after = (f"\n- request:{part}" for part in recorded.text.split("\n- request:")[1:])
+    head = recorded.text.split("\n- request:")[0]
+    assert old in middle
+    recorded.path.write_text(head + before + middle.replace(old, new, 1) + after, encoding="utf-8")
+    with pytest.raises(CassetteCorrupt) as refused:
+        recorded.play(request('{"n": 3}', headers=kind))
+    assert refused.value.reason == reason
+    first = (head + before).count("\n") + 1
+    assert first <= refused.value.line <= first + middle.count("\n") + 1
+
+
+def test_an_alias_of_a_text_is_refused_too(recorded):
+    recorded.put((request("{}", url="https://h.test/"), "fine"))
+    text = recorded.text.replace("method: POST", "method: &a POST").replace("message: OK", "message: *a")
+    recorded.path.write_text(text, encoding="utf-8")
+    with pytest.raises(CassetteCorrupt, match="it uses YAML aliases, which no recorder writes") as refused:
+        storage.read(recorded.path)
+    assert "*a" in text.splitlines()[refused.value.line - 1]
+
+
+def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
+    answer = json.dumps({"object": "chat.completion", "text": "word " * 300, "list": [1.0, 2.5]}).encode()
+    found = [
+        Interaction(request(json.dumps({"n": n, "ask": "é " * 200})), Response(200, "OK", JSON, answer), (f"t::{n}",))
+        for n in range(500)
+    ]
+    content = yaml_format.dumps(Cassette(tuple(found), {"format": 1})).encode()
+
+    def measured(read):
+        start = process_time()
+        read()
+        time = process_time() - start
+        tracemalloc.start()
+        try:
+            kept = read()
+            assert kept
+            return time, tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    ours, whole = (
+        measured(lambda: yaml_format.loads(content, PATH)),
+        measured(lambda: yaml.load(content, Loader=Loader)),
+    )
+    assert ours[0] < whole[0] / 2
+    assert ours[1] < whole[1] / 2
