@@ -21,7 +21,7 @@ from typing import Any
 
 from multitrack.tape.body import decoded
 from multitrack.tape.exchange import Passthrough, Recording, Replay, Request
-from multitrack.tape.failure import Failure, system_error
+from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.seams import Current, http1
 from multitrack.tape.seams.http1_listener import Listener
 from multitrack.tape.seams.tripwire import failing, opened
@@ -60,8 +60,8 @@ def _connect(original: Callable[..., Any], current: Current) -> Callable[..., An
         if current() is None or _connecting.get() is self:
             return original(self)
         self.sock = _Switchboard(self, current)
-        if hasattr(self, "is_verified"):
-            # urllib3 warns of each connection that is not; so far there is none
+        if _is_urllib3(self):
+            # it warns of each connection that is not; so far there is none
             self.is_verified = True
         return None
 
@@ -97,6 +97,7 @@ class _Switchboard:
         self._replay: Replay | None = None
         self._recording: Recording | None = None
         self._error: OSError | None = None
+        self._overdue: Exception | None = None
         self._signal: tuple[socket.socket, socket.socket] | None = None
 
     def sendall(self, data: Any) -> None:
@@ -104,7 +105,7 @@ class _Switchboard:
         refusal of the tape, are raised here."""
         if self._routed:
             # more than the request's head announced
-            if self._replay is None:
+            if self._real is not None and self._replay is None:
                 self._real.sendall(data)
             return
         self._sent += data
@@ -118,6 +119,8 @@ class _Switchboard:
             return io.BufferedReader(io.BytesIO(b"HTTP/1.1 100 Continue\r\n\r\n"))
         if not self._routed:
             self._go()
+        if self._overdue is not None:
+            raise self._overdue
         self._connection.sock = self._real
         if self._replay is not None:
             return io.BufferedReader(_Played(self._replay, self._method))
@@ -201,9 +204,13 @@ class _Switchboard:
             try:
                 self._real = self._connected()
             except BaseException as error:
+                during = _during(error, self._connection)
                 if self._recording is not None:
-                    _tell_failure(self._recording, error, self._connection)
-                raise
+                    _tell_failure(self._recording, error, during)
+                if not isinstance(error, TimeoutError) or not self._waits_to_fail(during):
+                    raise
+                self._connection.sock, self._overdue = self, error
+                return
             self._connection.sock = self
         try:
             self._real.sendall(self._sent)
@@ -229,9 +236,18 @@ class _Switchboard:
             # through the client's own code, which wraps the error in its own
             with failing(error):
                 self._connected()
-        if failure.during != "read":
-            self._connection.close()
-            raise error
+        if failure.during == "read":
+            return
+        if failure.is_timeout and self._waits_to_fail(failure.during):
+            self._overdue = error
+            return
+        self._connection.close()
+        raise error
+
+    def _waits_to_fail(self, during: During) -> bool:
+        """Whether the client takes a time limit that ran out for its own only where it waits for the answer. That is
+        urllib3, for one on agreeing on TLS: without a tape, it connects in a place of its own."""
+        return during == "handshake" and _is_urllib3(self._connection)
 
     def _request(self) -> Request:
         method, target, *_ = (self._message.start or "").split(" ")
@@ -243,17 +259,25 @@ class _Switchboard:
         return request
 
 
-def _tell_failure(recording: Recording, error: BaseException, connection: Connection) -> None:
-    """Tell of the ``error`` by which ``connection`` was not made."""
+def _is_urllib3(connection: Connection) -> bool:
+    return hasattr(connection, "is_verified")
+
+
+def _during(error: BaseException, connection: Connection) -> During:
+    """What ``connection`` was doing when it could not be made."""
+    # urllib3 wraps what fails below it, all but TLS and tunnels; and what others raise is wrapped by nobody
+    is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
+    return "handshake" if is_bare else "connect"
+
+
+def _tell_failure(recording: Recording, error: BaseException, during: During) -> None:
     cause = system_error(error)
     if not isinstance(error, Exception):
         recording.ended("left")
     elif cause is None:
         recording.failed(error)
     else:
-        # urllib3 wraps what fails below it, all but TLS and tunnels; and what others raise is wrapped by nobody
-        is_bare = cause is error and (type(error).__module__ == "ssl" or hasattr(connection, "is_verified"))
-        recording.failed(cause, during="handshake" if is_bare else "connect")
+        recording.failed(cause, during=during)
 
 
 def _url(connection: Connection, target: str) -> str:
