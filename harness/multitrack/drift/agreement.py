@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from multitrack.drift.answers import AnswerDrift
 from multitrack.snapshots.comparison import Comparison
-from multitrack.snapshots.literals import Call, Plain, children, one_line
+from multitrack.snapshots.literals import Call, Plain, one_line
 
 _WIDEST = 40
 _SHOWN = 4
@@ -81,7 +81,7 @@ def _is_in(path: str, field: str) -> bool:
 
 
 def _parts(call: Call) -> dict[str, Plain]:
-    return {key if isinstance(key, str) else _ARGUMENTS: part for key, part in children(call).items()}
+    return {_ARGUMENTS: call.positional[0]} if call.positional else dict(call.keywords)
 
 
 def _came(call: Call | None, field: str, tool: str) -> str:
