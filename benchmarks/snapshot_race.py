@@ -12,6 +12,7 @@ from benchmarks.race import Contender, printed, race, timed
 from multitrack.snapshots.comparison import compare
 from multitrack.snapshots.literals import Call, Plain
 from multitrack.snapshots.rendering import render
+from multitrack.snapshots.terms import Terms
 
 CALLS = 200
 
@@ -67,18 +68,21 @@ _MAKERS: dict[str, tuple[_Make, _Make]] = {
     ),
     "nine values, eight of them in a list": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
 }
+# the terms on which calls are compared; with a tolerance, each number may be the same as any other
+TERMS: dict[str, Terms] = {"": Terms(), ", tolerance=0.01": Terms(tolerance=0.01)}
 CASES = tuple(_MAKERS)
 
 
-def _contender(case: str) -> Contender:
+def _contender(case: str, terms: Terms) -> Contender:
     random = Random(case)
     expected, actual = ([make(random, number) for number in range(CALLS)] for make in _MAKERS[case])
     random.shuffle(actual)
-    return timed(lambda: render(compare(expected, actual)))
+    return timed(lambda: render(compare(expected, actual, terms=terms)))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, required=True)
-    laps = asyncio.run(race({case: _contender(case) for case in CASES}, parser.parse_args().rounds))
+    contenders = {case + on: _contender(case, terms) for case in CASES for on, terms in TERMS.items()}
+    laps = asyncio.run(race(contenders, parser.parse_args().rounds))
     print(printed({"multitrack": version("multitrack")}, laps))

@@ -200,3 +200,19 @@ def test_an_option_that_is_none_is_refused(trips):
     assert run.outcomes == {"failed": 1}
     message = "TypeError: calls_snapshot has no option 'exclude'; it has ordered, ids, ignore, match, tolerance, text"
     assert run.failure == [f"        {message}"]
+
+
+@pytest.mark.parametrize("options", ["ignore='prices[0]'", "match={'prices[*]': float}", "tolerance={'prices[0]': .5}"])
+def test_a_root_model_is_no_step_of_a_path(trips, options):
+    trips.write(
+        "models.py",
+        "import pytest\nfrom pydantic import BaseModel, RootModel\n\nclass Prices(RootModel[list[float]]): ...\n\n"
+        "class Offer(BaseModel):\n    prices: Prices\n",
+    )
+    assert check(trips, "[Offer(prices=[1, 2])]", "", "--snapshot-update").outcomes == {"passed": 1}
+    assert trips.file() == entry("Offer(prices=Prices([1.0, 2.0]))")
+    assert check(trips, "[Offer(prices=[1.5, 2])]", options).outcomes == {"passed": 1}
+    assert check(trips, "[Offer(prices=[1.5, 2])]", "").failure[1:3] == [
+        "changed: Offer(prices=Prices([1.0, 2.0]))",
+        "    prices[0]: was 1.0, now 1.5",
+    ]

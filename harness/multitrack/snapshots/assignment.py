@@ -3,130 +3,151 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import add, sub
 
-# Rows that may be looked through for each row there is, six times of what calls were seen to take. Weights that are
-# made to be hard would take a third of a second for 200 rows; beyond this, what is left is assigned as it comes.
-_SCANS = 30
+from multitrack.snapshots.lanes import Lanes, each
 
-_FAR = 1 << 60
+THRICE = 3
+"""How many times the highest worth the lanes must hold."""
 
 
-def assign(worth: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Pairs of a row and a column, each in at most one pair, with the highest sum of ``worth[row][column]``.
+def assign(worth: Sequence[int], lanes: Lanes) -> list[tuple[int, int]]:
+    """Pairs of a row and a column, each in at most one pair, with the highest sum of what they are worth.
 
-    No worth is below 0, and what is worth 0 is not paired. Of pairs that are worth the same, those are taken that
-    cross the least. Augmenting row reduction and shortest augmenting paths (Jonker and Volgenant,
-    https://doi.org/10.1007/BF02278710): most rows take their best column at a price that says by how much it was
-    better than the second best; the others take the cheapest way to a free column under these prices.
+    ``worth`` has for each row, in ``lanes``, what it is worth to pair it with each column: from 0, of which no pair is
+    made. Of pairs that are worth the same, those are taken that cross the least.
     """
-    rows = [row for row, line in enumerate(worth) if any(line)]
-    columns = [column for column, line in enumerate(zip(*worth, strict=True)) if any(line)]
-    if not rows:
-        return []
-    # square, so that every row has a column; what pads it is worth nothing
-    size = max(len(rows), len(columns))
-    padding = [0] * (size - len(columns))
-    square = [[*map(worth[row].__getitem__, columns), *padding] for row in rows]
-    square += [[0] * size for _ in range(size - len(rows))]
-    owners = _Assignment(square).owners
-    pairs = [(rows[row], columns[column]) for column, row in enumerate(owners[: len(columns)]) if row < len(rows)]
-    return _uncrossed(worth, sorted((row, column) for row, column in pairs if worth[row][column]))
+    marks = _Assignment(worth, lanes).partners
+    return _uncrossed(worth, lanes, [(row, lanes.marked(mark)) for row, mark in enumerate(marks) if mark])
 
 
 class _Assignment:
-    """A square matrix of worths; ``owners`` has the row of each column."""
+    """The Hungarian method by shortest augmenting paths (https://doi.org/10.1007/BF02278710), all columns at once.
 
-    def __init__(self, worth: list[list[int]]) -> None:
-        self.worth = worth
-        self.size = len(worth)
-        self.scans = _SCANS * self.size
-        self.prices = [max(column) for column in zip(*worth, strict=True)]
-        self.owners = [-1] * self.size
-        free = list(range(self.size))
-        for _ in range(4):
-            free = self._bid(free)
-        free = [row for row in free if not self._augment(row)]
-        for column, owner in enumerate(self.owners):
-            if owner < 0:
-                self.owners[column] = free.pop()
+    Rows come one by one. Each has a ``share`` and each column a price, which make up for no less than what the two are
+    worth, and for just that where they are ``partners`` (a column is named by its mark). A row takes a free column
+    where one makes up for just that, or one whose owner finds another, and so on; shares and prices change by no more
+    than it takes. A row whose share comes to 0 is as well off alone.
+    """
 
-    def _bid(self, rows: list[int]) -> list[int]:
-        """Let each row take the column that leaves it most. Gives the rows that lost theirs and found no other."""
-        if self.size == 1:
-            return rows
-        todo, lost = rows[::-1], []
-        bids = self.size  # two rows can outbid each other by one for ever so long
-        while todo:
-            row = todo.pop()
-            if not bids:
-                lost.append(row)
-                continue
-            bids -= 1
-            left = list(map(sub, self.worth[row], self.prices))
-            most = max(left)
-            column = left.index(most)
-            left[column] = -_FAR
-            second = max(left)
-            if second == most and self.owners[column] >= 0:
-                left[column] = most
-                ties = [other for other, own in enumerate(left) if own == most]
-                column = next((other for other in ties if self.owners[other] < 0), ties[1])
-            self.prices[column] += most - second
-            loser, self.owners[column] = self.owners[column], row
-            if loser >= 0:
-                (todo if most > second else lost).append(loser)
-        return lost
+    def __init__(self, worth: Sequence[int], lanes: Lanes) -> None:
+        self.worth, self.lanes = worth, lanes
+        self.shares = [max(lanes.numbers(row), default=0) for row in worth]
+        self.prices = 0
+        self.partners = [0] * len(worth)
+        self.owners: dict[int, int] = {}
+        self.free = lanes.marks
+        for row, share in enumerate(self.shares):
+            if share:
+                _Search(self, row).run()
 
-    def _augment(self, start: int) -> bool:
-        """Find the row ``start`` a column by Dijkstra's algorithm; False if that would take too long."""
-        worth, prices, owners = self.worth, self.prices, self.owners
-        left = list(map(sub, worth[start], prices))
-        most = max(left)
-        # what a column's row would lose in all, less the column's price: far below that of any for those reached
-        slack = [most - own for own in worth[start]]
-        came_from = [-1] * self.size  # the column before, -1 at the path's beginning
-        # twice what a column's row would lose, and one more if the column has an owner: of equal ways a free end first
-        ways = [2 * (most - own) + (owner >= 0) for own, owner in zip(left, owners, strict=True)]
-        done: dict[int, int] = {}
+
+class _Search:
+    """The cheapest way from a row without a partner to a free column, or to a row that is as well off alone.
+
+    A column's distance is what all would lose on the way there. ``reached`` are the rows whose columns came nearest,
+    each with its column and distance; ``nearer`` are the rows that brought columns nearer, with these.
+    """
+
+    def __init__(self, state: _Assignment, start: int) -> None:
+        self.state, self.lanes = state, state.lanes
+        self.distance, self.near = 0, self.lanes.marks
+        self.distances = self.lanes.most
+        self.taken = 0
+        self.nearer: list[tuple[int, int]] = []
+        self.reached: list[tuple[int, int, int]] = []
+        self.todo: list[int] = []
+        self.alone = state.shares[start], start
+        self._reach(start, 0)
+
+    def run(self) -> None:
         while True:
-            way = min(ways)
-            end, length = ways.index(way), way // 2
-            if owners[end] < 0:
-                break
-            if not self.scans:
-                return False
-            self.scans -= 1
-            done[end] = length
-            slack[end], ways[end] = -_FAR, _FAR
-            line = worth[owners[end]]
-            base = length + line[end] - prices[end]
-            for column in [column for column, sum_ in enumerate(map(add, line, slack)) if sum_ > base]:
-                slack[column] = base - line[column]
-                came_from[column] = end
-                ways[column] = 2 * (slack[column] + prices[column]) + (owners[column] >= 0)
-        for column, distance in done.items():
-            prices[column] += length - distance
-        while end >= 0:
-            before = came_from[end]
-            owners[end] = start if before < 0 else owners[before]
-            end = before
-        return True
+            while self.todo:
+                if free := self._scan(self.todo.pop()) & self.state.free:
+                    return self._end_at(free & -free)
+            open_ = self.distances | self.lanes.filled(self.taken)
+            self.distance = min(self.lanes.numbers(open_))
+            if self.alone[0] <= self.distance:
+                return self._end_alone()
+            # less a distance that is no longer, it keeps the lane's mark
+            self.near = self.lanes.marks + self.distance * self.lanes.ones
+            nearest = (self.near - open_) & self.lanes.marks
+            if free := nearest & self.state.free:
+                return self._end_at(free & -free)
+            self._take(nearest)
+
+    def _scan(self, row: int) -> int:
+        """See which columns come nearer by ``row``. Gives the free ones at no distance; takes the others there."""
+        lanes, state = self.lanes, self.state
+        by_row = (state.shares[row] + self.distance) * lanes.ones + state.prices - state.worth[row]
+        nearer = lanes.marks & ~(((by_row | lanes.marks) - self.distances) | self.taken)
+        if not nearer:
+            return 0
+        self.nearer.append((nearer, row))
+        self.distances ^= (self.distances ^ by_row) & lanes.filled(nearer)
+        here = (self.near - self.distances) & nearer
+        if here and not here & state.free:
+            self._take(here)
+        return here
+
+    def _take(self, columns: int) -> None:
+        self.taken |= columns
+        owners = self.state.owners
+        for column in each(columns):
+            self._reach(owners[column], column)
+
+    def _reach(self, row: int, column: int) -> None:
+        self.todo.append(row)
+        self.reached.append((row, column, self.distance))
+        alone = self.distance + self.state.shares[row]
+        if alone < self.alone[0]:
+            self.alone = alone, row
+
+    def _end_at(self, column: int) -> None:
+        self._settle()
+        self.state.free ^= column
+        self._hand_on(column)
+
+    def _end_alone(self) -> None:
+        self.distance, row = self.alone
+        self._settle()
+        column, self.state.partners[row] = self.state.partners[row], 0
+        if column:
+            self._hand_on(column)
+
+    def _settle(self) -> None:
+        """Let each row on the way lose, and its column's price rise, by what the way was longer than to there."""
+        for row, column, distance in self.reached:
+            if distance < self.distance:
+                self.state.shares[row] -= self.distance - distance
+                self.state.prices += self.lanes.counted(column) * (self.distance - distance)
+
+    def _hand_on(self, column: int) -> None:
+        """Give ``column`` to the row by which it came nearest, that row's own to the one before, and so on."""
+        for nearer, row in reversed(self.nearer):
+            if nearer & column:
+                before, self.state.partners[row] = self.state.partners[row], column
+                self.state.owners[column] = row
+                if not before:
+                    return
+                column = before
 
 
-def _uncrossed(worth: Sequence[Sequence[int]], pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _uncrossed(worth: Sequence[int], lanes: Lanes, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The pairs, with the columns of two rows exchanged where they cross and are worth as much the other way."""
+    highest = (1 << lanes.bits) - 1
+
+    def at(row: int, column: int) -> int:
+        return worth[row] >> lanes.bits * column & highest
+
     result: list[tuple[int, int]] = []
     for row, column in pairs:
-        at = len(result)
-        line = worth[row]
-        own = line[column]
-        while at and result[at - 1][1] > column:
-            other, crossing = result[at - 1]
-            if line[crossing] + worth[other][column] != own + worth[other][crossing]:
+        place = len(result)
+        while place and result[place - 1][1] > column:
+            other, crossing = result[place - 1]
+            if at(row, crossing) + at(other, column) != at(row, column) + at(other, crossing):
                 break
-            at -= 1
-            result[at] = (other, column)
-            column, own = crossing, line[crossing]
+            place -= 1
+            result[place] = (other, column)
+            column = crossing
         result.append((row, column))
     return result

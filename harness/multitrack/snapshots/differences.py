@@ -8,9 +8,9 @@ from difflib import SequenceMatcher
 from enum import Enum
 from typing import Final, TypeAlias
 
-from multitrack.snapshots.literals import Call, Name, Plain, canonical, child_path, children
+from multitrack.snapshots.literals import Call, Name, Plain, canonical, child_path, children, content
 from multitrack.snapshots.matchers import Expected
-from multitrack.snapshots.terms import Terms, is_number, within
+from multitrack.snapshots.terms import Terms, number, reach
 
 
 class Absent(Enum):
@@ -61,6 +61,9 @@ class Differences:
             yield FieldChange(ID, _id(old), _id(new))
         if bool(old.positional) != bool(new.positional):
             yield FieldChange(ARGUMENTS, _whole(old), _whole(new))
+        elif old.positional:
+            for change in self._value(old.positional[0], new.positional[0], ""):
+                yield change if change.path else FieldChange(ARGUMENTS, _whole(old), _whole(new))
         else:
             yield from self._parts(children(old), children(new), "")
 
@@ -79,12 +82,13 @@ class Differences:
             if not self.same(old, new, path):
                 yield FieldChange(path, old, new)
             return
-        before, after = children(old), children(new)
+        one, other = content(old), content(new)
+        before, after = children(one), children(other)
         if not before or not after or not _told_by_parts(old, new):
             if not self.same(old, new, path):
                 yield FieldChange(path, old, new)
-        elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) != len(new):
-            yield from self._items(old, new, path)
+        elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) != len(other):
+            yield from self._items(one, other, path)
         else:
             yield from self._parts(before, after, path)
 
@@ -95,8 +99,9 @@ class Differences:
         if isinstance(old, str) and isinstance(new, str):
             return self._terms.normal(self._tool, path, old) == self._terms.normal(self._tool, path, new)
         tolerance = None if self._terms.exact else self._terms.tolerance(self._tool, path)
-        if tolerance is not None and is_number(old) and is_number(new):
-            return within(old, new, tolerance)
+        if tolerance is not None and (one := number(old)) is not None and (other := number(new)) is not None:
+            least, greatest = reach(one, tolerance)
+            return least <= other <= greatest
         return canonical(old) == canonical(new)
 
     def _items(
@@ -119,8 +124,10 @@ class Differences:
 def _told_by_parts(old: Plain, new: Plain) -> bool:
     """Whether the difference of two values that have parts is better told by these."""
     if isinstance(old, Call) and isinstance(new, Call):
-        # the parts of a date or a decimal mean nothing alone
-        return old.name == new.name and not old.positional and not new.positional
+        if old.name != new.name:
+            return False
+        if old.positional and new.positional:
+            return _told_by_parts(old.positional[0], new.positional[0])
     return type(old) is type(new)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from struct import unpack
 from types import MappingProxyType
 
+from multitrack.snapshots.assignment import THRICE
+from multitrack.snapshots.lanes import Lanes
 from multitrack.snapshots.literals import Call, Plain, canonical, children
 
-# Two calls that agree in no argument, and whose texts share less than this part of their character triples, are one
-# call removed and another added: field by field, they would read as noise.
-_ALIKE = 0.3
+# Two calls that agree in no argument, and whose texts share no more than this part (3 of 10) of their character
+# triples, are one call removed and another added: field by field, they would read as noise.
+_ALIKE = 3, 10
 
 # Calls of more characters than this in all are compared by words instead of triples, which would take longer than
 # everything else together.
@@ -28,39 +29,20 @@ _UNREADABLE = frozenset({""})
 
 def worth(
     expected: Sequence[Call], actual: Sequence[Call], also: Mapping[int, Sequence[int]] = MappingProxyType({})
-) -> list[list[int]]:
-    """For each expected call (rows) and each actual one of the same tool (columns), 0 if they are not alike.
+) -> tuple[list[int], Lanes]:
+    """For each expected call, in lanes, what it is worth to pair it with each actual one of the same tool: 0 if they
+    are not alike.
 
-    ``also``: for some rows, how many values agree with each column that are not equal.
+    ``also``: for some of the expected calls, how many values agree with each actual one that are not equal.
 
     An argument that agrees weighs most, and where as many agree, how alike the texts are. Less is gained by a pair of
     calls the more arguments only one of them has.
     """
     before, after = _traits(expected, actual)
     levels = _LEVELS if len(before) * len(after) <= _MANY_PAIRS else _FEW_LEVELS
-    field = 2 * levels  # half a line weighs more than all of them
-    values = _Columns([call.values for call in after], each=2 * field)
-    pieces = _Columns([call.pieces for call in after])
-    sizes = [len(call.pieces) for call in after]
-    shapes: dict[frozenset[str], list[tuple[int, int]]] = {}
-    limits: dict[int, list[float]] = {}
-    rows = []
-    for row, call in enumerate(before):
-        if call.paths not in shapes:
-            shapes[call.paths] = [_base(call.paths, other.paths, field) for other in after]
-        size = len(call.pieces)
-        if size not in limits:
-            # a part of all pieces that two calls have, as one of the sum of those of each
-            limits[size] = [_ALIKE / (1 + _ALIKE) * (size + other) for other in sizes]
-        bases, agreeing, alike = shapes[call.paths], values.shared(call.values), pieces.shared(call.pieces)
-        if row in also:
-            agreeing = [agree + field * 2 * more for agree, more in zip(agreeing, also[row], strict=True)]
-        line = [
-            base + agree + levels * both // (size + other - both) if both > limit else base + agree if agree else lone
-            for (base, lone), agree, both, other, limit in zip(bases, agreeing, alike, sizes, limits[size], strict=True)
-        ]
-        rows.append(line if min(line) >= 0 else [max(own, 0) for own in line])
-    return rows
+    agreeing = max((max(row) for row in also.values()), default=0)
+    columns = _Columns(after, levels, largest=_Size.of([*before, *after], agreeing))
+    return [columns.worth(call, also.get(row)) for row, call in enumerate(before)], columns.lanes
 
 
 def _base(one: frozenset[str], other: frozenset[str], field: int) -> tuple[int, int]:
@@ -80,6 +62,23 @@ class _Trait:
     paths: frozenset[str]
     values: frozenset[tuple[str, str]]
     pieces: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How many ``paths`` and ``pieces`` a call has at most, and how many of its values may be ``agreeing``."""
+
+    paths: int
+    agreeing: int
+    pieces: int
+
+    @classmethod
+    def of(cls, calls: Sequence[_Trait], more: int) -> _Size:
+        return cls(
+            max(len(call.paths) for call in calls),
+            max(len(call.values) for call in calls) + more,
+            max(len(call.pieces) for call in calls),
+        )
 
 
 def _traits(*sides: Sequence[Call]) -> list[list[_Trait]]:
@@ -118,26 +117,74 @@ def _leaves(call: Call) -> list[tuple[str, str]]:
             else:
                 leaves.append((where, canonical(part)))
 
+    if call.positional and not children(call):  # arguments that could not be read
+        return [("", canonical(call))]
     collect(children(call), "")
     return leaves
 
 
 class _Columns:
-    """Sets, one to a column, to be counted against another set all at once.
+    """The calls that came, one to a lane, to be held against an expected one all at once."""
 
-    For each element a number with a lane of 32 bits for each column, which is 1 where the column has the element:
-    the sum of such numbers holds in each lane how many elements were found there, here times ``each``.
-    """
+    def __init__(self, calls: Sequence[_Trait], levels: int, largest: _Size) -> None:
+        self._calls = calls
+        self._levels = levels
+        self._field = 2 * levels  # half a line weighs more than all levels of likeness
+        # a pair that costs more lines than it saves is worth less than nothing, which no lane can hold
+        self._nothing = 2 * largest.paths * self._field
+        highest = self._nothing + (2 + 2 * largest.agreeing) * self._field + levels
+        compared = 4 * max(levels, sum(_ALIKE)) * largest.pieces + 1
+        self.lanes = Lanes(len(calls), max(THRICE * highest, compared))
+        self._values = self._counted([call.values for call in calls])
+        self._pieces = self._counted([call.pieces for call in calls])
+        self._sizes = self.lanes.packed([len(call.pieces) for call in calls])
+        self._bases: dict[frozenset[str], tuple[int, int]] = {}
+        self._steps: dict[int, list[int]] = {}
 
-    def __init__(self, sets: Sequence[Iterable[object]], each: int = 1) -> None:
-        self.count = len(sets)
-        self.lanes: dict[object, int] = {}
-        for column, elements in enumerate(sets):
-            lane = each << (32 * column)
+    def worth(self, call: _Trait, also: Sequence[int] | None) -> int:
+        """What it is worth to pair ``call`` with each of them."""
+        lanes = self.lanes
+        base, lone = self._base(call.paths)
+        agreeing = _shared(self._values, call.values)
+        if also is not None:
+            agreeing += lanes.packed(also)
+        alike, level = self._likeness(call)
+        common = lanes.filled(alike | lanes.reaching(agreeing, lanes.ones))
+        line = ((base + 2 * self._field * agreeing + level) & common) | (lone & ~common)
+        least = self._nothing * lanes.ones
+        return ((line | lanes.marks) - least) & lanes.filled(lanes.reaching(line, least))
+
+    def _base(self, paths: frozenset[str]) -> tuple[int, int]:
+        if paths not in self._bases:
+            pairs = [_base(paths, call.paths, self._field) for call in self._calls]
+            base, lone = ([one + self._nothing for one in side] for side in zip(*pairs, strict=True))
+            self._bases[paths] = self.lanes.packed(base), self.lanes.packed(lone)
+        return self._bases[paths]
+
+    def _likeness(self, call: _Trait) -> tuple[int, int]:
+        """The marks of those with texts like those of ``call``, and which level of likeness each of them reaches."""
+        # of what either has, both have at least x / y: (x + y) times what both have, against x times the sum of each
+        lanes, levels, (part, of) = self.lanes, self._levels, _ALIKE
+        both = _shared(self._pieces, call.pieces)
+        size = len(call.pieces)
+        if size not in self._steps:
+            sizes = self._sizes + size * lanes.ones
+            self._steps[size] = [part * sizes + lanes.ones, *(step * sizes for step in range(1, levels + 1))]
+        enough, *steps = self._steps[size]
+        alike = lanes.reaching((part + of) * both, enough)
+        reached = (lanes.reaching((levels + step) * both, needed) for step, needed in enumerate(steps, start=1))
+        return alike, sum(map(lanes.counted, reached)) & lanes.filled(alike) if alike else 0
+
+    def _counted(self, sets: Iterable[Iterable[object]]) -> dict[object, int]:
+        """For each element a 1 in the lanes of the sets that have it."""
+        found: dict[object, int] = {}
+        for lane, elements in enumerate(sets):
+            one = self.lanes.counted(self.lanes.mark(lane))
             for element in elements:
-                self.lanes[element] = self.lanes.get(element, 0) + lane
+                found[element] = found.get(element, 0) + one
+        return found
 
-    def shared(self, elements: Iterable[object]) -> Sequence[int]:
-        """How many of ``elements`` each column has."""
-        total = sum([self.lanes[element] for element in elements if element in self.lanes])
-        return unpack(f"<{self.count}I", total.to_bytes(4 * self.count, "little"))
+
+def _shared(counted: Mapping[object, int], elements: Iterable[object]) -> int:
+    """How many of ``elements`` each set has."""
+    return sum([counted[element] for element in elements if element in counted])

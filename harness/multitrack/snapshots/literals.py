@@ -448,15 +448,41 @@ def _is_keyword(name: str) -> bool:
         return False
 
 
+def content(node: Plain) -> Plain:
+    """What a value holds that is a list or a mapping under a name of its own: ``Prices([1.0])``; else the value."""
+    if (
+        isinstance(node, Call)
+        and len(node.positional) == 1
+        and isinstance(node.positional[0], (list, tuple, dict, Call))
+    ):
+        return content(node.positional[0])
+    return node
+
+
 def children(node: Plain) -> Mapping[str | int, Plain]:
     """The parts of a value, by the names of fields and keys, or by the numbers of items; none if it is one whole."""
-    if isinstance(node, Call):
-        return {**dict(enumerate(node.positional)), **dict(node.keywords)} if node.positional else dict(node.keywords)
+    node = content(node)
+    if isinstance(node, dict):
+        return cast("dict[str | int, Plain]", node) if {*map(type, node)} <= {str} else {}
     if isinstance(node, (list, tuple)):
         return dict(enumerate(node))
-    if isinstance(node, dict) and all(isinstance(key, str) for key in node):
-        return cast("dict[str | int, Plain]", node)
-    return {}
+    return dict(node.keywords) if isinstance(node, Call) and not node.positional else {}
+
+
+def nodes(call: Call) -> dict[str, Plain]:
+    """Each value in the call by its path, ``stops[0].city``, the outer before the inner ones; none within what is one
+    whole, such as a date."""
+    found: dict[str, Plain] = {}
+
+    def collect(parts: Mapping[str | int, Plain], path: str) -> None:
+        for key, part in parts.items():
+            where = f"{path}[{key}]" if isinstance(key, int) else child_path(path, key)
+            found[where] = part
+            if isinstance(part, (list, tuple, dict, Call)):
+                collect(children(part), where)
+
+    collect(children(call), "")
+    return found
 
 
 def rewritten(call: Call, stand: Callable[[Plain, str], Plain | Kept]) -> Call:
@@ -468,7 +494,8 @@ def rewritten(call: Call, stand: Callable[[Plain, str], Plain | Kept]) -> Call:
 
     def below(node: Plain, path: str) -> Plain:
         if isinstance(node, Call):
-            positional = tuple(rewrite(item, f"{path}[{index}]") for index, item in enumerate(node.positional))
+            # no step of a path: `Prices([1.0])` stands where its list does
+            positional = tuple(rewrite(item, path) for item in node.positional)
             keywords = tuple((name, rewrite(item, child_path(path, name))) for name, item in node.keywords)
             return Call(node.name, positional, keywords, node.id)
         if isinstance(node, (list, tuple)):

@@ -6,18 +6,19 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from multitrack.snapshots.agreement import Agreement, Parted
 from multitrack.snapshots.assignment import assign
-from multitrack.snapshots.differences import Differences
 from multitrack.snapshots.likeness import worth
-from multitrack.snapshots.literals import KEPT, Call, Kept, Name, Plain, canonical, rewritten
+from multitrack.snapshots.literals import Call, canonical
 from multitrack.snapshots.matchers import Expected
-from multitrack.snapshots.terms import Terms, is_number
+from multitrack.snapshots.terms import Terms
 
 _Key: TypeAlias = Callable[[Call], str]
-_HOLE = Name("_")
+_Also: TypeAlias = Mapping[int, Sequence[int]]
+"""By rows, how many values are the same in each of the columns that need not be equal for it."""
 
-# Values that may be held against each other for this alone, tens of milliseconds: what it is for is a handful of
-# calls, and of hundreds enough else tells which belong together.
+# Matchers that may be asked for this alone, tens of milliseconds: what it is for is a handful of calls, and of
+# hundreds enough else tells which belong together.
 _CHECKS = 10_000
 
 
@@ -39,8 +40,7 @@ class _Pairing:
         self.expected, self.actual, self.terms, self.values = expected, actual, terms, values
         self.pairs: dict[int, int] = {}
         self._pair_equal(canonical)
-        self._pair_same()
-        self._pair_alike()
+        self._pair_by_tool()
         self._pair_equal(_arguments)
 
     def _open(self) -> tuple[list[int], list[int]]:
@@ -60,98 +60,60 @@ class _Pairing:
             if text and waiting[text]:
                 self.pairs[old] = waiting[text].pop()
 
-    def _pair_same(self) -> None:
-        """Calls that differ only in numbers within their tolerance, and in what matchers take."""
-        olds, news = self._open()
-        groups: defaultdict[frozenset[str], list[int]] = defaultdict(list)
-        for old in olds:
-            holes = self._holes(self.expected[old])
-            if holes:
-                groups[holes].append(old)
-        for holes, rows in groups.items():
-            keyed: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-            for old in rows:
-                keyed[_with_holes(self.expected[old], holes)][0].append(old)
-            for new in news:
-                keyed[_with_holes(self.actual[new], holes)][1].append(new)
-            for before, after in keyed.values():
-                same = [[int(self._same(old, new)) for new in after] for old in before]
-                for row, column in assign(same):
-                    self.pairs[before[row]] = after[column]
-            news = self._open()[1]
-
-    def _same(self, old: int, new: int) -> bool:
-        return next(self._differences(new).between(self.expected[old], self.actual[new]), None) is None
-
-    def _differences(self, new: int) -> Differences:
-        return Differences(self.terms, self.actual[new].name, self.values[new] if self.values else {})
-
-    def _holes(self, call: Call) -> frozenset[str]:
-        """The paths in an expected call where values need not be equal to be the same."""
-        holes = set()
-
-        def look(node: Plain, path: str) -> Kept:
-            loose = isinstance(node, Expected) or (
-                not self.terms.exact and is_number(node) and self.terms.tolerance(call.name, path) is not None
-            )
-            if loose:
-                holes.add(path)
-            return KEPT
-
-        if self.values or not self.terms.exact:
-            rewritten(call, look)
-        return frozenset(holes)
-
-    def _pair_alike(self) -> None:
+    def _pair_by_tool(self) -> None:
         tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         olds, news = self._open()
         for old in olds:
             tools[self.expected[old].name][0].append(old)
         for new in news:
             tools[self.actual[new].name][1].append(new)
-        for before, after in tools.values():
+        for tool, (before, after) in tools.items():
             if not before or not after:
                 continue
-            also = self._agreeing(before, after)
-            matrix = worth([self.expected[old] for old in before], [self.actual[new] for new in after], also)
-            for row, column in assign(matrix):
-                self.pairs[before[row]] = after[column]
+            also: _Also = {}
+            if self.values or not self.terms.exact:
+                before, after, also = self._pair_same(tool, before, after)
+            self._pair_alike(before, after, also)
 
-    def _agreeing(self, before: list[int], after: list[int]) -> dict[int, list[int]]:
-        """By rows, how many values are the same in each of the columns that need not be equal for it."""
-        also: dict[int, list[int]] = {}
-        checks = _CHECKS
-        came: dict[frozenset[str], list[tuple[Differences, dict[str, Plain]]]] = {}
-        for row, old in enumerate(before):
-            holes = self._holes(self.expected[old])
-            checks -= len(holes) * len(after)
-            if not holes or checks < 0:
-                continue
-            if holes not in came:
-                came[holes] = [(self._differences(new), _at(self.actual[new], holes)) for new in after]
-            wanted = _at(self.expected[old], holes)
-            also[row] = [
-                sum(path in found and differences.same(node, found[path], path) for path, node in wanted.items())
-                for differences, found in came[holes]
-            ]
-        return also
+    def _pair_same(self, tool: str, before: list[int], after: list[int]) -> tuple[list[int], list[int], _Also]:
+        """Pair calls that differ only in numbers within their tolerance, and in what matchers take.
+
+        Gives the positions that are left, and what there agrees without being equal.
+        """
+        agreement = self._agreement(tool, after)
+        wanted = [agreement.parted(self.expected[old]) for old in before]
+        pairs = assign([agreement.lanes.counted(agreement.same(one)) for one in wanted], agreement.lanes)
+        if pairs:
+            self.pairs.update((before[row], after[column]) for row, column in pairs)
+            rows, columns = ({*side} for side in zip(*pairs, strict=True))
+            before = [old for row, old in enumerate(before) if row not in rows]
+            wanted = [one for row, one in enumerate(wanted) if row not in rows]
+            after = [new for column, new in enumerate(after) if column not in columns]
+            agreement = self._agreement(tool, after)
+        return before, after, _agreeing(agreement, wanted) if after else {}
+
+    def _agreement(self, tool: str, after: list[int]) -> Agreement:
+        values = [self.values[new] for new in after] if self.values else ()
+        return Agreement(tool, [self.actual[new] for new in after], self.terms, values)
+
+    def _pair_alike(self, before: list[int], after: list[int], also: _Also) -> None:
+        if not before or not after:
+            return
+        matrix, lanes = worth([self.expected[old] for old in before], [self.actual[new] for new in after], also)
+        for row, column in assign(matrix, lanes):
+            self.pairs[before[row]] = after[column]
 
 
-def _with_holes(call: Call, holes: frozenset[str]) -> str:
-    return canonical(rewritten(call, lambda _, path: _HOLE if path in holes else KEPT))
-
-
-def _at(call: Call, paths: frozenset[str]) -> dict[str, Plain]:
-    """What stands at each of the paths in a call."""
-    found: dict[str, Plain] = {}
-
-    def look(node: Plain, path: str) -> Kept:
-        if path in paths:
-            found[path] = node
-        return KEPT
-
-    rewritten(call, look)
-    return found
+def _agreeing(agreement: Agreement, wanted: Sequence[Parted]) -> _Also:
+    also: dict[int, Sequence[int]] = {}
+    lanes = agreement.lanes
+    checks = _CHECKS
+    for row, one in enumerate(wanted):
+        checks -= sum(isinstance(value, Expected) for value in one.loose.values()) * lanes.count
+        if one.loose and checks >= 0:
+            counted = (lanes.counted(agreement.agreeing(path, value)) for path, value in one.loose.items())
+            also[row] = lanes.numbers(sum(counted))
+    return also
 
 
 def _arguments(call: Call) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from math import isclose
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeAlias, TypedDict, cast
 
 from multitrack.errors import BadOption
@@ -33,7 +32,8 @@ _NORMAL: Mapping[str, Callable[[str], str]] = {
 }
 
 
-_NUMBERS = (int, float)
+# an int has up to 4300 digits, and a float is as small as 1e-324
+_EXACTLY = Context(prec=10_000)
 
 
 class Options(TypedDict, total=False):
@@ -91,6 +91,7 @@ class Terms:
         self._replace = match if callable(match) else None
         self._match = () if callable(match) else _by_path(match, Matcher, "match", everywhere=False)
         self._tolerance = _by_path(options.get("tolerance"), _tolerance, "tolerance")
+        self._tolerances: dict[tuple[str, str], float | Decimal | None] = {}
         self._text = _by_path(options.get("text"), _normal, "text")
         self.exact = not self._tolerance
         """Whether two values are the same only if they are written the same, once they are `seen`."""
@@ -146,7 +147,10 @@ class Terms:
 
     def tolerance(self, tool: str, path: str) -> float | Decimal | None:
         """By how much two numbers at that path may differ."""
-        return cast("float | Decimal | None", _first(self._tolerance, tool, path))
+        place = tool, path
+        if place not in self._tolerances:
+            self._tolerances[place] = _first(self._tolerance, tool, path)
+        return self._tolerances[place]
 
     def _placeholder(self, tool: str, path: str) -> Plain | Kept | Matcher:
         if any(where.matches(tool, path) for where in self._ignore):
@@ -170,33 +174,25 @@ class Terms:
             return Matcher(result).node
 
 
-def is_number(node: Plain) -> bool:
-    """Whether a tolerance applies to a value: a finite int, float or ``Decimal``, and no bool."""
-    return type(node) in _NUMBERS or _exact(node) is not None
-
-
-def within(old: Plain, new: Plain, tolerance: float | Decimal) -> bool:
-    """Whether two numbers differ by no more than ``tolerance``, in the decimal digits that they are written with."""
-    if type(old) in _NUMBERS and type(new) in _NUMBERS:
-        apart = abs(cast(float, old) - cast(float, new))
-        if apart > tolerance and not isclose(apart, tolerance):
-            return False
-    one, other = _exact(old), _exact(new)
-    return one is not None and other is not None and abs(one - other) <= Decimal(str(tolerance))
-
-
-def _exact(node: Plain) -> Decimal | None:
-    if isinstance(node, bool):
-        return None
-    if isinstance(node, _NUMBERS):
-        return Decimal(repr(node))
-    if not isinstance(node, Call) or node.name != "Decimal" or len(node.positional) != 1:
+def number(node: Plain) -> Decimal | None:
+    """The number that a tolerance applies to: of a finite int, float or ``Decimal``, and of no bool."""
+    if type(node) in (int, float):
+        text = repr(node)
+    elif isinstance(node, Call) and node.name == "Decimal" and len(node.positional) == 1:
+        text = str(node.positional[0])
+    else:
         return None
     try:
-        number = Decimal(str(node.positional[0]))
+        found = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return found if found.is_finite() else None
+
+
+def reach(of: Decimal, tolerance: float | Decimal) -> tuple[Decimal, Decimal]:
+    """The least and the greatest number that is the same as ``of``, in the decimal digits that they are written with."""
+    far = Decimal(str(tolerance))
+    return _EXACTLY.subtract(of, far), _EXACTLY.add(of, far)
 
 
 def _without_ignored(node: Plain) -> Plain:
