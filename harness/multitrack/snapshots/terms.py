@@ -190,7 +190,7 @@ def number(node: Plain) -> Decimal | None:
 
 
 def reach(of: Decimal, tolerance: float | Decimal) -> tuple[Decimal, Decimal]:
-    """The least and the greatest number that is the same as ``of``, in the decimal digits that they are written with."""
+    """The least and the greatest number that is the same as ``of``, in the digits that both are written with."""
     far = Decimal(str(tolerance))
     return _EXACTLY.subtract(of, far), _EXACTLY.add(of, far)
 
