@@ -29,6 +29,7 @@ EXCUSED = "multitrack_excused"
 class _Test:
     """The test that is running: how it came out of each of its runs, and what its tapes came to."""
 
+    name: str = ""
     outcomes: list[str] = field(default_factory=list)
     runs: list[TapeDrift] = field(default_factory=list)
 
@@ -39,7 +40,10 @@ class _Test:
         for run in self.runs:
             if not (left_out and run.verdicts == (tapes.NOTHING_ASKED,)):
                 of_tape.setdefault((run.test, run.tape), []).append(run)
-        return [tapes.row(runs, self.outcomes).as_dict() for runs in of_tape.values()]
+        # the tape of a fixture is closed in whichever test is its last
+        return [
+            tapes.row(runs, self.outcomes if test == self.name else ()).as_dict() for (test, _), runs in of_tape.items()
+        ]
 
 
 class DriftRun:
@@ -67,7 +71,7 @@ class DriftRun:
         if self._samples == 1 or not self._wants(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        self._test, self._sampling = _Test(), True
+        self._test, self._sampling = _Test(item.nodeid), True
         try:
             runs = list(sampling.sampled(item, nextitem, self._samples))
         finally:
@@ -88,7 +92,7 @@ class DriftRun:
         report = yield
         if report.when == "setup":
             if not self._sampling:
-                self._test = _Test()
+                self._test = _Test(item.nodeid)
             self._test.outcomes.append("")
         closed = deck.asked().drifting
         self._test.runs += [found for tape in closed if (found := tapes.drift_of(tape, item.nodeid)) is not None]
@@ -130,7 +134,12 @@ class DriftRun:
 
     @property
     def _all(self) -> Sequence[drift.Row]:
-        return [drift.Row(**plain) for rows in self._rows.values() for plain in rows]
+        found: list[drift.Row] = []
+        for plain in (row for rows in self._rows.values() for row in rows):
+            # a fixture of a module whose tests several processes share is asked by each
+            if (row := drift.Row(**plain)) not in found:
+                found.append(row)
+        return found
 
 
 def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:

@@ -105,7 +105,7 @@ def _samples(runs: Sequence[TapeDrift]) -> Iterator[str]:
         lines = list(agreement([one.drift for one in asked]))
         if lines:
             compared = sum(one.drift.calls is not None for one in asked)
-            yield f"{runs[0].test}, interaction {place}, compared {compared} of {len(runs)} times"
+            yield f"{runs[0].test}, interaction {place}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
     others = Counter(
         (one.position, one.drift.verdict, one.drift.lines)

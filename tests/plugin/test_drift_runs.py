@@ -1,0 +1,384 @@
+"""Whole runs with ``--calls-drift``: which tests it compares, and what it does to their outcome."""
+
+import json
+
+import pytest
+from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, Model, lines, table
+from local_provider import DONE, STREAM, Answer, event
+
+ASK = """
+def plan(prompt="plan", **options):
+    messages = [dict(role="user", content=prompt)]
+    return client.chat.completions.create(model="gpt-4o-mini", messages=messages, **options).choices[0].message
+
+def names(message):
+    return sorted(call.function.name for call in message.tool_calls or ())
+"""
+
+
+@pytest.fixture
+def model(project):
+    project.provider.reply = model = Model()
+    model.says = dict.fromkeys(("plan", "other"), model.calling(TORONTO, DALLAS, SEARCH))
+    return model
+
+
+def recorded(project, test):
+    project.test(ASK + test)
+    run = project.record()
+    assert run.code == 0, run.out
+    return run
+
+
+OUTCOMES = """
+@pytest.mark.cassette
+def test_asserts():
+    assert names(plan()) == ["GoogleSearch", "Weather", "Weather"]
+
+@pytest.mark.cassette
+def test_raises():
+    names(plan())[2]
+
+@pytest.mark.cassette
+@pytest.mark.xfail(strict=False)
+def test_expected():
+    assert len(names(plan())) == 3
+
+@pytest.mark.cassette
+def test_skips():
+    pytest.skip("not today")
+
+@pytest.fixture
+def planned():
+    assert len(names(plan())) == 3
+
+@pytest.mark.cassette
+def test_setup(planned):
+    pass
+"""
+
+
+def test_a_test_that_fails_is_told_in_the_table_and_not_by_the_exit_code(project, model):
+    recorded(project, OUTCOMES)
+    model.says["plan"] = model.calling(SEARCH, DALLAS)
+    run = project.record("--calls-drift")
+    assert table(run)[:6] == lines(
+        """
+        calls added or removed  test_it.py::test_asserts  (assertion failed)
+        calls added or removed  test_it.py::test_expected  (xfailed)
+        calls added or removed  test_it.py::test_raises  (IndexError raised)
+        calls added or removed  test_it.py::test_setup  (setup failed)
+        test_it.py::test_asserts, request 1: calls added or removed
+          removed: Weather(location='Toronto', units='metric')
+        """
+    )
+    assert (run.counts, run.code, run.changed) == (
+        {"failed": 2, "xfailed": 1, "skipped": 1, "errors": 1},
+        0,
+        set(),
+    )
+    # its text is there as ever
+    assert "E       AssertionError: assert ['GoogleSearch', 'Weather'] == ['GoogleSearc...r', 'Weather']" in run.lines
+
+    project.test(ASK + OUTCOMES + "\ndef test_without_tape():\n    assert not 1\n")
+    run = project.record("--calls-drift")
+    assert (run.counts["failed"], run.code) == (3, 1)
+    assert "test_without_tape" not in "\n".join(table(run))
+
+    project.write("test_broken.py", "import nothing_of_that_name")
+    assert project.record("--calls-drift").code == pytest.ExitCode.INTERRUPTED
+    assert project.record("--calls-drift", "--continue-on-collection-errors").code == 1
+
+
+TAPES = """
+from multitrack import use_cassette
+
+@pytest.fixture(scope="module")
+def planned():
+    return plan("fixture")
+
+@pytest.mark.cassette
+def test_own(planned):
+    plan()
+    with use_cassette("tapes/nested.yaml"):
+        plan()
+
+def test_elsewhere():
+    with use_cassette("tapes/explicit.yaml", mode="record"):
+        assert names(plan())[0] == "GoogleSearch"
+"""
+
+
+def test_every_tape_of_a_test_is_compared(project, model):
+    model.says["fixture"] = model.calling(SEARCH)
+    recorded(project, TAPES)
+    model.says |= {"plan": model.calling(TORONTO, DALLAS), "fixture": model.calling(SEARCH, SEARCH)}
+    run = project.record("--calls-drift")
+    assert [line for line in table(run) if line.startswith("calls")] == lines(
+        """
+        calls added or removed  fixture planned of test_it
+        calls added or removed  test_it.py::test_elsewhere  (assertion failed)
+        calls added or removed  test_it.py::test_own (cassettes/test_it/test_own.yaml)
+        calls added or removed  test_it.py::test_own (tapes/nested.yaml)
+        """
+    )
+    assert (run.code, run.changed) == (0, set())
+
+
+@pytest.mark.usefixtures("model")
+def test_what_cannot_be_compared_says_what_to_do(project):
+    recorded(
+        project,
+        """
+@pytest.mark.cassette
+def test_prompt():
+    plan("plan")
+
+@pytest.mark.cassette
+def test_silent():
+    plan()
+
+@pytest.mark.cassette
+def test_twice():
+    plan()
+""",
+    )
+    project.test(
+        ASK
+        + """
+@pytest.mark.cassette
+def test_prompt():
+    plan("other")
+
+@pytest.mark.cassette
+def test_silent():
+    pass
+
+@pytest.mark.cassette
+def test_twice():
+    plan()
+    plan()
+
+@pytest.mark.cassette
+def test_new():
+    plan()
+"""
+    )
+    run = project.record("--calls-drift", "--calls-drift-fail")
+    assert table(run) == lines(
+        """
+        no tape          test_it.py::test_new
+        request changed  test_it.py::test_prompt
+        nothing asked    test_it.py::test_silent
+        request changed  test_it.py::test_twice
+        test_it.py::test_new: no tape at cassettes/test_it/test_new.yaml
+          to record it: pytest --record test_it.py::test_new
+        test_it.py::test_prompt, request 1: request changed
+          reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place
+            $.messages[0].content
+              tape: "plan"
+              sent: "other"
+          to record it: pytest --record test_it.py::test_prompt
+        test_it.py::test_prompt: nothing asked for interaction 1 of the tape
+        test_it.py::test_silent: nothing asked for interaction 1 of the tape
+        test_it.py::test_twice, request 2: request changed
+          reason: already played: the tape holds this request once (interaction 1)
+          to record it: pytest --record test_it.py::test_twice
+        multitrack: drift: 0 of 4 as on tape; exit code 1 by --calls-drift-fail
+        """
+    )
+    assert (run.counts, run.code, run.changed) == ({"passed": 4}, 1, set())
+
+
+@pytest.mark.usefixtures("model")
+def test_a_tape_that_cannot_be_read_fails_the_run(project):
+    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+    project.tape("test_it/test_plan").write_text("no tape: [", "utf-8")
+    run = project.record("--calls-drift")
+    assert (run.counts, run.code) == ({"errors": 1}, 1)
+    assert table(run) == ["multitrack: drift: no test asked anything that a tape holds"]
+
+
+@pytest.mark.usefixtures("model")
+def test_a_key_is_needed_and_none_is_made_up(project):
+    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+    count = len(project.provider.requests)
+    run = project.run("--calls-drift", "--calls-drift-fail")
+    assert (len(project.provider.requests), run.code) == (count, 1)
+    assert "OPENAI_API_KEY" in run.out
+    assert table(run)[0] == "nothing asked  test_it.py::test_plan  (OpenAIError raised)"
+
+
+@pytest.mark.usefixtures("model")
+def test_the_tape_is_there_to_be_looked_at(project):
+    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+    project.test(
+        ASK
+        + """
+@pytest.mark.cassette
+def test_plan(tape):
+    plan()
+    assert (tape.mode, tape.sent[0].model, len(tape.interactions), len(tape.live)) == ("drift", "gpt-4o-mini", 1, 1)
+    assert not tape.played
+"""
+    )
+    assert project.record("--calls-drift").counts == {"passed": 1}
+
+
+STREAMED = """
+@pytest.mark.cassette
+def test_stream():
+    messages = [dict(role="user", content="plan")]
+    for _ in client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True):
+        pass
+
+@pytest.mark.cassette
+def test_stream_async():
+    import asyncio
+
+    async def stream():
+        messages = [dict(role="user", content="plan")]
+        async for _ in await async_client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True):
+            pass
+
+    asyncio.run(stream())
+"""
+
+
+def test_streams(project, model):
+    def streaming(name, arguments):
+        text = json.dumps(arguments)
+        pieces = [text[at : at + 9] for at in range(0, len(text), 9)]
+
+        def reply(_):
+            first = {"index": 0, "id": f"call_{model.count}", "type": "function"}
+            yield event(tool_calls=[{**first, "function": {"name": name, "arguments": ""}}])
+            for piece in pieces:
+                yield event(tool_calls=[{"index": 0, "function": {"arguments": piece}}])
+            yield DONE
+
+        return lambda request: Answer(reply(request), headers=STREAM)
+
+    model.says["plan"] = streaming(*DALLAS)
+    recorded(project, STREAMED)
+    model.says["plan"] = streaming(*DALLAS_METRIC)
+    assert table(project.record("--calls-drift")) == lines(
+        """
+        arguments changed  test_it.py::test_stream
+        arguments changed  test_it.py::test_stream_async
+        test_it.py::test_stream, request 1: arguments changed
+          changed: Weather(location='Dallas', units='imperial')
+              units: was 'imperial', now 'metric'
+        test_it.py::test_stream_async, request 1: arguments changed
+          changed: Weather(location='Dallas', units='imperial')
+              units: was 'imperial', now 'metric'
+        multitrack: drift: 0 of 2 as on tape
+        """
+    )
+
+
+SAMPLED = """
+made = []
+
+@pytest.fixture
+def counted():
+    made.append("function")
+
+@pytest.fixture(scope="module")
+def once():
+    assert "module" not in made
+    made.append("module")
+
+@pytest.mark.cassette
+def test_plan(counted, once):
+    assert "Dallas" in str(plan().tool_calls)
+
+def test_made(once):
+    print("made", made)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
+def test_samples_say_how_often_each_field_agrees(project, model, options):
+    recorded(project, SAMPLED)
+    later = ("GoogleSearch", {"query": "who won the super bowl 2026", "lang": "en"})
+    model.says["plan"] = model.one_by_one(
+        model.calling(TORONTO, DALLAS, SEARCH),
+        model.calling(DALLAS_METRIC, TORONTO, later),
+        model.calling(TORONTO, SEARCH),
+        model.calling(SEARCH, TORONTO, DALLAS, ("Add", {})),
+        lambda _: Answer(b'{"error": {"message": "no key"}}', 401),
+    )
+    run = project.record("--calls-drift", "--calls-drift-samples=5", "-rP", *options, subprocess=bool(options))
+    assert table(run) == lines(
+        """
+        calls added or removed 2/5, same 1/5, arguments changed 1/5, failed 1/5  test_it.py::test_plan  (assertion failed 1/5, AuthenticationError raised 1/5)
+        test_it.py::test_plan, interaction 1: compared 4 of 5 times
+          Weather#1.location  4/4
+          Weather#1.units     4/4
+          Weather#2.location  3/4: 'Dallas' ×3, no call ×1
+          Weather#2.units     2/4: 'imperial' ×2, 'metric' ×1, no call ×1
+          GoogleSearch.query  3/4: 'who won the super bowl' ×3, 'who won the super bowl 2026' ×1
+          GoogleSearch.lang   3/4: absent ×3, 'en' ×1
+          tool set            3/4: GoogleSearch, Weather ×3, Add, GoogleSearch, Weather ×1
+          added: Add() ×1
+        test_it.py::test_plan, request 1: failed 1/5
+          401 Unauthorized: no key
+        multitrack: drift: 0 of 1 as on tape
+        """  # noqa: E501, RUF001
+    )
+    assert (run.counts, run.code, run.changed) == ({"failed": 1, "passed": 1}, 0, set())
+    assert "made ['module', 'function', 'function', 'function', 'function', 'function']" in run.out
+
+
+def test_the_same_table_under_xdist(project, model):
+    recorded(project, OUTCOMES)
+    model.says["plan"] = model.calling(SEARCH, DALLAS)
+    alone = project.record("--calls-drift", "--calls-drift-fail")
+    spread = project.record("--calls-drift", "--calls-drift-fail", "-n", "2", subprocess=True)
+    assert table(spread) == table(alone)
+    assert (spread.counts, spread.code, spread.changed) == (alone.counts, 1, set())
+    assert project.record("--calls-drift", "-n", "2", subprocess=True).code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--calls-drift", "--record"), "--record and --calls-drift exclude each other"),
+        (("--calls-drift", "--record-missing"), "--record-missing and --calls-drift exclude each other"),
+        (("--calls-drift", "--live"), "--live and --calls-drift exclude each other"),
+        (
+            ("--calls-drift", "--snapshot-update"),
+            "--snapshot-update and --calls-drift exclude each other: drift writes nothing",
+        ),
+        (
+            ("--calls-drift", "--snapshot-update-new-only"),
+            "--snapshot-update-new-only and --calls-drift exclude each other: drift writes nothing",
+        ),
+        (("--calls-drift", "--calls-drift-samples=0"), "--calls-drift-samples takes a number from 1 on, not 0"),
+        (("--calls-drift-samples=3",), "--calls-drift-samples says how to compare, and needs --calls-drift"),
+        (("--calls-drift-fail",), "--calls-drift-fail says how to compare, and needs --calls-drift"),
+    ],
+)
+def test_flags_that_do_not_go_together(project, flags, message):
+    run = project.record(*flags)
+    assert (run.code, run.changed, project.provider.requests) == (pytest.ExitCode.USAGE_ERROR, set(), [])
+    assert f"ERROR: {message}" in run.err
+
+
+def test_a_snapshot_is_compared_and_not_written(project, model):
+    recorded(
+        project,
+        """
+@pytest.mark.cassette
+def test_plan(calls_snapshot):
+    assert plan().tool_calls == calls_snapshot
+""",
+    )
+    model.says["plan"] = model.calling(SEARCH)
+    run = project.record("--calls-drift")
+    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 0, set())
+    (project.path / "__snapshots__" / "test_it.calls").unlink()
+    run = project.record("--calls-drift")
+    assert (run.code, run.changed) == (0, set())
+    assert table(run)[0] == "calls added or removed  test_it.py::test_plan  (assertion failed)"
