@@ -237,8 +237,25 @@ def stalled(serve):
     return f"https://127.0.0.1:{serve(silent, read=False).port}"
 
 
+@pytest.fixture
+def hanging_up(serve):
+    return f"https://127.0.0.1:{serve(mute, read=False).port}"
+
+
+@pytest.fixture
+def resetting(serve):
+    def reset_later(connection, held):
+        connection.recv(1000)
+        reset(connection, held)
+
+    return f"https://127.0.0.1:{serve(reset_later, read=False).port}"
+
+
+TROUBLES = ["refusing", "full", "unknown", "untrusted", "plain", "stalled", "hanging_up", "resetting"]
+
+
 @SENDERS
-@pytest.mark.parametrize("trouble", ["refusing", "full", "unknown", "untrusted", "plain", "stalled"])
+@pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_that_fails(path, send, trouble, request):
     url = f"{request.getfixturevalue(trouble)}/"

@@ -54,7 +54,8 @@ class Failure:
             return http.client.IncompleteRead(b"")
         number = _RESOLVER_CODES.get(self.code) or getattr(errno, self.code, None)
         if isinstance(named, type) and issubclass(named, ssl.SSLError):
-            return named(int(ssl.SSL_ERROR_SSL), self.message)
+            numbers = {ssl.SSLEOFError: ssl.SSL_ERROR_EOF, ssl.SSLZeroReturnError: ssl.SSL_ERROR_ZERO_RETURN}
+            return named(int(numbers.get(named, ssl.SSL_ERROR_SSL)), self.message)
         if isinstance(named, type) and issubclass(named, OSError | http.client.HTTPException):
             return _built(named, number, self.message)
         if self.is_timeout:

@@ -205,9 +205,10 @@ class _Switchboard:
                 self._real = self._connected()
             except BaseException as error:
                 during = _during(error, self._connection)
-                if self._recording is not None:
-                    _tell_failure(self._recording, error, during)
-                if not isinstance(error, TimeoutError) or not self._waits_to_fail(during):
+                recording, self._recording = self._recording, None
+                if recording is not None:
+                    _tell_failure(recording, error, during)
+                if not isinstance(error, OSError) or not self._waits_to_fail(during):
                     raise
                 self._connection.sock, self._overdue = self, error
                 return
@@ -238,15 +239,15 @@ class _Switchboard:
                 self._connected()
         if failure.during == "read":
             return
-        if failure.is_timeout and self._waits_to_fail(failure.during):
+        if self._waits_to_fail(failure.during):
             self._overdue = error
             return
         self._connection.close()
         raise error
 
     def _waits_to_fail(self, during: During) -> bool:
-        """Whether the client takes a time limit that ran out for its own only where it waits for the answer. That is
-        urllib3, for one on agreeing on TLS: without a tape, it connects in a place of its own."""
+        """Whether the client tells an error by its kind only where it waits for the answer, and not where it sends.
+        That is urllib3, which without a tape agrees on TLS in a place of its own."""
         return during == "handshake" and _is_urllib3(self._connection)
 
     def _request(self) -> Request:
