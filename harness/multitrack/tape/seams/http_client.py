@@ -97,7 +97,7 @@ class _Switchboard:
         self._replay: Replay | None = None
         self._recording: Recording | None = None
         self._error: OSError | None = None
-        self._overdue: Exception | None = None
+        self._overdue: BaseException | None = None
         self._signal: tuple[socket.socket, socket.socket] | None = None
 
     def sendall(self, data: Any) -> None:
@@ -208,7 +208,7 @@ class _Switchboard:
                 recording, self._recording = self._recording, None
                 if recording is not None:
                     _tell_failure(recording, error, during)
-                if not isinstance(error, OSError) or not self._waits_to_fail(during):
+                if not self._waits_to_fail(error, during):
                     raise
                 self._connection.sock, self._overdue = self, error
                 return
@@ -239,16 +239,17 @@ class _Switchboard:
                 self._connected()
         if failure.during == "read":
             return
-        if self._waits_to_fail(failure.during):
+        if self._waits_to_fail(error, failure.during):
             self._overdue = error
             return
         self._connection.close()
         raise error
 
-    def _waits_to_fail(self, during: During) -> bool:
-        """Whether the client tells an error by its kind only where it waits for the answer, and not where it sends.
-        That is urllib3, which without a tape agrees on TLS in a place of its own."""
-        return during == "handshake" and _is_urllib3(self._connection)
+    def _waits_to_fail(self, error: BaseException, during: During) -> bool:
+        """Whether the client makes of ``error`` what it does without a tape only where it waits for the answer. That
+        is urllib3, which agrees on TLS in a place of its own, and passes over such errors where it sends."""
+        is_passed_over = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
+        return is_passed_over and during == "handshake" and _is_urllib3(self._connection)
 
     def _request(self) -> Request:
         method, target, *_ = (self._message.start or "").split(" ")
