@@ -10,9 +10,12 @@ import threading
 from contextlib import ExitStack, suppress
 
 import httpx
+import httpx2
+import openai
 import pytest
 import requests
 import trustme
+import urllib3
 from senders import ALL
 
 from multitrack.tape import storage
@@ -308,4 +311,80 @@ def test_a_request_that_could_not_be_sent(path, serve, name):
     live = recorded(path, send, url)
     # these look for an answer first, which a server may send before it has read all
     assert live[1] in (httpx.ReadError, httpx.RemoteProtocolError, requests.exceptions.ConnectionError)
+    assert replayed(path, send, url) == live
+
+
+def refuse_tunnel(connection, held):
+    del held
+    connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+
+
+def through(proxy):
+    """One way for each client to ask through a ``proxy``."""
+
+    def by_httpx(module):
+        def send(url, seen, timeout):
+            with module.Client(proxy=proxy, timeout=timeout, verify=False) as client:
+                seen.append(client.get(url).content)
+
+        return send
+
+    def by_async_httpx(url, seen, timeout):
+        async def main():
+            async with httpx.AsyncClient(proxy=proxy, timeout=timeout, verify=False) as client:
+                seen.append((await client.get(url)).content)
+
+        asyncio.run(main())
+
+    def by_requests(url, seen, timeout):
+        with requests.Session() as session:
+            seen.append(session.get(url, proxies={"http": proxy, "https": proxy}, timeout=timeout).content)
+
+    def by_urllib3(url, seen, timeout):
+        with urllib3.ProxyManager(proxy, retries=False, timeout=timeout) as pool:
+            seen.append(pool.request("GET", url).data)
+
+    return {
+        "httpx": by_httpx(httpx),
+        "httpx2": by_httpx(httpx2),
+        "httpx-async": by_async_httpx,
+        "requests": by_requests,
+        "urllib3": by_urllib3,
+    }
+
+
+@pytest.mark.parametrize("name", through(""))
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("trouble", ["refusing", refuse_tunnel, mute, silent])
+def test_a_proxy_that_fails(path, serve, name, scheme, trouble, request):
+    is_server = callable(trouble)
+    proxy = f"http://127.0.0.1:{serve(trouble).port}" if is_server else request.getfixturevalue(trouble)
+    send, url = through(proxy)[name], f"{scheme}://api.example.com/"
+    live = described(send, url, timeout=0.15)
+    assert (live[1] is None) == (trouble is refuse_tunnel and scheme == "http")
+    assert recorded(path, send, url) == live
+    assert replayed(path, send, url) == live
+
+
+def by_openai(url, seen, timeout):
+    with openai.OpenAI(base_url=url, api_key="test", max_retries=0, timeout=timeout) as client:
+        seen.append(client.models.list())
+
+
+def by_async_openai(url, seen, timeout):
+    async def main():
+        async with openai.AsyncOpenAI(base_url=url, api_key="test", max_retries=0, timeout=timeout) as client:
+            seen.append(await client.models.list())
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("send", [by_openai, by_async_openai])
+@pytest.mark.parametrize("trouble", [*TROUBLES, mute, reset, silent, cut, silent_within])
+def test_openais_errors_are_the_same_again(path, serve, send, trouble, request):
+    url = f"http://127.0.0.1:{serve(trouble).port}/" if callable(trouble) else f"{request.getfixturevalue(trouble)}/"
+    live = described(send, url, timeout=0.15)
+    is_timeout = trouble in ("full", "stalled", silent, silent_within)
+    assert live[1] is (openai.APITimeoutError if is_timeout else openai.APIConnectionError)
+    assert recorded(path, send, url) == live
     assert replayed(path, send, url) == live

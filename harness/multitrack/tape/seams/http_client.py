@@ -192,8 +192,11 @@ class _Switchboard:
         self._routed = True
         if isinstance(route, Replay):
             self._replay = route
-            if route.response.failure is not None and route.response.ending == "unanswered":
-                self._fail(route.response.failure)
+            failure = route.response.failure if route.response.ending == "unanswered" else None
+            if failure is None or failure.during != "connect":
+                _reach_proxy(self._connection)
+            if failure is not None:
+                self._fail(failure)
             return
         if not isinstance(route, Passthrough):
             self._recording = route
@@ -210,7 +213,10 @@ class _Switchboard:
                     _tell_failure(recording, error, during)
                 if not self._waits_to_fail(error, during):
                     raise
-                self._connection.sock, self._overdue = self, error
+                half_made, self._connection.sock = self._connection.sock, self
+                if half_made is not None:
+                    half_made.close()
+                self._overdue = error
                 return
             self._connection.sock = self
         try:
@@ -263,6 +269,12 @@ class _Switchboard:
 
 def _is_urllib3(connection: Connection) -> bool:
     return hasattr(connection, "is_verified")
+
+
+def _reach_proxy(connection: Connection) -> None:
+    """Let ``connection`` know that it reached its proxy, if it has one; urllib3 tells a proxy's failures by that."""
+    if hasattr(connection, "has_connected_to_proxy"):
+        connection._has_connected_to_proxy = bool(connection.proxy)
 
 
 def _during(error: BaseException, connection: Connection) -> During:
