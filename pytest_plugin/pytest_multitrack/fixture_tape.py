@@ -2,73 +2,98 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from multitrack.tape import credentials, deck
+from multitrack.tape.owner import Closed, Owner
 from multitrack.tape.tape import Tape
 from pytest_multitrack import flags, options, places
 
 
 class FixtureTape:
-    """Plays while the fixture is set up, and again while it is torn down; ``tape`` is written after both."""
+    """Plays while the fixture is set up, and again for each of its finalizers; ``tape`` is written after them. Its
+    owner is the fixture; ``test`` the test that is the first to ask for it."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, owner: Owner, test: Owner) -> None:
         self.tape = tape
+        self._owner = owner
+        self._test = test
         self._failure: str | None = None
-        self._stack = ExitStack()
         self._blamed = 0
+        owner.opened(tape)
 
     @contextmanager
-    def setup(self) -> Iterator[None]:
-        """Play for the time of the block; a violation is held against the test whose setup it is."""
-        self.open()
+    def setup(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """Play for the time of the block, in which the fixture makes ``request``, and for each finalizer that it adds
+        to it. A violation is held against the test whose setup it is."""
+        add = request.addfinalizer
+        vars(request)["addfinalizer"] = lambda finalizer: add(self._taped(finalizer))
         try:
-            yield
+            with self._playing():
+                yield
+        finally:
+            if self._failure is not None:
+                self._test.failed_by(self._owner)
+
+    def _taped(self, finalizer: Callable[[], object]) -> Callable[[], object]:
+        def taped() -> None:
+            with self._playing():
+                finalizer()
+
+        return taped
+
+    @contextmanager
+    def _playing(self) -> Iterator[None]:
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(deck.asked().owned(self._owner))
+                if self.tape.mode == "replay":
+                    stack.enter_context(credentials.stand_in())
+                stack.enter_context(deck.playing(self.tape))
+                yield
         except BaseException as error:
-            self._failure = f"the fixture raised {type(error).__name__}"
+            self._fail(error)
             raise
         finally:
-            self._shut()
+            self._blame()
 
-    def open(self) -> None:
-        """Play from now on."""
-        if self.tape.mode == "replay":
-            self._stack.enter_context(credentials.stand_in())
-        self._stack.enter_context(deck.playing(self.tape))
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or f"the fixture raised {type(error).__name__}"
 
-    def close(self) -> None:
-        """Play no more, and write what was recorded. Raises a violation that no test can be blamed for."""
-        self._shut()
-        self.tape.save(failure=self._failure)
-        deck.asked().note(self.tape)
-
-    def _shut(self) -> None:
-        self._stack.close()
+    def _blame(self) -> None:
         new = self.tape.violations[self._blamed :]
         self._blamed += len(new)
-        if new:
-            self._failure = f"the fixture raised {type(new[0]).__name__}"
         outer = deck.current()
         for violation in new:
+            self._fail(violation)
             if outer is None:
                 raise violation
             outer.refuse(violation)
 
+    def close(self) -> None:
+        """Write what was recorded, as pending where the fixture failed. Raises `Unplayed` of a strict tape, and where
+        the tape cannot be written."""
+        asked, passed = deck.asked(), self._failure is None
+        asked.note(self.tape)
+        asked.closed.append(Closed(self._owner, self.tape, passed, self.tape.save(failure=self._failure)))
+        asked.closed.extend(self._owner.close(failure=self._failure))
+        if passed and self.tape.is_strict:
+            self.tape.refuse_unplayed()
 
-def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: str) -> FixtureTape:
+
+def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: Owner) -> FixtureTape:
     """The tape of the fixture that ``fixturedef`` defines and ``test`` is the first to ask for. Raises `BadOption`,
     `CassetteCorrupt`."""
     path = places.fixture_path(fixturedef, request)
-    return FixtureTape(
-        Tape(
-            path,
-            mode=flags.mode(request.config),
-            settings=options.of_markers(request.node).settings,
-            test=f"fixture {path.stem} of {path.parent.name}",
-            to_record=f"pytest {flags.record(request.config)} {shlex.quote(test)}",
-        )
+    owner = Owner(f"fixture {path.stem} of {path.parent.name}", to_record=test.to_record, is_test=False)
+    tape = Tape(
+        path,
+        mode=flags.mode(request.config),
+        settings=options.of_markers(request.node).settings,
+        test=owner.name,
+        to_record=owner.to_record,
     )
+    return FixtureTape(tape, owner, test)

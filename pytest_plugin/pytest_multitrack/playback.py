@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,21 +11,19 @@ import pytest
 
 from multitrack.errors import BadOption, MultitrackError, TapeViolation
 from multitrack.tape import credentials, deck
-from multitrack.tape.tape import Saved, Tape
+from multitrack.tape.owner import Closed, Owner
+from multitrack.tape.tape import Tape
 from pytest_multitrack import flags, layers, options, places
 
 
 class Playback:
-    """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did; ``saved`` is what became
-    of the recording, and ``passed`` whether no phase failed, once the test is over. ``compared`` are the two sides of
-    the last ``==`` that was asserted and did not hold."""
+    """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did. ``compared`` are the two
+    sides of the last ``==`` that was asserted and did not hold."""
 
-    def __init__(self, tape: Tape, test: str) -> None:
+    def __init__(self, tape: Tape, test: Owner) -> None:
         self.tape = tape
         self.test = test
         self.violation: TapeViolation | None = None
-        self.saved: Saved | None = None
-        self.passed = False
         self.compared: tuple[object, object] | None = None
         self._blamed = 0
         self._closed = False
@@ -37,6 +34,7 @@ class Playback:
         if self.tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(deck.playing(self.tape))
+        self.test.opened(self.tape)
 
     def reopen(self, tape: Callable[[], Tape]) -> None:
         """Play another tape instead, before anything was sent; fails the test where something was."""
@@ -94,25 +92,25 @@ class Playback:
         """Whether the tape plays no more."""
         return self._closed
 
-    def close(self, *, failure: str | None) -> bool:
-        """Close the tape and save it, as pending if ``failure`` tells of one; whether that was still to be done."""
+    def close(self, *, failure: str | None) -> None:
+        """Close the tape and save it, as pending if ``failure`` tells of one."""
         if self._closed:
-            return False
+            return
         self._closed = True
         self._stack.close()
-        self.passed = failure is None
-        self.saved = self.tape.save(failure=failure)
-        deck.asked().note(self.tape)
-        if self.passed and self.tape.is_strict:
+        asked, passed = deck.asked(), failure is None
+        asked.note(self.tape)
+        asked.closed.append(Closed(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        if passed and self.tape.is_strict:
             self.tape.refuse_unplayed()
-        return True
 
 
-def start(item: pytest.Item) -> Playback:
-    """Open the tape of ``item``. Fails the test, with the message alone, where its options or its tape are bad."""
+def start(item: pytest.Item, test: Owner) -> Playback:
+    """Open the tape of ``item``, which is the ``test``. Fails it, with the message alone, where its options or its
+    tape are bad."""
     with failing_plainly():
-        tape = _tape(item, options.of_markers(item))
-    return Playback(tape, item.nodeid)
+        tape = _tape(item, test, options.of_markers(item))
+    return Playback(tape, test)
 
 
 def configure(playing: Playback, request: pytest.FixtureRequest) -> None:
@@ -120,20 +118,20 @@ def configure(playing: Playback, request: pytest.FixtureRequest) -> None:
     with failing_plainly():
         found = options.of_fixtures(request)
         if found is not None:
-            playing.reopen(lambda: _tape(request.node, found))
+            playing.reopen(lambda: _tape(request.node, playing.test, found))
 
 
-def _tape(item: pytest.Item, asked: options.Options) -> Tape:
+def _tape(item: pytest.Item, test: Owner, asked: options.Options) -> Tape:
     return Tape(
         asked.path or places.tape_path(item),
         mode=flags.mode(item.config),
         settings=asked.settings,
-        test=item.nodeid,
+        test=test.name,
         shared=places.is_shared(item),
         beside=asked.beside,
         filters=asked.filters,
         results=partial(layers.results, item.config),
-        to_record=f"pytest {flags.record(item.config)} {shlex.quote(item.nodeid)}",
+        to_record=test.to_record,
     )
 
 

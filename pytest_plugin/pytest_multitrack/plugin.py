@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from contextlib import ExitStack, nullcontext
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import assertion_rewriting, flags, selection
+from pytest_multitrack import assertion_rewriting, flags, node_names, selection
 from pytest_multitrack.run import Run
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 _asked: pytest.StashKey[Asked] = pytest.StashKey()
 _run = pytest.StashKey[Run]()
+_nodes = pytest.StashKey["list[Any]"]()
 _told = pytest.StashKey[bool]()
 _deselected = pytest.StashKey[bool]()
 _playback = pytest.StashKey["Playback | None"]()
 _outcome = pytest.StashKey["str | None"]()
 _latest = pytest.StashKey["Playback"]()
-_interrupted = pytest.StashKey["Playback"]()
 
 _LIVE_FLAGS = frozenset(
     {"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live", "--calls-drift"}
@@ -110,7 +111,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from multitrack.tape import deck
 
     asking = ExitStack()
-    config.stash[_asked] = asking.enter_context(deck.asking(flags.mode(config), config.rootpath))
+    config.stash[_asked] = asking.enter_context(
+        deck.asking(flags.mode(config), config.rootpath, list(flags.given(config)))
+    )
     config.add_cleanup(asking.close)
     config.addinivalue_line("markers", MARKER)
     if not any(map(config.pluginmanager.hasplugin, VCR_PLUGINS)):
@@ -173,21 +176,25 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    sent = getattr(node, "workeroutput", {}).get("multitrack")
-    if sent is not None:
-        node.config.stash.setdefault(_run, Run()).add(sent)
+def pytest_testnodeready(node: Any) -> None:
+    # what they know, they send when they end; who was interrupted hears of that no more
+    node.config.stash.setdefault(_nodes, []).append(node)
 
 
 # no wrapper: one that fails before its yield leaves those inside it (logging, for one) torn
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    from multitrack.tape.owner import Owner
+
+    name = node_names.of(item)
+    test = Owner(name, to_record=f"pytest {flags.record(item.config)} {shlex.quote(name)}")
+    item.config.stash[_asked].owner = test
+    item.stash[_outcome] = None
+    item.stash[_playback] = None  # of an attempt before this one
     if _wants_tape(item):
         from pytest_multitrack import playback
 
-        item.stash[_outcome] = None
-        item.stash[_playback] = None  # of an attempt before this one
-        item.stash[_playback] = item.config.stash[_latest] = playback.start(item)
+        item.stash[_playback] = item.config.stash[_latest] = playback.start(item, test)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -202,12 +209,10 @@ def pytest_fixture_setup(
 
     with playback.failing_plainly():
         tape = fixture_tape.of(fixturedef, request, playing.test)
-    # what is registered first is run last: behind the fixture's own teardown, and before it
+    # what is registered first is run last
     request.addfinalizer(tape.close)
-    with tape.setup():
-        result = yield
-    request.addfinalizer(tape.open)
-    return result
+    with tape.setup(request):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -219,11 +224,20 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    playing = item.stash.get(_playback, None)
-    if playing is None:
-        return (yield)
-    with playing.last_phase(failure=item.stash[_outcome]):
-        return (yield)
+    playing, asked = item.stash.get(_playback, None), item.config.stash[_asked]
+    failure = item.stash.get(_outcome, None)
+    try:
+        with playing.last_phase(failure=failure) if playing else nullcontext():
+            return (yield)
+    except BaseException as error:
+        failure = failure or f"teardown failed: {type(error).__name__}"
+        raise
+    finally:
+        if (test := asked.owner) is not None and test.has_left:
+            from pytest_multitrack import playback
+
+            with playback.failing_plainly():
+                asked.closed.extend(test.close(failure=failure))
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
@@ -238,19 +252,25 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if _outcome in item.stash:
+    playing, asked = item.stash.get(_playback, None), item.config.stash[_asked]
+    if playing is not None:
         from pytest_multitrack import verdict
 
-        playing = item.stash.get(_playback, None)
-        if playing and call.when == "setup" and call.excinfo:
+        if call.when == "setup" and call.excinfo:
             playing.blame(call.excinfo.value)
         verdict.amend(report, playing)
-        if playing and report.failed:
+        if report.failed:
             from pytest_multitrack import layers
 
             layers.tell(report, call, playing, item.config)
-        if not report.passed:
-            item.stash[_outcome] = f"{report.when} {report.outcome}"
+    if (test := asked.owner) is not None and (asked.closed or (report.failed and test.recorded)):
+        from pytest_multitrack import verdict
+
+        verdict.conclude(report, test, asked)
+    if report.when == "teardown":
+        asked.owner = None
+    if not report.passed:
+        item.stash[_outcome] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
     return report
 
 
@@ -258,28 +278,38 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
-    latest = session.config.stash.get(_latest, None)
-    if latest is not None and latest.close(failure="the run was interrupted"):
-        session.config.stash[_interrupted] = latest
-    run = session.config.stash.setdefault(_run, Run())
-    run.played(session.config.stash[_asked].used)
-    run.deselected = run.deselected or _deselected in session.config.stash
+    stash = session.config.stash
+    asked, failure = stash[_asked], "the run was interrupted"
+    if (latest := stash.get(_latest, None)) is not None:
+        latest.close(failure=failure)
+    if asked.owner is not None:
+        asked.closed.extend(asked.owner.close(failure=failure))
+    run = stash.setdefault(_run, Run())
+    run.played(asked.used)
+    run.deselected = run.deselected or _deselected in stash
+    if asked.closed:
+        from pytest_multitrack import verdict
+
+        run.late += verdict.facts(asked.closed)
+    for node in stash.get(_nodes, ()):
+        if (sent := getattr(node, "workeroutput", {}).get("multitrack")) is not None:
+            run.add(sent)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["multitrack"] = run.as_plain()
     return result
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    interrupted = config.stash.get(_interrupted, None)
+    run = config.stash.get(_run, Run())
     reports = (report for reports in terminalreporter.stats.values() for report in reports)
-    if interrupted or any(hasattr(report, "multitrack") for report in reports):
+    if run.late or any(hasattr(report, "multitrack") for report in reports):
         from pytest_multitrack import verdict
 
-        verdict.summarise(terminalreporter, interrupted)
+        verdict.summarise(terminalreporter, run.late)
     if config.option.multitrack_unused:
         from pytest_multitrack import unused
 
-        unused.tell(terminalreporter, config.stash.get(_run, Run()), exitstatus)
+        unused.tell(terminalreporter, run, exitstatus)
 
 
 @pytest.fixture

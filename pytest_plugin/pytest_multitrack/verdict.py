@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from multitrack.report import terminal
 from multitrack.tape import paths
+from multitrack.tape.deck import Asked
+from multitrack.tape.owner import Closed, Owner
 from pytest_multitrack.playback import Playback
 
 FACTS = "multitrack"
-"""The attribute of a test report that holds what its tape did, as plain data, so that it crosses processes."""
+"""The attribute of a test report that holds what the tapes that were closed by then did, as plain data, so that it
+crosses processes."""
 
 
 @dataclass(frozen=True)
@@ -40,51 +45,76 @@ class Told:
         return self.message
 
 
-def amend(report: pytest.TestReport, playing: Playback | None) -> None:
-    """Make ``report`` a failure with a short text where the tape was violated, and add what became of the tape."""
-    if playing is None:
+def amend(report: pytest.TestReport, playing: Playback) -> None:
+    """Make ``report`` a failure with a short text where the tape was violated."""
+    if playing.violation is None:
         return
-    tape, saved = playing.tape, playing.saved
-    if playing.violation is not None:
-        report.outcome = "failed"
-        # under xfail the violation would count as the expected failure
-        vars(report).pop("wasxfail", None)
-        path, line, _ = report.location
-        vars(report)["longrepr"] = Told(path, (line or 0) + 1, tape.scrub(terminal.violation(playing.violation)))
-    waits = saved.state == "pending" if saved else tape.recorded
-    if report.failed and waits:
-        pending = str(paths.shown(paths.pending(tape.path)))
-        report.sections.append(("multitrack", "\n".join(terminal.pending_advice(pending, report.nodeid))))
-    if report.when == "teardown":
-        setattr(report, FACTS, _facts(playing).as_dict())
+    report.outcome = "failed"
+    # under xfail the violation would count as the expected failure
+    vars(report).pop("wasxfail", None)
+    path, line, _ = report.location
+    vars(report)["longrepr"] = Told(path, (line or 0) + 1, playing.tape.scrub(terminal.violation(playing.violation)))
 
 
-def _facts(playing: Playback) -> terminal.Facts:
-    tape, saved = playing.tape, playing.saved
+def conclude(report: pytest.TestReport, test: Owner, asked: Asked) -> None:
+    """Let ``report``, one of the ``test``, tell of the tapes that were closed by then."""
+    closed = tuple(asked.closed)
+    asked.closed.clear()
+    if report.failed:
+        _advise(report, test, closed)
+    if closed:
+        setattr(report, FACTS, facts(closed))
+
+
+def _advise(report: pytest.TestReport, test: Owner, closed: Sequence[Closed]) -> None:
+    """End the text of a ``report`` with how to go on with what was recorded, or will be once the ``test`` is over."""
+    waiting = [paths.pending(path) for path in _unsaved(test.recorded, closed)]
+    waiting += [one.saved.path for one in closed if one.saved and one.saved.state == "pending"]
+    if waiting:
+        shown = [str(paths.shown(path)) for path in dict.fromkeys(waiting)]
+        report.sections.append(("multitrack", "\n".join(terminal.pending_advice(shown, test.name))))
+
+
+def _unsaved(recorded: Iterable[Path], closed: Sequence[Closed]) -> Iterator[Path]:
+    settled = {one.tape.path for one in closed}
+    return (path for path in recorded if path not in settled)
+
+
+def facts(closed: Sequence[Closed]) -> list[dict[str, Any]]:
+    """What the ``closed`` tapes did, as plain values. What several blocks played for one test on one tape, is told as
+    one."""
+    groups: dict[tuple[str, Path], list[Closed]] = {}
+    for one in closed:
+        groups.setdefault((one.owner.name, one.tape.path.resolve()), []).append(one)
+    return [_facts(those).as_dict() for those in groups.values()]
+
+
+def _facts(closed: Sequence[Closed]) -> terminal.Facts:
+    tape, owner = closed[-1].tape, closed[-1].owner
+    saved = next((one.saved for one in closed if one.saved), None)
+    unplayed = set[int].intersection(*({entry.position for entry in one.tape.unplayed} for one in closed))
     return terminal.Facts(
-        test=playing.test,
+        test=owner.name,
+        is_test=owner.is_test,
         mode=tape.mode,
         tape=str(paths.shown(tape.path)),
-        played=len(tape.played),
+        played=sum(len(one.tape.played) for one in closed),
         recorded=saved.count if saved else 0,
         pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
         reason=saved.reason if saved else "",
-        unplayed=[entry.position for entry in tape.unplayed] if playing.passed else [],
+        unplayed=sorted(unplayed) if all(one.passed for one in closed) else [],
         days=tape.days_too_old,
     )
 
 
-def summarise(terminalreporter: Any, interrupted: Playback | None) -> None:
-    """Write what the tapes of a run did, if any played; that of a test within which the run was ``interrupted``
-    comes last."""
-    # by test: of one that was run again, the last attempt counts
-    facts = {
-        report.nodeid: terminal.Facts(**getattr(report, FACTS))
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if hasattr(report, FACTS)
-    }
-    if interrupted:
-        facts[interrupted.test] = _facts(interrupted)
-    for line in terminal.summary(list(facts.values())):
+def summarise(terminalreporter: Any, late: Sequence[Mapping[str, Any]]) -> None:
+    """Write what the tapes of a run did, if any played; ``late`` are the facts of those that were closed behind the
+    last report."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, FACTS)]
+    # of a test that was run again, the last attempt counts
+    reports.sort(key=lambda report: report.stop)
+    found = [
+        terminal.Facts(**plain) for plain in (*(one for report in reports for one in getattr(report, FACTS)), *late)
+    ]
+    for line in terminal.summary(list({(fact.test, fact.tape): fact for fact in found}.values())):
         terminalreporter.write_line(line)

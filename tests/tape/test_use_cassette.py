@@ -50,14 +50,16 @@ def test_records_and_replays(provider, path, how):
 
 
 @MODES
-def test_a_miss_raises_and_names_the_mode_to_record_with(provider, path, how):
+@pytest.mark.parametrize("mode", [None, "replay"])
+def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, request):
     with pytest.raises(CassetteMiss) as missed:
-        within(how, use_cassette(path), lambda _: get(provider.url))
+        within(how, use_cassette(path, mode), lambda _: get(provider.url))
+    command = "use_cassette(..., mode='record')" if mode else f"pytest --record '{request.node.nodeid}'"
     assert str(missed.value) == (
         f"GET {provider.url} has no recording\n"
         f"  tape: {path}\n"
         f"  reason: there is no tape yet\n"
-        f"  to record it: use_cassette(..., mode='record')"
+        f"  to record it: {command}"
     )
 
 

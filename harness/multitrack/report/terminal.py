@@ -12,11 +12,12 @@ from multitrack.errors import TapeViolation
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the tape of one ``test`` did: how many interactions it ``played`` and ``recorded``, and where the recording
-    lies if it is ``pending``, with the ``reason``; the positions of those that stayed ``unplayed`` though the test
-    passed; and the age of a tape that is older than it may be, in ``days``."""
+    """What a tape did for one ``test``, or for a fixture, which is none: how many interactions it ``played`` and
+    ``recorded``, and where the recording lies if it is ``pending``, with the ``reason``; the positions of those that
+    stayed ``unplayed`` though the test passed; and the age of a tape that is older than it may be, in ``days``."""
 
     test: str
+    is_test: bool
     mode: str
     tape: str
     played: int
@@ -40,10 +41,11 @@ def violation(error: TapeViolation) -> str:
     return text
 
 
-def pending_advice(pending: str, test: str) -> Iterator[str]:
-    """How to go on with a recording that lies at ``pending`` since ``test`` failed."""
-    yield "The tape is as it was. If the new recording is right:"
-    yield f"  multitrack accept {shlex.quote(pending)}"
+def pending_advice(pending: Sequence[str], test: str) -> Iterator[str]:
+    """How to go on with what lies at each of ``pending`` since ``test`` failed."""
+    one = len(pending) == 1
+    yield f"The tape{' is' if one else 's are'} as {'it was' if one else 'they were'}. If the new recording is right:"
+    yield f"  multitrack accept {' '.join(map(shlex.quote, pending))}"
     yield f"  pytest --snapshot-update {shlex.quote(test)}"
 
 
@@ -51,7 +53,7 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
     """The lines at the end of a run; none if no tape played."""
     if not facts:
         return
-    told = [_count(len(facts), "test") + " on tape"]
+    told = [_count(len({fact.test for fact in facts if fact.is_test}), "test") + " on tape"]
     if played := sum(fact.played for fact in facts):
         told.append(_count(played, "request") + " replayed")
     written = [fact for fact in facts if fact.recorded and not fact.pending]

@@ -7,31 +7,36 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from multitrack.tape import seams
 from multitrack.tape.exchange import Router
 from multitrack.tape.forked import ForkedTape
 
 if TYPE_CHECKING:
+    from multitrack.tape.owner import Closed, Owner
     from multitrack.tape.settings import Mode
     from multitrack.tape.tape import Tape
 
 R = TypeVar("R", bound=Router)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """What holds for a tape that says nothing else: its ``mode``, and the ``root`` folder of the project whose
-    settings it has, None for that in which the process stands. ``used`` has, for each tape that was closed, which of
-    its interactions were played."""
+    """What holds for a tape that says nothing else: its ``mode``; the ``root`` folder of the project whose settings
+    it has, None for that in which the process stands; the settings ``given`` on the command line, each with its flag;
+    and the ``owner`` that it plays for, if one is known. ``used`` has, for each tape that was closed, which of its
+    interactions were played; ``closed`` are those of which a report is still to tell."""
 
     mode: Mode = "replay"
     root: Path | None = None
+    given: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    owner: Owner | None = None
+    closed: list[Closed] = field(default_factory=list)
     used: dict[Path, set[int]] = field(default_factory=dict)
     drifting: list[Tape] = field(default_factory=list)
     """Tapes that were closed, and are still to be compared with what came live."""
@@ -41,6 +46,15 @@ class Asked:
         self.used.setdefault(tape.path.resolve(), set()).update(tape.used)
         if tape.mode == "drift":
             self.drifting.append(tape)
+
+    @contextmanager
+    def owned(self, owner: Owner | None) -> Iterator[None]:
+        """For the time of the block, tapes play for ``owner``."""
+        before, self.owner = self.owner, owner
+        try:
+            yield
+        finally:
+            self.owner = before
 
 
 _lock = threading.Lock()
@@ -62,14 +76,15 @@ def asked() -> Asked:
 
 
 @contextmanager
-def asking(mode: Mode, root: Path) -> Iterator[Asked]:
+def asking(mode: Mode, root: Path, given: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> Iterator[Asked]:
     """For the time of the block, tapes that say nothing else have ``mode``, and the settings of the project in
-    ``root``."""
-    _asked.append(asked := Asked(mode, root))
+    ``root`` with those ``given`` on top."""
+    _asked.append(asked := Asked(mode, root, given))
     try:
         yield asked
     finally:
-        _asked.remove(asked)
+        # by identity: runs within a run may be equal
+        _asked[:] = [other for other in _asked if other is not asked]
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching import Key
 
 _APPENDS = "appends"
 """Whose takes, of those in a pending file, replace nothing: its name in the file's metadata."""
@@ -69,3 +71,21 @@ class Pending:
             cassette = cassette.extended(take.interactions, take.metadata)
         appending = [one.test for one in self.takes if one.appends]
         return replace(cassette, metadata={**cassette.metadata, **({_APPENDS: appending} if appending else {})})
+
+
+def joined(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
+    """What was recorded by ``blocks`` that each play the same tape from its start: of equal requests, those of the
+    block that sent the most of them, the last of such blocks."""
+    if len(blocks) == 1:
+        return list(blocks[0])
+    keys = [[Key.of(interaction.request) for interaction in block] for block in blocks]
+    most: dict[Key, tuple[int, int]] = {}
+    for position, counts in enumerate(map(Counter, keys)):
+        for key, count in counts.items():
+            most[key] = max(most.get(key, (0, 0)), (count, position))
+    return [
+        interaction
+        for position, block in enumerate(blocks)
+        for key, interaction in zip(keys[position], block, strict=True)
+        if most[key][1] == position
+    ]

@@ -28,7 +28,7 @@ from multitrack.tape.redaction import Scrubber
 from multitrack.tape.rules import Rules
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
-from multitrack.tape.takes import Take
+from multitrack.tape.takes import Take, joined
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -343,24 +343,29 @@ class Tape:
         """``text`` without any secret or private name that this tape was shown."""
         return self._scrubber.text(text)
 
-    def save(self, *, failure: str | None = None) -> Saved | None:
+    def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> Saved | None:
         """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
         request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
-        but failed connections by a test that failed, and under ``drift``: then the tape stays as it is."""
-        self._recorder.close()
+        but failed connections by a test that failed, and under ``drift``: then the tape stays as it is. ``earlier``
+        are those that played before it for the same test at the same path; what they recorded is kept with it."""
+        tapes = (*earlier, self)
+        for tape in tapes:
+            tape._recorder.close()
         if self.mode == "drift":
             return None
-        recorded = self._recorded()
-        if not recorded or (failure and not self.recorded):
+        recorded = joined([tape._recorded() for tape in tapes])
+        if not recorded or (failure and not any(tape.recorded for tape in tapes)):
             return None
         allowed = self._settings.allow_secrets
-        reason = failure or self._recorder.unanswered()
+        reason = failure or next((why for tape in tapes if (why := tape._recorder.unanswered())), None)
         if reason is None and not self._settings.keep_errors:
             reason = unkept_error(recorded)
         if reason is None:
             recorded = [replace(interaction, results=self._results(interaction)) for interaction in recorded]
         appends = self.mode == "record-missing"
-        take = Take(tuple(recorded), self.test, self._recorder.metadata(), appends)
+        words = sorted({word for tape in tapes for word in tape._scrubber.placeholders})
+        metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
+        take = Take(tuple(recorded), self.test, metadata, appends)
         if reason is None:
             storage.keep(self.path, take, self._adopted, allowed=allowed)
             return Saved("written", self.path, len(recorded))

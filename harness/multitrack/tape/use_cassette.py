@@ -9,6 +9,7 @@ from typing import Any
 
 from multitrack.errors import BadOption
 from multitrack.tape import credentials, deck, project
+from multitrack.tape.owner import Owner
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
 
@@ -18,8 +19,9 @@ class use_cassette:  # noqa: N801 - a function to its users
 
     ``mode`` is ``replay``, ``record``, ``record-missing``, ``live``, or None: that of the tape it is nested in, else
     what pytest's flags say, else ``replay``. ``options`` are those of `Settings`, and stand on those in the project's
-    pyproject.toml. In ``record`` mode the tape is
-    written when the block ends well; a block that raises leaves its recording beside it, as ``<name>.pending.yaml``.
+    pyproject.toml; what pytest's command line sets is stronger. In ``record`` mode the tape is written when the block
+    ends well; a block that raises leaves its recording beside it, in ``<name>.pending.yaml``. Where the mode is that of
+    a test, the tape is written when the test is over and has passed.
 
     Raises `BadOption` for an unknown mode or option, `CassetteCorrupt` for a damaged tape, and, within the block,
     `CassetteMiss`; a miss that the block swallowed is raised when it ends. With ``strict=True``, a block that ends well
@@ -34,23 +36,33 @@ class use_cassette:  # noqa: N801 - a function to its users
         root = deck.asked().root
         own = project.nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
         self._settings = own.settings.with_options(options, "use_cassette")
+        for source, given in deck.asked().given:
+            self._settings = self._settings.with_options(given, source)
         self._stack = ExitStack()
         self._tape: Tape | None = None
+        self._owner: Owner | None = None
 
     def __enter__(self) -> Tape:
-        outer = deck.current()
-        mode = self._mode or deck.asked().mode
+        outer, asked = deck.current(), deck.asked()
+        mode = self._mode or asked.mode
+        owner = self._owner = asked.owner
+        # within a block that has a mode of its own, that of the test is not asked for
+        plays_for_it = self._mode is None and owner is not None and (outer is None or owner.plays(outer))
         given: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
             given = {"test": outer.test, **({} if self._mode else {"to_record": outer.to_record})}
-        if deck.asked().mode == "drift" and mode.startswith("record"):
+        elif owner is not None and plays_for_it:
+            given = {"test": owner.name, "to_record": owner.to_record}
+        if asked.mode == "drift" and mode.startswith("record"):
             mode = "drift"  # a run that compares writes nothing
         tape = Tape(self._path, mode=mode, settings=self._settings, **given)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(deck.playing(tape))
         self._tape = tape
+        if owner is not None and plays_for_it:
+            owner.opened(tape)
         return tape
 
     def __exit__(
@@ -62,8 +74,12 @@ class use_cassette:  # noqa: N801 - a function to its users
         if tape is None:
             return
         violations = tape.violations
-        failure = error or (violations[0] if violations else None)
-        tape.save(failure=None if failure is None else f"the block raised {type(failure).__name__}")
+        raised = error or (violations[0] if violations else None)
+        failure = None if raised is None else f"the block raised {type(raised).__name__}"
+        if self._owner is None:
+            tape.save(failure=failure)
+        else:
+            self._owner.left(tape, failure)
         outer = deck.current()
         if outer is not None:
             for violation in violations:
