@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from recorded_tape import JSON
@@ -12,11 +14,14 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Request
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
+from multitrack.tape.transcoding import METHODS, Address
 
-pytest.importorskip("google.cloud.aiplatform_v1")
+aiplatform_v1 = pytest.importorskip("google.cloud.aiplatform_v1")
+aiplatform_v1beta1 = pytest.importorskip("google.cloud.aiplatform_v1beta1")
 
 HOST = "us-central1-aiplatform.googleapis.com"
 MODEL = "projects/acme-prod-7/locations/us-central1/publishers/google/models/gemini"
+PLACED = "projects/project-0/locations/location-0/publishers/google/models/gemini"
 NUMBERS = "?%24alt=json%3Benum-encoding%3Dint"
 GRPC = ("content-type", "application/grpc")
 CONTENTS = [{"role": "user", "parts": [{"text": "Where?"}]}]
@@ -98,6 +103,51 @@ def test_names_for_who_asks_for_names(recorded):
     assert json.loads(response.body) == said("There.")
 
 
+def test_the_http_rules_are_those_of_googles_own_client():
+    found = {}
+    for version in (aiplatform_v1, aiplatform_v1beta1):
+        for service in ("prediction_service", "llm_utility_service"):
+            name = f"{version.__name__}.services.{service}.transports.rest_base"
+            [transport] = [one for key, one in vars(import_module(name)).items() if key.endswith("RestTransport")]
+            for method in METHODS:
+                rules = getattr(transport, f"_Base{method[0].upper()}{method[1:]}", None)
+                found |= {rule["uri"]: (method, rule) for rule in (rules._get_http_options() if rules else ())}
+    # those that are left have come later than the oldest client that is supported
+    assert METHODS.keys() - {method for method, _ in found.values()} <= {"embedContent"}
+    for uri, (method, rule) in found.items():
+        resource = re.search(r"{(\w+)=(.*)}", uri)
+        address = Address.of(f"https://{HOST}{uri.replace(resource[0], resource[2])}")
+        assert (address.method, address.resource) == (method, resource[2])
+        assert (rule["method"], rule["body"], resource[1]) == ("post", "*", METHODS[method])
+
+
+CALLS = {
+    "CountTokens": ({"contents": CONTENTS}, {"totalTokens": 7}),
+    "ComputeTokens": ({"contents": CONTENTS}, {"tokensInfo": [{"tokenIds": ["1"], "tokens": ["V2hlcmU="]}]}),
+    "Predict": ({"instances": [{"content": "Where?"}]}, {"predictions": [{"embeddings": {"values": [0.5]}}]}),
+    "EmbedContent": ({"content": CONTENTS[0]}, {"embedding": {"values": [0.5]}}),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_else_a_model_is_asked_crosses_transports_too(name, recorded):
+    if not hasattr(aiplatform_v1, f"{name}Request"):
+        pytest.skip(f"the installed google-cloud-aiplatform has no {name}")
+    sent, answer = CALLS[name]
+    field = METHODS[name[0].lower() + name[1:]]
+    service = "LlmUtilityService" if name.endswith("Tokens") else "PredictionService"
+    twice = {"model": MODEL} if name == "CountTokens" else {}
+    url = f"grpc://{HOST}/google.cloud.aiplatform.v1.{service}/{name}"
+    over_grpc = Request("POST", url, (), json.dumps({**sent, **twice, field: MODEL}).encode())
+    over_rest = rest(sent, operation=name[0].lower() + name[1:])
+    recorded.put((over_grpc, by_rpc(answer)))
+    assert json.loads(replies(recorded, over_rest)[0].body) == answer
+    recorded.path.unlink()
+    recorded.put((over_rest, by_rest(answer)))
+    [response] = replies(recorded, over_grpc)
+    assert (json.loads(response.body), response.header("grpc-status")) == (answer, "0")
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -144,6 +194,72 @@ def test_what_is_ignored_is_ignored_over_all(recorded):
     assert replies(recorded, rest(other), settings=ignoring)
     with pytest.raises(CassetteMiss):
         replies(recorded, rest(other))
+
+
+def why_missed(recorded, *sent, **options):
+    tape = Tape(recorded.path, **options)
+    *played, last = sent
+    for one in played:
+        tape.route(one)
+    with pytest.raises(CassetteMiss) as caught:
+        tape.route(last)
+    _, _, *reason, _ = str(caught.value).splitlines()
+    return "\n".join(line.removeprefix("  ") for line in reason)
+
+
+def test_a_miss_tells_in_one_spelling_how_the_nearest_call_over_another_transport_differs(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    schema = {"type": 5, "minItems": 3, "items": {"type": 1}}
+    sent = {"contents": CONTENTS, "generation_config": {"temperature": 0.5, "responseSchema": schema}}
+    assert why_missed(recorded, rest(sent, query=NUMBERS, model=MODEL + "-pro")) == (
+        "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 2 places\n"
+        "  url\n"
+        f"    tape: https://location-0-aiplatform.googleapis.com/{PLACED}:generateContent\n"
+        f"    sent: https://location-0-aiplatform.googleapis.com/{PLACED}-pro:generateContent\n"
+        "  $.generationConfig.responseSchema.minItems\n"
+        '    tape: "2"\n'
+        '    sent: "3"'
+    )
+
+
+def test_a_miss_over_grpc_tells_of_rest_and_leaves_out_what_is_ignored(recorded):
+    recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
+    body = {"contents": [{"role": "user", "parts": [{"text": "When?"}]}], "generationConfig": {"temperature": 1}}
+    ignoring = Settings(ignore=("$.generationConfig",))
+    assert why_missed(recorded, rpc(body), settings=ignoring) == (
+        "reason: changed: interaction 1 of 1 is the nearest, over REST; it differs in 1 place\n"
+        "  $.contents[0].parts[0].text\n"
+        '    tape: "Where?"\n'
+        '    sent: "When?"'
+    )
+
+
+def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    assert why_missed(recorded, rest(), rest()) == (
+        "reason: already played: the tape holds this request once (interaction 1)"
+    )
+
+
+@pytest.mark.parametrize("missing", ["google.cloud.aiplatform_v1.types", "multitrack.tape.vertex_messages"])
+def test_a_miss_tells_what_to_install(missing, recorded, monkeypatch):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    from multitrack import tape
+    from multitrack.tape import vertex_messages
+
+    vertex_messages.message_type.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    if missing == "multitrack.tape.vertex_messages":  # as without protobuf
+        monkeypatch.delattr(tape, "vertex_messages")
+    assert why_missed(recorded, rest()) == (
+        "reason: its method was recorded over another transport only, which nobody can compare with this one:\n"
+        "  google-cloud-aiplatform is not installed (pip install 'multitrack[vertexai]')"
+    )
+
+
+def test_a_miss_tells_what_the_installed_classes_do_not_know(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    assert 'no field named "unheardOf"' in why_missed(recorded, rest({**BODY, "unheardOf": 1}))
 
 
 def status_details(name):
@@ -241,8 +357,9 @@ def test_a_stream_that_was_left_is_for_its_own_transport(recorded):
     recording.received(body.encode())
     recording.ended("left")
     assert tape.save().state == "written"
-    with pytest.raises(CassetteMiss):
-        replies(recorded, STREAMS["events"][0])
+    assert why_missed(recorded, STREAMS["events"][0]) == (
+        "reason: interaction 1 of 1 is the same call, over gRPC; its answer was cut off, and plays over that alone"
+    )
     assert json.loads(replies(recorded, sent)[0].body) == [said("a"), said("b")]
 
 

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from multitrack.tape import transcoding
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import Entry, Index, Key, KeyOf, key_of
 from multitrack.tape.transcoding import Address
+
+
+@dataclass(frozen=True, slots=True)
+class OverOthers:
+    """A request beside what was recorded of its method over other transports.
+
+    ``request`` and each of ``recorded`` are spelled as method calls, and ``key`` and the keys of the entries are those
+    of the calls. ``problem`` says why one could not be spelled so; then ``request`` is as it was sent, and nothing is
+    in ``recorded``.
+    """
+
+    request: Request
+    key: Key
+    recorded: Sequence[tuple[Entry, Request]] = ()
+    problem: str | None = None
+
+    @property
+    def answered(self) -> Sequence[Entry]:
+        """The recordings, all played by now, that answer the request."""
+        return [entry for entry, _ in self.recorded if entry.played and entry.takes(self.key)]
 
 
 class MethodCalls:
@@ -23,38 +43,52 @@ class MethodCalls:
         self._index = index
         self._key = key
         self._left = left
-        self._keys: dict[tuple[int, str], Key | None] = {}
+        self._calls: dict[tuple[int, str], tuple[Request, Key] | None] = {}
 
     def take(self, sent: Request, placeholders: Collection[str], key: Key) -> Interaction | None:
         """The first interaction not yet played that made the same call as ``sent`` over another transport, which
         counts as played from now on. ``sent`` is scrubbed and has ``key``; ``placeholders`` stand in it for names."""
+        others = self.near(sent, placeholders)
+        if others is None:
+            return None
+        # what is equal comes before what takes any text in the place of a hole
+        for entry, _ in sorted(others.recorded, key=lambda pair: pair[0].key.body != others.key.body):
+            # an answer that was cut off, was so by its transport
+            if not entry.played and entry.interaction.response.ending == "complete" and entry.takes(others.key):
+                return self._index.play(self._index.entries[entry.position - 1], key)
+        return None
+
+    def near(self, sent: Request, placeholders: Collection[str]) -> OverOthers | None:
+        """``sent`` beside all calls of its method over other transports; None where there are none."""
         address = Address.of(sent.url)
         if address is None or not (entries := list(self._over_others(address))):
             return None
-        call = transcoding.method_call(sent, address.version)
-        if call is None:
-            return None
-        wanted = self._key(call, placeholders)
-        calls = [(entry, recorded) for entry in entries if (recorded := self._key_of(entry, address.version))]
-        # what is equal comes before what takes any text in the place of a hole
-        for entry, recorded in sorted(calls, key=lambda pair: pair[1].body != wanted.body):
-            if replace(entry, key=recorded).takes(wanted):
-                return self._index.play(entry, key)
-        return None
+        try:
+            call = transcoding.method_call(sent, address.version)
+        except ValueError as error:
+            return OverOthers(sent, self._key(sent, placeholders), problem=str(error))
+        calls = [(entry, recorded) for entry in entries if (recorded := self._call(entry, address.version))]
+        return OverOthers(
+            call,
+            self._key(call, placeholders),
+            [(replace(entry, key=key), recorded) for entry, (recorded, key) in calls],
+        )
 
     def _over_others(self, address: Address) -> Iterator[Entry]:
         for entry in self._index.entries:
             recorded = Address.of(entry.interaction.request.url)
-            if recorded is None or entry.played or recorded.streams != address.streams:
-                continue
-            # an answer that was cut off, was so by its transport
-            if recorded.encoding != address.encoding and entry.interaction.response.ending == "complete":
+            if recorded is not None and recorded.method == address.method and recorded.encoding != address.encoding:
                 yield entry
 
-    def _key_of(self, entry: Entry, version: str) -> Key | None:
+    def _call(self, entry: Entry, version: str) -> tuple[Request, Key] | None:
         place = (entry.position, version)
-        if place not in self._keys:
-            call = transcoding.method_call(self._left(entry.interaction.request), version)
-            provenance = entry.interaction.provenance
-            self._keys[place] = key_of(call, provenance, self._index.placeholders, self._key) if call else None
-        return self._keys[place]
+        if place not in self._calls:
+            self._calls[place] = self._spelled(entry.interaction, version)
+        return self._calls[place]
+
+    def _spelled(self, interaction: Interaction, version: str) -> tuple[Request, Key] | None:
+        try:
+            call = transcoding.method_call(self._left(interaction.request), version)
+        except ValueError:
+            return None
+        return call, key_of(call, interaction.provenance, self._index.placeholders, self._key)

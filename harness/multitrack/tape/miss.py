@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +18,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.difference import ABSENT, Difference, differences
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching import Entry, Index, Key, unsent
+from multitrack.tape.method_calls import OverOthers
 from multitrack.tape.summary import summary
 
 _SHOWN = 5
@@ -31,13 +34,15 @@ def miss(
     to_record: str,
     offered: Mapping[str, type[BaseModel]],
     bared: Callable[[Request], Request] = lambda request: request,
+    others: OverOthers | None = None,
     brief: bool = False,
 ) -> CassetteMiss:
     """The error for the scrubbed ``request`` that ``index`` did not answer under its ``key``; an index of None means
-    that there is no tape at ``path``. ``bared`` takes from a request what plays no part in matching.
+    that there is no tape at ``path``. ``bared`` takes from a request what plays no part in matching. ``others`` are the
+    recordings of its method over other transports.
     ``brief``: do not look for what is near, which takes long on a large tape."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
-    lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, None if brief else bared)]
+    lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, None if brief else bared, others)]
     lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
 
@@ -76,11 +81,12 @@ def _reason(
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
     bared: Callable[[Request], Request] | None,
+    others: OverOthers | None,
 ) -> Iterator[str]:
     if index is None:
         yield "reason: there is no tape yet"
         return
-    played = index.answered(key)
+    played = index.answered(key) or (others.answered if others is not None else ())
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         yield f"reason: already played: the tape holds this request {times} (interaction {_positions(played)})"
@@ -89,21 +95,27 @@ def _reason(
         yield "reason: none of its recordings is equal (how it differs, only the first misses of a test tell)"
         return
     total = len(index.entries)
-    nearest = _nearest(request, key, index, bared)
+    alike = [*_alike(request, key, index, bared), *(_alike_over_others(others, bared) if others is not None else ())]
+    nearest = min(alike, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
+    if nearest is None and others is not None and others.problem is not None:
+        yield "reason: its method was recorded over another transport only, which nobody can compare with this one:"
+        yield f"  {others.problem}"
+        return
     if nearest is None:
         yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
         return
-    entry, found = nearest
-    moved = not entry.is_at(key)
-    state = ", already played" if entry.played else ""
-    count = len(found) + moved
-    places = "1 place" if count == 1 else f"{count} places"
-    yield f"reason: changed: interaction {entry.position} of {total} is the nearest{state}; it differs in {places}"
-    if moved:
+    position = f"interaction {nearest.entry.position} of {total}"
+    if nearest.over and not nearest.count and nearest.entry.interaction.response.ending != "complete":
+        yield f"reason: {position} is the same call{nearest.over}; its answer was cut off, and plays over that alone"
+        return
+    state = nearest.over + (", already played" if nearest.entry.played else "")
+    places = "1 place" if nearest.count == 1 else f"{nearest.count} places"
+    yield f"reason: changed: {position} is the nearest{state}; it differs in {places}"
+    if nearest.moved:
         yield "  url"
-        yield f"    tape: {entry.interaction.request.url}"
-        yield f"    sent: {request.url}"
-    yield from _listed(found, lambda difference: _told(difference, request, bared(entry.interaction.request), offered))
+        yield f"    tape: {nearest.recorded.url}"
+        yield f"    sent: {nearest.sent.url}"
+    yield from _listed(nearest.found, lambda found: _told(found, nearest.sent, nearest.recorded, offered))
 
 
 def _listed(found: Sequence[Difference], told: Callable[[Difference], str | None]) -> Iterator[str]:
@@ -121,19 +133,36 @@ def _positions(entries: Sequence[Entry]) -> str:
     return ", ".join(str(entry.position) for entry in entries)
 
 
-def _nearest(
-    request: Request, key: Key, index: Index, bared: Callable[[Request], Request]
-) -> tuple[Entry, list[Difference]] | None:
-    """The recording with the fewest differences, those not yet played first; None if all are of another kind."""
-    sent = _document(request)
-    candidates = [
-        (entry.played, len(found) + (not entry.is_at(key)), entry.position, entry, found)
-        for entry in index.entries
-        if entry.key.method == key.method and _same_place(entry.key, key)
-        for found in [list(differences(_document(bared(unsent(entry.interaction.request))), sent))]
-    ]
-    best = min(candidates, key=lambda candidate: candidate[:3], default=None)
-    return None if best is None else best[3:]
+@dataclass(frozen=True)
+class _Alike:
+    """A recording of the same kind, beside what was ``sent``; ``over``: by which transport, if by another."""
+
+    entry: Entry
+    recorded: Request
+    sent: Request
+    moved: bool
+    over: str = ""
+
+    @cached_property
+    def found(self) -> Sequence[Difference]:
+        return list(differences(_document(self.recorded), _document(self.sent)))
+
+    @property
+    def count(self) -> int:
+        return len(self.found) + self.moved
+
+
+def _alike(request: Request, key: Key, index: Index, bared: Callable[[Request], Request]) -> Iterator[_Alike]:
+    for entry in index.entries:
+        if entry.key.method == key.method and _same_place(entry.key, key):
+            yield _Alike(entry, bared(unsent(entry.interaction.request)), request, not entry.is_at(key))
+
+
+def _alike_over_others(others: OverOthers, bared: Callable[[Request], Request]) -> Iterator[_Alike]:
+    sent = bared(others.request)
+    for entry, call in others.recorded:
+        transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
+        yield _Alike(entry, bared(call), sent, not entry.is_at(others.key), f", over {transport}")
 
 
 def _same_place(recorded: Key, sent: Key) -> bool:

@@ -262,6 +262,8 @@ class Tape:
             raise violation
 
     def _miss(self, scrubbed: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
+        is_brief = self._missed >= _EXPLAINED
+        near = None if is_brief or self._calls is None else self._calls.near(scrubbed, self._scrubber.placeholders)
         return miss.miss(
             scrubbed,
             key,
@@ -270,7 +272,8 @@ class Tape:
             to_record=self.to_record,
             offered=models,
             bared=self._rules.bared,
-            brief=self._missed >= _EXPLAINED,
+            others=near,
+            brief=is_brief,
         )
 
     def _taken(self, request: Request, scrubbed: Request, key: Key) -> Replay | None:

@@ -1,9 +1,9 @@
-"""One method call, whatever the transport: Vertex AI's `GenerateContent` and `StreamGenerateContent`, gRPC or REST.
+"""One method call, whatever the transport: what Vertex AI is asked of a model, over gRPC or REST.
 
-The message is the same in both. REST has its ``model`` in the path and the rest as protobuf JSON in the body
+The message is the same in both. REST has the name of the model in the path and the rest as protobuf JSON in the body
 (https://google.aip.dev/127); streams come as a JSON array or as server-sent events, and errors with an HTTP status
-(https://cloud.google.com/apis/docs/system-parameters). The HTTP rule is written here, since Google's generated clients
-carry no descriptors of services in which it could be looked up.
+(https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are written here, since Google's generated
+clients carry no descriptors of services in which they could be looked up.
 """
 
 from __future__ import annotations
@@ -18,13 +18,24 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from multitrack.tape.exchange import Request, Response
 from multitrack.wires.framing import Frames
 
+METHODS = {
+    "generateContent": "model",
+    "streamGenerateContent": "model",
+    "embedContent": "model",
+    "countTokens": "endpoint",
+    "computeTokens": "endpoint",
+    "predict": "endpoint",
+}
+"""The methods, as REST spells them, each with the field of its message that REST has in the path."""
+
+# which of the two has a method, is another in another version of the API
 _GRPC = re.compile(
-    r"grpc://(?P<host>[^/]+)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\.PredictionService/"
-    r"(?P<method>(?:Stream)?GenerateContent)"
+    r"grpc://(?P<host>[^/]+)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\."
+    r"(?:PredictionService|LlmUtilityService)/(?P<method>\w+)"
 )
 _REST = re.compile(
-    r"https?://(?P<host>[^/]+)/(?P<version>v1|v1beta1)/(?P<model>(?:projects|publishers|endpoints)/[^?:]+):"
-    r"(?P<method>generateContent|streamGenerateContent)(?:\?(?P<query>.*))?"
+    r"https?://(?P<host>[^/]+)/(?P<version>v1|v1beta1)/(?P<resource>(?:projects|publishers|endpoints)/[^?:]+):"
+    r"(?P<method>\w+)(?:\?(?P<query>.*))?"
 )
 _JSON = ("content-type", "application/json; charset=UTF-8")
 _EVENTS = ("content-type", "text/event-stream")
@@ -42,22 +53,23 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What the URL of a call tells. ``model`` is None where the message has it; ``query`` is what is left of it without
-    what says how the answer is to be written."""
+    """What the URL of a call tells. ``method`` is one of `METHODS`; ``resource`` is None where the message has it;
+    ``query`` is what is left of it without what says how the answer is to be written."""
 
     host: str
     version: str
-    streams: bool
+    method: str
     encoding: Encoding
-    model: str | None = None
+    resource: str | None = None
     query: str = ""
 
     @classmethod
     def of(cls, url: str) -> Address | None:
         """The address ``url``; None where it is of another method."""
         if found := _GRPC.fullmatch(url):
-            return cls(found["host"], found["version"], found["method"].startswith("Stream"), Encoding(grpc=True))
-        if not (found := _REST.fullmatch(url)):
+            method = found["method"][0].lower() + found["method"][1:]
+            return cls(found["host"], found["version"], method, Encoding(grpc=True)) if method in METHODS else None
+        if not (found := _REST.fullmatch(url)) or found["method"] not in METHODS:
             return None
         query = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
         alternatives = query.pop("$alt", "")
@@ -65,33 +77,44 @@ class Address:
         encoding = Encoding(
             grpc=False, numbers="enum-encoding=int" in alternatives, events=query.pop("alt", "") == "sse" and streams
         )
-        return cls(found["host"], found["version"], streams, encoding, unquote(found["model"]), urlencode(query))
+        resource = unquote(found["resource"])
+        return cls(found["host"], found["version"], found["method"], encoding, resource, urlencode(query))
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.method.startswith("stream")
+
+    @property
+    def message(self) -> str:
+        """What the names of its messages begin with."""
+        name = self.method.removeprefix("stream")
+        return name[0].upper() + name[1:]
 
 
-def method_call(request: Request, version: str) -> Request | None:
-    """``request`` as a method call: equal for equal calls, whatever their transport and version of the API.
+def method_call(request: Request, version: str) -> Request:
+    """``request``, which has an `Address`, as a method call: equal for equal calls, whatever their transport and
+    version of the API.
 
-    None where it is none of these methods, where ``version`` of the API does not know all that it says, and without
-    google-cloud-aiplatform, which has the messages' classes.
+    Raises ValueError where ``version`` of the API does not know all that it says, and without google-cloud-aiplatform,
+    which has the messages' classes.
     """
-    from multitrack.tape import vertex_messages
-
     address = Address.of(request.url)
-    kind = vertex_messages.message_type(version, "GenerateContentRequest")
-    if address is None or kind is None:
-        return None
+    assert address is not None
     try:
-        document = vertex_messages.spelled(json.loads(request.body), kind)
-    except ValueError:
-        return None
-    if document is None:
-        return None
-    model = document.pop("model", "")
-    operation = "streamGenerateContent" if address.streams else "generateContent"
-    url = f"https://{address.host}/{address.model or model}:{operation}"
+        from multitrack.tape import vertex_messages
+
+        kind = vertex_messages.message_type(version, f"{address.message}Request")
+    except ImportError as error:
+        raise ValueError("google-cloud-aiplatform is not installed (pip install 'multitrack[vertexai]')") from error
+    document = vertex_messages.spelled(json.loads(request.body), kind)
+    resource = document.pop(METHODS[address.method], None) or address.resource or ""
+    if document.get("model") == resource:
+        # the Vertex SDK says it twice where tokens are counted
+        del document["model"]
     return replace(
         request,
-        url=url + (f"?{address.query}" if address.query else ""),
+        url=f"https://{address.host}/{resource}:{address.method}" + (f"?{address.query}" if address.query else ""),
         headers=(_JSON,),
         # google-genai sends a configuration in which nothing is set, where others send none
         body=json.dumps({name: value for name, value in document.items() if value != {}}).encode(),
@@ -149,8 +172,8 @@ def _printed(message: dict[str, Any], before: Address, now: Address) -> dict[str
 
     if before.encoding.numbers == now.encoding.numbers and WIRE not in message:
         return message
-    kind = vertex_messages.message_type(now.version, "GenerateContentResponse")
-    return message if kind is None else vertex_messages.printed(message, kind, numbers=now.encoding.numbers)
+    kind = vertex_messages.message_type(now.version, f"{now.message}Response")
+    return vertex_messages.printed(message, kind, numbers=now.encoding.numbers)
 
 
 def _written(messages: list[dict[str, Any]], error: dict[str, Any] | None, address: Address) -> tuple[Response, bytes]:

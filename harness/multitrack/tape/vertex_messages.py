@@ -1,4 +1,4 @@
-"""The messages of Vertex AI's prediction service as protobuf JSON, brought to one spelling.
+"""The messages of Vertex AI's services as protobuf JSON, brought to one spelling.
 
 Clients write the same message in several ways: enums by name or by number, 64-bit integers as strings or not, fields
 in camel or snake case (https://protobuf.dev/programming-guides/json/). Only the message's class tells which are equal.
@@ -19,29 +19,31 @@ from multitrack.tape.protobuf import WIRE, json_to_wire, type_of
 
 
 @functools.cache
-def message_type(version: str, name: str) -> type[Message] | None:
-    """The class of the message ``name`` in a ``version`` of the API (``v1``); None where no google-cloud-aiplatform is
-    installed that has it."""
-    try:
-        with warnings.catch_warnings():
-            # where warnings are errors, the import would fail the test that happens to need it first
-            warnings.simplefilter("ignore")
-            types = import_module(f"google.cloud.aiplatform_{version}.types.prediction_service")
-    except ImportError:
-        return None
-    found = getattr(types, name, None)
-    return type_of(found()) if found is not None else None
+def message_type(version: str, name: str) -> type[Message]:
+    """The class of the message ``name`` in a ``version`` of the API (``v1``). Raises ImportError where no
+    google-cloud-aiplatform is installed, and ValueError where it is older than the message."""
+    with warnings.catch_warnings():
+        # where warnings are errors, the import would fail the test that happens to need it first
+        warnings.simplefilter("ignore")
+        types = import_module(f"google.cloud.aiplatform_{version}.types")
+    found = type_of(getattr(types, name)()) if hasattr(types, name) else None
+    if found is None:
+        raise ValueError(f"the installed google-cloud-aiplatform has no {name} in {version} (upgrade it)")
+    return found
 
 
-def spelled(document: Any, kind: type[Message]) -> dict[str, Any] | None:
-    """``document``, a message that is sent, in the one spelling; None where ``kind`` does not know all of it."""
-    if not isinstance(document, dict) or WIRE in document:
-        return None
+def spelled(document: Any, kind: type[Message]) -> dict[str, Any]:
+    """``document``, a message that is sent, in the one spelling. Raises ValueError where ``kind`` does not know all of
+    it."""
+    if not isinstance(document, dict):
+        raise ValueError("its body is no JSON object")
+    if WIRE in document:
+        raise ValueError("protobuf JSON does not hold all of it")
     try:
         message = json_format.ParseDict(document, kind())
         found: dict[str, Any] = json_format.MessageToDict(message)
-    except (json_format.Error, ValueError, TypeError, RecursionError):
-        return None
+    except (json_format.Error, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
     return found
 
 

@@ -1,21 +1,26 @@
 """Calls Vertex AI in every way over each transport, on tapes: `vertex_transports.py MODE TRANSPORT=TAPE...`."""
 
+import asyncio
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import httpx
 import vertexai
 from google import genai
-from google.api_core.exceptions import TooManyRequests
+from google.api_core.exceptions import GoogleAPICallError
+from google.genai import types
 from pydantic import BaseModel
-from vertexai.generative_models import GenerationConfig, GenerativeModel
+from vertexai import generative_models
 
 import multitrack
 from multitrack import errors, use_cassette
 
 MODEL = "gemini-1.5-pro"
 PLACE = {"project": "acme-prod-7", "location": "us-central1"}
+SETTINGS = {"temperature": 0.5, "max_output_tokens": 77, "stop_sequences": ["THE END"]}
+SAID = {"temperature": 21.5, "windy": False, "days": [1, 2]}
 
 
 class Weather(BaseModel):
@@ -27,87 +32,197 @@ class Search(BaseModel):
     query: str
 
 
-def by_vertexai(transport):
-    vertexai.init(**PLACE, api_transport=transport)
-    client = multitrack.from_vertexai(GenerativeModel(MODEL))
+class ByVertexAI:
+    """The Vertex SDK over a transport, by its asyncio methods or its others."""
 
-    def create(prompt, **options):
-        message = {"role": "user", "content": prompt}
-        return client.create(messages=[message], response_model=Iterable[Weather | Search], **options)
+    error = GoogleAPICallError
 
-    def whole():
-        return [repr(one) for one in create("Plan the trip")]
+    def __init__(self, transport, *, is_async=False):
+        vertexai.init(**PLACE, api_transport=transport)
+        # a model keeps the transport of its first request
+        self._model = generative_models.GenerativeModel(MODEL)
+        self.is_async = is_async
 
-    def streamed():
-        return [repr(one) for one in create("Plan the trip", stream=True)]
+    async def create(self, **asked):
+        client = multitrack.from_vertexai(self._model)
+        return await client.create_async(**asked) if self.is_async else client.create(**asked)
 
-    def exhausted():
-        try:
-            create("Too much")
-        except TooManyRequests as error:
-            [detail] = error.details
+    async def generate(self, contents, *, model=None, **asked):
+        model = model or self._model
+        return (
+            await model.generate_content_async(contents, **asked)
+            if self.is_async
+            else model.generate_content(contents, **asked)
+        )
+
+    async def text(self):
+        return await self.generate("Tell a tale", generation_config=generative_models.GenerationConfig(**SETTINGS))
+
+    async def parts(self):
+        return await self.generate("Tell a tale", stream=True)
+
+    async def conversation(self):
+        part, content = generative_models.Part, generative_models.Content
+        declared = generative_models.FunctionDeclaration(
+            name="Weather",
+            description="The weather at a place.",
+            parameters={
+                "type": "object",
+                "properties": {"location": {"type": "string"}, "days": {"type": "integer"}},
+                "required": ["location"],
+            },
+        )
+        config = generative_models.ToolConfig.FunctionCallingConfig
+        called = {"name": "Weather", "args": {"location": "Toronto", "days": 2}}
+        model = generative_models.GenerativeModel(
+            MODEL,
+            system_instruction="Be brief.",
+            tools=[generative_models.Tool(function_declarations=[declared])],
+            tool_config=generative_models.ToolConfig(config(mode=config.Mode.NONE)),
+            generation_config=generative_models.GenerationConfig(**SETTINGS),
+            safety_settings={
+                generative_models.HarmCategory.HARM_CATEGORY_HARASSMENT: (
+                    generative_models.HarmBlockThreshold.BLOCK_ONLY_HIGH
+                )
+            },
+        )
+        history = [
+            content(role="user", parts=[part.from_text("What is it like?")]),
+            content(role="model", parts=[part.from_dict({"function_call": called})]),
+            content(role="user", parts=[part.from_function_response(name="Weather", response=SAID)]),
+            content(role="model", parts=[part.from_text("Fair.")]),
+            content(role="user", parts=[part.from_text("Tell a tale")]),
+        ]
+        return await self.generate(history, model=model)
+
+    @staticmethod
+    def told(error):
+        found = []
+        for detail in error.details:
             violation = detail["violations"][0] if isinstance(detail, dict) else detail.violations[0]
-            subject = violation["subject"] if isinstance(violation, dict) else violation.subject
-            return [type(error).__name__, error.message, subject]
-
-    def exhausted_stream():
-        try:
-            return [repr(one) for one in create("Too much", stream=True)]
-        except TooManyRequests as error:
-            return [type(error).__name__, error.message]
-
-    def text():
-        config = GenerationConfig(temperature=0.5, max_output_tokens=77)
-        answer = GenerativeModel(MODEL).generate_content("Tell a tale", generation_config=config)
-        return [answer.text, answer.candidates[0].finish_reason.name]
-
-    def text_of_a_stream():
-        return [part.text for part in GenerativeModel(MODEL).generate_content("Tell a tale", stream=True)]
-
-    return [whole, streamed, exhausted, exhausted_stream, text, text_of_a_stream]
+            found.append(violation["subject"] if isinstance(violation, dict) else violation.subject)
+        return [type(error).__name__, error.message, found]
 
 
-def by_genai():
-    client = genai.Client(vertexai=True, **PLACE)
-    extracting = multitrack.from_genai(client)
+class ByGenai:
+    """google-genai on Vertex, by its asyncio methods or its others."""
 
-    def create(prompt, **options):
+    error = genai.errors.APIError
+
+    def __init__(self, *, is_async=False, **options):
+        self._client = genai.Client(vertexai=True, **PLACE, **options)
+        self.is_async = is_async
+
+    @property
+    def _models(self):
+        return self._client.aio.models if self.is_async else self._client.models
+
+    async def create(self, **asked):
+        client = multitrack.from_genai(self._client, model=MODEL)
+        return await client.create_async(**asked) if self.is_async else client.create(**asked)
+
+    async def generate(self, contents, **settings):
+        config = types.GenerateContentConfig(**settings)
+        answer = self._models.generate_content(model=MODEL, contents=contents, config=config)
+        return await answer if self.is_async else answer
+
+    async def text(self):
+        return await self.generate("Tell a tale", **SETTINGS)
+
+    async def parts(self):
+        parts = self._models.generate_content_stream(model=MODEL, contents="Tell a tale")
+        return await parts if self.is_async else parts
+
+    async def conversation(self):
+        declared = types.FunctionDeclaration(
+            name="Weather",
+            description="The weather at a place.",
+            parameters=types.Schema(
+                type="OBJECT",
+                properties={"location": types.Schema(type="STRING"), "days": types.Schema(type="INTEGER")},
+                required=["location"],
+                # which the Vertex SDK adds
+                property_ordering=["location", "days"],
+            ),
+        )
+        history = [
+            types.Content(role="user", parts=[types.Part(text="What is it like?")]),
+            types.Content(
+                role="model",
+                parts=[types.Part.from_function_call(name="Weather", args={"location": "Toronto", "days": 2})],
+            ),
+            types.Content(role="user", parts=[types.Part.from_function_response(name="Weather", response=SAID)]),
+            types.Content(role="model", parts=[types.Part(text="Fair.")]),
+            types.Content(role="user", parts=[types.Part(text="Tell a tale")]),
+        ]
+        return await self.generate(
+            history,
+            system_instruction="Be brief.",
+            tools=[types.Tool(function_declarations=[declared])],
+            tool_config=types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode="NONE")),
+            safety_settings=[types.SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_ONLY_HIGH")],
+            **SETTINGS,
+        )
+
+    @staticmethod
+    def told(error):
+        details = error.details["error"].get("details", ())
+        return [type(error).__name__, error.message, [detail["violations"][0]["subject"] for detail in details]]
+
+
+SPEAKERS = {
+    "grpc": lambda: ByVertexAI("grpc"),
+    "grpc_asyncio": lambda: ByVertexAI("grpc", is_async=True),
+    "rest": lambda: ByVertexAI("rest"),
+    "genai": ByGenai,
+    "genai_httpx": lambda: ByGenai(
+        is_async=True, http_options=types.HttpOptions(httpx_async_client=httpx.AsyncClient())
+    ),
+    # by aiohttp, where that is installed
+    "genai_asyncio": lambda: ByGenai(is_async=True),
+}
+
+
+async def outcomes(by):
+    """What comes of everything that can be asked."""
+
+    async def extracted(prompt, **options):
         message = {"role": "user", "content": prompt}
-        return extracting.create(model=MODEL, messages=[message], response_model=Iterable[Weather | Search], **options)
+        answer = await by.create(messages=[message], response_model=Iterable[Weather | Search], **options)
+        return [repr(one) for one in await listed(answer)]
 
-    def whole():
-        return [repr(one) for one in create("Plan the trip")]
+    async def listed(answers):
+        # an extraction is a list, and a stream of one's own either kind of iterable
+        if by.is_async and not isinstance(answers, Sequence):
+            return [answer async for answer in answers]
+        return list(answers)
 
-    def streamed():
-        return [repr(one) for one in create("Plan the trip", stream=True)]
-
-    def exhausted():
-        try:
-            create("Too much")
-        except genai.errors.ClientError as error:
-            [detail] = error.details["error"]["details"]
-            return [type(error).__name__, error.message, detail["violations"][0]["subject"]]
-
-    def exhausted_stream():
-        try:
-            return [repr(one) for one in create("Too much", stream=True)]
-        except genai.errors.ClientError as error:
-            return [type(error).__name__, error.message]
-
-    def text():
-        config = genai.types.GenerateContentConfig(temperature=0.5, max_output_tokens=77)
-        answer = client.models.generate_content(model=MODEL, contents="Tell a tale", config=config)
+    async def said(asking):
+        answer = await asking
         return [answer.text, answer.candidates[0].finish_reason.name]
 
-    def text_of_a_stream():
-        return [part.text for part in client.models.generate_content_stream(model=MODEL, contents="Tell a tale")]
+    async def streamed():
+        return [part.text for part in await listed(await by.parts())]
 
-    return [whole, streamed, exhausted, exhausted_stream, text, text_of_a_stream]
+    actions = {
+        "whole": extracted("Plan the trip"),
+        "streamed": extracted("Plan the trip", stream=True),
+        "exhausted": extracted("Too much"),
+        "exhausted_stream": extracted("Too much", stream=True),
+        "refused": extracted("What is wrong"),
+        "refused_stream": extracted("What is wrong", stream=True),
+        "text": said(by.text()),
+        "text_of_a_stream": streamed(),
+        "conversation": said(by.conversation()),
+    }
+    return {name: await outcome(action, by) for name, action in actions.items()}
 
 
-def outcome(action):
+async def outcome(action, by):
     try:
-        return action()
+        return await action
+    except by.error as error:
+        return by.told(error)
     except errors.CassetteMiss as miss:
         return f"missed: {miss}"
 
@@ -115,9 +230,8 @@ def outcome(action):
 def main(mode, *runs):
     for run in runs:
         transport, tape = run.split("=")
-        with use_cassette(tape, mode=mode, keep_errors=True):
-            actions = by_genai() if transport == "genai" else by_vertexai(transport)
-            yield {action.__name__: outcome(action) for action in actions}
+        with use_cassette(tape, mode=mode, keep_errors=True) as tape, tape.expect_misses():
+            yield asyncio.run(outcomes(SPEAKERS[transport]()))
 
 
 sys.stdout.writelines(f"{json.dumps(found)}\n" for found in main(*sys.argv[1:]))
