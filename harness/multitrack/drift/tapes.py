@@ -71,7 +71,7 @@ def row(runs: Sequence[TapeDrift], outcomes: Sequence[str]) -> Row:
     remarks = [_times(outcome, count, len(outcomes)) for outcome, count in ended.most_common()]
     if spared := sum(one.drift.verdict == NOT_COMPARED for one in first.asked if first.verdict != NOT_COMPARED):
         remarks.append(f"{_count(spared)} not compared")
-    details = list(_details(first) if len(runs) == 1 else _samples(runs))
+    details = [*(_details(first) if len(runs) == 1 else _samples(runs))]
     words = {verdict for run in runs for verdict in run.verdicts}
     return Row(
         test=first.test,
@@ -107,15 +107,10 @@ def _samples(runs: Sequence[TapeDrift]) -> Iterator[str]:
             compared = sum(one.drift.calls is not None for one in asked)
             yield f"{runs[0].test}, interaction {place}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
-    others = Counter(
-        (one.position, one.drift.verdict, one.drift.lines)
-        for run in runs
-        for one in run.asked
-        if one.drift.calls is None
-    )
-    for (position, verdict, lines), count in others.items():
-        yield f"{runs[0].test}, request {position}: {_times(verdict, count, len(runs))}"
-        yield from (f"  {line}" for line in lines)
+    others = Counter((one.position, one.drift) for run in runs for one in run.asked if one.drift.calls is None)
+    for (position, drift), count in others.items():
+        yield f"{runs[0].test}, request {position}: {_times(drift.verdict, count, len(runs))}"
+        yield from (f"  {line}" for line in drift.lines)
     if any(run.verdicts == (NO_TAPE,) for run in runs):
         yield from _details(runs[0])
 
