@@ -1,7 +1,9 @@
 """Tapes of our layout are read by it; what is damaged or laid out otherwise is read, or refused, as its YAML says."""
 
 import json
+import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -11,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_tape import JSON, request
 
-from multitrack.errors import CassetteCorrupt
+from multitrack.errors import CassetteCorrupt, CassetteMiss
 from multitrack.tape import storage, yaml_format
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.settings import Settings
 from multitrack.tape.yaml_loader import Loader
 
 PATH = Path("tape.yaml")
@@ -144,7 +147,7 @@ def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
     answer = json.dumps({"object": "chat.completion", "text": "word " * 300, "list": [1.0, 2.5]}).encode()
     found = [
         Interaction(request(json.dumps({"n": n, "ask": "é " * 200})), Response(200, "OK", JSON, answer), (f"t::{n}",))
-        for n in range(500)
+        for n in range(150)
     ]
     content = yaml_format.dumps(Cassette(tuple(found), {"format": 1})).encode()
 
@@ -166,3 +169,46 @@ def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
     )
     assert ours[0] < whole[0] / 2
     assert ours[1] < whole[1] / 2
+
+
+LARGE = "word " * 30_000
+
+
+def test_a_large_tape_that_tests_share_is_read_once(recorded, monkeypatch):
+    recorded.put(*((request(json.dumps({"n": n})), json.dumps({"n": n, "text": LARGE})) for n in range(2)))
+    read = []
+    loads = yaml_format.loads
+    monkeypatch.setattr(yaml_format, "loads", lambda content, path: read.append(path) or loads(content, path))
+    told = [recorded.play(request('{"n": 1}'))[0][:12] for _ in range(3)]
+    assert told == ['{\n  "n": 1,\n'] * 3
+    assert read == [recorded.path]
+    # as long as before, and at the same time
+    text, times = recorded.text, recorded.path.stat()
+    recorded.path.write_text(text.replace('"n": 1,', '"n": 7,'), encoding="utf-8")
+    os.utime(recorded.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert recorded.play(request('{"n": 1}'))[0].startswith('{\n  "n": 7,\n')
+    recorded.path.unlink()
+    assert storage.read(recorded.path) is None
+
+
+def test_tests_with_other_settings_share_it_too(recorded):
+    recorded.put((request('{"n": 1, "id": "a"}'), LARGE))
+    other = request('{"n": 1, "id": "b"}')
+    for _ in range(2):
+        with pytest.raises(CassetteMiss):
+            recorded.play(other)
+        assert recorded.play(other, settings=Settings(ignore=("$.id",))) == [LARGE]
+        assert recorded.play(replace(other, url="https://else.test/"), settings=Settings(match_on=("method",))) == [
+            LARGE
+        ]
+
+
+def test_a_large_tape_that_tests_share_is_opened_in_a_fraction_of_the_time(recorded):
+    recorded.put(*((request(json.dumps({"n": n, "ask": "word " * 100})), '{"fine": true}') for n in range(500)))
+    times = []
+    for _ in range(4):
+        start = process_time()
+        recorded.play(request(json.dumps({"n": 250, "ask": "word " * 100})))
+        times.append(process_time() - start)
+    first, *others = times
+    assert min(others) < first / 3

@@ -12,7 +12,8 @@ from multitrack import wires
 from multitrack.tape import body
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction, Provenance
-from multitrack.tape.matching import Key
+from multitrack.tape.matching import Key, keys_of
+from multitrack.tape.rules import Rules
 
 _LEAST_REAL_FIRST: tuple[Provenance, ...] = ("standin", "local", "live")
 
@@ -23,6 +24,9 @@ class Cassette:
 
     interactions: tuple[Interaction, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    _keys: dict[tuple[Rules, frozenset[str]], Sequence[Key]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def provenance(self) -> Provenance:
@@ -48,6 +52,14 @@ class Cassette:
     def placeholders(self) -> frozenset[str]:
         """The plain words on it that stand for private names."""
         return frozenset(self.metadata.get("placeholders", ()))
+
+    def keys(self, rules: Rules, placeholders: frozenset[str]) -> Sequence[Key]:
+        """The keys of its interactions in an index, in which ``placeholders`` stand for names; made once, however many
+        tests play it."""
+        asked = (rules, placeholders)
+        if asked not in self._keys:
+            self._keys[asked] = keys_of(self.interactions, placeholders, rules.key)
+        return self._keys[asked]
 
     def merged(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
         """This cassette with ``recorded`` in the place of what ``test`` had recorded before (None: of what no test

@@ -10,7 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import count
 from operator import itemgetter
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -40,14 +41,7 @@ class Key:
     @classmethod
     def of(cls, request: Request, placeholders: Collection[str] = ()) -> Key:
         """The key of a scrubbed request, in which ``placeholders`` stand for names."""
-        parts = urlsplit(request.url)
-        port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
-        origin = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
-        # the order of parameters of one name may mean something
-        query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
-        # step by step: an encoded slash is part of a name
-        path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
-        target = path + (f"?{query}" if query else "")
+        origin, target = _place(request.url)
         content = body.canonical(request.body, request.header("content-type"))
         (origin, target, content), names = renumbered(placeholders, origin, target, content)
         return cls(request.method, origin, target, content, names)
@@ -61,6 +55,18 @@ class Key:
     def has_holes(self) -> bool:
         """Whether it may be that of a request that is spelled otherwise."""
         return bool(self.names) or HOLE in self.body or HOLE in self.target
+
+
+@lru_cache(maxsize=1024)
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+    # the order of parameters of one name may mean something
+    query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
+    # step by step: an encoded slash is part of a name
+    path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
+    origin = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
+    return origin, path + (f"?{query}" if query else "")
 
 
 KeyOf = Callable[[Request, Collection[str]], Key]
@@ -113,13 +119,15 @@ class Index:
     """
 
     def __init__(
-        self, interactions: Iterable[Interaction], placeholders: Collection[str] = (), key: KeyOf = Key.of
+        self,
+        interactions: Iterable[Interaction],
+        placeholders: Collection[str] = (),
+        keys: Iterable[Key] | None = None,
     ) -> None:
+        interactions = tuple(interactions)
+        keys = keys_of(interactions, placeholders) if keys is None else keys
         self.placeholders = placeholders
-        self.entries = [
-            Entry(position, interaction, key_of(unsent(interaction.request), interaction.provenance, placeholders, key))
-            for position, interaction in enumerate(interactions, start=1)
-        ]
+        self.entries = [Entry(*entry) for entry in zip(count(1), interactions, keys)]
         self._latest: dict[Key, Entry] = {}
 
     @cached_property
@@ -178,6 +186,11 @@ def key_of(recorded: Request, provenance: Provenance, placeholders: Collection[s
     """The key of a ``recorded`` request: where a provider was not asked, the place plays no part."""
     key = of(recorded, placeholders)
     return key if provenance == "live" else key.without_origin
+
+
+def keys_of(interactions: Iterable[Interaction], placeholders: Collection[str], of: KeyOf = Key.of) -> list[Key]:
+    """The keys of ``interactions`` in an `Index`."""
+    return [key_of(unsent(one.request), one.provenance, placeholders, of) for one in interactions]
 
 
 def unsent(request: Request) -> Request:

@@ -150,6 +150,8 @@ def renumbered(given: Collection[str], *texts: str) -> tuple[list[str], frozense
     The number that a name gets depends on what was sent before it; a request must be found whatever was. A word
     that was given to no name is the user's own: a question about ``project-3`` is none about ``project-5``.
     """
+    if not given:
+        return list(texts), frozenset()
     words: dict[str, str] = {}
     counts: dict[str, int] = {}
 

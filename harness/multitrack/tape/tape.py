@@ -21,7 +21,7 @@ from multitrack.tape.counterparts import Counterparts
 from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Index, Key, key_of
+from multitrack.tape.matching import Entry, Index, Key, key_of, keys_of
 from multitrack.tape.method_calls import MethodCalls
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
 from multitrack.tape.redaction import Scrubber
@@ -382,7 +382,13 @@ class Tape:
             return None
         interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
         placeholders = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
-        return Index(interactions, placeholders, self._key_on_tape)
+        keys = [key for cassette in cassettes for key in self._keys(cassette, placeholders)]
+        return Index(interactions, placeholders, keys)
+
+    def _keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[Key]:
+        if self._filters is None:
+            return cassette.keys(self._rules, placeholders)
+        return keys_of(cassette.interactions, placeholders, self._key_on_tape)
 
     def _key_on_tape(self, request: Request, placeholders: Collection[str]) -> Key:
         return self._rules.key(self._left(request), placeholders)

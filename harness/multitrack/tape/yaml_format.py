@@ -151,23 +151,7 @@ def _cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) 
 
 
 def _by_yaml(content: bytes, path: Path) -> Cassette:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise CassetteCorrupt(path, "it is no UTF-8 text", line=line) from error
-    try:
-        document = _document(text)
-    except Aliased as error:
-        raise CassetteCorrupt(path, "it uses YAML aliases, which no recorder writes", line=_alias(text)) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise CassetteCorrupt(path, error.problem or "no YAML", line=line) from error
-    except yaml.reader.ReaderError as error:
-        line = content[: error.position].count(b"\n") + 1
-        raise CassetteCorrupt(path, f"U+{error.character:04X} is not allowed", line=line) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise CassetteCorrupt(path, " ".join(str(error).split())) from error
+    document = _parsed(content, path)
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
@@ -192,16 +176,31 @@ def _by_yaml(content: bytes, path: Path) -> Cassette:
             interactions.append(_read(item, blobs))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"interaction {position + 1}: {_reason(error)}"
-            raise CassetteCorrupt(path, reason, line=_line(text, position)) from error
+            raise CassetteCorrupt(path, reason, line=_line(content, position)) from error
     return _cassette(interactions, metadata)
 
 
-def _document(text: str) -> Any:
-    if text.lstrip()[:1] == "{":
-        # vcrpy writes JSON, too, whose pairs of surrogates YAML does not put together
-        with suppress(ValueError):
-            return json.loads(text)
-    return yaml.load(text, Loader=Loader)
+def _parsed(content: bytes, path: Path) -> Any:
+    try:
+        text = content.decode()
+        if text.lstrip()[:1] == "{":
+            # vcrpy writes JSON, too, whose pairs of surrogates YAML does not put together
+            with suppress(ValueError):
+                return json.loads(text)
+        return yaml.load(text, Loader=Loader)
+    except Aliased:
+        events: Any = yaml.parse(text, Loader=Loader)
+        mark: Any = next(event.start_mark for event in events if isinstance(event, yaml.AliasEvent))
+        reason, line = "it uses YAML aliases, which no recorder writes", mark.line + 1
+    except yaml.MarkedYAMLError as error:
+        reason, line = error.problem or "no YAML", error.problem_mark.line + 1 if error.problem_mark else None
+    except yaml.reader.ReaderError as error:
+        reason, line = f"U+{error.character:04X} is not allowed", content[: error.position].count(b"\n") + 1
+    except UnicodeDecodeError as error:
+        reason, line = "it is no UTF-8 text", content[: error.start].count(b"\n") + 1
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason, line = " ".join(str(error).split()), None
+    raise CassetteCorrupt(path, reason, line=line)
 
 
 def _blobs(metadata: Mapping[str, Any]) -> Blobs:
@@ -215,19 +214,12 @@ def _reason(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _line(text: str, position: int) -> int | None:
+def _line(content: bytes, position: int) -> int:
     """The line on which the interaction at ``position`` begins."""
-    document: Any = yaml.compose(text, Loader=Loader)
-    for key, value in document.value:
-        if key.value == "interactions":
-            return int(value.value[position].start_mark.line) + 1
-    return None
-
-
-def _alias(text: str) -> int:
-    """The line of the first alias."""
-    events: Any = yaml.parse(text, Loader=Loader)
-    return next(int(event.start_mark.line) + 1 for event in events if isinstance(event, yaml.AliasEvent))
+    document: Any = yaml.compose(content.decode(), Loader=Loader)
+    # the last one is that which was read
+    interactions = next(value for key, value in reversed(document.value) if key.value == "interactions")
+    return int(interactions.value[position].start_mark.line) + 1
 
 
 def _read(item: Any, blobs: Blobs) -> Interaction:
