@@ -28,7 +28,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def bare_process(tmp_path: Path) -> Callable[..., str]:
-    """Runs source code in a process with an empty environment and home, and gives what it printed."""
+    """Runs source code in a process with an empty environment and no home, and gives what it printed."""
 
     def run(source: str, *, offline: bool = False, **env: str) -> str:
         command = [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(source)]
@@ -37,14 +37,12 @@ def bare_process(tmp_path: Path) -> Callable[..., str]:
             if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
                 pytest.skip("`unshare -rn` makes no network namespace here")
             command = [unshare, "-rn", *command]
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
         path = os.pathsep.join([str(Path(__file__).parent), str(Path(multitrack.__file__).parents[1])])
         done = subprocess.run(
             command,
             env={
                 "PATH": os.environ["PATH"],
-                "HOME": str(home),
+                "HOME": str(tmp_path / "nowhere"),
                 "PYTHONPATH": path,
                 **env,
             },

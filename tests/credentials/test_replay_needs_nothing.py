@@ -68,12 +68,19 @@ VERTEX = """
         rest_model = GenerativeModel("gemini-1.5-pro-preview-0409")
         # the SDK makes its client at the first request, of the transport that is set by then
         rest_model._prediction_client
+        project = initializer.global_config.project
         vertexai.init(api_transport="grpc")
         early_model = GenerativeModel("gemini-1.5-pro-preview-0409")
         early_model._prediction_client
-        print("made in time", time.perf_counter() - start < 1, initializer.global_config.project)
+        vertexai.init(project="mine", location="europe-west1", api_transport="rest")
+        named_rest_model = GenerativeModel("gemini-1.5-pro-preview-0409")
+        named_rest_model._prediction_client
+        vertexai.init(project="mine", location="europe-west1", api_transport="grpc")
+        named_model = GenerativeModel("gemini-1.5-pro-preview-0409")
+        print("made in time", time.perf_counter() - start < 1, project)
 
     models = {"REST": rest_model, "gRPC": grpc_model, "gRPC, connected early": early_model}
+    models |= {"REST, named project": named_rest_model, "gRPC, named project": named_model}
     calls = {name: lambda model=model: model.generate_content("hi") for name, model in models.items()}
     # each makes its asyncio client at its first request, for the loop that runs by then
     async_models = iter([GenerativeModel("gemini-1.5-pro-preview-0409") for _ in range(3)])
@@ -81,7 +88,14 @@ VERTEX = """
     replay_and_then_not(calls, GEMINI)
 """
 
-VERTEX_NAMES = ["REST", "gRPC", "gRPC, connected early", "gRPC, async"]
+VERTEX_NAMES = [
+    "REST",
+    "gRPC",
+    "gRPC, connected early",
+    "REST, named project",
+    "gRPC, named project",
+    "gRPC, async",
+]
 
 GENAI = """
     with credentials.stand_in():
@@ -122,6 +136,35 @@ STORAGE = """
     replay_and_then_not({"storage": lambda: list(client.list_buckets())}, b"{}")
 """
 
+GENERATED = """
+    with credentials.stand_in():
+        from google.cloud import resourcemanager_v3
+        start = time.perf_counter()
+        clients = {
+            "gRPC": resourcemanager_v3.ProjectsClient(),
+            "REST": resourcemanager_v3.ProjectsClient(transport="rest"),
+        }
+        print("made in time", time.perf_counter() - start < 1)
+
+    async def ask_async():
+        with credentials.stand_in():
+            client = resourcemanager_v3.ProjectsAsyncClient()
+        return await client.get_project(name="projects/one")
+
+    calls = {name: lambda client=client: client.get_project(name="projects/one") for name, client in clients.items()}
+    replay_and_then_not(calls | {"asyncio": ask_async}, b"{}")
+"""
+
+BIGQUERY = """
+    with credentials.stand_in():
+        from google.cloud import bigquery
+        start = time.perf_counter()
+        client = bigquery.Client()
+        print("made in time", time.perf_counter() - start < 1, client.project)
+
+    replay_and_then_not({"bigquery": lambda: list(client.list_datasets())}, b"{}")
+"""
+
 
 def outcome(names: list[str], error: str) -> list[str]:
     """Each is answered by the tape, then refused where there is none, then refused where one records."""
@@ -144,8 +187,25 @@ def test_openai(bare_process):
         ("google.genai", WITHOUT_AIOHTTP + VERTEX_GENAI, "True", VERTEX_GENAI_NAMES, "DefaultCredentialsError"),
         ("google.genai", WITHOUT_AIOHTTP + GEMINI_GENAI, "True", GEMINI_GENAI_NAMES, "ValueError"),
         ("google.cloud.storage", STORAGE, "True project-0", ["storage"], "DefaultCredentialsError"),
+        ("google.cloud.bigquery", BIGQUERY, "True project-0", ["bigquery"], "DefaultCredentialsError"),
+        (
+            "google.cloud.resourcemanager_v3",
+            GENERATED,
+            "True",
+            ["gRPC", "REST", "asyncio"],
+            "DefaultCredentialsError",
+        ),
     ],
-    ids=["vertex", "genai on vertex", "genai", "genai on vertex, no aiohttp", "genai, no aiohttp", "storage"],
+    ids=[
+        "vertex",
+        "genai on vertex",
+        "genai",
+        "genai on vertex, no aiohttp",
+        "genai, no aiohttp",
+        "storage",
+        "bigquery",
+        "a generated client",
+    ],
 )
 def test_google(bare_process, module, source, made, names, error):
     pytest.importorskip(module)
