@@ -10,15 +10,15 @@ import pytest
 from multitrack.tape import credentials, deck
 from multitrack.tape.owner import Closed, Owner
 from multitrack.tape.tape import Tape
-from pytest_multitrack import flags, options, places
+from pytest_multitrack import flags, options, places, playback
 
 
 class FixtureTape:
-    """Plays while the fixture is set up, and again for each of its finalizers; ``tape`` is written after them. Its
-    owner is the fixture; ``test`` the test that is the first to ask for it."""
+    """Plays while the fixture is set up, and again for each of its finalizers; ``tape`` is written after them, as
+    pending where the fixture failed. Its owner is the fixture; ``test`` the test that is the first to ask for it."""
 
     def __init__(self, tape: Tape, owner: Owner, test: Owner) -> None:
-        self.tape = tape
+        self._tape = tape
         self._owner = owner
         self._test = test
         self._failure: str | None = None
@@ -35,6 +35,8 @@ class FixtureTape:
             with self._playing():
                 yield
         finally:
+        # what is registered first is run last
+        add(self._close)
             if self._failure is not None:
                 self._test.failed_by(self._owner)
 
@@ -50,9 +52,9 @@ class FixtureTape:
         try:
             with ExitStack() as stack:
                 stack.enter_context(deck.asked().owned(self._owner))
-                if self.tape.mode == "replay":
+                if self._tape.mode == "replay":
                     stack.enter_context(credentials.stand_in())
-                stack.enter_context(deck.playing(self.tape))
+                stack.enter_context(deck.playing(self._tape))
                 yield
         except BaseException as error:
             self._fail(error)
@@ -64,7 +66,7 @@ class FixtureTape:
         self._failure = self._failure or f"the fixture raised {type(error).__name__}"
 
     def _blame(self) -> None:
-        new = self.tape.violations[self._blamed :]
+        new = self._tape.violations[self._blamed :]
         self._blamed += len(new)
         outer = deck.current()
         for violation in new:
@@ -73,15 +75,14 @@ class FixtureTape:
                 raise violation
             outer.refuse(violation)
 
-    def close(self) -> None:
-        """Write what was recorded, as pending where the fixture failed. Raises `Unplayed` of a strict tape, and where
-        the tape cannot be written."""
+    def _close(self) -> None:
         asked, passed = deck.asked(), self._failure is None
-        asked.note(self.tape)
-        asked.closed.append(Closed(self._owner, self.tape, passed, self.tape.save(failure=self._failure)))
-        asked.closed.extend(self._owner.close(failure=self._failure))
-        if passed and self.tape.is_strict:
-            self.tape.refuse_unplayed()
+        asked.note(self._tape)
+        with playback.failing_plainly():
+            asked.closed.append(Closed(self._owner, self._tape, passed, self._tape.save(failure=self._failure)))
+            asked.closed.extend(self._owner.close(failure=self._failure))
+            if passed and self._tape.is_strict:
+                self._tape.refuse_unplayed()
 
 
 def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: Owner) -> FixtureTape:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
-from contextlib import ExitStack, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -203,16 +203,31 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     playing = request.config.stash.get(_latest, None)
     module = getattr(fixturedef.func, "__module__", None) or ""
-    if fixturedef.scope == "function" or module.startswith("_pytest.") or playing is None or playing.is_over:
-        return (yield)
+    if module.startswith("_pytest.") or playing is None or playing.is_over:
+        # the first test that happens to ask for it is not who a tape plays for
+        return request.config.stash[_asked].owned(None)
     from pytest_multitrack import fixture_tape, playback
 
     with playback.failing_plainly():
-        tape = fixture_tape.of(fixturedef, request, playing.test)
-    # what is registered first is run last
-    request.addfinalizer(tape.close)
-    with tape.setup(request):
-        return (yield)
+        taped = fixture_tape.of(fixturedef, request, playing.test)
+    return taped.setup(request)
+    try:
+        with _taped(fixturedef, request):
+            return (yield)
+    except BaseException as error:
+        from multitrack.errors import TapeViolation
+
+        if isinstance(error, TapeViolation):
+            # pytest takes a fixture for torn down that raised what is no Exception, and its next test fails by that
+            fixturedef.cached_result = (None, None, None)
+            fixturedef.finish(request)  # type: ignore[arg-type]  # it is the SubRequest of the fixture
+        raise
+
+
+def _taped(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> AbstractContextManager[None]:
+    """Within which a fixture is set up: one of wider scope has a tape of its own where that of a test plays."""
+    if fixturedef.scope == "function":
+        return nullcontext()
 
 
 @pytest.hookimpl(wrapper=True)

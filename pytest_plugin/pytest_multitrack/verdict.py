@@ -85,7 +85,8 @@ def facts(closed: Sequence[Closed]) -> list[dict[str, Any]]:
     one."""
     groups: dict[tuple[str, Path], list[Closed]] = {}
     for one in closed:
-        groups.setdefault((one.owner.name, one.tape.path.resolve()), []).append(one)
+        name = one.owner.name if one.owner is not None else ""
+        groups.setdefault((name, one.tape.path.resolve()), []).append(one)
     return [_facts(those).as_dict() for those in groups.values()]
 
 
@@ -94,8 +95,8 @@ def _facts(closed: Sequence[Closed]) -> terminal.Facts:
     saved = next((one.saved for one in closed if one.saved), None)
     unplayed = set[int].intersection(*({entry.position for entry in one.tape.unplayed} for one in closed))
     return terminal.Facts(
-        test=owner.name,
-        is_test=owner.is_test,
+        test=owner.name if owner is not None else "",
+        is_test=owner is not None and owner.is_test,
         mode=tape.mode,
         tape=str(paths.shown(tape.path)),
         played=sum(len(one.tape.played) for one in closed),

@@ -149,3 +149,172 @@ def test_a_fixture_that_fails_leaves_its_tape(project):
     project.test(text.format(word="new", failing="raise RuntimeError"))
     run = project.record()
     assert (run.counts, run.changed) == ({"errors": 1}, {"cassettes/test_it/account.pending.yaml"})
+
+
+def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
+    text = """
+        @pytest.fixture(scope="module")
+        def account(request):
+            request.addfinalizer(lambda: ask("at last"))
+            ask("open {word}")
+            yield
+            ask("close {word}")
+            {failing}
+
+        @pytest.mark.cassette
+        def test_ask(account): ask("x")
+
+        @pytest.mark.cassette
+        def test_last(account): ask("y")
+        """
+    project.test(text.format(word="old", failing=""))
+    project.record()
+    assert questions(project.tape("test_it/account")) == ["open old", "close old", "at last"]
+    project.test(text.format(word="new", failing="raise RuntimeError"))
+    run = project.record("--record", "-p", "no:randomly")
+    account, last = "cassettes/test_it/account.pending.yaml", "cassettes/test_it/test_last.pending.yaml"
+    assert (run.counts, run.changed) == (
+        {"passed": 2, "errors": 1},
+        {"cassettes/test_it/test_ask.yaml", account, last},
+    )
+    assert questions(project.path / account) == ["open new", "close new", "at last"]
+    assert run.holds(
+        f"""
+        The tapes are as they were. If the new recording is right:
+          multitrack accept {account} {last}
+          pytest --snapshot-update test_it.py::test_last
+        """
+    )
+    assert run.holds(
+        f"""
+        multitrack: 2 tests on tape, 1 request recorded on 1 tape
+        multitrack: pending: {account}: the fixture raised RuntimeError
+          to keep it: multitrack accept {account}
+        multitrack: pending: {last}: teardown failed: RuntimeError
+          to keep it: multitrack accept {last}
+        """
+    )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_a_fixture_did_not_play_is_told_and_refused(project, workers):
+    text = """
+        @pytest.fixture(scope="module")
+        def account():
+            ask("open")
+            yield
+            {closing}
+
+        @pytest.mark.cassette
+        def test_ask(account): ask("x")
+        """
+    project.test(text.format(closing="ask('close')"))
+    project.record()
+    project.test(text.format(closing=""))
+    project.provider.stop()
+    run = project.run(*workers, subprocess=bool(workers))
+    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    tape = "cassettes/test_it/account.yaml"
+    assert f"multitrack: not played: {tape}: interaction 2 (fixture account of test_it)" in run.lines
+    run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
+    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
+    assert run.holds(
+        f"""
+        1 interaction was not played
+          tape: {tape}
+          2 · openai.chat gpt-4o-mini · 0 calls
+          to record what is still sent: pytest --record test_it.py::test_ask
+        """
+    )
+
+
+@pytest.mark.parametrize("scope", ["function", "module"])
+@pytest.mark.parametrize("how", ["@pytest.mark.cassette", "use_cassette"])
+def test_each_test_of_a_fixture_that_misses_is_told_of_the_miss(project, scope, how):
+    block = "with use_cassette('cassettes/own.yaml'): " if how == "use_cassette" else ""
+    project.test(
+        f"""
+        from multitrack import use_cassette
+
+        @pytest.fixture(scope="{scope}")
+        def account():
+            {block}ask("open")
+
+        {how if not block else ""}
+        @pytest.mark.parametrize("number", [1, 2, 3])
+        def test_ask(account, number): pass
+        """
+    )
+    run = project.run()
+    assert run.counts == {"errors": 3}
+    assert run.out.count("CassetteMiss: POST") >= 3
+    assert "AssertionError" not in run.out
+
+
+ASYNC = """
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture(scope="module")
+def anyio_backend(): return "asyncio"
+
+@pytest.fixture(scope="module")
+async def account(anyio_backend):
+    yield await ask_async("open")
+    await ask_async("close")
+
+@pytest.mark.cassette
+async def test_first(account):
+    assert account == "echo: open"
+    await ask_async("first")
+
+@pytest.mark.cassette
+async def test_second(account):
+    await ask_async("second")
+"""
+
+
+def test_an_asynchronous_fixture_has_a_tape_of_its_own(project):
+    project.test(ASYNC)
+    run = project.record()
+    names = ("account", "test_first", "test_second")
+    assert (run.counts, run.changed) == ({"passed": 2}, {f"cassettes/test_it/{name}.yaml" for name in names})
+    assert [questions(project.tape(f"test_it/{name}")) for name in names] == [["open", "close"], ["first"], ["second"]]
+    project.provider.stop()
+    assert project.run("--cassettes-strict").counts == {"passed": 2}
+
+
+@pytest.mark.parametrize("dist", ["load", "loadfile"])
+def test_several_modules_and_processes_share_a_fixture_of_the_session(project, dist):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def account():
+            from app import ask
+            yield ask("open")
+            ask("close")
+        """,
+    )
+    for name in ("one", "two", "three"):
+        project.test(
+            f"""
+            @pytest.mark.cassette
+            def test_first(account): ask("{name} first")
+
+            @pytest.mark.cassette
+            def test_second(account): ask("{name} second")
+            """,
+            name=f"test_{name}.py",
+        )
+    run = project.record("--record", "-n", "2", "--dist", dist, subprocess=True)
+    assert run.counts == {"passed": 6}
+    assert len(run.changed) == 7
+    assert questions(project.tape("conftest/account")) == ["open", "close"]
+    assert "multitrack: 6 tests on tape, 8 requests recorded on 7 tapes" in run.lines
+    project.provider.stop()
+    for flags in ((), ("-n", "2", "--dist", dist)):
+        run = project.run("--cassettes-strict", "--cassettes-unused", *flags, subprocess=bool(flags))
+        assert (run.counts, run.changed) == ({"passed": 6}, set())
+        assert "multitrack: this run used all that is on the tapes" in run.lines

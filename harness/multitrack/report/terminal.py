@@ -12,9 +12,10 @@ from multitrack.errors import TapeViolation
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a tape did for one ``test``, or for a fixture, which is none: how many interactions it ``played`` and
-    ``recorded``, and where the recording lies if it is ``pending``, with the ``reason``; the positions of those that
-    stayed ``unplayed`` though the test passed; and the age of a tape that is older than it may be, in ``days``."""
+    """What a tape did for one ``test``, or for a fixture, which is none, or for nobody who is known: how many
+    interactions it ``played`` and ``recorded``, and where the recording lies if it is ``pending``, with the
+    ``reason``; the positions of those that stayed ``unplayed`` though the test passed; and the age of a tape that is
+    older than it may be, in ``days``."""
 
     test: str
     is_test: bool
@@ -67,16 +68,19 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
         yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
         if fact.unplayed:
-            yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)} ({fact.test})"
+            yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)}{_whose(fact)}"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 
 
 def _pending(pending: str, facts: Sequence[Facts]) -> Iterator[str]:
     for fact in facts:
-        whose = f" ({fact.test})" if len(facts) > 1 else ""
-        yield f"multitrack: pending: {pending}: {fact.reason}{whose}"
+        yield f"multitrack: pending: {pending}: {fact.reason}{_whose(fact) if len(facts) > 1 else ''}"
     yield f"  to keep {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
+
+
+def _whose(fact: Facts) -> str:
+    return f" ({fact.test})" if fact.test else ""
 
 
 def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A ``tape`` that plays no more for ``owner``: whether what it was for ``passed``, and what became of the
-    recording, if there is one."""
+    """A ``tape`` that plays no more for ``owner``, None where nobody is known: whether what it was for ``passed``, and
+    what became of the recording, if there is one."""
 
-    owner: Owner
+    owner: Owner | None
     tape: Tape
     passed: bool
     saved: Saved | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from multitrack.errors import BadOption
 from multitrack.tape import credentials, deck, project
-from multitrack.tape.owner import Owner
+from multitrack.tape.owner import Closed, Owner
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
 
@@ -56,6 +56,8 @@ class use_cassette:  # noqa: N801 - a function to its users
             given = {"test": owner.name, "to_record": owner.to_record}
         if asked.mode == "drift" and mode.startswith("record"):
             mode = "drift"  # a run that compares writes nothing
+        if owner is not None and plays_for_it:
+            given["results"] = owner.results
         tape = Tape(self._path, mode=mode, settings=self._settings, **given)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
@@ -77,7 +79,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         raised = error or (violations[0] if violations else None)
         failure = None if raised is None else f"the block raised {type(raised).__name__}"
         if self._owner is None:
-            tape.save(failure=failure)
+            deck.asked().closed.append(Closed(None, tape, failure is None, tape.save(failure=failure)))
         else:
             self._owner.left(tape, failure)
         outer = deck.current()
