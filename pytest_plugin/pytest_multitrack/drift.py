@@ -12,7 +12,7 @@ from multitrack.drift import tapes
 from multitrack.drift.tapes import TapeDrift
 from multitrack.report import drift
 from multitrack.tape import deck
-from pytest_multitrack import sampling
+from pytest_multitrack import node_names, sampling
 
 if TYPE_CHECKING:
     from pytest_multitrack.flags import Drift
@@ -27,19 +27,39 @@ EXCUSED = "multitrack_excused"
 
 @dataclass
 class _Test:
-    """The test that is running: how it came out of each of its runs, and what its tapes came to."""
+    """The test that is running: how it came out of each of its runs, and what its tapes came to in each."""
 
     name: str = ""
     outcomes: list[str] = field(default_factory=list)
-    runs: list[TapeDrift] = field(default_factory=list)
+    runs: list[dict[tuple[str, str], TapeDrift]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Another run begins."""
+        self.outcomes.append("")
+        self.runs.append({})
+
+    def ended(self, outcome: str) -> None:
+        """A phase of this run ended so; what came first counts."""
+        self.outcomes[-1] = self.outcomes[-1] or outcome
+
+    def closed(self, found: TapeDrift) -> None:
+        """A tape was closed in this run."""
+        before = self.runs[-1].get((found.test, found.tape))
+        self.runs[-1][found.test, found.tape] = found if before is None else before.and_then(found)
+
+    @property
+    def drifts(self) -> bool:
+        """Whether a tape was closed in this run."""
+        return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:
         """Its rows, as plain values."""
-        of_tape: dict[tuple[str, str], list[TapeDrift]] = {}
         left_out = {"skipped", "xfailed"}.issuperset(self.outcomes)
+        of_tape: dict[tuple[str, str], list[TapeDrift]] = {}
         for run in self.runs:
-            if not (left_out and run.verdicts == (tapes.NOTHING_ASKED,)):
-                of_tape.setdefault((run.test, run.tape), []).append(run)
+            for key, found in run.items():
+                if found.asked or not found.exists or not left_out:
+                    of_tape.setdefault(key, []).append(found)
         # the tape of a fixture is closed in whichever test is its last
         return [
             tapes.row(runs, self.outcomes if test == self.name else ()).as_dict() for (test, _), runs in of_tape.items()
@@ -71,7 +91,7 @@ class DriftRun:
         if self._samples == 1 or not self._wants(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        self._test, self._sampling = _Test(item.nodeid), True
+        self._test, self._sampling = _Test(node_names.of(item)), True
         try:
             runs = list(sampling.sampled(item, nextitem, self._samples))
         finally:
@@ -92,15 +112,19 @@ class DriftRun:
         report = yield
         if report.when == "setup":
             if not self._sampling:
-                self._test = _Test(item.nodeid)
-            self._test.outcomes.append("")
-        closed = deck.asked().drifting
-        self._test.runs += [found for tape in closed if (found := tapes.drift_of(tape, item.nodeid)) is not None]
-        closed.clear()
-        self._test.outcomes[-1] = self._test.outcomes[-1] or _outcome(report, call)
+                self._test = _Test(node_names.of(item))
+            self._test.begin()
+        asked = deck.asked()
+        for tape in asked.drifting:
+            if (found := tapes.drift_of(tape, self._test.name)) is not None:
+                self._test.closed(found)
+            # what was compared was made use of
+            asked.used[tape.path.resolve()].update(tape.used)
+        asked.drifting.clear()
+        self._test.ended(_outcome(report, call))
         playing = self._playing(item)
         # what bypasses the tape is no answer that differs, and neither is a tape that cannot be read
-        if report.failed and (self._test.runs if playing is None else playing.violation is None):
+        if report.failed and (self._test.drifts if playing is None else playing.violation is None):
             setattr(report, EXCUSED, True)
         if report.when == "teardown" and not self._sampling:
             setattr(report, ROWS, self._test.rows())

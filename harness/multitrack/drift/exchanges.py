@@ -14,7 +14,7 @@ from multitrack.tape.matching import Entry
 from multitrack.tape.recorder import settled
 
 CHANGED = "request changed"
-DIVERGED = "diverged at call {}"
+DIVERGED = "diverged"
 
 Explain = Callable[[Interaction], Sequence[str]]
 """Tells in lines why a request has no recording."""
@@ -28,6 +28,11 @@ class Exchange:
     position: int
     drift: AnswerDrift
     recording: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        """That of its answer; of a conversation that went another way, where it did."""
+        return f"{DIVERGED} at call {self.position}" if self.drift.verdict == DIVERGED else self.drift.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def compare(
         elif not diverged:
             diverged = True
             line = "what was answered before is another answer now, and went into this request"
-            asked.append(Exchange(position, AnswerDrift(DIVERGED.format(position), (line,))))
+            asked.append(Exchange(position, AnswerDrift(DIVERGED, (line,))))
     return Exchanges(tuple(asked), tuple(counterparts.waiting))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multitrack.drift import exchanges
 from multitrack.drift.agreement import agreement
@@ -22,20 +22,41 @@ _IN_TROUBLE = {FAILED, NO_TAPE, NOTHING_ASKED}
 
 @dataclass(frozen=True, slots=True)
 class TapeDrift:
-    """What came of one tape in one run of one ``test``: its ``verdicts``, of which there is one at least, and the
-    exchanges behind them. ``unsent`` are the recordings, by position, that nothing asked for."""
+    """What came of one tape in one run of one ``test``: what was ``asked`` live, and the recordings, by position, that
+    nothing asked for. ``exists``: whether there is a tape."""
 
     test: str
     tape: str
     to_record: str
-    verdicts: tuple[str, ...]
+    exists: bool = True
     asked: tuple[Exchange, ...] = ()
-    unsent: tuple[int, ...] = ()
+    unsent: frozenset[int] = frozenset()
+
+    @property
+    def verdicts(self) -> Sequence[str]:
+        """Each once, in the order of the requests; of what is as on tape only where nothing else is to be told."""
+        if not self.exists:
+            return [NO_TAPE]
+        if not self.asked:
+            return [NOTHING_ASKED]
+        found = dict.fromkeys(one.verdict for one in self.asked)
+        if self.unsent and found.keys() <= _HARMLESS and any(one.drift.differs for one in self.asked):
+            found[FEWER] = None
+        for harmless in (NOT_COMPARED, SAME):
+            if len(found) > 1:
+                found.pop(harmless, None)
+        return list(found)
 
     @property
     def verdict(self) -> str:
         """All verdicts as one text."""
         return ", ".join(self.verdicts)
+
+    def and_then(self, other: TapeDrift) -> TapeDrift:
+        """Both as one: another block of the same run played the tape, too."""
+        count = max((one.position for one in self.asked), default=0)
+        later = (replace(one, position=count + one.position) for one in other.asked)
+        return replace(self, asked=(*self.asked, *later), unsent=self.unsent & other.unsent)
 
 
 def drift_of(tape: Tape, test: str) -> TapeDrift | None:
@@ -44,18 +65,10 @@ def drift_of(tape: Tape, test: str) -> TapeDrift | None:
     told = tape.test or test, str(paths.shown(tape.path)), tape.to_record
     counterparts, live = tape.counterparts, tape.live
     if counterparts is None:
-        return TapeDrift(*told, (NO_TAPE,)) if live else None
+        return TapeDrift(*told, exists=False) if live else None
     found = exchanges.compare(counterparts, live, explain=lambda one: _reason(tape.scrub(str(tape.missed(one)))))
-    unsent = tuple(entry.position for entry in found.unsent if tape.is_own(entry))
-    if not live:
-        return TapeDrift(*told, (NOTHING_ASKED,), unsent=unsent) if unsent else None
-    verdicts = dict.fromkeys(one.drift.verdict for one in found.asked)
-    if unsent and verdicts.keys() <= _HARMLESS and any(one.drift.differs for one in found.asked):
-        verdicts[FEWER] = None
-    for harmless in (NOT_COMPARED, SAME):
-        if len(verdicts) > 1:
-            verdicts.pop(harmless, None)
-    return TapeDrift(*told, tuple(verdicts), found.asked, unsent)
+    unsent = frozenset(entry.position for entry in found.unsent if tape.is_own(entry))
+    return TapeDrift(*told, asked=found.asked, unsent=unsent) if live or unsent else None
 
 
 def _reason(miss: str) -> Sequence[str]:
@@ -88,14 +101,15 @@ def _details(run: TapeDrift) -> Iterator[str]:
     for one in run.asked:
         if one.drift.verdict in (SAME, REORDERED) or (one.drift.verdict == NOT_COMPARED != run.verdict):
             continue
-        yield f"{run.test}, request {one.position}: {one.drift.verdict}"
+        yield f"{run.test}, request {one.position}: {one.verdict}"
         yield from (f"  {line}" for line in one.drift.lines)
-    if run.verdicts == (NO_TAPE,):
+    if not run.exists:
         yield f"{run.test}: {NO_TAPE} at {run.tape}"
         yield f"  to record it: {run.to_record}"
     elif run.unsent and not _HARMLESS.issuperset(run.verdicts):
         several = "s" if len(run.unsent) > 1 else ""
-        yield f"{run.test}: nothing asked for interaction{several} {', '.join(map(str, run.unsent))} of the tape"
+        positions = ", ".join(map(str, sorted(run.unsent)))
+        yield f"{run.test}: nothing asked for interaction{several} {positions} of the tape"
 
 
 def _samples(runs: Sequence[TapeDrift]) -> Iterator[str]:
@@ -107,11 +121,11 @@ def _samples(runs: Sequence[TapeDrift]) -> Iterator[str]:
             compared = sum(one.drift.calls is not None for one in asked)
             yield f"{runs[0].test}, interaction {place}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
-    others = Counter((one.position, one.drift) for run in runs for one in run.asked if one.drift.calls is None)
-    for (position, drift), count in others.items():
-        yield f"{runs[0].test}, request {position}: {_times(drift.verdict, count, len(runs))}"
-        yield from (f"  {line}" for line in drift.lines)
-    if any(run.verdicts == (NO_TAPE,) for run in runs):
+    others = Counter(one for run in runs for one in run.asked if one.drift.calls is None)
+    for one, count in others.items():
+        yield f"{runs[0].test}, request {one.position}: {_times(one.verdict, count, len(runs))}"
+        yield from (f"  {line}" for line in one.drift.lines)
+    if not runs[0].exists:
         yield from _details(runs[0])
 
 

@@ -1,0 +1,140 @@
+"""Two sequences of interactions, one compared with the other: which belongs to which, and where they part."""
+
+import json
+
+import pytest
+
+from multitrack.drift import exchanges
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.interaction import Interaction
+
+URL = "https://api.openai.com/v1/responses"
+JSON = (("content-type", "application/json"),)
+
+
+def asked(sent, answered, url=URL, **response):
+    text = answered if isinstance(answered, bytes) else json.dumps(answered).encode()
+    return Interaction(
+        Request("POST", url, JSON, json.dumps(sent).encode()), Response(200, "OK", JSON, text, **response)
+    )
+
+
+def verdicts(recorded, live):
+    return [(one.verdict, one.recording) for one in exchanges.compare(recorded, live).asked]
+
+
+def responses(number, *calls, said="hm"):
+    """An answer of the Responses API with ids of its own."""
+    reasoning = {"type": "reasoning", "id": f"rs_{number}", "summary": [], "encrypted_content": f"secret {number}"}
+    output = [
+        {"type": "function_call", "id": f"fc_{number}_{at}", "call_id": f"call_{number}_{at}", "name": name,
+         "arguments": json.dumps(arguments)}
+        for at, (name, arguments) in enumerate(calls)
+    ]  # fmt: skip
+    message = {"type": "message", "id": f"msg_{number}", "content": [{"type": "output_text", "text": said}]}
+    return {"object": "response", "id": f"resp_{number}", "output": [reasoning, *output, message]}
+
+
+WEATHER, SEARCH = ("Weather", {"city": "Toronto"}), ("Search", {"query": "x"})
+
+
+def test_a_conversation_goes_on_with_the_ids_of_its_answers():
+    def conversation(number):
+        first, second = responses(number, WEATHER, SEARCH), responses(f"{number}b", SEARCH)
+        results = [{"type": "function_call_output", "call_id": f"call_{number}_{at}", "output": "1"} for at in (0, 1)]
+        return [
+            asked({"input": "plan"}, first),
+            asked({"input": [*first["output"][:-1], *results]}, second),
+            asked({"input": "more", "previous_response_id": second["id"]}, responses(f"{number}c")),
+            asked({}, responses(f"{number}d"), url=f"{URL}/resp_{number}b"),
+        ]
+
+    assert verdicts(conversation("a"), conversation("z")) == [("same", 1), ("same", 2), ("same", 3), ("same", 4)]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_signatures_of_gemini_are_put_in_those_of_the_tape(streamed):
+    def conversation(signature):
+        part = {"functionCall": {"name": "Weather", "args": {"city": "Toronto"}}, "thoughtSignature": signature}
+        content = {"role": "model", "parts": [part]}
+        answer = {"candidates": [{"content": content, "finishReason": "STOP"}]}
+        body = b"data: " + json.dumps(answer).encode() + b"\r\n\r\n" if streamed else answer
+        url = "https://x.googleapis.com/v1/m:generateContent"
+        return [
+            asked({"contents": ["plan"]}, body, url),
+            asked({"contents": ["plan", content, "result"]}, body, url),
+        ]
+
+    assert verdicts(conversation("c2lnbmF0dXJl"), conversation("b3RoZXI=")) == [("same", 1), ("same", 2)]
+
+
+def test_words_come_back_too_and_those_of_the_user_stay():
+    def conversation(word, answer):
+        return [
+            asked({"input": "yes"}, responses("a", said=word)),
+            asked({"input": ["yes", word, "and?"]}, answer),
+        ]
+
+    recorded = conversation("Yes.", responses("b", WEATHER))
+    assert verdicts(recorded, conversation("yes", responses("c", WEATHER))) == [
+        ("same", 1),
+        ("diverged at call 2", None),
+    ]
+    assert verdicts(recorded, conversation("Fine.", responses("c", SEARCH))) == [
+        ("same", 1),
+        ("calls added or removed", 2),
+    ]
+
+
+def test_what_follows_a_divergence_is_told_once_and_what_is_on_tape_is_compared():
+    recorded = [asked({"input": number}, responses(number, WEATHER)) for number in range(4)]
+    live = [
+        asked({"input": 0}, responses("x", SEARCH)),
+        asked({"input": "1, but"}, responses("y", WEATHER)),
+        asked({"input": "2, but"}, responses("z", WEATHER)),
+        asked({"input": 3}, responses("w", WEATHER)),
+    ]
+    found = exchanges.compare(recorded, live)
+    assert [(one.verdict, one.recording) for one in found.asked] == [
+        ("calls added or removed", 1),
+        ("diverged at call 2", None),
+        ("same", 4),
+    ]
+    assert [entry.position for entry in found.unsent] == [2, 3]
+
+
+def test_equal_requests_are_compared_in_their_order():
+    recorded = [asked({}, responses("a", WEATHER)), asked({}, responses("b", SEARCH))]
+    assert verdicts(recorded, [asked({}, responses("c", WEATHER)), asked({}, responses("d", SEARCH))]) == [
+        ("same", 1),
+        ("same", 2),
+    ]
+    assert verdicts(recorded, [asked({}, responses("c", WEATHER))] * 3) == [
+        ("same", 1),
+        ("calls added or removed", 2),
+        ("diverged at call 3", None),
+    ]
+
+
+def test_a_grpc_request_that_streams_is_found_by_all_its_messages():
+    url = "grpc://x.example/service.Chat/Talk"
+    recorded = [asked([{"say": "a"}, {"say": "b"}], [{}], url), asked([{"say": "a"}, {"say": "c"}], [{}], url)]
+    live = [asked([{"say": "a"}, {"say": "c"}], [{}], url), asked([{"say": "a"}], [{}], url)]
+    assert verdicts(recorded, live) == [("not compared", 2), ("request changed", None)]
+
+
+def test_answers_that_end_otherwise():
+    whole, part = responses("a", WEATHER), b'{"object": "response", "output": ['
+    recorded = [asked({"input": number}, whole) for number in range(2)]
+    recorded += [asked({"input": 2}, part, ending="broken")]
+    live = [
+        asked({"input": 0}, part, ending="left"),
+        asked({"input": 1}, part, ending="broken"),
+        asked({"input": 2}, whole),
+    ]
+    found = exchanges.compare(recorded, live).asked
+    assert [(one.verdict, one.drift.lines) for one in found] == [
+        ("not compared", ("one of the answers was left before its end",)),
+        ("failed", ("broken off",)),
+        ("not compared", ("the recording ends with a failure (broken off)",)),
+    ]
