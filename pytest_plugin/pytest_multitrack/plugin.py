@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,16 +201,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    playing = request.config.stash.get(_latest, None)
-    module = getattr(fixturedef.func, "__module__", None) or ""
-    if module.startswith("_pytest.") or playing is None or playing.is_over:
-        # the first test that happens to ask for it is not who a tape plays for
-        return request.config.stash[_asked].owned(None)
-    from pytest_multitrack import fixture_tape, playback
-
-    with playback.failing_plainly():
-        taped = fixture_tape.of(fixturedef, request, playing.test)
-    return taped.setup(request)
     try:
         with _taped(fixturedef, request):
             return (yield)
@@ -228,6 +218,16 @@ def _taped(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     """Within which a fixture is set up: one of wider scope has a tape of its own where that of a test plays."""
     if fixturedef.scope == "function":
         return nullcontext()
+    playing = request.config.stash.get(_latest, None)
+    module = getattr(fixturedef.func, "__module__", None) or ""
+    if module.startswith("_pytest.") or playing is None or playing.is_over:
+        # the first test that happens to ask for it is not who a tape plays for
+        return request.config.stash[_asked].owned(None)
+    from pytest_multitrack import fixture_tape, playback
+
+    with playback.failing_plainly():
+        taped = fixture_tape.of(fixturedef, request, playing.test)
+    return taped.setup(request)
 
 
 @pytest.hookimpl(wrapper=True)
