@@ -184,7 +184,14 @@ def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):
         assert caller("watch", "a")[:2] == ([], grpc.StatusCode.OK)
 
 
-def test_a_stream_that_strays_says_how_to_record(chat, talk, path):
+@pytest.mark.parametrize(
+    ("mode", "note"),
+    [
+        ("replay", ""),
+        ("record-missing", "  it had begun to play, so that it cannot go live as missing\n"),
+    ],
+)
+def test_a_stream_that_strays_says_how_to_record(mode, note, chat, talk, path):
     with use_cassette(path, mode="record"):
         opened = chat()
         opened.send("a")
@@ -197,7 +204,7 @@ def test_a_stream_that_strays_says_how_to_record(chat, talk, path):
         opened.send("b")
         opened.hear()
 
-    with pytest.raises(CassetteMiss) as caught, use_cassette(path):
+    with pytest.raises(CassetteMiss) as caught, use_cassette(path, mode=mode):
         other()
     assert str(caught.value) == (
         f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat went another way than its recording\n"
@@ -206,6 +213,7 @@ def test_a_stream_that_strays_says_how_to_record(chat, talk, path):
         "    $.text\n"
         '      tape: "a"\n'
         '      sent: "b"\n'
+        f"{note}"
         "  to record it: use_cassette(..., mode='record')"
     )
 

@@ -48,12 +48,19 @@ def miss(
 
 
 def strayed(
-    request: Request, reason: str, found: Sequence[Difference] = (), *, path: Path, to_record: str
+    request: Request,
+    reason: str,
+    found: Sequence[Difference] = (),
+    *,
+    path: Path,
+    to_record: str,
+    might_go_live: bool = False,
 ) -> CassetteMiss:
     """The error for a ``request`` that streams, and of which no recording went the same way, for the ``reason``; a
-    message of it differs from the nearest one's as ``found``."""
+    message of it differs from the nearest one's as ``found``. ``might_go_live``: what is not on the tape does."""
     lines = [f"{_title(request)} went another way than its recording", f"  tape: {path}", f"  reason: {reason}"]
     lines += [f"  {line}" for line in _listed(found, lambda _: None)]
+    lines += ["  it had begun to play, so that it cannot go live as missing"] if might_go_live else []
     lines.append(f"  to record it: {to_record}")
     return CassetteMiss("\n".join(lines))
 

@@ -310,7 +310,14 @@ class Tape:
         return pace.replay(response or interaction.response, self._settings.pace)
 
     def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
-        violation = miss.strayed(request, reason, found, path=paths.shown(self.path), to_record=self.to_record)
+        violation = miss.strayed(
+            request,
+            reason,
+            found,
+            path=paths.shown(self.path),
+            to_record=self.to_record,
+            might_go_live=self.mode == "record-missing",
+        )
         self._violated(violation)
         return violation
 
