@@ -30,13 +30,13 @@ class FixtureTape:
         """Play for the time of the block, in which the fixture makes ``request``, and for each finalizer that it adds
         to it. A violation is held against the test whose setup it is."""
         add = request.addfinalizer
+        # what is registered first is run last
+        add(self._close)
         vars(request)["addfinalizer"] = lambda finalizer: add(self._taped(finalizer))
         try:
             with self._playing():
                 yield
         finally:
-        # what is registered first is run last
-        add(self._close)
             if self._failure is not None:
                 self._test.failed_by(self._owner)
 
