@@ -10,6 +10,9 @@ from typing import Any, Final
 from multitrack.tape import jsontext
 from multitrack.tape.wordstart import HOLE
 
+# so many pairs of items are compared in some tenths of a second, where many of them are equal; numbers of a vector are
+_ALIGNED = 1_000_000
+
 Path = tuple[str | int, ...]
 
 
@@ -50,9 +53,7 @@ def differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Differenc
     elif isinstance(recorded, list) and isinstance(sent, list):
         before = [jsontext.canonical(item) for item in recorded]
         after = [jsontext.canonical(item) for item in sent]
-        for _, begin, end, new_begin, new_end in SequenceMatcher(None, before, after, False).get_opcodes():
-            if before[begin:end] == after[new_begin:new_end]:
-                continue
+        for begin, end, new_begin, new_end in _changed(before, after):
             for offset in range(max(end - begin, new_end - new_begin)):
                 old, new = begin + offset, new_begin + offset
                 yield from _pair(
@@ -62,6 +63,26 @@ def differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Differenc
                 )
     elif not _equal(recorded, sent):
         yield Difference(path, recorded, sent)
+
+
+def _changed(before: list[str], after: list[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Where ``after`` has other items than ``before``: begin and end in both."""
+    begin = _common(before, after)
+    rest = _common(before[begin:][::-1], after[begin:][::-1])
+    old, new = before[begin : len(before) - rest], after[begin : len(after) - rest]
+    if len(old) * len(new) > _ALIGNED:
+        yield begin, len(before) - rest, begin, len(after) - rest
+        return
+    for tag, *places in SequenceMatcher(None, old, new, False).get_opcodes():
+        if tag != "equal":
+            first, last, new_first, new_last = (begin + place for place in places)
+            yield first, last, new_first, new_last
+
+
+def _common(one: list[str], other: list[str]) -> int:
+    """How many items ``one`` and ``other`` begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((count for count, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
 def _pair(recorded: Any, sent: Any, path: Path) -> Iterator[Difference]:

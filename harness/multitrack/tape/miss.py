@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -21,7 +22,12 @@ from multitrack.tape.matching import Entry, Index, Key, unsent
 from multitrack.tape.method_calls import OverOthers
 from multitrack.tape.summary import summary
 
+T = TypeVar("T")
+Text = TypeVar("Text", str, bytes)
+
 _SHOWN = 5
+# so many characters are compared place by place in some hundredths of a second
+_COMPARED = 1_000_000
 _WIDEST_VALUE = 160
 
 
@@ -160,16 +166,34 @@ class _Alike:
 
 
 def _alike(request: Request, key: Key, index: Index, bared: Callable[[Request], Request]) -> Iterator[_Alike]:
-    for entry in index.entries:
-        if entry.key.method == key.method and _same_place(entry.key, key):
-            yield _Alike(entry, bared(unsent(entry.interaction.request)), request, not entry.is_at(key))
+    entries = [entry for entry in index.entries if entry.key.method == key.method and _same_place(entry.key, key)]
+    waiting = [entry for entry in entries if not entry.played] or entries
+    for entry in _likely([(entry, entry.key.body) for entry in waiting], key.body):
+        yield _Alike(entry, bared(unsent(entry.interaction.request)), request, not entry.is_at(key))
 
 
 def _alike_over_others(others: OverOthers, bared: Callable[[Request], Request]) -> Iterator[_Alike]:
     sent = bared(others.request)
-    for entry, call in others.recorded:
+    for entry, call in _likely([(one, one[1].body) for one in others.recorded], others.request.body):
         transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
         yield _Alike(entry, bared(call), sent, not entry.is_at(others.key), f", over {transport}")
+
+
+def _likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
+    """What was ``found``, each with its text; of more than can be compared at once, those whose texts share most with
+    what was ``sent``, where they begin and where they end."""
+    if sum(len(text) for _, text in found) > _COMPARED:
+        found = sorted(found, key=lambda one: len(one[1]) - 2 * _shared(one[1], sent))
+        sizes = accumulate(len(text) for _, text in found)
+        found = [one for one, size in zip(found, sizes, strict=True) if size <= _COMPARED] or found[:1]
+    return [one for one, _ in found]
+
+
+def _shared(one: Text, other: Text) -> int:
+    limit = min(len(one), len(other))
+    begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
+    rest = limit - begin
+    return begin + bisect_left(range(rest), True, key=lambda count: one[-count - 1 :] != other[-count - 1 :])
 
 
 def _same_place(recorded: Key, sent: Key) -> bool:

@@ -1,0 +1,61 @@
+"""What a miss costs on large tapes, and for large requests."""
+
+import json
+import random
+import time
+
+import pytest
+from recorded_tape import request
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape import miss
+from multitrack.tape.difference import ABSENT, differences
+from multitrack.tape.tape import Tape
+
+WORDS = [f"{number:x}" for number in random.Random(3).sample(range(16**8), 500)]
+
+
+def asking(number, **changes):
+    """A conversation of some 100 KB, another for each ``number``."""
+    pick = random.Random(number)
+    messages = [{"role": "user", "content": " ".join(pick.choices(WORDS, k=200))} for _ in range(55)]
+    return request(json.dumps({"messages": messages, "model": "m", "temperature": 0, **changes}))
+
+
+def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch):
+    recorded.put(*((asking(number), "answer") for number in range(60)))
+    compared = []
+    monkeypatch.setattr(miss, "differences", lambda *args: compared.append(1) or differences(*args))
+    tape = Tape(recorded.path)
+    for number in (0, 31, 59):
+        with pytest.raises(CassetteMiss) as missed:
+            tape.route(asking(number, temperature=1))
+        assert f"interaction {number + 1} of 60 is the nearest; it differs in 1 place\n    $.temperature" in str(
+            missed.value
+        )
+    assert 3 <= len(compared) <= 3 * 10
+
+
+def test_one_that_is_larger_than_all_that_is_compared_is_compared(recorded):
+    text = "x" * 1_500_000
+    recorded.put((request(json.dumps({"a": 1, "text": text})), "answer"), (request(json.dumps({"a": text})), "answer"))
+    with pytest.raises(CassetteMiss, match=r"interaction 1 of 2 is the nearest; it differs in 1 place\n    \$\.a"):
+        recorded.play(request(json.dumps({"a": 2, "text": text})))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "found"),
+    [
+        ([0] * 9000, [*[0] * 5000, 1, *[0] * 3999], [(5000, 0, 1)]),
+        ([0] * 9000, [*[0] * 5000, 1, *[0] * 4000], [(5000, ABSENT, 1)]),
+        ([*range(9000)], [*range(100), *range(101, 9000)], [(100, 100, ABSENT)]),
+        # too long to look for what was moved
+        ([0, 1] * 2000, [1, 1] * 2000, [(place, 0, 1) for place in range(0, 4000, 2)]),
+    ],
+    ids=["changed", "put in", "left out", "all"],
+)
+def test_long_arrays_are_compared_in_no_time(recorded, sent, found):
+    start = time.perf_counter()
+    told = [(difference.path[0], difference.recorded, difference.sent) for difference in differences(recorded, sent)]
+    assert time.perf_counter() - start < 2  # it took half a minute
+    assert told == found
