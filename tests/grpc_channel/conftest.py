@@ -189,6 +189,8 @@ class Talk:
             self.go_on.acquire(timeout=2)
         if ask.text == "sleep and fail":
             exhausted(context)
+        if ask.text.startswith("refuse "):
+            refused(ask.text.removeprefix("refuse "), context)
 
 
 def exhausted(context):
@@ -198,6 +200,18 @@ def exhausted(context):
     status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[violation]))
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, status.message)
+
+
+def refused(what, context):
+    """End with PERMISSION_DENIED, and details that tell more than they should; one is of a type that nobody knows."""
+    place, _, secret = what.partition(" with ")
+    project = "/".join(place.split("/")[:2])
+    status = status_pb2.Status(code=7, message=f"no {project} with {secret}")
+    status.details.add().Pack(error_details_pb2.ErrorInfo(metadata={"consumer": project, "key": secret}))
+    status.details.append(any_pb2.Any(type_url="type.googleapis.com/nobody.Knows", value=b"\n" + secret.encode()))
+    metadata = (("grpc-status-details-bin", status.SerializeToString()), ("x-refused-bin", secret.encode()))
+    context.set_trailing_metadata(metadata)
+    context.abort(grpc.StatusCode.PERMISSION_DENIED, status.message)
 
 
 class MemoryRecording:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 import threading
 import time
 from dataclasses import replace
@@ -11,6 +13,7 @@ import grpc
 import pytest
 import yaml
 from google.protobuf import struct_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape import storage
@@ -121,6 +124,35 @@ def test_a_message_of_a_stream_may_hold_a_secret(chat, path):
     assert secret not in path.read_text("utf-8")
     with use_cassette(path):
         assert talked() == f"heard my key is {HOLE}"
+
+
+def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
+    secret = "sk-" + "abcdefghij" * 3
+
+    def refused():
+        _, code, details, _, trailing = caller("once", f"refuse projects/acme-prod-7/locations/here with {secret}")
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        packed = dict(trailing)["grpc-status-details-bin"]
+        status = status_pb2.Status.FromString(packed)
+        info, unknown = error_details_pb2.ErrorInfo(), status.details[1].value
+        assert status.details[0].Unpack(info)
+        return details, status.message, dict(info.metadata), unknown
+
+    with use_cassette(path, mode="record", keep_errors=True, keep_headers=["x-refused-bin"]):
+        live = refused()
+    assert live[2] == {"consumer": "projects/acme-prod-7", "key": secret}
+    written = path.read_text("utf-8")
+    for packed in re.findall(r"[A-Za-z0-9+/=]{24,}", written):
+        content = base64.b64decode(packed + "=" * (-len(packed) % 4))
+        assert b"acme" not in content
+        assert secret.encode() not in content
+    assert "acme" not in written
+    assert secret not in written
+    with use_cassette(path):
+        details, message, metadata, unknown = refused()
+    assert details == message == f"no projects/project-0 with {HOLE}"
+    assert metadata == {"consumer": "projects/project-0", "key": HOLE}
+    assert unknown == live[3].replace(secret.encode(), b"*" * len(secret))
 
 
 def test_what_is_missing_is_recorded_beside_what_is_there(caller, talk, path):

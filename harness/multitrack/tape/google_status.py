@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.any_pb2 import Any as Packed
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2  # type: ignore[import-untyped]
 from google.rpc.code_pb2 import Code  # type: ignore[import-untyped]
 
@@ -78,12 +80,47 @@ def trailers(error: dict[str, Any] | None) -> Headers:
     return (*found, ("grpc-status-details-bin", base64.b64encode(status.SerializeToString()).decode()))
 
 
+def reworded(packed: str, words: Callable[[str], str]) -> str:
+    """The value of a header ``grpc-status-details-bin``, each text in it changed by ``words``; what is of a type
+    that is known nowhere here stays, and so does a value that cannot be read."""
+    status = _status(packed)
+    before = status.SerializeToString()
+    _reword(status, words)
+    after = status.SerializeToString()
+    return packed if after == before else base64.b64encode(after).decode()
+
+
+def _reword(message: Message, words: Callable[[str], str]) -> None:
+    if isinstance(message, Packed):
+        with suppress(KeyError, TypeError, DecodeError):
+            kind = descriptor_pool.Default().FindMessageTypeByName(message.TypeName())
+            detail = message_factory.GetMessageClass(kind).FromString(message.value)
+            _reword(detail, words)
+            message.value = detail.SerializeToString()
+        return
+    for field, value in message.ListFields():
+        if isinstance(value, str):
+            setattr(message, field.name, words(value))
+        elif isinstance(value, Message):
+            _reword(value, words)
+        elif not isinstance(value, bytes) and hasattr(value, "__len__"):
+            for place in list(value) if hasattr(value, "keys") else range(len(value)):
+                if isinstance(value[place], str):
+                    value[place] = words(value[place])
+                elif isinstance(value[place], Message):
+                    _reword(value[place], words)
+
+
 def _details(packed: str | None) -> list[dict[str, Any]]:
-    try:
-        status = status_pb2.Status.FromString(base64.b64decode((packed or "") + "=" * (-len(packed or "") % 4)))
-    except (binascii.Error, DecodeError):
-        return []
+    status = _status(packed or "")
     return [printed for detail in status.details if (printed := _printed(detail)) is not None]
+
+
+def _status(packed: str) -> status_pb2.Status:
+    try:
+        return status_pb2.Status.FromString(base64.b64decode(packed + "=" * (-len(packed) % 4)))
+    except (binascii.Error, DecodeError):
+        return status_pb2.Status()
 
 
 def _printed(detail: Packed) -> dict[str, Any] | None:

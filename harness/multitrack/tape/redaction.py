@@ -6,6 +6,7 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import unquote_plus
@@ -134,7 +135,20 @@ class Scrubber:
         )
 
     def _headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
-        return tuple((name, self.url(value)) for name, value in headers if name in kept)
+        return tuple((name, self._header(name, value)) for name, value in headers if name in kept)
+
+    def _header(self, name: str, value: str) -> str:
+        if not name.endswith("-bin"):
+            return self.url(value)
+        if name == "grpc-status-details-bin":
+            with suppress(ImportError):
+                from multitrack.tape import google_status
+
+                value = google_status.reworded(value, self.text)
+        try:
+            return self._starred(value + "=" * (-len(value) % 4)) or value
+        except ValueError:
+            return self.url(value)
 
     def _learn(self, found: Iterable[str]) -> None:
         new = {secret for secret in found if secret not in self._known and secret not in self._allowed}
@@ -147,10 +161,15 @@ class Scrubber:
         return match[0] if match[0] in self._allowed else HOLE
 
     def _wire(self, match: re.Match[str]) -> str:
-        """Wire bytes with stars for each secret, as many as it had letters: a field tells its length before it."""
-        wire = base64.b64decode(match[2]).decode("latin-1")
+        hidden = self._starred(match[2])
+        return match[1] + hidden + match[3] if hidden else match[0]
+
+    def _starred(self, encoded: str) -> str | None:
+        """Bytes in base64 with stars for each secret, as many as it had letters, since a field tells its length before
+        it; None if there is none. Raises ValueError where it is no base64."""
+        wire = base64.b64decode(encoded, validate=True).decode("latin-1")
         hidden = self._pattern.sub(lambda found: "*" * len(found[0]) if self._hole(found) == HOLE else found[0], wire)
-        return match[1] + base64.b64encode(hidden.encode("latin-1")).decode() + match[3] if hidden != wire else match[0]
+        return base64.b64encode(hidden.encode("latin-1")).decode() if hidden != wire else None
 
     def _parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])
