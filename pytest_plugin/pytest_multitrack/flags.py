@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
 
 _record = pytest.StashKey[str]()
+# https://15r10nk.github.io/inline-snapshot/latest/pytest/: the others only report
+_INLINE_WRITES = frozenset({"create", "fix", "trim", "update", "review"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def drift(config: pytest.Config) -> Drift | None:
     updates = {
         "--snapshot-update": getattr(option, "update_snapshots", False),
         "--snapshot-update-new-only": getattr(option, "update_new_snapshots_only", False),
+        "--inline-snapshot": not _INLINE_WRITES.isdisjoint((getattr(option, "inline_snapshot", "") or "").split(",")),
     }
     for flag, given in updates.items():
         if given:

@@ -1,6 +1,7 @@
 """Whole runs with ``--calls-drift``: which tests it compares, and what it does to their outcome."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, Model, lines, table
@@ -356,6 +357,11 @@ def test_the_same_table_under_xdist(project, model):
             ("--calls-drift", "--snapshot-update-new-only"),
             "--snapshot-update-new-only and --calls-drift exclude each other: drift writes nothing",
         ),
+        pytest.param(
+            ("--calls-drift", "--inline-snapshot=fix,create"),
+            "--inline-snapshot and --calls-drift exclude each other: drift writes nothing",
+            marks=pytest.mark.skipif(not find_spec("inline_snapshot"), reason="inline-snapshot is not installed"),
+        ),
         (("--calls-drift", "--calls-drift-samples=0"), "--calls-drift-samples takes a number from 1 on, not 0"),
         (("--calls-drift-samples=3",), "--calls-drift-samples says how to compare, and needs --calls-drift"),
         (("--calls-drift-fail",), "--calls-drift-fail says how to compare, and needs --calls-drift"),
@@ -383,3 +389,53 @@ def test_plan(calls_snapshot):
     run = project.record("--calls-drift")
     assert (run.code, run.changed) == (0, set())
     assert table(run)[0] == "calls added or removed  test_it.py::test_plan  (assertion failed)"
+
+
+REPEATED = """
+from multitrack import use_cassette
+
+@pytest.mark.cassette
+@pytest.mark.flaky(reruns=2)
+@pytest.mark.xdist_group("chats")
+def test_again():
+    assert names(plan()) == ["GoogleSearch", "Weather", "Weather"]
+
+@pytest.mark.cassette
+@pytest.mark.xdist_group("chats")
+def test_goes_on():
+    if plan("word").content == "on":
+        plan("word")
+
+@pytest.mark.xdist_group("chats")
+def test_blocks():
+    for prompt in ("plan", "other"):
+        with use_cassette("tapes/blocks.yaml"):
+            plan(prompt)
+"""
+
+
+def test_one_row_for_a_test_whatever_its_attempts_groups_and_blocks(project, model):
+    model.says["word"] = model.saying("on")
+    recorded(project, REPEATED)
+    full = model.calling(TORONTO, DALLAS, SEARCH)
+    model.says |= {"word": model.saying("off"), "other": model.calling(TORONTO)}
+    model.says["plan"] = model.one_by_one(model.calling(TORONTO), full, full)
+    told = lines(
+        """
+        same                    test_it.py::test_again
+        calls added or removed  test_it.py::test_blocks
+        fewer requests          test_it.py::test_goes_on
+        test_it.py::test_blocks, request 2: calls added or removed
+          removed: Weather(location='Dallas', units='imperial')
+          removed: GoogleSearch(query='who won the super bowl')
+          1 call unchanged
+          tool set: was GoogleSearch, Weather, now Weather
+        test_it.py::test_goes_on: nothing asked for interaction 2 of the tape
+        multitrack: drift: 1 of 3 as on tape
+        """
+    )
+    run = project.record("--calls-drift")
+    assert (table(run), run.counts, run.code) == (told, {"passed": 3, "rerun": 1}, 0)
+    model.says["plan"] = full
+    run = project.record("--calls-drift", "-n", "1", "--dist", "loadgroup", subprocess=True)
+    assert (table(run), run.counts, run.code) == (told, {"passed": 3}, 0)
