@@ -30,6 +30,7 @@ def start(project):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         running.append(process)
         return process
@@ -125,6 +126,56 @@ def test_ctrl_c_leaves_the_tape_and_what_was_recorded_beside_it(recorded, start)
     # the test before it was over
     assert "multitrack: 2 tests on tape, 1 request recorded on 1 tape" in lines
     assert KEY not in after[pending].decode()
+
+
+@pytest.mark.parametrize("whom", ["all", "the first"])
+def test_ctrl_c_tells_what_was_recorded_in_other_processes(recorded, start, whom):
+    recorded.provider.reply = holding = Holding()
+    recorded.provider.silence()
+    recorded.test(TEST.format(word="hold"))
+    before = recorded.files()
+    process = start("--record", "-n", "2", "-p", "no:randomly")
+    assert holding.reached.wait(40)
+    # as a terminal does, or `kill`
+    os.killpg(process.pid, signal.SIGINT) if whom == "all" else process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=40)
+    holding.go.set()
+    pending = "cassettes/test_it/test_ask.pending.yaml"
+    assert recorded.files().keys() - before.keys() == {pending}
+    assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
+    lines = out.splitlines()
+    assert f"multitrack: pending: {pending}: the run was interrupted" in lines
+    assert f"  to keep it: multitrack accept {pending}" in lines
+
+
+def test_a_process_that_is_killed_loses_the_test_that_it_was_in(project, start):
+    project.provider.reply = holding = Holding()
+    project.provider.silence()
+    project.test(
+        """
+        import os
+
+        @pytest.mark.cassette(name="shared")
+        @pytest.mark.parametrize("word", ["a", "b", "hold", "c", "d"])
+        def test_ask(word):
+            if word == "hold":
+                print("process", os.getpid(), file=open("process.txt", "w"), flush=True)
+            ask(word)
+            assert word != "b"
+        """
+    )
+    process = start("--record", "-n", "1", "-p", "no:randomly")
+    assert holding.reached.wait(40)
+    os.kill(int((project.path / "process.txt").read_text().split()[1]), signal.SIGKILL)
+    out, _ = process.communicate(timeout=40)
+    holding.go.set()
+    # another process goes on, and nothing that the first one held is in its way
+    assert "worker 'gw0' crashed" in out
+    assert sorted(prompts(project.tape("shared"))) == [(word, "complete") for word in ("a", "c", "d")]
+    assert prompts(project.tape("shared.pending")) == [("b", "complete")]
+    lines = out.splitlines()
+    assert "multitrack: 4 tests on tape, 3 requests recorded on 1 tape" in lines
+    assert "multitrack: pending: cassettes/shared.pending.yaml: call failed" in lines
 
 
 def test_ctrl_c_within_a_stream_keeps_what_arrived(project, start):

@@ -146,3 +146,85 @@ def test_a_secret_that_one_test_allows_keeps_no_other_from_its_recording(project
         "what is sk-proj-docs0123456789abcdefghijkl?",
         "other",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "then", "outcome", "reason", "workers"),
+    [
+        ("xfail", "assert False", "xfailed", "call xfailed", ()),
+        ("xfail", "assert False", "xfailed", "call xfailed", ("-n", "1")),
+        ("xfail(strict=True)", "assert False", "xfailed", "call xfailed", ()),
+        ("xfail(raises=KeyError)", "raise KeyError", "xfailed", "call xfailed", ()),
+        ("xfail(raises=KeyError)", "assert False", "failed", "call failed", ()),
+        ("xfail", "pass", "xpassed", None, ()),
+        ("xfail(strict=True)", "pass", "failed", "call failed", ()),
+        ("filterwarnings", "pytest.xfail('why')", "xfailed", "call xfailed", ()),
+        ("filterwarnings", "pytest.skip('why')", "skipped", "call skipped", ()),
+    ],
+)
+def test_a_test_that_did_not_pass_leaves_its_tape(project, mark, then, outcome, reason, workers):
+    project.test(f"""
+        @pytest.mark.cassette
+        @pytest.mark.{mark}
+        def test_ask():
+            ask("x")
+            {then}
+        """)
+    tape, pending = "cassettes/test_it/test_ask.yaml", "cassettes/test_it/test_ask.pending.yaml"
+    run = project.record("--record", *workers, subprocess=bool(workers))
+    assert (run.counts, run.changed) == ({outcome: 1}, {pending if reason else tape})
+    if reason is None:
+        return
+    assert run.holds(f"""
+        multitrack: pending: {pending}: {reason}
+          to keep it: multitrack accept {pending}
+        """)
+    accept(project, pending)
+    project.provider.stop()
+    run = project.run()
+    assert (run.counts, run.changed) == ({outcome: 1}, set())
+
+
+RERUN = """
+import pathlib
+
+@pytest.fixture
+def attempt():
+    number = pathlib.Path("attempts.txt")
+    number.touch()
+    number.write_text(number.read_text() + ".")
+    yield len(number.read_text())
+    assert {teardown}
+
+@pytest.mark.cassette(name="shared")
+def test_ask(attempt):
+    ask(f"attempt {{attempt}}")
+    assert {call}
+
+@pytest.mark.cassette(name="shared")
+def test_other():
+    ask("other")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("phase", ["call", "teardown"])
+@pytest.mark.parametrize("good", [2, 9])
+def test_of_reruns_the_last_attempt_counts(project, workers, phase, good):
+    phases = {"call": "True", "teardown": "True"} | {phase: f"len(pathlib.Path('attempts.txt').read_text()) == {good}"}
+    project.test(RERUN.format(**phases))
+    run = project.record("--record", "--reruns", "1", *workers, subprocess=bool(workers))
+    run.changed.discard("attempts.txt")
+    told = [line for line in run.lines if line.startswith("multitrack: ") and "live" not in line]
+    if good == 2:
+        assert (run.code, run.changed) == (0, {TAPE})
+        assert ("attempt 2", "test_it.py::test_ask") in asked(project.path / TAPE)
+        assert told == ["multitrack: 2 tests on tape, 2 requests recorded on 1 tape"]
+    else:
+        assert (run.code, run.changed) == (1, {TAPE, PENDING})
+        assert asked(project.path / PENDING) == [("attempt 2", "test_it.py::test_ask")]
+        reason = "call failed" if phase == "call" else "teardown failed: AssertionError"
+        assert told == [
+            "multitrack: 2 tests on tape, 1 request recorded on 1 tape",
+            f"multitrack: pending: {PENDING}: {reason}",
+        ]

@@ -54,7 +54,8 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
     """The lines at the end of a run; none if no tape played."""
     if not facts:
         return
-    told = [_count(len({fact.test for fact in facts if fact.is_test}), "test") + " on tape"]
+    tests = {fact.test for fact in facts if fact.is_test}
+    told = [_count(len(tests), "test") + " on tape"] if tests else []
     if played := sum(fact.played for fact in facts):
         told.append(_count(played, "request") + " replayed")
     written = [fact for fact in facts if fact.recorded and not fact.pending]
@@ -63,7 +64,8 @@ def summary(facts: Sequence[Facts]) -> Iterator[str]:
             f"{_count(sum(fact.recorded for fact in written), 'request')} recorded on "
             f"{_count(len({fact.tape for fact in written}), 'tape')}"
         )
-    yield f"multitrack: {', '.join(told)}"
+    if told:
+        yield f"multitrack: {', '.join(told)}"
     for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
         yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
