@@ -173,7 +173,7 @@ def test_ask():
     ("change", "told"),
     [
         ({"query": ""}, ["      `GoogleSearch.query` lost its description"]),
-        ({"units": '"imperial", "metric", "si"'}, ["      `Weather.units` gained its allowed values"]),
+        ({"units": '"imperial", "metric", "si"'}, ['      `Weather.units` gained the allowed value "si"']),
         ({"tools": "tool(Weather)"}, ["      `GoogleSearch` is no longer offered"]),
         ({"tools": "tool(Weather), tool(GoogleSearch), dict(tool(Weather), function=dict(name='New'))"}, [
             "      `New` is newly offered"

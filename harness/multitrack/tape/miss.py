@@ -219,21 +219,50 @@ def _told(
     difference: Difference, request: Request, recorded: Request, offered: Mapping[str, type[BaseModel]]
 ) -> str | None:
     """The difference in terms of the model and the field behind it, where it lies in a tool's declaration."""
-    document = _document(recorded if difference.sent is ABSENT else request)
-    tool, steps = _tool_at(document, difference.path)
+    before, after = difference.recorded, difference.sent
+    having, other = (recorded, request) if after is ABSENT else (request, recorded)
+    tool, steps = _tool_at(_document(having), difference.path)
     if tool is None:
         return None
-    if not steps:
-        return f"`{tool}` is {_change(difference, 'no longer offered', 'newly offered', 'another tool')}"
-    place = _place(tool, offered.get(tool), steps)
-    # a field as such, or the keyword of its schema that differs
-    if len(steps) >= 2 and steps[-2] == "properties":
-        return f"`{place}` is {_change(difference, 'no longer there', 'new', 'another field')}"
+
+    def place(*steps: str | int) -> str:
+        return f"`{_place(tool, offered.get(tool), steps)}`"
+
+    match steps:
+        case []:
+            if ABSENT in (before, after) and tool in wires.requested(other.body).tools:
+                return f"`{tool}` is offered in another place"
+            return f"`{tool}` is {_change(difference, 'no longer offered', 'newly offered', 'another tool')}"
+        case ["name"]:
+            return f"`{before}` is named `{after}` now"
+        case [*_, "properties", str()]:
+            return f"{place(*steps)} is {_change(difference, 'no longer there', 'new', 'another field')}"
+        case [*above, "required"] | [*above, "required", int()]:
+            told = [f"{place(*above, 'properties', name)} is required now" for name in _names(after, before)]
+            told += [f"{place(*above, 'properties', name)} is no longer required" for name in _names(before, after)]
+            return ", ".join(told)
+        case [*_, "enum", int()]:
+            values = " to ".join(_shown(value) for value in (before, after) if value is not ABSENT)
+            return f"{place(*steps)} {_change(difference, 'lost', 'gained', 'changed')} the allowed value {values}"
+        case [*_, "propertyOrdering", int()]:
+            return None  # it follows from what is told of the fields
     keyword = next((step for step in reversed(steps) if isinstance(step, str)), "schema")
-    return f"`{place}` {_change(difference, 'lost', 'gained', 'changed')} its {_KEYWORDS.get(keyword, keyword)}"
+    return f"{place(*steps)} {_change(difference, 'lost', 'gained', 'changed')} its {_KEYWORDS.get(keyword, keyword)}"
 
 
-_KEYWORDS = {"enum": "allowed values", "required": "required fields", "anyOf": "type", "$ref": "type"}
+def _names(value: Any, other: Any) -> Sequence[str]:
+    """The names that ``value`` is, or lists, and ``other`` not."""
+    names, others = ([] if one is ABSENT else one if isinstance(one, list) else [one] for one in (value, other))
+    return [str(name) for name in names if name not in others]
+
+
+_KEYWORDS = {
+    "enum": "allowed values",
+    "const": "only value",
+    "anyOf": "alternative types",
+    "$ref": "type",
+    "nullable": "permission to be null",
+}
 
 
 def _change(difference: Difference, lost: str, gained: str, changed: str) -> str:
