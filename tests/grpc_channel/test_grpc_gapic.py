@@ -7,13 +7,17 @@ import gc
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
 from google.api_core import exceptions, retry
 
 from multitrack.errors import CassetteMiss
+from multitrack.tape import storage
+from multitrack.tape.chunks import Chunks
 from multitrack.tape.deck import playing
+from multitrack.tape.use_cassette import use_cassette
 
 ENDPOINT = "projects/p/locations/us-central1/endpoints/e"
 MODEL = "projects/p/locations/us-central1/publishers/google/models/gemini-1.5-pro"
@@ -297,6 +301,25 @@ def test_retries_see_each_recorded_attempt(client, router):
     router.mode = "replay"
     with playing(router):
         assert attempts() > 1
+
+
+@pytest.mark.parametrize("method", ["generate", "stream"])
+def test_a_deadline_passes_at_the_recorded_pace(method, client, vertex, tmp_path):
+    path = tmp_path / "vertex.yaml"
+    with use_cassette(path, mode="record"):
+        live = getattr(client, method)("Toronto")
+    slow = [
+        replace(one, response=replace(one.response, chunks=Chunks(gaps=(500,))))
+        for one in storage.read(path).interactions
+    ]
+    storage.write(path, replace(storage.read(path), interactions=tuple(slow)))
+    vertex.stop()
+    with use_cassette(path, pace="recorded"), pytest.raises(exceptions.DeadlineExceeded):
+        getattr(client, method)("Toronto", timeout=0.1)
+    with use_cassette(path, pace="recorded"):
+        assert getattr(client, method)("Toronto", timeout=5) == live
+    with use_cassette(path):
+        assert getattr(client, method)("Toronto", timeout=0.3) == live
 
 
 @pytest.mark.parametrize("method", ["generate", "stream"])

@@ -84,6 +84,18 @@ def test_either_kind_of_channel_plays_what_the_other_recorded(kind, recorder, bo
     assert replayed[:3] == live[:3]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_a_local_service_ran_plays_no_part(kind, caller, stub_of, talk_types, path):
+    ask, _ = talk_types
+    with use_cassette(path, mode="record"):
+        live = caller(kind, "a")
+    assert storage.read(path).provenance == "local"
+    with use_cassette(path), grpc.insecure_channel("nowhere.invalid:1") as channel:
+        method = getattr(stub_of(channel), kind)
+        said = method(ask(text="a")) if kind in ("once", "watch") else method(iter([ask(text="a")]))
+        assert (list(said) if kind in ("watch", "chat") else said) == live[0]
+
+
 def test_metadata_is_kept_on_demand(caller, path):
     with use_cassette(path, mode="record", keep_headers=["x-talk", "x-cost-bin"]):
         caller("once", "a")
@@ -366,6 +378,18 @@ def test_what_is_sent_takes_its_time_from_the_wait_for_the_answer(chat, path):
     set_chunks(path, gaps=(250,))
     with use_cassette(path, pace="recorded"):
         assert 0.24 < talked() < 0.4
+
+
+@pytest.mark.parametrize("talk", ["insecure"], indirect=True)
+@pytest.mark.parametrize("kind", ["once", "watch"])
+def test_a_wait_stays_on_the_tape_while_the_answer_says_the_same(kind, caller, path):
+    with use_cassette(path, mode="record"):
+        caller(kind, "hello")
+    set_chunks(path, gaps=(1234560,))
+    before = interactions(path)
+    with use_cassette(path, mode="record"):
+        caller(kind, "hello")
+    assert interactions(path) == before
 
 
 def test_a_wait_that_is_the_networks_is_not_noted(caller, path):

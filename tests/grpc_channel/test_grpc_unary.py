@@ -65,6 +65,16 @@ def test_a_response_is_replayed_without_the_server(way, stub, record_then_replay
     assert len(router.recordings) == 1
 
 
+def test_the_time_that_remains_is_told(stub, record_then_replay, talk_types):
+    ask, _ = talk_types
+
+    def remaining():
+        calls = [stub.once.future(ask(text="hello"), timeout=60), stub.watch(ask(text="hello"), timeout=60)]
+        return [50 < call.time_remaining() <= 60 for call in calls]
+
+    assert record_then_replay(remaining) == ([True, True], [True, True])
+
+
 def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, talk_types):
     ask, _ = talk_types
     message = ask(text="grüße", big_number=2**53 + 1, mood=2, counts={"b": 2, "a": 1})

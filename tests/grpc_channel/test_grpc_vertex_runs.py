@@ -149,6 +149,7 @@ def test_what_was_recorded_replays_where_there_is_nothing(project):
     assert [interaction["request"]["uri"] for interaction in tape["interactions"]] == [
         "grpc://location-0-aiplatform.googleapis.com/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
     ]
+    assert tape["metadata"]["provenance"] == "standin"
     unshare = shutil.which("unshare")
     alone = [unshare, "--map-root-user", "--net", "--"] if unshare else []
     if alone and subprocess.run([*alone, "true"], capture_output=True).returncode:
