@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -24,6 +24,11 @@ class FixtureTape:
         self._failure: str | None = None
         self._blamed = 0
         owner.opened(tape)
+
+    @property
+    def tapes(self) -> Sequence[Tape]:
+        """Its own, and those of blocks in the fixture."""
+        return self._owner.tapes
 
     @contextmanager
     def setup(self, request: pytest.FixtureRequest) -> Iterator[None]:
@@ -95,6 +100,7 @@ def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, te
         mode=flags.mode(request.config),
         settings=options.of_markers(request.node).settings,
         test=owner.name,
+        results=test.results,
         to_record=owner.to_record,
     )
     return FixtureTape(tape, owner, test)

@@ -9,10 +9,11 @@ import pytest
 from pytest_multitrack import failure_text, places
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
     from multitrack.verdicts.results import Judge
-    from pytest_multitrack.playback import Playback
 
 
 def results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
@@ -20,27 +21,49 @@ def results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] 
     return _judge(config).fingerprints(interaction)
 
 
-def moments(config: pytest.Config, tape: Tape) -> str:
+def moments(config: pytest.Config, tapes: Sequence[Tape]) -> str:
     """What a snapshot keeps of the exchanges that it was taken after."""
     from multitrack.verdicts import layers
     from multitrack.verdicts import moments as kept
 
-    return kept.written(layers.now(tape, _judge(config)))
+    return kept.written(layers.now(tapes, _judge(config)))
 
 
-def tell(report: pytest.TestReport, call: pytest.CallInfo[None], playing: Playback, config: pytest.Config) -> None:
-    """Begin the text of the failed ``report`` of a test that a tape was ``playing`` for with the layer that moved. A
-    violation of the tape is told as such: the request changed, and all else followed from that."""
-    if playing.violation is not None or report.when == "teardown":
+def tell(
+    report: pytest.TestReport,
+    call: pytest.CallInfo[None],
+    tapes: Sequence[Tape],
+    config: pytest.Config,
+    asserted: tuple[object, object] | None,
+) -> None:
+    """Begin the text of the failed ``report`` of a test that ``tapes`` played for with the layer that moved.
+
+    A violation that nobody told of yet, because the test goes on (a subtest), or has no tape of its own, comes before
+    anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold.
+    """
+    if violations := [violation for tape in tapes for violation in tape.violations]:
+        from multitrack.report import terminal
+
+        text = _scrubbed(tapes, terminal.violation(violations[0]))
+        if call.excinfo is not None and call.excinfo.value is violations[0]:
+            failure_text.tell(report, text)
+        else:
+            failure_text.begin_with(report, text)
         return
     from multitrack.verdicts import layers
     from multitrack.verdicts.compared import compared, compared_by
 
     sides = None
     if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-        sides = compared_by(call.excinfo.value) or (compared(*playing.compared) if playing.compared else None)
-    if line := layers.verdict(playing.tape, _judge(config), sides):
-        failure_text.begin_with(report, playing.tape.scrub(line))
+        sides = compared_by(call.excinfo.value) or (compared(*asserted) if asserted else None)
+    if line := layers.verdict(tapes, _judge(config), sides):
+        failure_text.begin_with(report, _scrubbed(tapes, line))
+
+
+def _scrubbed(tapes: Sequence[Tape], text: str) -> str:
+    for tape in tapes:
+        text = tape.scrub(text)
+    return text
 
 
 def _judge(config: pytest.Config) -> Judge:

@@ -17,14 +17,12 @@ from pytest_multitrack import flags, layers, options, places
 
 
 class Playback:
-    """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did. ``compared`` are the two
-    sides of the last ``==`` that was asserted and did not hold."""
+    """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did."""
 
     def __init__(self, tape: Tape, test: Owner) -> None:
         self.tape = tape
         self.test = test
         self.violation: TapeViolation | None = None
-        self.compared: tuple[object, object] | None = None
         self._blamed = 0
         self._closed = False
         self._stack = ExitStack()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,9 @@ from pytest_multitrack.run import Run
 if TYPE_CHECKING:
     from multitrack.snapshots.extension import CallsSnapshot
     from multitrack.tape.deck import Asked
+    from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
+    from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.playback import Playback
 
 _asked: pytest.StashKey[Asked] = pytest.StashKey()
@@ -26,6 +28,11 @@ _told = pytest.StashKey[bool]()
 _deselected = pytest.StashKey[bool]()
 _playback = pytest.StashKey["Playback | None"]()
 _outcome = pytest.StashKey["str | None"]()
+_request = pytest.StashKey[pytest.FixtureRequest]()
+_compared = pytest.StashKey["tuple[object, object] | None"]()
+"""The two sides of the last ``==`` that the test asserted and that did not hold."""
+_fixtures: pytest.StashKey[dict[pytest.FixtureDef[object], FixtureTape]] = pytest.StashKey()
+"""The tapes of fixtures of wider scope, by who was set up last."""
 _latest = pytest.StashKey["Playback"]()
 
 _LIVE_FLAGS = frozenset(
@@ -187,8 +194,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     from multitrack.tape.owner import Owner
 
     name = node_names.of(item)
-    test = Owner(name, to_record=f"pytest {flags.record(item.config)} {shlex.quote(name)}")
+    test = Owner(
+        name,
+        to_record=f"pytest {flags.record(item.config)} {shlex.quote(name)}",
+        results=partial(_results, item.config),
+    )
     item.config.stash[_asked].owner = test
+    item.config.stash[_compared] = None
     item.stash[_outcome] = None
     item.stash[_playback] = None  # of an attempt before this one
     if _wants_tape(item):
@@ -227,6 +239,7 @@ def _taped(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 
     with playback.failing_plainly():
         taped = fixture_tape.of(fixturedef, request, playing.test)
+    request.config.stash.setdefault(_fixtures, {})[fixturedef] = taped
     return taped.setup(request)
 
 
@@ -256,9 +269,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
-    playing = config.stash.get(_latest, None)
-    if playing is not None and not playing.is_over and op == "==":
-        playing.compared = left, right
+    test = config.stash[_asked].owner
+    if test is not None and test.tapes and op == "==":
+        config.stash[_compared] = left, right
 
 
 # outermost: after xfail has had its say, a violation of the tape is still a failure
@@ -274,10 +287,11 @@ def pytest_runtest_makereport(
         if call.when == "setup" and call.excinfo:
             playing.blame(call.excinfo.value)
         verdict.amend(report, playing)
-        if report.failed:
-            from pytest_multitrack import layers
+    if report.failed and report.when != "teardown" and (tapes := _tapes(item)):
+        from pytest_multitrack import layers
 
-            layers.tell(report, call, playing, item.config)
+        if playing is None or playing.violation is None:
+            layers.tell(report, call, tapes, item.config, item.config.stash[_compared])
     if (test := asked.owner) is not None and (asked.closed or (report.failed and test.recorded)):
         from pytest_multitrack import verdict
 
@@ -336,6 +350,7 @@ def cassette_options() -> dict[str, Any]:
 
 @pytest.fixture
 def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
+    request.node.stash[_request] = request
     playing = request.node.stash.get(_playback, None)
     if playing is not None:
         from pytest_multitrack import playback
@@ -360,15 +375,28 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)
-    if playing is None:
-        return snapshot_for(request)
-    tape = playing.tape
+    tapes = partial(_tapes, request.node)
     return snapshot_for(
         request,
-        scrub=tape.scrub,
-        record=tape.mode in ("record", "record-missing"),
-        note=partial(layers.moments, request.config, tape),
+        scrub=lambda text: reduce(lambda text, tape: tape.scrub(text), tapes(), text),
+        record=playing is not None and playing.tape.mode in ("record", "record-missing"),
+        note=lambda: layers.moments(request.config, tapes()),
     )
+
+
+def _tapes(item: pytest.Item) -> list[Tape]:
+    """The tapes that played for a test: those of its fixtures of wider scope, its own, and those of blocks in it."""
+    test, fixtures = item.config.stash[_asked].owner, item.config.stash.get(_fixtures, {})
+    # with those that were asked for by `getfixturevalue`
+    names = getattr(item.stash.get(_request, item), "fixturenames", ())
+    used = [one for name, one in fixtures.items() if name.argname in names and name.cached_result is not None]
+    return [*(tape for one in used for tape in one.tapes), *(test.tapes if test else ())]
+
+
+def _results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
+    from pytest_multitrack import layers
+
+    return layers.results(config, interaction)
 
 
 def _wants_tape(item: pytest.Item) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,12 @@ from multitrack.report import terminal
 from multitrack.tape import paths
 from multitrack.tape.deck import Asked
 from multitrack.tape.owner import Closed, Owner
+from pytest_multitrack import failure_text
 from pytest_multitrack.playback import Playback
 
 FACTS = "multitrack"
 """The attribute of a test report that holds what the tapes that were closed by then did, as plain data, so that it
 crosses processes."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """A failure as one text, without a traceback; told where pytest, JUnit's XML and others look for a message.
-
-    Of a plain string, which pytest takes, too, ``--tb=line`` shows 50 characters, and the summary of pytest before 9
-    nothing.
-    """
-
-    path: str
-    lineno: int
-    message: str
-
-    @property
-    def reprcrash(self) -> Told:
-        """Itself: what a failure of another kind keeps in a part of its own."""
-        return self
-
-    def toterminal(self, writer: Any) -> None:
-        """Write it to pytest's ``TerminalWriter``."""
-        writer.line(self.message)
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def amend(report: pytest.TestReport, playing: Playback) -> None:
@@ -52,8 +27,7 @@ def amend(report: pytest.TestReport, playing: Playback) -> None:
     report.outcome = "failed"
     # under xfail the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
-    path, line, _ = report.location
-    vars(report)["longrepr"] = Told(path, (line or 0) + 1, playing.tape.scrub(terminal.violation(playing.violation)))
+    failure_text.tell(report, playing.tape.scrub(terminal.violation(playing.violation)))
 
 
 def conclude(report: pytest.TestReport, test: Owner, asked: Asked) -> None:

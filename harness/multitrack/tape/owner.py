@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multitrack.tape.tape import Saved, Tape
+    from multitrack.tape.tape import Results, Saved, Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,16 @@ class _Block:
 
 class Owner:
     """Who tapes are played for. ``name`` stands with what is recorded for it, ``to_record`` says how that is done;
-    ``is_test`` is false of a fixture.
+    ``results`` tells what came of an answer; ``is_test`` is false of a fixture.
 
     A tape that a block plays for it, by `use_cassette`, is saved when it is over and not with the block: whether what
     was recorded is right is known by then.
     """
 
-    def __init__(self, name: str, *, to_record: str, is_test: bool = True) -> None:
+    def __init__(self, name: str, *, to_record: str, results: Results = lambda _: None, is_test: bool = True) -> None:
         self.name = name
         self.to_record = to_record
+        self.results = results
         self.is_test = is_test
         self._tapes: list[Tape] = []
         self._left: list[_Block] = []
@@ -48,6 +49,11 @@ class Owner:
     def opened(self, tape: Tape) -> None:
         """``tape`` plays for it."""
         self._tapes.append(tape)
+
+    @property
+    def tapes(self) -> Sequence[Tape]:
+        """Those that were opened for it, in order."""
+        return self._tapes
 
     def plays(self, tape: object) -> bool:
         """Whether ``tape`` plays for it."""

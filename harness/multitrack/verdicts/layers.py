@@ -26,43 +26,50 @@ _SNAPSHOT, _TAPE = "the snapshot was taken", "the tape was recorded"
 _SHOWN = 3
 
 
-def now(tape: Tape, judge: Judge) -> list[Moment]:
-    """The moments of all that answered so far."""
-    return [Moment.of(one, tape.key(one), judge.fingerprints(one)) for one in tape.answered]
+def now(tapes: Sequence[Tape], judge: Judge) -> list[Moment]:
+    """The moments of all that answered so far, from one tape after the other."""
+    return [Moment.of(one, tape.key(one), judge.fingerprints(one)) for tape in tapes for one in tape.answered]
 
 
-def verdict(tape: Tape, judge: Judge, compared: Compared | None = None) -> str | None:
-    """Which layer moved, in a line, when a test failed that plays or records ``tape``, and missed nothing.
+def verdict(tapes: Sequence[Tape], judge: Judge, compared: Compared | None = None) -> str | None:
+    """Which layer moved, in a line, when a test failed that ``tapes`` were played or recorded for, and that missed
+    nothing.
 
-    None where no tape was there to compare with, nothing was sent, or drift is looked for, which tells more.
+    None where no tape was there to compare with, or nothing was sent.
     """
-    if tape.mode in ("live", "drift") or not tape.answered:
-        return None
-    return _Case(tape, judge, compared).verdict()
+    told = [tape for tape in tapes if tape.mode != "live" and tape.answered]
+    return _Case(told, judge, compared).verdict() if told else None
 
 
 class _Case:
-    def __init__(self, tape: Tape, judge: Judge, compared: Compared | None) -> None:
-        self.tape, self.judge, self.compared = tape, judge, compared
-        self.now = now(tape, judge)
+    def __init__(self, tapes: Sequence[Tape], judge: Judge, compared: Compared | None) -> None:
+        self.tapes, self.judge, self.compared = tapes, judge, compared
+        self.now = now(tapes, judge)
+        self.recording = any(tape.mode == "record" for tape in tapes)
         snapshot = compared.moments if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _TAPE
-        self.on_tape = tape.before if tape.mode == "record" else tape.played
-        kept = [Moment.of(one, tape.key(one), one.results) for one in self.on_tape]
+        kept = [Moment.of(one, tape.key(one), one.results) for tape in tapes for one in _on(tape)]
         self.then = list(snapshot) if snapshot else kept
 
     def verdict(self) -> str | None:
         if not self.then:
             return None
         pairs, gone = _paired(self.then, self.now)
+        new = sum(then is None for then, _ in pairs)
         # in the order of time: what came first may be why the rest is another one, too
         for then, now in pairs:
             if then is None:
-                return self._request(len(gone), sum(then is None for then, _ in pairs))
+                if len(self.tapes) == 1:
+                    return self._request(len(gone), new)
+                # nobody knows which of two tapes played first; but no request can be why the same one is answered
+                # otherwise
+                continue
             if then.reply != now.reply:
                 return self._reply()
             if self._have_moved(then, now):
                 return f"the models or validators changed{self._places()}; {self._same()} as when {self.since}"
+        if new:
+            return self._request(len(gone), new)
         if gone and self.since is _SNAPSHOT:
             return self._request(len(gone), 0)
         proven = self.since is _SNAPSHOT or self._has_proof
@@ -79,7 +86,7 @@ class _Case:
 
     def _moved_results(self) -> Iterator[tuple[Result, str]]:
         """What the models of now make of calls of which the tape keeps that something else came of them, then."""
-        for one in self.tape.answered:
+        for one in self.answered:
             fingerprints, results = self.judge.fingerprints(one) or (), self.judge.results(one) or ()
             for before, after, result in zip(one.results or (), fingerprints, results, strict=False):
                 if UNKNOWN not in (before, after) and before != after:
@@ -87,8 +94,8 @@ class _Case:
 
     @property
     def _has_proof(self) -> bool:
-        """Whether a test passed with what is on the tape."""
-        return any(one.results for one in self.on_tape)
+        """Whether a test passed with what is on the tapes."""
+        return all(any(one.results for one in _on(tape)) for tape in self.tapes)
 
     def _request(self, gone: int, new: int) -> str:
         if gone and new:
@@ -98,13 +105,14 @@ class _Case:
 
     def _reply(self) -> str:
         told = f": {changes}" if (changes := ", ".join(self._changes())) else ""
-        if self.tape.mode == "record":
+        if self.recording:
             return f"the reply changed: the request on the tape is answered otherwise now{told}"
         return f"the reply changed: it was recorded again after {self.since}{told}"
 
     def _changes(self) -> Iterator[str]:
-        if self.tape.mode == "record" and self.since is _TAPE:
-            before, after = ([call for one in side for call in _calls(one)] for side in (self.tape.before, self._live))
+        if self.recording and self.since is _TAPE:
+            sides = ([one for tape in self.tapes for one in side(tape)] for side in (_on, _live))
+            before, after = ([call for one in side for call in _calls(one)] for side in sides)
             difference: Comparison | None = compare(before, after)
         else:
             difference = self.compared.difference if self.compared is not None else None
@@ -121,8 +129,8 @@ class _Case:
                 yield f"{len(names)} call{'s' if len(names) > 1 else ''} {what} ({_listed(dict.fromkeys(names))})"
 
     @property
-    def _live(self) -> Sequence[Interaction]:
-        return self.tape.answered[len(self.tape.played) :]
+    def answered(self) -> Iterator[Interaction]:
+        return (one for tape in self.tapes for one in tape.answered)
 
     def _same(self, *, and_models: bool = False) -> str:
         count = len(self.now)
@@ -134,7 +142,7 @@ class _Case:
         """What the calls on the tape tell, beside those expected and those that came, of layers that left no trace."""
         if self.compared is None:
             return None
-        called = _set(call for one in self.tape.answered for call in _calls(one))
+        called = _set(call for one in self.answered for call in _calls(one))
         expected, came = _set(self.compared.expected), _set(self.compared.came)
         if called == expected and self.compared.difference.changed:
             return f"the models or validators changed{self._places()}; the reply on the tape is what is expected"
@@ -163,9 +171,18 @@ class _Case:
         for result, before in self._moved_results():
             yield from _bad_places(result)
             yield from _good_places(result, before)
-        for one in self.tape.answered:
+        for one in self.answered:
             if one.results is None:
                 yield from (place for result in self.judge.results(one) or () for place in _bad_places(result))
+
+
+def _on(tape: Tape) -> Sequence[Interaction]:
+    """What stands on ``tape`` of what was sent."""
+    return tape.before if tape.mode == "record" else tape.played
+
+
+def _live(tape: Tape) -> Sequence[Interaction]:
+    return tape.answered[len(tape.played) :]
 
 
 def _paired(then: Sequence[Moment], now: Sequence[Moment]) -> tuple[list[tuple[Moment | None, Moment]], list[Moment]]:

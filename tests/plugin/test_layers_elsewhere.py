@@ -1,0 +1,219 @@
+"""The verdict stands first in whatever way a test fails, and knows all tapes that played for it."""
+
+import pytest
+from test_layers import METRIC, NO_IMPERIAL, SHOUTED, calling, first_line, trip, with_validator
+
+from multitrack.tape import storage
+
+__all__ = ["trip"]  # a fixture
+
+THE_TEST = "the test changed; same request, reply and models as when the tape was recorded"
+
+CASE = """
+import unittest
+import trip
+
+class TestTrip(unittest.TestCase):
+    @pytest.mark.cassette
+    def test_plan(self):
+        self.assertEqual(trip.plan()[1].location, "Dallas")
+"""
+
+RAISES = """
+import trip
+
+@pytest.mark.cassette
+def test_plan():
+    with pytest.raises(ValueError, match="Dallas"):
+        raise ValueError(trip.plan()[1].location)
+"""
+
+GROUP = """
+import trip
+
+@pytest.mark.cassette
+def test_plan():
+    failures = []
+    for weather, place in zip(trip.plan(), ["Toronto", "Dallas"]):
+        try:
+            assert weather.location == place
+        except AssertionError as error:
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("wrong", failures)
+"""
+
+RERUN = """
+import trip
+
+@pytest.mark.flaky(reruns=1)
+@pytest.mark.cassette
+def test_plan():
+    assert trip.plan()[1].location == "Dallas"
+"""
+
+PLAINLY = """
+import trip
+
+@pytest.mark.cassette
+def test_plan():
+    if trip.plan()[1].location != "Dallas":
+        pytest.fail("no Dallas", pytrace=False)
+"""
+
+
+def failing(trip, test, *options):
+    """A test that passed when it was recorded, and does not find Dallas in what it expects any more."""
+    trip.test(test)
+    recorded = trip.record()
+    assert "passed" in recorded.counts, recorded.out
+    trip.change("test_it.py", "Dallas", "Austin")
+    return trip.run("--junit-xml=report.xml", *options)
+
+
+@pytest.mark.parametrize(
+    "test", [CASE, RAISES, GROUP, RERUN, PLAINLY], ids=["TestCase", "raises", "group", "rerun", "fail"]
+)
+def test_however_a_test_fails(trip, test):
+    run = failing(trip, test, "-q")
+    assert first_line(run) == THE_TEST
+    assert any(line.startswith("FAILED test_it.py") and line.endswith(f" - {THE_TEST}") for line in run.lines)
+    assert f'message="{THE_TEST}' in (trip.path / "report.xml").read_text()
+
+
+SUBTESTS = """
+import trip
+
+@pytest.mark.cassette
+def test_plan(subtests):
+    for place in ["Toronto", "Dallas"]:
+        with subtests.test(place):
+            try:
+                found = trip.plan(place)
+            except BaseException:
+                found = []
+            assert found
+    with subtests.test("not swallowed"):
+        trip.plan(f"{place} again")
+"""
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="subtests came with pytest 9")
+def test_a_miss_is_named_before_a_subtest_that_fails_by_it(trip):
+    run = failing(trip, SUBTESTS)
+    miss = (
+        f"CassetteMiss: POST {trip.provider.url}/v1/chat/completions "
+        "(gpt-4o-mini; tools Weather, GoogleSearch) has no recording"
+    )
+    assert run.lines.count(miss) == 3
+    for test in ("SUBFAILED[Austin]", "SUBFAILED[not swallowed]", "FAILED"):
+        assert f"{test} test_it.py::test_plan - {miss}" in run.lines
+
+
+BLOCK = """
+import trip
+from multitrack import use_cassette
+
+def test_plan(calls_snapshot):
+    with use_cassette("trip.yaml"):
+        found = trip.plan()
+    assert found == calls_snapshot
+"""
+
+NESTED = """
+import trip
+from multitrack import use_cassette
+
+@pytest.mark.cassette
+def test_plan(calls_snapshot):
+    trip.plan("first")
+    with use_cassette("trip.yaml"):
+        found = trip.plan()
+    assert found == calls_snapshot
+"""
+
+FIXTURE = """
+import trip
+
+@pytest.fixture(scope="module")
+def plan():
+    return trip.plan()
+
+@pytest.mark.cassette
+def test_before(plan):
+    pass
+
+@pytest.mark.cassette
+def test_plan(request, calls_snapshot):
+    found = request.getfixturevalue("plan")
+    assert found == calls_snapshot
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "pending", "several"),
+    [
+        (BLOCK, ["trip.yaml"], False),
+        (NESTED, ["cassettes/test_it/test_plan.yaml", "trip.yaml"], True),
+        (FIXTURE, [], False),  # the fixture passed
+    ],
+    ids=["a block alone", "a nested block", "a fixture"],
+)
+def test_all_tapes_that_played_for_a_test_tell(trip, test, pending, several):
+    trip.test(test)
+    recorded = trip.record("--record", "--snapshot-update")
+    assert set(recorded.counts) <= {"passed", "snapshots"}, recorded.out
+    assert trip.run().code == 0
+    same = "same 2 requests{}" if several else "same request{}"
+    replies = "replies" if several else "reply"
+
+    trip.change("test_it.py", "assert found ==", "assert found[1:] ==")
+    known = f", {replies} and models" if several else ", reply and models"
+    assert first_line(trip.run()) == f"the test changed; {same.format(known)} as when the snapshot was taken"
+    trip.change("test_it.py", "assert found[1:] ==", "assert found ==")
+
+    source = (trip.path / "trip.py").read_text()
+    with_validator(trip, SHOUTED)
+    assert first_line(trip.run()) == (
+        f"the models or validators changed: Weather.location; {same.format(f' and {replies}')} "
+        "as when the snapshot was taken"
+    )
+    trip.write("trip.py", source)
+
+    trip.provider.reply = calling(*METRIC)
+    trip.record()
+    accepted = list(storage.accept(trip.path, lambda cassette: cassette))
+    assert [str(path.relative_to(trip.path)) for path in accepted] == pending
+    assert first_line(trip.run()) == (
+        "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)"
+    )
+
+
+def test_what_the_tape_of_a_block_keeps_is_enough_without_a_snapshot(trip):
+    trip.test(BLOCK.replace("(calls_snapshot)", "()").replace("found == calls_snapshot", "len(found) == 3"))
+    assert trip.record().counts == {"passed": 1}
+    trip.change("test_it.py", "== 3", "== 4")
+    assert first_line(trip.run()) == THE_TEST
+    with_validator(trip, NO_IMPERIAL)
+    run = trip.run()
+    assert first_line(run).startswith("the models or validators changed: Weather.units: Value error, nobody uses it; ")
+
+
+def test_a_miss_of_a_block_that_the_test_swallowed_comes_first(trip):
+    trip.test(BLOCK.replace("found = trip.plan()", "found = trip.plan('Dallas')"))
+    trip.record("--record", "--snapshot-update")
+    trip.test(
+        """
+        import trip
+        from multitrack import use_cassette
+
+        def test_plan(calls_snapshot):
+            try:
+                with use_cassette("trip.yaml"):
+                    found = trip.plan("Austin")
+            except BaseException:
+                found = []
+            assert found == calls_snapshot
+        """
+    )
+    assert first_line(trip.run()).startswith(f"CassetteMiss: POST {trip.provider.url}/v1/chat/completions ")
