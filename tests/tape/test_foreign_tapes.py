@@ -8,6 +8,7 @@ import zlib
 import brotli
 import pytest
 import yaml
+import zstandard
 from recorded_tape import JSON, request
 
 from multitrack.errors import CassetteCorrupt
@@ -61,7 +62,6 @@ def test_raw_deflate(recorded):
 
 
 def test_zstd(recorded):
-    zstandard = pytest.importorskip("zstandard")
     vcrpy_tape(recorded.path, zstandard.compress(ANSWER), "zstd")
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
@@ -103,6 +103,8 @@ def test_when_a_tape_was_made_is_told_by_its_answers(recorded):
         ("!!python/str 'a=b'", "a=b"),
         ("!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary YT1i, 0, null]}", "a=b"),
         ("!!python/object/apply:builtins.iter {args: !!python/tuple [[!!binary YT0=, b]]}", "a=b"),
+        ("!!python/object/new:_io.StringIO {state: !!python/tuple [a=b, '\\n', 0, null]}", "a=b"),
+        ("!!python/object:StringIO.StringIO {buf: b, buflist: [a, '='], len: 3, pos: 0}", "a=b"),
         ("!!binary YT1i", "a=b"),
         ("null", ""),
     ],
@@ -227,6 +229,21 @@ def test_a_body_of_an_unknown_kind_is_named(recorded):
     recorded.path.write_text(CASSETTER.replace("type: json, content: {q: 1}", "type: xml, content: x"))
     with pytest.raises(CassetteCorrupt, match="interaction 2: a body of the kind 'xml'"):
         storage.read(recorded.path)
+
+
+@pytest.mark.parametrize("body", ["1", "2026-01-01", "{string: 1}"])
+def test_a_body_that_is_neither_text_nor_bytes_is_refused(recorded, body):
+    recorded.path.write_text(
+        f"interactions:\n- request: {{body: null, headers: {{}}, method: GET, uri: '{URL}'}}\n"
+        f"  response: {{body: {body}, headers: {{}}, status: {{code: 200, message: OK}}}}\nversion: 1\n"
+    )
+    with pytest.raises(CassetteCorrupt, match=r"interaction 1: a body is .+, neither text nor bytes"):
+        storage.read(recorded.path)
+
+
+def test_a_time_that_is_none_says_nothing(recorded):
+    recorded.path.write_text(CASSETTER.replace("2026-02-21T00:39:15.904368+00:00", "soon"))
+    assert storage.read(recorded.path).recorded_at.isoformat().startswith("2026-01-21T00:39:15")
 
 
 def test_headers_of_json_are_as_they_were(recorded):

@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from importlib import import_module
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from multitrack.tape import jsontext
 
@@ -142,7 +142,8 @@ def canonical(body: bytes, content_type: str | None) -> str:
     """One text for all bodies that mean the same: JSON by document, a form by its decoded pairs, multipart by
     its parts without the boundary, anything else by its bytes."""
     kind = (content_type or "").split(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
+    # a form's type that aiohttp adds itself is not on the tapes of recorders that sit above it
+    if kind == "application/x-www-form-urlencoded" or (not kind and _is_form(body)):
         return jsontext.canonical(parse_qsl(body.decode("utf-8", "surrogateescape"), keep_blank_values=True))
     if kind.startswith("multipart/"):
         return jsontext.canonical(_parts(body, content_type or ""))
@@ -153,6 +154,11 @@ def canonical(body: bytes, content_type: str | None) -> str:
         except ValueError:
             pass
     return _text(body)
+
+
+def _is_form(body: bytes) -> bool:
+    text = body.decode("latin-1")
+    return bool(text) and urlencode(parse_qsl(text, keep_blank_values=True)) == text
 
 
 def _text(body: bytes) -> str:

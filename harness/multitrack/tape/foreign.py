@@ -4,6 +4,7 @@ brought to its form."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,8 @@ from multitrack.tape import body
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.interaction import Interaction
+
+_SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 
 def read(document: Mapping[str, Any], path: Path) -> Cassette:
@@ -44,48 +47,78 @@ def _counted(items: list[Any]) -> Any:
 def _of_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
     try:
         request, response = dict(item["request"]), dict(item["response"])
-        request["body"] = _content(request)
-        response["body"] = {"string": _content(response)}
-        if isinstance(response.get("status"), int):
-            response["status"] = {"code": response["status"], "message": ""}
-        request = {name: request[name] for name in ("method", "uri", "body", "headers")}
+        if "status_code" in response:
+            # of httpx, vcrpy wrote this until 6.0
+            response = {"status": {"code": response["status_code"]}, "body": response["content"], **_headers(response)}
+        if isinstance(response["status"], int):
+            bodies = [_of_cassetter(message) for message in (request, response)]
+            response["status"] = {"code": response["status"]}
+        else:
+            bodies = [_sent(request), _received(response)]
+        return {
+            "request": {"method": request["method"], "uri": request["uri"], "body": bodies[0], **_headers(request)},
+            "response": {"status": response["status"], "body": {"string": bodies[1]}, **_headers(response)},
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
-    return {"request": request, "response": response}
 
 
-def _content(message: Mapping[str, Any]) -> str | bytes:
+def _headers(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {"headers": message["headers"]}
+
+
+def _sent(request: Mapping[str, Any]) -> str | bytes:
+    content = request["body"] if "parsed_body" not in request else request["parsed_body"]
+    # what aiohttp's callers gave for JSON or for a form, of which vcrpy keeps no more than this
+    if "parsed_body" in request or isinstance(content, dict | list):
+        return json.dumps(content, ensure_ascii=False)
+    return _known(content)
+
+
+def _received(response: Mapping[str, Any]) -> str | bytes:
     # tapes that are made to be read have the document in the place of its text
-    if "parsed_body" in message:
-        return json.dumps(message["parsed_body"], ensure_ascii=False)
-    content = message["body"]
-    if isinstance(content, Mapping) and "type" in content:
-        return _of_cassetter(content)
+    if "parsed_body" in response:
+        return json.dumps(response["parsed_body"], ensure_ascii=False)
+    content = response["body"]
     if isinstance(content, Mapping):
         content = content.get("string", content.get("base64_string"))
-    return b"" if content is None else content
+    return _known(content)
 
 
-def _of_cassetter(content: Mapping[str, Any]) -> str | bytes:
-    match content["type"]:
+def _known(content: Any) -> str | bytes:
+    if isinstance(content, str | bytes):
+        return content
+    if content is None:
+        return b""
+    raise TypeError(f"a body is {content!r:.60}, neither text nor bytes")
+
+
+def _of_cassetter(message: Mapping[str, Any]) -> str | bytes:
+    # in TOML, which has no null, JSON stands as its text
+    is_toml = "body_type" in message
+    if is_toml:
+        kind, content = message["body_type"], message.get("body_content")
+    else:
+        kind, content = message["body"]["type"], message["body"].get("content")
+    match kind:
         case "none":
             return b""
         case "text":
-            return str(content["content"])
+            return str(content)
         case "binary":
-            return bytes.fromhex(content["content"])
+            return bytes.fromhex(str(content))
         case "json":
-            return json.dumps(content["content"], ensure_ascii=False)
-    raise ValueError(f"a body of the kind {content['type']!r}")
+            return str(content) if is_toml else json.dumps(content, ensure_ascii=False)
+    raise ValueError(f"a body of the kind {kind!r}")
 
 
 def _recorded_at(item: Mapping[str, Any]) -> datetime | None:
     """When it was recorded: as the recorder says, else as the provider does."""
-    if told := item.get("recorded_at"):
-        return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
-    dates = [value for name, value in _pairs(item["response"].get("headers") or {}) if name == "date"]
+    dates = [value for name, value in _pairs(item["response"]["headers"]) if name == "date"]
     try:
+        if told := item.get("recorded_at"):
+            return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
         return parsedate_to_datetime(dates[0]) if dates else None
     except ValueError:
         return None
@@ -95,8 +128,9 @@ def _interaction(position: int, request: Any, response: Any, *, path: Path) -> I
     try:
         sent = _pairs(request.headers)
         answered = _pairs(response["headers"])
+        asked = _decoded(_unframed(_bytes(request.body), sent), sent)
         return Interaction(
-            Request(request.method, request.uri, sent, _decoded(_bytes(request.body), sent)),
+            Request(request.method, request.uri, sent, asked),
             Response(
                 int(response["status"]["code"]),
                 str(response["status"].get("message") or ""),
@@ -116,6 +150,21 @@ def _pairs(headers: Any) -> Headers:
         for name, values in headers.items()
         for value in (values if isinstance(values, list | tuple) else [values])
     )
+
+
+def _unframed(content: bytes, headers: Headers) -> bytes:
+    """``content`` out of HTTP's chunks, in which older vcrpy kept what an iterator gave."""
+    if ("transfer-encoding", "chunked") not in headers:
+        return content
+    chunks: list[bytes] = []
+    place = 0
+    while size := _SIZE.match(content, place):
+        end = size.end() + int(size[1], 16)
+        if end == size.end():
+            return b"".join(chunks)
+        chunks.append(content[size.end() : end])
+        place = end + len(b"\r\n")
+    return content
 
 
 def _bytes(content: Any) -> bytes:

@@ -6,6 +6,7 @@ Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/lat
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -187,6 +188,9 @@ def _parsed(content: bytes, path: Path) -> Any:
             # vcrpy writes JSON, too, whose pairs of surrogates YAML does not put together
             with suppress(ValueError):
                 return json.loads(text)
+        if path.suffix == ".toml":
+            # as cassetter writes it, if asked to
+            return tomllib.loads(text)
         return yaml.load(text, Loader=Loader)
     except Aliased:
         events: Any = yaml.parse(text, Loader=Loader)

@@ -40,6 +40,11 @@ def _file(loader: Any, node: Any) -> Any:
     return state[0] if state else b""
 
 
+def _file_of_python_2(loader: Any, node: Any) -> Any:
+    state = loader.construct_mapping(node, deep=True)
+    return "".join([*state.get("buflist", ()), state.get("buf", "")])
+
+
 def _iterator(loader: Any, node: Any) -> Any:
     args = loader.construct_mapping(node, deep=True).get("args")
     parts = args[0] if args else []
@@ -51,6 +56,8 @@ for _tag, _constructor in {
     "unicode": _text,
     "tuple": _tuple,
     "object/new:_io.BytesIO": _file,
+    "object/new:_io.StringIO": _file,
+    "object:StringIO.StringIO": _file_of_python_2,
     "object/apply:builtins.iter": _iterator,
 }.items():
     Loader.add_constructor(f"tag:yaml.org,2002:python/{_tag}", _constructor)
