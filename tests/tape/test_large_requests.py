@@ -47,6 +47,38 @@ def test_a_large_picture_stands_once_under_its_sha256(recorded):
     assert len(str(missed.value)) < 1000
 
 
+PLACES = {
+    "openai.chat: a picture": lambda data: {
+        "messages": [{"content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}]}]
+    },
+    "openai.chat: sound": lambda data: {
+        "messages": [{"content": [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]}]
+    },
+    "openai.chat: a file": lambda data: {
+        "messages": [{"content": [{"type": "file", "file": {"file_data": f"data:application/pdf;base64,{data}"}}]}]
+    },
+    "openai.responses: a file": lambda data: {
+        "input": [{"content": [{"type": "input_file", "file_data": f"data:application/pdf;base64,{data}"}]}]
+    },
+    "gemini: inline": lambda data: {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": data}}]}]},
+    "gemini: a signature": lambda data: {"contents": [{"parts": [{"text": "x", "thoughtSignature": data}]}]},
+}
+
+
+@pytest.mark.parametrize("letters", ["standard", "urlsafe"])
+@pytest.mark.parametrize("place", PLACES)
+def test_in_every_wires_place(recorded, place, letters):
+    data = BASE64 if letters == "standard" else base64.urlsafe_b64encode(PICTURE).decode()
+    sent = request(json.dumps(PLACES[place](data)))
+    text = recorded.put((sent, "one"), (sent, "two"))
+    assert max(map(len, text.splitlines())) < len(BASE64) + 100
+    assert (text.count(BASE64), text.count(data[:1000]), text.count(NAME)) == (1, letters == "standard", 2)
+    assert [json.loads(one.request.body) for one in storage.read(recorded.path).interactions] == [
+        PLACES[place](data)
+    ] * 2
+    assert recorded.play(sent, sent) == ["one", "two"]
+
+
 def test_recording_again_keeps_what_is_still_sent(recorded):
     recorded.put((asking(BASE64), "old"), test="t.py::one")
     other = base64.b64encode(PICTURE[::-1]).decode()
@@ -60,7 +92,7 @@ def test_recording_again_keeps_what_is_still_sent(recorded):
     "piece",
     [
         BASE64[:-3],  # no whole number of letters
-        base64.urlsafe_b64encode(PICTURE).decode(),
+        base64.urlsafe_b64encode(PICTURE).decode()[:-3],
         base64.b64encode(b"\0" * 3000).decode()[:-1] + "B=",
         "multitrack:sha256:" + "0" * 64,
         "a" * 5000,
