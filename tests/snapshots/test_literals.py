@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections import OrderedDict, deque, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -59,6 +59,10 @@ class Place(BaseModel):
 
 
 class Cities(RootModel[list[str]]):
+    pass
+
+
+class Nested(RootModel[Any]):
     pass
 
 
@@ -144,6 +148,7 @@ Pair = namedtuple("Pair", "left right")
         (TypeAdapter(HttpUrl).validate_python("https://a.example"), "HttpUrl('https://a.example/')"),
         (Text("x"), "Text('x')"),
         (OrderedDict(a=1), "OrderedDict({'a': 1})"),
+        (defaultdict(int, a=1), "{'a': 1}"),
         (Pair(1, 2), "Pair(left=1, right=2)"),
         (Leg("a", "b"), "Leg(start='a', end='b')"),
         (Place(name="x"), "Place(name='x', at=(0.0, 0.0))"),
@@ -314,7 +319,11 @@ hashable = st.one_of(
     st.sampled_from([*Units, *Level, Right.READ, Right.READ | Right.WRITE, Odd["two words"]]),
     st.builds(Place, name=st.text()),
     st.builds(Leg, start=st.text(), end=st.text()),
+    st.builds(Pair, st.text(), st.booleans()),
+    st.ip_addresses(),
+    st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"])).map(Path),
 )
+keys = st.text(min_size=1).filter(lambda name: name != "query" and not name.startswith("model_"))
 values = st.recursive(
     hashable,
     lambda inner: st.one_of(
@@ -325,15 +334,24 @@ values = st.recursive(
         st.dictionaries(hashable, inner, max_size=4),
         st.builds(Anything, payload=inner),
         st.builds(Cities, st.lists(st.text(), max_size=3)),
+        st.builds(Nested, inner),
+        st.builds(Box[Any], item=inner),
+        st.builds(lambda extra: Open(query="x", **extra), st.dictionaries(keys, inner, max_size=2)),
+        st.lists(hashable, max_size=3).map(OrderedDict.fromkeys),
     ),
     max_leaves=12,
 )
 NAMESPACE = {
-    kind.__name__: kind
-    for kind in (
-        date, datetime, time, timedelta, timezone, Decimal, UUID,
-        Units, Level, Right, Odd, Place, Leg, Anything, Cities,
-    )
+    "Box": Box,
+    "Any": Any,
+    "Path": Path,
+    **{
+        kind.__name__: kind
+        for kind in (
+            date, datetime, time, timedelta, timezone, Decimal, UUID, IPv4Address, IPv6Address, OrderedDict,
+            Units, Level, Right, Odd, Place, Leg, Pair, Anything, Cities, Nested, Open,
+        )
+    },
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -235,7 +236,8 @@ class _Planer:
         for builtin, write in writers.items():
             if isinstance(value, builtin):
                 node = write(value, path)
-                if kind is builtin and kind is not frozenset:
+                # one with a default is equal to one without, and its default is a function
+                if kind in (builtin, defaultdict) and kind is not frozenset:
                     return node
                 return Call(kind.__name__, () if node == Call("set") else (node,))
         instead = self.otherwise(value)
