@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import assertion_rewriting, flags, node_names, selection
+from pytest_multitrack import assertion_rewriting, flags, going_live, node_names, selection
 from pytest_multitrack.run import Run
 
 if TYPE_CHECKING:
@@ -164,22 +164,49 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    run = config.stash.get(_run, Run())
-    if not (config.option.multitrack_record and run.tapes) or selection.reason(config, _deselected in config.stash):
+    count = _going_live(config)
+    if count == 0:
         return []
     from multitrack.report import terminal
 
-    return [terminal.going_live(flags.record(config), len(run.tapes))]
+    return [terminal.going_live(flags.record(config), count)]
+
+
+def _going_live(config: pytest.Config) -> int:
+    """How many tests go live though nobody selected them."""
+    if not config.option.multitrack_record or selection.reason(config, _deselected in config.stash):
+        return 0
+    return len(config.stash.get(_run, Run()).tapes)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    if node.config.option.multitrack_record:
+        going_live.ask(node)
+
+
+# before pytest-xdist sends what was collected
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    going_live.note(session.config, _going_live(session.config))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     config: pytest.Config = node.config
-    if config.option.multitrack_record and _told not in config.stash and not selection.reason(config):
-        from multitrack.report import terminal
+    if not config.option.multitrack_record or _told in config.stash:
+        return
+    from multitrack.report import terminal
 
-        config.stash[_told] = True
-        config.get_terminal_writer().line(terminal.going_live_elsewhere(flags.record(config), len(ids)))
+    config.stash[_told] = True
+    count = going_live.noted(node)
+    if count is None:
+        line = terminal.going_live_elsewhere(flags.record(config), len(ids))
+    elif count == 0:
+        return
+    else:
+        line = terminal.going_live(flags.record(config), count)
+    config.get_terminal_writer().line(line)
 
 
 @pytest.hookimpl(optionalhook=True)

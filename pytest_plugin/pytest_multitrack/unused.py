@@ -12,20 +12,28 @@ import pytest
 
 from multitrack.report import terminal
 from multitrack.tape import paths, storage
-from pytest_multitrack import places, selection
+from pytest_multitrack import flags, places, selection
 from pytest_multitrack.run import Run
 
 
 def tell(terminalreporter: Any, run: Run, exitstatus: int) -> None:
     """Write what the ``run`` did not use, if it was a full one and passed; else, why it is not told."""
     config: pytest.Config = terminalreporter.config
-    partial = selection.reason(config, run.deselected) or (None if exitstatus == pytest.ExitCode.OK else "did not pass")
+    partial = selection.reason(config, run.deselected) or _live(config)
+    if partial is None and exitstatus != pytest.ExitCode.OK:
+        partial = "did not pass"
     if partial is not None:
         terminalreporter.write_line(terminal.not_full(partial))
         return
     skipped = {report.nodeid for kind in ("skipped", "xfailed") for report in terminalreporter.stats.get(kind, ())}
     for line in terminal.unused(dict(sorted(_unused(config, run, skipped)))):
         terminalreporter.write_line(line)
+
+
+def _live(config: pytest.Config) -> str | None:
+    mode = flags.mode(config)
+    # what goes live plays nothing, and what it records was played by nobody yet
+    return f"had --{mode}" if mode in ("record", "record-missing", "live") else None
 
 
 def _unused(config: pytest.Config, run: Run, skipped: Collection[str]) -> Iterator[tuple[str, list[int]]]:

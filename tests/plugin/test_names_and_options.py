@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from multitrack.tape import storage
+
 IDS = """
 IDS = ["a/b", "a b", "é", "..", "%2F", "x" * 300, "x" * 299 + "y"]
 
@@ -47,6 +49,49 @@ def test_every_test_has_a_tape_of_its_own(project):
     assert run.changed == {f"below/cassettes/test_%C3%BCnit/{name}.yaml" for name in names}
     project.provider.stop()
     assert project.run().counts == {"passed": 8}
+
+
+def test_a_test_has_its_name_in_whichever_group_of_processes(project):
+    project.test(
+        """
+        @pytest.mark.xdist_group("slow")
+        @pytest.mark.cassette
+        def test_ask():
+            ask("x")
+            assert {passing}
+        """
+    )
+    path = project.path / "test_it.py"
+    text = path.read_text()
+    pending = "cassettes/test_it/test_ask.pending.yaml"
+    path.write_text(text.format(passing=False))
+    run = project.record("--record", "-n", "2", "--dist", "loadgroup", subprocess=True)
+    assert run.changed == {pending}
+    assert "  pytest --snapshot-update test_it.py::test_ask" in run.lines
+    path.write_text(text.format(passing=True))
+    for flags in (("-n", "2", "--dist", "loadgroup"), ()):
+        run = project.record("--record", *flags, subprocess=bool(flags))
+        assert run.counts == {"passed": 1}
+        [interaction] = storage.read(project.tape("test_it/test_ask")).interactions
+        assert interaction.tests == ("test_it.py::test_ask",)
+    assert not (project.path / pending).exists()
+
+
+def test_nothing_is_taken_for_a_pending_recording_by_its_name(project):
+    project.test(
+        """
+        class TestOrders:
+            @pytest.fixture(scope="class")
+            def pending(self):
+                ask("pending")
+
+            @pytest.mark.cassette
+            def test_ask(self, pending): pass
+        """
+    )
+    assert project.record().changed == {"cassettes/test_it/TestOrders%2Epending.yaml"}
+    project.provider.stop()
+    assert project.run("--cassettes-strict").counts == {"passed": 1}
 
 
 def test_names_equal_but_for_case_are_a_usage_error(project):

@@ -166,6 +166,9 @@ def test_a_full_run_lists_what_it_did_not_use(project, workers):
         (["test_it.py"], "was told where to look for tests"),
         (["test_it.py::test_own"], "was told where to look for tests"),
         (["--collect-only"], "had --collect-only"),
+        (["--record"], "had --record"),
+        (["--record-missing"], "had --record-missing"),
+        (["--live"], "had --live"),
         (["-p", "leaves_out"], "left out tests"),
         (["-p", "fails"], "did not pass"),
         (["-k", "test", "-n", "2"], "had -k"),
@@ -223,7 +226,8 @@ def test_recording_everything_first_says_how_many_tests_go_live(project):
         assert "go live" not in project.record("--record", *selection).out
     assert "go live" not in project.run().out
     run = project.record("--record", "-n", "2", subprocess=True)
-    assert run.lines.count("multitrack: --record: of 3 tests, those with a tape go live") == 1
+    assert run.lines.count("multitrack: --record: 2 tests go live") == 1
+    assert "go live" not in project.record("--record", "-n", "2", "-k", "ask", subprocess=True).out
 
 
 def test_a_tape_that_is_too_old_is_told(project):

@@ -107,7 +107,7 @@ def going_live(flag: str, count: int) -> str:
 
 
 def going_live_elsewhere(flag: str, count: int) -> str:
-    """The same, where nobody here knows which of the tests have a tape."""
+    """The same, where nobody on this machine knows which of the tests have a tape."""
     return f"multitrack: {flag}: of {_count(count, 'test')}, those with a tape go live"
 
 
