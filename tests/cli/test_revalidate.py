@@ -232,6 +232,31 @@ class TestWhatIsImported:
         (project / "trip/other.py").write_text("def __getattr__(name):\n    raise SystemExit(name)")
         self.unchecked(project, named="trip.other", reason="trip.other:Weather is no Pydantic model")
 
+    @pytest.mark.parametrize("module", ["trip.__main__", "trip.scripts.drop"])
+    def test_a_script_of_a_listed_package_does_not_run_for_a_name_that_it_does_not_have(self, project, module):
+        file = project / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("from pathlib import Path\nPath('ran').touch()\nfrom trip.models import Weather")
+        self.unchecked(project, named=module, reason=f"{module}:Weather is no Pydantic model")
+        assert not (project / "ran").exists()
+
+    def test_a_module_that_ends_the_process_ends_nothing(self, project):
+        (project / "trip/other.py").write_text("class Weather: ...\nraise SystemExit(0)")
+        self.unchecked(project, named="trip.other", reason="trip.other:Weather cannot be imported: SystemExit: 0")
+
+    @pytest.mark.parametrize(
+        "module", ["trip..models", ".trip.models", "trip.models:Weather", "trip/models", "trip\x1b"]
+    )
+    def test_what_is_no_import_path(self, project, module):
+        self.unchecked(project, named=module, reason=f"{f'{module}:Weather'!r} is no import path")
+
+    def test_a_model_that_is_made_by_a_call(self, project):
+        (project / "trip/other.py").write_text(
+            "from pydantic import create_model\nWeather = create_model('Weather', __module__=__name__)"
+        )
+        tape(project / "cassettes/a.yaml", TORONTO, models="trip.other")
+        assert told(project) == (0, ["1 call on 1 tape fits the models of today"])
+
     def test_a_module_that_is_gone(self, project):
         self.unchecked(
             project,

@@ -1,12 +1,17 @@
 """Models by their import paths: from what the project lists, and from nowhere else.
 
-To import a module is to run it, and a tape is a file that anybody may have written.
+To import a module is to run it, and a tape is a file that anybody may have written. So one that a tape names is looked
+at before it is imported: of a listed package, too, a script is not run for a name that it does not have.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
+import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,6 +19,8 @@ from pydantic import BaseModel
 from multitrack.errors import MultitrackError
 from multitrack.tape.model_paths import ModelPaths
 from multitrack.verdicts.results import is_model
+
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class NoModel(MultitrackError):
@@ -45,12 +52,18 @@ class Importer:
         return found
 
     def _imported(self, path: str, trusted: bool) -> type[BaseModel]:
+        if not _PATH.fullmatch(path):
+            raise NoModel(f"{path!r} is no import path")
         module_name, _, name = path.partition(":")
         if not trusted and not self._paths.allows(module_name):
             raise NoModel(f"{path} is not imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]")
         try:
+            if not trusted and not _has(module_name, name.partition(".")[0]):
+                raise NoModel(f"{path} is no Pydantic model")
             found: object = importlib.import_module(module_name)
-        except Exception as error:  # whatever the module does when it is run
+        except NoModel:
+            raise
+        except (Exception, SystemExit) as error:  # whatever the module does when it is run
             raise NoModel(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
         for step in name.split("."):
             # what a module makes up when it is asked for may be anything
@@ -59,6 +72,21 @@ class Importer:
         if not is_model(found) or not (trusted or found.__module__ == module_name):
             raise NoModel(f"{path} is no Pydantic model")
         return found
+
+
+def _has(module_name: str, name: str) -> bool:
+    """Whether a module gives that ``name`` to something, as far as its source tells; only its packages are run."""
+    if module_name in sys.modules:
+        return True
+    spec = find_spec(module_name)
+    source = getattr(spec.loader if spec else None, "get_source", lambda _: None)(module_name)
+    if source is None:  # importing it says why, or it is compiled
+        return True
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ClassDef(name=given) | ast.Name(id=given, ctx=ast.Store()) if given == name:
+                return True
+    return False
 
 
 def folders(folder: Path) -> list[str]:
