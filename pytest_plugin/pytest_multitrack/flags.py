@@ -47,6 +47,19 @@ def add_drift(group: pytest.OptionGroup) -> None:
     )
 
 
+def add_report(group: pytest.OptionGroup) -> None:
+    """Register the flag of the report of a run."""
+    group.addoption(
+        "--calls-report",
+        action="append",
+        default=[],
+        metavar="PATH",
+        dest="multitrack_reports",
+        help="write what the tape of each test did to PATH, by its ending .md, .json or .html; 'github' adds it to the "
+        "summary of a step; may be given more than once",
+    )
+
+
 def drift(config: pytest.Config) -> Drift | None:
     """What ``--calls-drift`` asks for; None where it is not given. Raises UsageError where its companions stand
     alone, or where a flag would write what came."""

@@ -70,6 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="go live, read and write no tape",
     )
     flags.add_drift(group)
+    flags.add_report(group)
     group.addoption(
         "--cassettes-strict",
         action="store_true",
@@ -130,8 +131,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if (asked := flags.drift(config)) is not None:
         from pytest_multitrack import drift
 
-        found = drift.DriftRun(asked, wants=_wants_tape, playing=lambda item: item.stash.get(_playback, None))
+        found = drift.DriftRun(
+            asked, wants=_wants_tape, playing=lambda item: item.stash.get(_playback, None), tapes=_tapes
+        )
         config.pluginmanager.register(found, "multitrack-drift")
+    if reports := config.option.multitrack_reports:
+        from pytest_multitrack import calls_report
+
+        gathering = calls_report.CallsReport(reports, config.invocation_params.dir)
+        config.pluginmanager.register(gathering, "multitrack-report")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,147 @@
+"""``--calls-report``: a plugin of its own, which gathers what the tapes of each test did and writes it at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack import wires
+from multitrack.report import calls_report
+from multitrack.report.calls_report import Entry, Part
+from multitrack.tape import deck, paths
+from multitrack.tape.owner import Closed
+from multitrack.tape.summary import summary
+from multitrack.tape.tape import Tape
+
+PARTS = "multitrack_report"
+"""The attribute of a report that holds what was closed in its test, as plain data, so that it crosses processes."""
+
+GITHUB = "github"
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def targets(asked: Sequence[str], folder: Path) -> list[Path]:
+    """The files that are ``asked`` for, seen from ``folder``. Raises UsageError for an ending that no report has."""
+    found = []
+    for name in asked:
+        if name == GITHUB:
+            if not os.environ.get(_STEP_SUMMARY):
+                raise pytest.UsageError(f"--calls-report=github writes where {_STEP_SUMMARY} says, and it is not set")
+            found.append(Path(os.environ[_STEP_SUMMARY]))
+        elif Path(name).suffix not in calls_report.FORMATS:
+            known = ", ".join(calls_report.FORMATS)
+            raise pytest.UsageError(f"--calls-report={name}: takes a path that ends in {known}, or github")
+        else:
+            found.append(folder / name)
+    return found
+
+
+class CallsReport:
+    """Gathers, and writes to the files that are ``asked`` for."""
+
+    def __init__(self, asked: Sequence[str], folder: Path) -> None:
+        self._asked = asked
+        self._files = targets(asked, folder)
+        self._closed: list[Closed] = []
+        self._outcomes: dict[str, tuple[str, str]] = {}
+        self._parts: dict[str, list[dict[str, Any]]] = {}
+        self._drift: dict[str, list[dict[str, Any]]] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        del item
+        # before the plugin's own, which lets go of them
+        # a fixture of wider scope has a tape whether it sends or not
+        self._closed += (one for one in deck.asked().closed if one.owner.is_test or one.tape.sent)
+        report = yield
+        if report.when == "teardown":
+            setattr(report, PARTS, [_part(closed) for closed in self._closed])
+            self._closed.clear()
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = report.nodeid
+        if report.when == "setup":  # a rerun starts here, too
+            self._outcomes.pop(test, None)
+        if outcome := _outcome(report):
+            self._outcomes.setdefault(test, (outcome, _failure(report)))
+        if report.when == "teardown":
+            self._parts[test] = getattr(report, PARTS, [])
+            self._drift[test] = getattr(report, "multitrack_drift", [])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            return
+        entries = self._entries()
+        for name, file in zip(self._asked, self._files, strict=True):
+            if name == GITHUB:
+                with file.open("a", encoding="utf-8") as summary:
+                    summary.write(calls_report.markdown(entries))
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(calls_report.FORMATS[file.suffix](entries), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for file in self._files:
+            terminalreporter.write_line(f"multitrack: report: {paths.shown(file)}")
+
+    def _entries(self) -> list[Entry]:
+        found: dict[str, Entry] = {}
+        for test, parts in self._parts.items():
+            drift = self._drift[test]
+            for name in dict.fromkeys([*(part["owner"] for part in parts), *(row["test"] for row in drift)]):
+                # what a fixture sent is told by itself, and not with the test that happens to end it
+                own = not name.startswith("fixture ")
+                outcome, failure = self._outcomes.get(test, ("passed", "")) if own else ("", "")
+                tapes = [Part(**part["tape"]) for part in parts if part["owner"] == name]
+                rows = [row for row in drift if row["test"] == name]
+                found[name] = Entry(name, outcome, failure, tapes, rows)
+        return [found[name] for name in sorted(found)]
+
+
+def _part(closed: Closed) -> dict[str, Any]:
+    tape, saved = closed.tape, closed.saved
+    pending = saved is not None and saved.state == "pending"
+    part = Part(
+        tape=str(paths.shown(tape.path)),
+        mode=tape.mode,
+        played=len(tape.played),
+        recorded=saved.count if saved else 0,
+        live=len(tape.live) if tape.mode == "drift" else 0,
+        pending=str(paths.shown(saved.path)) if saved and pending else "",
+        calls=list(_calls(tape)),
+        count=sum(_count(one.response.body) for one in tape.answered),
+    )
+    return {"owner": closed.owner.name, "tape": asdict(part)}
+
+
+def _calls(tape: Tape) -> Generator[str, None, None]:
+    for number, one in enumerate(tape.answered, start=1):
+        yield from (tape.scrub(line) for line in summary(number, one))
+
+
+def _count(body: bytes) -> int:
+    wire = wires.recognise(body)
+    return 0 if wire is None else len(wires.decode(body, wire))
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """What a phase adds to the outcome of its test; nothing where it went well."""
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "skipped" if report.skipped else ""
+
+
+def _failure(report: pytest.TestReport) -> str:
+    if not report.failed:
+        return ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash is not None else report.longreprtext).partition("\n")[0]

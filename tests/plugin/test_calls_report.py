@@ -1,0 +1,130 @@
+"""``--calls-report``: what a run writes of its tapes, for a page and for a program."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from drifting_model import DALLAS, SEARCH, TORONTO, Model
+
+TESTS = """
+from multitrack import use_cassette
+
+def plan(prompt="plan"):
+    messages = [dict(role="user", content=prompt)]
+    return client.chat.completions.create(model="gpt-4o-mini", messages=messages).choices[0].message.tool_calls
+
+@pytest.fixture(scope="module")
+def planned():
+    return plan("fixture")
+
+@pytest.mark.cassette
+def test_plan(planned):
+    assert len(plan()) == 2
+
+@pytest.mark.cassette
+def test_block():
+    with use_cassette("tapes/own.yaml"):
+        plan()
+
+def test_without_tape():
+    pass
+"""
+
+
+@pytest.fixture
+def model(project):
+    project.provider.reply = model = Model()
+    model.says = {"plan": model.calling(TORONTO, DALLAS), "fixture": model.calling(SEARCH)}
+    project.test(TESTS)
+    return model
+
+
+def told(project, name="report.json"):
+    document = json.loads((project.path / name).read_text("utf-8"))
+    assert document["format"] == 1
+    return {entry["test"]: entry for entry in document["tests"]}
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.usefixtures("model")
+def test_what_each_tape_did(project, options):
+    run = project.record("--record", "--calls-report=report.json")
+    assert "multitrack: report: report.json" in run.lines
+    recorded = told(project)
+    assert list(recorded) == ["fixture planned of test_it", "test_it.py::test_block", "test_it.py::test_plan"]
+    assert recorded["test_it.py::test_plan"] == {
+        "test": "test_it.py::test_plan",
+        "outcome": "passed",
+        "failure": "",
+        "tapes": [
+            {
+                "tape": "cassettes/test_it/test_plan.yaml",
+                "mode": "record",
+                "played": 0,
+                "recorded": 1,
+                "live": 0,
+                "pending": "",
+                "calls": [
+                    "1 · openai.chat gpt-4o-mini · 2 calls",
+                    "  Weather(location='Toronto', units='metric')",
+                    "  Weather(location='Dallas', units='imperial')",
+                ],
+                "count": 2,
+            }
+        ],
+        "drift": [],
+    }
+    project.write("test_it.py", (project.path / "test_it.py").read_text().replace("== 2", "== 3"))
+    run = project.run("--calls-report=report.json", *options, subprocess=bool(options))
+    replayed = told(project)
+    assert [(entry["outcome"], [tape["played"] for tape in entry["tapes"]]) for entry in replayed.values()] == [
+        ("", [1]),
+        ("passed", [0, 1]),
+        ("failed", [1]),
+    ]
+    assert replayed["test_it.py::test_plan"]["failure"] == (
+        "the 2 requests did not change; the reply, the models or the test did"
+    )
+
+
+def test_pages(project, model, monkeypatch):
+    project.record()
+    model.says["plan"] = model.calling(TORONTO, ("Weather", {"location": "<Dallas> | ```", "units": "imperial"}))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.write("summary", "before\n")))
+    run = project.record(
+        "--calls-drift", "--calls-report=out/report.md", "--calls-report=r.html", "--calls-report=github"
+    )
+    text = (project.path / "out/report.md").read_text("utf-8")
+    assert (project.path / "summary").read_text("utf-8") == "before\n" + text
+    assert run.changed == {"out/report.md", "r.html"}
+    lines = text.splitlines()
+    assert lines[0] == "# Tool calls of 2 tests: 2 passed"
+    assert (
+        r"| passed | test\_it.py::test\_plan | 1 live | 2 | cassettes/test\_it/test\_plan.yaml "
+        r"| drift: arguments changed |"
+    ) in lines
+    assert "      location: was 'Dallas', now '<Dallas> | ```'" in lines
+    # a fence that no text within it ends
+    assert lines.count("````text") == 2
+    page = (project.path / "r.html").read_text("utf-8")
+    assert "<Dallas>" not in page
+    assert "now &#x27;&lt;Dallas&gt; | ```&#x27;" in page
+    tags = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, _: tags.append(tag)
+    parser.feed(page)
+    assert (tags.count("tr"), tags.count("details")) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("report.txt", "--calls-report=report.txt: takes a path that ends in .md, .json, .html, or github"),
+        ("github", "--calls-report=github writes where GITHUB_STEP_SUMMARY says, and it is not set"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_at_once(project, name, message, monkeypatch):
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    run = project.run(f"--calls-report={name}")
+    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert f"ERROR: {message}" in run.err
