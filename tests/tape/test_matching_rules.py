@@ -1,11 +1,13 @@
 """The rules of the user's own: what of a request takes part in matching."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 from recorded_tape import JSON, URL, request
 
 from multitrack.errors import BadOption, CassetteMiss
+from multitrack.tape import storage
 from multitrack.tape.jsonpath import JsonPath
 from multitrack.tape.settings import MATCHED, TELEMETRY, Settings
 from multitrack.tape.tape import Tape
@@ -126,6 +128,34 @@ def test_words_hold_for_tapes_that_were_made_without_them(recorded):
     recorded.put((request('{"day": "2026-01-02"}'), "answer"))
     settings = Settings(placeholders=(("today", r"\d{4}-\d{2}-\d{2}"),))
     assert recorded.play(request('{"day": "2027-11-30"}'), settings=settings) == ["answer"]
+
+
+FORM = (("content-type", "application/x-www-form-urlencoded"),)
+PARTS = (("content-type", "multipart/form-data; boundary=x"),)
+PART = '--x\r\ncontent-disposition: form-data; name="at"\r\n\r\n{}\r\n--x--'
+AT = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
+
+
+@pytest.mark.parametrize("tells_when_recording", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (lambda at: request(urlencode({"at": at, "b": "ü"}), headers=FORM), "at=now&b=%C3%BC"),
+        (lambda at: request("{}", url=f"{URL}?{urlencode({'at': at})}&b=c"), "?at=now&b=c"),
+        (lambda at: request(PART.format(at), headers=PARTS), "\r\n\r\nnow\r\n"),
+        (lambda at: request(json.dumps({"at": at}), url="grpc://h/p.S/M"), '"at": "now"'),
+        (lambda at: request(f"at {at}", headers=()), "at now"),
+    ],
+    ids=["form", "query", "multipart", "grpc", "text"],
+)  # fmt: skip
+def test_words_stand_in_every_kind_of_request(recorded, sent, kept, tells_when_recording):
+    settings = Settings(placeholders=(("now", AT),))
+    recorded.put((sent("2026-01-02 03:04"), "answer"), settings=settings if tells_when_recording else None)
+    [one] = storage.read(recorded.path).interactions
+    assert (kept in f"{one.request.url} {one.request.body.decode()}") == tells_when_recording
+    assert recorded.play(sent("2027-11-30 23:59"), settings=settings) == ["answer"]
+    with pytest.raises(CassetteMiss):
+        recorded.play(sent("yesterday"), settings=settings)
 
 
 def test_repeats_are_played_where_that_is_allowed(recorded):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, unquote_plus, urlsplit
 
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
@@ -53,10 +53,14 @@ class Rules:
         """``request`` with the user's own words in the places of what their expressions match."""
         if not self.placeholders:
             return request
+        place, mark, query = request.url.partition("?")
+        body = request.body.decode("utf-8", "surrogateescape")
+        is_form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
+        body = self._worded_pairs(body) if is_form else self._worded(body)
         return replace(
             request,
-            url=self._worded(request.url),
-            body=self._worded(request.body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"),
+            url=self._worded(place) + mark + self._worded_pairs(query),
+            body=body.encode("utf-8", "surrogateescape"),
         )
 
     def _worded(self, text: str) -> str:
@@ -64,6 +68,16 @@ class Rules:
             # a backslash in a word is no escape
             text = pattern.sub(word.replace("\\", "\\\\"), text)
         return text
+
+    def _worded_pairs(self, encoded: str) -> str:
+        """The same for a query or a form; what an expression matches in its values, too, once they are decoded."""
+        pairs = [pair.partition("=") for pair in self._worded(encoded).split("&")]
+        return "&".join(name + equals + self._worded_value(value) for name, equals, value in pairs)
+
+    def _worded_value(self, value: str) -> str:
+        decoded = unquote_plus(value, errors="surrogateescape")
+        worded = self._worded(decoded)
+        return value if worded == decoded else quote_plus(worded, errors="surrogateescape")
 
     @cached_property
     def _patterns(self) -> Sequence[tuple[str, re.Pattern[str]]]:
