@@ -72,6 +72,32 @@ def vertexai():
     return FunctionCall(name="Weather", args={"location": "Toronto", "units": "metric"})
 
 
+def openai_legacy():
+    from openai.types.chat.chat_completion_message import FunctionCall
+
+    return FunctionCall(name="Weather", arguments=ARGUMENTS)
+
+
+def genai_part():
+    return pytest.importorskip("google.genai.types").Part(function_call=genai())
+
+
+def vertexai_part():
+    from vertexai.generative_models import Part
+
+    return Part.from_dict({"function_call": {"name": "Weather", "args": {"location": "Toronto", "units": "metric"}}})
+
+
+def proto_plus_part():
+    from google.cloud.aiplatform_v1beta1.types import Part
+
+    return Part(function_call=proto_plus())
+
+
+def protobuf_part():
+    return type(proto_plus_part()).pb(proto_plus_part())
+
+
 def proto_plus():
     from google.cloud.aiplatform_v1beta1.types import FunctionCall
 
@@ -101,6 +127,12 @@ def protobuf():
         vertexai,
         proto_plus,
         protobuf,
+        lambda: {"functionCall": {"name": "Weather", "args": {"location": "Toronto", "units": "metric"}}},
+        openai_legacy,
+        genai_part,
+        vertexai_part,
+        proto_plus_part,
+        protobuf_part,
     ],
 )
 @pytest.mark.parametrize("collect", [list, tuple, iter])
@@ -165,7 +197,8 @@ ACCEPTED = (
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, f"expected an iterable of calls, got NoneType; {ACCEPTED}"),
+        (None, "expected an iterable of calls, got None; no calls are []: message.tool_calls or []"),
+        (3, f"expected an iterable of calls, got int; {ACCEPTED}"),
         ("Weather()", f"expected an iterable of calls, got str; {ACCEPTED}"),
         (Weather(location="x"), "expected an iterable of calls, got one Weather; put it in a list: [call]"),
         ({"name": "x"}, "expected an iterable of calls, got one dict; put it in a list: [call]"),
@@ -201,3 +234,26 @@ def test_texts_pass_through_the_scrubber_in_every_shape():
         "Weather(location='[key]', **{'[key]': 'x'})",
         "Weather('{broken [key]')",
     ]
+
+
+def reasoning():
+    from openai.types.responses import ResponseReasoningItem
+
+    return ResponseReasoningItem(id="rs_1", summary=[], type="reasoning")
+
+
+def text_part():
+    return pytest.importorskip("google.genai.types").Part(text="x")
+
+
+def vertexai_text_part():
+    from vertexai.generative_models import Part
+
+    return Part.from_text("x")
+
+
+@pytest.mark.parametrize("item", [reasoning, text_part, vertexai_text_part])
+def test_what_an_answer_holds_beside_calls_is_refused_and_no_call_of_that_name(item):
+    with pytest.raises(UnwritableValue) as refused:
+        calls_of([Weather(location="x"), item()])
+    assert str(refused.value) == f"[1]: {type(item()).__name__} is no tool call; {ACCEPTED}"

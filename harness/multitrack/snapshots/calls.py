@@ -31,6 +31,9 @@ _ACCEPTED = (
     "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"
 )
 _PLAIN = Terms()
+_LEGACY = "openai.types.chat.chat_completion_message"  # its `FunctionCall` says of no type that it is one
+_SDKS = ("openai.", "google.", "vertexai.")
+_RESPONSES = ("function_call", "custom_tool_call")
 _IDS = ("call_id", "id")  # that of an item of OpenAI's responses is not that of its call
 
 
@@ -59,6 +62,8 @@ def gather(value: object, terms: Terms = _PLAIN, *, scrub: Scrub = unchanged_tex
         raise UnwritableValue(
             "", f"expected an iterable of calls, got one {type(value).__name__}; put it in a list: [call]"
         )
+    if value is None:  # what OpenAI's SDK gives for the calls of an answer that has none
+        raise UnwritableValue("", "expected an iterable of calls, got None; no calls are []: message.tool_calls or []")
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
         raise UnwritableValue("", f"expected an iterable of calls, got {type(value).__name__}; {_ACCEPTED}")
     items = list(value)
@@ -93,7 +98,9 @@ class _Gathering:
         named = _name_and_arguments(value)
         if named is not None:
             return self._named_call(*named)
-        if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
+        # an answer's text or reasoning would be taken for a call of a tool with that name
+        of_sdk = type(value).__module__.startswith(_SDKS)
+        if (isinstance(value, BaseModel) and not of_sdk) or (is_dataclass(value) and not isinstance(value, type)):
             self.tool = type(value).__name__
             return self._call(value)
         raise UnwritableValue(self.root, f"{type(value).__name__} is no tool call; {_ACCEPTED}")
@@ -137,13 +144,20 @@ class _Gathering:
 def _name_and_arguments(value: Any) -> tuple[str, object] | None:
     if isinstance(value, ToolCall):
         return value.name, value.arguments
+    if type(value).__name__ == "Part" and _is_googles(value):
+        # vertexai's raises for a part of another kind, protobuf's is an empty one
+        value = getattr(value, "function_call", None)
+        if not getattr(value, "name", None):
+            return None
     if isinstance(value, Mapping):
-        # OpenAI's chat completions nest the two below "function" or "custom"; Gemini says "args"
-        nested = value.get("function", value.get("custom"))
+        # OpenAI's chat completions nest the two below "function" or "custom", Gemini, which says "args", its parts
+        nested = next(
+            (value[key] for key in ("function", "custom", "functionCall", "function_call") if key in value), None
+        )
         fields = nested if isinstance(nested, Mapping) else value
         name = fields.get("name")
         arguments = next((fields[key] for key in ("arguments", "args", "input") if key in fields), None)
-    elif _is_gemini(value):
+    elif type(value).__name__ == "FunctionCall" and _is_googles(value):
         name, arguments = value.name, _gemini_arguments(value)
     elif hasattr(value, "function") or hasattr(value, "custom"):
         nested = getattr(value, "function", None) or getattr(value, "custom", None)
@@ -151,7 +165,7 @@ def _name_and_arguments(value: Any) -> tuple[str, object] | None:
         arguments = getattr(nested, "arguments", getattr(nested, "input", None))
         if not isinstance(arguments, str):
             return None
-    elif getattr(value, "type", None) in ("function_call", "custom_tool_call"):  # OpenAI's responses
+    elif type(value).__module__ == _LEGACY or getattr(value, "type", None) in _RESPONSES:
         name = getattr(value, "name", None)
         arguments = getattr(value, "arguments", getattr(value, "input", None))
     else:
@@ -161,11 +175,10 @@ def _name_and_arguments(value: Any) -> tuple[str, object] | None:
     return None
 
 
-def _is_gemini(value: Any) -> bool:
-    """Whether a value is a ``FunctionCall`` of google-genai, of vertexai, of proto-plus or of protobuf."""
+def _is_googles(value: Any) -> bool:
+    """Whether a value is of google-genai, of vertexai, of proto-plus or of protobuf."""
     kind = type(value)
-    theirs = hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith(("google.", "vertexai."))
-    return theirs and kind.__name__ == "FunctionCall"
+    return hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith(("google.", "vertexai."))
 
 
 def _gemini_arguments(value: Any) -> str | None:
