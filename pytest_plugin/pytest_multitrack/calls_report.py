@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from multitrack.tape import deck, paths
 from multitrack.tape.owner import Closed
 from multitrack.tape.summary import summary
 from multitrack.tape.tape import Tape
+from pytest_multitrack import node_names
 
 PARTS = "multitrack_report"
 """The attribute of a report that holds what was closed in its test, as plain data, so that it crosses processes."""
+
+FAILURE = "multitrack_failure"
+"""The attribute of a failed report that holds the first line of its text, without secrets."""
 
 GITHUB = "github"
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -54,13 +59,19 @@ class CallsReport:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        del item
-        # before the plugin's own, which lets go of them
+        # before the plugin's own, which lets go of both
+        asked, owner = deck.asked(), deck.asked().owner
         # a fixture of wider scope has a tape whether it sends or not
-        self._closed += (one for one in deck.asked().closed if one.owner.is_test or one.tape.sent)
+        self._closed += (one for one in asked.closed if one.tape.sent or (one.owner and one.owner.is_test))
         report = yield
+        if report.failed:
+            setattr(
+                report,
+                FAILURE,
+                reduce(lambda line, tape: tape.scrub(line), owner.tapes if owner else (), _failure(report)),
+            )
         if report.when == "teardown":
-            setattr(report, PARTS, [_part(closed) for closed in self._closed])
+            setattr(report, PARTS, [_part(closed, node_names.of(item)) for closed in self._closed])
             self._closed.clear()
         return report
 
@@ -69,7 +80,7 @@ class CallsReport:
         if report.when == "setup":  # a rerun starts here, too
             self._outcomes.pop(test, None)
         if outcome := _outcome(report):
-            self._outcomes.setdefault(test, (outcome, _failure(report)))
+            self._outcomes.setdefault(test, (outcome, getattr(report, FAILURE, "")))
         if report.when == "teardown":
             self._parts[test] = getattr(report, PARTS, [])
             self._drift[test] = getattr(report, "multitrack_drift", [])
@@ -105,7 +116,8 @@ class CallsReport:
         return [found[name] for name in sorted(found)]
 
 
-def _part(closed: Closed) -> dict[str, Any]:
+def _part(closed: Closed, test: str) -> dict[str, Any]:
+    """What a tape that was closed in ``test`` did, as plain values, with whom it did that for."""
     tape, saved = closed.tape, closed.saved
     pending = saved is not None and saved.state == "pending"
     part = Part(
@@ -118,7 +130,7 @@ def _part(closed: Closed) -> dict[str, Any]:
         calls=list(_calls(tape)),
         count=sum(_count(one.response.body) for one in tape.answered),
     )
-    return {"owner": closed.owner.name, "tape": asdict(part)}
+    return {"owner": closed.owner.name if closed.owner else test, "tape": asdict(part)}
 
 
 def _calls(tape: Tape) -> Generator[str, None, None]:
@@ -141,7 +153,6 @@ def _outcome(report: pytest.TestReport) -> str:
 
 
 def _failure(report: pytest.TestReport) -> str:
-    if not report.failed:
-        return ""
+    """The first line of what is told of a failure."""
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message if crash is not None else report.longreprtext).partition("\n")[0]

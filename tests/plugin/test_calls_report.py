@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from drifting_model import DALLAS, SEARCH, TORONTO, Model
 
+KEY = "sk-proj-inner0123456789abcdefghij"
+
 TESTS = """
 from multitrack import use_cassette
 
@@ -114,6 +116,15 @@ def test_pages(project, model, monkeypatch):
     parser.handle_starttag = lambda tag, _: tags.append(tag)
     parser.feed(page)
     assert (tags.count("tr"), tags.count("details")) == (5, 3)
+
+
+@pytest.mark.usefixtures("model")
+def test_no_secret_gets_into_a_report(project):
+    project.write("test_it.py", (project.path / "test_it.py").read_text().replace("== 2", "== 3, client.api_key"))
+    run = project.record("--record", "--calls-report=report.json")
+    assert run.counts == {"passed": 2, "failed": 1}
+    assert told(project)["test_it.py::test_plan"]["failure"] == "AssertionError: __redacted__"
+    assert KEY not in (project.path / "report.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
