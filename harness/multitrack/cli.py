@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,12 @@ try:
 except ImportError:  # the base install has no command line
     sys.exit("the multitrack command needs: pip install 'multitrack[test]'")
 
+_EXIT_CODES = "Exit codes: 0 all is well; 1 something is wrong, and printed; 2 the command was not understood."
+
 app = typer.Typer(
     name="multitrack",
     help="Parallel tool calls, recorded once and tested forever.",
+    epilog=_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,14 +29,27 @@ _IGNORED = "*.pending.yaml"
 _ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
 
 
-@app.command()
-def show(tape: Annotated[Path, typer.Argument(help="a cassette")]) -> None:
+@app.command(epilog=_EXIT_CODES)
+def show(
+    tape: Annotated[Path, typer.Argument(help="a cassette")],
+    textconv: Annotated[
+        bool, typer.Option("--textconv", help="for git: print a damaged tape as it is, and exit with 0")
+    ] = False,
+) -> None:
     """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
-    from multitrack.errors import CassetteMissing
+    from multitrack.errors import CassetteCorrupt, CassetteMissing
     from multitrack.report import tape_text
     from multitrack.tape import storage
 
-    cassette = storage.read(tape)
+    try:
+        cassette = storage.read(tape)
+    except CassetteCorrupt as error:
+        if not textconv or not tape.is_file():
+            raise
+        # git shows no file of a commit at all if its textconv fails for one
+        typer.echo(f"damaged: {error.reason}")
+        typer.echo(tape.read_bytes())
+        return
     if cassette is None:
         raise CassetteMissing(f"{tape}: there is no such cassette")
     for line, is_heading in tape_text.lines(cassette):
@@ -40,7 +57,7 @@ def show(tape: Annotated[Path, typer.Argument(help="a cassette")]) -> None:
         typer.secho(line, bold=is_heading)
 
 
-@app.command()
+@app.command(epilog=_EXIT_CODES)
 def check(
     paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders of them")],
     max_age: Annotated[int | None, typer.Option(help="days; without it, max_age in pyproject.toml")] = None,
@@ -125,6 +142,10 @@ def demo(
 
 def main() -> None:
     """Run the command line; an error of Multitrack's own is told in its words, with exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # a locale may lack what stands on a tape; git, and who else reads from a pipe, takes UTF-8
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
     try:
         app()
     except MultitrackError as error:

@@ -164,11 +164,79 @@ def test_git_compares_tapes_by_their_calls(tmp_path):
     shutil.copy(PLAN, tape)
     git("add", "-A")
     tape.write_text(tape.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
-    changed = [line for line in git("diff").splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    assert changed == [
+
+    def changed():
+        return [line for line in git("diff").splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+    assert changed() == [
         "-  Weather(location='Dallas', units='imperial')",
         "+  Weather(location='Paris', units='imperial')",
     ]
+    # as a merge may leave it, beside what can be shown
+    other = tape.with_name("torn.yaml")
+    other.write_text("<<<<<<< ours\nversion: 1\n=======\n", encoding="utf-8")
+    git("add", "-N", str(other))
+    assert changed() == [
+        "-  Weather(location='Dallas', units='imperial')",
+        "+  Weather(location='Paris', units='imperial')",
+        "+damaged: mapping values are not allowed in this context",
+        "+<<<<<<< ours",
+        "+version: 1",
+        "+=======",
+        "+",
+    ]
+
+
+REASONS = {
+    "empty.yaml": (b"", "empty.yaml: damaged: it is empty"),
+    "word.yaml": (b"hello", "word.yaml: damaged: it holds no list of interactions"),
+    "latin.yaml": (b"version: 1\n\xff", "latin.yaml:2: damaged: it is no UTF-8 text"),
+    "nul.yaml": (b"version: 1\n\0", "nul.yaml:2: damaged: U+0000 is not allowed"),
+    "later.yaml": (
+        b"version: 2\ninteractions: []\n",
+        "later.yaml: damaged: it is of version 2 of vcrpy's format, and this Multitrack reads 1",
+    ),
+    "older.json": (
+        b'[{"request": {}, "response": {}}]',
+        "older.json: damaged: it is of vcrpy's format before 1: migrate it (python -m vcr.migration older.json)",
+    ),
+    "newer.yaml": (
+        b"version: 1\ninteractions: []\nmetadata: {format: 99}\n",
+        "newer.yaml: damaged: it is of format 99, and this Multitrack reads format 1: upgrade it",
+    ),
+    "folder": (None, "folder: missing: there is no tape in this folder"),
+    "none.yaml/tape.yaml": (None, "none.yaml/tape.yaml: missing: there is no such tape"),
+}
+
+
+def test_what_is_no_tape_is_told_by_name(tmp_path):
+    for name, (content, _) in REASONS.items():
+        path = tmp_path / name
+        path.write_bytes(content) if content is not None else path.mkdir(parents=True)
+    (tmp_path / "none.yaml" / "tape.yaml").rmdir()
+    # a folder whose name is that of a tape holds tapes
+    (tmp_path / "folder" / "empty.yaml").mkdir()
+    expected = [line for _, line in REASONS.values()]
+    assert told(multitrack("check", *REASONS, cwd=tmp_path)) == (1, expected, "")
+    shown = multitrack("show", "folder", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.startswith("multitrack: folder: the cassette is damaged: it cannot be read: ")
+    shown = multitrack("show", "--textconv", "none.yaml/tape.yaml", cwd=tmp_path)
+    assert told(shown) == (1, [], "multitrack: none.yaml/tape.yaml: there is no such cassette\n")
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_the_help_says_what_an_exit_code_means(tmp_path, command):
+    shown = " ".join(multitrack(command, "--help", cwd=tmp_path).stdout.split())
+    assert "Exit codes: 0 all is well; 1 something is wrong, and printed; 2 the command was not understood." in shown
+    assert multitrack(command, cwd=tmp_path).returncode == 2
+
+
+def test_show_writes_utf_8_whatever_the_locale(tmp_path):
+    tape = tmp_path / "tape.yaml"
+    tape.write_text(PLAN.read_text(encoding="utf-8").replace("Toronto", "Zürich 😀"), encoding="utf-8")
+    shown = multitrack("show", "tape.yaml", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert "  Weather(location='Zürich 😀', units='metric')" in shown.stdout
 
 
 def test_show_is_plain_where_there_is_no_terminal(tmp_path):

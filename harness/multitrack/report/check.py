@@ -17,8 +17,9 @@ from multitrack.tape.wordstart import HOLE
 
 
 def tapes(path: Path) -> Sequence[Path]:
-    """The tapes at ``path``: itself, or all in a folder, those that wait to be accepted, too."""
-    return sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    """The tapes at ``path``: all in a folder, those that wait to be accepted, too; itself, where it is none, or where
+    there is none in it."""
+    return sorted(found for found in path.rglob("*.yaml") if found.is_file()) or [path]
 
 
 def findings(
@@ -28,6 +29,9 @@ def findings(
     ``settings`` allow, holds a secret, or belongs to a test that ``collect`` does not know."""
     whole: list[tuple[Path, Cassette]] = []
     for path in found:
+        if path.is_dir():
+            yield f"{path}: missing: there is no tape in this folder"
+            continue
         try:
             cassette = storage.read(path)
         except CassetteCorrupt as error:

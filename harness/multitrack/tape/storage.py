@@ -29,8 +29,10 @@ def read(path: Path) -> Cassette | None:
     never taken as a missing one."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise CassetteCorrupt(path, f"it cannot be read: {error.strerror}") from error
     if len(content) < _LARGE:
         return yaml_format.loads(content, path)
     # the tests that share a large tape open it one after the other

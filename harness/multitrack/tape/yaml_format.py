@@ -155,8 +155,12 @@ def _by_yaml(content: bytes, path: Path) -> Cassette:
     document = _parsed(content, path)
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
+    if isinstance(document, list) and document and isinstance(document[0], dict) and "request" in document[0]:
+        raise CassetteCorrupt(path, f"it is of vcrpy's format before 1: migrate it (python -m vcr.migration {path})")
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         raise CassetteCorrupt(path, "it holds no list of interactions")
+    if (version := document.get("version", 1)) != 1:
+        raise CassetteCorrupt(path, f"it is of version {version!r} of vcrpy's format, and this Multitrack reads 1")
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
