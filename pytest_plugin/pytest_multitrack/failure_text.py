@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,3 +33,21 @@ def begin_with(report: pytest.TestReport, line: str) -> None:
         return
     traceback.reprentries.insert(0, ReprEntryNative([f"{line}\n"]))
     crash.message = f"{line}\n{crash.message}"
+
+
+def scrub(report: pytest.TestReport, scrubbed: Callable[[str], str]) -> None:
+    """Pass through ``scrubbed`` what the text of the failed ``report`` says of values: the message, the arguments, the
+    local variables. Lines of code stay."""
+    text: Any = report.longrepr
+    crash = getattr(text, "reprcrash", None)
+    if crash is not None:
+        crash.message = scrubbed(crash.message)
+    chain = getattr(text, "chain", None) or [(getattr(text, "reprtraceback", None), None, None)]
+    for traceback, *_ in chain:
+        for entry in getattr(traceback, "reprentries", ()):
+            told = getattr(entry, "style", "") == "native"
+            entry.lines = [scrubbed(line) if told or line.startswith("E ") else line for line in entry.lines]
+            if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
+                arguments.args = [(name, scrubbed(value)) for name, value in arguments.args]
+            if (local := getattr(entry, "reprlocals", None)) is not None:
+                local.lines = [scrubbed(line) for line in local.lines]

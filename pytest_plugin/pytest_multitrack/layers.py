@@ -39,31 +39,28 @@ def tell(
     """Begin the text of the failed ``report`` of a test that ``tapes`` played for with the layer that moved.
 
     A violation that nobody told of yet, because the test goes on (a subtest), or has no tape of its own, comes before
-    anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold.
+    anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold. What pytest
+    says of values is scrubbed: what was really sent is among them.
     """
-    if violations := [violation for tape in tapes for violation in tape.violations]:
+    violations = [violation for tape in tapes for violation in tape.violations]
+    if violations:
         from multitrack.report import terminal
 
-        text = _scrubbed(tapes, terminal.violation(violations[0]))
-        if call.excinfo is not None and call.excinfo.value is violations[0]:
-            failure_text.tell(report, text)
-        else:
-            failure_text.begin_with(report, text)
-        return
-    from multitrack.verdicts import layers
-    from multitrack.verdicts.compared import compared, compared_by
+        line: str | None = terminal.violation(violations[0])
+    else:
+        from multitrack.verdicts import layers
+        from multitrack.verdicts.compared import compared, compared_by
 
-    sides = None
-    if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-        sides = compared_by(call.excinfo.value) or (compared(*asserted) if asserted else None)
-    if line := layers.verdict(tapes, _judge(config), sides):
-        failure_text.begin_with(report, _scrubbed(tapes, line))
-
-
-def _scrubbed(tapes: Sequence[Tape], text: str) -> str:
+        sides = None
+        if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+            sides = compared_by(call.excinfo.value) or (compared(*asserted) if asserted else None)
+        line = layers.verdict(tapes, _judge(config), sides)
+    if line and violations and call.excinfo is not None and call.excinfo.value is violations[0]:
+        failure_text.tell(report, line)
+    elif line:
+        failure_text.begin_with(report, line)
     for tape in tapes:
-        text = tape.scrub(text)
-    return text
+        failure_text.scrub(report, tape.scrub)
 
 
 def _judge(config: pytest.Config) -> Judge:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from multitrack.tape.wordstart import starting
 
-_CREDENTIAL_HEADERS = {
+CREDENTIAL_HEADERS = {
     "authorization",
     "proxy-authorization",
     "api-key",
@@ -110,7 +110,7 @@ def google_account(environment: Mapping[str, str]) -> Mapping[str, str]:
 def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
     """The secrets among headers (names in lower case) and the parameters of a URL."""
     for header, value in headers:
-        if header in _CREDENTIAL_HEADERS:
+        if header in CREDENTIAL_HEADERS:
             yield from filter(is_secret, _in_header(header, value))
     parts = urlsplit(url)
     for parameter, value in parse_qsl(parts.query):
