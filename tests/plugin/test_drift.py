@@ -174,21 +174,24 @@ def test_what_failed(project, model):
 
 
 def test_a_request_that_was_tried_again_counts_once(project, model):
-    project.test(CASES.format(cases="'a', 'b'").replace("max_retries=0", "max_retries=2"))
+    project.test(CASES.format(cases="'a', 'b', 'c'").replace("max_retries=0", "max_retries=2"))
     busy = Answer(b"{}", 503, {"retry-after-ms": "1"})
     model.says = {
         "a": model.one_by_one(lambda _: busy, model.calling(TORONTO)),
         "b": model.calling(SEARCH),
+        "c": model.calling(SEARCH),
     }
     assert project.record().code == 0
     model.says = {
         "a": model.calling(TORONTO),
         "b": model.one_by_one(lambda _: busy, model.calling(DALLAS)),
+        "c": busy,
     }
-    assert table(project.record("--calls-drift"))[:3] == lines(
+    assert table(project.record("--calls-drift"))[:4] == lines(
         """
         same                    test_it.py::test_it[a]
         calls added or removed  test_it.py::test_it[b]
+        failed                  test_it.py::test_it[c]  (InternalServerError raised)
         test_it.py::test_it[b], request 1: calls added or removed
         """
     )

@@ -385,6 +385,8 @@ def test_plan(calls_snapshot):
     model.says["plan"] = model.calling(SEARCH)
     run = project.record("--calls-drift")
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 0, set())
+    told = "the reply changed: the request on the tape is answered otherwise now: 2 calls removed (Weather)"
+    assert f"FAILED test_it.py::test_plan - {told}" in run.lines
     (project.path / "__snapshots__" / "test_it.calls").unlink()
     run = project.record("--calls-drift")
     assert (run.code, run.changed) == (0, set())

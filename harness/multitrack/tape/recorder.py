@@ -240,13 +240,13 @@ def unkept_error(interactions: Sequence[Interaction]) -> str | None:
 
 def settled(interactions: Sequence[Interaction]) -> list[bool]:
     """Of each of ``interactions``, in order, whether it is the last word: not an answer that speaks of the moment and
-    that a later answer to an equal request made good."""
+    that an equal request was sent again behind."""
     bad = [passing(interaction.response) is not None for interaction in interactions]
     if not any(bad):
         return [True] * len(interactions)
     keys = [Key.of(interaction.request) for interaction in interactions]
-    good = {key: position for position, key in enumerate(keys) if not bad[position]}
-    return [not bad[position] or good.get(key, -1) < position for position, key in enumerate(keys)]
+    last = {key: position for position, key in enumerate(keys)}
+    return [not bad[position] or last[key] == position for position, key in enumerate(keys)]
 
 
 def passing(response: Response) -> str | None:

@@ -24,6 +24,7 @@ from multitrack.verdicts.results import UNKNOWN, Judge, Result, answer_of, finge
 
 _SNAPSHOT, _TAPE = "the snapshot was taken", "the tape was recorded"
 _SHOWN = 3
+_ANEW = ("record", "drift")
 
 
 def now(tapes: Sequence[Tape], judge: Judge) -> list[Moment]:
@@ -45,7 +46,8 @@ class _Case:
     def __init__(self, tapes: Sequence[Tape], judge: Judge, compared: Compared | None) -> None:
         self.tapes, self.judge, self.compared = tapes, judge, compared
         self.now = now(tapes, judge)
-        self.recording = any(tape.mode == "record" for tape in tapes)
+        self.asked_anew = any(tape.mode in _ANEW for tape in tapes)
+        self.drifts = any(tape.mode == "drift" for tape in tapes)
         snapshot = compared.moments if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _TAPE
         kept = [Moment.of(one, tape.key(one), one.results) for tape in tapes for one in _on(tape)]
@@ -60,7 +62,7 @@ class _Case:
         for then, now in pairs:
             if then is None:
                 if len(self.tapes) == 1:
-                    return self._request(len(gone), new)
+                    return self._request(len(gone), new) if not self.drifts else None
                 # nobody knows which of two tapes played first; but no request can be why the same one is answered
                 # otherwise
                 continue
@@ -69,7 +71,8 @@ class _Case:
             if self._have_moved(then, now):
                 return f"the models or validators changed{self._places()}; {self._same()} as when {self.since}"
         if new:
-            return self._request(len(gone), new)
+            # what was sent next has the ids of live answers: how it differs, the table of a drift run knows
+            return self._request(len(gone), new) if not self.drifts else None
         if gone and self.since is _SNAPSHOT:
             return self._request(len(gone), 0)
         proven = self.since is _SNAPSHOT or self._has_proof
@@ -105,12 +108,12 @@ class _Case:
 
     def _reply(self) -> str:
         told = f": {changes}" if (changes := ", ".join(self._changes())) else ""
-        if self.recording:
+        if self.asked_anew:
             return f"the reply changed: the request on the tape is answered otherwise now{told}"
         return f"the reply changed: it was recorded again after {self.since}{told}"
 
     def _changes(self) -> Iterator[str]:
-        if self.recording and self.since is _TAPE:
+        if self.asked_anew and self.since is _TAPE:
             sides = ([one for tape in self.tapes for one in side(tape)] for side in (_on, _live))
             before, after = ([call for one in side for call in _calls(one)] for side in sides)
             difference: Comparison | None = compare(before, after)
@@ -178,7 +181,7 @@ class _Case:
 
 def _on(tape: Tape) -> Sequence[Interaction]:
     """What stands on ``tape`` of what was sent."""
-    return tape.before if tape.mode == "record" else tape.played
+    return tape.before if tape.mode in _ANEW else tape.played
 
 
 def _live(tape: Tape) -> Sequence[Interaction]:
