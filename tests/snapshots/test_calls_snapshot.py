@@ -455,3 +455,26 @@ def test_options_of_syrupys_that_do_not_apply_are_refused(project, call):
     run = project.run()
     assert (run.code, run.outcomes) == (1, {"failed": 1})
     assert "TypeError" in run.text
+
+
+def test_a_name_of_two_lines_is_refused_before_anything_is_written(project):
+    project.module(PLAN, "def test_two(calls_snapshot):\n    assert [TORONTO] == calls_snapshot(name='a\\nb')")
+    run = project.run("--snapshot-update")
+    assert (run.code, run.outcomes, run.summary) == (1, {"passed": 1, "failed": 1}, "1 snapshot generated.")
+    assert r"multitrack.errors.BadOption: calls_snapshot: a name is one line, not 'a\nb'" in run.text
+    assert project.file() == stored(test_plan=PLAN_ENTRY)
+
+
+def test_ids_of_parameters_with_any_characters(project):
+    project.module(
+        "@pytest.mark.parametrize('place', ['a]b[c', 'a.1', 'ü/\\\\\\\\', 'two\\nlines', '', '# ---', '  x', 'x' * 300])\n"
+        "def test_place(calls_snapshot, place):\n"
+        "    assert [GoogleSearch(query=place)] == calls_snapshot\n"
+        "    assert [GoogleSearch(query=place * 2)] == calls_snapshot(name='twice.1')"
+    )
+    assert project.run("--snapshot-update").summary == "16 snapshots generated."
+    written = project.file()
+    for flags in ((), ("--snapshot-update",), ("--snapshot-update", "-k", "x")):
+        run = project.run(*flags)
+        assert (run.code, project.file()) == (0, written)
+        assert "deleted" not in run.summary

@@ -14,6 +14,7 @@ from syrupy.data import Snapshot, SnapshotCollection, SnapshotCollections
 from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
 from syrupy.location import PyTestLocation
 
+from multitrack.errors import BadOption
 from multitrack.snapshots import SUFFIX
 from multitrack.snapshots.calls import gather
 from multitrack.snapshots.callsfile import (
@@ -125,6 +126,8 @@ class CallsSnapshot(SnapshotAssertion):
     def __call__(  # type: ignore[override]
         self, *, name: SnapshotIndex | None = None, **options: Unpack[Options]
     ) -> CallsSnapshot:
+        if isinstance(name, str) and name.splitlines() not in ([name], []):
+            raise BadOption(f"calls_snapshot: a name is one line, not {name!r}")
         self._next = self._terms(**options)
         super().__call__(name=name)
         return self
