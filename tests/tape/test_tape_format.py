@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
@@ -16,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_provider import Answer
 from recorded_tape import JSON, request
-from vcr.serializers import yamlserializer as vcrpys_format
+from vcr.serialize import deserialize as vcr_deserialize
+from vcr.serializers import yamlserializer
 
 from multitrack.tape import jsontext, storage, yaml_format
+from multitrack.tape.blobs import Blobs
 from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Request, Response
@@ -54,8 +57,9 @@ document = st.recursive(
     lambda inner: array(inner) | mapping(inner),
     max_leaves=8,
 )
+large = st.sampled_from([b'{"data": "%s"}' % b64encode(bytes([n]) * 900) for n in range(2)])
 body = st.one_of(
-    st.binary(max_size=20), text.map(lambda value: value.encode("utf-8", "replace")), document.map(str.encode)
+    large, st.binary(max_size=20), text.map(lambda value: value.encode("utf-8", "replace")), document.map(str.encode)
 )
 name = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True) | st.sampled_from(["null", "", "n" * 127, "n" * 2000])
 headers = st.dictionaries(name, st.lists(text, min_size=1, max_size=2), max_size=2).map(
@@ -82,10 +86,18 @@ response = st.builds(
 )
 interaction = st.builds(
     Interaction,
-    st.builds(Request, st.sampled_from(["GET", "POST"]), text.map("http://h/".__add__), headers, body),
+    st.builds(
+        Request,
+        st.sampled_from(["GET", "POST"]),
+        st.builds("{}{}".format, st.sampled_from(["http://h/", "grpc://h/pkg.Service/"]), text),
+        headers,
+        body,
+    ),
     response,
     st.lists(text, max_size=2).map(tuple),
     st.sampled_from(["live", "local", "standin"]),
+    st.dictionaries(text, text, max_size=2).map(lambda models: tuple(models.items())),
+    st.none() | st.lists(text, max_size=2).map(tuple),
 )
 
 
@@ -110,13 +122,18 @@ def test_what_is_written_is_read_again(interactions):
         assert same_body(one.response.body, other.response.body)
         assert other.response.with_body(one.response.body) == one.response
         assert (other.tests, other.provenance) == (one.tests, one.provenance)
+        assert (other.models, other.results) == (one.models, one.results)
         assert other.request.headers == one.request.headers
         assert (other.request.method, other.request.url) == (one.request.method, one.request.url)
     # a second time nothing changes any more, and the loaders of others read the same
     assert yaml_format.dumps(read) == written
     document = yaml.load(written, Loader=Loader)
     assert yaml.load(written, Loader=yaml.SafeLoader) == document
-    assert vcrpys_format.deserialize(written) == document
+    sent, answered, *_ = vcr_deserialize(written, yamlserializer)
+    assert [(each.method, each.uri) for each in sent] == [(one.request.method, one.request.url) for one in interactions]
+    for one, asked, answer in zip(read.interactions, sent, answered, strict=True):
+        assert Blobs(document["metadata"].get("blobs")).put_back(asked.body) == one.request.body
+        assert (answer["status"]["code"], answer["body"]["string"]) == (one.response.status, one.response.body)
 
 
 TAPES = sorted((Path(__file__).parents[2] / "cassettes").rglob("*.yaml"))
