@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
+from multitrack.errors import BadOption
 from multitrack.tape import credentials, deck
 from multitrack.tape.owner import Closed, Owner
 from multitrack.tape.tape import Tape
 from pytest_multitrack import flags, options, places, playback
+
+_seen = pytest.StashKey[dict[str, tuple[Path, str]]]()
+"""The tapes of fixtures, with whose they are, by their names without case."""
 
 
 class FixtureTape:
@@ -94,7 +99,11 @@ def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, te
     """The tape of the fixture that ``fixturedef`` defines and ``test`` is the first to ask for. Raises `BadOption`,
     `CassetteCorrupt`."""
     path = places.fixture_path(fixturedef, request)
-    owner = Owner(f"fixture {path.stem} of {path.parent.name}", to_record=test.to_record, is_test=False)
+    name = places.fixture_name(fixturedef, request)
+    other, first = request.config.stash.setdefault(_seen, {}).setdefault(str(path).lower(), (path, name))
+    if other != path:
+        raise BadOption(f"the tapes of {first} and {name} differ only in upper and lower case: rename one")
+    owner = Owner(name, to_record=test.to_record, is_test=False)
     tape = Tape(
         path,
         mode=flags.mode(request.config),

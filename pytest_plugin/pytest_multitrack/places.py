@@ -33,7 +33,7 @@ def fixture_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureR
     it is defined, if it is set up for several."""
     name = fixturedef.argname
     if hasattr(request, "param"):
-        name += f"[{getattr(request, 'param_index', 0)}]"
+        name += f"[{_parameter(request)}]"
     if fixturedef.scope in ("package", "session"):
         home = request.config.rootpath / fixturedef.baseid.partition("::")[0]
         folder, module = (home.parent, home.stem) if home.suffix == ".py" else (home, "conftest")
@@ -41,6 +41,27 @@ def fixture_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureR
         folder, module = request.node.path.parent, request.node.path.stem
         name = ".".join([*_classes(request.node), name])
     return paths.tape_of_test(folder_beside(folder, request.config), module, name)
+
+
+def _parameter(request: pytest.FixtureRequest) -> str:
+    # what it is before where it stands: tests may parametrise a fixture anew, and lists change
+    match request.param:
+        case None | bool() | int() | float() | str() as value:
+            return str(value)
+        case value:
+            return getattr(value, "__name__", None) or str(getattr(request, "param_index", 0))
+
+
+def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
+    """What stands with a recording of a fixture of wider scope. One that overrides another, and asks for it, has its
+    tape in the same place, and another name: where it is defined stands with those that are not of the module, or
+    class, that they are set up for."""
+    path = fixture_path(fixturedef, request)
+    name = f"fixture {path.stem} of {path.parent.name}"
+    if fixturedef.scope in ("package", "session") or fixturedef.baseid == request.node.nodeid:
+        return name
+    place = fixturedef.baseid.replace("::", ".")
+    return f"{name}, defined in {place if '.py' in place else f'{place}/conftest.py'.lstrip('/')}"
 
 
 def _classes(node: pytest.Item | pytest.Collector) -> list[str]:

@@ -84,7 +84,7 @@ def test_a_fixture_of_the_session_lies_where_it_is_defined(project):
     run = project.record()
     assert (run.counts, run.changed) == (
         {"passed": 2},
-        {"cassettes/conftest/account[0].yaml", "cassettes/conftest/account[1].yaml"},
+        {"cassettes/conftest/account[a].yaml", "cassettes/conftest/account[b].yaml"},
     )
     project.provider.stop()
     assert project.run().counts == {"passed": 2}
@@ -318,3 +318,85 @@ def test_several_modules_and_processes_share_a_fixture_of_the_session(project, d
         run = project.run("--cassettes-strict", "--cassettes-unused", *flags, subprocess=bool(flags))
         assert (run.counts, run.changed) == ({"passed": 6}, set())
         assert "multitrack: this run used all that is on the tapes" in run.lines
+
+
+def test_a_fixture_has_a_tape_for_each_parameter_wherever_it_stands(project):
+    project.test(
+        """
+        class Town: pass
+
+        @pytest.fixture(scope="module", params=["a", 2, Town, object()], ids=["first", "second", "third", "last"])
+        def account(request):
+            ask(f"open {request.param}".partition(" at 0x")[0])
+
+        @pytest.mark.cassette
+        def test_all(account): pass
+
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("account", ["b", "a"], indirect=True)
+        def test_some(account): pass
+        """
+    )
+    run = project.record()
+    names = {path.stem for path in (project.path / "cassettes/test_it").iterdir()}
+    assert (run.counts, names) == (
+        {"passed": 6},
+        {"account[a]", "account[2]", "account[Town]", "account[3]", "account[b]"},
+    )
+    project.provider.stop()
+    assert project.run("--cassettes-strict").counts == {"passed": 6}
+
+
+def test_a_fixture_that_overrides_another_shares_its_tape(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def account():
+            from app import ask
+            yield ask("open")
+            ask("close")
+        """,
+    )
+    project.test(
+        """
+        @pytest.fixture(scope="module")
+        def account(account):
+            yield ask("open more")
+            ask("close more")
+
+        @pytest.mark.cassette
+        def test_ask(account): assert account == "echo: open more"
+        """
+    )
+    for _ in range(2):
+        run = project.record()
+        assert (run.counts, run.changed - {"cassettes/test_it/account.yaml"}) == ({"passed": 1}, set())
+        assert sorted(questions(project.tape("test_it/account"))) == ["close", "close more", "open", "open more"]
+    project.provider.stop()
+    run = project.run("--cassettes-strict", "--cassettes-unused")
+    assert run.counts == {"passed": 1}
+    assert "multitrack: this run used all that is on the tapes" in run.lines
+
+
+def test_fixtures_whose_tapes_differ_only_in_case_are_refused(project):
+    project.test(
+        """
+        @pytest.fixture(scope="module")
+        def account(): ask("one")
+
+        @pytest.fixture(scope="module")
+        def Account(): ask("two")
+
+        @pytest.mark.cassette
+        def test_ask(account, Account): pass
+        """
+    )
+    run = project.record()
+    assert (run.counts, len(project.provider.requests)) == ({"errors": 1}, 1)
+    assert (
+        "the tapes of fixture account of test_it and fixture Account of test_it differ only in upper and lower case: "
+        "rename one"
+    ) in run.lines
