@@ -241,19 +241,72 @@ def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
     )
 
 
-@pytest.mark.parametrize("missing", ["google.cloud.aiplatform_v1.types", "multitrack.tape.vertex_messages"])
-def test_a_miss_tells_what_to_install(missing, recorded, monkeypatch):
-    recorded.put((rpc(), by_rpc(said("There."))))
+@pytest.fixture(params=["google.cloud.aiplatform_v1.types", "multitrack.tape.vertex_messages"])
+def without_classes(request, monkeypatch):
+    """As where google-cloud-aiplatform is not installed, and where protobuf is not either."""
     from multitrack import tape
-    from multitrack.tape import vertex_messages
+    from multitrack.tape import status_details, vertex_messages
 
     vertex_messages.message_type.cache_clear()
-    monkeypatch.setitem(sys.modules, missing, None)
-    if missing == "multitrack.tape.vertex_messages":  # as without protobuf
-        monkeypatch.delattr(tape, "vertex_messages")
-    assert why_missed(recorded, rest()) == (
-        "reason: its method was recorded over another transport only, which nobody can compare with this one:\n"
-        "  google-cloud-aiplatform is not installed (pip install 'multitrack[vertexai]')"
+    monkeypatch.setitem(sys.modules, request.param, None)
+    if request.param == "multitrack.tape.vertex_messages":
+        for module in (vertex_messages, status_details):
+            monkeypatch.setitem(sys.modules, module.__name__, None)
+            monkeypatch.delattr(tape, module.__name__.rpartition(".")[2])
+        return []
+    return FAILURE["details"]
+
+
+PICTURE = {"inlineData": {"mimeType": "image/png", "data": "-_-_"}}
+BY_GENAI = {
+    "contents": [{"role": "user", "parts": [{"text": "Where?"}, PICTURE]}],
+    "generationConfig": {"temperature": 0.5, "responseSchema": {**SCHEMA, "minItems": 2}},
+    "toolConfig": {},
+}
+IN_PROTOBUF = json.loads(json.dumps({**BY_GENAI, "toolConfig": {}}).replace("-_-_", "+/+/").replace(": 2", ': "2"'))
+
+
+def test_google_genai_needs_no_classes_to_play_tapes_of_grpc(recorded, without_classes):
+    details = ("grpc-status-details-bin", status_details("known"))
+    status = (("grpc-status", "8"), ("grpc-message", "Quota exceeded."), details)
+    before = {name: value for name, value in IN_PROTOBUF.items() if value}
+    recorded.put(
+        (rpc(before), by_rpc({**said("There."), "@wire": "AAAA"})),
+        (rpc(before), (200, (GRPC, *status), "")),
+        (rpc(before, method="StreamGenerateContent"), by_rpc(said("a"), said("b"))),
+        settings=Settings(keep_errors=True),
+    )
+    sent = rest(BY_GENAI)
+    streamed = rest(BY_GENAI, operation="streamGenerateContent", query="?alt=sse")
+    answered, failed, stream = replies(recorded, sent, sent, streamed)
+    assert json.loads(answered.body) == said("There.")
+    error = {name: value for name, value in FAILURE.items() if name != "details"}
+    expected = error | ({"details": without_classes} if without_classes else {})
+    assert (failed.status, json.loads(failed.body)) == (429, {"error": expected})
+    assert stream.body.decode() == STREAMS["events"][1][2]
+
+
+@pytest.mark.usefixtures("without_classes")
+def test_without_classes_a_miss_is_as_exact(recorded):
+    recorded.put((rpc(), by_rpc(said("There."))))
+    other = {**BODY, "contents": [{"role": "user", "parts": [{"text": "When?"}]}]}
+    assert why_missed(recorded, rest(other)) == (
+        "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 1 place\n"
+        "  $.contents[0].parts[0].text\n"
+        '    tape: "Where?"\n'
+        '    sent: "When?"'
+    )
+
+
+@pytest.mark.usefixtures("without_classes")
+@pytest.mark.parametrize(
+    ("before", "sent"), [(rpc(), rest(IN_NUMBERS, query=NUMBERS)), (rest(IN_NUMBERS, query=NUMBERS), rest())]
+)
+def test_a_miss_tells_what_to_install(recorded, before, sent):
+    recorded.put((before, by_rpc(said("There.")) if before.url.startswith("grpc") else by_rest(said("There.", 1))))
+    assert why_missed(recorded, sent).splitlines()[-1] == (
+        "  a recording over another transport cannot be compared: "
+        "google-cloud-aiplatform is not installed (pip install google-cloud-aiplatform)"
     )
 
 

@@ -17,8 +17,8 @@ class OverOthers:
     """A request beside what was recorded of its method over other transports.
 
     ``request`` and each of ``recorded`` are spelled as method calls, and ``key`` and the keys of the entries are those
-    of the calls. ``problem`` says why one could not be spelled so; then ``request`` is as it was sent, and nothing is
-    in ``recorded``.
+    of the calls. ``problem`` says why one of them could not be spelled so; a ``request`` that could not is as it was
+    sent, and nothing is in ``recorded``.
     """
 
     request: Request
@@ -43,7 +43,7 @@ class MethodCalls:
         self._index = index
         self._key = key
         self._left = left
-        self._calls: dict[tuple[int, str], tuple[Request, Key] | None] = {}
+        self._calls: dict[tuple[int, str], tuple[Request, Key] | str] = {}
 
     def take(self, sent: Request, placeholders: Collection[str], key: Key) -> Interaction | None:
         """The first interaction not yet played that made the same call as ``sent`` over another transport, which
@@ -67,12 +67,15 @@ class MethodCalls:
             call = transcoding.method_call(sent, address.version)
         except ValueError as error:
             return OverOthers(sent, self._key(sent, placeholders), problem=str(error))
-        calls = [(entry, recorded) for entry in entries if (recorded := self._call(entry, address.version))]
-        return OverOthers(
-            call,
-            self._key(call, placeholders),
-            [(replace(entry, key=key), recorded) for entry, (recorded, key) in calls],
-        )
+        recorded: list[tuple[Entry, Request]] = []
+        problem = None
+        for entry in entries:
+            found = self._call(entry, address.version)
+            if isinstance(found, str):
+                problem = problem or found
+            else:
+                recorded.append((replace(entry, key=found[1]), found[0]))
+        return OverOthers(call, self._key(call, placeholders), recorded, problem)
 
     def _over_others(self, address: Address) -> Iterator[Entry]:
         for entry in self._index.entries:
@@ -80,15 +83,16 @@ class MethodCalls:
             if recorded is not None and recorded.method == address.method and recorded.encoding != address.encoding:
                 yield entry
 
-    def _call(self, entry: Entry, version: str) -> tuple[Request, Key] | None:
+    def _call(self, entry: Entry, version: str) -> tuple[Request, Key] | str:
+        """The recorded call, and its key; why it cannot be spelled so, where it cannot."""
         place = (entry.position, version)
         if place not in self._calls:
             self._calls[place] = self._spelled(entry.interaction, version)
         return self._calls[place]
 
-    def _spelled(self, interaction: Interaction, version: str) -> tuple[Request, Key] | None:
+    def _spelled(self, interaction: Interaction, version: str) -> tuple[Request, Key] | str:
         try:
             call = transcoding.method_call(self._left(interaction.request), version)
-        except ValueError:
-            return None
+        except ValueError as error:
+            return str(error)
         return call, key_of(call, interaction.provenance, self._index.placeholders, self._key)

@@ -110,12 +110,9 @@ def _reason(
     total = len(index.entries)
     alike = [*_alike(request, key, index, bared), *(_alike_over_others(others, bared) if others is not None else ())]
     nearest = min(alike, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
-    if nearest is None and others is not None and others.problem is not None:
-        yield "reason: its method was recorded over another transport only, which nobody can compare with this one:"
-        yield f"  {others.problem}"
-        return
     if nearest is None:
         yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
+        yield from _problem(others)
         return
     position = f"interaction {nearest.entry.position} of {total}"
     if nearest.over and not nearest.count and nearest.entry.interaction.response.ending != "complete":
@@ -129,6 +126,12 @@ def _reason(
         yield f"    tape: {nearest.recorded.url}"
         yield f"    sent: {nearest.sent.url}"
     yield from _listed(nearest.found, lambda found: _told(found, nearest.sent, nearest.recorded, offered))
+    yield from _problem(others)
+
+
+def _problem(others: OverOthers | None) -> Iterator[str]:
+    if others is not None and others.problem is not None:
+        yield f"  a recording over another transport cannot be compared: {others.problem}"
 
 
 def _listed(found: Sequence[Difference], told: Callable[[Difference], str | None]) -> Iterator[str]:

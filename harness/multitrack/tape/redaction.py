@@ -142,9 +142,9 @@ class Scrubber:
             return self.url(value)
         if name == "grpc-status-details-bin":
             with suppress(ImportError):
-                from multitrack.tape import google_status
+                from multitrack.tape import status_details
 
-                value = google_status.reworded(value, self.text)
+                value = status_details.reworded(value, self.text)
         try:
             return self._starred(value + "=" * (-len(value) % 4)) or value
         except ValueError:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from multitrack.tape import google_status
 from multitrack.tape.exchange import Request, Response
 from multitrack.wires.framing import Frames
 
@@ -37,6 +38,10 @@ _REST = re.compile(
     r"https?://(?P<host>[^/]+)/(?P<version>v1|v1beta1)/(?P<resource>(?:projects|publishers|endpoints)/[^?:]+):"
     r"(?P<method>\w+)(?:\?(?P<query>.*))?"
 )
+# where protobuf JSON does not hold all of a message
+_WIRE = "@wire"
+_BYTES = frozenset({"data", "thoughtSignature"})
+_LONG = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
 _JSON = ("content-type", "application/json; charset=UTF-8")
 _EVENTS = ("content-type", "text/event-stream")
 
@@ -96,18 +101,24 @@ def method_call(request: Request, version: str) -> Request:
     """``request``, which has an `Address`, as a method call: equal for equal calls, whatever their transport and
     version of the API.
 
-    Raises ValueError where ``version`` of the API does not know all that it says, and without google-cloud-aiplatform,
-    which has the messages' classes.
+    Raises ValueError where ``version`` of the API does not know all that it says. Without google-cloud-aiplatform,
+    which has the messages' classes, it is spelled as google-genai does, and ValueError says where that will not do.
     """
     address = Address.of(request.url)
     assert address is not None
+    document = json.loads(request.body)
     try:
         from multitrack.tape import vertex_messages
 
         kind = vertex_messages.message_type(version, f"{address.message}Request")
     except ImportError as error:
-        raise ValueError("google-cloud-aiplatform is not installed (pip install 'multitrack[vertexai]')") from error
-    document = vertex_messages.spelled(json.loads(request.body), kind)
+        if not isinstance(document, dict) or _WIRE in document or address.encoding.numbers:
+            raise ValueError(
+                "google-cloud-aiplatform is not installed (pip install google-cloud-aiplatform)"
+            ) from error
+        document = _spelled(document)
+    else:
+        document = vertex_messages.spelled(document, kind)
     resource = document.pop(METHODS[address.method], None) or address.resource or ""
     if document.get("model") == resource:
         # the Vertex SDK says it twice where tokens are counted
@@ -119,6 +130,18 @@ def method_call(request: Request, version: str) -> Request:
         # google-genai sends a configuration in which nothing is set, where others send none
         body=json.dumps({name: value for name, value in document.items() if value != {}}).encode(),
     )
+
+
+def _spelled(value: Any, name: str = "") -> Any:
+    """A message of google-genai's, or of gRPC's as protobuf JSON, in the one spelling. They name fields and enums
+    alike; what they write in two ways is bytes, and the numbers of 64 bits in a schema."""
+    if isinstance(value, dict):
+        return {key: _spelled(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_spelled(item, name) for item in value]
+    if name in _BYTES and isinstance(value, str):
+        return value.replace("-", "+").replace("_", "/")
+    return str(value) if name in _LONG and isinstance(value, int) else value
 
 
 def answer(response: Response, recorded: str, sent: str) -> Response:
@@ -145,8 +168,6 @@ def answer(response: Response, recorded: str, sent: str) -> Response:
 def _read(response: Response, address: Address) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """The messages of an answer, and the error object with which it ended."""
     if address.encoding.grpc:
-        from multitrack.tape import google_status
-
         return _documents(response.body), google_status.error_object(response)
     try:
         documents = _documents(response.body)
@@ -167,20 +188,21 @@ def _documents(body: bytes) -> list[dict[str, Any]]:
 
 
 def _printed(message: dict[str, Any], before: Address, now: Address) -> dict[str, Any]:
-    from multitrack.tape import vertex_messages
-    from multitrack.tape.protobuf import WIRE
-
-    if before.encoding.numbers == now.encoding.numbers and WIRE not in message:
+    if before.encoding.numbers == now.encoding.numbers and _WIRE not in message:
         return message
-    kind = vertex_messages.message_type(now.version, f"{now.message}Response")
+    try:
+        from multitrack.tape import vertex_messages
+
+        kind = vertex_messages.message_type(now.version, f"{now.message}Response")
+    except ImportError:
+        # what an older client did not know when it recorded, this one does not get
+        return {name: value for name, value in message.items() if name != _WIRE}
     return vertex_messages.printed(message, kind, numbers=now.encoding.numbers)
 
 
 def _written(messages: list[dict[str, Any]], error: dict[str, Any] | None, address: Address) -> tuple[Response, bytes]:
     texts = [json.dumps(message, ensure_ascii=False) for message in messages]
     if address.encoding.grpc:
-        from multitrack.tape import google_status
-
         head = Response(200, "OK", (("content-type", "application/grpc"), *google_status.trailers(error)), b"")
         return head, (f"[{', '.join(texts)}]" if address.streams else "".join(texts)).encode()
     if error is not None:
