@@ -8,7 +8,7 @@ from importlib import import_module
 from benchmarks import page
 
 # in the order of the page; each is a module here with `section(quick)`, which gives its heading and its text
-SECTIONS = ("extraction", "snapshots", "revalidation", "tape")
+SECTIONS = ("extraction", "snapshots", "revalidation", "tape", "large_tapes")
 
 
 def main() -> None:
