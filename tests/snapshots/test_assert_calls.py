@@ -146,7 +146,7 @@ def test_matchers_may_stand_in_what_is_expected():
         assert_calls(came, expected)
         assert difference([DALLAS, came[1]], expected) == [
             "changed: Weather(location=IsStr(regex='T.*'), units=Units)",
-            "    location: was IsStr(regex='T.*'), now 'Dallas'",
+            "    location: expected IsStr(regex='T.*'), came 'Dallas'",
             "1 call unchanged",
         ]
 

@@ -9,6 +9,7 @@ from itertools import takewhile
 from multitrack.snapshots.comparison import Changed, Comparison, Moved
 from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent, FieldChange
 from multitrack.snapshots.literals import WIDTH, Call, Plain, canonical, one_line, wrapped
+from multitrack.snapshots.matchers import Expected
 
 _NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
 
@@ -80,10 +81,17 @@ def _field(change: FieldChange) -> list[str]:
     if isinstance(change.new, Absent):
         return [f"    {name}: gone, was {_value(change.old)}"]
     old, new = _values(change.old, change.new)
-    line = f"    {name}: was {old}, now {new}"
+    before, after = ("expected", "came") if isinstance(change.old, Expected) else ("was", "now")
+    if change.path == ARGUMENTS:
+        old, new = _readable(change.old, old), _readable(change.new, new)
+    line = f"    {name}: {before} {old}, {after} {new}"
     if len(line) <= WIDTH:
         return [line]
-    return [f"    {name}:", f"        was {old}", f"        now {new}"]
+    return [f"    {name}:", f"        {before} {old}", f"        {after} {new}"]
+
+
+def _readable(arguments: Plain | Absent, shown: str) -> str:
+    return f"no JSON object: {shown}" if isinstance(arguments, str) else shown
 
 
 def _value(value: Plain | Absent) -> str:
