@@ -162,10 +162,10 @@ def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
             {failing}
 
         @pytest.mark.cassette
-        def test_ask(account): ask("x")
+        def test_ask(account): ask("{word}")
 
         @pytest.mark.cassette
-        def test_last(account): ask("y")
+        def test_last(account): ask("last {word}")
         """
     project.test(text.format(word="old", failing=""))
     project.record()
