@@ -467,7 +467,8 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_written(project):
 
 def test_ids_of_parameters_with_any_characters(project):
     project.module(
-        "@pytest.mark.parametrize('place', ['a]b[c', 'a.1', 'ü/\\\\\\\\', 'two\\nlines', '', '# ---', '  x', 'x' * 300])\n"
+        "PLACES = ['a]b[c', 'a.1', 'ü/\\\\\\\\', 'two\\nlines', '', '# ---', '  x', 'x' * 300]\n\n"
+        "@pytest.mark.parametrize('place', PLACES)\n"
         "def test_place(calls_snapshot, place):\n"
         "    assert [GoogleSearch(query=place)] == calls_snapshot\n"
         "    assert [GoogleSearch(query=place * 2)] == calls_snapshot(name='twice.1')"

@@ -131,7 +131,9 @@ def _own(node: Plain) -> str:
     """A value without its parts."""
     if isinstance(node, str):
         return node
-    if not children(node):
+    if isinstance(node, (list, tuple)) and node:
+        return type(node).__name__
+    if isinstance(node, (int, float)) or not children(node):
         return canonical(node)
     if isinstance(node, Call):
         return f"{node.name}({_own(node.positional[0])})" if node.positional else node.name

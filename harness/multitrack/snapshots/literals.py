@@ -144,9 +144,14 @@ def refused(value: object) -> Kept:
 
 def child_path(path: str, key: Plain) -> str:
     """The path of a mapping's value: ``trip.stops``, or ``trip['no identifier']``."""
-    if isinstance(key, str) and key.isidentifier():
-        return f"{path}.{key}" if path else key
-    return f"{path}[{one_line(key)}]"
+    return _field_path(path, key) if isinstance(key, str) else f"{path}[{one_line(key)}]"
+
+
+@lru_cache(maxsize=4096)
+def _field_path(path: str, name: str) -> str:
+    if name.isidentifier():
+        return f"{path}.{name}" if path else name
+    return f"{path}[{name!r}]"
 
 
 # --- from a value to a tree ---------------------------------------------------------------------------------
@@ -463,7 +468,10 @@ def content(node: Plain) -> Plain:
 
 def children(node: Plain) -> Mapping[str | int, Plain]:
     """The parts of a value, by the names of fields and keys, or by the numbers of items; none if it is one whole."""
-    node = content(node)
+    if isinstance(node, Call):
+        if not node.positional:
+            return dict(node.keywords)
+        node = content(node)
     if isinstance(node, dict):
         return cast("dict[str | int, Plain]", node) if {*map(type, node)} <= {str} else {}
     if isinstance(node, (list, tuple)):
