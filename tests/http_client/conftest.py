@@ -376,7 +376,7 @@ class Clients:
         self.closing.callback(pool.clear)
 
         def send(method, url, body=None, headers=None):
-            answer = pool.request(method, url, body=body, headers=headers)
+            answer = pool.request(method, url, body=body, headers=headers, redirect=False)
             return Answer(answer.status, answer.reason, answer.data, dict(answer.headers))
 
         return send

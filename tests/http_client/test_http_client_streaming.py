@@ -62,7 +62,9 @@ def by_readinto(url):
         assert answer.read() == b""
 
 
-READERS = [by_requests, by_urllib3, by_urllib3_read1, by_urllib, by_urllib_lines, by_readinto]
+READERS = [by_requests, by_urllib3, by_urllib, by_urllib_lines, by_readinto]
+# not before urllib3 2.2
+READERS += [by_urllib3_read1] if hasattr(urllib3.HTTPResponse, "read1") else []
 
 
 @pytest.mark.parametrize("read", READERS)

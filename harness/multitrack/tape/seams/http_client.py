@@ -255,7 +255,9 @@ class _Switchboard:
         """Whether the client makes of ``error`` what it does without a tape only where it waits for the answer. That
         is urllib3, which agrees on TLS in a place of its own, and passes over such errors where it sends."""
         is_passed_over = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
-        return is_passed_over and during == "handshake" and _is_urllib3(self._connection)
+        # urllib3 1 knows of no connection whether it reached its proxy, and blames that for all that fails on the way
+        blames_proxy = self._connection._tunnel_host and not hasattr(self._connection, "has_connected_to_proxy")
+        return is_passed_over and during == "handshake" and _is_urllib3(self._connection) and not blames_proxy
 
     def _request(self) -> Request:
         method, target, *_ = (self._message.start or "").split(" ")
