@@ -121,6 +121,8 @@ def test_what_was_left_early_ends_there_on_replay_and_not_cleanly(router, server
 
 @pytest.mark.parametrize("path", ["/cut", "/cut-chunked"])
 def test_a_connection_that_breaks_in_the_middle(path, router, server):
+    if path == "/cut" and urllib3.__version__.startswith("1."):
+        pytest.skip("urllib3 1 takes an answer that is too short for a whole one")
     errors = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
     with playing(router), requests.Session() as session, pytest.raises(errors):
         session.get(server.url + path)

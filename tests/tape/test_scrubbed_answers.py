@@ -1,0 +1,59 @@
+"""Answers that a tape keeps without their secrets, as each client reads them; and clients that outlive a tape."""
+
+import asyncio
+
+import httpx
+import httpx2
+import openai
+import pytest
+import requests
+from local_provider import Answer, completion
+
+from multitrack.tape.use_cassette import use_cassette
+
+SECRET = "sk-proj-" + "aB3dE5gH7jK9" * 4
+COOKIE = "session=Zm9vYmFyYmF6cXV4"
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2, requests], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("name", ["Set-Cookie", "SET-COOKIE", "sEt-cOOkie"])
+def test_the_length_fits_what_is_left_and_no_cookie_is_kept(provider, tmp_path, module, name):
+    body = f'{{"key": "{SECRET}", "said": "x"}}'.encode()
+    provider.reply = lambda _: Answer(body, headers={"content-type": "application/json", name: COOKIE})
+
+    def get():
+        answer = module.get(provider.url)
+        return answer.json()["key"], len(answer.content), int(answer.headers["content-length"])
+
+    path = tmp_path / "tape.yaml"
+    with use_cassette(path, mode="record", keep_headers=["content-length"]):
+        assert get() == (SECRET, len(body), len(body))
+    text = path.read_text()
+    assert SECRET not in text
+    assert COOKIE not in text
+    assert "cookie" not in text.lower()
+    provider.stop()
+    with use_cassette(path, keep_headers=["content-length"]):
+        key, length, told = get()
+    assert key != SECRET
+    assert length == told
+
+
+def test_an_asyncio_client_plays_in_one_event_loop_after_the_other(provider, tmp_path):
+    provider.reply = lambda request: Answer(completion(request.json["messages"][0]["content"]))
+    # as at module level; live, the second loop would meet a connection of the first, which is closed
+    client = openai.AsyncOpenAI(base_url=provider.url, api_key="test", max_retries=0)
+
+    async def ask(prompt):
+        answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": prompt}])
+        return answer.choices[0].message.content
+
+    async def record():
+        return [await ask(prompt) for prompt in ("one", "two", "three")]
+
+    with use_cassette(tmp_path / "tape.yaml", mode="record"):
+        assert asyncio.run(record()) == ["one", "two", "three"]
+    provider.stop()
+    for _ in range(2):
+        with use_cassette(tmp_path / "tape.yaml"):
+            assert [asyncio.run(ask(prompt)) for prompt in ("three", "one", "two")] == ["three", "one", "two"]
