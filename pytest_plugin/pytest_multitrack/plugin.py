@@ -413,7 +413,8 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     tapes = partial(_tapes, request.node)
     return snapshot_for(
         request,
-        scrub=lambda text: reduce(lambda text, tape: tape.scrub(text), tapes(), text),
+        # its own before those of fixtures, whose words for a name would be taken for names of others
+        scrub=lambda text: reduce(lambda text, tape: tape.scrub(text), reversed(tapes()), text),
         record=playing is not None and playing.tape.mode in ("record", "record-missing"),
         note=lambda: layers.moments(request.config, tapes()),
     )
