@@ -41,8 +41,10 @@ def test_the_length_fits_what_is_left_and_no_cookie_is_kept(provider, tmp_path, 
 
 def test_an_asyncio_client_plays_in_one_event_loop_after_the_other(provider, tmp_path):
     provider.reply = lambda request: Answer(completion(request.json["messages"][0]["content"]))
-    # as at module level; live, the second loop would meet a connection of the first, which is closed
-    client = openai.AsyncOpenAI(base_url=provider.url, api_key="test", max_retries=0)
+    # as at module level; its connections are not kept, which nobody could close when their loop is
+    client = openai.AsyncOpenAI(
+        base_url=provider.url, api_key="test", max_retries=0, default_headers={"connection": "close"}
+    )
 
     async def ask(prompt):
         answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": prompt}])
