@@ -20,9 +20,9 @@ import yaml
 
 from benchmarks.race import Contender, Lap, printed, race, timed
 from multitrack import use_cassette
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 
 SIZES = (1, 10, 100, 1000, 10_000)

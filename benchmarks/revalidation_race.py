@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from benchmarks.race import printed, race, timed
 from multitrack.extraction import Toolset
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
 from multitrack.verdicts.importing import Importer

@@ -39,7 +39,7 @@ def show(
     """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
     from multitrack.errors import CassetteCorrupt, CassetteMissing
     from multitrack.report import tape_text
-    from multitrack.tape import storage
+    from multitrack.tape.file import storage
 
     try:
         cassette = storage.read(tape)
@@ -85,8 +85,9 @@ def check(
 @app.command()
 def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings, tapes, or folders of them")]) -> None:
     """Put pending recordings onto their tapes. Nothing goes live."""
-    from multitrack.tape import project, storage
+    from multitrack.tape import project
     from multitrack.tape.adoption import adopting
+    from multitrack.tape.file import storage
 
     adopt = adopting(project.nearest(Path.cwd()).settings)
     for path in paths:

@@ -18,8 +18,8 @@ from rich.console import Console
 from multitrack import wires
 from multitrack.errors import MultitrackError
 from multitrack.standin import StandIn
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.toolcall import ToolCall
 
 # what a Python process needs of its surroundings; nothing here is a credential or tells of a provider

@@ -14,9 +14,10 @@ import pytest
 from multitrack import wires
 from multitrack.report import calls_report
 from multitrack.report.calls_report import Entry, Part
-from multitrack.tape import deck, paths
+from multitrack.tape import deck
+from multitrack.tape.file import paths
+from multitrack.tape.file.summary import summary
 from multitrack.tape.owner import Closed
-from multitrack.tape.summary import summary
 from multitrack.tape.tape import Tape
 from pytest_multitrack import node_names
 

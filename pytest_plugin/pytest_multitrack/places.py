@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.tape import paths, project
+from multitrack.tape import project
+from multitrack.tape.file import paths
 
 _project = pytest.StashKey[project.Project]()
 

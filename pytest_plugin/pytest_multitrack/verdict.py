@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from multitrack.report import terminal
-from multitrack.tape import paths
 from multitrack.tape.deck import Asked
+from multitrack.tape.file import paths
 from multitrack.tape.owner import Closed, Owner
 from pytest_multitrack import failure_text
 from pytest_multitrack.playback import Playback

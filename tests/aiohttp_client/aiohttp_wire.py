@@ -9,8 +9,8 @@ import socketserver
 import threading
 from importlib import metadata
 
-from multitrack.tape import storage
 from multitrack.tape.deck import playing
+from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 

@@ -20,11 +20,11 @@ from aiohttp_wire import EVENTS, VERSION, chunk, plain
 from multidict import CIMultiDictProxy
 
 from multitrack.errors import CassetteMiss, LiveCall
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.failure import Failure
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.tape import Tape
 

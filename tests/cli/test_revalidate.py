@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import pytest
 
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 
 MODELS = """

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
 from multitrack.verdicts.importing import Importer

@@ -31,9 +31,9 @@ from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Index, Key
+from multitrack.tape.matching.index import Index, Key
 from multitrack.tape.miss import strayed
-from multitrack.tape.redaction import Scrubber
+from multitrack.tape.redaction.scrubber import Scrubber
 
 PACKAGE = "multitrack.talk"
 SERVICE = f"{PACKAGE}.Talk"

@@ -15,7 +15,7 @@ import pytest
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.deck import playing
-from multitrack.tape.seams import grpc_replay
+from multitrack.tape.seams.grpc import replay as grpc_replay
 
 TURNS = "x-multitrack-turns"
 URL = "grpc://localhost:{port}/multitrack.talk.Talk/Chat"

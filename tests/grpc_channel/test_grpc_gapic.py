@@ -14,9 +14,9 @@ import pytest
 from google.api_core import exceptions, retry
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import storage
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.deck import playing
+from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
 ENDPOINT = "projects/p/locations/us-central1/endpoints/e"

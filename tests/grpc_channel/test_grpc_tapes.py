@@ -16,11 +16,11 @@ from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import storage
 from multitrack.tape.chunks import Chunks
-from multitrack.tape.seams import grpc_replay
+from multitrack.tape.file import storage
+from multitrack.tape.redaction.wordstart import HOLE
+from multitrack.tape.seams.grpc import replay as grpc_replay
 from multitrack.tape.use_cassette import use_cassette
-from multitrack.tape.wordstart import HOLE
 
 KINDS = ["once", "watch", "gather", "chat"]
 

@@ -12,7 +12,7 @@ from google.protobuf import any_pb2, empty_pb2, json_format, struct_pb2, timesta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multitrack.tape.protobuf import json_to_wire, message_type, type_of, wire_to_json
+from multitrack.tape.google.protobuf import json_to_wire, message_type, type_of, wire_to_json
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 # what protobuf takes as text: any code point but the surrogates

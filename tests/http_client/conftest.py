@@ -22,10 +22,10 @@ import trustme
 import urllib3
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.body import decoded
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.failure import Failure
+from multitrack.tape.matching.body import decoded
 
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 

@@ -14,11 +14,11 @@ import httpx
 import openai
 import pytest
 
-import multitrack.tape.foreign
+import multitrack.tape.file.foreign
 import multitrack.tape.use_cassette
 
 # what an inner run is the first to import, pytester forgets after it, and the next one gets it anew
-IMPORTED = (httpcore, httpcore2, httpx, openai, multitrack.tape.foreign, multitrack.tape.use_cassette)
+IMPORTED = (httpcore, httpcore2, httpx, openai, multitrack.tape.file.foreign, multitrack.tape.use_cassette)
 
 KEY = "sk-proj-inner0123456789abcdefghij"
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 BLOCK = "from multitrack import use_cassette\n"
 TAPE, PENDING = "cassettes/own.yaml", "cassettes/own.pending.yaml"

@@ -28,7 +28,7 @@ def test_plain(): pass
 def questions(path):
     import json
 
-    from multitrack.tape import storage
+    from multitrack.tape.file import storage
 
     return [json.loads(one.request.body)["messages"][0]["content"] for one in storage.read(path).interactions]
 

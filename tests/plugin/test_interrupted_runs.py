@@ -11,7 +11,7 @@ import time
 import pytest
 from local_provider import DONE, STREAM, Answer, echo, event
 
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 KEY = "sk-proj-inner0123456789abcdefghij"
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from local_provider import Answer, completion
 
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 TORONTO = ("Weather", {"location": "Toronto", "units": "metric"})
 DALLAS = ("Weather", {"location": "Dallas", "units": "imperial"})

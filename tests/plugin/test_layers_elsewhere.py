@@ -3,7 +3,7 @@
 import pytest
 from test_layers import METRIC, NO_IMPERIAL, SHOUTED, calling, first_line, trip, with_validator
 
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 __all__ = ["trip"]  # a fixture
 

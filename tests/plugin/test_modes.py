@@ -14,7 +14,7 @@ def test_ask():
 
 def prompts(tape):
     """What was asked on ``tape``, in order, by the test that recorded it."""
-    from multitrack.tape import storage
+    from multitrack.tape.file import storage
 
     return [
         (json.loads(interaction.request.body)["messages"][0]["content"], *interaction.tests)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 IDS = """
 IDS = ["a/b", "a b", "é", "..", "%2F", "x" * 300, "x" * 299 + "y"]

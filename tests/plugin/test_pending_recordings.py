@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from multitrack.cli import app
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 
 SHARED = """
 @pytest.mark.cassette(name="shared")

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from multitrack.standin import Call, Rule, StandIn
-from multitrack.standin.vertex_types import knows_signatures
+from multitrack.standin.vertex.types import knows_signatures
 
 GENERATE = "/v1beta/models/gemini-2.0-flash:generateContent"
 SIGNING = "/v1beta/models/gemini-3-pro:generateContent"

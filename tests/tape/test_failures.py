@@ -18,8 +18,8 @@ import trustme
 import urllib3
 from senders import ALL
 
-from multitrack.tape import storage
 from multitrack.tape.deck import playing
+from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 

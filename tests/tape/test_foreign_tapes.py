@@ -12,7 +12,7 @@ import zstandard
 from recorded_tape import JSON, request
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 from multitrack.tape.tape import Tape
 
 URL = "https://api.example.com/v1/chat"

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from multitrack.errors import ForkedCall
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
 pytestmark = [

@@ -14,9 +14,9 @@ import pytest
 from local_provider import DONE, STREAM, Answer, Cut, event
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import storage
 from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Request
+from multitrack.tape.file import storage
 from multitrack.tape.tape import Tape
 
 MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])

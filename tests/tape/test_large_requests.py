@@ -17,7 +17,7 @@ from local_provider import Answer
 from recorded_tape import request
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
 PICTURE = random.Random(7).randbytes(50_000)

@@ -13,8 +13,8 @@ from local_provider import DONE, STREAM, Answer, echo, event
 from senders import ALL, HTTPX
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import storage
 from multitrack.tape.deck import playing
+from multitrack.tape.file import storage
 from multitrack.tape.seams import unanswered
 from multitrack.tape.tape import Tape
 

@@ -7,8 +7,8 @@ import pytest
 from recorded_tape import JSON, URL, request
 
 from multitrack.errors import BadOption, CassetteMiss
-from multitrack.tape import storage
-from multitrack.tape.jsonpath import JsonPath
+from multitrack.tape.file import storage
+from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.settings import MATCHED, TELEMETRY, Settings
 from multitrack.tape.tape import Tape
 

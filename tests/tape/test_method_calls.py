@@ -12,9 +12,9 @@ from recorded_tape import JSON
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Request
+from multitrack.tape.google.transcoding import METHODS, Address
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
-from multitrack.tape.transcoding import METHODS, Address
 
 aiplatform_v1 = pytest.importorskip("google.cloud.aiplatform_v1")
 aiplatform_v1beta1 = pytest.importorskip("google.cloud.aiplatform_v1beta1")
@@ -241,15 +241,15 @@ def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
     )
 
 
-@pytest.fixture(params=["google.cloud.aiplatform_v1.types", "multitrack.tape.vertex_messages"])
+@pytest.fixture(params=["google.cloud.aiplatform_v1.types", "multitrack.tape.google.vertex_messages"])
 def without_classes(request, monkeypatch):
     """As where google-cloud-aiplatform is not installed, and where protobuf is not either."""
     from multitrack import tape
-    from multitrack.tape import status_details, vertex_messages
+    from multitrack.tape.google import status_details, vertex_messages
 
     vertex_messages.message_type.cache_clear()
     monkeypatch.setitem(sys.modules, request.param, None)
-    if request.param == "multitrack.tape.vertex_messages":
+    if request.param == "multitrack.tape.google.vertex_messages":
         for module in (vertex_messages, status_details):
             monkeypatch.setitem(sys.modules, module.__name__, None)
             monkeypatch.delattr(tape, module.__name__.rpartition(".")[2])

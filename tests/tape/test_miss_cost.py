@@ -9,7 +9,7 @@ from recorded_tape import request
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape import miss
-from multitrack.tape.difference import ABSENT, differences
+from multitrack.tape.matching.difference import ABSENT, differences
 from multitrack.tape.tape import Tape
 
 WORDS = [f"{number:x}" for number in random.Random(3).sample(range(16**8), 500)]

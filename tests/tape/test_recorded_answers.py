@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.tape import recorded_answers, storage, yaml_format
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import recorded_answers, storage, yaml_format
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 
 # what looks like the parts of a tape, inside of a body

@@ -18,8 +18,8 @@ from senders import HTTPX, STREAMING, by_requests, by_urllib, by_urllib3
 from urllib3.util import Retry
 
 from multitrack.errors import BadOption, CassetteCorrupt
-from multitrack.tape import storage
 from multitrack.tape.deck import playing
+from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 from multitrack.tape.use_cassette import use_cassette

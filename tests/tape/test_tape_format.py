@@ -20,16 +20,17 @@ from recorded_tape import JSON, request
 from vcr.serialize import deserialize as vcr_deserialize
 from vcr.serializers import yamlserializer
 
-from multitrack.tape import jsontext, storage, yaml_format
-from multitrack.tape.blobs import Blobs
-from multitrack.tape.cassette import Cassette
+from multitrack.tape import jsontext
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Request, Response
 from multitrack.tape.failure import During, Failure
+from multitrack.tape.file import storage, yaml_format
+from multitrack.tape.file.blobs import Blobs
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.yaml_loader import Loader
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
-from multitrack.tape.yaml_loader import Loader
 
 NASTY = ["1e5", "1.0", "yes", "null", "~", "0x1F", "2024-01-01", "- x", "a: b", "#", "%", "@", "'", '"', "...", "---"]
 SPECIAL = ["\r\n", "\u2028", "\u2029", "\x85", "\ufeff", "\t", " \n", "\n\n", "😀", "\x00", "\x7f", "é", "`", "|", ">"]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from recorded_tape import JSON, request
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss
-from multitrack.tape import storage, yaml_format
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Response
+from multitrack.tape.file import storage, yaml_format
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.yaml_loader import Loader
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.settings import Settings
-from multitrack.tape.yaml_loader import Loader
 
 PATH = Path("tape.yaml")
 BODIES = [

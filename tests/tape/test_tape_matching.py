@@ -6,9 +6,9 @@ import pytest
 from recorded_tape import JSON, URL, request
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import matching
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.index import Entry, Index, Key
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -108,12 +108,12 @@ def test_a_tape_of_a_provider_is_that_provider_only(recorded):
 
 def test_the_cost_of_matching_does_not_grow_with_the_tape(monkeypatch):
     requests = [request(f"[{number}]") for number in range(10_000)]
-    index = matching.Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)
+    index = Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)
     looked_at = []
-    monkeypatch.setattr(matching.Entry, "takes", lambda entry, _: looked_at.append(entry))
+    monkeypatch.setattr(Entry, "takes", lambda entry, _: looked_at.append(entry))
     for sent in reversed(requests):
-        assert index.take(matching.Key.of(sent)).response.body == sent.body
-    assert index.take(matching.Key.of(requests[0])) is None
+        assert index.take(Key.of(sent)).response.body == sent.body
+    assert index.take(Key.of(requests[0])) is None
     assert looked_at == []
 
 

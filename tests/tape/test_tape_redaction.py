@@ -13,14 +13,14 @@ from recorded_tape import JSON, URL, Recorded, request
 
 from multitrack import wires
 from multitrack.errors import CassetteMiss, SecretInCassette
-from multitrack.tape import storage
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.exchange import Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.redaction import Scrubber
+from multitrack.tape.redaction.scrubber import Scrubber
+from multitrack.tape.redaction.wordstart import HOLE
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
-from multitrack.tape.wordstart import HOLE
 
 KEY = "sesame/open+0123=456"
 SHAPES = {
@@ -456,7 +456,7 @@ def test_wire_bytes_hide_secrets_and_stay_a_message():
     from google.protobuf.empty_pb2 import Empty
     from google.protobuf.wrappers_pb2 import StringValue
 
-    from multitrack.tape import protobuf
+    from multitrack.tape.google import protobuf
 
     key = "k-0123456789abcdef"
     scrubber = Scrubber({"OPENAI_API_KEY": key})

@@ -9,7 +9,7 @@ import pytest
 from local_provider import echo
 
 from multitrack.errors import BadOption, CassetteCorrupt, CassetteMiss
-from multitrack.tape import storage
+from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
 MODES = pytest.mark.parametrize("how", ["sync", "async"])

@@ -10,7 +10,7 @@ from multitrack.drift.answers import AnswerDrift, compared
 from multitrack.tape.counterparts import Counterparts
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry
+from multitrack.tape.matching.index import Entry
 from multitrack.tape.recorder import settled
 
 CHANGED = "request changed"

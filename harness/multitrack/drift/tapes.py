@@ -11,7 +11,7 @@ from multitrack.drift.agreement import agreement
 from multitrack.drift.answers import FAILED, NOT_COMPARED, REORDERED, SAME
 from multitrack.drift.exchanges import Exchange
 from multitrack.report.drift import Row
-from multitrack.tape import paths
+from multitrack.tape.file import paths
 from multitrack.tape.tape import Tape
 
 NO_TAPE, NOTHING_ASKED, FEWER = "no tape", "nothing asked", "fewer requests"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.report.collected import Collected
-from multitrack.tape import paths, secrets, storage
-from multitrack.tape.cassette import Cassette
+from multitrack.tape.file import paths, storage
+from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.wordstart import HOLE
 from multitrack.tape.settings import Settings
-from multitrack.tape.wordstart import HOLE
 
 
 def tapes(path: Path) -> Sequence[Path]:

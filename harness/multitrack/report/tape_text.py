@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multitrack import wires
-from multitrack.tape.cassette import Cassette
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.summary import summary
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.summary import summary
 
 
 def lines(cassette: Cassette) -> Iterator[tuple[str, bool]]:

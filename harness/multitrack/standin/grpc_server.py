@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from multitrack.standin import vertex_grpc
 from multitrack.standin.provider import Provider
 from multitrack.standin.reply import GrpcReply
-from multitrack.standin.vertex import error_message, error_status
+from multitrack.standin.vertex import grpc as vertex_grpc
+from multitrack.standin.vertex.generate_content import error_message, error_status
 
 _THREADS = 32
 

@@ -11,10 +11,11 @@ import re
 from typing import Any, cast
 from urllib.parse import unquote
 
-from multitrack.standin import google_auth, openai_chat, openai_responses
+from multitrack.standin import google_auth
 from multitrack.standin.answers import RecordedAnswer, RecordedAnswers
 from multitrack.standin.gates import Gates
 from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
+from multitrack.standin.openai import chat, responses
 from multitrack.standin.received import Log, Received, is_loopback
 from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, events
 from multitrack.standin.script import Script
@@ -38,7 +39,7 @@ class Provider:
         self.auth_log = Log()
         self.abandoned = Log()
         self.gates = Gates()
-        self._conversations = openai_responses.Conversations()
+        self._conversations = responses.Conversations()
         self._source = Source(script)
         self._answers = answers
 
@@ -53,27 +54,27 @@ class Provider:
         if recorded is not None:
             return self._played(recorded)
         if request.method == "POST" and _CHAT.fullmatch(request.path):
-            return openai_chat.respond(request, self._source)
+            return chat.respond(request, self._source)
         if request.method == "POST" and _RESPONSES.fullmatch(request.path):
-            return openai_responses.respond(request, self._source, self._conversations)
+            return responses.respond(request, self._source, self._conversations)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
-            from multitrack.standin import vertex_rest
+            from multitrack.standin.vertex import rest
 
             version, model, method = generate.groups()
             streamed = method == "streamGenerateContent"
             # the Gemini API knows the messages of Vertex AI's v1beta1, in its own v1, too
             known = cast(Any, version if model.startswith(("projects/", "publishers/")) else "v1beta1")
-            return vertex_rest.respond(request, self._source, version=known, model=model, streamed=streamed)
+            return rest.respond(request, self._source, version=known, model=model, streamed=streamed)
         return self._unknown(request)
 
     def grpc(self, call: Received) -> GrpcReply:
         """The reply to a gRPC call."""
-        from multitrack.standin import vertex_grpc
+        from multitrack.standin.vertex import grpc
 
         self.log.add(call)
         recorded = self._answers.play("POST", call.path, call.body)
-        return vertex_grpc.respond(call, self._source, recorded)
+        return grpc.respond(call, self._source, recorded)
 
     def _played(self, recorded: RecordedAnswer) -> HttpReply:
         own = {name.lower(): value for name, value in recorded.headers.items()}

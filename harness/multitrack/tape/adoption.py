@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from multitrack.tape.cassette import Cassette
-from multitrack.tape.redaction import Scrubber
-from multitrack.tape.rules import Rules
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.matching.rules import Rules
+from multitrack.tape.redaction.scrubber import Scrubber
 from multitrack.tape.settings import Settings
 
 

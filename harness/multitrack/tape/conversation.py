@@ -13,11 +13,11 @@ from typing import Any
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape import jsontext
-from multitrack.tape.difference import Difference, differences
 from multitrack.tape.exchange import Replay, Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Key, KeyOf, key_of
-from multitrack.tape.redaction import Scrubber
+from multitrack.tape.matching.difference import Difference, differences
+from multitrack.tape.matching.index import Entry, Key, KeyOf, key_of
+from multitrack.tape.redaction.scrubber import Scrubber
 from multitrack.tape.turns import CLOSED, Turns
 
 Strayed = Callable[[Request, str, Sequence[Difference]], CassetteMiss]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Index, Key, KeyOf, key_of, unsent
-from multitrack.tape.method_calls import MethodCalls
+from multitrack.tape.matching.index import Entry, Index, Key, KeyOf, key_of, unsent
+from multitrack.tape.matching.method_calls import MethodCalls
 from multitrack.tape.recorder import settled
 
 

@@ -16,11 +16,11 @@ from pydantic.fields import FieldInfo
 from multitrack import wires
 from multitrack.errors import CassetteMiss, Unplayed
 from multitrack.tape import jsontext
-from multitrack.tape.difference import ABSENT, Difference, differences
 from multitrack.tape.exchange import Request
-from multitrack.tape.matching import Entry, Index, Key, unsent
-from multitrack.tape.method_calls import OverOthers
-from multitrack.tape.summary import summary
+from multitrack.tape.file.summary import summary
+from multitrack.tape.matching.difference import ABSENT, Difference, differences
+from multitrack.tape.matching.index import Entry, Index, Key, unsent
+from multitrack.tape.matching.method_calls import OverOthers
 
 T = TypeVar("T")
 Text = TypeVar("Text", str, bytes)

@@ -12,14 +12,15 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from multitrack.tape import body, chunks
+from multitrack.tape import chunks
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
-from multitrack.tape.matching import Key
+from multitrack.tape.matching import body
+from multitrack.tape.matching.index import Key
 from multitrack.tape.model_paths import import_paths, offered_by
-from multitrack.tape.redaction import Scrubber
+from multitrack.tape.redaction.scrubber import Scrubber
 
 Clock = Callable[[], datetime]
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from multitrack import wires
-from multitrack.tape import secrets
 from multitrack.tape.exchange import Request
+from multitrack.tape.redaction import secrets
 
 _HIDDEN = "[credential]"
 _MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from multitrack.errors import BadOption
-from multitrack.tape.jsonpath import JsonPath
+from multitrack.tape.matching.jsonpath import JsonPath
 
 Mode = Literal["replay", "record", "record-missing", "live", "drift"]
 """``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and

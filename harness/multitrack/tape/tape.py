@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.offers import offered
-from multitrack.tape import body, miss, pace, paths, storage, token_exchange, transcoding, turns
+from multitrack.tape import miss, pace, turns
 from multitrack.tape.adoption import adopted
-from multitrack.tape.cassette import Cassette
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.counterparts import Counterparts
-from multitrack.tape.difference import Difference
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
+from multitrack.tape.file import paths, storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.takes import Take, joined
+from multitrack.tape.google import token_exchange, transcoding
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Entry, Index, Key, key_of, keys_of
-from multitrack.tape.method_calls import MethodCalls
+from multitrack.tape.matching import body
+from multitrack.tape.matching.difference import Difference
+from multitrack.tape.matching.index import Entry, Index, Key, key_of, keys_of
+from multitrack.tape.matching.method_calls import MethodCalls
+from multitrack.tape.matching.rules import Rules
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
-from multitrack.tape.redaction import Scrubber
-from multitrack.tape.rules import Rules
+from multitrack.tape.redaction.scrubber import Scrubber
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
-from multitrack.tape.takes import Take, joined
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

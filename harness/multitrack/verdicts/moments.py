@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from multitrack.tape import body, jsontext
+from multitrack.tape import jsontext
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import Key
+from multitrack.tape.matching import body
+from multitrack.tape.matching.index import Key
 from multitrack.toolcall import ToolCall
 from multitrack.verdicts.results import UNKNOWN, answer_of, fingerprint
 

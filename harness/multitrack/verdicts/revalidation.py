@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
-from multitrack.tape import paths, recorded_answers
-from multitrack.tape.recorded_answers import RecordedAnswer
+from multitrack.tape.file import paths, recorded_answers
+from multitrack.tape.file.recorded_answers import RecordedAnswer
 from multitrack.verdicts.importing import Importer, NoModel
 from multitrack.verdicts.places import place_of
 from multitrack.verdicts.results import answer_of, results_of

@@ -7,8 +7,8 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape import azure_places
 from multitrack.tape.credentials import in_force, raise_missing, replaying
+from multitrack.tape.matching import azure_places
 from multitrack.tape.swaps import Swap
 
 Init = Callable[..., None]

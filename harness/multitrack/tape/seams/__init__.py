@@ -1,4 +1,4 @@
-"""Where traffic is caught: one file per kind of client, each a list of swaps.
+"""Where traffic is caught: one file or folder per kind of client, each with a list of swaps.
 
 A seam is swapped in when the first tape opens, into every library already imported and into each that is
 imported later, and swapped out when the last tape closes. It works on classes, so that clients, sessions and
@@ -20,17 +20,17 @@ Current = Callable[[], Router | None]
 """Gives the tape that takes the next request, or None: then the request goes on untouched."""
 
 
-# The module whose import a seam waits for, and the file here that holds `swaps(module, current)`.
+# The module whose import a seam waits for, and the module here that holds `swaps(module, current)`.
 SEAMS: tuple[tuple[str, str], ...] = (
     ("httpx", "httpx_transport"),
     ("httpx2", "httpx_transport"),
     ("http.client", "http_client"),
     ("urllib3.connection", "http_client"),
     ("httplib2", "http_client"),
-    ("aiohttp", "aiohttp_connector"),
-    ("grpc", "grpc_channel"),
-    ("grpc", "grpc_aio_channel"),
-    ("grpc", "grpc_connectivity"),
+    ("aiohttp", "aiohttp.connector"),
+    ("grpc", "grpc.channel"),
+    ("grpc", "grpc.aio_channel"),
+    ("grpc", "grpc.connectivity"),
     ("socket", "tripwire"),
     ("uvloop", "uvloop_tripwire"),
 )

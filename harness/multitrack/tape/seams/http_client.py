@@ -19,9 +19,9 @@ from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.body import decoded
 from multitrack.tape.exchange import Passthrough, Recording, Replay, Request
 from multitrack.tape.failure import During, Failure, system_error
+from multitrack.tape.matching.body import decoded
 from multitrack.tape.seams import Current, http1
 from multitrack.tape.seams.http1_listener import Listener
 from multitrack.tape.seams.tripwire import failing, opened

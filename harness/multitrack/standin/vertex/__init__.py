@@ -1,0 +1,1 @@
+"""Vertex AI's GenerateContent, as the stand-in speaks it, over REST and gRPC."""

@@ -1,0 +1,194 @@
+"""Tapes of other recorders: those of vcrpy, read by vcrpy itself, and those of the tools on top of it and beside it,
+brought to its form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from vcr.serialize import deserialize
+
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape.exchange import Headers, Request, Response
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching import body
+
+_SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
+
+
+def read(document: Mapping[str, Any], path: Path) -> Cassette:
+    """The cassette that another recorder wrote as ``document``; ``path`` is for messages. Raises `CassetteCorrupt`."""
+    for kind, name in (("grpc_interactions", "gRPC calls"), ("ws_interactions", "WebSocket messages")):
+        if document.get(kind):
+            raise CassetteCorrupt(path, f"it holds {name} in cassetter's form, which only cassetter reads")
+    interactions = document["interactions"]
+    plain = {**document, "interactions": [_of_vcrpy(position, item, path) for position, item in _counted(interactions)]}
+    try:
+        requests, responses, *_ = deserialize("", SimpleNamespace(deserialize=lambda _: plain))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CassetteCorrupt(path, f"vcrpy cannot read it: {error}") from error
+    pairs = zip(requests, responses, strict=True)
+    found = tuple(_interaction(position, *pair, path=path) for position, pair in _counted(list(pairs)))
+    times = [time for item in interactions if (time := _recorded_at(item))]
+    return Cassette(found, {"recorded_at": max(times, key=datetime.timestamp).isoformat()} if times else {})
+
+
+def _counted(items: list[Any]) -> Any:
+    return enumerate(items, start=1)
+
+
+def _of_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
+    try:
+        request, response = dict(item["request"]), dict(item["response"])
+        if "status_code" in response:
+            # of httpx, vcrpy wrote this until 6.0
+            response = {"status": {"code": response["status_code"]}, "body": response["content"], **_headers(response)}
+        if isinstance(response["status"], int):
+            bodies = [_of_cassetter(message) for message in (request, response)]
+            response["status"] = {"code": response["status"]}
+        else:
+            bodies = [_sent(request), _received(response)]
+        return {
+            "request": {"method": request["method"], "uri": request["uri"], "body": bodies[0], **_headers(request)},
+            "response": {"status": response["status"], "body": {"string": bodies[1]}, **_headers(response)},
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
+
+
+def _headers(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {"headers": message["headers"]}
+
+
+def _sent(request: Mapping[str, Any]) -> str | bytes:
+    content = request["body"] if "parsed_body" not in request else request["parsed_body"]
+    # what aiohttp's callers gave for JSON or for a form, of which vcrpy keeps no more than this
+    if "parsed_body" in request or isinstance(content, dict | list):
+        return json.dumps(content, ensure_ascii=False)
+    return _known(content)
+
+
+def _received(response: Mapping[str, Any]) -> str | bytes:
+    # tapes that are made to be read have the document in the place of its text
+    if "parsed_body" in response:
+        return json.dumps(response["parsed_body"], ensure_ascii=False)
+    content = response["body"]
+    if isinstance(content, Mapping):
+        content = content.get("string", content.get("base64_string"))
+    return _known(content)
+
+
+def _known(content: Any) -> str | bytes:
+    if isinstance(content, str | bytes):
+        return content
+    if content is None:
+        return b""
+    raise TypeError(f"a body is {content!r:.60}, neither text nor bytes")
+
+
+def _of_cassetter(message: Mapping[str, Any]) -> str | bytes:
+    # in TOML, which has no null, JSON stands as its text
+    is_toml = "body_type" in message
+    if is_toml:
+        kind, content = message["body_type"], message.get("body_content")
+    else:
+        kind, content = message["body"]["type"], message["body"].get("content")
+    match kind:
+        case "none":
+            return b""
+        case "text":
+            return str(content)
+        case "binary":
+            return bytes.fromhex(str(content))
+        case "json":
+            return str(content) if is_toml else json.dumps(content, ensure_ascii=False)
+    raise ValueError(f"a body of the kind {kind!r}")
+
+
+def _recorded_at(item: Mapping[str, Any]) -> datetime | None:
+    """When it was recorded: as the recorder says, else as the provider does."""
+    dates = [value for name, value in _pairs(item["response"]["headers"]) if name == "date"]
+    try:
+        if told := item.get("recorded_at"):
+            return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+        return parsedate_to_datetime(dates[0]) if dates else None
+    except ValueError:
+        return None
+
+
+def _interaction(position: int, request: Any, response: Any, *, path: Path) -> Interaction:
+    try:
+        sent = _pairs(request.headers)
+        answered = _pairs(response["headers"])
+        asked = _decoded(_unframed(_bytes(request.body), sent), sent)
+        return Interaction(
+            Request(request.method, request.uri, sent, asked),
+            Response(
+                int(response["status"]["code"]),
+                str(response["status"].get("message") or ""),
+                tuple(header for header in answered if header[0] not in ("content-encoding", "content-length")),
+                _decoded(_bytes(response["body"]["string"]), answered),
+            ),
+        )
+    except body.NoLibrary as error:
+        raise CassetteCorrupt(path, f"interaction {position}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
+
+
+def _pairs(headers: Any) -> Headers:
+    return tuple(
+        (str(name).lower(), str(value))
+        for name, values in headers.items()
+        for value in (values if isinstance(values, list | tuple) else [values])
+    )
+
+
+def _unframed(content: bytes, headers: Headers) -> bytes:
+    """``content`` out of HTTP's chunks, in which older vcrpy kept what an iterator gave."""
+    if ("transfer-encoding", "chunked") not in headers:
+        return content
+    chunks: list[bytes] = []
+    place = 0
+    while size := _SIZE.match(content, place):
+        end = size.end() + int(size[1], 16)
+        if end == size.end():
+            return b"".join(chunks)
+        chunks.append(content[size.end() : end])
+        place = end + len(b"\r\n")
+    return content
+
+
+def _bytes(content: Any) -> bytes:
+    if content is None:
+        return b""
+    return content.encode() if isinstance(content, str) else bytes(content)
+
+
+def _decoded(content: bytes, headers: Headers) -> bytes:
+    encoding = next((value for name, value in headers if name == "content-encoding"), None)
+    try:
+        return body.decoded(content, encoding)
+    except body.NoLibrary:
+        if not _is_text(content):
+            raise
+    except ValueError:
+        pass
+    # recorders that decode bodies leave the header in place
+    return content
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Redaction: what must not reach the disk, and the plain words in its place."""

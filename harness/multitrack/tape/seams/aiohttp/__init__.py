@@ -1,0 +1,1 @@
+"""The seam at aiohttp's connectors."""

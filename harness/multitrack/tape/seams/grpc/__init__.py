@@ -1,0 +1,1 @@
+"""The seams at gRPC's channels, synchronous and asyncio."""
