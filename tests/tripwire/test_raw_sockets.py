@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -108,11 +109,17 @@ def test_a_datagram_socket_may_learn_its_own_address():
         sock.connect_ex((FOREIGN, 53))
 
 
+def to_no_place(sock):
+    # a socket is told its place without a packet, but not where no way leads there
+    if error := sock.connect_ex((FOREIGN, 443)):
+        pytest.skip(f"no network: {os.strerror(error)}")
+
+
 SENDING = {
     "sendto": lambda sock: sock.sendto(b"x", (FOREIGN, 443)),
     "sendmsg": lambda sock: sock.sendmsg((b"x", b"y"), [], 0, (FOREIGN, 443)),
-    "send": lambda sock: (sock.connect((FOREIGN, 443)), sock.send(b"x")),
-    "sendall": lambda sock: (sock.connect((FOREIGN, 443)), sock.sendall(b"x")),
+    "send": lambda sock: (to_no_place(sock), sock.send(b"x")),
+    "sendall": lambda sock: (to_no_place(sock), sock.sendall(b"x")),
 }
 
 
