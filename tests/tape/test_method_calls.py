@@ -244,7 +244,7 @@ def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
 @pytest.fixture(params=["google.cloud.aiplatform_v1.types", "multitrack.tape.google.vertex_messages"])
 def without_classes(request, monkeypatch):
     """As where google-cloud-aiplatform is not installed, and where protobuf is not either."""
-    from multitrack import tape
+    from multitrack.tape import google
     from multitrack.tape.google import status_details, vertex_messages
 
     vertex_messages.message_type.cache_clear()
@@ -252,7 +252,7 @@ def without_classes(request, monkeypatch):
     if request.param == "multitrack.tape.google.vertex_messages":
         for module in (vertex_messages, status_details):
             monkeypatch.setitem(sys.modules, module.__name__, None)
-            monkeypatch.delattr(tape, module.__name__.rpartition(".")[2])
+            monkeypatch.delattr(google, module.__name__.rpartition(".")[2])
         return []
     return FAILURE["details"]
 
