@@ -119,10 +119,14 @@ class Project:
             return self.run(*(args or ("--record",)), **options)
 
 
+# these play no part here, and half the time in which a run starts is theirs
+OTHERS = "-p no:inline_snapshot -p no:hypothesispytest"
+
+
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch):
     for name in os.environ:
-        if name.startswith(("OPENAI_", "GOOGLE_", "PYTEST_ADDOPTS", "COLUMNS")) or name in ("CI", "NO_COLOR"):
+        if name.startswith(("OPENAI_", "GOOGLE_", "COLUMNS")) or name in ("CI", "NO_COLOR"):
             monkeypatch.delenv(name)
     # pytest cuts the lines of its summary at the width of the terminal
     monkeypatch.setenv("COLUMNS", "200")
@@ -130,4 +134,5 @@ def _bare_environment(monkeypatch):
 
 @pytest.fixture
 def project(pytester, provider, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", OTHERS)
     return Project(pytester, provider, monkeypatch)

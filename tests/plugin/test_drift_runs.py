@@ -369,7 +369,8 @@ def test_the_same_table_under_xdist(project, model):
         (("--calls-drift-fail",), "--calls-drift-fail says how to compare, and needs --calls-drift"),
     ],
 )
-def test_flags_that_do_not_go_together(project, flags, message):
+def test_flags_that_do_not_go_together(project, monkeypatch, flags, message):
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     run = project.record(*flags)
     assert (run.code, run.changed, project.provider.requests) == (pytest.ExitCode.USAGE_ERROR, set(), [])
     assert f"ERROR: {message}" in run.err

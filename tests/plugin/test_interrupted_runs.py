@@ -141,7 +141,9 @@ def test_ctrl_c_tells_what_was_recorded_in_other_processes(recorded, start, whom
     out, _ = process.communicate(timeout=40)
     holding.go.set()
     pending = "cassettes/test_it/test_ask.pending.yaml"
-    assert recorded.files().keys() - before.keys() == {pending}
+    # the test in the other process may be over by then, or not
+    other = "cassettes/test_it/test_before.pending.yaml"
+    assert recorded.files().keys() - before.keys() in ({pending}, {pending, other})
     assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
     lines = out.splitlines()
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
