@@ -87,6 +87,11 @@ def _messages():
         type_name=".google.protobuf.Struct",
         label=kinds.LABEL_OPTIONAL,
     )
+    talk = file.service.add(name="Talk")
+    arities = {"Once": (False, False), "Watch": (False, True), "Gather": (True, False), "Chat": (True, True)}
+    for name, (asks, says) in arities.items():
+        method = talk.method.add(name=name, client_streaming=asks, server_streaming=says)
+        method.input_type, method.output_type = f".{PACKAGE}.Ask", f".{PACKAGE}.Said"
     descriptor_pool.Default().Add(file)
     found = descriptor_pool.Default().FindMessageTypeByName
     return [message_factory.GetMessageClass(found(f"{PACKAGE}.{name}")) for name in ("Ask", "Said")]

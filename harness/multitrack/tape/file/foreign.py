@@ -25,9 +25,8 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 def read(document: Mapping[str, Any], path: Path) -> Cassette:
     """The cassette that another recorder wrote as ``document``; ``path`` is for messages. Raises `CassetteCorrupt`."""
-    for kind, name in (("grpc_interactions", "gRPC calls"), ("ws_interactions", "WebSocket messages")):
-        if document.get(kind):
-            raise CassetteCorrupt(path, f"it holds {name} in cassetter's form, which only cassetter reads")
+    if document.get("ws_interactions"):
+        raise CassetteCorrupt(path, "it holds WebSocket messages in cassetter's form, which only cassetter reads")
     interactions = document["interactions"]
     plain = {**document, "interactions": [_of_vcrpy(position, item, path) for position, item in _counted(interactions)]}
     try:
@@ -36,7 +35,9 @@ def read(document: Mapping[str, Any], path: Path) -> Cassette:
         raise CassetteCorrupt(path, f"vcrpy cannot read it: {error}") from error
     pairs = zip(requests, responses, strict=True)
     found = tuple(_interaction(position, *pair, path=path) for position, pair in _counted(list(pairs)))
-    times = [time for item in interactions if (time := _recorded_at(item))]
+    calls = document.get("grpc_interactions") or []
+    found += tuple(_call(position, item, path) for position, item in enumerate(calls, start=len(found) + 1))
+    times = [time for item in [*interactions, *calls] if (time := _recorded_at(item))]
     return Cassette(found, {"recorded_at": max(times, key=datetime.timestamp).isoformat()} if times else {})
 
 
@@ -113,9 +114,19 @@ def _of_cassetter(message: Mapping[str, Any]) -> str | bytes:
     raise ValueError(f"a body of the kind {kind!r}")
 
 
+def _call(position: int, item: Any, path: Path) -> Interaction:
+    from multitrack.tape.file import cassetter_grpc  # protobuf is there where gRPC is
+
+    try:
+        return cassetter_grpc.read(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
+
+
 def _recorded_at(item: Mapping[str, Any]) -> datetime | None:
     """When it was recorded: as the recorder says, else as the provider does."""
-    dates = [value for name, value in _pairs(item["response"]["headers"]) if name == "date"]
+    dates = [value for name, value in _pairs(item["response"].get("headers", {})) if name == "date"]
     try:
         if told := item.get("recorded_at"):
             return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))

@@ -65,7 +65,8 @@ def _place(url: str) -> tuple[str, str]:
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
     # step by step: an encoded slash is part of a name
     path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
-    origin = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
+    # cassetter does not keep whom a gRPC call went to
+    origin = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "") if parts.hostname else ""
     return origin, path + (f"?{query}" if query else "")
 
 

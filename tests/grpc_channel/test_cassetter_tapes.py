@@ -1,0 +1,115 @@
+"""Tapes that cassetter made of gRPC calls, played by clients that reach nobody."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import grpc
+import pytest
+
+from multitrack.errors import CassetteCorrupt, CassetteMiss
+from multitrack.tape.file import storage
+from multitrack.tape.use_cassette import use_cassette
+
+TAPE = Path(__file__).parents[1] / "data" / "tapes" / "cassetter-0.16.1-grpc.yaml"
+NOWHERE = "127.0.0.1:1"
+BIG = 2**60
+
+
+@pytest.fixture
+def ask(talk_types):
+    return talk_types[0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return Path(shutil.copy(TAPE, tmp_path))
+
+
+def played_by_threads(stub_of, ask):
+    with grpc.insecure_channel(NOWHERE) as channel:
+        stub = stub_of(channel)
+        yield stub.once(ask(text="good morning", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
+        yield from stub.watch(ask(text="count"))
+        yield stub.gather(iter([ask(text="one"), ask(text="two")]))
+        yield from stub.chat(ask(text=text) for text in ("three", "listen", "four"))
+        with pytest.raises(grpc.RpcError) as failed:
+            stub.once(ask(text="fail"))
+        yield failed.value
+        broken = stub.watch(ask(text="break"))
+        yield from (next(broken), next(broken))
+        with pytest.raises(grpc.RpcError) as failed:
+            next(broken)
+        yield failed.value
+
+
+def played_by_tasks(stub_of, ask):
+    async def play():
+        async def asks(*texts):
+            for text in texts:
+                yield ask(text=text)
+
+        async with grpc.aio.insecure_channel(NOWHERE) as channel:
+            stub = stub_of(channel)
+            yield await stub.once(ask(text="good morning", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
+            async for said in stub.watch(ask(text="count")):
+                yield said
+            yield await stub.gather(asks("one", "two"))
+            async for said in stub.chat(asks("three", "listen", "four")):
+                yield said
+            with pytest.raises(grpc.RpcError) as failed:
+                await stub.once(ask(text="fail"))
+            yield failed.value
+            broken = stub.watch(ask(text="break"))
+            for _ in range(2):
+                yield await broken.read()
+            with pytest.raises(grpc.RpcError) as failed:
+                await broken.read()
+            yield failed.value
+
+    async def all_of_it():
+        return [one async for one in play()]
+
+    return asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize("played", [played_by_threads, played_by_tasks])
+def test_what_it_recorded_is_answered(played, stub_of, ask, path):
+    with use_cassette(path):
+        found = list(played(stub_of, ask))
+    said = [one.text if hasattr(one, "text") else (one.code(), one.details()) for one in found]
+    failure = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Quotä\nexceeded 100%")
+    assert said == [
+        "heard good morning",
+        *("count 1", "count 2", "count 3"),
+        "one and two",
+        *("heard three", "heard listen and four"),
+        failure,
+        *("break 1", "break 2"),
+        failure,
+    ]
+    assert found[0].turn == 9007199254740993
+
+
+def test_another_message_is_a_miss(stub_of, ask, path):
+    with use_cassette(path) as tape, tape.expect_misses() as missed, grpc.insecure_channel(NOWHERE) as channel:
+        with pytest.raises(CassetteMiss):
+            stub_of(channel).once(ask(text="good evening", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
+        text = str(missed[0])
+    assert 'tape: "good morning"\n      sent: "good evening"' in text
+
+
+def test_what_is_a_secret_here_is_none_on_the_tape(stub_of, ask, path, monkeypatch):
+    secret = "kettle-blue-4711-tunnel"
+    monkeypatch.setenv("TALK_API_KEY", secret)
+    with use_cassette(path) as tape, grpc.insecure_channel(NOWHERE) as channel:
+        assert secret not in str(tape.interactions)
+        assert stub_of(channel).once(ask(text=secret)).text == "heard __redacted__"
+
+
+def test_a_method_that_nobody_imported_is_named(path):
+    path.write_text(TAPE.read_text("utf-8").replace("talk.Talk/Gather", "walk.Walk/Gather"), "utf-8")
+    with pytest.raises(CassetteCorrupt) as refused:
+        storage.read(path)
+    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module knows" in str(refused.value)
+    assert "import the generated one of multitrack.walk.Walk before the tape is opened" in str(refused.value)
