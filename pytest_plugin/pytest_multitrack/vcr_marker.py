@@ -104,7 +104,7 @@ def _settings(config: dict[str, Any], settings: Settings, source: str) -> Settin
 
 
 def _built(filters: dict[str, Any]) -> Any:
-    from multitrack.tape.redaction import vcr_filters
+    from multitrack.tape.redaction import vcr_filters  # vcrpy imports every HTTP library that is installed
 
     return vcr_filters.VcrFilters(filters)
 

@@ -7,7 +7,6 @@ or those of Vertex AI's. The place that was asked is not kept.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,12 +15,10 @@ from google.protobuf.message import Message
 
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.google.protobuf import wire_to_json
+from multitrack.tape.google.transcoding import Address
 from multitrack.tape.google.vertex_messages import message_type
 from multitrack.tape.interaction import Interaction
 
-_VERTEX = re.compile(
-    r"google\.cloud\.aiplatform\.(v1|v1beta1)\.(?:PredictionService|LlmUtilityService)\.(Stream)?(\w+)"
-)
 _LENGTH = 4
 
 
@@ -36,7 +33,8 @@ def read(item: Mapping[str, Any]) -> Interaction:
     """The call that stands in ``item``. Raises ValueError where its method is of no module that was imported."""
     request, response = item["request"], item["response"]
     name = str(request["method"])
-    method = _method(name)
+    url = f"grpc://{name}"
+    method = _method(url, name)
     sent = _wire(request["body"])
     if method.streams_requests:
         body = _array(_frames(sent), method.sent)
@@ -53,19 +51,19 @@ def read(item: Mapping[str, Any]) -> Interaction:
     details = (("grpc-message", str(response["status_message"])),) if code else ()
     headers = (("content-type", "application/grpc"), ("grpc-status", str(code)), *details)
     return Interaction(
-        Request("POST", f"grpc://{name}", _headers(request), body.encode()),
+        Request("POST", url, _headers(request), body.encode()),
         Response(200, "OK", (*headers, *_headers(response)), content.encode()),
     )
 
 
-def _method(name: str) -> _Method:
+def _method(url: str, name: str) -> _Method:
     service, _, method = name.strip("/").rpartition("/")
-    known = _VERTEX.fullmatch(f"{service}.{method}")
     try:
-        if known is not None:
-            version, streams, called = known.groups()
-            sent, answered = (message_type(version, f"{called}{kind}") for kind in ("Request", "Response"))
-            return _Method(sent, answered, streams_requests=False, streams_responses=bool(streams))
+        if address := Address.of(url):
+            sent, answered = (
+                message_type(address.version, f"{address.message}{kind}") for kind in ("Request", "Response")
+            )
+            return _Method(sent, answered, streams_requests=False, streams_responses=address.streams)
         found: Any = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     except (KeyError, ImportError) as error:
         raise ValueError(

@@ -166,7 +166,7 @@ def _by_yaml(content: bytes, path: Path) -> Cassette:
     if not isinstance(metadata, dict):
         raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
     if "format" not in metadata:
-        from multitrack.tape.file import foreign
+        from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
 
         return foreign.read(document, path)
     if metadata["format"] != FORMAT:

@@ -31,7 +31,7 @@ METHODS = {
 
 # which of the two has a method, is another in another version of the API
 _GRPC = re.compile(
-    r"grpc://(?P<host>[^/]+)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\."
+    r"grpc://(?P<host>[^/]*)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\."
     r"(?:PredictionService|LlmUtilityService)/(?P<method>\w+)"
 )
 _REST = re.compile(

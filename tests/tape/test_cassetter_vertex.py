@@ -1,0 +1,48 @@
+"""A call of Vertex AI's in the form in which cassetter keeps gRPC calls, asked for over each transport."""
+
+import grpc
+import pytest
+import requests
+from google.cloud.aiplatform_v1 import types
+
+from multitrack.tape.use_cassette import use_cassette
+
+MODEL = "projects/trip-7/locations/us-central1/publishers/google/models/gemini-2.5-flash"
+METHOD = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
+SENT = types.GenerateContentRequest(model=MODEL, contents=[{"role": "user", "parts": [{"text": "Where?"}]}])
+ANSWERED = types.GenerateContentResponse(candidates=[{"content": {"role": "model", "parts": [{"text": "There."}]}}])
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "vertex.yaml"
+    path.write_text(f"""\
+version: 1
+interactions: []
+grpc_interactions:
+- request:
+    method: {METHOD}
+    metadata: {{}}
+    body: {{type: binary, content: {types.GenerateContentRequest.serialize(SENT).hex()}}}
+  response:
+    status_code: 0
+    status_message: OK
+    metadata: {{}}
+    body: {{type: binary, content: {types.GenerateContentResponse.serialize(ANSWERED).hex()}}}
+""")
+    return path
+
+
+def test_it_answers_over_grpc(path):
+    with use_cassette(path), grpc.insecure_channel("127.0.0.1:1") as channel:
+        ask = channel.unary_unary(
+            METHOD, types.GenerateContentRequest.serialize, types.GenerateContentResponse.deserialize
+        )
+        assert ask(SENT) == ANSWERED
+
+
+def test_it_answers_over_rest(path):
+    url = f"https://us-central1-aiplatform.googleapis.com/v1/{MODEL}:generateContent"
+    with use_cassette(path):
+        answer = requests.post(url, json={"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]}, timeout=5)
+    assert answer.json()["candidates"][0]["content"]["parts"] == [{"text": "There."}]
