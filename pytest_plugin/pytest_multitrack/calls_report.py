@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from multitrack.report.calls_report import Entry, Part
 from multitrack.tape import deck
 from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summary
-from multitrack.tape.owner import Closed
+from multitrack.tape.owner import Closed, scrubbed
 from multitrack.tape.tape import Tape
 from pytest_multitrack import node_names
 
@@ -66,11 +65,7 @@ class CallsReport:
         self._closed += (one for one in asked.closed if one.tape.sent or (one.owner and one.owner.is_test))
         report = yield
         if report.failed:
-            setattr(
-                report,
-                FAILURE,
-                reduce(lambda line, tape: tape.scrub(line), owner.tapes if owner else (), _failure(report)),
-            )
+            setattr(report, FAILURE, scrubbed(_failure(report), owner.tapes if owner else ()))
         if report.when == "teardown":
             setattr(report, PARTS, [_part(closed, node_names.of(item)) for closed in self._closed])
             self._closed.clear()

@@ -42,6 +42,8 @@ def tell(
     anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold. What pytest
     says of values is scrubbed: what was really sent is among them.
     """
+    from multitrack.tape.owner import scrubbed
+
     violations = [violation for tape in tapes for violation in tape.violations]
     if violations:
         from multitrack.report import terminal
@@ -59,8 +61,7 @@ def tell(
         failure_text.tell(report, line)
     elif line:
         failure_text.begin_with(report, line)
-    for tape in tapes:
-        failure_text.scrub(report, tape.scrub)
+    failure_text.scrub(report, lambda text: scrubbed(text, tapes))
 
 
 def _judge(config: pytest.Config) -> Judge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -407,14 +407,14 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
     from multitrack.snapshots.extension import snapshot_for
+    from multitrack.tape.owner import scrubbed
     from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)
     tapes = partial(_tapes, request.node)
     return snapshot_for(
         request,
-        # its own before those of fixtures, whose words for a name would be taken for names of others
-        scrub=lambda text: reduce(lambda text, tape: tape.scrub(text), reversed(tapes()), text),
+        scrub=lambda text: scrubbed(text, tapes()),
         record=playing is not None and playing.tape.mode in ("record", "record-missing"),
         note=lambda: layers.moments(request.config, tapes()),
     )

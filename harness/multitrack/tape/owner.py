@@ -96,3 +96,11 @@ class Owner:
             saved = last.save(failure=wrong, earlier=earlier)
             yield from (Closed(self, tape, wrong is None) for tape in earlier)
             yield Closed(self, last, wrong is None, saved)
+
+
+def scrubbed(text: str, tapes: Sequence[Tape]) -> str:
+    """``text`` without any secret or private name that one of ``tapes`` was shown: by the last first, since those of
+    fixtures, which stand before a test's own, have words of their own for its names."""
+    for tape in reversed(tapes):
+        text = tape.scrub(text)
+    return text
