@@ -19,8 +19,9 @@ from syrupy.matchers import path_type
 
 from multitrack import ToolCall, assert_calls, errors
 from multitrack.extraction import Extraction
-from multitrack.snapshots.literals import canonical, one_line, plain, read_value
+from multitrack.snapshots.literals import canonical, one_line, plain
 from multitrack.snapshots.matchers import Matcher
+from multitrack.snapshots.reading import read_value
 
 
 class Units(Enum):

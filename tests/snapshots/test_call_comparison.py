@@ -13,7 +13,8 @@ from multitrack.snapshots.assignment import THRICE, assign
 from multitrack.snapshots.comparison import Added, Changed, Comparison, Moved, Removed, Unchanged, compare
 from multitrack.snapshots.differences import ABSENT, Differences, FieldChange
 from multitrack.snapshots.lanes import Lanes
-from multitrack.snapshots.literals import Call, Name, canonical, read_calls
+from multitrack.snapshots.literals import Call, Name, canonical
+from multitrack.snapshots.reading import read_calls
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.terms import Terms
 

@@ -15,7 +15,7 @@ from multitrack.snapshots.callsfile import (
     read_entries,
     remove_entries,
 )
-from multitrack.snapshots.literals import read_calls
+from multitrack.snapshots.reading import read_calls
 
 
 def test_the_layout_and_back(tmp_path):

@@ -23,15 +23,14 @@ from multitrack.snapshots.literals import (
     WIDTH,
     Call,
     Name,
-    UnreadableCalls,
     UnwritableValue,
     canonical,
     model_call,
     one_line,
     plain,
-    read_calls,
     wrapped,
 )
+from multitrack.snapshots.reading import UnreadableCalls, read_calls
 
 
 class Units(Enum):

@@ -6,7 +6,7 @@ import pytest
 from snapshot_project import stored
 
 from multitrack.snapshots.callsfile import entry_text
-from multitrack.snapshots.literals import read_calls
+from multitrack.snapshots.reading import read_calls
 
 MODELS = """
 from datetime import date, datetime

@@ -27,16 +27,9 @@ from multitrack.snapshots.callsfile import (
     remove_entries,
 )
 from multitrack.snapshots.comparison import Comparison, Moved, Unchanged, compare
-from multitrack.snapshots.literals import (
-    Call,
-    Scrub,
-    UnreadableCalls,
-    UnwritableValue,
-    canonical,
-    read_calls,
-    unchanged_text,
-)
+from multitrack.snapshots.literals import Call, Scrub, UnwritableValue, canonical, unchanged_text
 from multitrack.snapshots.outcomes import Outcomes, outcomes_of
+from multitrack.snapshots.reading import UnreadableCalls, read_calls
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.syrupy_internals import StoredExtension, syrupy_session
 from multitrack.snapshots.terms import Options, Refused, Terms

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import EllipsisType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from multitrack.snapshots.literals import Call, Name, Plain, UnreadableCalls, one_line, read_value
+from multitrack.snapshots.literals import Call, Name, Plain, one_line
+from multitrack.snapshots.reading import UnreadableCalls, read_value
 
 
 @dataclass(frozen=True, slots=True)

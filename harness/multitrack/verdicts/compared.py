@@ -11,7 +11,8 @@ from multitrack.extraction import Extraction
 from multitrack.snapshots.assertion import COMPARED
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Call, read_calls
+from multitrack.snapshots.literals import Call
+from multitrack.snapshots.reading import read_calls
 from multitrack.verdicts import moments
 from multitrack.verdicts.moments import Moment
 
