@@ -13,11 +13,11 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from operator import or_
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import openai
 import pytest
+from corpora import BFCL, load_corpus
 from pydantic import BaseModel, Field, create_model
 
 import multitrack
@@ -28,8 +28,7 @@ from multitrack.standin.provider import Provider
 from multitrack.standin.received import Received
 from multitrack.standin.script import Script
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpora" / "bfcl_live_parallel.jsonl"
-CASES = [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()] if CORPUS.exists() else []
+CASES = load_corpus(BFCL)
 
 
 class Weather(BaseModel):
@@ -407,8 +406,6 @@ def model_of(function):
 @cache
 def leaderboard():
     """The cases, each with the ``response_model`` for its functions."""
-    if not CASES:
-        pytest.skip(f"the cases of the Berkeley function-calling leaderboard are not at {CORPUS}")
     models = [tuple(map(model_of, case["functions"])) for case in CASES]
     return [(case, Iterable[reduce(or_, union)]) for case, union in zip(CASES, models, strict=True)]
 

@@ -1,16 +1,15 @@
 """Recorded answers, played over the stand-in's sockets."""
 
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import openai
 import pytest
+from corpora import OPENLLMETRY, load_corpus
 
 from multitrack.standin import GOOGLE_COOKIE, OPENAI_COOKIE, STANDIN_HEADER, Rule, ScriptError, StandIn
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpora" / "openllmetry.jsonl"
 URL = "https://api.openai.com/v1/chat/completions"
 
 
@@ -137,16 +136,9 @@ def test_an_answer_is_played_over_grpc_too(tmp_path):
     assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.NOT_FOUND, "No such model")
 
 
-@pytest.fixture
-def corpus():
-    if not CORPUS.exists():
-        pytest.skip(f"the recorded answers are not at {CORPUS}")
-    return [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()]
-
-
-def test_the_whole_corpus_is_played_as_it_was_recorded(corpus):
-    with StandIn(answers=CORPUS) as standin, httpx.Client(trust_env=False) as client:
-        for each in corpus:
+def test_the_whole_corpus_is_played_as_it_was_recorded():
+    with StandIn(answers=OPENLLMETRY) as standin, httpx.Client(trust_env=False) as client:
+        for each in load_corpus(OPENLLMETRY):
             url = urlsplit(each["uri"])
             content = None if each["request_body"] is None else json.dumps(each["request_body"])
             answer = client.request(each["method"], f"{standin.proxy_url}{url.path}?{url.query}", content=content)
@@ -154,15 +146,15 @@ def test_the_whole_corpus_is_played_as_it_was_recorded(corpus):
             assert answer.headers[STANDIN_HEADER] == url.hostname
 
 
-def test_a_recorded_stream_is_read_by_the_real_sdk(corpus):
+def test_a_recorded_stream_is_read_by_the_real_sdk():
     recorded = next(
         each
-        for each in corpus
+        for each in load_corpus(OPENLLMETRY)
         if each["wire"] == "openai.chat.stream" and len(each["expected"]) == 1 and each["uri"] == URL
     )
 
     with (
-        StandIn(answers=CORPUS) as standin,
+        StandIn(answers=OPENLLMETRY) as standin,
         openai.OpenAI(base_url=standin.openai_base_url, api_key="any") as client,
     ):
         chunks = list(client.chat.completions.create(**recorded["request_body"]))

@@ -2,17 +2,16 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import httpx
 import openai
 import pytest
+from corpora import OPENLLMETRY, load_corpus
 
 from multitrack.standin import STANDIN_HEADER, Call, Error, Rule, StandIn
 
 Response = pytest.importorskip("openai.types.responses", reason="the Responses API came with openai 1.66").Response
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpora" / "openllmetry.jsonl"
 RULES = [
     Rule(prompt="Greet", text="Grüße aus Köln", delta_size=5),
     Rule(
@@ -229,10 +228,7 @@ def test_the_input_may_be_items_with_parts(standin):
 
 @pytest.fixture(scope="module")
 def recorded():
-    if not CORPUS.exists():
-        pytest.skip(f"the recorded answers are not at {CORPUS}")
-    lines = (json.loads(line) for line in CORPUS.read_text("utf-8").splitlines())
-    return [line for line in lines if line["wire"] == "openai.responses.stream"]
+    return [record for record in load_corpus(OPENLLMETRY) if record["wire"] == "openai.responses.stream"]
 
 
 def test_its_events_hold_what_recorded_ones_hold(standin, recorded):

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
+from corpora import OPENLLMETRY, load_corpus
 
 ROOT = Path(__file__).parents[2]
-CORPUS = ROOT / ".." / "shared" / "corpora" / "openllmetry.jsonl"
 STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream")
 
 
@@ -21,9 +20,7 @@ def written() -> list[tuple[str, dict[str, Any]]]:
 
 def recorded() -> list[dict[str, Any]]:
     """Real providers' answers."""
-    if not CORPUS.exists():
-        pytest.skip(f"the corpus of recorded answers is not at {CORPUS}")
-    return [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()]
+    return load_corpus(OPENLLMETRY)
 
 
 def body_of(answer: dict[str, Any]) -> bytes:
