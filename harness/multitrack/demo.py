@@ -145,7 +145,7 @@ def _calls(cassette: Cassette) -> list[ToolCall]:
     return [
         replace(call, id=None, arguments=json.dumps(json.loads(call.arguments or "{}"), sort_keys=True))
         for body in bodies
-        if wires.recognise(body)
+        if wires.recognize(body)
         for call in wires.decode(body)
     ]
 

@@ -135,7 +135,7 @@ def _calls(tape: Tape) -> Generator[str, None, None]:
 
 
 def _count(body: bytes) -> int:
-    wire = wires.recognise(body)
+    wire = wires.recognize(body)
     return 0 if wire is None else len(wires.decode(body, wire))
 
 

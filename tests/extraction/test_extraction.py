@@ -15,7 +15,7 @@ from multitrack.errors import (
     TruncatedResponse,
     UnknownTool,
 )
-from multitrack.wires import Answer
+from multitrack.wires import WireAnswer
 
 
 class Weather(BaseModel):
@@ -192,13 +192,13 @@ def test_context_reaches_validators():
 
 def extracted(**answer):
     with pytest.raises(ExtractionError) as raised:
-        TOOLS.extract(Answer(**answer), raw="raw")
+        TOOLS.extract(WireAnswer(**answer), raw="raw")
     assert raised.value.raw == "raw"
     return raised.value
 
 
 def test_text_instead_of_calls():
-    error = extracted(text="Which place?", finish="stop")
+    error = extracted(text="Which place?", finish_reason="stop")
     assert type(error) is NoToolCalls
     assert str(error) == (
         "the answer holds no tool call (finish reason 'stop'); the model said: 'Which place?'\n"
@@ -208,7 +208,7 @@ def test_text_instead_of_calls():
 
 
 def test_truncated():
-    error = extracted(calls=tuple(calls(("Weather", GOOD), ("Weather", '{"loc'))), finish="length")
+    error = extracted(calls=tuple(calls(("Weather", GOOD), ("Weather", '{"loc'))), finish_reason="length")
     assert type(error) is TruncatedResponse
     assert str(error) == (
         "a limit on its length cut the answer off (finish reason 'length'), with 1 of 2 calls good; raise the limit:\n"
@@ -219,7 +219,7 @@ def test_truncated():
 
 
 def test_truncated_between_two_calls():
-    error = extracted(calls=tuple(calls(("Weather", GOOD))), finish="MAX_TOKENS")
+    error = extracted(calls=tuple(calls(("Weather", GOOD))), finish_reason="MAX_TOKENS")
     assert str(error) == (
         "a limit on its length cut the answer off (finish reason 'MAX_TOKENS'), with 1 of 1 calls good; raise the limit"
     )
@@ -241,7 +241,7 @@ def test_an_error_in_the_place_of_an_answer():
 
 
 def test_what_is_wrong_with_the_answer_is_collected_behind_its_calls():
-    answer = Answer(calls=tuple(calls(("Weather", '{"loc'))), finish="length", text="Hm.")
+    answer = WireAnswer(calls=tuple(calls(("Weather", '{"loc'))), finish_reason="length", text="Hm.")
     extraction = TOOLS.extract(answer, on_error="collect", usage="usage", raw="raw")
     assert [type(error) for error in extraction.errors] == [InvalidArguments, TruncatedResponse]
     assert (extraction.raw, extraction.usage, extraction.text) == ("raw", "usage", "Hm.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wire_answers import STREAMS, body_of, recorded, written
 
 from multitrack import ToolCall, decode
-from multitrack.wires import WIRES, read_answer, recognise, requested, stream_decoder
+from multitrack.wires import WIRES, create_stream_decoder, read_answer, read_request, recognize
 
 WRITTEN = [pytest.param(wire, answer, id=f"{wire}-{answer['id']}") for wire, answer in written()]
 
@@ -30,10 +30,10 @@ def test_written_answer(wire, answer):
 @pytest.mark.parametrize(("wire", "answer"), WRITTEN)
 def test_written_answer_is_recognised(wire, answer):
     if answer.get("note") == "named":
-        assert recognise(body_of(answer)) in WIRES
+        assert recognize(body_of(answer)) in WIRES
         return
-    assert recognise(body_of(answer)) == wire
-    assert recognise(answer["body"]) == wire
+    assert recognize(body_of(answer)) == wire
+    assert recognize(answer["body"]) == wire
     assert triples(decode(body_of(answer))) == answer["calls"]
     assert triples(decode(body_of(answer).decode())) == answer["calls"]
 
@@ -60,7 +60,7 @@ def test_recorded_answers(named):
 
 def test_recorded_requests():
     for line in recorded():
-        asked = requested(json.dumps(line["request_body"]).encode())
+        asked = read_request(json.dumps(line["request_body"]).encode())
         assert asked.tools == tuple(tool["name"] for tool in line["tools"]), line["id"]
         assert asked.model == (line["request_body"] or {}).get("model"), line["id"]
 
@@ -71,12 +71,12 @@ def test_request_of_gemini():
         "contents": [],
         "tools": [{"functionDeclarations": [{"name": "A"}, {"name": "B"}]}],
     }
-    assert requested(body) == ("gemini-2.5-flash", ("A", "B"))
+    assert read_request(body) == ("gemini-2.5-flash", ("A", "B"))
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", "[1", [], 3, None, {"tools": 3, "model": []}])
 def test_request_that_is_none(body):
-    assert requested(body) == (None, ())
+    assert read_request(body) == (None, ())
 
 
 def test_parsed_json_is_taken_too():
@@ -116,7 +116,7 @@ def test_what_is_no_answer(body, wire, message):
 
 def test_a_wire_that_does_not_stream_has_no_decoder_for_streams():
     with pytest.raises(ValueError, match=r"^no streaming wire 'gemini'; known: openai\.chat\.stream, "):
-        stream_decoder("gemini")
+        create_stream_decoder("gemini")
 
 
 KEYS = """
@@ -132,8 +132,8 @@ json_values = st.recursive(
 
 
 @given(st.binary() | st.text() | json_values)
-def test_recognise_never_raises(body):
-    assert recognise(body) in (None, *WIRES)
+def test_recognize_never_raises(body):
+    assert recognize(body) in (None, *WIRES)
 
 
 @given(st.dictionaries(st.sampled_from(["choices", "candidates", "output", "type", "response"]), json_values))
@@ -145,4 +145,4 @@ def test_no_shape_of_json_breaks_a_decoder(document):
 
 
 def test_deeply_nested_json_is_no_answer():
-    assert recognise(b"[" * 100_000) is None
+    assert recognize(b"[" * 100_000) is None

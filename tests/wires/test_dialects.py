@@ -2,7 +2,7 @@
 
 import pytest
 
-from multitrack.wires import Tool, tools
+from multitrack.wires import ToolDefinition, write_tools
 
 WEATHER = {
     "type": "object",
@@ -12,7 +12,10 @@ WEATHER = {
 
 
 def test_openai_chat():
-    assert tools([Tool("Weather", "At a place.", WEATHER), Tool("Ping", None, {"type": "object"})], "openai.chat") == [
+    assert write_tools(
+        [ToolDefinition("Weather", "At a place.", WEATHER), ToolDefinition("Ping", None, {"type": "object"})],
+        "openai.chat",
+    ) == [
         {
             "type": "function",
             "function": {"name": "Weather", "description": "At a place.", "parameters": WEATHER},
@@ -22,7 +25,7 @@ def test_openai_chat():
 
 
 def test_openai_responses():
-    assert tools([Tool("Weather", "At a place.", WEATHER)], "openai.responses.stream") == [
+    assert write_tools([ToolDefinition("Weather", "At a place.", WEATHER)], "openai.responses.stream") == [
         {
             "type": "function",
             "name": "Weather",
@@ -34,12 +37,12 @@ def test_openai_responses():
 
 
 def test_gemini_takes_no_empty_object():
-    assert tools([Tool("Ping", None, {"type": "object", "properties": {}})], "gemini") == [
+    assert write_tools([ToolDefinition("Ping", None, {"type": "object", "properties": {}})], "gemini") == [
         {"functionDeclarations": [{"name": "Ping"}]}
     ]
-    assert tools([], "gemini") == []
+    assert write_tools([], "gemini") == []
 
 
 def test_an_unknown_wire():
     with pytest.raises(ValueError, match=r"^unknown wire 'grok'; known: openai\.chat, "):
-        tools([], "grok")
+        write_tools([], "grok")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multitrack.wires.gemini_messages import conversation
+from multitrack.wires.gemini_messages import convert_messages
 
 USER = {"role": "user", "content": "hi"}
 
@@ -21,7 +21,7 @@ def said(*content):
 
 def part(**content):
     """The one part that Gemini is told of a user's one part."""
-    [told] = conversation(said(content)).contents
+    [told] = convert_messages(said(content)).contents
     [written] = told["parts"]
     return written
 
@@ -41,7 +41,7 @@ def answer(call_id, content="ok", **message):
 
 def told(*messages, **flags):
     before = copy.deepcopy(messages)
-    contents = conversation([USER, *messages], **flags).contents
+    contents = convert_messages([USER, *messages], **flags).contents
     assert messages == before
     assert contents[0]["parts"][0] == {"text": "hi"}
     return contents
@@ -65,7 +65,7 @@ def test_a_conversation():
         {"role": "assistant", "content": None, "refusal": "I cannot."},
     ]
     before = copy.deepcopy(messages)
-    assert conversation(messages) == (
+    assert convert_messages(messages) == (
         [{"text": "Use tools."}, {"text": "Always."}],
         [
             {
@@ -213,9 +213,9 @@ def test_messages_of_the_sdk():
     before = message.model_copy(deep=True)
     half = {"role": "assistant", "tool_calls": message.tool_calls, "content": ({"type": "text", "text": "Look."},)}
     result = openai.ChatCompletionToolMessageParam(role="tool", tool_call_id="a", content="ok")
-    [_, whole, _] = conversation([USER, message, result], signatures=True).contents
+    [_, whole, _] = convert_messages([USER, message, result], signatures=True).contents
     assert whole["parts"] == [{"functionCall": {"name": "F", "args": {"x": 1}}, "thoughtSignature": "AAAA"}]
-    [_, mixed, _] = conversation([USER, half, result], signatures=True).contents
+    [_, mixed, _] = convert_messages([USER, half, result], signatures=True).contents
     assert mixed["parts"] == [{"text": "Look."}, *whole["parts"]]
     assert message == before
 
@@ -227,10 +227,10 @@ def test_an_object_of_an_sdk_that_was_never_validated():
         role="assistant",
         tool_calls=[{"id": "a", "type": "function", "function": {"name": "F", "arguments": {"x": [1]}}}],
     )
-    [_, called, _] = conversation([USER, message, answer("a")]).contents
+    [_, called, _] = convert_messages([USER, message, answer("a")]).contents
     assert called["parts"] == [{"functionCall": {"name": "F", "args": {"x": [1]}}}]
     called["parts"][0]["functionCall"]["args"]["x"].append(2)
-    assert conversation([USER, message, answer("a")]).contents[1]["parts"][0]["functionCall"]["args"] == {"x": [1]}
+    assert convert_messages([USER, message, answer("a")]).contents[1]["parts"][0]["functionCall"]["args"] == {"x": [1]}
 
 
 BIG = "9007199254740993"
@@ -594,7 +594,7 @@ NO_BASE64 = "messages[0].content[0] holds data that is no base64; encode the byt
 def test_what_gemini_cannot_be_told(messages, message):
     before = copy.deepcopy(messages)
     with pytest.raises(ValueError, match="messages") as raised:
-        conversation(messages)
+        convert_messages(messages)
     assert str(raised.value) == message
     assert messages == before
 
@@ -709,7 +709,7 @@ def test_any_conversation_reaches_the_sdks_whole(sdk, messages, ids):
         if not knows_signatures:
             call.pop("extra_content", None)
     before = copy.deepcopy(messages)
-    system, contents = conversation(messages, ids=ids, signatures=knows_signatures)
+    system, contents = convert_messages(messages, ids=ids, signatures=knows_signatures)
     assert messages == before
     assert [in_one_alphabet(read(content)) for content in contents] == contents
     assert_turns(contents)

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from multitrack.wires import Tool, tools
+from multitrack.wires import ToolDefinition, write_tools
 
 
 def gemini(field, **definitions):
     schema = {"type": "object", "properties": {"f": field}, "$defs": definitions}
-    [tool] = tools([Tool("T", None, schema)], "gemini.stream")
+    [tool] = write_tools([ToolDefinition("T", None, schema)], "gemini.stream")
     return tool["functionDeclarations"][0]["parameters"]["properties"]["f"]
 
 
@@ -179,9 +179,9 @@ def test_what_gemini_schemas_cannot_express(field, what):
 def test_a_tool_that_takes_anything_is_none_that_takes_nothing():
     anything = {"type": "object", "properties": {}, "additionalProperties": True}
     with pytest.raises(TypeError, match=r"^T: .* a dictionary, whose keys are free \(at \$\)"):
-        tools([Tool("T", None, anything)], "gemini")
+        write_tools([ToolDefinition("T", None, anything)], "gemini")
 
 
 def test_strict_is_not_geminis():
     with pytest.raises(TypeError, match=r"^strict=True is OpenAI's: Gemini has no strict schemas; leave it out$"):
-        tools([Tool("T", None, {"type": "object", "properties": {}})], "gemini", strict=True)
+        write_tools([ToolDefinition("T", None, {"type": "object", "properties": {}})], "gemini", strict=True)

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, tool_config
+from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
 
 OFFERED = ("Weather", "GoogleSearch")
 
@@ -36,13 +36,13 @@ CHOICES = [
 @pytest.mark.parametrize(("choice", "config"), CHOICES)
 def test_choices(choice, config):
     before = copy.deepcopy(choice)
-    assert tool_config(choice, OFFERED) == {"functionCallingConfig": config}
+    assert convert_tool_choice(choice, OFFERED) == {"functionCallingConfig": config}
     assert choice == before
 
 
 def test_no_choice():
-    assert tool_config(None, OFFERED) is None
-    assert tool_config(None, ()) is None
+    assert convert_tool_choice(None, OFFERED) is None
+    assert convert_tool_choice(None, ()) is None
 
 
 @pytest.mark.parametrize(("choice", "config"), CHOICES)
@@ -50,7 +50,7 @@ def test_google_genai_takes_the_choice(choice, config):
     types = pytest.importorskip("google.genai.types")
     if config["mode"] not in types.FunctionCallingConfigMode.__members__:
         pytest.skip(f"this version knows no mode {config['mode']}")
-    read = types.ToolConfig.model_validate(tool_config(choice, OFFERED))
+    read = types.ToolConfig.model_validate(convert_tool_choice(choice, OFFERED))
     assert read.model_dump(mode="json", by_alias=True, exclude_none=True) == {"functionCallingConfig": config}
 
 
@@ -64,7 +64,7 @@ def test_vertex_takes_the_choice(choice, config):
         from google.protobuf.json_format import MessageToDict, ParseDict
     if config["mode"] not in types.FunctionCallingConfig.Mode.__members__:
         pytest.skip(f"this version knows no mode {config['mode']}")
-    read = ParseDict(tool_config(choice, OFFERED), types.ToolConfig.pb(types.ToolConfig()))
+    read = ParseDict(convert_tool_choice(choice, OFFERED), types.ToolConfig.pb(types.ToolConfig()))
     assert MessageToDict(read) == {"functionCallingConfig": config}
 
 
@@ -122,7 +122,7 @@ UNKNOWN = (
 )
 def test_what_gemini_cannot_be_asked(choice, kind, message):
     with pytest.raises(kind) as raised:
-        tool_config(choice, OFFERED)
+        convert_tool_choice(choice, OFFERED)
     assert str(raised.value) == message
 
 

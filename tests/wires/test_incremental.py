@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from wire_answers import STREAMS, body_of, recorded, written
 
 from multitrack import ToolCall
-from multitrack.wires import read_answer, recognise, stream_decoder
-from multitrack.wires.sse import Event, Parser
+from multitrack.wires import create_stream_decoder, read_answer, recognize
+from multitrack.wires.sse import ServerSentEvent, SseParser
 
 STREAMED = [(wire, answer) for wire, answer in written() if wire in STREAMS]
 
 
 def fed(wire, pieces):
-    decoder = stream_decoder(wire)
+    decoder = create_stream_decoder(wire)
     given_early = [call for piece in pieces for call in decoder.feed(piece)]
     return given_early + decoder.close(), decoder.answer
 
@@ -59,7 +59,7 @@ def test_what_is_given_early_is_what_the_answer_holds(wire, answer):
     held = {(call.id, call.name, call.arguments) for call in whole.calls}
     if answer.get("note") == "late":
         assert not given_early <= held
-    elif whole.complete and not whole.truncated:
+    elif whole.is_complete and not whole.is_truncated:
         assert given_early == held
     else:
         assert given_early <= held
@@ -70,25 +70,27 @@ def delta(**fragment):
 
 
 def test_a_call_is_given_before_the_next_begins():
-    decoder = stream_decoder("openai.chat.stream")
-    assert decoder.take(delta(index=0, id="a", function={"name": "Weather", "arguments": '{"x":"}'})) == []
-    assert decoder.take(delta(index=0, function={"arguments": '"}'})) == [ToolCall("a", "Weather", '{"x":"}"}', 0)]
-    assert decoder.take(delta(index=0, function={"arguments": " "})) == []
+    decoder = create_stream_decoder("openai.chat.stream")
+    assert decoder.feed_chunk(delta(index=0, id="a", function={"name": "Weather", "arguments": '{"x":"}'})) == []
+    assert decoder.feed_chunk(delta(index=0, function={"arguments": '"}'})) == [
+        ToolCall("a", "Weather", '{"x":"}"}', 0)
+    ]
+    assert decoder.feed_chunk(delta(index=0, function={"arguments": " "})) == []
 
 
 def test_arguments_cut_off_are_never_given():
-    decoder = stream_decoder("openai.chat.stream")
-    decoder.take(delta(index=0, id="a", function={"name": "Weather", "arguments": '{"x":'}))
-    assert decoder.take({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}) == []
+    decoder = create_stream_decoder("openai.chat.stream")
+    decoder.feed_chunk(delta(index=0, id="a", function={"name": "Weather", "arguments": '{"x":'}))
+    assert decoder.feed_chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}) == []
     assert decoder.close() == []
     assert decoder.answer.calls == (ToolCall("a", "Weather", '{"x":', 0),)
 
 
 def test_a_call_without_arguments_is_given_when_the_choice_ends():
-    decoder = stream_decoder("openai.chat.stream")
-    assert decoder.take(delta(index=0, id="a", function={"name": "Ping", "arguments": ""})) == []
-    assert decoder.take(delta(index=1, id="b", function={"name": "Pong", "arguments": ""})) == []
-    assert decoder.take({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}) == [
+    decoder = create_stream_decoder("openai.chat.stream")
+    assert decoder.feed_chunk(delta(index=0, id="a", function={"name": "Ping", "arguments": ""})) == []
+    assert decoder.feed_chunk(delta(index=1, id="b", function={"name": "Pong", "arguments": ""})) == []
+    assert decoder.feed_chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}) == [
         ToolCall("a", "Ping", "", 0),
         ToolCall("b", "Pong", "", 1),
     ]
@@ -97,19 +99,19 @@ def test_a_call_without_arguments_is_given_when_the_choice_ends():
 def test_a_long_answer_is_decoded_in_one_pass():
     argument = json.dumps({"text": "x" * 2000})
     pieces = [argument[start : start + 40] for start in range(0, len(argument), 40)]
-    decoder = stream_decoder("openai.chat.stream")
+    decoder = create_stream_decoder("openai.chat.stream")
     given_early = []
     for index in range(1000):
-        decoder.take(delta(index=index, id=f"call_{index}", function={"name": "Note", "arguments": ""}))
+        decoder.feed_chunk(delta(index=index, id=f"call_{index}", function={"name": "Note", "arguments": ""}))
         for piece in pieces:
-            given_early += decoder.take(delta(index=index, function={"arguments": piece}))
+            given_early += decoder.feed_chunk(delta(index=index, function={"arguments": piece}))
     assert tuple(given_early) == decoder.answer.calls
     assert len(given_early) == 1000
 
 
 def test_recognising_a_stream_does_not_read_it_to_its_end():
     head = b'data: {"choices":[{"delta":{}}]}\n\n'
-    assert recognise(head + b"data: " + b"[" * 1_000_000) == "openai.chat.stream"
+    assert recognize(head + b"data: " + b"[" * 1_000_000) == "openai.chat.stream"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -119,12 +121,12 @@ def test_server_sent_events_cut_anywhere(end, data):
     text = end.join(["﻿: hello", "event: né", "data: ä☀️😀", "data:b", "data", "", "id: 1", "data: last"])
     body = text.encode()
     places = data.draw(st.lists(st.integers(min_value=0, max_value=len(body)), max_size=8))
-    parser = Parser()
+    parser = SseParser()
     events = [event for piece in cut(body, places) for event in parser.feed(piece)] + parser.close()
-    assert events == [Event("né", "ä☀️😀\nb\n"), Event("", "last")]
+    assert events == [ServerSentEvent("né", "ä☀️😀\nb\n"), ServerSentEvent("", "last")]
 
 
 def test_an_event_is_given_as_soon_as_its_blank_line_is_there():
-    parser = Parser()
-    assert parser.feed(b"data: 1\r\n\r") == [Event("", "1")]
-    assert parser.feed(b"\ndata: 2\r\r") == [Event("", "2")]
+    parser = SseParser()
+    assert parser.feed(b"data: 1\r\n\r") == [ServerSentEvent("", "1")]
+    assert parser.feed(b"\ndata: 2\r\r") == [ServerSentEvent("", "2")]

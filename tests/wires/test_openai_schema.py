@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from multitrack.wires import Tool, tools
+from multitrack.wires import ToolDefinition, write_tools
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 POINT = {"title": "P", "type": "object", "properties": {"x": STRING, "y": {**INTEGER, "default": 0}}, "required": ["x"]}
@@ -20,19 +20,19 @@ STRICT_POINT = {
 
 def parameters(field, definitions=None, *, strict):
     schema = {"type": "object", "properties": {"f": field}, "$defs": definitions or {}}
-    [tool] = tools([Tool("T", None, schema)], "openai.chat", strict=strict)
+    [tool] = write_tools([ToolDefinition("T", None, schema)], "openai.chat", strict=strict)
     return tool["function"]["parameters"]
 
 
 def test_a_strict_tool_says_so_on_each_wire():
-    tool = Tool("Point", "A point.", POINT)
-    assert tools([tool], "openai.chat.stream", strict=True) == [
+    tool = ToolDefinition("Point", "A point.", POINT)
+    assert write_tools([tool], "openai.chat.stream", strict=True) == [
         {
             "type": "function",
             "function": {"name": "Point", "description": "A point.", "parameters": STRICT_POINT, "strict": True},
         }
     ]
-    assert tools([tool], "openai.responses", strict=True) == [
+    assert write_tools([tool], "openai.responses", strict=True) == [
         {
             "type": "function",
             "name": "Point",
@@ -41,7 +41,9 @@ def test_a_strict_tool_says_so_on_each_wire():
             "strict": True,
         }
     ]
-    assert tools([Tool("Ping", None, {"type": "object", "properties": {}})], "openai.responses", strict=True) == [
+    assert write_tools(
+        [ToolDefinition("Ping", None, {"type": "object", "properties": {}})], "openai.responses", strict=True
+    ) == [
         {
             "type": "function",
             "name": "Ping",

@@ -26,9 +26,9 @@ from pydantic import BaseModel
 from multitrack.clients.question import Question
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.toolcall import ToolCall
-from multitrack.wires import stream_decoder
-from multitrack.wires.gemini_messages import Conversation, conversation
-from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, tool_config
+from multitrack.wires import create_stream_decoder
+from multitrack.wires.gemini_messages import GeminiConversation, convert_messages
+from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -120,7 +120,7 @@ class GeminiClient(ABC, Generic[R]):
         Gemini cannot be told, before any request, and the family of `ExtractionError` for an answer that gives no
         valid models. Errors of the SDK's own pass through.
         """
-        told = conversation(messages, ids=self.ids, signatures=self.signatures)
+        told = convert_messages(messages, ids=self.ids, signatures=self.signatures)
         if response_model is None:
             return self._send(told, None, **arguments)
         question, offered, arguments = self._asked(response_model, arguments)
@@ -189,7 +189,7 @@ class GeminiClient(ABC, Generic[R]):
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
         """As `create`, by the SDK's asynchronous ``generate_content``."""
-        told = conversation(messages, ids=self.ids, signatures=self.signatures)
+        told = convert_messages(messages, ids=self.ids, signatures=self.signatures)
         if response_model is None:
             return await self._send_async(told, None, **arguments)
         question, offered, arguments = self._asked(response_model, arguments)
@@ -210,16 +210,18 @@ class GeminiClient(ABC, Generic[R]):
         own_tools = options.pop("tools", None) or self._own_tools(arguments)
         question: Question[Any] = Question(_WIRE, response_model, tools=own_tools, **options)
         check_parallel_tool_calls(arguments.pop("parallel_tool_calls", None))
-        choice = tool_config(arguments.pop("tool_choice", None), question.names)
+        choice = convert_tool_choice(arguments.pop("tool_choice", None), question.names)
         return question, Offered(question.tools, choice), arguments
 
     @abstractmethod
-    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
+    def _send(
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
         """The SDK's answer, or its generator of answers. Nothing is ``offered`` where no models are asked for."""
 
     @abstractmethod
     async def _send_async(
-        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         """As `_send`."""
 
@@ -236,7 +238,7 @@ class GeminiClient(ABC, Generic[R]):
         """The usage in ``raw``, as the SDK has it."""
 
 
-def _going_on(told: Conversation, question: Question[Any]) -> Conversation:
+def _going_on(told: GeminiConversation, question: Question[Any]) -> GeminiConversation:
     return told._replace(contents=[*told.contents, *question.added]) if question.added else told
 
 
@@ -249,7 +251,7 @@ class _Chunks(StreamSource, Generic[R]):
         chunks: Generator[R] | AsyncGenerator[R],
         pieces: Iterator[R] | AsyncIterator[R],
     ) -> None:
-        super().__init__(stream_decoder(f"{_WIRE}.stream"))
+        super().__init__(create_stream_decoder(f"{_WIRE}.stream"))
         self._client = client
         self._chunks = chunks
         self._pieces = pieces
@@ -268,7 +270,7 @@ class _Chunks(StreamSource, Generic[R]):
 
     def feed(self, piece: R) -> list[ToolCall]:
         self._received.append(piece)
-        return self.decoder.take(self._client.document(piece))
+        return self.decoder.feed_chunk(self._client.document(piece))
 
     def close(self) -> Awaitable[None] | None:
         if isinstance(self._chunks, AsyncGenerator):

@@ -15,7 +15,7 @@ from google.genai.types import GenerateContentResponse
 
 from multitrack.clients.gemini import GeminiClient, Offered
 from multitrack.clients.mode import Mode, chosen
-from multitrack.wires.gemini_messages import Conversation
+from multitrack.wires.gemini_messages import GeminiConversation
 
 # of a response, what the model answered: the SDK keeps more in it, such as values parsed to classes of the caller's
 _ANSWERED = {"candidates", "prompt_feedback", "model_version", "usage_metadata"}
@@ -38,19 +38,21 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         self.client = client
         self.model = model
 
-    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
+    def _send(
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
         models = self.client.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
         return generate(contents=_contents(told), **self._request(told, offered, arguments))
 
     async def _send_async(
-        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         models = self.client.aio.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
         return await generate(contents=_contents(told), **self._request(told, offered, arguments))
 
-    def _request(self, told: Conversation, offered: Offered | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, told: GeminiConversation, offered: Offered | None, arguments: dict[str, Any]) -> dict[str, Any]:
         model = arguments.get("model") or self.model
         if model is None:
             raise TypeError("create needs a model: pass model= to it, or to from_genai")
@@ -75,7 +77,7 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         return raw.usage_metadata
 
 
-def _contents(told: Conversation) -> list[types.ContentUnion]:
+def _contents(told: GeminiConversation) -> list[types.ContentUnion]:
     # by way of JSON, since it is there only that the SDK's types read base64
     return [types.Content.model_validate_json(json.dumps(content)) for content in told.contents]
 

@@ -15,8 +15,8 @@ from openai.types.responses import ResponseUsage
 from multitrack.clients.question import Question
 from multitrack.extraction import StreamSource
 from multitrack.toolcall import ToolCall
-from multitrack.wires import stream_decoder
-from multitrack.wires.untrusted import mapping
+from multitrack.wires import create_stream_decoder
+from multitrack.wires.lenient_json import as_object
 
 # by the wire: the argument that holds the conversation, and the class of its usage
 _CONVERSATION = {"openai.chat": "messages", "openai.responses": "input"}
@@ -31,7 +31,7 @@ class AnswerStream(StreamSource):
     """
 
     def __init__(self, stream: Any, wire: str) -> None:
-        super().__init__(stream_decoder(f"{wire}.stream"))
+        super().__init__(create_stream_decoder(f"{wire}.stream"))
         self._stream = stream
         self._wire = wire
 
@@ -84,7 +84,7 @@ def going_on(wire: str, arguments: dict[str, Any], question: Question[Any]) -> d
 
 def read_of(raw: Any) -> Mapping[str, Any]:
     """``raw`` to be read only: its objects stand for themselves, since to dump them takes as long as to read them."""
-    return document_of(raw) if isinstance(raw, str) else mapping(raw)
+    return document_of(raw) if isinstance(raw, str) else as_object(raw)
 
 
 def document_of(raw: Any) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from multitrack import offers
 from multitrack.extraction import Correction, Extraction, ExtractionStream, OnError, Reader, StreamSource, Toolset
-from multitrack.wires import continued, read_answer
+from multitrack.wires import continue_conversation, read_answer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -81,7 +81,7 @@ class Question(Generic[T]):
         if isinstance(taken, Extraction):
             return taken
         document = written(raw) if written else document
-        self.added += continued(document, taken.results, self._wire, remark=taken.remark)
+        self.added += continue_conversation(document, taken.results, self._wire, remark=taken.remark)
         return None
 
     def streaming(self, source: StreamSource) -> ExtractionStream[T]:

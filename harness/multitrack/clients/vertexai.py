@@ -16,7 +16,7 @@ from vertexai.generative_models import GenerationResponse, GenerativeModel
 
 from multitrack.clients.gemini import GeminiClient, Offered
 from multitrack.clients.mode import Mode, chosen
-from multitrack.wires.gemini_messages import Conversation
+from multitrack.wires.gemini_messages import GeminiConversation
 
 
 def _has_field(message: str, field: str) -> bool:
@@ -42,7 +42,9 @@ class VertexClient(GeminiClient[GenerationResponse]):
             )
         self.model = model
 
-    def _send(self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any) -> Any:
+    def _send(
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+    ) -> Any:
         model, contents, arguments = self._request(told, offered, arguments, "_prediction_client")
         if stream and offered:
             return _streamed(model, model._prepare_request(contents, **arguments))
@@ -50,14 +52,14 @@ class VertexClient(GeminiClient[GenerationResponse]):
         return generate(contents, stream=stream, **arguments)
 
     async def _send_async(
-        self, told: Conversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         model, contents, arguments = self._request(told, offered, arguments, "_prediction_async_client")
         generate: Any = model.generate_content_async
         return await generate(contents, stream=stream, **arguments)
 
     def _request(
-        self, told: Conversation, offered: Offered | None, arguments: dict[str, Any], connected: str
+        self, told: GeminiConversation, offered: Offered | None, arguments: dict[str, Any], connected: str
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
         """The model to ask, with the system's messages behind its own instruction, and what to ask it."""
         model = self.model

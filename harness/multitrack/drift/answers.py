@@ -18,7 +18,7 @@ from multitrack.snapshots.terms import Terms
 from multitrack.tape.exchange import Response
 from multitrack.tape.recorder import passing
 from multitrack.verdicts.results import answer_of
-from multitrack.wires import Answer
+from multitrack.wires import WireAnswer
 
 SAME, REORDERED = "same", "reordered"
 ARGUMENTS, CALLS = "arguments changed", "calls added or removed"
@@ -83,7 +83,7 @@ def compared(recorded: Response, live: Response) -> AnswerDrift:
         return AnswerDrift(NOT_COMPARED, (str(error),))
 
 
-def _of_models(then: Answer, now: Answer) -> AnswerDrift:
+def _of_models(then: WireAnswer, now: WireAnswer) -> AnswerDrift:
     expected, came = calls_of(then.calls), calls_of(now.calls)
     calls = compare(expected, came, terms=_TERMS)
     facets = tuple(_facets(then, now, has_calls=bool(expected or came)))
@@ -102,27 +102,32 @@ def _of_models(then: Answer, now: Answer) -> AnswerDrift:
         verdict = REORDERED
     lines = () if calls.same else tuple(render(calls))
     # an answer may be another one only by its words, or by how its calls are written
-    differs = (expected, then.text, then.refusal, then.finish) != (came, now.text, now.refusal, now.finish)
+    differs = (expected, then.text, then.refusal, then.finish_reason) != (
+        came,
+        now.text,
+        now.refusal,
+        now.finish_reason,
+    )
     return AnswerDrift(verdict, (*lines, *map(str, moved)), expected, calls, facets, differs)
 
 
-def _facets(then: Answer, now: Answer, *, has_calls: bool) -> Iterator[Facet]:
+def _facets(then: WireAnswer, now: WireAnswer, *, has_calls: bool) -> Iterator[Facet]:
     yield Facet("refusal", _refusal(then), _refusal(now) if not (then.refusal and now.refusal) else _refusal(then))
-    yield Facet("finish reason", then.finish or _NONE, now.finish or _NONE)
+    yield Facet("finish reason", then.finish_reason or _NONE, now.finish_reason or _NONE)
     yield Facet("tool set", _tools(then), _tools(now))
     if not has_calls:
         yield Facet("text", "there" if then.text else _NONE, "there" if now.text else _NONE)
 
 
-def _refusal(answer: Answer) -> str:
+def _refusal(answer: WireAnswer) -> str:
     return repr(answer.refusal) if answer.refusal else _NONE
 
 
-def _tools(answer: Answer) -> str:
+def _tools(answer: WireAnswer) -> str:
     return ", ".join(sorted({call.name for call in answer.calls})) or _NONE
 
 
-def _failure(response: Response, answer: Answer | None) -> str | None:
+def _failure(response: Response, answer: WireAnswer | None) -> str | None:
     """In what an answer is none, None where it is one."""
     if response.ending == "unanswered":
         failure = response.failure

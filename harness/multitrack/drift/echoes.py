@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request, Response
 from multitrack.verdicts.results import answer_of
-from multitrack.wires.framing import Frames
+from multitrack.wires.framing import FrameParser
 
 # OpenAI's and Google's names for what only its maker reads
 _OPAQUE = frozenset(
@@ -86,7 +86,7 @@ def _opaque(body: bytes) -> dict[str, list[str]]:
 
 
 def _documents(body: bytes) -> Iterator[Any]:
-    frames = Frames()
+    frames = FrameParser()
     for event in (*frames.feed(body), *frames.close()):
         try:
             yield jsontext.parse(event.data)

@@ -12,7 +12,7 @@ from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.judgement import BadCall
 from multitrack.extraction.reader import Reader, Verdict
 from multitrack.toolcall import ToolCall
-from multitrack.wires import Answer, ToolResult
+from multitrack.wires import ToolResult, WireAnswer
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Correction(Generic[T]):
         self._last: Verdict | None = None
         self._attempts: tuple[ExtractionError, ...] = ()
 
-    def take(self, answer: Answer, *, raw: Any, usage: Any) -> Extraction[T] | FollowUp:
+    def take(self, answer: WireAnswer, *, raw: Any, usage: Any) -> Extraction[T] | FollowUp:
         """The result, or what to ask next. Raises what `Toolset.extract` raises, with the earlier ``attempts``."""
         made: Sequence[ToolCall] = answer.calls
         if self._last is not None:

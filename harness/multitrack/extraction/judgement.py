@@ -17,7 +17,7 @@ from multitrack.errors import (
     UnknownTool,
 )
 from multitrack.toolcall import ToolCall
-from multitrack.wires import Answer
+from multitrack.wires import WireAnswer
 
 Models = Mapping[str, type[BaseModel]]
 BadCall = UnknownTool | InvalidArguments
@@ -43,26 +43,28 @@ def left_incomplete(call: ToolCall, of: int) -> BadCall:
     return InvalidArguments(f"{_place(call, of)}: {reason}", call=call)
 
 
-def flaw_of(answer: Answer, bad: Sequence[BadCall], offered: Models, *, allow_empty: bool) -> ExtractionError | None:
+def flaw_of(
+    answer: WireAnswer, bad: Sequence[BadCall], offered: Models, *, allow_empty: bool
+) -> ExtractionError | None:
     """What is wrong with ``answer`` itself, beside its ``bad`` calls; None if nothing is."""
     if answer.error is not None:
         return ExtractionError(f"the provider answered with an error: {answer.error}")
     if answer.refusal is not None:
         return _refused(answer)
-    if answer.truncated:
-        cut = f"a limit on its length cut the answer off (finish reason {answer.finish!r})"
+    if answer.is_truncated:
+        cut = f"a limit on its length cut the answer off (finish reason {answer.finish_reason!r})"
         return TruncatedResponse(_listed(f"{cut}, {_tally(answer, bad)}; raise the limit", bad))
     if not answer.calls and not allow_empty:
         return _empty(answer, offered)
     return None
 
 
-def broken_off(answer: Answer, bad: Sequence[BadCall], reason: str) -> StreamBroken:
+def broken_off(answer: WireAnswer, bad: Sequence[BadCall], reason: str) -> StreamBroken:
     """What is wrong with ``answer`` whose stream ended before it did."""
     return StreamBroken(_listed(f"the stream broke off ({reason}), {_tally(answer, bad)}", bad))
 
 
-def joined(answer: Answer, bad: Sequence[BadCall]) -> ExtractionError | None:
+def joined(answer: WireAnswer, bad: Sequence[BadCall]) -> ExtractionError | None:
     """The ``bad`` calls as one error: one is itself, several of a kind are of that kind, mixed are an
     `ExtractionError`."""
     if len(bad) < 2:
@@ -96,15 +98,15 @@ def _invalid(call: ToolCall, of: int, error: ValidationError) -> InvalidArgument
     return InvalidArguments(message, call=call, details=[dict(detail) for detail in details])
 
 
-def _refused(answer: Answer) -> Refusal:
+def _refused(answer: WireAnswer) -> Refusal:
     refusal = Refusal(f"the model or a filter refused: {answer.refusal}")
     refusal.text = answer.text or answer.refusal
     return refusal
 
 
-def _empty(answer: Answer, offered: Models) -> NoToolCalls:
+def _empty(answer: WireAnswer, offered: Models) -> NoToolCalls:
     nothing = "no tool call" if answer.text else "no tool call and no text"
-    ended = f" (finish reason {answer.finish!r})" if answer.finish else ""
+    ended = f" (finish reason {answer.finish_reason!r})" if answer.finish_reason else ""
     said = f"; the model said: {_short(answer.text)}" if answer.text else ""
     return NoToolCalls(
         f"the answer holds {nothing}{ended}{said}\n"
@@ -125,7 +127,7 @@ def _given(detail: Mapping[str, Any]) -> str:
     return "" if detail["type"] == "missing" else f", not {_short(detail['input'])}"
 
 
-def _tally(answer: Answer, bad: Sequence[BadCall]) -> str:
+def _tally(answer: WireAnswer, bad: Sequence[BadCall]) -> str:
     return f"with {len(answer.calls) - len(bad)} of {len(answer.calls)} calls good"
 
 

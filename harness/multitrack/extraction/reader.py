@@ -10,7 +10,7 @@ from multitrack.errors import ExtractionError, StreamBroken
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.judgement import BadCall, Models, broken_off, flaw_of, joined, judged, left_incomplete
 from multitrack.toolcall import ToolCall
-from multitrack.wires import Answer
+from multitrack.wires import WireAnswer
 
 T = TypeVar("T")
 
@@ -55,13 +55,13 @@ class Reader(Generic[T]):
         self._known.append((call, model))
         return cast("T", model)
 
-    def read(self, answer: Answer, *, raw: Any = None, usage: Any = None) -> Verdict:
+    def read(self, answer: WireAnswer, *, raw: Any = None, usage: Any = None) -> Verdict:
         """What ``answer`` comes to."""
         models, bad = self._judge(answer, complete=True)
         flaw = flaw_of(answer, bad, self.offered, allow_empty=self._allow_empty)
         return _verdict(answer, models, bad, flaw, raw, usage)
 
-    def read_broken(self, answer: Answer, reason: str, *, raw: Any = None, usage: Any = None) -> Verdict:
+    def read_broken(self, answer: WireAnswer, reason: str, *, raw: Any = None, usage: Any = None) -> Verdict:
         """What ``answer`` comes to whose stream broke off: the calls that had `arrived` are good."""
         models, bad = self._judge(answer, complete=False)
         return _verdict(answer, models, bad, broken_off(answer, bad, reason), raw, usage)
@@ -78,7 +78,7 @@ class Reader(Generic[T]):
         good = [call for call in verdict.extraction.calls if id(call) not in bad]
         self._known = list(zip(good, verdict.extraction, strict=True))
 
-    def _judge(self, answer: Answer, *, complete: bool) -> tuple[list[BaseModel], list[BadCall]]:
+    def _judge(self, answer: WireAnswer, *, complete: bool) -> tuple[list[BaseModel], list[BadCall]]:
         of = len(answer.calls)
         known = _by_parts(self._known) if self._known else {}
         models: list[BaseModel] = []
@@ -113,7 +113,7 @@ def _by_parts(known: list[tuple[ToolCall, BaseModel]]) -> dict[_Parts, list[Base
 
 
 def _verdict(
-    answer: Answer, models: list[BaseModel], bad: list[BadCall], flaw: ExtractionError | None, raw: Any, usage: Any
+    answer: WireAnswer, models: list[BaseModel], bad: list[BadCall], flaw: ExtractionError | None, raw: Any, usage: Any
 ) -> Verdict:
     problem = flaw or joined(answer, bad)
     errors: list[ExtractionError] = [*bad, *([flaw] if flaw else [])]

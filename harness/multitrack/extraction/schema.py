@@ -13,7 +13,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticSerializationError
 
-from multitrack.wires import Tool
+from multitrack.wires import ToolDefinition
 
 # https://platform.openai.com/docs/api-reference/chat/create: letters, digits, underscore, dash, at most 64;
 # https://ai.google.dev/api/caching#FunctionDeclaration: no digit or dash first
@@ -64,7 +64,7 @@ def tool_names(models: tuple[type[BaseModel], ...]) -> dict[str, type[BaseModel]
     return named
 
 
-def tool_of(name: str, model: type[BaseModel]) -> Tool:
+def tool_of(name: str, model: type[BaseModel]) -> ToolDefinition:
     """``model`` as a tool: its docstring says what the tool is for, its fields are the arguments.
 
     Raises TypeError for a model that has no JSON schema, or one that is no object.
@@ -84,7 +84,7 @@ def tool_of(name: str, model: type[BaseModel]) -> Tool:
     _drop_title(schema, model.__name__)
     if "title" in schema and schema["title"] == _own_title(model):
         del schema["title"]
-    return Tool(name, schema.pop("description", None) or _docstring_of_origin(model), schema)
+    return ToolDefinition(name, schema.pop("description", None) or _docstring_of_origin(model), schema)
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:

@@ -160,12 +160,12 @@ class ExtractionStream(Generic[T_co]):
         decoder = self._source.decoder
         calls = decoder.close() if piece is _END else self._source.feed(piece)
         self._ready.extend(model for call in calls if (model := self._reader.arrived(call)) is not None)
-        if piece is _END or decoder.ended:
+        if piece is _END or decoder.has_ended:
             self._end()
 
     def _end(self) -> None:
         answer = self._source.decoder.answer
-        if answer.complete:
+        if answer.is_complete:
             self._settle(self._reader.read(answer, raw=self.raw, usage=self.usage))
         else:
             reason = answer.error or "it ended before the answer did"

@@ -15,7 +15,7 @@ from multitrack.extraction.reader import OnError, Reader
 from multitrack.extraction.response_model import models_of
 from multitrack.extraction.schema import tool_names, tool_of
 from multitrack.toolcall import ToolCall
-from multitrack.wires import Answer, Tool
+from multitrack.wires import ToolDefinition, WireAnswer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -73,11 +73,11 @@ class Toolset(Generic[T]):
         kinds, `NoToolCalls` for none at all. With ``on_error="collect"`` errors stand in ``errors`` of the
         result, ``allow_empty`` lets there be no calls. ``context`` reaches the models' validators.
         """
-        return self.extract(Answer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context)
+        return self.extract(WireAnswer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context)
 
     def extract(
         self,
-        answer: Answer,
+        answer: WireAnswer,
         *,
         on_error: OnError = "raise",
         allow_empty: bool = False,
@@ -96,14 +96,14 @@ class _Offer:
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(tool_names(models))
-        self._tools: tuple[Tool, ...] | None = None
+        self._tools: tuple[ToolDefinition, ...] | None = None
         self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     def schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
         if (wire, strict) not in self._schemas:
             if self._tools is None:
                 self._tools = tuple(tool_of(name, model) for name, model in self.models.items())
-            self._schemas[wire, strict] = wires.tools(self._tools, wire, strict=strict)
+            self._schemas[wire, strict] = wires.write_tools(self._tools, wire, strict=strict)
         return self._schemas[wire, strict]
 
 

@@ -21,7 +21,7 @@ def lines(cassette: Cassette) -> Iterator[tuple[str, bool]]:
 
 
 def _said(interaction: Interaction) -> Iterator[str]:
-    wire = wires.recognise(interaction.response.body)
+    wire = wires.recognize(interaction.response.body)
     if wire is None:
         return
     answer = wires.read_answer(interaction.response.body, wire)

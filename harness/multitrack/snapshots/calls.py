@@ -185,7 +185,7 @@ def _gemini_arguments(value: Any) -> str | None:
     from multitrack.wires import gemini
 
     if isinstance(value, BaseModel):
-        return gemini.arguments({"args": getattr(value, "args", None)})
+        return gemini.read_arguments({"args": getattr(value, "args", None)})
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # vertexai's own way to its arguments warns of itself
         args = value.args
@@ -193,7 +193,7 @@ def _gemini_arguments(value: Any) -> str | None:
         from google.protobuf.json_format import MessageToDict
 
         args = MessageToDict(type(value).pb(value) if hasattr(type(value), "pb") else value).get("args")
-    text = gemini.arguments({"args": args})
+    text = gemini.read_arguments({"args": args})
     # a protobuf map has no order, and gives another one each time
     return text and json.dumps(json.loads(text), sort_keys=True)
 

@@ -82,7 +82,7 @@ def unplayed(entries: Sequence[Entry], *, path: Path, to_record: str) -> Unplaye
 
 
 def _title(request: Request) -> str:
-    asked = wires.requested(request.body)
+    asked = wires.read_request(request.body)
     told = [asked.model] if asked.model else []
     told += [f"tools {', '.join(asked.tools)}"] if asked.tools else []
     return f"{request.method} {request.url}" + (f" ({'; '.join(told)})" if told else "")
@@ -233,7 +233,7 @@ def _told(
 
     match steps:
         case []:
-            if ABSENT in (before, after) and tool in wires.requested(other.body).tools:
+            if ABSENT in (before, after) and tool in wires.read_request(other.body).tools:
                 return f"`{tool}` is offered in another place"
             return f"`{tool}` is {_change(difference, 'no longer offered', 'newly offered', 'another tool')}"
         case ["name"]:

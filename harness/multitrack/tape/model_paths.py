@@ -53,7 +53,7 @@ def offered_by(request: Request) -> Models:
     """The models behind the tools of ``request``, which is being sent; none if its client told of none."""
     models = offered()
     # a client may send more while it asks: for a token, for one, or to who counts its calls
-    tools = wires.requested(request.body).tools if models else ()
+    tools = wires.read_request(request.body).tools if models else ()
     return {tool: models[tool] for tool in tools if tool in models}
 
 

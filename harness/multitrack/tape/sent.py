@@ -76,13 +76,13 @@ class Sent:
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the request offered."""
-        return wires.requested(self.body).tools
+        return wires.read_request(self.body).tools
 
     @property
     def model(self) -> str | None:
         """The name of the model asked, where the request says it; Gemini's REST does so in the URL."""
         in_url = _MODEL_IN_URL.search(self.request.url)
-        return wires.requested(self.body).model or (in_url and in_url[1])
+        return wires.read_request(self.body).model or (in_url and in_url[1])
 
     def __repr__(self) -> str:
         return f"<Sent: {self.method} {self.request.url.partition('?')[0]}>"

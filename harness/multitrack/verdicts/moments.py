@@ -82,4 +82,4 @@ def _told(interaction: Interaction) -> str:
         return repr((response.status, response.ending, said))
     calls = [(call.name, arguments_of(call)) for call in answer.calls]
     text = None if answer.calls else answer.text
-    return repr((calls, text, answer.refusal, answer.error, answer.truncated, response.ending))
+    return repr((calls, text, answer.refusal, answer.error, answer.is_truncated, response.ending))

@@ -18,7 +18,7 @@ from multitrack.snapshots.literals import canonical, model_call
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths, loaded
 from multitrack.toolcall import ToolCall
-from multitrack.wires import Answer
+from multitrack.wires import WireAnswer
 
 UNKNOWN = "?"
 """What came of a call where nobody can tell, or where it differs from one time to the next."""
@@ -57,13 +57,13 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def answer_of(body: bytes) -> Answer | None:
+def answer_of(body: bytes) -> WireAnswer | None:
     """What a model answered; None where ``body`` is of another kind."""
     document: Any = body
     # read once, and not by each of the two
     with suppress(ValueError, RecursionError):
         document = json.loads(body)
-    wire = wires.recognise(document)
+    wire = wires.recognize(document)
     return None if wire is None else wires.read_answer(document, wire)
 
 
@@ -81,7 +81,7 @@ def is_model(found: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(found, type) and issubclass(found, BaseModel)
 
 
-def results_of(answer: Answer, models: Models, *, offered: bool) -> list[Result]:
+def results_of(answer: WireAnswer, models: Models, *, offered: bool) -> list[Result]:
     """What comes of each call of ``answer``. ``offered``: whether ``models`` are all that were offered, so that a call
     of another tool is bad; else, nobody can tell what becomes of that."""
     of = len(answer.calls)

@@ -18,27 +18,26 @@ from multitrack.wires import (
     openai_responses,
     openai_responses_stream,
 )
-from multitrack.wires.answer import Answer
-from multitrack.wires.framing import Frames
-from multitrack.wires.stream import StreamDecoder
-from multitrack.wires.tool import Requested, Tool
-from multitrack.wires.tool_result import ToolResult
-from multitrack.wires.untrusted import mapping, objects
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.framing import FrameParser
+from multitrack.wires.lenient_json import as_object, as_objects
+from multitrack.wires.stream_decoder import StreamDecoder
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
 __all__ = [
     "WIRES",
-    "Answer",
-    "Requested",
+    "RequestSummary",
     "StreamDecoder",
-    "Tool",
+    "ToolDefinition",
     "ToolResult",
-    "continued",
+    "WireAnswer",
+    "continue_conversation",
+    "create_stream_decoder",
     "decode",
     "read_answer",
-    "recognise",
-    "requested",
-    "stream_decoder",
-    "tools",
+    "read_request",
+    "recognize",
+    "write_tools",
 ]
 
 # the first event tells the wire, and a long stream need not be read to its end for that
@@ -47,25 +46,25 @@ _PIECE = 8192
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | Sequence[Any]
 """A body as it came off the wire, or parsed JSON: an object, or the list of a stream's chunks."""
 
-_WHOLE: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
-    "openai.chat": openai_chat.answer,
-    "openai.responses": openai_responses.answer,
-    "gemini": gemini.answer,
+_WHOLE: dict[str, Callable[[Mapping[str, Any]], WireAnswer]] = {
+    "openai.chat": openai_chat.read_answer,
+    "openai.responses": openai_responses.read_answer,
+    "gemini": gemini.read_answer,
 }
 _STREAMED: dict[str, Callable[[], StreamDecoder]] = {
-    "openai.chat.stream": openai_chat_stream.Decoder,
-    "openai.responses.stream": openai_responses_stream.Decoder,
-    "gemini.stream": gemini_stream.Decoder,
+    "openai.chat.stream": openai_chat_stream.ChatStreamDecoder,
+    "openai.responses.stream": openai_responses_stream.ResponsesStreamDecoder,
+    "gemini.stream": gemini_stream.GeminiStreamDecoder,
 }
 _DIALECTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
-    "openai.chat": openai_chat.tools,
-    "openai.responses": openai_responses.tools,
-    "gemini": gemini.tools,
+    "openai.chat": openai_chat.write_tools,
+    "openai.responses": openai_responses.write_tools,
+    "gemini": gemini.write_tools,
 }
 _CONTINUED: dict[str, Callable[[Mapping[str, Any], Sequence[ToolResult], str | None], list[dict[str, Any]]]] = {
-    "openai.chat": openai_chat.continued,
-    "openai.responses": openai_responses.continued,
-    "gemini": gemini.continued,
+    "openai.chat": openai_chat.continue_conversation,
+    "openai.responses": openai_responses.continue_conversation,
+    "gemini": gemini.continue_conversation,
 }
 
 WIRES = (
@@ -83,31 +82,31 @@ def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
     """The tool calls in an answer, in order, the broken ones included.
 
     ``body`` is bytes, text or parsed JSON as it came off the wire; ``wire`` is one of `WIRES`, or None to
-    recognise it. Raises ValueError if ``body`` is no answer of that wire, or of any known one.
+    recognize it. Raises ValueError if ``body`` is no answer of that wire, or of any known one.
     """
     return list(read_answer(body, wire).calls)
 
 
-def read_answer(body: Body, wire: str | None = None) -> Answer:
+def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
     """The whole answer; arguments and errors are those of `decode`."""
-    name = wire or recognise(body)
+    name = wire or recognize(body)
     if name is None:
         raise ValueError(f"no known answer of a model: it begins with {_beginning(body)}; pass wire=...")
     if name in _STREAMED:
-        return _streamed(body, stream_decoder(name))
+        return _streamed(body, create_stream_decoder(name))
     if name not in _WHOLE:
         raise ValueError(f"unknown wire {name!r}; known: {', '.join(WIRES)}")
     return _WHOLE[name](_document(body, name))
 
 
-def stream_decoder(wire: str) -> StreamDecoder:
+def create_stream_decoder(wire: str) -> StreamDecoder:
     """A decoder for one answer that is streamed over ``wire``, to be fed as it arrives."""
     if wire not in _STREAMED:
         raise ValueError(f"no streaming wire {wire!r}; known: {', '.join(_STREAMED)}")
     return _STREAMED[wire]()
 
 
-def recognise(body: object) -> str | None:
+def recognize(body: object) -> str | None:
     """The wire that an answer came over, told by its shape; None if it is no answer that we know.
 
     Never raises, whatever ``body`` is. An error body of OpenAI's form, which all its wires share, counts as
@@ -115,16 +114,16 @@ def recognise(body: object) -> str | None:
     """
     match body:
         case bytes() | bytearray() | memoryview() | str():
-            return _recognise_text(body)
+            return _recognize_text(body)
         case Mapping():
-            return _recognise_document(body)
+            return _recognize_document(body)
         case list() | tuple():
-            return _streaming(next((_recognise_document(chunk) for chunk in objects(body)), None))
+            return _streaming(next((_recognize_document(chunk) for chunk in as_objects(body)), None))
         case _:
             return None
 
 
-def tools(offered: Sequence[Tool], wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
+def write_tools(offered: Sequence[ToolDefinition], wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
     """``offered`` as the ``tools`` of a request over ``wire``, streamed or not; with ``strict`` by schemas that
     OpenAI holds a model to.
 
@@ -137,7 +136,7 @@ def tools(offered: Sequence[Tool], wire: str, *, strict: bool = False) -> list[d
     return _DIALECTS[name](offered, strict=strict)
 
 
-def continued(
+def continue_conversation(
     document: Mapping[str, Any], results: Sequence[ToolResult], wire: str, *, remark: str | None = None
 ) -> list[dict[str, Any]]:
     """What goes behind a conversation over ``wire`` when it goes on: the answer that ``document`` holds, a result
@@ -145,37 +144,37 @@ def continued(
     return _CONTINUED[wire](document, results, remark)
 
 
-def requested(body: object) -> Requested:
+def read_request(body: object) -> RequestSummary:
     """The model and the names of the tools in a request's body, told by its shape; never raises."""
-    document = mapping(_parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
+    document = as_object(_parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
     if "contents" in document:
-        return gemini.requested(document)
+        return gemini.read_request(document)
     if "messages" in document:
-        return openai_chat.requested(document)
-    return openai_responses.requested(document)
+        return openai_chat.read_request(document)
+    return openai_responses.read_request(document)
 
 
-def _recognise_text(body: bytes | bytearray | memoryview | str) -> str | None:
+def _recognize_text(body: bytes | bytearray | memoryview | str) -> str | None:
     document = _parsed(body)
     if document is not None:
-        return recognise(document)
-    frames = Frames()
+        return recognize(document)
+    frames = FrameParser()
     data = _bytes(body)
     for start in range(0, len(data), _PIECE):
         for frame in frames.feed(data[start : start + _PIECE]):
-            if (wire := recognise(_parsed(frame.data))) is not None:
+            if (wire := recognize(_parsed(frame.data))) is not None:
                 return _streaming(wire)
-    last = (recognise(_parsed(frame.data)) for frame in frames.close())
+    last = (recognize(_parsed(frame.data)) for frame in frames.close())
     return _streaming(next(last, None))
 
 
-def _recognise_document(document: Mapping[str, Any]) -> str | None:
+def _recognize_document(document: Mapping[str, Any]) -> str | None:
     kind = document.get("type")
     if document.keys() & {"candidates", "promptFeedback", "usageMetadata"}:
         return "gemini"
     if isinstance(document.get("choices"), list):
         chunk = document.get("object") == "chat.completion.chunk" or any(
-            "delta" in choice for choice in objects(document["choices"])
+            "delta" in choice for choice in as_objects(document["choices"])
         )
         return "openai.chat.stream" if chunk else "openai.chat"
     if isinstance(kind, str) and kind.startswith("response."):
@@ -184,7 +183,7 @@ def _recognise_document(document: Mapping[str, Any]) -> str | None:
         return "openai.responses"
     if document.get("error"):
         # https://cloud.google.com/apis/design/errors#http_mapping: only Google's errors have a status word
-        return "gemini" if isinstance(mapping(document["error"]).get("status"), str) else "openai.chat"
+        return "gemini" if isinstance(as_object(document["error"]).get("status"), str) else "openai.chat"
     return None
 
 
@@ -192,13 +191,13 @@ def _streaming(wire: str | None) -> str | None:
     return wire if wire is None or wire.endswith(".stream") else f"{wire}.stream"
 
 
-def _streamed(body: Body, decoder: StreamDecoder) -> Answer:
+def _streamed(body: Body, decoder: StreamDecoder) -> WireAnswer:
     if isinstance(body, (bytes, bytearray, memoryview, str)):
         decoder.feed(_bytes(body))
         decoder.close()
     else:
-        for chunk in [body] if isinstance(body, Mapping) else objects(body):
-            decoder.take(chunk)
+        for chunk in [body] if isinstance(body, Mapping) else as_objects(body):
+            decoder.feed_chunk(chunk)
     return decoder.answer
 
 

@@ -13,7 +13,7 @@ _LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WireAnswer:
     """One answer, whatever wire it came over.
 
     ``calls`` are the tool calls of all choices in order. ``text`` is what the model said beside or instead
@@ -25,14 +25,14 @@ class Answer:
 
     calls: tuple[ToolCall, ...] = ()
     text: str | None = None
-    finish: str | None = None
+    finish_reason: str | None = None
     refusal: str | None = None
     error: str | None = None
     model: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
-    complete: bool = True
+    is_complete: bool = True
 
     @property
-    def truncated(self) -> bool:
+    def is_truncated(self) -> bool:
         """Whether a limit on the answer's length cut it off."""
-        return self.finish in _LENGTH_LIMITS
+        return self.finish_reason in _LENGTH_LIMITS

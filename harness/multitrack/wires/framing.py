@@ -10,34 +10,34 @@ import codecs
 from typing import Protocol
 
 from multitrack.wires import sse
-from multitrack.wires.balance import Balance
-from multitrack.wires.sse import Event
+from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.sse import ServerSentEvent
 
 
 class _Reader(Protocol):
-    def feed(self, data: bytes) -> list[Event]: ...
-    def close(self) -> list[Event]: ...
+    def feed(self, data: bytes) -> list[ServerSentEvent]: ...
+    def close(self) -> list[ServerSentEvent]: ...
 
 
-class Frames:
+class FrameParser:
     """Takes bytes as they arrive and gives the frames that they complete."""
 
     def __init__(self) -> None:
         self._head = b""
         self._reader: _Reader | None = None
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The frames that ``data`` completes."""
         if self._reader is None:
             self._head += data
             start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
             if not start or codecs.BOM_UTF8.startswith(self._head):
                 return []
-            self._reader = _JsonItems() if start in (b"[", b"{") else sse.Parser()
+            self._reader = _JsonItems() if start in (b"[", b"{") else sse.SseParser()
             data = self._head
         return self._reader.feed(data)
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[ServerSentEvent]:
         """The last frame, if the end of the stream cut it off."""
         return self._reader.close() if self._reader else []
 
@@ -46,11 +46,11 @@ class _JsonItems:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
         self._item: list[str] = []
-        self._balance = Balance()
+        self._balance = BracketCounter()
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
         text = self._decode(data)
-        events: list[Event] = []
+        events: list[ServerSentEvent] = []
         position = 0
         while True:
             if not self._item:
@@ -62,11 +62,11 @@ class _JsonItems:
             self._item.append(text[position:end])
             if end is None:
                 return events
-            events.append(Event("", "".join(self._item)))
+            events.append(ServerSentEvent("", "".join(self._item)))
             self._item.clear()
-            self._balance = Balance()
+            self._balance = BracketCounter()
             position = end
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[ServerSentEvent]:
         cut = "".join(self._item)
-        return [Event("", cut)] if cut else []
+        return [ServerSentEvent("", cut)] if cut else []

@@ -10,10 +10,9 @@ from typing import Any
 
 from multitrack.toolcall import ToolCall
 from multitrack.wires import gemini_schema
-from multitrack.wires.answer import Answer
-from multitrack.wires.tool import Requested, Tool
-from multitrack.wires.tool_result import ToolResult
-from multitrack.wires.untrusted import compact, error_text, mapping, objects, word
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
 # https://ai.google.dev/api/generate-content#FinishReason: those that say that a filter withheld the answer
 _FILTERS = frozenset(
@@ -24,38 +23,38 @@ _FILTERS = frozenset(
 )  # fmt: skip
 
 
-def answer(document: Mapping[str, Any]) -> Answer:
+def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """The answer that the parsed body ``document`` holds."""
-    candidates = objects(document.get("candidates"))
-    parts = [objects(mapping(candidate.get("content")).get("parts")) for candidate in candidates]
-    functions = [call for own in parts for part in own if (call := function_call(part)) is not None]
-    finish = next((reason for entry in candidates if (reason := finish_of(entry))), None)
-    messages = (word(candidate.get("finishMessage")) for candidate in candidates)
-    return Answer(
+    candidates = as_objects(document.get("candidates"))
+    parts = [as_objects(as_object(candidate.get("content")).get("parts")) for candidate in candidates]
+    functions = [call for own in parts for part in own if (call := read_function_call(part)) is not None]
+    finish = next((reason for entry in candidates if (reason := read_finish_reason(entry))), None)
+    messages = (as_text(candidate.get("finishMessage")) for candidate in candidates)
+    return WireAnswer(
         calls=tuple(
-            ToolCall(word(function.get("id")), word(function.get("name")) or "", arguments(function), index)
+            ToolCall(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function), index)
             for index, function in enumerate(functions)
         ),
-        text=next((text for own in parts if (text := text_of(own))), None) or next(filter(None, messages), None),
-        finish=finish,
-        refusal=filtered(document, finish),
-        error=error_text(document.get("error")),
-        model=word(document.get("modelVersion")),
-        usage=mapping(document.get("usageMetadata")) or None,
+        text=next((text for own in parts if (text := join_text(own))), None) or next(filter(None, messages), None),
+        finish_reason=finish,
+        refusal=read_filter_reason(document, finish),
+        error=error_message(document.get("error")),
+        model=as_text(document.get("modelVersion")),
+        usage=as_object(document.get("usageMetadata")) or None,
     )
 
 
-def function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def read_function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The function call that ``part`` is. ``toolCall`` and ``executableCode`` are the server's own affair."""
     call = part.get("functionCall")
     return call if isinstance(call, Mapping) else None
 
 
-def arguments(function: Mapping[str, Any]) -> str | None:
+def read_arguments(function: Mapping[str, Any]) -> str | None:
     """``args`` as compact JSON, None if absent. A protobuf ``Struct`` knows doubles only, so ``3`` comes as
     ``3.0``: whole numbers are written as integers."""
     args = function.get("args")
-    return None if args is None else compact(_whole(args))
+    return None if args is None else to_compact_json(_whole(args))
 
 
 def _whole(value: Any) -> Any:
@@ -70,28 +69,28 @@ def _whole(value: Any) -> Any:
             return value
 
 
-def text_of(parts: Sequence[Mapping[str, Any]]) -> str | None:
+def join_text(parts: Sequence[Mapping[str, Any]]) -> str | None:
     """The text in ``parts``, without the model's thoughts."""
     texts = (part["text"] for part in parts if isinstance(part.get("text"), str) and not part.get("thought"))
     return "".join(texts) or None
 
 
-def finish_of(candidate: Mapping[str, Any]) -> str | None:
+def read_finish_reason(candidate: Mapping[str, Any]) -> str | None:
     """The candidate's finish reason, None while it has none."""
-    reason = word(candidate.get("finishReason"))
+    reason = as_text(candidate.get("finishReason"))
     return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 
-def filtered(document: Mapping[str, Any], finish: str | None) -> str | None:
+def read_filter_reason(document: Mapping[str, Any], finish: str | None) -> str | None:
     """The word for the filter that withheld the answer, or that blocked the prompt."""
-    feedback = mapping(document.get("promptFeedback"))
-    blocked = word(feedback.get("blockReason"))
+    feedback = as_object(document.get("promptFeedback"))
+    blocked = as_text(feedback.get("blockReason"))
     if blocked and blocked != "BLOCKED_REASON_UNSPECIFIED":
-        return word(feedback.get("blockReasonMessage")) or blocked
+        return as_text(feedback.get("blockReasonMessage")) or blocked
     return finish if finish in _FILTERS else None
 
 
-def tools(offered: Sequence[Tool], *, strict: bool = False) -> list[dict[str, Any]]:
+def write_tools(offered: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
     """``offered`` as the ``tools`` of a request.
 
     Raises TypeError where a schema cannot be expressed, and for ``strict``, which Gemini does not have.
@@ -101,34 +100,36 @@ def tools(offered: Sequence[Tool], *, strict: bool = False) -> list[dict[str, An
     return [{"functionDeclarations": [_declaration(tool) for tool in offered]}] if offered else []
 
 
-def _declaration(tool: Tool) -> dict[str, Any]:
+def _declaration(tool: ToolDefinition) -> dict[str, Any]:
     described = {"description": tool.description} if tool.description else {}
-    parameters = gemini_schema.rewritten(tool)
+    parameters = gemini_schema.write_parameters(tool)
     # an object without properties is refused; a function without parameters is what that means
     return {"name": tool.name, **described, **({"parameters": parameters} if parameters else {})}
 
 
-def requested(document: Mapping[str, Any]) -> Requested:
+def read_request(document: Mapping[str, Any]) -> RequestSummary:
     """What the parsed body of a request asks for. Over REST the model stands in the URL, and here is None."""
     declarations = [
         declaration
-        for tool in objects(document.get("tools"))
-        for declaration in objects(tool.get("functionDeclarations"))
+        for tool in as_objects(document.get("tools"))
+        for declaration in as_objects(tool.get("functionDeclarations"))
     ]
-    names = [word(declaration.get("name")) for declaration in declarations]
-    model = word(document.get("model"))
-    return Requested(model and model.rpartition("/")[2], tuple(name for name in names if name))
+    names = [as_text(declaration.get("name")) for declaration in declarations]
+    model = as_text(document.get("model"))
+    return RequestSummary(model and model.rpartition("/")[2], tuple(name for name in names if name))
 
 
-def continued(document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None) -> list[dict[str, Any]]:
+def continue_conversation(
+    document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
+) -> list[dict[str, Any]]:
     """The answer in ``document``, the results of its calls, and the user's remark, as further ``contents``.
 
     The answer goes back as it came, since a thought's signature must stay with its part:
     https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own: Vertex refuses
     one that holds anything beside them.
     """
-    candidates = objects(document.get("candidates"))
-    said = [part for entry in candidates for part in objects(mapping(entry.get("content")).get("parts"))]
+    candidates = as_objects(document.get("candidates"))
+    said = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]
     answered = [{"functionResponse": _response(result)} for result in results]
     remarked = [{"text": remark}] if remark else []
     turns = (("model", said), ("user", answered), ("user", remarked))

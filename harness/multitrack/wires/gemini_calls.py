@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from multitrack.wires.gemini_parts import parts_of
-from multitrack.wires.untrusted import mapping, word
+from multitrack.wires.gemini_parts import convert_content
+from multitrack.wires.lenient_json import as_object, as_text
 
 
 @dataclass(eq=False)
-class Call:
+class GeminiCall:
     """A call that the assistant made, and what was answered to it, None until something was.
 
     ``id`` is that of OpenAI's form, ``told_id`` the one that Gemini is told, if any.
@@ -48,7 +48,7 @@ class Call:
         return f"{self.id!r} ({self.name})" if self.id else self.name
 
 
-def calls_of(message: Mapping[str, Any], place: str) -> list[Call]:
+def read_calls(message: Mapping[str, Any], place: str) -> list[GeminiCall]:
     """The calls in ``message``. Raises ValueError, naming the call, for what is no call of a function."""
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):
@@ -60,24 +60,24 @@ def calls_of(message: Mapping[str, Any], place: str) -> list[Call]:
         if kind not in ("function", None):
             raise ValueError(f"{where} is of the type {kind!r}, and Gemini knows calls of functions only; leave it out")
         name, args = _called(call.get("function"), f"{where}.function")
-        calls.append(Call(where, name, args, word(call.get("id")), signature_of(call)))
+        calls.append(GeminiCall(where, name, args, as_text(call.get("id")), read_signature(call)))
     if legacy := message.get("function_call"):
         where = f"{place}.function_call"
-        calls.append(Call(where, *_called(legacy, where), id=None, signature=None))
+        calls.append(GeminiCall(where, *_called(legacy, where), id=None, signature=None))
     return calls
 
 
-def signature_of(holder: Mapping[str, Any]) -> str | None:
+def read_signature(holder: Mapping[str, Any]) -> str | None:
     """The signature of the thought before a call, or a text, from Gemini's own endpoint in OpenAI's form:
     https://ai.google.dev/gemini-api/docs/thought-signatures#openai"""
-    return word(mapping(mapping(holder.get("extra_content")).get("google")).get("thought_signature"))
+    return as_text(as_object(as_object(holder.get("extra_content")).get("google")).get("thought_signature"))
 
 
 def _called(function: object, where: str) -> tuple[str, dict[str, Any]]:
-    name = word(mapping(function).get("name"))
+    name = as_text(as_object(function).get("name"))
     if not name:
         raise ValueError(f"{where} has no name; write which function was called")
-    args = mapping(function).get("arguments") or "{}"
+    args = as_object(function).get("arguments") or "{}"
     if isinstance(args, str):
         try:
             args = json.loads(args)
@@ -90,13 +90,13 @@ def _called(function: object, where: str) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
-def take_answer(message: Mapping[str, Any], place: str, unanswered: list[Call]) -> None:
+def attach_response(message: Mapping[str, Any], place: str, unanswered: list[GeminiCall]) -> None:
     """Give the one of the ``unanswered`` calls that ``message``, of a tool, answers its response, and take it out.
 
     An id that several calls have is the first one's of them, and so is a name where there is no id. Raises
     ValueError, naming the message, where none of them is meant.
     """
-    call_id, name = word(message.get("tool_call_id")), word(message.get("name"))
+    call_id, name = as_text(message.get("tool_call_id")), as_text(message.get("name"))
     if not call_id and not name:
         raise ValueError(f"{place} has no tool_call_id; write the id of the call that it answers")
     meant = (call for call in unanswered if (call.id == call_id if call_id else call.name == name))
@@ -123,7 +123,7 @@ def _response(content: object, place: str) -> dict[str, Any]:
     """
     if content is None or content == []:
         raise ValueError(f"{place} has no content; write what the tool answered, which may be ''")
-    texts = [part["text"] for part in parts_of(content, place, "tool")]
+    texts = [part["text"] for part in convert_content(content, place, "tool")]
     if len(texts) > 1:
         return {"output": texts}
     text = "".join(texts)

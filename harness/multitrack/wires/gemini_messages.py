@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from multitrack.wires.gemini_calls import Call, calls_of, signature_of, take_answer
-from multitrack.wires.gemini_parts import parts_of
-from multitrack.wires.untrusted import word
+from multitrack.wires.gemini_calls import GeminiCall, attach_response, read_calls, read_signature
+from multitrack.wires.gemini_parts import convert_content
+from multitrack.wires.lenient_json import as_text
 
 # what goes with a call that was made without thoughts of Gemini's, in base64 since the field is one of bytes:
 # https://ai.google.dev/gemini-api/docs/thought-signatures
 _UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
 
-class Conversation(NamedTuple):
+class GeminiConversation(NamedTuple):
     """The parts of the system instruction, and the contents."""
 
     system: list[dict[str, Any]]
     contents: list[dict[str, Any]]
 
 
-def conversation(
+def convert_messages(
     messages: Sequence[Mapping[str, Any] | BaseModel], *, ids: bool = False, signatures: bool = False
-) -> Conversation:
+) -> GeminiConversation:
     """``messages``, dictionaries or the SDK's objects, in Gemini's form; they themselves are left as they are.
 
     Messages of one role that follow each other become one content, and the answers to the calls of one message
@@ -70,7 +70,7 @@ def conversation(
     turns.close()
     if not turns.contents:
         raise ValueError("messages holds nothing that Gemini could answer; add a message of the role 'user'")
-    return Conversation(system, turns.contents)
+    return GeminiConversation(system, turns.contents)
 
 
 def _plain(value: Any) -> Any:
@@ -85,11 +85,11 @@ def _plain(value: Any) -> Any:
 
 
 def _said(message: Mapping[str, Any], place: str, role: str) -> list[dict[str, Any]]:
-    if name := word(message.get("name")):
+    if name := as_text(message.get("name")):
         raise ValueError(
             f"{place} has the name {name!r}, and Gemini knows no names of those who speak; write it into the content"
         )
-    parts = parts_of(message.get("content"), place, role)
+    parts = convert_content(message.get("content"), place, role)
     if not parts and role != "assistant":
         raise ValueError(f"{place} has no content, and Gemini takes no message without; leave it out")
     return parts
@@ -102,8 +102,8 @@ class _Turns:
     ids: bool
     signatures: bool
     contents: list[dict[str, Any]] = field(default_factory=list)
-    _calls: list[Call] = field(default_factory=list)
-    _unanswered: list[Call] = field(default_factory=list)
+    _calls: list[GeminiCall] = field(default_factory=list)
+    _unanswered: list[GeminiCall] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
     def user(self, parts: list[dict[str, Any]]) -> None:
@@ -115,12 +115,12 @@ class _Turns:
         if message.get("audio"):
             raise ValueError(f"{place} has audio, which Gemini cannot be told; write its transcript into the content")
         parts = _said(message, place, "assistant")
-        if refusal := word(message.get("refusal")):
+        if refusal := as_text(message.get("refusal")):
             parts.append({"text": refusal})
-        if signature := self._signed(signature_of(message), place):
+        if signature := self._signed(read_signature(message), place):
             # it belongs to what was said, and came alone if nothing was
             parts[-1:] = [{**(parts[-1] if parts else {"text": ""}), "thoughtSignature": signature}]
-        self._calls = calls_of(message, place)
+        self._calls = read_calls(message, place)
         if not parts and not self._calls:
             raise ValueError(
                 f"{place} has neither content nor tool_calls, and Gemini takes no empty message; leave it out"
@@ -142,7 +142,7 @@ class _Turns:
         self._add("model", parts + [call.part() for call in self._calls])
 
     def answer(self, message: Mapping[str, Any], place: str) -> None:
-        take_answer(message, place, self._unanswered)
+        attach_response(message, place, self._unanswered)
 
     def close(self) -> None:
         """Write the answers. Raises ValueError where one is missing: Gemini wants as many as there were calls."""

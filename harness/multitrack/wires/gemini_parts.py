@@ -13,12 +13,12 @@ from posixpath import splitext
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
-from multitrack.wires.untrusted import mapping, word
+from multitrack.wires.lenient_json import as_object, as_text
 
 Part = Mapping[str, Any]
 
 
-def parts_of(content: object, place: str, role: str) -> list[dict[str, Any]]:
+def convert_content(content: object, place: str, role: str) -> list[dict[str, Any]]:
     """``content``, which stands at ``place`` in a message of ``role``, as parts; none where it says nothing.
 
     Pictures, sound and files are told to Gemini by a user only. Of a picture or file behind an address, the type
@@ -75,22 +75,22 @@ def _text(part: Part, where: str, key: str) -> dict[str, Any]:
 
 def _image(part: Part, where: str) -> dict[str, Any]:
     image = part.get("image_url")
-    described = mapping(image) or part
+    described = as_object(image) or part
     if (detail := described.get("detail")) not in (None, "auto"):
         raise ValueError(
             f"{where} asks for the detail {detail!r}, which Gemini sets for a request as a whole; "
             f"leave it out, or set the request's media_resolution"
         )
-    url = image if isinstance(image, str) else word(mapping(image).get("url"))
-    address = url or word(part.get("file_id"))
+    url = image if isinstance(image, str) else as_text(as_object(image).get("url"))
+    address = url or as_text(part.get("file_id"))
     if not address:
         raise ValueError(f"{where} has no image_url.url; write the picture's address there, or a data URL")
-    return _media(address, where, word(described.get("format")))
+    return _media(address, where, as_text(described.get("format")))
 
 
 def _audio(part: Part, where: str) -> dict[str, Any]:
-    audio = mapping(part.get("input_audio"))
-    data, kind = word(audio.get("data")), word(audio.get("format"))
+    audio = as_object(part.get("input_audio"))
+    data, kind = as_text(audio.get("data")), as_text(audio.get("format"))
     if not data or not kind:
         raise ValueError(f"{where} has no input_audio.data and input_audio.format; write the sound there, in base64")
     return _inline(f"audio/{kind}", _base64(data, where))
@@ -98,16 +98,16 @@ def _audio(part: Part, where: str) -> dict[str, Any]:
 
 def _document(part: Part, where: str) -> dict[str, Any]:
     # the Responses API has the fields in the part itself
-    file = mapping(part.get("file")) or part
-    kind = word(file.get("format"))
-    address = word(file.get("file_url")) or word(file.get("file_id"))
-    if not (data := word(file.get("file_data"))):
+    file = as_object(part.get("file")) or part
+    kind = as_text(file.get("format"))
+    address = as_text(file.get("file_url")) or as_text(file.get("file_id"))
+    if not (data := as_text(file.get("file_data"))):
         if not address:
             raise ValueError(f"{where} has no file.file_data; write the file there, as a data URL")
         return _media(address, where, kind)
     if data[:5].lower() == "data:":
         return _media(data, where, kind)
-    if not (kind := kind or _TYPES.get(_ending(word(file.get("filename")) or ""))):
+    if not (kind := kind or _TYPES.get(_ending(as_text(file.get("filename")) or ""))):
         raise ValueError(f"{where} does not tell the file's type; write file.file_data as 'data:<type>;base64,...'")
     return _inline(kind, _base64(data, where))
 

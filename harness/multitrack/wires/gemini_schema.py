@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from multitrack.wires.json_schema import (
-    SILENT,
-    SPOKEN,
+    DESCRIBED_KEYWORDS,
+    IGNORED_KEYWORDS,
     Schema,
-    holds_free_keys,
-    looks_around,
-    reduced,
-    said,
-    saying,
-    type_of,
-    without,
+    append_to_description,
+    describe_keyword,
+    has_free_keys,
+    has_lookaround,
+    json_type,
+    omit_keys,
+    simplify,
 )
-from multitrack.wires.tool import Tool
-from multitrack.wires.untrusted import compact, word
+from multitrack.wires.lenient_json import as_text, to_compact_json
+from multitrack.wires.tool import ToolDefinition
 
 _SAME = frozenset(
     {
@@ -32,40 +32,40 @@ _SAME = frozenset(
 )  # fmt: skip
 
 # a field that need not be sent has its default where it is not
-_DROPPED = SILENT | {"title", "default"}
+_DROPPED = IGNORED_KEYWORDS | {"title", "default"}
 
 _FORMATS = frozenset({"date-time", "enum", "float", "double", "int32", "int64"})
 
 
-def rewritten(tool: Tool) -> dict[str, Any]:
+def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """The parameters of ``tool`` in Gemini's subset; empty if it has none.
 
     Raises TypeError, naming the tool and the path in its schema, for what the subset cannot express: recursion,
     tuples of several types, dictionaries, objects without fields, values of any type.
     """
-    if not tool.parameters.get("properties") and not holds_free_keys(tool.parameters):
+    if not tool.parameters.get("properties") and not has_free_keys(tool.parameters):
         return {}
     return _Rewriting(tool).schema(tool.parameters, "$", ())
 
 
 class _Rewriting:
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: ToolDefinition) -> None:
         self._tool = tool
         self._definitions: Schema = tool.parameters.get("$defs", {})
 
     def schema(self, given: Schema | bool, path: str, within: tuple[str, ...]) -> dict[str, Any]:
-        schema = reduced(given)
+        schema = simplify(given)
         if "$ref" in schema:
             return self._referred(schema, path, within)
         if "anyOf" in schema:
             return self._choice(schema, path, within)
         if "const" in schema:
-            return self._enum({**without(schema, "const"), "enum": [schema["const"]]}, path)
+            return self._enum({**omit_keys(schema, "const"), "enum": [schema["const"]]}, path)
         if "enum" in schema:
             return self._enum(schema, path)
         if isinstance(schema.get("type"), list):
             kinds = [{"type": kind} for kind in schema["type"]]
-            return self.schema({**without(schema, "type"), "anyOf": kinds}, path, within)
+            return self.schema({**omit_keys(schema, "type"), "anyOf": kinds}, path, within)
         return self._plain(schema, path, within)
 
     def _plain(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class _Rewriting:
             raise self._cannot("a value of any type", path)
         if kind == "null":
             raise self._cannot("null alone", path)
-        if kind == "object" and holds_free_keys(schema):
+        if kind == "object" and has_free_keys(schema):
             raise self._cannot("a dictionary, whose keys are free", path)
         if kind == "object" and not schema.get("properties"):
             raise self._cannot("an object without fields", path)
@@ -94,17 +94,17 @@ class _Rewriting:
                     raise self._cannot("a tuple of several types", path)
                 case "format" if value in _FORMATS:
                     written[keyword] = value
-                case "pattern" if not looks_around(value):
+                case "pattern" if not has_lookaround(value):
                     written[keyword] = value
                 case _ if keyword in _SAME:
                     written[keyword] = value
                 case _ if keyword in ("format", "pattern"):
-                    spoken += said(keyword, value)
+                    spoken += describe_keyword(keyword, value)
                 case _:
                     spoken += self._beside(keyword, value, path)
         if kind == "array" and "items" not in written:
             raise self._cannot("a list of values of any type", path)
-        return saying(written, spoken)
+        return append_to_description(written, spoken)
 
     def _referred(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
         name = schema["$ref"].removeprefix("#/$defs/")
@@ -113,12 +113,12 @@ class _Rewriting:
         definition = self._definitions.get(name)
         if definition is None:
             raise self._cannot(f"the reference {schema['$ref']!r}", path)
-        return self.schema({**definition, **without(schema, "$ref")}, path, (*within, name))
+        return self.schema({**definition, **omit_keys(schema, "$ref")}, path, (*within, name))
 
     def _choice(self, schema: Schema, path: str, within: tuple[str, ...]) -> dict[str, Any]:
-        options = [option for option in map(reduced, schema["anyOf"]) if not _is_null(option)]
+        options = [option for option in map(simplify, schema["anyOf"]) if not _is_null(option)]
         nullable = len(options) < len(schema["anyOf"])
-        around = without(schema, "anyOf")
+        around = omit_keys(schema, "anyOf")
         if not options:
             raise self._cannot("null alone", path)
         if len(options) == 1:
@@ -131,13 +131,13 @@ class _Rewriting:
         values = [value for value in schema["enum"] if value is not None]
         by_type: dict[str, list[Any]] = {}
         for value in values:
-            kind = type_of(value)
+            kind = json_type(value)
             if kind is None:
-                raise self._cannot(f"the enumeration {compact(schema['enum'])}", path)
+                raise self._cannot(f"the enumeration {to_compact_json(schema['enum'])}", path)
             by_type.setdefault(kind, []).append(value)
         if not values:
             raise self._cannot("null alone", path)
-        described = self._described(without(schema, "enum", "type"), "of an enumeration", path)
+        described = self._described(omit_keys(schema, "enum", "type"), "of an enumeration", path)
         options = [_enumerated(kind, own) for kind, own in by_type.items()]
         return _any(options, described, len(values) < len(schema["enum"]))
 
@@ -148,12 +148,12 @@ class _Rewriting:
             if keyword != "description"
             for text in self._beside(keyword, value, path, where)
         ]
-        return word(saying(dict(around), spoken).get("description"))
+        return as_text(append_to_description(dict(around), spoken).get("description"))
 
     def _beside(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
         """What is told of a keyword for which the dialect has no word."""
-        if keyword in SPOKEN:
-            return said(keyword, value)
+        if keyword in DESCRIBED_KEYWORDS:
+            return describe_keyword(keyword, value)
         if keyword in _DROPPED or keyword.startswith("x-"):
             return []
         raise self._cannot(" ".join(filter(None, (f"the keyword {keyword!r}", where))), path)
@@ -167,7 +167,7 @@ class _Rewriting:
 
 def _any(options: Sequence[dict[str, Any]], description: str | None, nullable: bool) -> dict[str, Any]:
     """The one of ``options``, or a choice of them."""
-    # "When using any_of, it must be the only field set": what holds for the choice is said of each option
+    # "When using any_of, it must be the only field set": what holds for the choice is describe_keyword of each option
     written = []
     for option in [flat for given in options for flat in given.get("anyOf", [given])]:
         texts = [text for text in (description, option.get("description")) if text]
@@ -180,7 +180,7 @@ def _enumerated(kind: str, values: list[Any]) -> dict[str, Any]:
     # an enumeration is a list of strings, of which none is empty; one of another type is refused
     if kind == "string" and all(values):
         return {"type": "STRING", "format": "enum", "enum": values}
-    return {"type": kind.upper(), "description": f"(one of: {', '.join(map(compact, values))})"}
+    return {"type": kind.upper(), "description": f"(one of: {', '.join(map(to_compact_json, values))})"}
 
 
 def _is_null(schema: Schema) -> bool:

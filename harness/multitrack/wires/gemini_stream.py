@@ -11,14 +11,20 @@ from itertools import count
 from typing import Any
 
 from multitrack.toolcall import ToolCall
-from multitrack.wires.answer import Answer
-from multitrack.wires.gemini import arguments, filtered, finish_of, function_call, text_of
-from multitrack.wires.stream import StreamDecoder
-from multitrack.wires.untrusted import error_text, mapping, objects, word
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.gemini import (
+    join_text,
+    read_arguments,
+    read_filter_reason,
+    read_finish_reason,
+    read_function_call,
+)
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
+from multitrack.wires.stream_decoder import StreamDecoder
 
 
-class Decoder(StreamDecoder):
-    """Gathers the parts of a Gemini stream. A call comes whole in one part, or as partial arguments."""
+class GeminiStreamDecoder(StreamDecoder):
+    """Gathers the parts of a Gemini stream. A call comes whole in one part, or as partial read_arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,33 +34,33 @@ class Decoder(StreamDecoder):
         self._usage: Mapping[str, Any] | None = None
         self._blocked: str | None = None
 
-    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
-        self._error = self._error or error_text(chunk.get("error"))
-        self._model = self._model or word(chunk.get("modelVersion"))
-        self._usage = mapping(chunk.get("usageMetadata")) or self._usage
-        self._blocked = self._blocked or filtered(chunk, None)
+    def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        self._error = self._error or error_message(chunk.get("error"))
+        self._model = self._model or as_text(chunk.get("modelVersion"))
+        self._usage = as_object(chunk.get("usageMetadata")) or self._usage
+        self._blocked = self._blocked or read_filter_reason(chunk, None)
         completed: list[ToolCall] = []
-        for entry in objects(chunk.get("candidates")):
+        for entry in as_objects(chunk.get("candidates")):
             index = entry.get("index")
             candidate = self._candidates.setdefault(index if isinstance(index, int) else 0, _Candidate())
             completed += [ToolCall(*parts, next(self._arrivals)) for parts in candidate.take(entry)]
         return completed
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> WireAnswer:
         candidates = [candidate for _, candidate in sorted(self._candidates.items())]
         calls = [parts for candidate in candidates for parts in candidate.calls()]
         finish = next((candidate.finish for candidate in candidates if candidate.finish), None)
         finished = bool(candidates) and all(candidate.finish for candidate in candidates)
-        return Answer(
+        return WireAnswer(
             calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
             text=next((text for candidate in candidates if (text := candidate.text)), None),
-            finish=finish,
-            refusal=self._blocked or filtered({}, finish),
+            finish_reason=finish,
+            refusal=self._blocked or read_filter_reason({}, finish),
             error=self._error,
             model=self._model,
             usage=self._usage,
-            complete=self._error is None and (finished or self._blocked is not None),
+            is_complete=self._error is None and (finished or self._blocked is not None),
         )
 
 
@@ -78,12 +84,12 @@ class _Candidate:
 
     def take(self, entry: Mapping[str, Any]) -> list[_Parts]:
         """The calls that ``entry`` completes."""
-        parts = objects(mapping(entry.get("content")).get("parts"))
-        if text := text_of(parts):
+        parts = as_objects(as_object(entry.get("content")).get("parts"))
+        if text := join_text(parts):
             self._text.append(text)
-        self._message = word(entry.get("finishMessage")) or self._message
-        self.finish = finish_of(entry) or self.finish
-        functions = [call for part in parts if (call := function_call(part)) is not None]
+        self._message = as_text(entry.get("finishMessage")) or self._message
+        self.finish = read_finish_reason(entry) or self.finish
+        functions = [call for part in parts if (call := read_function_call(part)) is not None]
         completed = [call for function in functions for call in self._add(function)]
         self._calls += completed
         return completed
@@ -91,7 +97,7 @@ class _Candidate:
     def _add(self, function: Mapping[str, Any]) -> list[_Parts]:
         continues = bool(function.get("willContinue"))
         if self._partial is None and not continues and "partialArgs" not in function:
-            return [(word(function.get("id")), word(function.get("name")) or "", arguments(function))]
+            return [(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function))]
         self._partial = self._partial or _PartialCall()
         self._partial.add(function)
         if continues:
@@ -101,7 +107,7 @@ class _Candidate:
 
 
 class _PartialCall:
-    """A call whose arguments come value by value, each at its JSON path.
+    """A call whose read_arguments come value by value, each at its JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
     """
@@ -113,16 +119,16 @@ class _PartialCall:
 
     @property
     def parts(self) -> _Parts:
-        return self._id, self._name or "", arguments({"args": self._args})
+        return self._id, self._name or "", read_arguments({"args": self._args})
 
     def add(self, function: Mapping[str, Any]) -> None:
-        self._id = self._id or word(function.get("id"))
-        self._name = self._name or word(function.get("name"))
+        self._id = self._id or as_text(function.get("id"))
+        self._name = self._name or as_text(function.get("name"))
         args = function.get("args")
         if isinstance(args, Mapping):
             self._args = {**(self._args or {}), **args}
-        for partial in objects(function.get("partialArgs")):
-            steps = _steps(word(partial.get("jsonPath")) or "")
+        for partial in as_objects(function.get("partialArgs")):
+            steps = _steps(as_text(partial.get("jsonPath")) or "")
             if steps:
                 self._args = _placed(self._args, steps, _value(partial))
 

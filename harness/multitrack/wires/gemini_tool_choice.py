@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from multitrack.wires.untrusted import mapping
+from multitrack.wires.lenient_json import as_object
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-def tool_config(tool_choice: object, offered: Collection[str]) -> dict[str, Any] | None:
+def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[str, Any] | None:
     """The ``toolConfig`` that lets the model choose among the functions ``offered`` as ``tool_choice`` says.
 
     None where ``tool_choice`` is. Raises TypeError for what is neither text nor a dictionary, and ValueError for a
@@ -28,7 +28,7 @@ def tool_config(tool_choice: object, offered: Collection[str]) -> dict[str, Any]
         case {"type": "function"}:
             return _config("ANY", [_name(tool_choice, offered)])
         case {"type": "allowed_tools"}:
-            return _allowed(mapping(tool_choice).get("allowed_tools", tool_choice), offered)
+            return _allowed(as_object(tool_choice).get("allowed_tools", tool_choice), offered)
         case str() | Mapping():
             raise ValueError(
                 f"tool_choice is {tool_choice!r}, which Gemini does not know; write 'auto', 'none', 'required', "
@@ -50,7 +50,7 @@ def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
 
 
 def _allowed(choice: object, offered: Collection[str]) -> dict[str, Any]:
-    mode, tools = mapping(choice).get("mode"), mapping(choice).get("tools")
+    mode, tools = as_object(choice).get("mode"), as_object(choice).get("tools")
     if mode not in ("auto", "required"):
         raise ValueError(f"tool_choice has the mode {mode!r}; of allowed_tools it is 'auto' or 'required'")
     if not isinstance(tools, (list, tuple)) or not tools:
@@ -61,9 +61,9 @@ def _allowed(choice: object, offered: Collection[str]) -> dict[str, Any]:
 
 
 def _name(tool: object, offered: Collection[str]) -> str:
-    function = mapping(mapping(tool).get("function")) or mapping(tool)
+    function = as_object(as_object(tool).get("function")) or as_object(tool)
     name = function.get("name")
-    if mapping(tool).get("type") != "function" or not isinstance(name, str):
+    if as_object(tool).get("type") != "function" or not isinstance(name, str):
         raise ValueError(f"tool_choice names {tool!r}, and Gemini knows functions only; write one with its name")
     if name not in offered:
         raise ValueError(

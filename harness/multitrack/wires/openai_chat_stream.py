@@ -10,14 +10,14 @@ from itertools import count
 from typing import Any
 
 from multitrack.toolcall import ToolCall
-from multitrack.wires.answer import Answer
-from multitrack.wires.balance import Balance
-from multitrack.wires.openai_chat import called, refusal_of, text_of
-from multitrack.wires.stream import StreamDecoder
-from multitrack.wires.untrusted import error_text, mapping, objects, word
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
+from multitrack.wires.openai_chat import find_refusal, read_function, read_text
+from multitrack.wires.stream_decoder import StreamDecoder
 
 
-class Decoder(StreamDecoder):
+class ChatStreamDecoder(StreamDecoder):
     """Assembles the calls of a chat stream from their deltas."""
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class Decoder(StreamDecoder):
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
 
-    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
-        self._error = self._error or error_text(chunk.get("error"))
-        self._model = self._model or word(chunk.get("model"))
-        self._usage = mapping(chunk.get("usage")) or self._usage
+    def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        self._error = self._error or error_message(chunk.get("error"))
+        self._model = self._model or as_text(chunk.get("model"))
+        self._usage = as_object(chunk.get("usage")) or self._usage
         completed: list[ToolCall] = []
-        for entry in objects(chunk.get("choices")):
+        for entry in as_objects(chunk.get("choices")):
             index = entry.get("index")
             index = index if isinstance(index, int) else 0
             choice = self._choices.get(index)
@@ -45,20 +45,20 @@ class Decoder(StreamDecoder):
         return [call for choice in self._choices.values() for call in choice.end()]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> WireAnswer:
         choices = [choice for _, choice in sorted(self._choices.items())]
         calls = [call.parts for choice in choices for call in choice.calls()]
         finish = next((choice.finish for choice in choices if choice.finish), None)
         finished = bool(choices) and all(choice.finish for choice in choices)
-        return Answer(
+        return WireAnswer(
             calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
             text=next((text for choice in choices if (text := "".join(choice.text))), None),
-            finish=finish,
-            refusal=refusal_of(("".join(choice.refusal) for choice in choices), finish),
+            finish_reason=finish,
+            refusal=find_refusal(("".join(choice.refusal) for choice in choices), finish),
             error=self._error,
             model=self._model,
             usage=self._usage,
-            complete=self._error is None and (self.ended or finished),
+            is_complete=self._error is None and (self.has_ended or finished),
         )
 
 
@@ -80,21 +80,21 @@ class _Choice:
 
     def take(self, entry: Mapping[str, Any]) -> list[ToolCall]:
         # a gateway that does not stream sends the message whole; one that sends both means the delta
-        delta = mapping(entry.get("delta")) or mapping(entry.get("message"))
-        if text := text_of(delta.get("content")):
+        delta = as_object(entry.get("delta")) or as_object(entry.get("message"))
+        if text := read_text(delta.get("content")):
             self.text.append(text)
-        if refusal := word(delta.get("refusal")):
+        if refusal := as_text(delta.get("refusal")):
             self.refusal.append(refusal)
         touched: set[_Call] = set()
         completed = []
-        for fragment in objects(delta.get("tool_calls")):
+        for fragment in as_objects(delta.get("tool_calls")):
             call = self._owner(fragment, touched)
             touched.add(call)
             completed += call.add(fragment)
-        if legacy := mapping(delta.get("function_call")):
+        if legacy := as_object(delta.get("function_call")):
             self._legacy = self._legacy or _Call(None, next(self._arrivals))
             completed += self._legacy.add({"function": legacy})
-        self.finish = word(entry.get("finish_reason")) or self.finish
+        self.finish = as_text(entry.get("finish_reason")) or self.finish
         return completed + (self.end() if self.finish else [])
 
     def end(self) -> list[ToolCall]:
@@ -109,7 +109,7 @@ class _Choice:
         """
         index = fragment.get("index")
         index = index if isinstance(index, int) else None
-        call_id = word(fragment.get("id"))
+        call_id = as_text(fragment.get("id"))
         owner = (self._named.get((index, call_id)) if call_id else None) or self._last.get(index)
         if owner is None or owner in touched or owner.is_followed_by(fragment):
             owner = _Call(index, next(self._arrivals))
@@ -127,7 +127,7 @@ class _Call:
         self._id: str | None = None
         self._name = ""
         self._arguments: list[str] | None = None
-        self._json: Balance | None = None
+        self._json: BracketCounter | None = None
         self._given = False
 
     @property
@@ -142,10 +142,10 @@ class _Call:
 
     def is_followed_by(self, fragment: Mapping[str, Any]) -> bool:
         """Whether ``fragment``, which has this call's index, begins another call."""
-        name, arguments = called(fragment)
+        name, arguments = read_function(fragment)
         if not name:
             return False
-        call_id = word(fragment.get("id"))
+        call_id = as_text(fragment.get("id"))
         if call_id and self._id and call_id != self._id:
             return True
         # a name or an id repeated in a last, empty delta is no new call
@@ -153,8 +153,8 @@ class _Call:
 
     def add(self, fragment: Mapping[str, Any]) -> list[ToolCall]:
         """Take a fragment. The call itself, if that completes it."""
-        self._id = self._id or word(fragment.get("id"))
-        name, arguments = called(fragment)
+        self._id = self._id or as_text(fragment.get("id"))
+        name, arguments = read_function(fragment)
         # several gateways repeat the whole name in each delta; others cut it in pieces
         if name and name != self._name:
             self._name += name
@@ -164,7 +164,7 @@ class _Call:
             self._arguments = []
         self._arguments.append(arguments)
         if self._json is None and arguments.lstrip().startswith("{") and not self._has_other_text():
-            self._json = Balance()
+            self._json = BracketCounter()
         closed = self._json is not None and self._json.feed(arguments) is not None
         return self._give() if closed else []
 

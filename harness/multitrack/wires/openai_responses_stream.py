@@ -12,14 +12,14 @@ from typing import Any
 
 from multitrack.toolcall import ToolCall
 from multitrack.wires import openai_responses
-from multitrack.wires.answer import Answer
-from multitrack.wires.stream import StreamDecoder
-from multitrack.wires.untrusted import error_text, mapping, objects, word
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
+from multitrack.wires.stream_decoder import StreamDecoder
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
-class Decoder(StreamDecoder):
+class ResponsesStreamDecoder(StreamDecoder):
     """Keeps the output items of a Responses stream as its events build them up."""
 
     def __init__(self) -> None:
@@ -30,30 +30,30 @@ class Decoder(StreamDecoder):
         self._given: set[int] = set()
         self._arrivals = count()
 
-    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
-        kind = word(chunk.get("type")) or ""
+    def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        kind = as_text(chunk.get("type")) or ""
         position = chunk.get("output_index")
         position = position if isinstance(position, int) else 0
         if "response" in chunk:
-            self._response = mapping(chunk["response"])
+            self._response = as_object(chunk["response"])
         match kind:
             case "error":
-                self._error = self._error or error_text(chunk.get("error") or chunk)
+                self._error = self._error or error_message(chunk.get("error") or chunk)
             case "response.output_item.added" | "response.output_item.done":
-                self._items[position] = dict(mapping(chunk.get("item")))
+                self._items[position] = dict(as_object(chunk.get("item")))
                 return self._give(position) if kind.endswith("done") else []
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                self._texts.setdefault(position, []).append(word(chunk.get("delta")) or "")
+                self._texts.setdefault(position, []).append(as_text(chunk.get("delta")) or "")
             case "response.function_call_arguments.done":
                 return self._filled(position, "arguments", chunk.get("arguments"))
             case "response.custom_tool_call_input.done":
                 return self._filled(position, "input", chunk.get("input"))
             case "response.output_text.delta":
-                self._texts.setdefault(position, []).append(word(chunk.get("delta")) or "")
+                self._texts.setdefault(position, []).append(as_text(chunk.get("delta")) or "")
             case _ if kind in _ENDS:
                 return self._end()
             case _ if not kind:
-                self._error = self._error or error_text(chunk.get("error"))
+                self._error = self._error or error_message(chunk.get("error"))
         return []
 
     def _filled(self, position: int, key: str, value: object) -> list[ToolCall]:
@@ -64,8 +64,8 @@ class Decoder(StreamDecoder):
         return self._give(position)
 
     def _end(self) -> list[ToolCall]:
-        self.ended = True
-        output = objects(self._response.get("output"))
+        self.has_ended = True
+        output = as_objects(self._response.get("output"))
         self._items.update((position, dict(item)) for position, item in enumerate(output))
         cut = self._response.get("status") == "incomplete"
         done = [
@@ -74,18 +74,18 @@ class Decoder(StreamDecoder):
         return [call for position in done for call in self._give(position)]
 
     def _give(self, position: int) -> list[ToolCall]:
-        parts = openai_responses.call_of(self._items[position])
+        parts = openai_responses.read_call(self._items[position])
         if parts is None or position in self._given:
             return []
         self._given.add(position)
         return [ToolCall(*parts, next(self._arrivals))]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> WireAnswer:
         output = [self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())]
-        answer = openai_responses.answer({**self._response, "output": output})
+        answer = openai_responses.read_answer({**self._response, "output": output})
         error = self._error or answer.error
-        return replace(answer, error=error, complete=self.ended and error is None)
+        return replace(answer, error=error, is_complete=self.has_ended and error is None)
 
     def _as_it_stands(self, position: int) -> dict[str, Any]:
         item = self._items.get(position, {"type": "message"})

@@ -9,21 +9,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from multitrack.wires.json_schema import (
-    SILENT,
-    SPOKEN,
+    DESCRIBED_KEYWORDS,
+    IGNORED_KEYWORDS,
     Schema,
-    distinct,
-    holds_free_keys,
-    looks_around,
-    mapped,
-    reduced,
-    said,
-    saying,
-    type_of,
-    without,
+    append_to_description,
+    describe_keyword,
+    has_free_keys,
+    has_lookaround,
+    json_type,
+    map_subschemas,
+    omit_keys,
+    remove_duplicates,
+    simplify,
 )
-from multitrack.wires.tool import Tool
-from multitrack.wires.untrusted import compact
+from multitrack.wires.lenient_json import to_compact_json
+from multitrack.wires.tool import ToolDefinition
 
 _SAME = frozenset(
     {"title", "description", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
@@ -36,21 +36,21 @@ _PROPERTIES, _ENUM_VALUES, _CHARACTERS = 5_000, 1_000, 120_000
 _LONG_ENUM, _LONG_ENUM_CHARACTERS = 250, 15_000
 
 
-def plain(tool: Tool) -> dict[str, Any]:
+def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """The parameters of ``tool``; where an array says what it holds by ``prefixItems`` alone, by ``items``, too."""
     # "array schema missing items" is what the provider answers otherwise, strict or not
     return _with_items(tool.parameters)
 
 
 def _with_items(schema: Schema) -> dict[str, Any]:
-    written = mapped(schema, _with_items)
+    written = map_subschemas(schema, _with_items)
     if schema.get("type") != "array" or "items" in schema:
         return written
-    kinds = distinct(without(item, "title") for item in written.get("prefixItems", ()))
+    kinds = remove_duplicates(omit_keys(item, "title") for item in written.get("prefixItems", ()))
     return {**written, "items": kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}}
 
 
-def strict(tool: Tool) -> dict[str, Any]:
+def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """The parameters of ``tool`` in the strict subset.
 
     There a model sends every field, and no other. A default has no word there and is told in the description,
@@ -62,7 +62,7 @@ def strict(tool: Tool) -> dict[str, Any]:
 
 
 class _Strict:
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: ToolDefinition) -> None:
         self._tool = tool
         self._definitions: Schema = tool.parameters.get("$defs", {})
         self._written: dict[str, dict[str, Any]] = {}
@@ -80,8 +80,8 @@ class _Strict:
         return written
 
     def _schema(self, given: Schema | bool, path: str) -> dict[str, Any]:
-        schema = reduced(given)
-        if schema.get("type") == "object" and holds_free_keys(schema):
+        schema = simplify(given)
+        if schema.get("type") == "object" and has_free_keys(schema):
             raise self._cannot("a dictionary, whose keys are free", path)
         written: dict[str, Any] = {}
         spoken: list[str] = []
@@ -103,17 +103,17 @@ class _Strict:
                 case "prefixItems":
                     raise self._cannot("a tuple of several types", path)
                 case "default":
-                    # null is said by the type where it may be sent, and cannot be sent where it is not
-                    spoken += [f"default: {compact(value)}"] if value is not None else []
+                    # null is describe_keyword by the type where it may be sent, and cannot be sent where it is not
+                    spoken += [f"default: {to_compact_json(value)}"] if value is not None else []
                 case "format" if value in _FORMATS:
                     written[keyword] = value
-                case "pattern" if not looks_around(value):
+                case "pattern" if not has_lookaround(value):
                     written[keyword] = value
                 case _ if keyword in _SAME:
                     written[keyword] = value
-                case _ if keyword in SPOKEN or keyword in ("format", "pattern"):
-                    spoken += said(keyword, value)
-                case _ if keyword in SILENT or keyword.startswith("x-"):
+                case _ if keyword in DESCRIBED_KEYWORDS or keyword in ("format", "pattern"):
+                    spoken += describe_keyword(keyword, value)
+                case _ if keyword in IGNORED_KEYWORDS or keyword.startswith("x-"):
                     pass
                 case _:
                     raise self._cannot(f"the keyword {keyword!r}", path)
@@ -123,7 +123,7 @@ class _Strict:
             raise self._cannot("a list of values of any type", path)
         elif not written.keys() & {"$ref", "anyOf", "type"}:
             raise self._cannot("a value of any type", path)
-        return _alone(saying(written, spoken))
+        return _alone(append_to_description(written, spoken))
 
     def _object(self, schema: Schema, path: str) -> dict[str, Any]:
         fields = schema.get("properties", {})
@@ -137,7 +137,7 @@ class _Strict:
 
     def _enumerated(self, keyword: str, value: Any, path: str) -> Any:
         values = [value] if keyword == "const" else value
-        kinds = distinct(type_of(entry) for entry in values)
+        kinds = remove_duplicates(json_type(entry) for entry in values)
         if None in kinds:
             raise self._cannot("an enumeration of lists or objects", path)
         texts = [entry for entry in values if isinstance(entry, str)]
@@ -183,4 +183,4 @@ def _alone(written: dict[str, Any]) -> dict[str, Any]:
     # beside a reference nothing may stand, beside anyOf a description may
     if "$ref" not in written or len(written) == 1:
         return written
-    return {"anyOf": [{"$ref": written["$ref"]}], **without(written, "$ref")}
+    return {"anyOf": [{"$ref": written["$ref"]}], **omit_keys(written, "$ref")}

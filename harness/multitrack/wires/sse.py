@@ -13,14 +13,14 @@ from typing import NamedTuple
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
-class Event(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """One event: its name, empty if it has none, and its data."""
 
     name: str
     data: str
 
 
-class Parser:
+class SseParser:
     """Takes bytes as they arrive and gives the events that they complete."""
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class Parser:
         self._name = ""
         self._data: list[str] = []
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The events that ``data`` completes."""
         return self._read(self._decode(data))
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[ServerSentEvent]:
         """The last event, if the end of the stream cut it off."""
         return self._read(self._decode(b"", True) + "\n\n")
 
-    def _read(self, text: str) -> list[Event]:
+    def _read(self, text: str) -> list[ServerSentEvent]:
         if self._after_cr and text:
             # a CRLF cut in two would else be two line ends, and end an event in its middle
             text = text.removeprefix("\n")
@@ -55,9 +55,9 @@ class Parser:
             self._line.append(rest)
         return [event for line in ended if (event := self._take(line)) is not None]
 
-    def _take(self, line: str) -> Event | None:
+    def _take(self, line: str) -> ServerSentEvent | None:
         if not line:
-            event = Event(self._name, "\n".join(self._data)) if self._data else None
+            event = ServerSentEvent(self._name, "\n".join(self._data)) if self._data else None
             self._name = ""
             self._data.clear()
             return event

@@ -1,4 +1,4 @@
-"""A tool to be offered to a model, before it is written in a wire's dialect; and a request's summary."""
+"""Tools, their results, and the summary of a request, before a wire format writes or after it has read them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from multitrack.toolcall import ToolCall
+
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A function that a model may call: its name, what it is for, and the JSON schema of its arguments."""
+class ToolDefinition:
+    """A function that a model may call: its name, its description, and the JSON schema of its arguments."""
 
     name: str
     description: str | None
     parameters: Mapping[str, Any]
 
 
-class Requested(NamedTuple):
-    """What a request asks for: the model, and the names of the tools that it offers."""
+class ToolResult(NamedTuple):
+    """The answer to a tool call: whether ``call`` was accepted, and the text that the model receives about it."""
+
+    call: ToolCall
+    accepted: bool
+    text: str
+
+
+class RequestSummary(NamedTuple):
+    """What a request asks for: the model (None if the body does not name it) and the names of the offered tools."""
 
     model: str | None
     tools: tuple[str, ...]

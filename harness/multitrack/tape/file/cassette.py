@@ -113,14 +113,14 @@ def _with_chunks_of(before: Interaction, interaction: Interaction) -> Interactio
 
 
 def _says_the_same(one: Response, other: Response) -> bool:
-    wire = wires.recognise(one.body)
-    if wire is None or wire != wires.recognise(other.body):
+    wire = wires.recognize(one.body)
+    if wire is None or wire != wires.recognize(other.body):
         kind = one.header("content-type")
         return body.canonical(one.body, kind) == body.canonical(other.body, kind)
     return _told(wires.read_answer(one.body, wire)) == _told(wires.read_answer(other.body, wire))
 
 
-def _told(answer: wires.Answer) -> Sequence[object]:
+def _told(answer: wires.WireAnswer) -> Sequence[object]:
     # without ids, which each answer has of its own
     calls = [(call.name, call.arguments) for call in answer.calls]
-    return calls, answer.text, answer.finish, answer.refusal, answer.error
+    return calls, answer.text, answer.finish_reason, answer.refusal, answer.error

@@ -13,14 +13,14 @@ def summary(position: int, interaction: Interaction) -> Iterator[str]:
     """One line for the interaction at ``position`` (from 1), and one for each tool call of its answer, indented."""
     request, response = interaction.request, interaction.response
     ended = f" · {told}" if (told := _ended(response)) else ""
-    wire = wires.recognise(response.body)
+    wire = wires.recognize(response.body)
     if wire is None:
         status = "" if response.ending == "unanswered" else f" · {response.status}"
         yield f"{position} · {request.method} {request.url}{status}{ended}"
         return
     answer = wires.read_answer(response.body, wire)
     calls = f"{len(answer.calls)} call{'' if len(answer.calls) == 1 else 's'}"
-    model = wires.requested(request.body).model or answer.model or request.url
+    model = wires.read_request(request.body).model or answer.model or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ended}"
     yield from (f"  {call}" for call in answer.calls)
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.google import api_error
-from multitrack.wires.framing import Frames
+from multitrack.wires.framing import FrameParser
 
 METHODS = {
     "generateContent": "model",
@@ -183,7 +183,7 @@ def _read(response: Response, address: Address) -> tuple[list[dict[str, Any]], d
 
 
 def _documents(body: bytes) -> list[dict[str, Any]]:
-    frames = Frames()
+    frames = FrameParser()
     return [json.loads(frame.data) for frame in (*frames.feed(body), *frames.close())]
 
 

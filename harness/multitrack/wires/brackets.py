@@ -8,7 +8,7 @@ _OUTSIDE = re.compile(r'[{}\[\]"]')
 _INSIDE = re.compile(r'["\\]')
 
 
-class Balance:
+class BracketCounter:
     """Follows one JSON value piece by piece; each character is looked at once."""
 
     def __init__(self) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
     """``value`` if it is a JSON object, or a Pydantic object made from one, else an empty one."""
     return _fields(value) or {}
 
 
-def objects(value: object) -> list[Mapping[str, Any]]:
+def as_objects(value: object) -> list[Mapping[str, Any]]:
     """The JSON objects in ``value`` if it is an array, else none."""
     if not isinstance(value, (list, tuple)):
         return []
@@ -32,19 +32,19 @@ def _fields(value: object) -> Mapping[str, Any] | None:
 _NONE = object()
 
 
-def word(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """``value`` if it is text with something in it, else None."""
     return value if isinstance(value, str) and value else None
 
 
-def compact(value: object) -> str:
+def to_compact_json(value: object) -> str:
     """``value`` as JSON without white space."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def error_text(error: object) -> str | None:
+def error_message(error: object) -> str | None:
     """What an ``error`` of a provider says, None if there is none: its message, else the whole of it."""
     if not error:
         return None
-    fields = mapping(error)
-    return word(fields.get("message")) or (compact(error) if isinstance(error, dict) else str(error))
+    fields = as_object(error)
+    return as_text(fields.get("message")) or (to_compact_json(error) if isinstance(error, dict) else str(error))

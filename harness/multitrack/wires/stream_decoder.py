@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from multitrack.toolcall import ToolCall
-from multitrack.wires.answer import Answer
-from multitrack.wires.framing import Frames
-from multitrack.wires.sse import Event
-from multitrack.wires.untrusted import error_text
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.framing import FrameParser
+from multitrack.wires.lenient_json import error_message
+from multitrack.wires.sse import ServerSentEvent
 
 
 class StreamDecoder(ABC):
@@ -23,9 +23,9 @@ class StreamDecoder(ABC):
     """
 
     def __init__(self) -> None:
-        self._frames = Frames()
+        self._frames = FrameParser()
         self._error: str | None = None
-        self.ended = False
+        self.has_ended = False
         """Whether the stream's own end mark has come, behind which there is nothing to wait for."""
 
     def feed(self, data: bytes) -> list[ToolCall]:
@@ -37,22 +37,22 @@ class StreamDecoder(ABC):
         return [call for frame in self._frames.close() for call in self._frame(frame)]
 
     @abstractmethod
-    def take(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+    def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         """The calls that one parsed chunk completes."""
 
     @property
     @abstractmethod
-    def answer(self) -> Answer:
+    def answer(self) -> WireAnswer:
         """The answer as far as it has arrived, with calls that are still incomplete as they stand."""
 
     def _done(self) -> list[ToolCall]:
         """The stream's own end mark came."""
         return []
 
-    def _frame(self, frame: Event) -> list[ToolCall]:
+    def _frame(self, frame: ServerSentEvent) -> list[ToolCall]:
         data = frame.data.strip()
         if data == "[DONE]":
-            self.ended = True
+            self.has_ended = True
             return self._done()
         if not data:
             return []
@@ -64,6 +64,6 @@ class StreamDecoder(ABC):
             self._error = self._error or f"an event that is no JSON object: {data[:200]!r}"
             return []
         if frame.name == "error":
-            self._error = self._error or error_text(chunk.get("error") or chunk)
+            self._error = self._error or error_message(chunk.get("error") or chunk)
             return []
-        return self.take(chunk)
+        return self.feed_chunk(chunk)

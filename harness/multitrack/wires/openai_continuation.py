@@ -1,0 +1,28 @@
+"""Ids and names of tool calls, corrected so that OpenAI accepts them when a conversation continues."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+
+from multitrack.toolcall import ToolCall
+
+
+def assign_distinct_ids(calls: Sequence[ToolCall]) -> list[str]:
+    """Return one id for each call: its own id, unless that is empty or an earlier call already has it."""
+    own = {call.id for call in calls}
+    ids: list[str] = []
+    for call in calls:
+        generated = (name for number in count() if (name := f"call_{number}") not in own and name not in ids)
+        ids.append(call.id if call.id and call.id not in ids else next(generated))
+    return ids
+
+
+def sanitize_name(name: str) -> str:
+    """Return ``name`` in the form that OpenAI accepts in a conversation.
+
+    OpenAI refuses some names that its own models make up, such as ``multi_tool_use.parallel``:
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "_"
