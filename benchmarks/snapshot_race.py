@@ -1,4 +1,4 @@
-"""One process of the race: each contender compares its own 200 expected with its own 200 actual calls."""
+"""One process of the race: each contender compares expected with actual calls of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multitrack.snapshots.literals import Call, Plain
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.terms import Terms
 
-CALLS = 200
+SIZES = (30, 200)
 
 _WORDS = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
@@ -40,13 +40,13 @@ def _call(**arguments: Plain) -> Call:
     return Call("Tool", (), tuple(arguments.items()))
 
 
-# how a call is made, by what the calls have in common: those that were expected, and those that came
+# by what the calls have in common: how to make the expected and the actual ones
 _MAKERS: dict[str, tuple[_Make, _Make]] = {
-    "one of three arguments is another": (
+    "one of three arguments differs": (
         lambda _, number: _call(location=f"Place {number}", units="metric", days=3),
         lambda _, number: _call(location=f"Place {number}", units="imperial", days=3),
     ),
-    "all arguments are others": (
+    "all arguments differ": (
         lambda random, _: _weather(random, ["metric", "imperial"], range(1, 9)),
         lambda random, _: _weather(random, ["kelvin", "rankine"], range(10, 19)),
     ),
@@ -64,18 +64,23 @@ _MAKERS: dict[str, tuple[_Make, _Make]] = {
     ),
     "one argument, a number": (
         lambda _, number: _call(number=number),
-        lambda _, number: _call(number=number + CALLS),
+        lambda _, number: _call(number=number + max(SIZES)),
     ),
     "nine values, eight of them in a list": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
 }
-# the terms on which calls are compared; with a tolerance, each number may be the same as any other
+# the options of the comparison; with a tolerance, each number may be the same as any other
 TERMS: dict[str, Terms] = {"": Terms(), ", tolerance=0.01": Terms(tolerance=0.01)}
 CASES = tuple(_MAKERS)
 
 
-def _contender(case: str, terms: Terms) -> Contender:
+def contender(case: str, size: int, terms: str) -> str:
+    """Return the name of the contender that compares `size` calls."""
+    return f"{size} calls: {case}{terms}"
+
+
+def _make_contender(case: str, size: int, terms: Terms) -> Contender:
     random = Random(case)
-    expected, actual = ([make(random, number) for number in range(CALLS)] for make in _MAKERS[case])
+    expected, actual = ([make(random, number) for number in range(size)] for make in _MAKERS[case])
     random.shuffle(actual)
     return timed(lambda: render(compare(expected, actual, terms=terms)))
 
@@ -83,6 +88,11 @@ def _contender(case: str, terms: Terms) -> Contender:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, required=True)
-    contenders = {case + on: _contender(case, terms) for case in CASES for on, terms in TERMS.items()}
+    contenders = {
+        contender(case, size, name): _make_contender(case, size, terms)
+        for case in CASES
+        for size in SIZES
+        for name, terms in TERMS.items()
+    }
     laps = asyncio.run(race(contenders, parser.parse_args().rounds))
     print(printed({"multitrack": version("multitrack")}, laps))

@@ -1,150 +1,75 @@
-"""The assignment problem: rows to columns such that what they are worth to each other is most in all."""
+"""The assignment problem: pair rows with columns so that the total worth of the pairs is highest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
-from multitrack.snapshots.lanes import Lanes, each
-
-THRICE = 3
-"""How many times the highest worth the lanes must hold."""
+Table: TypeAlias = Sequence[Sequence[int]]
+"""The worth of each pair, 0 or more, by row and column."""
 
 
-def assign(worth: Sequence[int], lanes: Lanes) -> list[tuple[int, int]]:
-    """Pairs of a row and a column, each in at most one pair, with the highest sum of what they are worth.
+def assign(worth: Table) -> list[tuple[int, int]]:
+    """Return pairs of a row and a column, each in at most one pair, with the highest total worth.
 
-    ``worth`` has for each row, in ``lanes``, what it is worth to pair it with each column: from 0, of which no pair is
-    made. Of pairs that are worth the same, those are taken that cross the least.
+    Pairs are in the order of their rows. A pair that is worth 0 is never returned. Where several pairings are worth
+    the same, neighbours that could swap their columns do not cross.
     """
-    marks = _Assignment(worth, lanes).partners
-    return _uncrossed(worth, lanes, [(row, lanes.marked(mark)) for row, mark in enumerate(marks) if mark])
+    if not worth or not worth[0]:
+        return []
+    is_transposed = len(worth) > len(worth[0])
+    table = list(zip(*worth, strict=True)) if is_transposed else worth
+    pairs = [(column, row) if is_transposed else (row, column) for column, row in _match_all_rows(table).items()]
+    return _uncross(worth, [(row, column) for row, column in sorted(pairs) if worth[row][column]])
 
 
-class _Assignment:
-    """The Hungarian method by shortest augmenting paths (https://doi.org/10.1007/BF02278710), all columns at once.
+def _match_all_rows(worth: Table) -> dict[int, int]:
+    """Match each row that is worth something with a column, in a table with at least as many columns as rows.
 
-    Rows come one by one. Each has a ``share`` and each column a price, which make up for no less than what the two are
-    worth, and for just that where they are ``partners`` (a column is named by its mark). A row takes a free column
-    where one makes up for just that, or one whose owner finds another, and so on; shares and prices change by no more
-    than it takes. A row whose share comes to 0 is as well off alone.
+    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). A row's share
+    and a column's price together are at least what the pair is worth, and exactly that if the two are matched.
+
+    Returns:
+        The row of each matched column.
     """
-
-    def __init__(self, worth: Sequence[int], lanes: Lanes) -> None:
-        self.worth, self.lanes = worth, lanes
-        self.shares = [max(lanes.numbers(row), default=0) for row in worth]
-        self.prices = 0
-        self.partners = [0] * len(worth)
-        self.owners: dict[int, int] = {}
-        self.free = lanes.marks
-        for row, share in enumerate(self.shares):
-            if share:
-                _Search(self, row).run()
-
-
-class _Search:
-    """The cheapest way from a row without a partner to a free column, or to a row that is as well off alone.
-
-    A column's distance is what all would lose on the way there. ``reached`` are the rows whose columns came nearest,
-    each with its column and distance; ``nearer`` are the rows that brought columns nearer, with these.
-    """
-
-    def __init__(self, state: _Assignment, start: int) -> None:
-        self.state, self.lanes = state, state.lanes
-        self.distance, self.near = 0, self.lanes.marks
-        self.distances = self.lanes.most
-        self.taken = 0
-        self.nearer: list[tuple[int, int]] = []
-        self.reached: list[tuple[int, int, int]] = []
-        self.todo: list[int] = []
-        self.alone = state.shares[start], start
-        self._reach(start, 0)
-
-    def run(self) -> None:
-        while True:
-            while self.todo:
-                if free := self._scan(self.todo.pop()) & self.state.free:
-                    return self._end_at(free & -free)
-            open_ = self.distances | self.lanes.filled(self.taken)
-            self.distance = min(self.lanes.numbers(open_))
-            if self.alone[0] <= self.distance:
-                return self._end_alone()
-            # less a distance that is no longer, it keeps the lane's mark
-            self.near = self.lanes.marks + self.distance * self.lanes.ones
-            nearest = (self.near - open_) & self.lanes.marks
-            if free := nearest & self.state.free:
-                return self._end_at(free & -free)
-            self._take(nearest)
-
-    def _scan(self, row: int) -> int:
-        """See which columns come nearer by ``row``. Gives the free ones at no distance; takes the others there."""
-        lanes, state = self.lanes, self.state
-        by_row = (state.shares[row] + self.distance) * lanes.ones + state.prices - state.worth[row]
-        nearer = lanes.marks & ~(((by_row | lanes.marks) - self.distances) | self.taken)
-        if not nearer:
-            return 0
-        self.nearer.append((nearer, row))
-        self.distances ^= (self.distances ^ by_row) & lanes.filled(nearer)
-        here = (self.near - self.distances) & nearer
-        if here and not here & state.free:
-            self._take(here)
-        return here
-
-    def _take(self, columns: int) -> None:
-        self.taken |= columns
-        owners = self.state.owners
-        for column in each(columns):
-            self._reach(owners[column], column)
-
-    def _reach(self, row: int, column: int) -> None:
-        self.todo.append(row)
-        self.reached.append((row, column, self.distance))
-        alone = self.distance + self.state.shares[row]
-        if alone < self.alone[0]:
-            self.alone = alone, row
-
-    def _end_at(self, column: int) -> None:
-        self._settle()
-        self.state.free ^= column
-        self._hand_on(column)
-
-    def _end_alone(self) -> None:
-        self.distance, row = self.alone
-        self._settle()
-        column, self.state.partners[row] = self.state.partners[row], 0
-        if column:
-            self._hand_on(column)
-
-    def _settle(self) -> None:
-        """Let each row on the way lose, and its column's price rise, by what the way was longer than to there."""
-        for row, column, distance in self.reached:
-            if distance < self.distance:
-                self.state.shares[row] -= self.distance - distance
-                self.state.prices += self.lanes.counted(column) * (self.distance - distance)
-
-    def _hand_on(self, column: int) -> None:
-        """Give ``column`` to the row by which it came nearest, that row's own to the one before, and so on."""
-        for nearer, row in reversed(self.nearer):
-            if nearer & column:
-                before, self.state.partners[row] = self.state.partners[row], column
-                self.state.owners[column] = row
-                if not before:
-                    return
-                column = before
+    shares = [max(row) for row in worth]
+    prices = [0] * len(worth[0])
+    rows: dict[int, int] = {}
+    for start in [row for row, share in enumerate(shares) if share]:
+        # free columns first, because the first of several nearest columns is chosen and a free one ends the search
+        unvisited = [column for column in range(len(prices)) if column not in rows] + sorted(rows)
+        loss = [shares[start] + price - value for price, value in zip(prices, worth[start], strict=True)]
+        previous_row = [start] * len(prices)
+        visited: list[int] = []
+        while (column := min(unvisited, key=loss.__getitem__)) in rows:
+            unvisited.remove(column)
+            visited.append(column)
+            row = rows[column]
+            loss_here = loss[column] + shares[row]
+            for other in unvisited:
+                if (found := loss_here + prices[other] - worth[row][other]) < loss[other]:
+                    loss[other], previous_row[other] = found, row
+        shares[start] -= loss[column]
+        for passed in visited:
+            prices[passed] += loss[column] - loss[passed]
+            shares[rows[passed]] -= loss[column] - loss[passed]
+        # each row on the path takes the column found from it, and hands its own to the row before
+        column_of = {row: column for column, row in rows.items()}
+        while (row := previous_row[column]) != start:
+            rows[column], column = row, column_of[row]
+        rows[column] = start
+    return rows
 
 
-def _uncrossed(worth: Sequence[int], lanes: Lanes, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The pairs, with the columns of two rows exchanged where they cross and are worth as much the other way."""
-    highest = (1 << lanes.bits) - 1
-
-    def at(row: int, column: int) -> int:
-        return worth[row] >> lanes.bits * column & highest
-
+def _uncross(worth: Table, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Swap the columns of crossing pairs that are worth as much the other way round."""
     result: list[tuple[int, int]] = []
     for row, column in pairs:
         place = len(result)
         while place and result[place - 1][1] > column:
             other, crossing = result[place - 1]
-            if at(row, crossing) + at(other, column) != at(row, column) + at(other, crossing):
+            swapped = worth[row][crossing], worth[other][column]
+            if not all(swapped) or sum(swapped) != worth[row][column] + worth[other][crossing]:
                 break
             place -= 1
             result[place] = (other, column)

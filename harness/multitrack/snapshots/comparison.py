@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from multitrack.snapshots.differences import Differences, FieldChange
 from multitrack.snapshots.literals import Call
-from multitrack.snapshots.pairing import paired
+from multitrack.snapshots.pairing import pair_calls
 from multitrack.snapshots.terms import Terms
 
 _EXACT, _IN_ORDER = Terms(), Terms(ordered=True)
@@ -94,7 +94,7 @@ def compare(
     """
     terms = terms or (_IN_ORDER if ordered else _EXACT)
     before, after = [terms.counted(call) for call in expected], [terms.counted(call) for call in actual]
-    pairs = paired([terms.seen(call) for call in before], [terms.seen(call) for call in after], terms, values)
+    pairs = pair_calls([terms.seen(call) for call in before], [terms.seen(call) for call in after], terms, values)
     moved = _out_of_order(pairs) if terms.ordered else set()
     unchanged, changed, moves = [], [], []
     for old, new in sorted(pairs.items()):

@@ -1,4 +1,4 @@
-"""How much two calls of one tool have in common: what it is worth to tell them as one call that changed."""
+"""How much two calls of one tool have in common: what is gained by reporting them as one changed call."""
 
 from __future__ import annotations
 
@@ -7,93 +7,102 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from multitrack.snapshots.assignment import THRICE
-from multitrack.snapshots.lanes import Lanes
 from multitrack.snapshots.literals import Call, Plain, canonical, children
 
-# Two calls that agree in no argument, and whose texts share no more than this part (3 of 10) of their character
-# triples, are one call removed and another added: field by field, they would read as noise.
+# Two calls that agree in no argument are one removed and one added call, unless their texts share more than this part
+# (3 of 10) of their character triples. Reported field by field, they would read as noise.
 _ALIKE = 3, 10
 
-# Calls of more characters than this in all are compared by words instead of triples, which would take longer than
-# everything else together.
-_MANY_CHARACTERS = 20_000
+# If the calls have more characters than this in total, their texts are compared by words, because comparing triples
+# would take longer than everything else together.
+_MANY_CHARACTERS = 10_000
 
-# The steps between no likeness of texts and equal texts, in sets up to so many pairs of calls and in larger ones: the
-# fewer there are, the sooner an assignment of hundreds of calls is found.
-_LEVELS, _MANY_PAIRS, _FEW_LEVELS = 32, 10_000, 4
+# the steps between texts with nothing in common and equal texts
+_LEVELS = 32
 
-# the paths of a call whose arguments are no JSON object: one text without a name
+# half a line of the report; it weighs more than all levels of likeness
+_HALF_LINE = 2 * _LEVELS
+
+# the paths of a call whose arguments are not a JSON object: one text without a name
 _UNREADABLE = frozenset({""})
 
 
-def worth(
-    expected: Sequence[Call], actual: Sequence[Call], also: Mapping[int, Sequence[int]] = MappingProxyType({})
-) -> tuple[list[int], Lanes]:
-    """For each expected call, in lanes, what it is worth to pair it with each actual one of the same tool: 0 if they
-    are not alike.
-
-    ``also``: for some of the expected calls, how many values agree with each actual one that are not equal.
-
-    An argument that agrees weighs most, and where as many agree, how alike the texts are. Less is gained by a pair of
-    calls the more arguments only one of them has.
-    """
-    before, after = _traits(expected, actual)
-    levels = _LEVELS if len(before) * len(after) <= _MANY_PAIRS else _FEW_LEVELS
-    agreeing = max((max(row) for row in also.values()), default=0)
-    columns = _Columns(after, levels, largest=_Size.of([*before, *after], agreeing))
-    return [columns.worth(call, also.get(row)) for row, call in enumerate(before)], columns.lanes
-
-
-def _base(one: frozenset[str], other: frozenset[str], field: int) -> tuple[int, int]:
-    """What it is worth to tell two calls as one that changed in all of its arguments, instead of one removed and one
-    added: by twice the lines that it saves. First if the calls have something in common, then if they have nothing:
-    that is worth something only if there is no more than one argument, or if those of one call could not be read."""
-    if (one == _UNREADABLE) != (other == _UNREADABLE):
-        return field, field
-    saved = (2 * len(one & other) + 2 - len(one) - len(other)) * field
-    return saved, saved if len(one) < 2 and len(other) < 2 else 0
-
-
 @dataclass(frozen=True, slots=True)
-class _Trait:
-    """A call as three sets: the paths of its values, the values at their paths, the pieces of their texts."""
+class _Traits:
+    """A call as three sets: the paths of its values, the values with their paths, and the pieces of their texts."""
 
     paths: frozenset[str]
     values: frozenset[tuple[str, str]]
     pieces: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Size:
-    """How many ``paths`` and ``pieces`` a call has at most, and how many of its values may be ``agreeing``."""
+def worth_of_pairs(
+    expected: Sequence[Call], actual: Sequence[Call], agreeing: Mapping[tuple[int, int], int] = MappingProxyType({})
+) -> list[list[int]]:
+    """Return for each expected call what it is worth to pair it with each actual call of the same tool.
 
-    paths: int
-    agreeing: int
-    pieces: int
+    An argument that agrees weighs most; among pairs with as many of these, how alike the texts are. Each argument that
+    only one of the two calls has makes their pair worth less.
 
-    @classmethod
-    def of(cls, calls: Sequence[_Trait], more: int) -> _Size:
-        return cls(
-            max(len(call.paths) for call in calls),
-            max(len(call.values) for call in calls) + more,
-            max(len(call.pieces) for call in calls),
+    Args:
+        expected: The expected calls, the rows.
+        actual: The actual calls, the columns.
+        agreeing: By row and column, how many numbers agree within their tolerance, and values with a matcher.
+
+    Returns:
+        Numbers from 0, which stands for calls that are not alike.
+    """
+    rows, columns = _traits(expected, actual)
+    sizes = {column.paths for column in columns}
+    table = []
+    for number, row in enumerate(rows):
+        lines = {paths: _lines_saved(row.paths, paths) for paths in sizes}
+        table.append(
+            [
+                _worth(row, column, *lines[column.paths], agreeing.get((number, other), 0))
+                for other, column in enumerate(columns)
+            ]
         )
+    return table
 
 
-def _traits(*sides: Sequence[Call]) -> list[list[_Trait]]:
+def _worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_not: int, agreeing: int) -> int:
+    agreeing += len(row.values & column.values)
+    shared = len(row.pieces & column.pieces)
+    total = len(row.pieces) + len(column.pieces) - shared
+    part, of = _ALIKE
+    is_alike = of * shared > part * total
+    if not agreeing and not is_alike:
+        return max(saved_if_not, 0)
+    level = _LEVELS * shared // total if is_alike else 0
+    return max(saved_if_alike + 2 * _HALF_LINE * agreeing + level, 0)
+
+
+def _lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
+    """Return what one changed call saves against one removed and one added call, if all of its arguments changed.
+
+    The first number is for calls that have something in common, the second for calls that have not: these are only
+    paired if neither has more than one argument, or if the arguments of exactly one of them could not be read.
+    """
+    if (one == _UNREADABLE) != (other == _UNREADABLE):
+        return _HALF_LINE, _HALF_LINE
+    saved = (2 * len(one & other) + 2 - len(one) - len(other)) * _HALF_LINE
+    return saved, saved if len(one) < 2 and len(other) < 2 else 0
+
+
+def _traits(*sides: Sequence[Call]) -> list[list[_Traits]]:
     leaves = [[_leaves(call) for call in calls] for calls in sides]
     by_words = sum(len(value) for side in leaves for call in side for _, value in call) > _MANY_CHARACTERS
     pieces: dict[str, frozenset[str]] = {}
 
-    def trait(call: list[tuple[str, str]]) -> _Trait:
+    def traits(call: list[tuple[str, str]]) -> _Traits:
         for _, value in call:
             if value not in pieces:
                 pieces[value] = frozenset(_pieces(value, by_words=by_words))
         texts = [pieces[value] for _, value in call]
-        return _Trait(frozenset([path for path, _ in call]), frozenset(call), frozenset().union(*texts))
+        return _Traits(frozenset([path for path, _ in call]), frozenset(call), frozenset().union(*texts))
 
-    return [[trait(call) for call in side] for side in leaves]
+    return [[traits(call) for call in side] for side in leaves]
 
 
 def _pieces(text: str, *, by_words: bool) -> Iterable[str]:
@@ -104,7 +113,7 @@ def _pieces(text: str, *, by_words: bool) -> Iterable[str]:
 
 
 def _leaves(call: Call) -> list[tuple[str, str]]:
-    """Each value with its path, items without their numbers: one that moved within its list is the same."""
+    """Return each value with its path. Items have no numbers, so that one that moved within its list is the same."""
     leaves: list[tuple[str, str]] = []
 
     def collect(parts: Mapping[str | int, Plain], path: str) -> None:
@@ -121,70 +130,3 @@ def _leaves(call: Call) -> list[tuple[str, str]]:
         return [("", canonical(call))]
     collect(children(call), "")
     return leaves
-
-
-class _Columns:
-    """The calls that came, one to a lane, to be held against an expected one all at once."""
-
-    def __init__(self, calls: Sequence[_Trait], levels: int, largest: _Size) -> None:
-        self._calls = calls
-        self._levels = levels
-        self._field = 2 * levels  # half a line weighs more than all levels of likeness
-        # a pair that costs more lines than it saves is worth less than nothing, which no lane can hold
-        self._nothing = 2 * largest.paths * self._field
-        highest = self._nothing + (2 + 2 * largest.agreeing) * self._field + levels
-        compared = 4 * max(levels, sum(_ALIKE)) * largest.pieces + 1
-        self.lanes = Lanes(len(calls), max(THRICE * highest, compared))
-        self._values = self._counted([call.values for call in calls])
-        self._pieces = self._counted([call.pieces for call in calls])
-        self._sizes = self.lanes.packed([len(call.pieces) for call in calls])
-        self._bases: dict[frozenset[str], tuple[int, int]] = {}
-        self._steps: dict[int, list[int]] = {}
-
-    def worth(self, call: _Trait, also: Sequence[int] | None) -> int:
-        """What it is worth to pair ``call`` with each of them."""
-        lanes = self.lanes
-        base, lone = self._base(call.paths)
-        agreeing = _shared(self._values, call.values)
-        if also is not None:
-            agreeing += lanes.packed(also)
-        alike, level = self._likeness(call)
-        common = lanes.filled(alike | lanes.reaching(agreeing, lanes.ones))
-        line = ((base + 2 * self._field * agreeing + level) & common) | (lone & ~common)
-        least = self._nothing * lanes.ones
-        return ((line | lanes.marks) - least) & lanes.filled(lanes.reaching(line, least))
-
-    def _base(self, paths: frozenset[str]) -> tuple[int, int]:
-        if paths not in self._bases:
-            pairs = [_base(paths, call.paths, self._field) for call in self._calls]
-            base, lone = ([one + self._nothing for one in side] for side in zip(*pairs, strict=True))
-            self._bases[paths] = self.lanes.packed(base), self.lanes.packed(lone)
-        return self._bases[paths]
-
-    def _likeness(self, call: _Trait) -> tuple[int, int]:
-        """The marks of those with texts like those of ``call``, and which level of likeness each of them reaches."""
-        # of what either has, both have at least x / y: (x + y) times what both have, against x times the sum of each
-        lanes, levels, (part, of) = self.lanes, self._levels, _ALIKE
-        both = _shared(self._pieces, call.pieces)
-        size = len(call.pieces)
-        if size not in self._steps:
-            sizes = self._sizes + size * lanes.ones
-            self._steps[size] = [part * sizes + lanes.ones, *(step * sizes for step in range(1, levels + 1))]
-        enough, *steps = self._steps[size]
-        alike = lanes.reaching((part + of) * both, enough)
-        reached = (lanes.reaching((levels + step) * both, needed) for step, needed in enumerate(steps, start=1))
-        return alike, sum(map(lanes.counted, reached)) & lanes.filled(alike) if alike else 0
-
-    def _counted(self, sets: Iterable[Iterable[object]]) -> dict[object, int]:
-        """For each element a 1 in the lanes of the sets that have it."""
-        found: dict[object, int] = {}
-        for lane, elements in enumerate(sets):
-            one = self.lanes.counted(self.lanes.mark(lane))
-            for element in elements:
-                found[element] = found.get(element, 0) + one
-        return found
-
-
-def _shared(counted: Mapping[object, int], elements: Iterable[object]) -> int:
-    """How many of ``elements`` each set has."""
-    return sum([counted[element] for element in elements if element in counted])

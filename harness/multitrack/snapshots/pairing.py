@@ -1,56 +1,60 @@
-"""Which expected call belongs to which of those that came."""
+"""Pair the expected calls with the actual ones."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from decimal import Decimal
 
-from multitrack.snapshots.agreement import Agreement, Parted
 from multitrack.snapshots.assignment import assign
-from multitrack.snapshots.likeness import worth
-from multitrack.snapshots.literals import Call, canonical
+from multitrack.snapshots.differences import Differences
+from multitrack.snapshots.likeness import worth_of_pairs
+from multitrack.snapshots.literals import Call, Plain, canonical, nodes
 from multitrack.snapshots.matchers import Expected
-from multitrack.snapshots.terms import Terms
-
-_Key: TypeAlias = Callable[[Call], str]
-_Also: TypeAlias = Mapping[int, Sequence[int]]
-"""By rows, how many values are the same in each of the columns that need not be equal for it."""
-
-# Matchers that may be asked for this alone, tens of milliseconds: what it is for is a handful of calls, and of
-# hundreds enough else tells which belong together.
-_CHECKS = 10_000
+from multitrack.snapshots.terms import Terms, number, reach
 
 
-def paired(
+def pair_calls(
     expected: Sequence[Call], actual: Sequence[Call], terms: Terms, values: Sequence[Mapping[str, object]]
 ) -> dict[int, int]:
-    """The positions of calls that belong together, expected to actual.
+    """Return the positions of the calls that belong together, expected to actual.
 
-    Equal calls first; then those that the terms call the same; then calls of one tool that have something in common,
-    such that they have most in common in all; then calls of two tools with the same arguments, a renamed tool.
+    Equal calls are paired first. Then calls of one tool are paired so that as many as possible are the same on the
+    given terms, and the others have as much as possible in common. Then come calls of two tools with the same
+    arguments, because these are a renamed tool.
     """
-    return _Pairing(expected, actual, terms, values).pairs
+    pairing = _Pairing(expected, actual)
+    pairing.pair_equal(canonical)
+    for tool, (olds, news) in pairing.open_by_tool().items():
+        before, after = [expected[old] for old in olds], [actual[new] for new in news]
+        if values or not terms.exact:
+            found = [values[new] if values else {} for new in news]
+            worth = _worth_of_tolerant_pairs(before, after, tool, terms, found)
+        else:
+            worth = worth_of_pairs(before, after)
+        pairing.pairs.update((olds[row], news[column]) for row, column in assign(worth))
+    pairing.pair_equal(_arguments)
+    return pairing.pairs
 
 
 class _Pairing:
-    def __init__(
-        self, expected: Sequence[Call], actual: Sequence[Call], terms: Terms, values: Sequence[Mapping[str, object]]
-    ) -> None:
-        self.expected, self.actual, self.terms, self.values = expected, actual, terms, values
+    def __init__(self, expected: Sequence[Call], actual: Sequence[Call]) -> None:
+        self.expected, self.actual = expected, actual
         self.pairs: dict[int, int] = {}
-        self._pair_equal(canonical)
-        self._pair_by_tool()
-        self._pair_equal(_arguments)
 
-    def _open(self) -> tuple[list[int], list[int]]:
-        taken = set(self.pairs.values())
-        return (
-            [old for old in range(len(self.expected)) if old not in self.pairs],
-            [new for new in range(len(self.actual)) if new not in taken],
-        )
+    def open_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
+        """Return the positions that are not paired yet, by tool; only tools that have some on both sides."""
+        tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+        olds, news = self._open()
+        for old in olds:
+            tools[self.expected[old].name][0].append(old)
+        for new in news:
+            tools[self.actual[new].name][1].append(new)
+        return {tool: sides for tool, sides in tools.items() if all(sides)}
 
-    def _pair_equal(self, key: _Key) -> None:
+    def pair_equal(self, key: Callable[[Call], str]) -> None:
+        """Pair calls that have the same key, unless it is empty."""
         olds, news = self._open()
         waiting: defaultdict[str, list[int]] = defaultdict(list)
         for new in reversed(news):
@@ -60,61 +64,78 @@ class _Pairing:
             if text and waiting[text]:
                 self.pairs[old] = waiting[text].pop()
 
-    def _pair_by_tool(self) -> None:
-        tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
-        olds, news = self._open()
-        for old in olds:
-            tools[self.expected[old].name][0].append(old)
-        for new in news:
-            tools[self.actual[new].name][1].append(new)
-        for tool, (before, after) in tools.items():
-            if not before or not after:
-                continue
-            also: _Also = {}
-            if self.values or not self.terms.exact:
-                before, after, also = self._pair_same(tool, before, after)
-            self._pair_alike(before, after, also)
-
-    def _pair_same(self, tool: str, before: list[int], after: list[int]) -> tuple[list[int], list[int], _Also]:
-        """Pair calls that differ only in numbers within their tolerance, and in what matchers take.
-
-        Gives the positions that are left, and what there agrees without being equal.
-        """
-        agreement = self._agreement(tool, after)
-        wanted = [agreement.parted(self.expected[old]) for old in before]
-        pairs = assign([agreement.lanes.counted(agreement.same(one)) for one in wanted], agreement.lanes)
-        if pairs:
-            self.pairs.update((before[row], after[column]) for row, column in pairs)
-            rows, columns = ({*side} for side in zip(*pairs, strict=True))
-            before = [old for row, old in enumerate(before) if row not in rows]
-            wanted = [one for row, one in enumerate(wanted) if row not in rows]
-            after = [new for column, new in enumerate(after) if column not in columns]
-            agreement = self._agreement(tool, after)
-        return before, after, _agreeing(agreement, wanted) if after else {}
-
-    def _agreement(self, tool: str, after: list[int]) -> Agreement:
-        values = [self.values[new] for new in after] if self.values else ()
-        return Agreement(tool, [self.actual[new] for new in after], self.terms, values)
-
-    def _pair_alike(self, before: list[int], after: list[int], also: _Also) -> None:
-        if not before or not after:
-            return
-        matrix, lanes = worth([self.expected[old] for old in before], [self.actual[new] for new in after], also)
-        for row, column in assign(matrix, lanes):
-            self.pairs[before[row]] = after[column]
-
-
-def _agreeing(agreement: Agreement, wanted: Sequence[Parted]) -> _Also:
-    also: dict[int, Sequence[int]] = {}
-    lanes = agreement.lanes
-    checks = _CHECKS
-    for row, one in enumerate(wanted):
-        checks -= sum(isinstance(value, Expected) for value in one.loose.values()) * lanes.count
-        if one.loose and checks >= 0:
-            counted = (lanes.counted(agreement.agreeing(path, value)) for path, value in one.loose.items())
-            also[row] = lanes.numbers(sum(counted))
-    return also
+    def _open(self) -> tuple[list[int], list[int]]:
+        paired = set(self.pairs.values())
+        return (
+            [old for old in range(len(self.expected)) if old not in self.pairs],
+            [new for new in range(len(self.actual)) if new not in paired],
+        )
 
 
 def _arguments(call: Call) -> str:
     return canonical(Call("", call.positional, call.keywords)) if call.positional or call.keywords else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tolerant:
+    """An expected call: the values that need not be equal to agree, by their paths, and its other texts and numbers."""
+
+    ranges: Mapping[str, tuple[Decimal, Decimal]]
+    matchers: Mapping[str, Expected]
+    fixed: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, call: Call, tool: str, terms: Terms) -> _Tolerant:
+        parts = nodes(call)
+        ranges = {}
+        for path, size in _numbers(parts).items():
+            if (tolerance := terms.tolerance(tool, path)) is not None:
+                ranges[path] = reach(size, tolerance)
+        matchers = {path: node for path, node in parts.items() if isinstance(node, Expected)}
+        return cls(ranges, matchers, _scalars({path: node for path, node in parts.items() if path not in ranges}))
+
+    def count_agreeing(self, numbers: Mapping[str, Decimal], values: Mapping[str, object]) -> int:
+        count = 0
+        for path, (least, greatest) in self.ranges.items():
+            if path in numbers and least <= numbers[path] <= greatest:
+                count += 1
+        for path, matcher in self.matchers.items():
+            if path in values and matcher.fits(values[path]):
+                count += 1
+        return count
+
+
+def _worth_of_tolerant_pairs(
+    expected: Sequence[Call], actual: Sequence[Call], tool: str, terms: Terms, values: Sequence[Mapping[str, object]]
+) -> list[list[int]]:
+    """Return the worth of each pair, where numbers have a tolerance or expected calls hold matchers."""
+    rows = [_Tolerant.of(call, tool, terms) for call in expected]
+    if not any(row.ranges or row.matchers for row in rows):
+        return worth_of_pairs(expected, actual)
+    agreeing: dict[tuple[int, int], int] = {}
+    same: list[tuple[int, int]] = []
+    for column, call in enumerate(actual):
+        parts, differences = nodes(call), Differences(terms, tool, values[column])
+        numbers, scalars = _numbers(parts), _scalars(parts)
+        for row, wanted in enumerate(rows):
+            count = agreeing[row, column] = wanted.count_agreeing(numbers, values[column])
+            # finding differences takes long, so only where nothing else rules it out
+            if not count or count < len(wanted.ranges) + len(wanted.matchers) or not wanted.fixed <= scalars:
+                continue
+            if next(differences.between(expected[row], call), None) is None:
+                same.append((row, column))
+    worth = worth_of_pairs(expected, actual, agreeing)
+    # one more pair of calls that are the same outweighs whatever all other pairs have in common
+    bonus = 1 + sum(map(max, worth))
+    for row, column in same:
+        worth[row][column] += bonus
+    return worth
+
+
+def _numbers(parts: Mapping[str, Plain]) -> dict[str, Decimal]:
+    found = {path: number(node) for path, node in parts.items() if isinstance(node, (int, float, Call))}
+    return {path: size for path, size in found.items() if size is not None}
+
+
+def _scalars(parts: Mapping[str, Plain]) -> frozenset[tuple[str, str]]:
+    return frozenset((path, repr(node)) for path, node in parts.items() if isinstance(node, (str, int, float)))
