@@ -1,4 +1,4 @@
-"""Parallel tool calls, recorded once and tested forever."""
+"""Extract parallel tool calls as Pydantic models, and test the code that does it with recorded responses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ if TYPE_CHECKING:
     from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, ExtractionStream, Toolset
     from multitrack.snapshots.assertion import assert_calls
+    from multitrack.snapshots.extension import CallsSnapshot
+    from multitrack.tape.sent import Sent
+    from multitrack.tape.settings import Settings
+    from multitrack.tape.tape import Tape
     from multitrack.tape.use_cassette import use_cassette
     from multitrack.toolcall import ToolCall
     from multitrack.wires import decode
 
 __all__ = [
+    "CallsSnapshot",
     "Extraction",
     "ExtractionStream",
     "Mode",
+    "Sent",
+    "Settings",
+    "Tape",
     "ToolCall",
     "Toolset",
     "assert_calls",
@@ -30,12 +38,16 @@ __all__ = [
     "use_cassette",
 ]
 
-# Imported when first asked for (https://peps.python.org/pep-0562/): who extracts does not pay for the tape,
-# and who tests does not pay for the clients.
-_HOMES = {
+# Imported on first access (https://peps.python.org/pep-0562/), so that code that only extracts does not import the
+# tape, and tests without our clients do not import them.
+_MODULES = {
+    "CallsSnapshot": "multitrack.snapshots.extension",
     "Extraction": "multitrack.extraction",
     "ExtractionStream": "multitrack.extraction",
     "Mode": "multitrack.clients",
+    "Sent": "multitrack.tape.sent",
+    "Settings": "multitrack.tape.settings",
+    "Tape": "multitrack.tape.tape",
     "ToolCall": "multitrack.toolcall",
     "Toolset": "multitrack.extraction",
     "assert_calls": "multitrack.snapshots.assertion",
@@ -51,9 +63,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("multitrack.errors")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

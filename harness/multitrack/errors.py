@@ -1,31 +1,31 @@
-"""Every error of Multitrack, in two trees.
+"""All errors of Multitrack, in two trees.
 
 ::
 
     Exception
-    └── MultitrackError            something is wrong with an answer, or with a file
-        ├── ExtractionError        an answer that gives no valid models; holds every call, good and bad
-        │   ├── NoToolCalls        it holds no tool call
-        │   ├── UnknownTool        it calls a tool that was not offered
-        │   ├── InvalidArguments   the arguments of a call do not fit its model
-        │   ├── TruncatedResponse  it was cut off by a length limit
-        │   ├── Refusal            the model, or a filter, refused
-        │   └── StreamBroken       the stream ended before the answer did
-        ├── StreamNotFinished      the result of a stream was asked for before its end
-        ├── BadOption              a setting that is not known, or a value that does not fit it
-        ├── CassetteMissing        there is no tape where one was named
-        ├── CassetteCorrupt        a tape cannot be read
-        ├── SecretInCassette       a tape holds a credential
-        └── Unplayed               a tape holds more than was asked for, where that was to be an error
+    └── MultitrackError            a response or a file is invalid, or an option
+        ├── ExtractionError        a response has no valid models, or not only valid ones
+        │   ├── NoToolCalls        the response has no tool calls
+        │   ├── UnknownTool        a call names a tool that was not offered
+        │   ├── InvalidArguments   the arguments of a call do not match its model
+        │   ├── TruncatedResponse  a length limit cut the response off
+        │   ├── Refusal            the model refused, or a filter blocked the response
+        │   └── StreamBroken       the stream ended before the response was complete
+        ├── StreamNotFinished      the result of a stream was accessed before the stream ended
+        ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
+        ├── CassetteMissing        a cassette that was named does not exist
+        ├── CassetteCorrupt        a cassette cannot be read
+        ├── SecretInCassette       a cassette contains a credential
+        └── Unplayed               recordings were not used, and the setting ``strict`` is on
 
     BaseException
-    └── TapeViolation              the code under test broke the tape's promise
-        ├── CassetteMiss           a request that the tape cannot answer
-        └── LiveCall               traffic that would leave the machine past the tape
-            └── ForkedCall         it came from a process that the test forked
+    └── TapeViolation              the code under test did what its cassette does not allow
+        ├── CassetteMiss           no recording matches a request
+        └── LiveCall               a request would have reached the network
+            └── ForkedCall         a process that the test forked sent a request (also an Exception)
 
-A `TapeViolation` is no `Exception`, so that no ``except Exception`` of an application and no retry of an SDK
-can turn a missing recording into a connection error; it is raised only while a tape is active.
+A `TapeViolation` is not an `Exception`. Otherwise an ``except Exception`` in an application, or the retries of an SDK,
+would turn a missing recording into a connection error. It is only raised while a cassette is open.
 """
 
 from __future__ import annotations
@@ -38,17 +38,22 @@ from multitrack.toolcall import ToolCall
 
 
 class MultitrackError(Exception):
-    """The root of what can be wrong with an answer or with a file."""
+    """The base class of errors about responses, files and options."""
 
 
 class ExtractionError(MultitrackError):
-    """An answer could not be turned into valid models.
+    """A response that could not be turned into valid models only.
 
-    The subclass says what was wrong when one thing was; an answer with bad calls of different kinds raises
-    this class itself. ``calls`` are all calls of the answer in order, good and bad; ``models`` the validated
-    models of the good ones; ``errors`` one error for each bad call, each with its ``.call``; ``text`` the
-    text that came with or instead of the calls; ``raw`` the SDK's response object; ``attempts`` the errors of
-    the earlier answers where the model was asked again, the first one first.
+    The subclass says what is wrong. A response with invalid calls of different kinds raises this class itself, and so
+    does an error that the provider returned instead of a response.
+
+    Attributes:
+        calls: All tool calls of the response, valid and invalid, in order.
+        models: The validated models of the valid calls.
+        errors: One error for each invalid call. Each has the call in its ``call``.
+        text: The text that came with the calls or instead of them; None if there was none.
+        raw: The SDK's response object; None if there is none.
+        attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
 
     calls: tuple[ToolCall, ...] = ()
@@ -60,11 +65,17 @@ class ExtractionError(MultitrackError):
 
 
 class NoToolCalls(ExtractionError):
-    """The answer holds no tool call; ``text`` is what came instead."""
+    """The response has no tool calls. ``text`` is what the model wrote instead."""
 
 
 class UnknownTool(ExtractionError):
-    """The answer calls a tool that was not offered. ``call`` is that call, ``offered`` the tools' names."""
+    """A call names a tool that was not offered.
+
+    Args:
+        message: The message of the error.
+        call: The call.
+        offered: The names of the tools that were offered.
+    """
 
     def __init__(self, message: str, *, call: ToolCall, offered: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -73,11 +84,13 @@ class UnknownTool(ExtractionError):
 
 
 class InvalidArguments(ExtractionError):
-    """The arguments of a call do not fit its model.
+    """The arguments of a call do not match its model.
 
-    ``call`` is that call, ``details`` are Pydantic's error dictionaries (``type``, ``loc``, ``msg``,
-    ``input``), as https://docs.pydantic.dev/latest/errors/errors/ describes them; empty where the arguments
-    are no JSON.
+    Args:
+        message: The message of the error.
+        call: The call.
+        details: Pydantic's error dictionaries (``type``, ``loc``, ``msg``, ``input``), described in
+            https://docs.pydantic.dev/latest/errors/errors/. Empty if the arguments are not valid JSON.
     """
 
     def __init__(self, message: str, *, call: ToolCall, details: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -87,31 +100,37 @@ class InvalidArguments(ExtractionError):
 
 
 class TruncatedResponse(ExtractionError):
-    """The answer was cut off by a limit on its length (``finish_reason`` ``length`` or ``MAX_TOKENS``)."""
+    """A length limit cut the response off. Its finish reason is ``length``, ``max_output_tokens`` or ``MAX_TOKENS``."""
 
 
 class Refusal(ExtractionError):
-    """The model refused, or a filter withheld the answer; ``text`` is the refusal."""
+    """The model refused, or a filter blocked the response. ``text`` is the refusal."""
 
 
 class StreamBroken(ExtractionError):
-    """The stream ended early or with an error event; ``models`` are those of the calls that were complete."""
+    """The stream ended early or with an error. ``models`` are the models of the calls that were complete."""
 
 
 class StreamNotFinished(MultitrackError):
-    """The whole result of a stream was asked for before the stream had been read to its end."""
+    """The complete result of a stream was accessed before the stream had been read to its end."""
 
 
 class BadOption(MultitrackError, ValueError):
-    """A setting that is not known, or a value that does not fit it; the message names where it was set."""
+    """An option is unknown, or its value is invalid. The message says where the option was set."""
 
 
 class CassetteMissing(MultitrackError):
-    """There is no tape at the path that was named."""
+    """A cassette that was named does not exist."""
 
 
 class CassetteCorrupt(MultitrackError):
-    """A tape cannot be read. ``path`` names it, ``line`` the line from 1 where one is known."""
+    """A cassette cannot be read.
+
+    Args:
+        path: The cassette.
+        reason: What is wrong with it.
+        line: The number of the line, starting at 1; None if it is unknown.
+    """
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None) -> None:
         where = f"{path}, line {line}" if line is not None else f"{path}"
@@ -125,25 +144,30 @@ class CassetteCorrupt(MultitrackError):
 
 
 class SecretInCassette(MultitrackError):
-    """A tape about to be written, or already written, holds a credential."""
+    """A cassette contains a credential, or would contain one if it were written."""
 
 
 class Unplayed(MultitrackError):
-    """A tape holds more than was asked for; raised only with the setting ``strict``."""
+    """Some recordings of a cassette were not used. Only raised if the setting ``strict`` is on."""
 
 
 class TapeViolation(BaseException):
-    """The code under test broke the tape's promise. No ``Exception``: nothing may swallow or retry it."""
+    """The code under test did something that its cassette does not allow.
+
+    Not an `Exception`, so that neither an application nor an SDK catches and retries it.
+    """
 
 
 class CassetteMiss(TapeViolation):
-    """A request was sent that the tape cannot answer. The message names the reason and the nearest recording."""
+    """No recording matches a request. The message says why, and shows the nearest recording."""
 
 
 class LiveCall(TapeViolation):
-    """Traffic would have left the machine past the tape, by a client that no seam sees."""
+    """A request would have reached the network through a client that no interceptor supports."""
 
 
 class ForkedCall(LiveCall, Exception):
-    """A process that the test forked sent a request. An ``Exception`` as well, since pools of processes wait for ever
-    for a worker that ends by anything else."""
+    """A process that the test forked sent a request.
+
+    Also an `Exception`, because a process pool waits forever for a worker that ends with any other exception.
+    """

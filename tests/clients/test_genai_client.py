@@ -306,7 +306,7 @@ def test_the_model_of_create_comes_before_that_of_the_client(create, provider):
 
 
 def test_without_any_model(provider, is_async):
-    with pytest.raises(TypeError, match=r"^create needs a model: pass model= to it, or to from_genai$"):
+    with pytest.raises(TypeError, match=r"^create requires a model: pass model= to create or to from_genai$"):
         asked(multitrack.from_genai(provider.client), is_async, messages=USER, response_model=Iterable[Weather])
 
 
@@ -369,7 +369,7 @@ def test_the_context_reaches_validators(create):
     assert place.location == "YYZ"
 
 
-TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass one of them"
+TOOLS = "pass either tools= or response_model=, not both: response_model= creates the tools"
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass
         (
             {"response_model": Weather},
             TypeError,
-            "response_model is Weather, and it names no collection; write response_model=Iterable[Weather]",
+            "response_model is Weather, but it is not a collection of models; write response_model=Iterable[Weather]",
         ),
         (
             {"response_model": Iterable[Node]},
@@ -395,12 +395,13 @@ TOOLS = "tools= cannot stand beside response_model=, which makes the tools: pass
         (
             {"response_model": Iterable[Weather], "on_error": "ignore"},
             TypeError,
-            "on_error is 'ignore'; it is 'raise' or 'collect'",
+            "on_error must be 'raise' or 'collect', not 'ignore'",
         ),
         (
             {"response_model": Iterable[Weather], "stream": True, "max_retries": 1},
             TypeError,
-            "max_retries cannot stand beside stream=True: what was yielded cannot be taken back",
+            "pass either max_retries= or stream=True, not both: "
+            "models that a stream has already yielded cannot be corrected",
         ),
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
@@ -418,10 +419,10 @@ def test_what_is_refused_before_any_request(create, provider, arguments, kind, m
 
 
 def test_wrong_clients_and_modes(provider):
-    with pytest.raises(TypeError, match=r"^from_genai takes a google\.genai\.Client, not str$"):
+    with pytest.raises(TypeError, match=r"^from_genai requires a google\.genai\.Client, not str$"):
         multitrack.from_genai("gemini")
     with pytest.raises(
-        ValueError, match=r"^from_genai takes mode=Mode\.GENAI_PARALLEL_TOOLS, not Mode\.PARALLEL_TOOLS$"
+        ValueError, match=r"^from_genai supports mode=Mode\.GENAI_PARALLEL_TOOLS, not Mode\.PARALLEL_TOOLS$"
     ):
         multitrack.from_genai(provider.client, mode=Mode.PARALLEL_TOOLS)
 
@@ -436,5 +437,5 @@ def test_without_the_sdk():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
-    assert done.stdout.startswith("from_genai needs the genai SDK (")
+    assert done.stdout.startswith("from_genai requires the genai SDK (")
     assert done.stdout.endswith("): pip install 'multitrack[genai]'\n")

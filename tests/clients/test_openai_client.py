@@ -180,7 +180,7 @@ def test_bad_answers(create, answer, kind):
 def test_an_answer_that_is_no_json(create):
     with pytest.raises(ExtractionError) as raised:
         create(Provider(b"<html>", "text/html"), messages=USER, response_model=BOTH)
-    assert str(raised.value) == "the provider answered with an error: no JSON: '<html>'"
+    assert str(raised.value) == "the provider returned an error: the response is not JSON: '<html>'"
 
 
 def test_answers_that_break_the_providers_own_schema(create):
@@ -204,15 +204,15 @@ def test_errors_are_collected_and_nothing_is_allowed(create):
     [
         (
             {"response_model": Weather},
-            "response_model is Weather, and it names no collection; write response_model=Iterable[Weather]",
+            "response_model is Weather, but it is not a collection of models; write response_model=Iterable[Weather]",
         ),
         (
             {"response_model": BOTH, "tools": [{"type": "function"}]},
-            "tools= cannot stand beside response_model=, which makes the tools: pass one of them",
+            "pass either tools= or response_model=, not both: response_model= creates the tools",
         ),
         (
             {"response_model": BOTH, "on_error": "ignore"},
-            "on_error is 'ignore'; it is 'raise' or 'collect'",
+            "on_error must be 'raise' or 'collect', not 'ignore'",
         ),
     ],
 )
@@ -292,11 +292,11 @@ def test_the_other_interface_is_untouched():
 @pytest.mark.parametrize("make", [multitrack.from_openai, multitrack.patch])
 def test_wrong_clients_and_modes(make):
     name = make.__name__
-    with pytest.raises(TypeError, match=f"^{name} takes an openai.OpenAI or openai.AsyncOpenAI, not str$"):
+    with pytest.raises(TypeError, match=f"^{name} requires an openai.OpenAI or openai.AsyncOpenAI, not str$"):
         make("client")
     with pytest.raises(
         ValueError,
-        match=f"^{name} takes mode=Mode.PARALLEL_TOOLS or Mode.RESPONSES_PARALLEL_TOOLS, "
+        match=f"^{name} supports mode=Mode.PARALLEL_TOOLS or Mode.RESPONSES_PARALLEL_TOOLS, "
         "not Mode.VERTEXAI_PARALLEL_TOOLS$",
     ):
         make(client_of(Provider({})), mode=Mode.VERTEXAI_PARALLEL_TOOLS)

@@ -24,8 +24,8 @@ def test_a_mode_of_instructors_that_is_not_here():
     with pytest.raises(AttributeError) as raised:
         Mode.TOOLS  # noqa: B018
     assert str(raised.value) == (
-        "there is no Mode.TOOLS: Multitrack makes parallel tool calls only, by Mode.PARALLEL_TOOLS, "
-        "Mode.RESPONSES_PARALLEL_TOOLS, Mode.VERTEXAI_PARALLEL_TOOLS, Mode.GENAI_PARALLEL_TOOLS"
+        "Mode.TOOLS does not exist, because Multitrack only supports parallel tool calls; use one of "
+        "Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, Mode.VERTEXAI_PARALLEL_TOOLS, Mode.GENAI_PARALLEL_TOOLS"
     )
 
 
@@ -48,7 +48,7 @@ def test_clients_are_imported_without_their_sdks():
     )
     assert done.stderr == ""
     names = [
-        (line.partition(" needs the ")[0], line.partition(": pip install ")[2]) for line in done.stdout.splitlines()
+        (line.partition(" requires the ")[0], line.partition(": pip install ")[2]) for line in done.stdout.splitlines()
     ]
     assert names == [
         ("patch", "'multitrack[openai]'"),

@@ -193,13 +193,13 @@ METRIC = ("c", "Weather", {"location": "Dallas", "units": "metric"})
 UNKNOWN = ("d", "Search", {"query": "super bowl"})
 SEARCH = ("e", "GoogleSearch", {"query": "super bowl"})
 NOT_KELVIN = (
-    "rejected: call 2 of 3 (id 'b'), Weather: the arguments do not fit\n"
-    "  $.units: Input should be 'imperial' or 'metric', not 'kelvin'\n"
-    "Make this call again, corrected."
+    "rejected: call 2 of 3 (id 'b'), Weather: the arguments do not match the model\n"
+    "  $.units: Input should be 'imperial' or 'metric', got 'kelvin'\n"
+    "Correct this call and make it again."
 )
 NO_SEARCH = (
-    "rejected: call {place} (id 'd'), Search: no such tool was offered; offered: Weather, GoogleSearch\n"
-    "Make this call again, corrected."
+    "rejected: call {place} (id 'd'), Search: this tool was not offered; offered tools: Weather, GoogleSearch\n"
+    "Correct this call and make it again."
 )
 PLAN = [
     Weather(location="Toronto"),
@@ -239,9 +239,9 @@ def test_one_correction_at_a_time(create, wire, conversations):
     assert extraction == PLAN
     assert [len(error.errors) for error in extraction.attempts] == [2, 1]
     left = (
-        "These calls were rejected, and are still to be made, corrected:\n"
-        "- call 2 of 3 (id 'b'), Weather: the arguments do not fit\n"
-        "  $.units: Input should be 'imperial' or 'metric', not 'kelvin'"
+        "These calls were rejected and are still missing. Correct them and make them again:\n"
+        "- call 2 of 3 (id 'b'), Weather: the arguments do not match the model\n"
+        "  $.units: Input should be 'imperial' or 'metric', got 'kelvin'"
     )
     one = wire.turn(GOOD, KELVIN, UNKNOWN, results=[ACCEPTED, NOT_KELVIN, NO_SEARCH.format(place="3 of 3")])
     two = wire.turn(SEARCH, results=[ACCEPTED], remark=left)
@@ -266,9 +266,9 @@ def test_text_alone_is_answered_with_what_is_left_to_do(create, wire, conversati
     answers = [wire.answer(KELVIN), wire.answer(text="Sorry.", finish="STOP"), wire.answer(METRIC)]
     assert create(*answers, max_retries=2) == [PLAN[1]]
     left = (
-        "These calls were rejected, and are still to be made, corrected:\n"
-        "- call 1 of 1 (id 'b'), Weather: the arguments do not fit\n"
-        "  $.units: Input should be 'imperial' or 'metric', not 'kelvin'"
+        "These calls were rejected and are still missing. Correct them and make them again:\n"
+        "- call 1 of 1 (id 'b'), Weather: the arguments do not match the model\n"
+        "  $.units: Input should be 'imperial' or 'metric', got 'kelvin'"
     )
     assert conversations()[2][-len(wire.turn(text="Sorry.", remark=left)) :] == wire.turn(text="Sorry.", remark=left)
 
@@ -293,7 +293,7 @@ def test_every_attempt_stays_on_the_error(create, wire, provider):
     assert [[call.id for call in attempt.calls] for attempt in error.attempts] == [["a", "b"], ["a", "x"]]
     assert [attempt.details[0]["input"] for attempt in error.attempts] == ["kelvin", "rankine"]
     assert len({id(attempt.raw) for attempt in (*error.attempts, error)}) == 3
-    assert error.__notes__ == ["asked 3 times; .attempts holds the earlier answers"]
+    assert error.__notes__ == ["the model was asked 3 times; .attempts has the errors of earlier responses"]
 
 
 def test_what_is_still_bad_is_collected(create, wire):
@@ -324,7 +324,7 @@ def test_an_error_of_the_provider_is_the_sdks(create, wire, provider):
 
 @pytest.mark.parametrize("number", [-1, "2", None])
 def test_a_number_that_cannot_be(create, provider, number):
-    with pytest.raises(TypeError, match=r"^max_retries is .*; it is a whole number, from 0"):
+    with pytest.raises(TypeError, match=r"^max_retries must be an integer of at least 0, not "):
         create(max_retries=number)
     assert provider.requests == []
 

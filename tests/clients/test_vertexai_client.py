@@ -231,7 +231,7 @@ def test_bad_answers(create, answer, kind, sdk):
         (
             {"response_model": Weather},
             TypeError,
-            "response_model is Weather, and it names no collection; write response_model=Iterable[Weather]",
+            "response_model is Weather, but it is not a collection of models; write response_model=Iterable[Weather]",
         ),
         (
             {"response_model": Iterable[Node]},
@@ -248,7 +248,7 @@ def test_bad_answers(create, answer, kind, sdk):
         (
             {"response_model": Iterable[Weather], "tools": ["mine"]},
             TypeError,
-            "tools= cannot stand beside response_model=, which makes the tools: pass one of them",
+            "pass either tools= or response_model=, not both: response_model= creates the tools",
         ),
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
@@ -272,16 +272,16 @@ def test_a_model_with_tools_of_its_own_is_refused(sdk):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         client = multitrack.from_vertexai(sdk.GenerativeModel("gemini-1.5-pro", tools=[tool]))
-    with pytest.raises(TypeError, match=r"^tools= cannot stand beside response_model="):
+    with pytest.raises(TypeError, match=r"^pass either tools= or response_model=, not both: "):
         client.create(messages=USER, response_model=Iterable[Weather])
 
 
 def test_wrong_models_and_modes(model):
     with pytest.raises(
-        TypeError, match=r"^from_vertexai takes a vertexai\.generative_models\.GenerativeModel, not str$"
+        TypeError, match=r"^from_vertexai requires a vertexai\.generative_models\.GenerativeModel, not str$"
     ):
         multitrack.from_vertexai("gemini")
     with pytest.raises(
-        ValueError, match=r"^from_vertexai takes mode=Mode\.VERTEXAI_PARALLEL_TOOLS, not Mode\.PARALLEL_TOOLS$"
+        ValueError, match=r"^from_vertexai supports mode=Mode\.VERTEXAI_PARALLEL_TOOLS, not Mode\.PARALLEL_TOOLS$"
     ):
         multitrack.from_vertexai(model, mode=Mode.PARALLEL_TOOLS)

@@ -86,7 +86,7 @@ def test_unknown_tool():
     error = raised_by(("Weather", GOOD), ("Stocks", "{}"))
     assert type(error) is UnknownTool
     assert str(error) == (
-        "call 2 of 2 (id 'call_1'), Stocks: no such tool was offered; offered: Weather, Stops, Ping, Days"
+        "call 2 of 2 (id 'call_1'), Stocks: this tool was not offered; offered tools: Weather, Stops, Ping, Days"
     )
     assert error.offered == ("Weather", "Stops", "Ping", "Days")
     assert error.call == ToolCall("call_1", "Stocks", "{}", 1)
@@ -97,7 +97,7 @@ def test_unknown_tool():
 
 def test_the_wrapper_that_some_models_call_is_no_tool():
     assert str(raised_by(("multi_tool_use.parallel", "{}"))).startswith(
-        "call 1 of 1 (id 'call_0'), multi_tool_use.parallel: no such tool was offered;"
+        "call 1 of 1 (id 'call_0'), multi_tool_use.parallel: this tool was not offered;"
     )
 
 
@@ -105,9 +105,9 @@ def test_invalid_arguments():
     error = raised_by(("Stops", '{"stops": [{"location": "Oslo", "units": "kelvin"}, {"location": 3}]}'))
     assert type(error) is InvalidArguments
     assert str(error) == (
-        "call 1 of 1 (id 'call_0'), Stops: the arguments do not fit\n"
-        "  $.stops[0].units: Input should be 'imperial' or 'metric', not 'kelvin'\n"
-        "  $.stops[1].location: Input should be a valid string, not 3\n"
+        "call 1 of 1 (id 'call_0'), Stops: the arguments do not match the model\n"
+        "  $.stops[0].units: Input should be 'imperial' or 'metric', got 'kelvin'\n"
+        "  $.stops[1].location: Input should be a valid string, got 3\n"
         "  $.stops[1].units: Field required"
     )
     assert [detail["type"] for detail in error.details] == ["literal_error", "string_type", "missing"]
@@ -116,7 +116,7 @@ def test_invalid_arguments():
 
 def test_arguments_that_are_no_object():
     assert str(raised_by(("Ping", "[1]"))) == (
-        "call 1 of 1 (id 'call_0'), Ping: the arguments do not fit\n  $: Input should be an object, not [1]"
+        "call 1 of 1 (id 'call_0'), Ping: the arguments do not match the model\n  $: Input should be an object, got [1]"
     )
 
 
@@ -124,7 +124,7 @@ def test_arguments_that_are_no_object():
 def test_arguments_that_are_no_json(arguments):
     error = raised_by(("Weather", arguments))
     assert type(error) is InvalidArguments
-    assert str(error).startswith("call 1 of 1 (id 'call_0'), Weather: the arguments are no JSON: ")
+    assert str(error).startswith("call 1 of 1 (id 'call_0'), Weather: the arguments are not valid JSON: ")
     assert str(error).endswith(f", in {arguments!r}")
     assert error.details == ()
 
@@ -142,10 +142,10 @@ def test_several_bad_calls_of_a_kind():
     error = raised_by(("Weather", "{"), ("Ping", "{}"), ("Days", "{}"))
     assert type(error) is InvalidArguments
     assert str(error) == (
-        "2 of 3 calls are bad:\n"
-        "- call 1 of 3 (id 'call_0'), Weather: the arguments are no JSON: "
+        "2 of 3 calls are invalid:\n"
+        "- call 1 of 3 (id 'call_0'), Weather: the arguments are not valid JSON: "
         "EOF while parsing an object at line 1 column 1, in '{'\n"
-        "- call 3 of 3 (id 'call_2'), Days: the arguments do not fit\n"
+        "- call 3 of 3 (id 'call_2'), Days: the arguments do not match the model\n"
         "  $.days: Field required"
     )
     assert error.models == (Ping(),)
@@ -157,7 +157,7 @@ def test_bad_calls_of_both_kinds():
     error = raised_by(("Stocks", "{}"), ("Days", "{}"))
     assert type(error) is ExtractionError
     assert [type(bad) for bad in error.errors] == [UnknownTool, InvalidArguments]
-    assert str(error).startswith("2 of 2 calls are bad:\n- call 1 of 2 (id 'call_0'), Stocks: ")
+    assert str(error).startswith("2 of 2 calls are invalid:\n- call 1 of 2 (id 'call_0'), Stocks: ")
 
 
 def test_collect():
@@ -169,14 +169,14 @@ def test_collect():
 
 
 def test_on_error_has_two_values():
-    with pytest.raises(TypeError, match=r"^on_error is 'ignore'; it is 'raise' or 'collect'$"):
+    with pytest.raises(TypeError, match=r"^on_error must be 'raise' or 'collect', not 'ignore'$"):
         TOOLS.parse([], on_error="ignore")
 
 
 def test_no_calls():
     assert str(raised_by()) == (
-        "the answer holds no tool call and no text\n"
-        "  offered: Weather, Stops, Ping, Days; pass allow_empty=True to take an empty result"
+        "the response has no tool calls and no text\n"
+        "  offered tools: Weather, Stops, Ping, Days; pass allow_empty=True to accept a response without tool calls"
     )
     assert TOOLS.parse([], allow_empty=True) == []
     collected = TOOLS.parse([], on_error="collect")
@@ -187,7 +187,7 @@ def test_context_reaches_validators():
     asked = calls(("Days", '{"days": 9}'))
     assert TOOLS.parse(asked) == [Days(days=9)]
     error = raised_by(("Days", '{"days": 9}'), context={"most": 7})
-    assert str(error).endswith("\n  $.days: Value error, at most 7, not 9")
+    assert str(error).endswith("\n  $.days: Value error, at most 7, got 9")
 
 
 def extracted(**answer):
@@ -201,8 +201,8 @@ def test_text_instead_of_calls():
     error = extracted(text="Which place?", finish_reason="stop")
     assert type(error) is NoToolCalls
     assert str(error) == (
-        "the answer holds no tool call (finish reason 'stop'); the model said: 'Which place?'\n"
-        "  offered: Weather, Stops, Ping, Days; pass allow_empty=True to take an empty result"
+        "the response has no tool calls (finish reason 'stop'); its text: 'Which place?'\n"
+        "  offered tools: Weather, Stops, Ping, Days; pass allow_empty=True to accept a response without tool calls"
     )
     assert error.text == "Which place?"
 
@@ -211,8 +211,9 @@ def test_truncated():
     error = extracted(calls=tuple(calls(("Weather", GOOD), ("Weather", '{"loc'))), finish_reason="length")
     assert type(error) is TruncatedResponse
     assert str(error) == (
-        "a limit on its length cut the answer off (finish reason 'length'), with 1 of 2 calls good; raise the limit:\n"
-        "- call 2 of 2 (id 'call_1'), Weather: the arguments are no JSON: "
+        "the response was cut off by a length limit (finish reason 'length'); "
+        "1 of 2 calls are valid; raise the limit:\n"
+        "- call 2 of 2 (id 'call_1'), Weather: the arguments are not valid JSON: "
         "EOF while parsing a string at line 1 column 5, in '{\"loc'"
     )
     assert (error.models, [type(bad) for bad in error.errors]) == ((OSLO,), [InvalidArguments])
@@ -221,7 +222,8 @@ def test_truncated():
 def test_truncated_between_two_calls():
     error = extracted(calls=tuple(calls(("Weather", GOOD))), finish_reason="MAX_TOKENS")
     assert str(error) == (
-        "a limit on its length cut the answer off (finish reason 'MAX_TOKENS'), with 1 of 1 calls good; raise the limit"
+        "the response was cut off by a length limit (finish reason 'MAX_TOKENS'); "
+        "1 of 1 calls are valid; raise the limit"
     )
 
 
@@ -229,7 +231,7 @@ def test_refusal():
     error = extracted(refusal="I cannot help with that.")
     assert type(error) is Refusal
     assert (str(error), error.text) == (
-        "the model or a filter refused: I cannot help with that.",
+        "the model refused, or a filter blocked the response: I cannot help with that.",
         "I cannot help with that.",
     )
 
@@ -237,7 +239,7 @@ def test_refusal():
 def test_an_error_in_the_place_of_an_answer():
     error = extracted(error="Upstream is overloaded")
     assert type(error) is ExtractionError
-    assert str(error) == "the provider answered with an error: Upstream is overloaded"
+    assert str(error) == "the provider returned an error: Upstream is overloaded"
 
 
 def test_what_is_wrong_with_the_answer_is_collected_behind_its_calls():

@@ -92,7 +92,9 @@ def test_a_name_that_stands_for_itself():
     endless = namespace["Endless"]
     with pytest.raises(TypeError) as raised:
         Toolset(Iterable[endless])
-    assert str(raised.value).startswith("response_model is Iterable[Endless], and a name in it stands for itself; ")
+    assert str(raised.value).startswith(
+        "response_model is Iterable[Endless], but one of its type aliases refers to itself; "
+    )
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
@@ -108,49 +110,50 @@ EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        (Weather, "Weather, and it names no collection; write response_model=Iterable[Weather]"),
+        (Weather, "Weather, but it is not a collection of models; write response_model=Iterable[Weather]"),
         (
             Weather | GoogleSearch,
-            "Weather | GoogleSearch, and it names no collection; write response_model=Iterable[Weather | GoogleSearch]",
+            "Weather | GoogleSearch, but it is not a collection of models; "
+            "write response_model=Iterable[Weather | GoogleSearch]",
         ),
-        (Iterable, f"Iterable, and it names no model; {EXAMPLE}"),
-        (typing.Iterable, f"Iterable, and it names no model; {EXAMPLE}"),
-        (list, f"list, and it names no model; {EXAMPLE}"),
-        (Iterable[int], f"Iterable[int], and int is no Pydantic model; {EXAMPLE}"),
-        (Iterable[T], f"Iterable[T], and T is no Pydantic model; {EXAMPLE}"),
-        (Iterable["Weather"], f"Iterable['Weather'], and 'Weather' is no Pydantic model; {EXAMPLE}"),
-        (Iterable[BaseModel], f"Iterable[BaseModel], and BaseModel has no fields; {EXAMPLE}"),
-        (Iterable[Numbers], f"Iterable[Numbers], and Numbers is no object with fields; {EXAMPLE}"),
-        (dict[str, Weather], f"dict[str, Weather], and it is no Iterable of models; {EXAMPLE}"),
-        (tuple[Weather, Weather], f"tuple[Weather, Weather], and it is no Iterable of models; {EXAMPLE}"),
-        (tuple[Weather], f"tuple[Weather], and it is no Iterable of models; {EXAMPLE}"),
-        (set[Weather], f"set[Weather], and it is no Iterable of models; {EXAMPLE}"),
-        (Iterator[Weather], f"Iterator[Weather], and it is no Iterable of models; {EXAMPLE}"),
-        (Optional[Iterable[Weather]], f"Iterable[Weather] | None, and it is no Iterable of models; {EXAMPLE}"),  # noqa: UP045
+        (Iterable, f"Iterable, but it does not name a model; {EXAMPLE}"),
+        (typing.Iterable, f"Iterable, but it does not name a model; {EXAMPLE}"),
+        (list, f"list, but it does not name a model; {EXAMPLE}"),
+        (Iterable[int], f"Iterable[int], but int is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[T], f"Iterable[T], but T is not a Pydantic model; {EXAMPLE}"),
+        (Iterable["Weather"], f"Iterable['Weather'], but 'Weather' is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[BaseModel], f"Iterable[BaseModel], but BaseModel has no fields; {EXAMPLE}"),
+        (Iterable[Numbers], f"Iterable[Numbers], but Numbers is not a model with fields; {EXAMPLE}"),
+        (dict[str, Weather], f"dict[str, Weather], but it is not an Iterable of models; {EXAMPLE}"),
+        (tuple[Weather, Weather], f"tuple[Weather, Weather], but it is not an Iterable of models; {EXAMPLE}"),
+        (tuple[Weather], f"tuple[Weather], but it is not an Iterable of models; {EXAMPLE}"),
+        (set[Weather], f"set[Weather], but it is not an Iterable of models; {EXAMPLE}"),
+        (Iterator[Weather], f"Iterator[Weather], but it is not an Iterable of models; {EXAMPLE}"),
+        (Optional[Iterable[Weather]], f"Iterable[Weather] | None, but it is not an Iterable of models; {EXAMPLE}"),  # noqa: UP045
         (
             Iterable[Weather] | Iterable[GoogleSearch],
-            f"Iterable[Weather] | Iterable[GoogleSearch], and it is no Iterable of models; {EXAMPLE}",
+            f"Iterable[Weather] | Iterable[GoogleSearch], but it is not an Iterable of models; {EXAMPLE}",
         ),
-        (Iterable[list[Weather]], f"Iterable[list[Weather]], and list[Weather] is no Pydantic model; {EXAMPLE}"),
-        (Iterable[type[Weather]], f"Iterable[type[Weather]], and type[Weather] is no Pydantic model; {EXAMPLE}"),
-        (Iterable[Point], f"Iterable[Point], and Point is no Pydantic model; {EXAMPLE}"),
-        (Iterable[Place], f"Iterable[Place], and Place is no Pydantic model; {EXAMPLE}"),
-        (Iterable[typing.Any], f"Iterable[Any], and Any is no Pydantic model; {EXAMPLE}"),
+        (Iterable[list[Weather]], f"Iterable[list[Weather]], but list[Weather] is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[type[Weather]], f"Iterable[type[Weather]], but type[Weather] is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[Point], f"Iterable[Point], but Point is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[Place], f"Iterable[Place], but Place is not a Pydantic model; {EXAMPLE}"),
+        (Iterable[typing.Any], f"Iterable[Any], but Any is not a Pydantic model; {EXAMPLE}"),
         (
             Iterable[Weather | int],
-            "Iterable[Weather | int], and int is no Pydantic model; write response_model=Iterable[Weather]",
+            "Iterable[Weather | int], but int is not a Pydantic model; write response_model=Iterable[Weather]",
         ),
         (
             Iterable[Optional[Weather]],  # noqa: UP045
-            "Iterable[Weather | None], and None is no Pydantic model; write response_model=Iterable[Weather]",
+            "Iterable[Weather | None], but None is not a Pydantic model; write response_model=Iterable[Weather]",
         ),
         (
             Iterable[Annotated[Weather | int, "x"]],
-            "Iterable[Annotated[Weather | int, ...]], and int is no Pydantic model; "
+            "Iterable[Annotated[Weather | int, ...]], but int is not a Pydantic model; "
             "write response_model=Iterable[Weather]",
         ),
-        ("Iterable[Weather]", f"'Iterable[Weather]', and it is no Iterable of models; {EXAMPLE}"),
-        (None, f"None, and it is no Iterable of models; {EXAMPLE}"),
+        ("Iterable[Weather]", f"'Iterable[Weather]', but it is not an Iterable of models; {EXAMPLE}"),
+        (None, f"None, but it is not an Iterable of models; {EXAMPLE}"),
     ],
     ids=str,
 )

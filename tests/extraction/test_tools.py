@@ -142,8 +142,8 @@ def test_a_field_that_no_argument_can_fill(path):
     with pytest.raises(TypeError) as raised:
         Toolset(Iterable[outer]).schemas("openai.chat")
     assert str(raised.value) == (
-        f"Outer cannot be a tool: the field where_to of Aliased is read from {path} only, "
-        f"which is no name of an argument; give it an alias that is"
+        f"Outer cannot be a tool: the field where_to of Aliased can only be read from {path}, "
+        f"which cannot be the name of an argument; add an alias that is a plain name"
     )
 
 
@@ -525,5 +525,5 @@ def test_a_model_whose_schema_is_of_no_object():
         def __get_pydantic_json_schema__(cls, schema, handler):
             return {"type": "string"}
 
-    with pytest.raises(TypeError, match=r"^Odd cannot be a tool: its JSON schema is of no object$"):
+    with pytest.raises(TypeError, match=r"^Odd cannot be a tool: its JSON schema does not describe an object$"):
         Toolset(Iterable[Odd]).schemas("openai.chat")

@@ -1,6 +1,6 @@
-"""The clients: an SDK's own, with ``response_model`` on what creates an answer. One file for each SDK.
+"""Add ``response_model`` to the clients of the providers' SDKs. One file for each SDK.
 
-An SDK is imported when a client of it is given, never before.
+An SDK is imported when one of its clients is passed, not before.
 """
 
 from __future__ import annotations
@@ -26,14 +26,23 @@ def from_openai(client: openai.OpenAI, mode: Mode | None = None) -> ParallelOpen
 @overload
 def from_openai(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallelOpenAI: ...
 def from_openai(client: Any, mode: Mode | None = None) -> Any:
-    """``client`` with ``response_model`` on ``chat.completions.create``, or on ``responses.create`` with
-    ``mode=Mode.RESPONSES_PARALLEL_TOOLS``.
+    """Return a copy of ``client`` whose ``create`` accepts ``response_model``.
 
-    Takes an ``OpenAI`` or ``AsyncOpenAI``, ``AzureOpenAI`` and any ``base_url`` among them, and gives one of
-    the same class on the same connections; the client given stays as it is. Raises TypeError for anything
-    else, ValueError for a mode of another client.
+    Args:
+        client: An ``OpenAI`` or ``AsyncOpenAI``, or one of their subclasses such as ``AzureOpenAI``, with any
+            ``base_url``. It is not changed.
+        mode: ``Mode.PARALLEL_TOOLS``, the default, adds ``response_model`` to ``chat.completions.create``;
+            ``Mode.RESPONSES_PARALLEL_TOOLS`` adds it to ``responses.create``.
+
+    Returns:
+        A client of the same class, on the same connections.
+
+    Raises:
+        TypeError: If ``client`` is not one of OpenAI's clients.
+        ValueError: If ``mode`` is the mode of a different client.
+        ImportError: If the openai package is not installed.
     """
-    return _openai("from_openai").extracting(client, mode, by="from_openai")
+    return _import_openai("from_openai").copy_with_extraction(client, mode, function="from_openai")
 
 
 @overload
@@ -41,42 +50,59 @@ def patch(client: openai.OpenAI, mode: Mode | None = None) -> ParallelOpenAI: ..
 @overload
 def patch(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallelOpenAI: ...
 def patch(client: Any, mode: Mode | None = None) -> Any:
-    """As `from_openai`, but changes the client that it is given, and gives it back."""
-    return _openai("patch").extract_with(client, mode, by="patch")
+    """Add ``response_model`` to the ``create`` of ``client`` itself, and return ``client``.
+
+    Arguments and errors are those of `from_openai`.
+    """
+    return _import_openai("patch").add_extraction(client, mode, function="patch")
 
 
 def from_vertexai(client: GenerativeModel, mode: Mode | None = None) -> VertexClient:
-    """An object whose ``create`` and ``create_async`` ask ``client``, a Vertex AI ``GenerativeModel``.
+    """Return an object whose ``create`` and ``create_async`` extract models through a ``GenerativeModel``.
 
-    Raises TypeError for anything else, ValueError for a mode of another client.
+    Args:
+        client: A ``GenerativeModel`` of the vertexai package. It is not changed.
+        mode: ``Mode.VERTEXAI_PARALLEL_TOOLS``, which is the default.
+
+    Raises:
+        TypeError: If ``client`` is not a ``GenerativeModel``.
+        ValueError: If ``mode`` is the mode of a different client.
+        ImportError: If the vertexai package is not installed.
     """
     try:
         from multitrack.clients.vertexai import VertexClient
     except ImportError as error:
-        raise _missing("from_vertexai", "vertexai", error) from error
+        raise _missing_sdk_error("from_vertexai", "vertexai", error) from error
     return VertexClient(client, mode)
 
 
 def from_genai(client: genai.Client, mode: Mode | None = None, model: str | None = None) -> GenaiClient:
-    """An object whose ``create`` and ``create_async`` ask by ``client``, of the Gemini API or of Vertex AI.
+    """Return an object whose ``create`` and ``create_async`` extract models through a ``google.genai.Client``.
 
-    ``model`` is the name of the model to ask, unless ``create`` is given another. Raises TypeError for
-    anything but a ``google.genai.Client``, ValueError for a mode of another client.
+    Args:
+        client: A client for the Gemini API or for Vertex AI. It is not changed.
+        mode: ``Mode.GENAI_PARALLEL_TOOLS``, which is the default.
+        model: The name of the model to ask, unless ``create`` is given a different one. Default None.
+
+    Raises:
+        TypeError: If ``client`` is not a ``google.genai.Client``.
+        ValueError: If ``mode`` is the mode of a different client.
+        ImportError: If the google-genai package is not installed.
     """
     try:
         from multitrack.clients.genai import GenaiClient
     except ImportError as error:
-        raise _missing("from_genai", "genai", error) from error
+        raise _missing_sdk_error("from_genai", "genai", error) from error
     return GenaiClient(client, mode, model)
 
 
-def _openai(by: str) -> Any:
+def _import_openai(function: str) -> Any:
     try:
         from multitrack.clients import openai
     except ImportError as error:
-        raise _missing(by, "openai", error) from error
+        raise _missing_sdk_error(function, "openai", error) from error
     return openai
 
 
-def _missing(by: str, extra: str, error: ImportError) -> ImportError:
-    return ImportError(f"{by} needs the {extra} SDK ({error}): pip install 'multitrack[{extra}]'")
+def _missing_sdk_error(function: str, extra: str, error: ImportError) -> ImportError:
+    return ImportError(f"{function} requires the {extra} SDK ({error}): pip install 'multitrack[{extra}]'")

@@ -1,6 +1,6 @@
-"""What the clients of Google's two SDKs have in common: `create`, by messages in OpenAI's form.
+"""The common part of the clients for Google's two SDKs: `create` with messages in OpenAI's format.
 
-The SDKs differ in how a request is written and in what their answers are; nothing else is told here twice.
+A subclass for each SDK sends the request and converts its responses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, ov
 
 from pydantic import BaseModel
 
-from multitrack.clients.question import Question
+from multitrack.clients.create_request import CreateRequest
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.toolcall import ToolCall
 from multitrack.wires import create_stream_decoder
@@ -41,22 +41,22 @@ Messages = Sequence[Mapping[str, Any] | BaseModel]
 _WIRE = "gemini"
 
 
-class Offered(NamedTuple):
-    """What a request offers, as it is on the wire: the ``tools``, and the ``toolConfig`` if there is a choice."""
+class GeminiTools(NamedTuple):
+    """The tools of a request as JSON. ``config`` is the ``toolConfig``, None without a ``tool_choice``."""
 
     tools: Sequence[Mapping[str, Any]]
     config: Mapping[str, Any] | None
 
 
 class GeminiClient(ABC, Generic[R]):
-    """Asks Gemini by an SDK whose responses are ``R``.
+    """A client for Gemini through an SDK whose responses are ``R``.
 
-    ``ids`` and ``signatures`` say whether its requests have fields for the id of a call, and for the signature of
-    the thought before it.
+    ``has_call_ids`` and ``has_signatures`` say whether the SDK's requests have a field for the id of a call, and one
+    for the signature of the thought before it.
     """
 
-    ids: bool
-    signatures: bool
+    has_call_ids: bool
+    has_signatures: bool
 
     @overload
     def create(
@@ -110,30 +110,46 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | Iterable[R]: ...
     def create(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """The `Extraction` of the model's answer to ``messages``, or an `ExtractionStream` if streamed; without
-        ``response_model`` the answer itself.
+        """Ask the model, and extract models from the response.
 
-        ``max_retries`` asks again for bad calls; `Toolset.parse` says what ``on_error``, ``allow_empty`` and
-        ``context`` do; ``tool_choice`` has OpenAI's form. Other arguments go to the SDK's ``generate_content``.
+        Args:
+            messages: The conversation in OpenAI's format, as dictionaries or as the SDK's objects:
+                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages
+            response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
+                returns the SDK's response.
+            stream: Whether to return an `ExtractionStream`. Default False.
+            on_error: ``"raise"``, the default, or ``"collect"``, to store errors in ``errors`` of the result.
+            allow_empty: Whether to accept a response without tool calls. Default False.
+            max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
+            context: Passed to the validators of the models as ``info.context``.
+            **arguments: ``tool_choice``, in OpenAI's format; all others are passed to the SDK's ``generate_content``.
 
-        Raises TypeError for a ``response_model`` or an argument that cannot be and ValueError for a message that
-        Gemini cannot be told, before any request, and the family of `ExtractionError` for an answer that gives no
-        valid models. Errors of the SDK's own pass through.
+        Returns:
+            An `Extraction`, or an `ExtractionStream` if ``stream`` is true; without ``response_model``, what the SDK
+            returns.
+
+        Raises:
+            TypeError: Before any request, if ``response_model`` or one of the other arguments above is invalid, or
+                the SDK was given tools as well.
+            ValueError: Before any request, if Gemini cannot represent a message or ``tool_choice``.
+            ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
+                The SDK's own errors are not changed.
         """
-        told = convert_messages(messages, ids=self.ids, signatures=self.signatures)
+        contents = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
         if response_model is None:
-            return self._send(told, None, **arguments)
-        question, offered, arguments = self._asked(response_model, arguments)
-        if question.streams:
-            with question.sending():
-                chunks = self._send(told, offered, stream=True, **arguments)
-                # the SDKs send no request, and raise nothing of it, before the first chunk is asked for
+            return self._send(contents, None, **arguments)
+        request, tools, arguments = self._split_arguments(response_model, arguments)
+        if request.is_stream:
+            with request.sending():
+                chunks = self._send(contents, tools, stream=True, **arguments)
+                # the SDKs neither send the request nor raise its errors before the first chunk is read
                 first = list(islice(chunks, 1))
-            return question.streaming(_Chunks(self, chunks, chain(first, chunks)))
+            return request.read_stream(_GeminiStreamSource(self, chunks, chain(first, chunks)))
         while True:
-            with question.sending():
-                raw = self._send(_going_on(told, question), offered, **arguments)
-            if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
+            with request.sending():
+                raw = self._send(_add_follow_up(contents, request), tools, **arguments)
+            extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
+            if extraction is not None:
                 return extraction
 
     @overload
@@ -188,73 +204,84 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """As `create`, by the SDK's asynchronous ``generate_content``."""
-        told = convert_messages(messages, ids=self.ids, signatures=self.signatures)
+        """Ask asynchronously. Arguments, result and errors are those of `create`."""
+        contents = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
         if response_model is None:
-            return await self._send_async(told, None, **arguments)
-        question, offered, arguments = self._asked(response_model, arguments)
-        if question.streams:
-            with question.sending():
-                chunks = await self._send_async(told, offered, stream=True, **arguments)
+            return await self._send_async(contents, None, **arguments)
+        request, tools, arguments = self._split_arguments(response_model, arguments)
+        if request.is_stream:
+            with request.sending():
+                chunks = await self._send_async(contents, tools, stream=True, **arguments)
                 first = await anext(chunks, _END)
-            return question.streaming(_Chunks(self, chunks, _Resumed(first, chunks)))
+            return request.read_stream(_GeminiStreamSource(self, chunks, _PrependedChunk(first, chunks)))
         while True:
-            with question.sending():
-                raw = await self._send_async(_going_on(told, question), offered, **arguments)
-            if (extraction := question.answered(self.document(raw), raw=raw, usage=self.usage(raw))) is not None:
+            with request.sending():
+                raw = await self._send_async(_add_follow_up(contents, request), tools, **arguments)
+            extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
+            if extraction is not None:
                 return extraction
 
-    def _asked(self, response_model: Any, arguments: dict[str, Any]) -> tuple[Question[Any], Offered, dict[str, Any]]:
-        """The question, what it offers, and the arguments that are the SDK's."""
-        options = {name: arguments.pop(name) for name in Question.OPTIONS if name in arguments}
-        own_tools = options.pop("tools", None) or self._own_tools(arguments)
-        question: Question[Any] = Question(_WIRE, response_model, tools=own_tools, **options)
+    def _split_arguments(
+        self, response_model: Any, arguments: dict[str, Any]
+    ) -> tuple[CreateRequest[Any], GeminiTools, dict[str, Any]]:
+        """Return the request, its tools, and the arguments for the SDK."""
+        options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
+        caller_tools = options.pop("tools", None) or self._caller_tools(arguments)
+        request: CreateRequest[Any] = CreateRequest(_WIRE, response_model, tools=caller_tools, **options)
         check_parallel_tool_calls(arguments.pop("parallel_tool_calls", None))
-        choice = convert_tool_choice(arguments.pop("tool_choice", None), question.names)
-        return question, Offered(question.tools, choice), arguments
+        choice = convert_tool_choice(arguments.pop("tool_choice", None), request.tool_names)
+        return request, GeminiTools(request.tools, choice), arguments
 
     @abstractmethod
     def _send(
-        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        """The SDK's answer, or its generator of answers. Nothing is ``offered`` where no models are asked for."""
+        """Send the request. Returns the SDK's response, or its generator of responses.
+
+        ``tools`` is None if no ``response_model`` was given.
+        """
 
     @abstractmethod
     async def _send_async(
-        self, told: GeminiConversation, offered: Offered | None, *, stream: bool = False, **arguments: Any
+        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        """As `_send`."""
+        """Send the request asynchronously, like `_send`."""
 
     @abstractmethod
-    def _own_tools(self, arguments: Mapping[str, Any]) -> object:
-        """The tools of the caller's own, beside which no others can be sent."""
+    def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
+        """Return the tools that the caller gave to the SDK. They cannot be combined with ours."""
 
     @abstractmethod
-    def document(self, raw: R) -> Mapping[str, Any]:
-        """``raw`` as it is on the wire."""
+    def dump_response(self, raw: R) -> Mapping[str, Any]:
+        """Return ``raw`` as JSON, in the wire format."""
 
     @abstractmethod
-    def usage(self, raw: R) -> Any:
-        """The usage in ``raw``, as the SDK has it."""
+    def get_usage(self, raw: R) -> Any:
+        """Return the SDK's usage object in ``raw``."""
 
 
-def _going_on(told: GeminiConversation, question: Question[Any]) -> GeminiConversation:
-    return told._replace(contents=[*told.contents, *question.added]) if question.added else told
+def _add_follow_up(contents: GeminiConversation, request: CreateRequest[Any]) -> GeminiConversation:
+    if not request.follow_up_messages:
+        return contents
+    return contents._replace(contents=[*contents.contents, *request.follow_up_messages])
 
 
-class _Chunks(StreamSource, Generic[R]):
-    """A streamed answer as the SDK's generator gives it, response by response."""
+class _GeminiStreamSource(StreamSource, Generic[R]):
+    """A streamed response, from the SDK's ``generator`` of responses.
+
+    ``chunks`` are the responses of the generator, including one that was read from it before.
+    """
 
     def __init__(
         self,
         client: GeminiClient[R],
-        chunks: Generator[R] | AsyncGenerator[R],
-        pieces: Iterator[R] | AsyncIterator[R],
+        generator: Generator[R] | AsyncGenerator[R],
+        chunks: Iterator[R] | AsyncIterator[R],
     ) -> None:
         super().__init__(create_stream_decoder(f"{_WIRE}.stream"))
         self._client = client
+        self._generator = generator
         self._chunks = chunks
-        self._pieces = pieces
         self._received: list[R] = []
 
     @property
@@ -263,27 +290,30 @@ class _Chunks(StreamSource, Generic[R]):
 
     @property
     def usage(self) -> Any:
-        return next((usage for raw in reversed(self._received) if (usage := self._client.usage(raw))), None)
+        return next((usage for raw in reversed(self._received) if (usage := self._client.get_usage(raw))), None)
 
-    def pieces(self) -> Iterator[R] | AsyncIterator[R]:
-        return self._pieces
+    def chunks(self) -> Iterator[R] | AsyncIterator[R]:
+        return self._chunks
 
-    def feed(self, piece: R) -> list[ToolCall]:
-        self._received.append(piece)
-        return self.decoder.feed_chunk(self._client.document(piece))
+    def feed(self, chunk: R) -> list[ToolCall]:
+        self._received.append(chunk)
+        return self.decoder.feed_chunk(self._client.dump_response(chunk))
 
     def close(self) -> Awaitable[None] | None:
-        if isinstance(self._chunks, AsyncGenerator):
-            return _unwound(self._chunks)
-        self._chunks.close()
+        if isinstance(self._generator, AsyncGenerator):
+            return _close_generators(self._generator)
+        self._generator.close()
         return None
 
 
 _END: Any = object()
 
 
-class _Resumed(AsyncIterator[R]):
-    """``rest`` with the ``first`` that was taken from it, `_END` if it had none."""
+class _PrependedChunk(AsyncIterator[R]):
+    """Yields ``first``, which was already read from the stream, and then the ``rest``.
+
+    ``first`` is `_END` if the stream was empty.
+    """
 
     def __init__(self, first: R, rest: AsyncIterator[R]) -> None:
         self._first = first
@@ -296,18 +326,18 @@ class _Resumed(AsyncIterator[R]):
         return first
 
 
-async def _unwound(chunks: AsyncGenerator[Any]) -> None:
-    """Close ``chunks`` and all generators that it reads from, down to the connection.
+async def _close_generators(generator: AsyncGenerator[Any]) -> None:
+    """Close ``generator`` and all generators that it reads from, down to the connection.
 
-    ``aclose`` would end the outermost one, and leave the others open until garbage is collected; a read that is
-    cancelled ends them all.
+    ``aclose`` would close the outermost generator only, and leave the others open until garbage collection.
+    Cancelling a read closes all of them.
     """
     while True:
-        reading = asyncio.ensure_future(anext(chunks, _END))
+        reading = asyncio.ensure_future(anext(generator, _END))
         await asyncio.sleep(0)
         if not reading.done():
             reading.cancel()
         await asyncio.wait([reading])
-        # what comes of a read that was cancelled, or of a stream that broke meanwhile, is nobody's concern
+        # ignore the result of a cancelled read and the error of a stream that broke meanwhile: nobody reads them
         if reading.cancelled() or reading.exception() or reading.result() is _END:
             return

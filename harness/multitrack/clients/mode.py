@@ -1,4 +1,4 @@
-"""The modes: which client, and which of its interfaces, the tool calls go through."""
+"""The modes: which client makes tool calls, and through which of its APIs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from enum import Enum, EnumMeta
 from typing import Any, NoReturn
 
 
-class _Modes(EnumMeta):
+class _ModeMeta(EnumMeta):
     def __getattr__(cls, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        ours = ", ".join(f"Mode.{member}" for member in cls.__members__)
-        raise AttributeError(f"there is no Mode.{name}: Multitrack makes parallel tool calls only, by {ours}")
+        known = ", ".join(f"Mode.{member}" for member in cls.__members__)
+        raise AttributeError(
+            f"Mode.{name} does not exist, because Multitrack only supports parallel tool calls; use one of {known}"
+        )
 
 
-class Mode(Enum, metaclass=_Modes):
-    """How a client asks for tool calls. Each client has its own; it is the default there."""
+class Mode(Enum, metaclass=_ModeMeta):
+    """How a client makes tool calls. The default of each client is its own mode.
+
+    - ``PARALLEL_TOOLS``: OpenAI's chat completions, the default of `from_openai` and `patch`.
+    - ``RESPONSES_PARALLEL_TOOLS``: OpenAI's Responses API.
+    - ``VERTEXAI_PARALLEL_TOOLS``: the default of `from_vertexai`.
+    - ``GENAI_PARALLEL_TOOLS``: the default of `from_genai`.
+    """
 
     PARALLEL_TOOLS = "parallel_tools"
     RESPONSES_PARALLEL_TOOLS = "responses_parallel_tools"
@@ -23,12 +31,16 @@ class Mode(Enum, metaclass=_Modes):
     GENAI_PARALLEL_TOOLS = "genai_parallel_tools"
 
 
-def chosen(mode: Mode | None, *known: Mode, by: str) -> Mode:
-    """``mode``, or the first of ``known`` if it is None. Raises ValueError if it is not one of them."""
+def resolve_mode(mode: Mode | None, *supported: Mode, function: str) -> Mode:
+    """Return ``mode``, or the first of the ``supported`` modes if it is None.
+
+    Raises:
+        ValueError: If ``mode`` is not supported. The message names ``function``.
+    """
     if mode is None:
-        return known[0]
-    if mode not in known:
-        names = " or ".join(f"Mode.{member.name}" for member in known)
+        return supported[0]
+    if mode not in supported:
+        names = " or ".join(f"Mode.{member.name}" for member in supported)
         given: Any = f"Mode.{mode.name}" if isinstance(mode, Mode) else repr(mode)
-        raise ValueError(f"{by} takes mode={names}, not {given}")
+        raise ValueError(f"{function} supports mode={names}, not {given}")
     return mode

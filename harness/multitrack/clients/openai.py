@@ -1,6 +1,6 @@
-"""OpenAI's clients, sync and async, made to extract.
+"""Add extraction to OpenAI's clients, sync and async.
 
-Imported when a client is given to `from_openai` or `patch`, so that nobody else needs the SDK.
+Imported when a client is passed to `from_openai` or `patch`, so that other users do not need the SDK.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 
-from multitrack.clients.mode import Mode, chosen
-from multitrack.clients.openai_chat import AsyncChat, Chat, chat_of
-from multitrack.clients.openai_responses import AsyncResponses, Responses, responses_of
+from multitrack.clients.mode import Mode, resolve_mode
+from multitrack.clients.openai_resources import (
+    AsyncChat,
+    AsyncResponses,
+    Chat,
+    Responses,
+    chat_resource,
+    responses_resource,
+)
 
 C = TypeVar("C", openai.OpenAI, openai.AsyncOpenAI)
 
 if TYPE_CHECKING:
 
     class ParallelOpenAI(openai.OpenAI):
-        """An ``OpenAI`` client as `from_openai` gives it."""
+        """The type of an ``OpenAI`` client with extraction."""
 
         create: Any
 
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
         def responses(self) -> Responses: ...
 
     class AsyncParallelOpenAI(openai.AsyncOpenAI):
-        """An ``AsyncOpenAI`` client as `from_openai` gives it."""
+        """The type of an ``AsyncOpenAI`` client with extraction."""
 
         create: Any
 
@@ -41,35 +47,35 @@ if TYPE_CHECKING:
         def responses(self) -> AsyncResponses: ...
 
 
-def extracting(client: C, mode: Mode | None, *, by: str) -> C:
-    """A copy of ``client`` that extracts, on the same connections; ``client`` itself stays as it is."""
-    return extract_with(copy.copy(_checked(client, by)), mode, by=by)
+def copy_with_extraction(client: C, mode: Mode | None, *, function: str) -> C:
+    """Return a copy of ``client`` with extraction, on the same connections. ``client`` itself is not changed."""
+    return add_extraction(copy.copy(_check_client(client, function)), mode, function=function)
 
 
-def extract_with(client: C, mode: Mode | None, *, by: str) -> C:
-    """``client`` itself, made to extract."""
-    mode = chosen(mode, Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, by=by)
-    own = vars(_checked(client, by))
+def add_extraction(client: C, mode: Mode | None, *, function: str) -> C:
+    """Add extraction to ``client`` itself, and return it."""
+    mode = resolve_mode(mode, Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, function=function)
+    attributes = vars(_check_client(client, function))
     if mode is Mode.PARALLEL_TOOLS:
-        own["chat"] = chat_of(client)
-        own["create"] = own["chat"].completions.create
+        attributes["chat"] = chat_resource(client)
+        attributes["create"] = attributes["chat"].completions.create
     else:
-        own["responses"] = responses_of(client)
-        own["create"] = own["responses"].create
-    # `with_options` makes a new client, which would be the SDK's plain one
+        attributes["responses"] = responses_resource(client)
+        attributes["create"] = attributes["responses"].create
+    # `with_options` creates a new client, which would not have extraction
     for name in ("copy", "with_options"):
-        own[name] = _extracting_too(getattr(type(client), name).__get__(client), mode, by)
+        attributes[name] = _extend_copy(getattr(type(client), name).__get__(client), mode, function)
     return client
 
 
-def _extracting_too(copying: Callable[..., C], mode: Mode, by: str) -> Callable[..., C]:
-    def copied(*arguments: Any, **options: Any) -> C:
-        return extract_with(copying(*arguments, **options), mode, by=by)
+def _extend_copy(copy_client: Callable[..., C], mode: Mode, function: str) -> Callable[..., C]:
+    def copy_and_add(*arguments: Any, **options: Any) -> C:
+        return add_extraction(copy_client(*arguments, **options), mode, function=function)
 
-    return copied
+    return copy_and_add
 
 
-def _checked(client: C, by: str) -> C:
+def _check_client(client: C, function: str) -> C:
     if isinstance(client, (openai.OpenAI, openai.AsyncOpenAI)):
         return client
-    raise TypeError(f"{by} takes an openai.OpenAI or openai.AsyncOpenAI, not {type(client).__name__}")
+    raise TypeError(f"{function} requires an openai.OpenAI or openai.AsyncOpenAI, not {type(client).__name__}")

@@ -1,6 +1,6 @@
-"""The `create` of OpenAI's resources, sync and async, with ``response_model``: one for all wires of theirs.
+"""The `create` of OpenAI's resources with ``response_model``, sync and async, for every wire format of OpenAI.
 
-Each stands before the openai package's own class among the bases of a resource, and asks by that one's `create`.
+Each mixin comes before the openai package's own class in the bases of a resource, and calls the `create` of that class.
 """
 
 from __future__ import annotations
@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
-from multitrack.clients.openai_answer import AnswerStream, asked, document_of, going_on, read_of, usage_of
+from multitrack.clients.openai_conversion import (
+    OpenAIStreamSource,
+    add_follow_up,
+    dump_response,
+    get_usage,
+    split_arguments,
+    view_response,
+)
 
 if TYPE_CHECKING:
     from openai import Omit
@@ -21,12 +28,12 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class Create(Generic[R, S]):
-    """A `create` that takes ``response_model``; without, it gives the SDK's response ``R``, or its stream ``S``."""
+class CreateMixin(Generic[R, S]):
+    """Adds ``response_model`` to `create`. Without it, `create` returns the SDK's response ``R`` or stream ``S``."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
-    """The SDK's own class of the resource."""
+    """The SDK's own class for the resource."""
 
     @overload
     def create(
@@ -76,43 +83,57 @@ class Create(Generic[R, S]):
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """As the SDK's own; with ``response_model``, an `Extraction`, or an `ExtractionStream` if streamed.
+        """Call the SDK's own `create`; with ``response_model``, extract models from the response.
 
-        ``max_retries`` asks again for bad calls; `Toolset.parse` says what ``on_error``, ``allow_empty`` and
-        ``context`` do, and `Toolset.schemas` what ``strict`` does.
+        Args:
+            response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
+                calls the SDK's own method unchanged.
+            stream: Whether to return an `ExtractionStream`. Default False.
+            on_error: ``"raise"``, the default, or ``"collect"``, to store errors in ``errors`` of the result.
+            allow_empty: Whether to accept a response without tool calls. Default False.
+            max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
+            strict: Whether to use OpenAI's strict schemas, which make the model send every field. Default False.
+            context: Passed to the validators of the models as ``info.context``.
+            **arguments: Passed to the SDK's own method. ``tool_choice`` is ``"auto"`` by default.
 
-        Then raises TypeError for a ``response_model`` or an argument that cannot be, before any request, and
-        the family of `ExtractionError` for an answer that gives no valid models. Errors of the SDK's own pass
-        through.
+        Returns:
+            An `Extraction`, or an `ExtractionStream` if ``stream`` is true; without ``response_model``, what the SDK
+            returns.
+
+        Raises:
+            TypeError: Before any request, if ``response_model`` or one of the other arguments above is invalid, or
+                ``tools`` is passed as well.
+            ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
+            openai.OpenAIError: The SDK's own errors are not changed.
         """
-        own: Any = super()
+        sdk: Any = super()
         if response_model is None:
-            return own.create(**arguments)
-        question, arguments = asked(self._wire, response_model, arguments)
-        if question.streams:
-            with question.sending():
-                stream = own.create(stream=True, **arguments)
-            return question.streaming(AnswerStream(stream, self._wire))
+            return sdk.create(**arguments)
+        request, arguments = split_arguments(self._wire, response_model, arguments)
+        if request.is_stream:
+            with request.sending():
+                stream = sdk.create(stream=True, **arguments)
+            return request.read_stream(OpenAIStreamSource(stream, self._wire))
         while True:
-            with question.sending():
-                raw = own.create(**going_on(self._wire, arguments, question))
-            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            with request.sending():
+                raw = sdk.create(**add_follow_up(self._wire, arguments, request))
+            extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction
 
     @property
     def with_raw_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return _plain(self).with_raw_response
+        """The SDK's own, without ``response_model``."""
+        return _sdk_resource(self).with_raw_response
 
     @property
     def with_streaming_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return _plain(self).with_streaming_response
+        """The SDK's own, without ``response_model``."""
+        return _sdk_resource(self).with_streaming_response
 
 
-class AsyncCreate(Generic[R, S]):
-    """As `Create`, of an asynchronous client."""
+class AsyncCreateMixin(Generic[R, S]):
+    """`CreateMixin` for an asynchronous client."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
@@ -165,32 +186,32 @@ class AsyncCreate(Generic[R, S]):
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """As `Create.create`."""
-        own: Any = super()
+        """Call `create` asynchronously. Arguments, result and errors are those of `CreateMixin.create`."""
+        sdk: Any = super()
         if response_model is None:
-            return await own.create(**arguments)
-        question, arguments = asked(self._wire, response_model, arguments)
-        if question.streams:
-            with question.sending():
-                stream = await own.create(stream=True, **arguments)
-            return question.streaming(AnswerStream(stream, self._wire))
+            return await sdk.create(**arguments)
+        request, arguments = split_arguments(self._wire, response_model, arguments)
+        if request.is_stream:
+            with request.sending():
+                stream = await sdk.create(stream=True, **arguments)
+            return request.read_stream(OpenAIStreamSource(stream, self._wire))
         while True:
-            with question.sending():
-                raw = await own.create(**going_on(self._wire, arguments, question))
-            extraction = question.answered(read_of(raw), raw=raw, usage=usage_of(raw), written=document_of)
+            with request.sending():
+                raw = await sdk.create(**add_follow_up(self._wire, arguments, request))
+            extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction
 
     @property
     def with_raw_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return _plain(self).with_raw_response
+        """The SDK's own, without ``response_model``."""
+        return _sdk_resource(self).with_raw_response
 
     @property
     def with_streaming_response(self) -> Any:
-        """The SDK's own: a raw response has no models."""
-        return _plain(self).with_streaming_response
+        """The SDK's own, without ``response_model``."""
+        return _sdk_resource(self).with_streaming_response
 
 
-def _plain(resource: Any) -> Any:
+def _sdk_resource(resource: Any) -> Any:
     return resource._sdk(resource._client)

@@ -1,9 +1,9 @@
-"""From `Iterable[A | B]` to tools, and from tool calls to validated models. Knows no SDK and no HTTP."""
+"""Turn `Iterable[A | B]` into tools, and tool calls into validated models. Does not depend on any SDK or on HTTP."""
 
-from multitrack.extraction.correction import Correction
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.reader import OnError, Reader
+from multitrack.extraction.response_reader import OnError, ResponseReader
+from multitrack.extraction.retries import Retries
 from multitrack.extraction.stream import ExtractionStream, StreamSource
 from multitrack.extraction.toolset import Toolset
 
-__all__ = ["Correction", "Extraction", "ExtractionStream", "OnError", "Reader", "StreamSource", "Toolset"]
+__all__ = ["Extraction", "ExtractionStream", "OnError", "ResponseReader", "Retries", "StreamSource", "Toolset"]

@@ -12,13 +12,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Extraction(Sequence[T_co]):
-    """The validated models of one answer, in call order; a sequence, to be read as often as you like.
+    """The validated models of one response, in call order.
 
-    ``calls`` are all tool calls, good and bad; ``errors`` what was wrong, where errors are collected; ``raw``
-    is the SDK's response object, ``usage`` its usage object; ``text`` what was said beside the calls;
-    ``attempts`` are the errors of the earlier answers where the model was asked again.
+    An immutable sequence that can be read any number of times. It equals a list, a tuple or another `Extraction` of
+    equal models.
 
-    Equal to a list, a tuple or another `Extraction` of equal models.
+    Attributes:
+        calls: All tool calls of the response, valid and invalid, in order.
+        errors: One error for each invalid call, then the error of the response as a whole if it has one. Empty
+            unless errors are collected with ``on_error="collect"``.
+        raw: The SDK's response object; None if the calls were passed to `Toolset.parse`.
+        usage: The SDK's usage object; None if the provider sent none.
+        text: The text that came with the calls; None if there was none.
+        attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
 
     __slots__ = ("_models", "attempts", "calls", "errors", "raw", "text", "usage")
@@ -67,7 +73,7 @@ class Extraction(Sequence[T_co]):
             return self._models == tuple(other)
         return NotImplemented
 
-    # equal to a list, and so as unhashable as a list
+    # unhashable like a list, because it equals a list
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What may be asked for: `Iterable[A | B]` and its kin, read into the models in the order they are named."""
+"""Parse a ``response_model``, such as `Iterable[A | B]`, into its Pydantic models."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ _UNIONS = (Union, types.UnionType)
 _PLAIN = frozenset([*_COLLECTIONS, *_UNIONS])
 
 
-def models_of(response_model: object) -> tuple[type[BaseModel], ...]:
-    """The models named by ``response_model``, each once, in order.
+def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
+    """Return the models in ``response_model``, in order and without duplicates.
 
-    ``Iterable``, ``Sequence``, ``list`` and ``tuple[..., ...]`` of a model or of a union of models;
-    ``Annotated`` and named aliases are looked through. Raises TypeError for anything else.
+    Args:
+        response_model: ``Iterable``, ``Sequence``, ``list`` or ``tuple[..., ...]`` of a model or of a union of
+            models. ``Annotated`` and type aliases are resolved.
+
+    Raises:
+        TypeError: If ``response_model`` has a different form, or a member is not a usable model.
     """
-    form = _unwrapped(response_model)
+    form = _unwrap(response_model)
     arguments = get_args(form)
     if get_origin(form) is tuple:
-        # tuple[A] is a tuple of exactly one
+        # tuple[A] is a tuple of exactly one item
         arguments = arguments[:1] if arguments[1:] == (...,) else ()
     if get_origin(form) not in _COLLECTIONS or len(arguments) != 1:
-        raise _unfit(response_model, form)
+        raise _unsupported_form_error(response_model, form)
     try:
-        members = tuple(dict.fromkeys(_members(arguments[0])))
+        members = tuple(dict.fromkeys(_union_members(arguments[0])))
     except RecursionError:
-        raise _wrong(response_model, "a name in it stands for itself", ()) from None
+        raise _response_model_error(response_model, "one of its type aliases refers to itself", ()) from None
     for member in members:
         if not _is_model(member):
-            raise _wrong(response_model, f"{_name(member)} {_objection(member)}", members)
+            raise _response_model_error(response_model, f"{_format_type(member)} {_describe_problem(member)}", members)
     return members
 
 
-def _unwrapped(form: Any) -> Any:
+def _unwrap(form: Any) -> Any:
     while not isinstance(form, type):
         origin = get_origin(form)
-        # these have no __value__, and are slow to say so
+        # checked first, because these have no __value__ and looking it up is slow
         if origin in _PLAIN:
             break
         if origin is Annotated:
             form = get_args(form)[0]
-        # the aliases of typing and of typing_extensions are two classes
+        # not isinstance, because typing and typing_extensions have different classes for aliases
         elif hasattr(form, "__value__") and origin is None:
             form = form.__value__
         elif hasattr(origin, "__value__"):
@@ -55,61 +59,63 @@ def _unwrapped(form: Any) -> Any:
     return form
 
 
-def _members(form: Any) -> Iterator[Any]:
-    form = _unwrapped(form)
+def _union_members(form: Any) -> Iterator[Any]:
+    form = _unwrap(form)
     if not isinstance(form, type) and get_origin(form) in _UNIONS:
         for member in get_args(form):
-            yield from _members(member)
+            yield from _union_members(member)
     else:
         yield form
 
 
-def _is_model_class(member: object) -> bool:
+def _is_pydantic_class(member: object) -> bool:
     return isinstance(member, type) and issubclass(member, BaseModel)
 
 
 def _is_model(member: Any) -> bool:
-    return isinstance(member, type) and _is_fit(member)
+    return isinstance(member, type) and _is_model_with_fields(member)
 
 
-# a check of an abstract class is slow
+# cached, because issubclass is slow for a class with an ABC metaclass
 @lru_cache(maxsize=512)
-def _is_fit(member: type) -> bool:
+def _is_model_with_fields(member: type) -> bool:
     return issubclass(member, BaseModel) and member is not BaseModel and not issubclass(member, RootModel)
 
 
-def _objection(member: Any) -> str:
+def _describe_problem(member: Any) -> str:
     if member is BaseModel:
         return "has no fields"
-    return "is no object with fields" if _is_model_class(member) else "is no Pydantic model"
+    return "is not a model with fields" if _is_pydantic_class(member) else "is not a Pydantic model"
 
 
-def _unfit(given: object, form: object) -> TypeError:
-    members = tuple(_members(form))
+def _unsupported_form_error(given: object, form: object) -> TypeError:
+    members = tuple(_union_members(form))
     if all(_is_model(member) for member in members):
-        return _wrong(given, "it names no collection", members)
+        return _response_model_error(given, "it is not a collection of models", members)
     if (get_origin(form) or form) in _COLLECTIONS and not get_args(form):
-        return _wrong(given, "it names no model", ())
-    return _wrong(given, "it is no Iterable of models", ())
+        return _response_model_error(given, "it does not name a model", ())
+    return _response_model_error(given, "it is not an Iterable of models", ())
 
 
-def _wrong(given: object, reason: str, members: Sequence[Any]) -> TypeError:
-    models = [_name(member) for member in members if _is_model(member)]
-    right = " | ".join(models) if models else "Weather | GoogleSearch"
-    example = "" if models else ", where Weather and GoogleSearch are Pydantic models"
-    return TypeError(f"response_model is {_name(given)}, and {reason}; write response_model=Iterable[{right}]{example}")
+def _response_model_error(given: object, reason: str, members: Sequence[Any]) -> TypeError:
+    models = [_format_type(member) for member in members if _is_model(member)]
+    union = " | ".join(models) if models else "Weather | GoogleSearch"
+    hint = "" if models else ", where Weather and GoogleSearch are Pydantic models"
+    return TypeError(
+        f"response_model is {_format_type(given)}, but {reason}; write response_model=Iterable[{union}]{hint}"
+    )
 
 
-def _name(form: Any) -> str:
-    """``form`` as one would write it, without modules."""
+def _format_type(form: Any) -> str:
+    """Format ``form`` as it is written in source code, without module names."""
     if form is ...:
         return "..."
     if form is types.NoneType:
         return "None"
     origin, arguments = get_origin(form), get_args(form)
     if origin in _UNIONS:
-        return " | ".join(map(_name, arguments))
+        return " | ".join(map(_format_type, arguments))
     if origin is Annotated:
-        return f"Annotated[{_name(arguments[0])}, ...]"
+        return f"Annotated[{_format_type(arguments[0])}, ...]"
     name = getattr(origin or form, "__name__", None) or repr(form)
-    return f"{name}[{', '.join(map(_name, arguments))}]" if arguments else name
+    return f"{name}[{', '.join(map(_format_type, arguments))}]" if arguments else name

@@ -1,4 +1,4 @@
-"""The result of an extraction while its answer is still arriving."""
+"""The result of an extraction while its response is still being streamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from multitrack.errors import ExtractionError, StreamNotFinished
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.reader import Reader, Verdict
+from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
 from multitrack.toolcall import ToolCall
 from multitrack.wires import StreamDecoder
 
@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class StreamSource(ABC):
-    """A streamed answer as an SDK hands it over, in pieces of the SDK's own kind."""
+    """A streamed response as an SDK returns it, in chunks of the SDK's own type."""
 
     def __init__(self, decoder: StreamDecoder) -> None:
         self.decoder = decoder
@@ -26,51 +26,61 @@ class StreamSource(ABC):
     @property
     @abstractmethod
     def raw(self) -> Any:
-        """What the SDK gave for the answer."""
+        """What the SDK returned for the response."""
 
     @property
     @abstractmethod
     def usage(self) -> Any:
-        """The SDK's usage object, None while none has come."""
+        """The SDK's usage object; None until it has been received."""
 
     @abstractmethod
-    def pieces(self) -> Iterator[Any] | AsyncIterator[Any]:
-        """The pieces as they arrive; whatever it raises broke the stream."""
+    def chunks(self) -> Iterator[Any] | AsyncIterator[Any]:
+        """Iterate over the chunks as they arrive. Any exception means that the stream ended early."""
 
     @abstractmethod
-    def feed(self, piece: Any) -> list[ToolCall]:
-        """The calls that ``piece`` completes."""
+    def feed(self, chunk: Any) -> list[ToolCall]:
+        """Decode ``chunk`` and return the calls that it completes."""
 
     @abstractmethod
     def close(self) -> Awaitable[Any] | None:
-        """Let go of the connection. Awaitable where the pieces are asynchronous."""
+        """Close the connection. Returns an awaitable if the chunks are asynchronous."""
 
 
 class ExtractionStream(Generic[T_co]):
-    """The validated models of an answer, each the moment its call is complete.
+    """Yields each validated model of a streamed response as soon as its tool call is complete.
 
-    Read it with ``for``, or with ``async for`` where the client is asynchronous; ``with``, or ``async with``,
-    and `close` end the connection at once. When all is read, `extraction` is the whole result, and what is
-    wrong with the answer is raised: the family of `ExtractionError`, with every call good and bad, and
-    `StreamBroken` for a stream that ended early or with an error.
+    Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or
+    ``async with``, or call `close`: they close the connection at once. After the last model, `extraction` is the
+    complete result.
+
+    Raises:
+        ExtractionError: After the last valid model, if the response or one of its calls is invalid: the subclass
+            says what is wrong, and ``calls`` has every call. With ``on_error="collect"``, such errors are not
+            raised but stored in ``extraction.errors``.
+        StreamBroken: If the stream ended early or with an error, also with ``on_error="collect"``.
     """
 
-    def __init__(self, reader: Reader[T_co], source: StreamSource) -> None:
+    def __init__(self, reader: ResponseReader[T_co], source: StreamSource) -> None:
         self._reader = reader
         self._source = source
-        self._pieces = source.pieces()
+        self._chunks = source.chunks()
         self._ready: deque[T_co] = deque()
         self._result: Extraction[T_co] | ExtractionError | None = None
-        self._untold: ExtractionError | None = None
-        self._over = False
+        self._unraised: ExtractionError | None = None
+        self._is_finished = False
 
     @property
     def extraction(self) -> Extraction[T_co]:
-        """The whole result. Raises `StreamNotFinished` before the end, and what the end raised after it."""
+        """The complete result, available after the last model.
+
+        Raises:
+            StreamNotFinished: If the stream has not been read to its end.
+            ExtractionError: The error that reading the stream raised.
+        """
         match self._result:
             case None:
-                reason = "the stream was closed before its end" if self._over else "the stream has not ended"
-                raise StreamNotFinished(f"{reason}; read all its models first, then ask for .extraction")
+                reason = "was closed before it ended" if self._is_finished else "has not ended yet"
+                raise StreamNotFinished(f"the stream {reason}; read all its models before you access .extraction")
             case ExtractionError() as error:
                 raise error
             case extraction:
@@ -78,41 +88,43 @@ class ExtractionStream(Generic[T_co]):
 
     @property
     def raw(self) -> Any:
-        """What the SDK gave for the answer: OpenAI's ``Stream``, or the responses of Gemini that have come."""
+        """What the SDK returned: OpenAI's ``Stream``, or a tuple of the Gemini responses received so far."""
         return self._source.raw
 
     @property
     def usage(self) -> Any:
-        """The SDK's usage object, None while the provider has sent none. OpenAI sends one at the end of a chat
-        stream for ``stream_options={"include_usage": True}``:
-        https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options"""
+        """The SDK's usage object; None until the provider has sent it.
+
+        OpenAI sends it at the end of a chat stream if ``stream_options={"include_usage": True}`` is passed:
+        https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
+        """
         return self._source.usage
 
     def close(self) -> Awaitable[None]:
-        """Close the connection at once; what has not been read is lost. Await it where the client is asynchronous."""
-        self._over = True
+        """Close the connection at once and discard unread models. Await the result if the client is asynchronous."""
+        self._is_finished = True
         self._ready.clear()
-        return self._source.close() or _Closed()
+        return self._source.close() or _CompletedAwaitable()
 
     def __iter__(self) -> Iterator[T_co]:
-        self._synchronous()
+        self._sync_chunks()
         return self
 
     def __next__(self) -> T_co:
-        pieces = self._synchronous()
-        while not self._ready and not self._over:
+        chunks = self._sync_chunks()
+        while not self._ready and not self._is_finished:
             try:
-                piece = next(pieces, _END)
+                chunk = next(chunks, _END)
             except Exception as error:
-                self._break_off(error)
+                self._finish_broken(error)
             else:
-                self._take(piece)
-            if self._over:
+                self._process(chunk)
+            if self._is_finished:
                 self._source.close()
-        return self._delivered(StopIteration)
+        return self._next_model(StopIteration)
 
     def __enter__(self) -> Self:
-        self._synchronous()
+        self._sync_chunks()
         return self
 
     def __exit__(
@@ -121,24 +133,24 @@ class ExtractionStream(Generic[T_co]):
         self.close()
 
     def __aiter__(self) -> AsyncIterator[T_co]:
-        self._asynchronous()
+        self._async_chunks()
         return self
 
     async def __anext__(self) -> T_co:
-        pieces = self._asynchronous()
-        while not self._ready and not self._over:
+        chunks = self._async_chunks()
+        while not self._ready and not self._is_finished:
             try:
-                piece = await anext(pieces, _END)
+                chunk = await anext(chunks, _END)
             except Exception as error:
-                self._break_off(error)
+                self._finish_broken(error)
             else:
-                self._take(piece)
-            if self._over:
-                await (self._source.close() or _Closed())
-        return self._delivered(StopAsyncIteration)
+                self._process(chunk)
+            if self._is_finished:
+                await (self._source.close() or _CompletedAwaitable())
+        return self._next_model(StopAsyncIteration)
 
     async def __aenter__(self) -> Self:
-        self._asynchronous()
+        self._async_chunks()
         return self
 
     async def __aexit__(
@@ -146,56 +158,56 @@ class ExtractionStream(Generic[T_co]):
     ) -> None:
         await self.close()
 
-    def _synchronous(self) -> Iterator[Any]:
-        if isinstance(self._pieces, Iterator):
-            return self._pieces
-        raise TypeError("the client of this stream is asynchronous: use async for, and async with")
+    def _sync_chunks(self) -> Iterator[Any]:
+        if isinstance(self._chunks, Iterator):
+            return self._chunks
+        raise TypeError("this stream comes from an asynchronous client; use async for or async with")
 
-    def _asynchronous(self) -> AsyncIterator[Any]:
-        if isinstance(self._pieces, AsyncIterator):
-            return self._pieces
-        raise TypeError("the client of this stream is not asynchronous: use for, and with")
+    def _async_chunks(self) -> AsyncIterator[Any]:
+        if isinstance(self._chunks, AsyncIterator):
+            return self._chunks
+        raise TypeError("this stream comes from a synchronous client; use for or with")
 
-    def _take(self, piece: Any) -> None:
+    def _process(self, chunk: Any) -> None:
         decoder = self._source.decoder
-        calls = decoder.close() if piece is _END else self._source.feed(piece)
-        self._ready.extend(model for call in calls if (model := self._reader.arrived(call)) is not None)
-        if piece is _END or decoder.has_ended:
-            self._end()
+        calls = decoder.close() if chunk is _END else self._source.feed(chunk)
+        self._ready.extend(model for call in calls if (model := self._reader.read_early_call(call)) is not None)
+        if chunk is _END or decoder.has_ended:
+            self._finish()
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         answer = self._source.decoder.answer
         if answer.is_complete:
-            self._settle(self._reader.read(answer, raw=self.raw, usage=self.usage))
+            self._set_result(self._reader.read(answer, raw=self.raw, usage=self.usage))
         else:
-            reason = answer.error or "it ended before the answer did"
-            self._settle(self._reader.read_broken(answer, reason, raw=self.raw, usage=self.usage))
+            reason = answer.error or "before the response was complete"
+            self._set_result(self._reader.read_broken(answer, reason, raw=self.raw, usage=self.usage))
 
-    def _break_off(self, error: Exception) -> None:
+    def _finish_broken(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
         answer = self._source.decoder.answer
-        self._settle(self._reader.read_broken(answer, reason, raw=self.raw, usage=self.usage), cause=error)
+        self._set_result(self._reader.read_broken(answer, reason, raw=self.raw, usage=self.usage), cause=error)
 
-    def _settle(self, verdict: Verdict, cause: Exception | None = None) -> None:
-        self._over = True
+    def _set_result(self, validated: ValidatedResponse, cause: Exception | None = None) -> None:
+        self._is_finished = True
         try:
-            self._result = self._reader.settled(verdict)
+            self._result = self._reader.unwrap(validated)
         except ExtractionError as error:
             error.__cause__ = cause
-            self._result = self._untold = error
+            self._result = self._unraised = error
 
-    def _delivered(self, end: type[StopIteration] | type[StopAsyncIteration]) -> T_co:
+    def _next_model(self, end: type[StopIteration] | type[StopAsyncIteration]) -> T_co:
         if self._ready:
             return self._ready.popleft()
-        untold, self._untold = self._untold, None
-        raise untold or end
+        error, self._unraised = self._unraised, None
+        raise error or end
 
 
 _END: Any = object()
 
 
-class _Closed:
-    """What there is to await of a stream that is closed already: nothing."""
+class _CompletedAwaitable:
+    """An awaitable for a stream that needs no asynchronous work to close."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

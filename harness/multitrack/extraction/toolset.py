@@ -1,4 +1,4 @@
-"""The models that a model may answer with, as tools; and its calls of them, as models again."""
+"""The tools for a ``response_model``, and the extraction of their calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from multitrack import wires
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.reader import OnError, Reader
-from multitrack.extraction.response_model import models_of
-from multitrack.extraction.schema import tool_names, tool_of
+from multitrack.extraction.response_model import parse_response_model
+from multitrack.extraction.response_reader import OnError, ResponseReader
+from multitrack.extraction.tool_schema import assign_tool_names, build_tool
 from multitrack.toolcall import ToolCall
 from multitrack.wires import ToolDefinition, WireAnswer
 
@@ -24,40 +24,54 @@ T = TypeVar("T")
 
 
 class Toolset(Generic[T]):
-    """The tools for one ``response_model``: `Iterable[A | B]`.
+    """The tools for one ``response_model``, for use without one of our clients.
 
-    Raises TypeError if it has another form; see `models_of` for those that are read. Schemas are made once
-    for the same models in the same order.
+    The description of a tool is its model's docstring, or a ``description`` in the ``json_schema_extra`` of its
+    ``model_config``. Its name is the name of the model's class, or a ``title`` in the model's own ``model_config`` if
+    every provider accepts it as a name: letters, digits, underscores and dashes, at most 64, not starting with a
+    digit or a dash. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
 
-    A tool is described by its model's docstring, or by a ``description`` in the ``json_schema_extra`` of its
-    ``model_config``. It is named like the model's class, or by a ``title`` in the model's own ``model_config``,
-    if all providers take that as a name: letters, digits, underscores and dashes, no digit or dash first, at
-    most 64. Models of one name get distinct tools, numbered in their order.
+    Schemas are generated once for the same models in the same order.
+
+    Args:
+        response_model: ``Iterable``, ``Sequence``, ``list`` or ``tuple[..., ...]`` of a Pydantic model or of a union
+            of models: `Iterable[A | B]`. ``Annotated`` and type aliases are resolved.
+
+    Raises:
+        TypeError: If ``response_model`` has a different form.
     """
 
-    __slots__ = ("_offer",)
+    __slots__ = ("_definitions",)
 
     def __init__(self, response_model: TypeForm[Iterable[T]]) -> None:
-        self._offer = _offer(models_of(response_model))
+        self._definitions = _define_tools(parse_response_model(response_model))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the tools, in the order of the models."""
-        return tuple(self._offer.models)
+        return tuple(self._definitions.models)
 
     @property
     def models(self) -> Mapping[str, type[BaseModel]]:
-        """The model behind each tool, by the tool's name."""
-        return self._offer.models
+        """The model of each tool, by tool name."""
+        return self._definitions.models
 
     def schemas(self, wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
-        """The ``tools`` of a request over ``wire``, one of `multitrack.wires.WIRES`; with ``strict`` by schemas
-        that OpenAI holds a model to, where it sends every field.
+        """Return the tools in the form of a request's ``tools`` argument.
 
-        Raises TypeError where the wire's schema language cannot express a model, and for ``strict`` where the
-        wire has no such thing. The list is shared: copy it before you change it.
+        Args:
+            wire: One of `multitrack.wires.WIRES`, such as ``"openai.chat"`` or ``"gemini"``.
+            strict: Whether to use OpenAI's strict schemas, which make the model send every field:
+                https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
+
+        Returns:
+            The tools. The list is shared between calls: copy it before you change it.
+
+        Raises:
+            TypeError: If the schema language of ``wire`` cannot express a model, or does not support ``strict``.
+            ValueError: If ``wire`` is unknown.
         """
-        return self._offer.schemas(wire, strict)
+        return self._definitions.schemas(wire, strict)
 
     def parse(
         self,
@@ -67,11 +81,24 @@ class Toolset(Generic[T]):
         allow_empty: bool = False,
         context: Any = None,
     ) -> Extraction[T]:
-        """The models that ``calls`` stand for, in order.
+        """Validate tool calls, for example those that `decode` returns.
 
-        Raises `UnknownTool` or `InvalidArguments` for bad calls, `ExtractionError` for bad calls of both
-        kinds, `NoToolCalls` for none at all. With ``on_error="collect"`` errors stand in ``errors`` of the
-        result, ``allow_empty`` lets there be no calls. ``context`` reaches the models' validators.
+        Args:
+            calls: The tool calls of one response, in order.
+            on_error: ``"raise"`` to raise an error for invalid calls, ``"collect"`` to store it in ``errors`` of the
+                result.
+            allow_empty: Whether to accept a response without tool calls.
+            context: Passed to the validators of the models as ``info.context``.
+
+        Returns:
+            The models of the valid calls, in call order.
+
+        Raises:
+            UnknownTool: If a call names a tool that is not in this toolset.
+            InvalidArguments: If the arguments of a call do not match its model.
+            ExtractionError: If there are invalid calls of both kinds.
+            NoToolCalls: If there are no calls and ``allow_empty`` is False.
+            TypeError: If ``on_error`` has a different value.
         """
         return self.extract(WireAnswer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context)
 
@@ -85,29 +112,44 @@ class Toolset(Generic[T]):
         raw: Any = None,
         usage: Any = None,
     ) -> Extraction[T]:
-        """As `parse`, for a whole answer: also raises `Refusal`, and `TruncatedResponse` for one that a limit
-        cut off. ``raw`` and ``usage`` are handed through to the result, ``raw`` to errors, too."""
-        reader: Reader[T] = Reader(self._offer.models, on_error=on_error, allow_empty=allow_empty, context=context)
-        return reader.settled(reader.read(answer, raw=raw, usage=usage))
+        """Validate the tool calls of a decoded response.
+
+        Args:
+            answer: The decoded response.
+            on_error: As for `parse`.
+            allow_empty: As for `parse`.
+            context: As for `parse`.
+            raw: Stored in ``raw`` of the result or of the error.
+            usage: Stored in ``usage`` of the result.
+
+        Raises:
+            Refusal: If the model refused, or a filter blocked the response.
+            TruncatedResponse: If a length limit cut the response off.
+            ExtractionError: If the response is an error of the provider, and as for `parse`.
+        """
+        reader: ResponseReader[T] = ResponseReader(
+            self._definitions.models, on_error=on_error, allow_empty=allow_empty, context=context
+        )
+        return reader.unwrap(reader.read(answer, raw=raw, usage=usage))
 
 
-class _Offer:
-    """Models by tool name, with their tools written once for each wire, strict or not."""
+class _ToolDefinitions:
+    """Models by tool name, with their schemas cached for each wire format, strict or not."""
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
-        self.models = MappingProxyType(tool_names(models))
+        self.models = MappingProxyType(assign_tool_names(models))
         self._tools: tuple[ToolDefinition, ...] | None = None
         self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     def schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
         if (wire, strict) not in self._schemas:
             if self._tools is None:
-                self._tools = tuple(tool_of(name, model) for name, model in self.models.items())
+                self._tools = tuple(build_tool(name, model) for name, model in self.models.items())
             self._schemas[wire, strict] = wires.write_tools(self._tools, wire, strict=strict)
         return self._schemas[wire, strict]
 
 
-# By the models and not by the form: `Iterable[A | B]` equals `Iterable[B | A]`, but offers another order.
+# cached by the models, not by the response_model: `Iterable[A | B]` equals `Iterable[B | A]`, but their order differs
 @lru_cache(maxsize=512)
-def _offer(models: tuple[type[BaseModel], ...]) -> _Offer:
-    return _Offer(models)
+def _define_tools(models: tuple[type[BaseModel], ...]) -> _ToolDefinitions:
+    return _ToolDefinitions(models)

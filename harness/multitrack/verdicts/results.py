@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from multitrack import wires
 from multitrack.errors import InvalidArguments, UnknownTool
-from multitrack.extraction.judgement import Models, judged
+from multitrack.extraction.validation import Models, validate_call
 from multitrack.snapshots.literals import canonical, model_call
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths, loaded
@@ -93,7 +93,7 @@ def results_of(answer: WireAnswer, models: Models, *, offered: bool) -> list[Res
 
 def _judged(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
     try:
-        return judged(call, of, models, None)
+        return validate_call(call, of, models, None)
     except Exception as error:  # a validator's own: it may need the context that `create` was given
         return error
 

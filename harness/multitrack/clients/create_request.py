@@ -1,0 +1,100 @@
+"""One `create` with a ``response_model``: its own arguments, separate from those for the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from multitrack import offers
+from multitrack.extraction import Extraction, ExtractionStream, OnError, ResponseReader, Retries, StreamSource, Toolset
+from multitrack.wires import continue_conversation, read_answer
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+
+class CreateRequest(Generic[T]):
+    """The tools to send with one `create`, and how to read the response.
+
+    Raises:
+        TypeError: If ``response_model`` has an unsupported form, the wire format cannot express one of its models,
+            an option is invalid, or the caller passed tools of their own.
+    """
+
+    OPTIONS: ClassVar = ("on_error", "allow_empty", "context", "max_retries", "strict", "stream", "tools")
+    """The arguments of `create` that are handled here; all others are sent to the provider."""
+
+    def __init__(
+        self,
+        wire: str,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        context: Any = None,
+        max_retries: int = 0,
+        strict: bool = False,
+        stream: object = False,
+        tools: object = None,
+    ) -> None:
+        if tools:
+            raise TypeError("pass either tools= or response_model=, not both: response_model= creates the tools")
+        if not isinstance(max_retries, int) or max_retries < 0:
+            raise TypeError(f"max_retries must be an integer of at least 0, not {max_retries!r}")
+        if stream and max_retries:
+            raise TypeError(
+                "pass either max_retries= or stream=True, not both: "
+                "models that a stream has already yielded cannot be corrected"
+            )
+        self._toolset = Toolset(response_model)
+        self._reader: ResponseReader[T] = ResponseReader(
+            self._toolset.models, on_error=on_error, allow_empty=allow_empty, context=context
+        )
+        self._retries = Retries(self._reader, max_retries)
+        self._wire = wire
+        self.tools = self._toolset.schemas(wire, strict=strict)
+        self.is_stream = bool(stream)
+        self.follow_up_messages: list[dict[str, Any]] = []
+        """What is appended to the caller's conversation when the model is asked again."""
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The names of the tools."""
+        return self._toolset.names
+
+    def sending(self) -> AbstractContextManager[None]:
+        """Return a context for the SDK's call, in which the tape can look up the models of the offered tools."""
+        return offers.offering(self._toolset.models)
+
+    def handle_response(
+        self,
+        document: Mapping[str, Any],
+        *,
+        raw: Any,
+        usage: Any,
+        dump: Callable[[Any], Mapping[str, Any]] | None = None,
+    ) -> Extraction[T] | None:
+        """Return the result, or None if the model has to be asked again, with `follow_up_messages`.
+
+        Args:
+            document: The response, to be read.
+            raw: The SDK's response object.
+            usage: The SDK's usage object.
+            dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is that already.
+
+        Raises:
+            ExtractionError: As `Toolset.extract` does.
+        """
+        result = self._retries.handle_response(read_answer(document, self._wire), raw=raw, usage=usage)
+        if isinstance(result, Extraction):
+            return result
+        document = dump(raw) if dump else document
+        self.follow_up_messages += continue_conversation(document, result.results, self._wire, remark=result.remark)
+        return None
+
+    def read_stream(self, source: StreamSource) -> ExtractionStream[T]:
+        """Return the result of a streamed response."""
+        return ExtractionStream(self._reader, source)

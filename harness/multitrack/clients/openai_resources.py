@@ -1,0 +1,72 @@
+"""The resources of OpenAI's clients with ``response_model`` on their `create`: chat completions and the Responses API.
+
+They extend the openai package's own resource classes, and replace the client's own instances.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import openai
+from openai import AsyncStream, Stream
+from openai.resources import chat, responses
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+
+from multitrack.clients.openai_create import AsyncCreateMixin, CreateMixin
+
+
+class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat.Completions):
+    """``client.chat.completions``; its `create` accepts ``response_model``."""
+
+    _wire = "openai.chat"
+    _sdk = chat.Completions
+
+
+class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompletionChunk]], chat.AsyncCompletions):
+    """``client.chat.completions`` of an async client; its `create` accepts ``response_model``."""
+
+    _wire = "openai.chat"
+    _sdk = chat.AsyncCompletions
+
+
+class Chat(chat.Chat):
+    """``client.chat`` with our `Completions`."""
+
+    @cached_property
+    def completions(self) -> Completions:
+        """``client.chat.completions``."""
+        return Completions(self._client)
+
+
+class AsyncChat(chat.AsyncChat):
+    """``client.chat`` of an async client with our `AsyncCompletions`."""
+
+    @cached_property
+    def completions(self) -> AsyncCompletions:
+        """``client.chat.completions``."""
+        return AsyncCompletions(self._client)
+
+
+class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Responses):
+    """``client.responses``; its `create` accepts ``response_model``."""
+
+    _wire = "openai.responses"
+    _sdk = responses.Responses
+
+
+class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]], responses.AsyncResponses):
+    """``client.responses`` of an async client; its `create` accepts ``response_model``."""
+
+    _wire = "openai.responses"
+    _sdk = responses.AsyncResponses
+
+
+def chat_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Chat | AsyncChat:
+    """Return ``client.chat`` with extraction, async if ``client`` is."""
+    return AsyncChat(client) if isinstance(client, openai.AsyncOpenAI) else Chat(client)
+
+
+def responses_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Responses | AsyncResponses:
+    """Return ``client.responses`` with extraction, async if ``client`` is."""
+    return AsyncResponses(client) if isinstance(client, openai.AsyncOpenAI) else Responses(client)

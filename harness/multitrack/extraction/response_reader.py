@@ -1,0 +1,154 @@
+"""Turn the tool calls of a response into models, with the options of one `create`."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+
+from pydantic import BaseModel
+
+from multitrack.errors import ExtractionError, StreamBroken
+from multitrack.extraction.extraction import Extraction
+from multitrack.extraction.validation import (
+    CallError,
+    Models,
+    combine_errors,
+    find_response_error,
+    incomplete_call_error,
+    stream_broken_error,
+    validate_call,
+)
+from multitrack.toolcall import ToolCall
+from multitrack.wires import WireAnswer
+
+T = TypeVar("T")
+
+OnError = Literal["raise", "collect"]
+
+
+class ValidatedResponse(NamedTuple):
+    """A response whose calls have been validated.
+
+    ``extraction`` is the result if no error is raised, ``call_errors`` has one error for each invalid call,
+    ``response_error`` says what is wrong with the response as a whole, and ``error`` is all of it as one error.
+    """
+
+    extraction: Extraction[Any]
+    call_errors: list[CallError]
+    response_error: ExtractionError | None
+    error: ExtractionError | None
+
+
+class ResponseReader(Generic[T]):
+    """Validates the response to one `create`, including its stream and its retries.
+
+    ``models`` are the Pydantic models by tool name; the options are those of `Toolset.parse`. A call is validated
+    once: if it was valid earlier in the stream or in an earlier attempt, its model is used again.
+    """
+
+    __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")
+
+    def __init__(
+        self, models: Models, *, on_error: OnError = "raise", allow_empty: bool = False, context: Any = None
+    ) -> None:
+        if on_error not in ("raise", "collect"):
+            raise TypeError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
+        self.models = models
+        self._on_error = on_error
+        self._allow_empty = allow_empty
+        self._context = context
+        self._validated: list[tuple[ToolCall, BaseModel]] = []
+
+    def read_early_call(self, call: ToolCall) -> T | None:
+        """Validate a call that is complete before its response is.
+
+        Returns:
+            The model; None if the call is invalid, which is reported at the end of the response.
+        """
+        model = validate_call(call, 1, self.models, self._context)
+        if isinstance(model, ExtractionError):
+            return None
+        self._validated.append((call, model))
+        return cast("T", model)
+
+    def read(self, answer: WireAnswer, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
+        """Validate a complete response."""
+        models, call_errors = self._validate_calls(answer, complete=True)
+        response_error = find_response_error(answer, call_errors, self.models, allow_empty=self._allow_empty)
+        return _build_result(answer, models, call_errors, response_error, raw, usage)
+
+    def read_broken(self, answer: WireAnswer, reason: str, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
+        """Validate a response whose stream ended early. Only calls passed to `read_early_call` before are valid."""
+        models, call_errors = self._validate_calls(answer, complete=False)
+        response_error = stream_broken_error(answer, call_errors, reason)
+        return _build_result(answer, models, call_errors, response_error, raw, usage)
+
+    def unwrap(self, validated: ValidatedResponse) -> Extraction[T]:
+        """Return the extraction, or raise its error.
+
+        If errors are collected, only `StreamBroken` is raised, because half a stream is not a result.
+        """
+        error = validated.error
+        if error is None or (self._on_error == "collect" and not isinstance(error, StreamBroken)):
+            return validated.extraction
+        raise error
+
+    def remember_models(self, validated: ValidatedResponse) -> None:
+        """Use the models of the valid calls again in the next attempt."""
+        invalid = {id(error.call) for error in validated.call_errors}
+        valid_calls = [call for call in validated.extraction.calls if id(call) not in invalid]
+        self._validated = list(zip(valid_calls, validated.extraction, strict=True))
+
+    def _validate_calls(self, answer: WireAnswer, *, complete: bool) -> tuple[list[BaseModel], list[CallError]]:
+        total = len(answer.calls)
+        validated = _group_by_key(self._validated) if self._validated else {}
+        models: list[BaseModel] = []
+        call_errors: list[CallError] = []
+        for call in answer.calls:
+            if validated and (equal := validated.get(_call_key(call))):
+                models.append(equal.pop())
+                continue
+            model = (
+                validate_call(call, total, self.models, self._context)
+                if complete
+                else incomplete_call_error(call, total)
+            )
+            # not isinstance(model, BaseModel): BaseModel has an ABC metaclass, whose check is slow
+            if isinstance(model, ExtractionError):
+                call_errors.append(model)
+            else:
+                models.append(model)
+        return models, call_errors
+
+
+_CallKey = tuple[str | None, str, str | None]
+
+
+def _call_key(call: ToolCall) -> _CallKey:
+    # without the index, because an early call is numbered in order of arrival
+    return call.id, call.name, call.arguments
+
+
+def _group_by_key(validated: list[tuple[ToolCall, BaseModel]]) -> dict[_CallKey, list[BaseModel]]:
+    """Group the models of equal calls, in reverse order, so that `list.pop` returns the first one."""
+    models: dict[_CallKey, list[BaseModel]] = {}
+    for call, model in reversed(validated):
+        models.setdefault(_call_key(call), []).append(model)
+    return models
+
+
+def _build_result(
+    answer: WireAnswer,
+    models: list[BaseModel],
+    call_errors: list[CallError],
+    response_error: ExtractionError | None,
+    raw: Any,
+    usage: Any,
+) -> ValidatedResponse:
+    combined = response_error or combine_errors(answer, call_errors)
+    errors: list[ExtractionError] = [*call_errors, *([response_error] if response_error else [])]
+    if combined is not None:
+        for error in {*call_errors, combined}:
+            error.calls, error.models, error.errors = answer.calls, tuple(models), tuple(call_errors)
+            error.text, error.raw = error.text or answer.text, raw
+    extraction = Extraction(models, calls=answer.calls, errors=errors, raw=raw, usage=usage, text=answer.text)
+    return ValidatedResponse(extraction, call_errors, response_error, combined)

@@ -1,0 +1,146 @@
+"""Ask again when calls are invalid: keep the valid calls, and replace the invalid ones with their corrections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from multitrack.errors import ExtractionError, UnknownTool
+from multitrack.extraction.extraction import Extraction
+from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
+from multitrack.extraction.validation import CallError
+from multitrack.toolcall import ToolCall
+from multitrack.wires import ToolResult, WireAnswer
+
+T = TypeVar("T")
+
+
+class FollowUp(NamedTuple):
+    """What is sent to the model with the next attempt.
+
+    ``results`` has a result for each call of the last response, in order. ``remark`` lists invalid calls of an
+    earlier response that the last one did not correct, or is None.
+    """
+
+    results: list[ToolResult]
+    remark: str | None
+
+
+class Retries(Generic[T]):
+    """Validates the responses to one `create`, and asks again while calls are invalid, ``max_retries`` times at most.
+
+    A response that is refused, cut off or without tool calls is not retried, because it has no invalid call that
+    could be sent back.
+    """
+
+    def __init__(self, reader: ResponseReader[T], max_retries: int) -> None:
+        self._reader = reader
+        self._remaining = max_retries
+        self._last: ValidatedResponse | None = None
+        self._attempts: tuple[ExtractionError, ...] = ()
+
+    def handle_response(self, answer: WireAnswer, *, raw: Any, usage: Any) -> Extraction[T] | FollowUp:
+        """Return the result, or what to send with the next attempt.
+
+        Raises:
+            ExtractionError: As `Toolset.extract` does, with the errors of earlier responses in ``attempts``.
+        """
+        latest: Sequence[ToolCall] = answer.calls
+        if self._last is not None:
+            calls, latest = _merge_corrections(self._last, answer.calls)
+            answer = replace(answer, calls=tuple(calls))
+        validated = self._reader.read(answer, raw=raw, usage=usage)
+        if validated.call_errors and validated.response_error is None and self._remaining > 0:
+            return self._follow_up(validated, latest)
+        validated.extraction.attempts = self._attempts
+        if validated.error is not None and self._attempts:
+            validated.error.attempts = self._attempts
+            asked = len(self._attempts) + 1
+            validated.error.add_note(
+                f"the model was asked {asked} times; .attempts has the errors of earlier responses"
+            )
+        return self._reader.unwrap(validated)
+
+    def _follow_up(self, validated: ValidatedResponse, latest: Sequence[ToolCall]) -> FollowUp:
+        self._remaining -= 1
+        self._last = validated
+        self._reader.remember_models(validated)
+        self._attempts += (validated.error,) if validated.error else ()
+        errors = {id(error.call): error for error in validated.call_errors}
+        results = [_tool_result(call, errors.pop(id(call), None)) for call in latest]
+        return FollowUp(results, _format_remark(list(errors.values())))
+
+
+def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
+    """Replace the invalid calls of ``last`` with ``new_calls``.
+
+    A new call replaces the first invalid call with the same name; otherwise one of a tool that was not offered;
+    otherwise the first remaining invalid call. If none remains, it is appended.
+
+    Returns:
+        All calls, and the new ones with their position among all calls as ``index``.
+    """
+    calls = list(last.extraction.calls)
+    invalid = {id(error.call): error for error in last.call_errors}
+    positions = [position for position, call in enumerate(calls) if id(call) in invalid]
+    # the correction of invalid arguments has the same name; the correction of a wrong name has a different one
+    positions.sort(key=lambda position: not isinstance(invalid[id(calls[position])], UnknownTool))
+    accepted = [_call_content(call) for call in calls if id(call) not in invalid]
+    indexed = list(new_calls)
+    corrections = list(range(len(new_calls)))
+    if len(new_calls) > len(positions):
+        # the model repeated accepted calls, although it was told not to
+        corrections = [
+            number for number in corrections if not _remove_if_present(_call_content(new_calls[number]), accepted)
+        ]
+    by_name = {
+        number: position
+        for number in corrections
+        if (position := _pop_same_name(new_calls[number], calls, positions)) is not None
+    }
+    for number in corrections:
+        position = by_name.get(number)
+        if position is None and positions:
+            position = positions.pop(0)
+        if position is None:
+            position = len(calls)
+            calls.append(new_calls[number])
+        calls[position] = indexed[number] = replace(new_calls[number], index=position)
+    return calls, indexed
+
+
+def _pop_same_name(call: ToolCall, calls: Sequence[ToolCall], positions: list[int]) -> int | None:
+    """Remove and return the first of ``positions`` with a call of the same name."""
+    found = next((position for position in positions if calls[position].name == call.name), None)
+    if found is not None:
+        positions.remove(found)
+    return found
+
+
+def _call_content(call: ToolCall) -> tuple[str, Any]:
+    try:
+        return call.name, json.loads(call.arguments or "{}")
+    except ValueError:
+        return call.name, call.arguments
+
+
+def _remove_if_present(content: tuple[str, Any], accepted: list[tuple[str, Any]]) -> bool:
+    if content not in accepted:
+        return False
+    accepted.remove(content)
+    return True
+
+
+def _tool_result(call: ToolCall, error: CallError | None) -> ToolResult:
+    if error is None:
+        return ToolResult(call, True, "accepted; do not make this call again")
+    return ToolResult(call, False, f"rejected: {error}\nCorrect this call and make it again.")
+
+
+def _format_remark(uncorrected: Sequence[CallError]) -> str | None:
+    if not uncorrected:
+        return None
+    head = "These calls were rejected and are still missing. Correct them and make them again:"
+    return "\n".join([head, *(f"- {error}" for error in uncorrected)])
