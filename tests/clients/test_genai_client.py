@@ -383,8 +383,8 @@ TOOLS = "pass either tools= or response_model=, not both: response_model= create
         (
             {"response_model": Iterable[Node]},
             TypeError,
-            "Node: Gemini's schema language cannot express Node, which contains itself (at $.kids[].kids[]); "
-            "give the field a type that it can",
+            "Node: Gemini's schema language cannot express the recursive type Node (at $.kids[].kids[]); "
+            "change the type of the field",
         ),
         ({"response_model": Iterable[Weather], "tools": ["mine"]}, TypeError, TOOLS),
         (
@@ -406,8 +406,7 @@ TOOLS = "pass either tools= or response_model=, not both: response_model= create
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
             ValueError,
-            "messages[0] has the role 'bot', which Gemini does not know; "
-            "write system, developer, user, assistant or tool",
+            "messages[0] has the role 'bot', which is not supported; use system, developer, user, assistant or tool",
         ),
     ],
 )

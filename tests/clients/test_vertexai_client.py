@@ -236,14 +236,14 @@ def test_bad_answers(create, answer, kind, sdk):
         (
             {"response_model": Iterable[Node]},
             TypeError,
-            "Node: Gemini's schema language cannot express Node, which contains itself (at $.kids[].kids[]); "
-            "give the field a type that it can",
+            "Node: Gemini's schema language cannot express the recursive type Node (at $.kids[].kids[]); "
+            "change the type of the field",
         ),
         (
             {"response_model": Iterable[Weather], "tool_choice": "any"},
             ValueError,
-            "tool_choice is 'any', which Gemini does not know; write 'auto', 'none', 'required', "
-            "or a dictionary of the type function or allowed_tools",
+            "tool_choice is 'any', which Gemini does not support; use 'auto', 'none', 'required', "
+            "or a dictionary with the type function or allowed_tools",
         ),
         (
             {"response_model": Iterable[Weather], "tools": ["mine"]},
@@ -253,8 +253,7 @@ def test_bad_answers(create, answer, kind, sdk):
         (
             {"response_model": Iterable[Weather], "messages": [{"role": "bot", "content": "x"}]},
             ValueError,
-            "messages[0] has the role 'bot', which Gemini does not know; "
-            "write system, developer, user, assistant or tool",
+            "messages[0] has the role 'bot', which is not supported; use system, developer, user, assistant or tool",
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_recursive_model_is_an_object_all_the_same():
     tool = parameters(Iterable[Node])
     assert (tool["description"], tool["parameters"]["type"]) == ("A tree.", "object")
     assert tool["parameters"]["properties"]["kids"]["items"] == {"$ref": "#/$defs/Node"}
-    with pytest.raises(TypeError, match=r"^Node: Gemini's schema language cannot express Node, which contains itself"):
+    with pytest.raises(TypeError, match=r"^Node: Gemini's schema language cannot express the recursive type Node"):
         Toolset(Iterable[Node]).schemas("gemini")
     call = ToolCall("a", "Node", '{"kids": [{"kids": []}]}', 0)
     assert Toolset(Iterable[Node]).parse([call]) == [Node(kids=[Node()])]
@@ -353,7 +353,7 @@ class Empty(BaseModel):
     pass
 
 
-DICTIONARY, UNEVEN, ANY = "a dictionary, whose keys are free", "a tuple of several types", "a value of any type"
+DICTIONARY, UNEVEN, ANY = "a dictionary with arbitrary keys", "a tuple of several types", "a value of any type"
 FIELDS = [
     (list[int], [1, 2], [1, 2], None, None),
     (set[str], ["a", "a"], {"a"}, None, None),
@@ -373,7 +373,7 @@ FIELDS = [
     (Unit, "c", Unit.C, None, None),
     (Literal["a", 1, True, None], 1, 1, None, None),
     (Literal["a"] | None, None, None, None, None),
-    (Literal[None], None, None, None, "null alone"),
+    (Literal[None], None, None, None, "a value that is always null"),
     (date, "2024-02-29", date(2024, 2, 29), None, None),
     (datetime, "2024-02-29T10:00:00", datetime(2024, 2, 29, 10), None, None),
     (time, "10:00", time(10), None, None),
@@ -392,13 +392,13 @@ FIELDS = [
     (Weather, {"location": "Rome"}, Weather(location="Rome"), None, None),
     (Annotated[Cat | Dog, Field(discriminator="kind")], {"kind": "dog"}, Dog(kind="dog"), None, None),
     (list[Cat | Dog | None], [None, {"kind": "cat"}], [None, Cat()], None, None),
-    (Node, {"kids": [{}]}, Node(kids=[Node()]), None, "Node, which contains itself"),
+    (Node, {"kids": [{}]}, Node(kids=[Node()]), None, "the recursive type Node"),
     (
         Person,
         {"name": "A", "works_at": {}},
         Person(name="A", works_at=Company()),
         None,
-        "Person, which contains itself",
+        "the recursive type Person",
     ),
     (Open, {"a": 1, "b": 2}, Open(a=1, b=2), None, None),
     (Closed, {"a": 1}, Closed(a=1), None, None),

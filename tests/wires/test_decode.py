@@ -1,4 +1,4 @@
-"""Every wire's answers, whole: recorded ones, and one of our own for each quirk."""
+"""Decode whole answers in every wire format: recorded ones, and a hand-written one for each quirk."""
 
 import json
 import re
@@ -6,87 +6,91 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_answers import STREAMS, body_of, recorded, written
+from wire_answers import STREAMS, encode_body, load_recorded_answers, load_written_answers
 
 from multitrack import ToolCall, decode
 from multitrack.wires import WIRES, create_stream_decoder, read_answer, read_request, recognize
 
-WRITTEN = [pytest.param(wire, answer, id=f"{wire}-{answer['id']}") for wire, answer in written()]
+WRITTEN = [pytest.param(wire, answer, id=f"{wire}-{answer['id']}") for wire, answer in load_written_answers()]
 
 
-def triples(calls):
+def without_index(calls):
     return [[call.id, call.name, call.arguments] for call in calls]
 
 
 @pytest.mark.parametrize(("wire", "answer"), WRITTEN)
-def test_written_answer(wire, answer):
-    got = read_answer(body_of(answer), wire)
-    assert triples(got.calls) == answer["calls"]
-    assert [call.index for call in got.calls] == list(range(len(got.calls)))
+def test_a_written_answer_is_decoded(wire, answer):
+    decoded = read_answer(encode_body(answer), wire)
+    assert without_index(decoded.calls) == answer["calls"]
+    assert [call.index for call in decoded.calls] == list(range(len(decoded.calls)))
     for name, value in answer.get("answer", {}).items():
-        assert getattr(got, name) == value, name
+        assert getattr(decoded, name) == value, name
 
 
 @pytest.mark.parametrize(("wire", "answer"), WRITTEN)
-def test_written_answer_is_recognised(wire, answer):
+def test_a_written_answer_is_recognized(wire, answer):
     if answer.get("note") == "named":
-        assert recognize(body_of(answer)) in WIRES
+        assert recognize(encode_body(answer)) in WIRES
         return
-    assert recognize(body_of(answer)) == wire
+    assert recognize(encode_body(answer)) == wire
     assert recognize(answer["body"]) == wire
-    assert triples(decode(body_of(answer))) == answer["calls"]
-    assert triples(decode(body_of(answer).decode())) == answer["calls"]
+    assert without_index(decode(encode_body(answer))) == answer["calls"]
+    assert without_index(decode(encode_body(answer).decode())) == answer["calls"]
 
 
-def as_recorded(call):
+def to_recorded_form(call):
     try:
         arguments = None if call.arguments is None else json.loads(call.arguments)
     except ValueError:
         arguments = call.arguments
-    fits = isinstance(arguments, dict)
+    is_object = isinstance(arguments, dict)
     return {
         "name": call.name,
-        "arguments": arguments if fits else {"__raw__": call.arguments},
+        "arguments": arguments if is_object else {"__raw__": call.arguments},
         "id": call.id,
     }
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_recorded_answers(named):
-    for line in recorded():
-        calls = decode(line["response_body"].encode(), line["wire"] if named else None)
-        assert [as_recorded(call) for call in calls] == line["expected"], line["id"]
+@pytest.mark.parametrize("is_named", [True, False])
+def test_recorded_answers_are_decoded(is_named):
+    for line in load_recorded_answers():
+        calls = decode(line["response_body"].encode(), line["wire"] if is_named else None)
+        assert [to_recorded_form(call) for call in calls] == line["expected"], line["id"]
 
 
-def test_recorded_requests():
-    for line in recorded():
-        asked = read_request(json.dumps(line["request_body"]).encode())
-        assert asked.tools == tuple(tool["name"] for tool in line["tools"]), line["id"]
-        assert asked.model == (line["request_body"] or {}).get("model"), line["id"]
+def test_recorded_requests_are_summarized():
+    for line in load_recorded_answers():
+        request = read_request(json.dumps(line["request_body"]).encode())
+        assert request.tools == tuple(tool["name"] for tool in line["tools"]), line["id"]
+        assert request.model == (line["request_body"] or {}).get("model"), line["id"]
 
 
-def test_request_of_gemini():
+def test_a_gemini_request_is_summarized():
     body = {
         "model": "projects/p/locations/l/publishers/google/models/gemini-2.5-flash",
         "contents": [],
         "tools": [{"functionDeclarations": [{"name": "A"}, {"name": "B"}]}],
     }
-    assert read_request(body) == ("gemini-2.5-flash", ("A", "B"))
+    request = read_request(body)
+    assert request.model == "gemini-2.5-flash"
+    assert request.tools == ("A", "B")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", "[1", [], 3, None, {"tools": 3, "model": []}])
-def test_request_that_is_none(body):
-    assert read_request(body) == (None, ())
+def test_a_body_that_is_not_a_request_has_no_model_and_no_tools(body):
+    request = read_request(body)
+    assert request.model is None
+    assert request.tools == ()
 
 
-def test_parsed_json_is_taken_too():
+def test_decode_accepts_parsed_json():
     call = {"id": "a", "function": {"name": "Weather", "arguments": "{}"}}
     chunk = {"choices": [{"delta": {"tool_calls": [{**call, "index": 0}]}}]}
     assert decode({"choices": [{"message": {"tool_calls": [call]}}]}) == [ToolCall("a", "Weather", "{}", 0)]
     assert decode([chunk]) == [ToolCall("a", "Weather", "{}", 0)]
 
 
-def test_a_body_may_be_a_buffer():
+def test_decode_accepts_a_buffer():
     body = b'{"choices": [{"message": {"function_call": {"name": "A"}}}]}'
     for buffer in (bytearray(body), memoryview(body)):
         assert decode(buffer) == [ToolCall(None, "A", None, 0)]
@@ -95,34 +99,40 @@ def test_a_body_may_be_a_buffer():
 @pytest.mark.parametrize(
     ("body", "wire", "message"),
     [
-        (b"<html>", None, "no known answer of a model: it begins with b'<html>'; pass wire=..."),
+        (
+            b"<html>",
+            None,
+            "the body is not an answer in a known wire format: it begins with b'<html>'; "
+            "if it is an answer, name its format with wire=",
+        ),
         (
             "<html>",
             "openai.chat",
-            "no answer over openai.chat: it begins with '<html>', and is no JSON object",
+            "the body is not an answer in the wire format openai.chat: it begins with '<html>', "
+            "which is not a JSON object; pass the whole body, or another wire=",
         ),
         (
             "{}",
             "openai",
-            "unknown wire 'openai'; known: openai.chat, openai.chat.stream, openai.responses, "
+            "unknown wire 'openai'; use one of: openai.chat, openai.chat.stream, openai.responses, "
             "openai.responses.stream, gemini, gemini.stream",
         ),
     ],
 )
-def test_what_is_no_answer(body, wire, message):
+def test_a_body_that_is_not_an_answer_is_an_error(body, wire, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         decode(body, wire)
 
 
-def test_a_wire_that_does_not_stream_has_no_decoder_for_streams():
-    with pytest.raises(ValueError, match=r"^no streaming wire 'gemini'; known: openai\.chat\.stream, "):
+def test_a_wire_format_without_streams_has_no_stream_decoder():
+    with pytest.raises(ValueError, match=r"^'gemini' is not a streaming wire; use one of: openai\.chat\.stream, "):
         create_stream_decoder("gemini")
 
 
 KEYS = """
 choices delta message tool_calls function name arguments index id custom function_call object error type
 candidates content parts functionCall args partialArgs jsonPath output response output_index item
-""".split()  # noqa: SIM905 - a list of thirty strings is longer and says no more
+""".split()  # noqa: SIM905 - a list of thirty strings is longer but no clearer
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -137,12 +147,12 @@ def test_recognize_never_raises(body):
 
 
 @given(st.dictionaries(st.sampled_from(["choices", "candidates", "output", "type", "response"]), json_values))
-def test_no_shape_of_json_breaks_a_decoder(document):
+def test_every_decoder_accepts_json_of_any_shape(document):
     for wire in WIRES:
         calls = read_answer([document, document] if wire in STREAMS else document, wire).calls
         assert [call.index for call in calls] == list(range(len(calls)))
         assert all(isinstance(call.arguments, str | None) for call in calls)
 
 
-def test_deeply_nested_json_is_no_answer():
+def test_deeply_nested_json_is_not_an_answer():
     assert recognize(b"[" * 100_000) is None

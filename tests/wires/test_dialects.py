@@ -1,4 +1,4 @@
-"""Tools as each wire's requests write them."""
+"""Write tools in the form of each wire format."""
 
 import pytest
 
@@ -11,7 +11,7 @@ WEATHER = {
 }
 
 
-def test_openai_chat():
+def test_tools_of_openai_chat():
     assert write_tools(
         [ToolDefinition("Weather", "At a place.", WEATHER), ToolDefinition("Ping", None, {"type": "object"})],
         "openai.chat",
@@ -24,7 +24,7 @@ def test_openai_chat():
     ]
 
 
-def test_openai_responses():
+def test_tools_of_openai_responses():
     assert write_tools([ToolDefinition("Weather", "At a place.", WEATHER)], "openai.responses.stream") == [
         {
             "type": "function",
@@ -36,13 +36,16 @@ def test_openai_responses():
     ]
 
 
-def test_gemini_takes_no_empty_object():
+def test_gemini_gets_no_parameters_instead_of_an_empty_object():
     assert write_tools([ToolDefinition("Ping", None, {"type": "object", "properties": {}})], "gemini") == [
         {"functionDeclarations": [{"name": "Ping"}]}
     ]
+
+
+def test_gemini_gets_no_tools_instead_of_an_empty_declaration():
     assert write_tools([], "gemini") == []
 
 
-def test_an_unknown_wire():
-    with pytest.raises(ValueError, match=r"^unknown wire 'grok'; known: openai\.chat, "):
+def test_an_unknown_wire_is_an_error():
+    with pytest.raises(ValueError, match=r"^unknown wire 'grok'; use one of: openai\.chat, "):
         write_tools([], "grok")

@@ -1,4 +1,4 @@
-"""JSON Schema as Gemini takes it."""
+"""Convert JSON Schema to Gemini's subset."""
 
 import copy
 
@@ -7,7 +7,7 @@ import pytest
 from multitrack.wires import ToolDefinition, write_tools
 
 
-def gemini(field, **definitions):
+def convert(field, **definitions):
     schema = {"type": "object", "properties": {"f": field}, "$defs": definitions}
     [tool] = write_tools([ToolDefinition("T", None, schema)], "gemini.stream")
     return tool["functionDeclarations"][0]["parameters"]["properties"]["f"]
@@ -115,19 +115,19 @@ STRING = {"type": "STRING"}
         ),
     ],
 )
-def test_gemini_schema(field, written):
+def test_a_schema_is_converted(field, written):
     point = {"title": "P", "type": "object", "properties": {"x": {"type": "string", "title": "X"}}}
     before = copy.deepcopy(field)
-    assert gemini(field, P=point) == written
-    assert field == before
+    assert convert(field, P=point) == written
+    assert field == before, "the schema of the caller has changed"
 
 
 @pytest.mark.parametrize(
     ("field", "what"),
     [
-        ({"$ref": "#/$defs/Node"}, "Node, which contains itself (at $.f.kids[])"),
+        ({"$ref": "#/$defs/Node"}, "the recursive type Node (at $.f.kids[])"),
         *(
-            ({"type": "object", **free}, "a dictionary, whose keys are free (at $.f)")
+            ({"type": "object", **free}, "a dictionary with arbitrary keys (at $.f)")
             for free in [
                 {},
                 {"additionalProperties": True},
@@ -150,38 +150,38 @@ def test_gemini_schema(field, written):
         ({"type": "array", "items": {}}, "a value of any type (at $.f[])"),
         ({"type": "array", "items": True}, "a value of any type (at $.f[])"),
         ({"anyOf": [{"type": "string"}, True]}, "a value of any type (at $.f)"),
-        ({"const": None}, "null alone (at $.f)"),
-        ({"anyOf": [{"type": "null"}]}, "null alone (at $.f)"),
+        ({"const": None}, "a value that is always null (at $.f)"),
+        ({"anyOf": [{"type": "null"}]}, "a value that is always null (at $.f)"),
         ({"enum": [[1]]}, "the enumeration [[1]] (at $.f)"),
-        ({"enum": ["a"], "not": {}}, "the keyword 'not' of an enumeration (at $.f)"),
-        ({"type": "null"}, "null alone (at $.f)"),
+        ({"enum": ["a"], "not": {}}, "the keyword 'not' in an enumeration (at $.f)"),
+        ({"type": "null"}, "a value that is always null (at $.f)"),
         ({"type": "string", "not": {"const": "x"}}, "the keyword 'not' (at $.f)"),
         ({"allOf": [{}, {}]}, "a value of any type (at $.f)"),
         (
             {"anyOf": [{"type": "string"}, {"type": "number"}], "minimum": 3},
-            "the keyword 'minimum' beside 'anyOf' (at $.f)",
+            "the keyword 'minimum' next to 'anyOf' (at $.f)",
         ),
         ({"$ref": "#/$defs/Gone"}, "the reference '#/$defs/Gone' (at $.f)"),
     ],
 )
-def test_what_gemini_schemas_cannot_express(field, what):
+def test_an_inexpressible_schema_is_an_error(field, what):
     node = {
         "type": "object",
         "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
     }
     with pytest.raises(TypeError) as raised:
-        gemini(field, Node=node)
-    assert str(raised.value) == (
-        f"T: Gemini's schema language cannot express {what}; give the field a type that it can"
-    )
+        convert(field, Node=node)
+    assert str(raised.value) == (f"T: Gemini's schema language cannot express {what}; change the type of the field")
 
 
-def test_a_tool_that_takes_anything_is_none_that_takes_nothing():
+def test_a_tool_with_arbitrary_arguments_is_not_one_without_arguments():
     anything = {"type": "object", "properties": {}, "additionalProperties": True}
-    with pytest.raises(TypeError, match=r"^T: .* a dictionary, whose keys are free \(at \$\)"):
+    with pytest.raises(TypeError, match=r"^T: .* a dictionary with arbitrary keys \(at \$\)"):
         write_tools([ToolDefinition("T", None, anything)], "gemini")
 
 
-def test_strict_is_not_geminis():
-    with pytest.raises(TypeError, match=r"^strict=True is OpenAI's: Gemini has no strict schemas; leave it out$"):
+def test_gemini_refuses_strict():
+    with pytest.raises(
+        TypeError, match=r"^strict=True works with OpenAI only, because Gemini has no strict schemas; leave it out$"
+    ):
         write_tools([ToolDefinition("T", None, {"type": "object", "properties": {}})], "gemini", strict=True)

@@ -1,4 +1,4 @@
-"""JSON Schema as OpenAI takes it, with and without strict."""
+"""Convert JSON Schema for OpenAI, with and without strict."""
 
 import copy
 import string
@@ -24,7 +24,7 @@ def parameters(field, definitions=None, *, strict):
     return tool["function"]["parameters"]
 
 
-def test_a_strict_tool_says_so_on_each_wire():
+def test_a_strict_tool_says_so_in_each_wire_format():
     tool = ToolDefinition("Point", "A point.", POINT)
     assert write_tools([tool], "openai.chat.stream", strict=True) == [
         {
@@ -146,16 +146,17 @@ def test_a_strict_tool_says_so_on_each_wire():
         ),
     ],
 )
-def test_strict(field, written):
+def test_a_strict_schema_is_converted(field, written):
     before = copy.deepcopy(field)
     schema = parameters(field, {"P": POINT, "Unused": {"type": "object"}}, strict=True)
     assert schema["properties"]["f"] == written
-    assert (schema["required"], schema["additionalProperties"]) == (["f"], False)
+    assert schema["required"] == ["f"]
+    assert schema["additionalProperties"] is False
     assert schema.get("$defs", {}) in ({}, {"P": STRICT_POINT})
-    assert field == before
+    assert field == before, "the schema of the caller has changed"
 
 
-def test_a_model_may_hold_itself_even_where_something_is_said_of_it():
+def test_a_recursive_reference_may_have_a_description():
     node = {
         "type": "object",
         "properties": {"left": {"$ref": "#/$defs/Node", "description": "The first."}},
@@ -174,7 +175,7 @@ def test_a_model_may_hold_itself_even_where_something_is_said_of_it():
     ("field", "what"),
     [
         *(
-            ({"type": "object", **free}, "a dictionary, whose keys are free (at $.f)")
+            ({"type": "object", **free}, "a dictionary with arbitrary keys (at $.f)")
             for free in [
                 {},
                 {"additionalProperties": True},
@@ -196,57 +197,56 @@ def test_a_model_may_hold_itself_even_where_something_is_said_of_it():
         ({"type": "string", "not": {"const": "x"}}, "the keyword 'not' (at $.f)"),
         ({"anyOf": [STRING], "oneOf": [STRING]}, "the keyword 'oneOf' (at $.f)"),
         ({"$ref": "#/$defs/Gone"}, "the reference '#/$defs/Gone' (at $.f)"),
-        ({"type": "array", "items": {"$ref": "#/$defs/Free"}}, "a dictionary, whose keys are free (at $.f[].any)"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Free"}}, "a dictionary with arbitrary keys (at $.f[].any)"),
         (
             {"enum": [f"{number:0>100}" for number in range(251)]},
             "an enumeration of more than 250 values with more than 15,000 characters (at $.f)",
         ),
     ],
 )
-def test_what_strict_schemas_cannot_express(field, what):
+def test_an_inexpressible_strict_schema_is_an_error(field, what):
     free = {"type": "object", "properties": {"any": {"type": "object", "additionalProperties": INTEGER}}}
     with pytest.raises(TypeError) as raised:
         parameters(field, {"Free": free}, strict=True)
     assert str(raised.value) == (
-        f"T: OpenAI's strict schemas cannot express {what}; "
-        f"give the field a type that they can, or leave out strict=True"
+        f"T: OpenAI's strict schemas cannot express {what}; change the type of the field, or leave out strict=True"
     )
 
 
-def fields(number, value=STRING):
+def object_with_fields(number, value=STRING):
     return {"type": "object", "properties": {f"field_{index}": value for index in range(number)}}
 
 
 @pytest.mark.parametrize(
     ("field", "fits", "complaint"),
     [
-        (fields, 4_999, "5,000 properties at most, and this one has 5,001"),
+        (object_with_fields, 4_999, "5,000 properties, and this one has 5,001"),
         (
             lambda size: {"enum": list(range(size))},
             1_000,
-            "1,000 values of enumerations at most, and this one has 1,001",
+            "1,000 enumeration values, and this one has 1,001",
         ),
         (
             lambda size: {"const": "x" * size},
             119_999,
-            "120,000 characters in names and values at most, and this one has 120,001",
+            "120,000 characters in names and values, and this one has 120,001",
         ),
     ],
 )
-def test_limits_of_strict_schemas(field, fits, complaint):
+def test_strict_schemas_have_size_limits(field, fits, complaint):
     parameters(field(fits), strict=True)
     with pytest.raises(TypeError) as raised:
         parameters(field(fits + 1), strict=True)
     assert str(raised.value) == (
-        f"T: OpenAI's strict schemas hold {complaint}; make it smaller, or leave out strict=True"
+        f"T: OpenAI's strict schemas are limited to {complaint}; make it smaller, or leave out strict=True"
     )
 
 
-def test_names_of_definitions_count_but_once():
-    names = {letter * 10_000: fields(1) for letter in string.ascii_letters[:12]}
+def test_the_name_of_a_definition_counts_once():
+    names = {letter * 10_000: object_with_fields(1) for letter in string.ascii_letters[:12]}
     few = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in [*names][:11] * 2]}
     parameters(few, names, strict=True)
-    with pytest.raises(TypeError, match="120,000 characters in names and values at most"):
+    with pytest.raises(TypeError, match="limited to 120,000 characters in names and values"):
         parameters({"anyOf": [*few["anyOf"], {"$ref": f"#/$defs/{[*names][11]}"}]}, names, strict=True)
 
 
@@ -258,7 +258,7 @@ def test_names_of_definitions_count_but_once():
         ({"type": "array", "maxItems": 0}, {}),
     ],
 )
-def test_without_strict_an_array_says_what_it_holds(field, items):
+def test_without_strict_an_array_gets_items(field, items):
     wanted = {**field, "items": items}
     assert parameters(field, strict=False)["properties"]["f"] == wanted
     nested = {"anyOf": [{"type": "array", "items": field}, {"type": "object", "additionalProperties": field}]}
@@ -268,7 +268,7 @@ def test_without_strict_an_array_says_what_it_holds(field, items):
     assert parameters({"$ref": "#/$defs/A"}, {"A": field}, strict=False)["$defs"]["A"] == wanted
 
 
-def test_without_strict_a_schema_stays_as_it_is():
+def test_without_strict_other_schemas_are_unchanged():
     field = {
         "oneOf": [{"$ref": "#/$defs/P"}, {"enum": [{"type": "array"}]}, {"type": "array", "items": {}}],
         "default": {"type": "array"},

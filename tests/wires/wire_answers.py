@@ -1,4 +1,4 @@
-"""The recorded and the written answers that the wires are tested with."""
+"""The recorded and the hand-written answers that the tests of the wire formats use."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ROOT = Path(__file__).parents[2]
 STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream")
 
 
-def written() -> list[tuple[str, dict[str, Any]]]:
-    """Answers of our own, one for each quirk: the wire, and the line that holds one."""
+def load_written_answers() -> list[tuple[str, dict[str, Any]]]:
+    """Return the hand-written answers, one for each quirk, as pairs of the wire format and the line of its file."""
     files = sorted((ROOT / "tests" / "data" / "answers").glob("*.jsonl"))
     return [(file.stem, json.loads(line)) for file in files for line in file.read_text("utf-8").splitlines()]
 
 
-def recorded() -> list[dict[str, Any]]:
-    """Real providers' answers."""
+def load_recorded_answers() -> list[dict[str, Any]]:
+    """Return the answers of real providers."""
     return load_corpus(OPENLLMETRY)
 
 
-def body_of(answer: dict[str, Any]) -> bytes:
-    """The bytes of a written answer."""
+def encode_body(answer: dict[str, Any]) -> bytes:
+    """Return the bytes of a hand-written answer."""
     body = answer["body"]
     return (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()

@@ -1,6 +1,6 @@
-"""Wire formats: from the bytes of an answer to its tool calls, and from tools to a request's dialect.
+"""Wire formats: decode the tool calls of an answer, and write tools and conversations for a request.
 
-One decoder for each wire, and everybody uses it: live calls, replay, summaries, reports.
+Each wire format has exactly one decoder. Live calls, replay, summaries and reports all use it.
 """
 
 from __future__ import annotations
@@ -40,28 +40,30 @@ __all__ = [
     "write_tools",
 ]
 
-# the first event tells the wire, and a long stream need not be read to its end for that
-_PIECE = 8192
+# The first event of a stream shows its wire format, so a long stream is read in pieces of this many bytes.
+_PIECE_SIZE = 8192
 
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | Sequence[Any]
-"""A body as it came off the wire, or parsed JSON: an object, or the list of a stream's chunks."""
+"""A body as received, or parsed JSON: an object, or the list of a stream's chunks."""
 
-_WHOLE: dict[str, Callable[[Mapping[str, Any]], WireAnswer]] = {
+_ANSWER_READERS: dict[str, Callable[[Mapping[str, Any]], WireAnswer]] = {
     "openai.chat": openai_chat.read_answer,
     "openai.responses": openai_responses.read_answer,
     "gemini": gemini.read_answer,
 }
-_STREAMED: dict[str, Callable[[], StreamDecoder]] = {
+_STREAM_DECODERS: dict[str, Callable[[], StreamDecoder]] = {
     "openai.chat.stream": openai_chat_stream.ChatStreamDecoder,
     "openai.responses.stream": openai_responses_stream.ResponsesStreamDecoder,
     "gemini.stream": gemini_stream.GeminiStreamDecoder,
 }
-_DIALECTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+_TOOL_WRITERS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "openai.chat": openai_chat.write_tools,
     "openai.responses": openai_responses.write_tools,
     "gemini": gemini.write_tools,
 }
-_CONTINUED: dict[str, Callable[[Mapping[str, Any], Sequence[ToolResult], str | None], list[dict[str, Any]]]] = {
+_CONVERSATION_WRITERS: dict[
+    str, Callable[[Mapping[str, Any], Sequence[ToolResult], str | None], list[dict[str, Any]]]
+] = {
     "openai.chat": openai_chat.continue_conversation,
     "openai.responses": openai_responses.continue_conversation,
     "gemini": gemini.continue_conversation,
@@ -75,42 +77,53 @@ WIRES = (
     "gemini",
     "gemini.stream",
 )
-"""The names of the wires."""
+"""The names of the wire formats."""
 
 
 def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
-    """The tool calls in an answer, in order, the broken ones included.
+    """Return the tool calls of an answer in order, including those with broken arguments.
 
-    ``body`` is bytes, text or parsed JSON as it came off the wire; ``wire`` is one of `WIRES`, or None to
-    recognize it. Raises ValueError if ``body`` is no answer of that wire, or of any known one.
+    Args:
+        body: The body as received (bytes or text), or parsed JSON: an object, or the list of a stream's chunks.
+        wire: The wire format, one of `WIRES`. Default: recognize it from the body.
+
+    Raises:
+        ValueError: If ``body`` is not an answer in that wire format, or in any known one.
     """
     return list(read_answer(body, wire).calls)
 
 
 def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
-    """The whole answer; arguments and errors are those of `decode`."""
+    """Decode a whole answer. The arguments and errors are those of `decode`."""
     name = wire or recognize(body)
     if name is None:
-        raise ValueError(f"no known answer of a model: it begins with {_beginning(body)}; pass wire=...")
-    if name in _STREAMED:
-        return _streamed(body, create_stream_decoder(name))
-    if name not in _WHOLE:
-        raise ValueError(f"unknown wire {name!r}; known: {', '.join(WIRES)}")
-    return _WHOLE[name](_document(body, name))
+        raise ValueError(
+            f"the body is not an answer in a known wire format: it begins with {_preview(body)}; "
+            f"if it is an answer, name its format with wire="
+        )
+    if name in _STREAM_DECODERS:
+        return _read_stream(body, create_stream_decoder(name))
+    if name not in _ANSWER_READERS:
+        raise ValueError(f"unknown wire {name!r}; use one of: {', '.join(WIRES)}")
+    return _ANSWER_READERS[name](_parse_object(body, name))
 
 
 def create_stream_decoder(wire: str) -> StreamDecoder:
-    """A decoder for one answer that is streamed over ``wire``, to be fed as it arrives."""
-    if wire not in _STREAMED:
-        raise ValueError(f"no streaming wire {wire!r}; known: {', '.join(_STREAMED)}")
-    return _STREAMED[wire]()
+    """Return a decoder for one answer that arrives as a stream in the wire format ``wire``.
+
+    Raises:
+        ValueError: If ``wire`` is not the name of a streaming wire format.
+    """
+    if wire not in _STREAM_DECODERS:
+        raise ValueError(f"{wire!r} is not a streaming wire; use one of: {', '.join(_STREAM_DECODERS)}")
+    return _STREAM_DECODERS[wire]()
 
 
 def recognize(body: object) -> str | None:
-    """The wire that an answer came over, told by its shape; None if it is no answer that we know.
+    """Return the wire format of an answer, judged by its shape, or None if the shape is not known.
 
-    Never raises, whatever ``body`` is. An error body of OpenAI's form, which all its wires share, counts as
-    ``openai.chat``.
+    Never raises, whatever ``body`` is. An error body in OpenAI's form counts as ``openai.chat``, because all of
+    OpenAI's formats share it.
     """
     match body:
         case bytes() | bytearray() | memoryview() | str():
@@ -118,35 +131,50 @@ def recognize(body: object) -> str | None:
         case Mapping():
             return _recognize_document(body)
         case list() | tuple():
-            return _streaming(next((_recognize_document(chunk) for chunk in as_objects(body)), None))
+            return _to_streaming(next((_recognize_document(chunk) for chunk in as_objects(body)), None))
         case _:
             return None
 
 
-def write_tools(offered: Sequence[ToolDefinition], wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request over ``wire``, streamed or not; with ``strict`` by schemas that
-    OpenAI holds a model to.
+def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
+    """Return the value of ``tools`` in a request.
 
-    Raises TypeError where the wire's schema language cannot express a tool's parameters, and for ``strict`` where
-    the wire has no such thing.
+    Args:
+        tools: The tools to offer.
+        wire: The wire format, one of `WIRES`; the streaming and the plain format of an API take the same tools.
+        strict: Write schemas that OpenAI enforces on the model.
+
+    Raises:
+        ValueError: If ``wire`` is not known.
+        TypeError: If the schema language of the wire format cannot express the parameters of a tool, or if
+            ``strict`` is set and the format has no strict schemas.
     """
     name = wire.removesuffix(".stream")
-    if name not in _DIALECTS:
-        raise ValueError(f"unknown wire {wire!r}; known: {', '.join(WIRES)}")
-    return _DIALECTS[name](offered, strict=strict)
+    if name not in _TOOL_WRITERS:
+        raise ValueError(f"unknown wire {wire!r}; use one of: {', '.join(WIRES)}")
+    return _TOOL_WRITERS[name](tools, strict=strict)
 
 
 def continue_conversation(
     document: Mapping[str, Any], results: Sequence[ToolResult], wire: str, *, remark: str | None = None
 ) -> list[dict[str, Any]]:
-    """What goes behind a conversation over ``wire`` when it goes on: the answer that ``document`` holds, a result
-    for each of its calls in order, and what the user remarks."""
-    return _CONTINUED[wire](document, results, remark)
+    """Return the messages that continue a conversation after an answer.
+
+    Args:
+        document: The parsed body of the answer.
+        results: One result for each tool call of the answer, in order.
+        wire: The wire format, without ``.stream``.
+        remark: A text to add as a message of the user.
+
+    Returns:
+        The answer, the results and the remark, in the form of the wire format.
+    """
+    return _CONVERSATION_WRITERS[wire](document, results, remark)
 
 
 def read_request(body: object) -> RequestSummary:
-    """The model and the names of the tools in a request's body, told by its shape; never raises."""
-    document = as_object(_parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
+    """Return the model and the tool names of a request body. Recognizes the body by its shape and never raises."""
+    document = as_object(_parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
     if "contents" in document:
         return gemini.read_request(document)
     if "messages" in document:
@@ -155,17 +183,17 @@ def read_request(body: object) -> RequestSummary:
 
 
 def _recognize_text(body: bytes | bytearray | memoryview | str) -> str | None:
-    document = _parsed(body)
+    document = _parse_json(body)
     if document is not None:
         return recognize(document)
     frames = FrameParser()
-    data = _bytes(body)
-    for start in range(0, len(data), _PIECE):
-        for frame in frames.feed(data[start : start + _PIECE]):
-            if (wire := recognize(_parsed(frame.data))) is not None:
-                return _streaming(wire)
-    last = (recognize(_parsed(frame.data)) for frame in frames.close())
-    return _streaming(next(last, None))
+    data = _encode(body)
+    for start in range(0, len(data), _PIECE_SIZE):
+        for frame in frames.feed(data[start : start + _PIECE_SIZE]):
+            if (wire := recognize(_parse_json(frame.data))) is not None:
+                return _to_streaming(wire)
+    last = (recognize(_parse_json(frame.data)) for frame in frames.close())
+    return _to_streaming(next(last, None))
 
 
 def _recognize_document(document: Mapping[str, Any]) -> str | None:
@@ -173,27 +201,27 @@ def _recognize_document(document: Mapping[str, Any]) -> str | None:
     if document.keys() & {"candidates", "promptFeedback", "usageMetadata"}:
         return "gemini"
     if isinstance(document.get("choices"), list):
-        chunk = document.get("object") == "chat.completion.chunk" or any(
+        is_chunk = document.get("object") == "chat.completion.chunk" or any(
             "delta" in choice for choice in as_objects(document["choices"])
         )
-        return "openai.chat.stream" if chunk else "openai.chat"
+        return "openai.chat.stream" if is_chunk else "openai.chat"
     if isinstance(kind, str) and kind.startswith("response."):
         return "openai.responses.stream"
     if document.get("object") == "response" or isinstance(document.get("output"), list):
         return "openai.responses"
     if document.get("error"):
-        # https://cloud.google.com/apis/design/errors#http_mapping: only Google's errors have a status word
+        # Only Google's errors have a word as their status: https://cloud.google.com/apis/design/errors#http_mapping
         return "gemini" if isinstance(as_object(document["error"]).get("status"), str) else "openai.chat"
     return None
 
 
-def _streaming(wire: str | None) -> str | None:
+def _to_streaming(wire: str | None) -> str | None:
     return wire if wire is None or wire.endswith(".stream") else f"{wire}.stream"
 
 
-def _streamed(body: Body, decoder: StreamDecoder) -> WireAnswer:
+def _read_stream(body: Body, decoder: StreamDecoder) -> WireAnswer:
     if isinstance(body, (bytes, bytearray, memoryview, str)):
-        decoder.feed(_bytes(body))
+        decoder.feed(_encode(body))
         decoder.close()
     else:
         for chunk in [body] if isinstance(body, Mapping) else as_objects(body):
@@ -201,15 +229,18 @@ def _streamed(body: Body, decoder: StreamDecoder) -> WireAnswer:
     return decoder.answer
 
 
-def _document(body: Body, wire: str) -> Mapping[str, Any]:
-    document = _parsed(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body
+def _parse_object(body: Body, wire: str) -> Mapping[str, Any]:
+    document = _parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body
     if not isinstance(document, Mapping):
-        raise ValueError(f"no answer over {wire}: it begins with {_beginning(body)}, and is no JSON object")
+        raise ValueError(
+            f"the body is not an answer in the wire format {wire}: it begins with {_preview(body)}, "
+            f"which is not a JSON object; pass the whole body, or another wire="
+        )
     return document
 
 
-def _parsed(body: bytes | bytearray | memoryview | str) -> Any:
-    """``body`` as JSON, None if it is none."""
+def _parse_json(body: bytes | bytearray | memoryview | str) -> Any:
+    """Parse ``body``, or return None if it is not valid JSON."""
     try:
         text = body.removeprefix("\ufeff") if isinstance(body, str) else bytes(body).decode("utf-8-sig")
         return json.loads(text)
@@ -217,11 +248,11 @@ def _parsed(body: bytes | bytearray | memoryview | str) -> Any:
         return None
 
 
-def _bytes(body: bytes | bytearray | memoryview | str) -> bytes:
-    # a lone surrogate in text is no UTF-8, but one bad character makes no bad answer
+def _encode(body: bytes | bytearray | memoryview | str) -> bytes:
+    # A lone surrogate cannot be encoded as UTF-8, but one bad character must not make the whole answer unreadable.
     return body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
 
 
-def _beginning(body: object) -> str:
+def _preview(body: object) -> str:
     cut = body[:60] if isinstance(body, (bytes, bytearray, memoryview, str)) else body
     return repr(bytes(cut) if isinstance(cut, (bytearray, memoryview)) else cut)[:80]

@@ -1,4 +1,4 @@
-"""An answer of a model: what every wire decoder gives."""
+"""The answer of a model, as every decoder returns it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from typing import Any
 
 from multitrack.toolcall import ToolCall
 
-# openai.chat, gemini, openai.responses
+# The finish reasons of openai.chat, gemini and openai.responses.
 _LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
 class WireAnswer:
-    """One answer, whatever wire it came over.
+    """One answer, independent of its wire format.
 
-    ``calls`` are the tool calls of all choices in order. ``text`` is what the model said beside or instead
-    of calls, None if nothing. ``finish`` is the reason for its end in the provider's own word. ``refusal``
-    is the model's refusal, or the word for the filter that withheld the answer. ``error`` is an error that
-    came in the place of an answer, or in the middle of a stream. ``usage`` is the provider's own object.
-    ``complete`` is False where the answer was still being made when it ended.
+    Attributes:
+        calls: The tool calls of all choices, in order.
+        text: The text that the model wrote besides or instead of calls. None if there is none.
+        finish_reason: Why the answer ended, in the provider's own word.
+        refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
+        error: The error that the provider sent instead of an answer, or in the middle of a stream.
+        model: The model that the answer names.
+        usage: The provider's own usage object.
+        is_complete: False if the answer ended before the provider had finished it.
     """
 
     calls: tuple[ToolCall, ...] = ()
@@ -34,5 +38,5 @@ class WireAnswer:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a limit on the answer's length cut it off."""
+        """Whether a length limit cut the answer off."""
         return self.finish_reason in _LENGTH_LIMITS

@@ -1,15 +1,15 @@
-"""Where JSON text that arrives in pieces closes its outermost object or array."""
+"""Find the end of a JSON object or array that arrives in pieces."""
 
 from __future__ import annotations
 
 import re
 
-_OUTSIDE = re.compile(r'[{}\[\]"]')
-_INSIDE = re.compile(r'["\\]')
+_OUTSIDE_STRING = re.compile(r'[{}\[\]"]')
+_INSIDE_STRING = re.compile(r'["\\]')
 
 
 class BracketCounter:
-    """Follows one JSON value piece by piece; each character is looked at once."""
+    """Count the brackets of one JSON value piece by piece. It reads each character only once."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -17,12 +17,12 @@ class BracketCounter:
         self._escaped = False
 
     def feed(self, text: str, start: int = 0) -> int | None:
-        """The offset in ``text`` just behind the outermost closing bracket, None if it does not come."""
+        """Return the offset in ``text`` just after the outermost closing bracket, or None if it has not arrived."""
         position = start
         if self._escaped and position < len(text):
             position += 1
             self._escaped = False
-        while found := (_INSIDE if self._in_string else _OUTSIDE).search(text, position):
+        while found := (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(text, position):
             position = found.end()
             match found.group():
                 case '"':

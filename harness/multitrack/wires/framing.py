@@ -1,7 +1,7 @@
-"""The frames of a streamed answer: server-sent events, the items of a JSON array, or one JSON document.
+"""Split a streamed answer into frames: server-sent events, the items of a JSON array, or one JSON document.
 
-One endpoint may use any of the three: Gemini streams a JSON array unless asked for ``alt=sse``, and an error
-comes as a bare document where a stream was asked for.
+One endpoint may send any of the three: Gemini streams a JSON array unless the request has ``alt=sse``, and
+providers send an error as a plain JSON document even if the request asked for a stream.
 """
 
 from __future__ import annotations
@@ -9,44 +9,43 @@ from __future__ import annotations
 import codecs
 from typing import Protocol
 
-from multitrack.wires import sse
 from multitrack.wires.brackets import BracketCounter
-from multitrack.wires.sse import ServerSentEvent
+from multitrack.wires.sse import ServerSentEvent, SseParser
 
 
-class _Reader(Protocol):
+class _Parser(Protocol):
     def feed(self, data: bytes) -> list[ServerSentEvent]: ...
     def close(self) -> list[ServerSentEvent]: ...
 
 
 class FrameParser:
-    """Takes bytes as they arrive and gives the frames that they complete."""
+    """Split bytes into frames as they arrive."""
 
     def __init__(self) -> None:
         self._head = b""
-        self._reader: _Reader | None = None
+        self._parser: _Parser | None = None
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """The frames that ``data`` completes."""
-        if self._reader is None:
+        """Return the frames that ``data`` completes."""
+        if self._parser is None:
             self._head += data
             start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
             if not start or codecs.BOM_UTF8.startswith(self._head):
                 return []
-            self._reader = _JsonItems() if start in (b"[", b"{") else sse.SseParser()
+            self._parser = _JsonItemParser() if start in (b"[", b"{") else SseParser()
             data = self._head
-        return self._reader.feed(data)
+        return self._parser.feed(data)
 
     def close(self) -> list[ServerSentEvent]:
-        """The last frame, if the end of the stream cut it off."""
-        return self._reader.close() if self._reader else []
+        """Return the last frame if the end of the stream cut it off."""
+        return self._parser.close() if self._parser else []
 
 
-class _JsonItems:
+class _JsonItemParser:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
         self._item: list[str] = []
-        self._balance = BracketCounter()
+        self._brackets = BracketCounter()
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         text = self._decode(data)
@@ -54,19 +53,19 @@ class _JsonItems:
         position = 0
         while True:
             if not self._item:
-                # brackets of the array, commas and white space stand between the items
+                # Skip the brackets of the array, and the commas and white space between its items.
                 position = text.find("{", position)
                 if position < 0:
                     return events
-            end = self._balance.feed(text, position)
+            end = self._brackets.feed(text, position)
             self._item.append(text[position:end])
             if end is None:
                 return events
             events.append(ServerSentEvent("", "".join(self._item)))
             self._item.clear()
-            self._balance = BracketCounter()
+            self._brackets = BracketCounter()
             position = end
 
     def close(self) -> list[ServerSentEvent]:
-        cut = "".join(self._item)
-        return [ServerSentEvent("", cut)] if cut else []
+        unfinished = "".join(self._item)
+        return [ServerSentEvent("", unfinished)] if unfinished else []

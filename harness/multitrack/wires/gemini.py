@@ -1,4 +1,4 @@
-"""The wire ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+"""The wire format ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 """
@@ -14,7 +14,7 @@ from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
-# https://ai.google.dev/api/generate-content#FinishReason: those that say that a filter withheld the answer
+# The finish reasons of an answer that a filter withheld: https://ai.google.dev/api/generate-content#FinishReason
 _FILTERS = frozenset(
     {
         "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",
@@ -24,7 +24,7 @@ _FILTERS = frozenset(
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
-    """The answer that the parsed body ``document`` holds."""
+    """Decode the parsed body of an answer."""
     candidates = as_objects(document.get("candidates"))
     parts = [as_objects(as_object(candidate.get("content")).get("parts")) for candidate in candidates]
     functions = [call for own in parts for part in own if (call := read_function_call(part)) is not None]
@@ -45,44 +45,53 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def read_function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The function call that ``part`` is. ``toolCall`` and ``executableCode`` are the server's own affair."""
+    """Return the function call in ``part``, or None if there is none.
+
+    ``toolCall`` and ``executableCode`` do not count, because the server itself runs them.
+    """
     call = part.get("functionCall")
     return call if isinstance(call, Mapping) else None
 
 
 def read_arguments(function: Mapping[str, Any]) -> str | None:
-    """``args`` as compact JSON, None if absent. A protobuf ``Struct`` knows doubles only, so ``3`` comes as
-    ``3.0``: whole numbers are written as integers."""
+    """Return ``args`` as compact JSON, or None if they are absent.
+
+    Whole numbers are written as integers, because a protobuf ``Struct`` has only doubles and turns ``3`` into
+    ``3.0``.
+    """
     args = function.get("args")
-    return None if args is None else to_compact_json(_whole(args))
+    return None if args is None else to_compact_json(_floats_to_integers(args))
 
 
-def _whole(value: Any) -> Any:
+def _floats_to_integers(value: Any) -> Any:
     match value:
         case float() if value.is_integer():
             return int(value)
         case Mapping():
-            return {key: _whole(item) for key, item in value.items()}
+            return {key: _floats_to_integers(item) for key, item in value.items()}
         case list():
-            return [_whole(item) for item in value]
+            return [_floats_to_integers(item) for item in value]
         case _:
             return value
 
 
 def join_text(parts: Sequence[Mapping[str, Any]]) -> str | None:
-    """The text in ``parts``, without the model's thoughts."""
+    """Return the text in ``parts`` without the model's thoughts, or None if there is none."""
     texts = (part["text"] for part in parts if isinstance(part.get("text"), str) and not part.get("thought"))
     return "".join(texts) or None
 
 
 def read_finish_reason(candidate: Mapping[str, Any]) -> str | None:
-    """The candidate's finish reason, None while it has none."""
+    """Return the finish reason of a candidate, or None if it has none yet."""
     reason = as_text(candidate.get("finishReason"))
     return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 
 def read_filter_reason(document: Mapping[str, Any], finish: str | None) -> str | None:
-    """The word for the filter that withheld the answer, or that blocked the prompt."""
+    """Return the provider's word for the filter that withheld the answer or blocked the prompt.
+
+    None if there was no such filter.
+    """
     feedback = as_object(document.get("promptFeedback"))
     blocked = as_text(feedback.get("blockReason"))
     if blocked and blocked != "BLOCKED_REASON_UNSPECIFIED":
@@ -90,25 +99,27 @@ def read_filter_reason(document: Mapping[str, Any], finish: str | None) -> str |
     return finish if finish in _FILTERS else None
 
 
-def write_tools(offered: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request.
+def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+    """Return the value of ``tools`` in a request.
 
-    Raises TypeError where a schema cannot be expressed, and for ``strict``, which Gemini does not have.
+    Raises:
+        TypeError: If Gemini's schema language cannot express the parameters of a tool, or if ``strict`` is set,
+            because Gemini has no strict schemas.
     """
     if strict:
-        raise TypeError("strict=True is OpenAI's: Gemini has no strict schemas; leave it out")
-    return [{"functionDeclarations": [_declaration(tool) for tool in offered]}] if offered else []
+        raise TypeError("strict=True works with OpenAI only, because Gemini has no strict schemas; leave it out")
+    return [{"functionDeclarations": [_write_declaration(tool) for tool in tools]}] if tools else []
 
 
-def _declaration(tool: ToolDefinition) -> dict[str, Any]:
-    described = {"description": tool.description} if tool.description else {}
+def _write_declaration(tool: ToolDefinition) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
     parameters = gemini_schema.write_parameters(tool)
-    # an object without properties is refused; a function without parameters is what that means
-    return {"name": tool.name, **described, **({"parameters": parameters} if parameters else {})}
+    # Gemini refuses an object without properties. A declaration without parameters means the same.
+    return {"name": tool.name, **description, **({"parameters": parameters} if parameters else {})}
 
 
 def read_request(document: Mapping[str, Any]) -> RequestSummary:
-    """What the parsed body of a request asks for. Over REST the model stands in the URL, and here is None."""
+    """Summarize the parsed body of a request. Over REST the model is in the URL instead, and None here."""
     declarations = [
         declaration
         for tool in as_objects(document.get("tools"))
@@ -122,21 +133,21 @@ def read_request(document: Mapping[str, Any]) -> RequestSummary:
 def continue_conversation(
     document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
 ) -> list[dict[str, Any]]:
-    """The answer in ``document``, the results of its calls, and the user's remark, as further ``contents``.
+    """Return the ``contents`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-    The answer goes back as it came, since a thought's signature must stay with its part:
-    https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own: Vertex refuses
-    one that holds anything beside them.
+    The answer goes back unchanged, because the signature of a thought must stay with its part:
+    https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own, because Vertex
+    refuses a content that has both results and other parts.
     """
     candidates = as_objects(document.get("candidates"))
-    said = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]
-    answered = [{"functionResponse": _response(result)} for result in results]
-    remarked = [{"text": remark}] if remark else []
-    turns = (("model", said), ("user", answered), ("user", remarked))
+    answer = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]
+    responses = [{"functionResponse": _write_response(result)} for result in results]
+    remarks = [{"text": remark}] if remark else []
+    turns = (("model", answer), ("user", responses), ("user", remarks))
     return [{"role": role, "parts": parts} for role, parts in turns if parts]
 
 
-def _response(result: ToolResult) -> dict[str, Any]:
-    # https://ai.google.dev/api/caching#FunctionResponse: the keys "output" and "error" are known to the model
+def _write_response(result: ToolResult) -> dict[str, Any]:
+    # The model knows the keys "output" and "error": https://ai.google.dev/api/caching#FunctionResponse
     response = {"output" if result.accepted else "error": result.text}
     return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

@@ -1,7 +1,7 @@
-"""The calls in a message of the assistant, in OpenAI's form, and the answers to them, as Gemini's ``parts``.
+"""Convert the tool calls of an assistant message in OpenAI's form, and their answers, to Gemini's ``parts``.
 
-Gemini tells which answer is to which call by the function's name and the order of the parts, newer versions of its
-API by ids, too. It takes one answer for each call of a turn, and all of them in the next one:
+Gemini matches answers to calls by the function's name and the order of the parts; newer versions of its API also
+use ids. It requires one answer for each call of a turn, and all of them in the next turn:
 https://ai.google.dev/gemini-api/docs/function-calling#parallel_function_calling
 """
 
@@ -19,64 +19,75 @@ from multitrack.wires.lenient_json import as_object, as_text
 
 @dataclass(eq=False)
 class GeminiCall:
-    """A call that the assistant made, and what was answered to it, None until something was.
+    """A call that the assistant made, and its response.
 
-    ``id`` is that of OpenAI's form, ``told_id`` the one that Gemini is told, if any.
+    Attributes:
+        location: Where the call is in the messages, such as ``messages[1].tool_calls[0]``.
+        name: The name of the function.
+        args: The arguments.
+        id: The id in OpenAI's form.
+        signature: The signature of the thought before the call.
+        gemini_id: The id that Gemini receives. None if it receives none.
+        response: The response that Gemini receives. None until a message answers the call.
     """
 
-    place: str
+    location: str
     name: str
     args: dict[str, Any]
     id: str | None
     signature: str | None
-    told_id: str | None = None
+    gemini_id: str | None = None
     response: dict[str, Any] | None = None
 
-    def part(self) -> dict[str, Any]:
-        """The call."""
-        signed = {"thoughtSignature": self.signature} if self.signature else {}
-        return {"functionCall": {**self._identified(), "args": self.args}, **signed}
+    def to_call_part(self) -> dict[str, Any]:
+        signature = {"thoughtSignature": self.signature} if self.signature else {}
+        return {"functionCall": {**self._write_identity(), "args": self.args}, **signature}
 
-    def answer_part(self) -> dict[str, Any]:
-        """The answer to it."""
-        return {"functionResponse": {**self._identified(), "response": self.response}}
+    def to_response_part(self) -> dict[str, Any]:
+        return {"functionResponse": {**self._write_identity(), "response": self.response}}
 
-    def _identified(self) -> dict[str, Any]:
-        return {"id": self.told_id, "name": self.name} if self.told_id else {"name": self.name}
+    def _write_identity(self) -> dict[str, Any]:
+        return {"id": self.gemini_id, "name": self.name} if self.gemini_id else {"name": self.name}
 
     def __str__(self) -> str:
         return f"{self.id!r} ({self.name})" if self.id else self.name
 
 
-def read_calls(message: Mapping[str, Any], place: str) -> list[GeminiCall]:
-    """The calls in ``message``. Raises ValueError, naming the call, for what is no call of a function."""
+def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
+    """Return the calls in ``message``, which is at ``location``.
+
+    Raises:
+        ValueError: If a call is not the call of a function. The message names the call.
+    """
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):
-        raise ValueError(f"{place}.tool_calls is a {type(tool_calls).__name__}; write a list of calls")
+        raise ValueError(f"{location}.tool_calls is a {type(tool_calls).__name__}; pass a list of tool calls")
     calls = []
     for number, call in enumerate(tool_calls):
-        where = f"{place}.tool_calls[{number}]"
+        where = f"{location}.tool_calls[{number}]"
         kind = call.get("type", "function") if isinstance(call, dict) else type(call).__name__
         if kind not in ("function", None):
-            raise ValueError(f"{where} is of the type {kind!r}, and Gemini knows calls of functions only; leave it out")
-        name, args = _called(call.get("function"), f"{where}.function")
+            raise ValueError(f"{where} has the type {kind!r}, but Gemini supports only function calls; leave it out")
+        name, args = _read_function(call.get("function"), f"{where}.function")
         calls.append(GeminiCall(where, name, args, as_text(call.get("id")), read_signature(call)))
     if legacy := message.get("function_call"):
-        where = f"{place}.function_call"
-        calls.append(GeminiCall(where, *_called(legacy, where), id=None, signature=None))
+        where = f"{location}.function_call"
+        calls.append(GeminiCall(where, *_read_function(legacy, where), id=None, signature=None))
     return calls
 
 
-def read_signature(holder: Mapping[str, Any]) -> str | None:
-    """The signature of the thought before a call, or a text, from Gemini's own endpoint in OpenAI's form:
-    https://ai.google.dev/gemini-api/docs/thought-signatures#openai"""
-    return as_text(as_object(as_object(holder.get("extra_content")).get("google")).get("thought_signature"))
+def read_signature(message_or_call: Mapping[str, Any]) -> str | None:
+    """Return the signature of the thought before a call or a text, or None if there is none.
+
+    Gemini's own endpoint in OpenAI's form sends it: https://ai.google.dev/gemini-api/docs/thought-signatures#openai
+    """
+    return as_text(as_object(as_object(message_or_call.get("extra_content")).get("google")).get("thought_signature"))
 
 
-def _called(function: object, where: str) -> tuple[str, dict[str, Any]]:
+def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
     name = as_text(as_object(function).get("name"))
     if not name:
-        raise ValueError(f"{where} has no name; write which function was called")
+        raise ValueError(f"{where} has no name; add the name of the function that was called")
     args = as_object(function).get("arguments") or "{}"
     if isinstance(args, str):
         try:
@@ -84,46 +95,53 @@ def _called(function: object, where: str) -> tuple[str, dict[str, Any]]:
         except (ValueError, RecursionError):
             args = None
     if not isinstance(args, dict):
-        raise ValueError(f"{where}.arguments is no JSON object, and Gemini can be told of no other; write one")
-    if unfit := _unfit(args):
-        raise ValueError(f"{where}.arguments holds {unfit}, which Gemini cannot be told exactly; write it as a string")
+        raise ValueError(f"{where}.arguments is not a JSON object, and Gemini accepts nothing else; pass a JSON object")
+    if unsupported := _find_unsupported_value(args):
+        raise ValueError(
+            f"{where}.arguments contains {unsupported}, which Gemini cannot represent exactly; pass it as a string"
+        )
     return name, args
 
 
-def attach_response(message: Mapping[str, Any], place: str, unanswered: list[GeminiCall]) -> None:
-    """Give the one of the ``unanswered`` calls that ``message``, of a tool, answers its response, and take it out.
+def attach_response(message: Mapping[str, Any], location: str, unanswered: list[GeminiCall]) -> None:
+    """Attach the response in a tool message to the call that it answers, and remove that call from ``unanswered``.
 
-    An id that several calls have is the first one's of them, and so is a name where there is no id. Raises
-    ValueError, naming the message, where none of them is meant.
+    If several calls have the same id, the message answers the first of them. The same holds for the name if the
+    message has no id.
+
+    Raises:
+        ValueError: If the message answers none of the calls. The error names the message.
     """
     call_id, name = as_text(message.get("tool_call_id")), as_text(message.get("name"))
     if not call_id and not name:
-        raise ValueError(f"{place} has no tool_call_id; write the id of the call that it answers")
-    meant = (call for call in unanswered if (call.id == call_id if call_id else call.name == name))
-    call = next(meant, None)
+        raise ValueError(f"{location} has no tool_call_id; add the id of the tool call that it answers")
+    candidates = (call for call in unanswered if (call.id == call_id if call_id else call.name == name))
+    call = next(candidates, None)
     if call is None:
-        waiting = f"open here: {', '.join(map(str, unanswered))}" if unanswered else "no call is open here"
+        calls = ", ".join(map(str, unanswered))
+        state = f"the unanswered calls are: {calls}" if unanswered else "no call is unanswered"
         raise ValueError(
-            f"{place} answers the call {call_id or name!r}, but {waiting}; "
-            f"put it behind the message of the assistant that makes the call, once for each call"
+            f"{location} answers the call {call_id or name!r}, but {state}; "
+            f"put one tool message for each call right after the assistant message with the calls"
         )
     if name and name != call.name:
         raise ValueError(
-            f"{place} has the name {name!r}, and the call that it answers is of {call.name!r}; write that, or no name"
+            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; "
+            f"correct the name, or leave it out"
         )
-    call.response = _response(message.get("content"), place)
+    call.response = _convert_response(message.get("content"), location)
     unanswered.remove(call)
 
 
-def _response(content: object, place: str) -> dict[str, Any]:
-    """What a tool answered. JSON is told as such; as the text that it is where Gemini could not hold it exactly.
+def _convert_response(content: object, location: str) -> dict[str, Any]:
+    """Convert the content of a tool message. JSON stays JSON unless Gemini cannot represent it exactly.
 
-    https://ai.google.dev/api/caching#FunctionResponse: of an object with the key "output" or "error", Gemini reads
-    the values of these alone.
+    If an object has the key "output" or "error", Gemini reads the values of these keys only:
+    https://ai.google.dev/api/caching#FunctionResponse
     """
     if content is None or content == []:
-        raise ValueError(f"{place} has no content; write what the tool answered, which may be ''")
-    texts = [part["text"] for part in convert_content(content, place, "tool")]
+        raise ValueError(f"{location} has no content; add the tool's answer, which may be an empty string")
+    texts = [part["text"] for part in convert_content(content, location, "tool")]
     if len(texts) > 1:
         return {"output": texts}
     text = "".join(texts)
@@ -131,26 +149,26 @@ def _response(content: object, place: str) -> dict[str, Any]:
         response = json.loads(text)
     except (ValueError, RecursionError):
         return {"output": text}
-    if _unfit(response):
+    if _find_unsupported_value(response):
         return {"output": text}
     if isinstance(response, dict) and (response.keys() == {"error"} or not response.keys() & {"output", "error"}):
         return response
     return {"output": response}
 
 
-_LEVELS = 30
+# A protobuf message may be nested a hundred levels deep, and each level of JSON takes up to three of them.
+_MAX_DEPTH = 30
 
 
-def _unfit(value: object, level: int = 0) -> str | None:
-    """What in the JSON ``value`` a protobuf ``Struct`` cannot hold, None if all is well."""
+def _find_unsupported_value(value: object, depth: int = 0) -> str | None:
+    """Describe the first thing in the JSON ``value`` that a protobuf ``Struct`` cannot hold, or return None."""
     match value:
-        case dict() | list() if level == _LEVELS:
-            # a message of protobuf may hold others a hundred levels deep, and each level here takes up to three
-            return f"more than {_LEVELS} levels of nesting"
+        case dict() | list() if depth == _MAX_DEPTH:
+            return f"more than {_MAX_DEPTH} levels of nesting"
         case dict():
-            return next((unfit for item in value.values() if (unfit := _unfit(item, level + 1))), None)
+            items = iter(value.values())
         case list():
-            return next((unfit for item in value if (unfit := _unfit(item, level + 1))), None)
+            items = iter(value)
         case bool() | str() | None:
             return None
         case int() if abs(value) < 2**1023 and int(float(value)) == value:
@@ -161,3 +179,4 @@ def _unfit(value: object, level: int = 0) -> str | None:
             return f"the number {value}"
         case _:
             return f"a {type(value).__name__}"
+    return next((found for item in items if (found := _find_unsupported_value(item, depth + 1))), None)

@@ -1,7 +1,7 @@
-"""The content of a message in OpenAI's form, written as Gemini's ``parts``.
+"""Convert the content of a message in OpenAI's form to Gemini's ``parts``.
 
-From https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, by the names of the Responses
-API as well, to https://ai.google.dev/api/caching#Part
+From https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, or the same parts with the names
+of the Responses API, to https://ai.google.dev/api/caching#Part
 """
 
 from __future__ import annotations
@@ -18,113 +18,120 @@ from multitrack.wires.lenient_json import as_object, as_text
 Part = Mapping[str, Any]
 
 
-def convert_content(content: object, place: str, role: str) -> list[dict[str, Any]]:
-    """``content``, which stands at ``place`` in a message of ``role``, as parts; none where it says nothing.
+def convert_content(content: object, location: str, role: str) -> list[dict[str, Any]]:
+    """Convert ``content`` to parts; the list is empty if the content says nothing.
 
-    Pictures, sound and files are told to Gemini by a user only. Of a picture or file behind an address, the type
-    is told by the address' ending, or by ``format`` beside the address, as LiteLLM has it
-    (https://docs.litellm.ai/docs/completion/vision#explicitly-specify-image-type). The name of a file has no place
-    in Gemini, and gives the type alone.
+    Only a user may send images, audio and files. The type of an image or file at a URL comes from the file name
+    extension in the URL, or from ``format`` next to the URL, as in LiteLLM
+    (https://docs.litellm.ai/docs/completion/vision#explicitly-specify-image-type). Gemini has no field for the name
+    of a file, so the name is used only to find the type.
 
-    Raises ValueError, naming the part, for what Gemini cannot be told.
+    Args:
+        content: The content of a message.
+        location: Where the message is, such as ``messages[1]``; for error messages.
+        role: The role of the message.
+
+    Raises:
+        ValueError: If Gemini does not support a part. The error names the part.
     """
     match content:
         case None:
             return []
         case str():
-            written = [{"text": content}]
+            parts = [{"text": content}]
         case list():
-            written = [_part(part, f"{place}.content[{number}]", role) for number, part in enumerate(content)]
+            parts = [_convert_part(part, f"{location}.content[{number}]", role) for number, part in enumerate(content)]
         case _:
             raise ValueError(
-                f"{place}.content is a {type(content).__name__}; it may be text, or a list of parts such as "
+                f"{location}.content is a {type(content).__name__}; pass a string, or a list of parts such as "
                 f"{{'type': 'text', 'text': ...}}"
             )
-    # Vertex refuses a whole request for one part of empty text
-    return [part for part in written if part != {"text": ""}]
+    # Vertex refuses the whole request if one part is an empty text.
+    return [part for part in parts if part != {"text": ""}]
 
 
-def _part(part: object, where: str, role: str) -> dict[str, Any]:
+def _convert_part(part: object, location: str, role: str) -> dict[str, Any]:
     if not isinstance(part, dict):
-        raise ValueError(f"{where} is a {type(part).__name__}; a part is a dictionary such as {{'type': 'text', ...}}")
+        raise ValueError(f"{location} is a {type(part).__name__}; pass a dictionary such as {{'type': 'text', ...}}")
     kind = part.get("type")
     if kind in _TEXTS:
-        return _text(part, where, "text")
+        return _convert_text(part, location, "text")
     if kind == "refusal" and role == "assistant":
-        return _text(part, where, "refusal")
-    write = _MEDIA.get(kind) if isinstance(kind, str) else None
-    if write is None:
+        return _convert_text(part, location, "refusal")
+    convert = _CONVERTERS.get(kind) if isinstance(kind, str) else None
+    if convert is None:
         raise ValueError(
-            f"{where} is of the type {kind!r}, which Gemini cannot be told; a part may be of the types "
-            f"text, image_url, input_audio and file"
+            f"{location} has the type {kind!r}, which Gemini does not support; use text, image_url, input_audio or file"
         )
     if role != "user":
         raise ValueError(
-            f"{where} is of the type {kind!r}, and a message of the role {role!r} may hold text only; "
-            f"put it into a message of the role 'user'"
+            f"{location} has the type {kind!r}, but a message with the role {role!r} may contain only text; "
+            f"move it to a message with the role 'user'"
         )
-    return write(part, where)
+    return convert(part, location)
 
 
-def _text(part: Part, where: str, key: str) -> dict[str, Any]:
+def _convert_text(part: Part, location: str, key: str) -> dict[str, Any]:
     text = part.get(key)
     if not isinstance(text, str):
-        raise ValueError(f"{where} has no {key}; write what is said into {key!r}")
+        raise ValueError(f"{location} has no {key}; add the text under the key {key!r}")
     return {"text": text}
 
 
-def _image(part: Part, where: str) -> dict[str, Any]:
+def _convert_image(part: Part, location: str) -> dict[str, Any]:
     image = part.get("image_url")
-    described = as_object(image) or part
-    if (detail := described.get("detail")) not in (None, "auto"):
+    options = as_object(image) or part
+    if (detail := options.get("detail")) not in (None, "auto"):
         raise ValueError(
-            f"{where} asks for the detail {detail!r}, which Gemini sets for a request as a whole; "
-            f"leave it out, or set the request's media_resolution"
+            f"{location} has the detail {detail!r}, but Gemini has one setting for the whole request; "
+            f"leave it out, or set media_resolution for the request"
         )
     url = image if isinstance(image, str) else as_text(as_object(image).get("url"))
     address = url or as_text(part.get("file_id"))
     if not address:
-        raise ValueError(f"{where} has no image_url.url; write the picture's address there, or a data URL")
-    return _media(address, where, as_text(described.get("format")))
+        raise ValueError(f"{location} has no image_url.url; add the URL of the image, or a data URL")
+    return _convert_url(address, location, as_text(options.get("format")))
 
 
-def _audio(part: Part, where: str) -> dict[str, Any]:
+def _convert_audio(part: Part, location: str) -> dict[str, Any]:
     audio = as_object(part.get("input_audio"))
     data, kind = as_text(audio.get("data")), as_text(audio.get("format"))
     if not data or not kind:
-        raise ValueError(f"{where} has no input_audio.data and input_audio.format; write the sound there, in base64")
-    return _inline(f"audio/{kind}", _base64(data, where))
+        raise ValueError(
+            f"{location} needs input_audio.data and input_audio.format; add the audio in base64, and its format"
+        )
+    return _write_inline(f"audio/{kind}", _normalize_base64(data, location))
 
 
-def _document(part: Part, where: str) -> dict[str, Any]:
-    # the Responses API has the fields in the part itself
+def _convert_file(part: Part, location: str) -> dict[str, Any]:
+    # The Responses API has these fields in the part itself.
     file = as_object(part.get("file")) or part
     kind = as_text(file.get("format"))
     address = as_text(file.get("file_url")) or as_text(file.get("file_id"))
     if not (data := as_text(file.get("file_data"))):
         if not address:
-            raise ValueError(f"{where} has no file.file_data; write the file there, as a data URL")
-        return _media(address, where, kind)
+            raise ValueError(f"{location} has no file.file_data; add the file as a data URL")
+        return _convert_url(address, location, kind)
     if data[:5].lower() == "data:":
-        return _media(data, where, kind)
-    if not (kind := kind or _TYPES.get(_ending(as_text(file.get("filename")) or ""))):
-        raise ValueError(f"{where} does not tell the file's type; write file.file_data as 'data:<type>;base64,...'")
-    return _inline(kind, _base64(data, where))
+        return _convert_url(data, location, kind)
+    if not (kind := kind or _TYPES.get(_extension(as_text(file.get("filename")) or ""))):
+        raise ValueError(f"{location} has no file type; write file.file_data as 'data:<type>;base64,...'")
+    return _write_inline(kind, _normalize_base64(data, location))
 
 
 _TEXTS = ("text", "input_text", "output_text")
-_MEDIA: dict[str, Callable[[Part, str], dict[str, Any]]] = {
-    "image_url": _image,
-    "input_image": _image,
-    "input_audio": _audio,
-    "file": _document,
-    "input_file": _document,
+_CONVERTERS: dict[str, Callable[[Part, str], dict[str, Any]]] = {
+    "image_url": _convert_image,
+    "input_image": _convert_image,
+    "input_audio": _convert_audio,
+    "file": _convert_file,
+    "input_file": _convert_file,
 }
 
-# https://ai.google.dev/gemini-api/docs/file-input-methods and
-# https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#filedata name what may be sent.
-# Not by mimetypes, which reads the machine's own list, and knows WebP from Python 3.13 on: the same conversation
-# would be another request on another machine, and miss on a tape.
+# The types that Gemini accepts: https://ai.google.dev/gemini-api/docs/file-input-methods and
+# https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#filedata
+# The standard library's mimetypes reads a list of the machine, and knows WebP only since Python 3.13. With it the same
+# conversation would become a different request on a different machine, and a replay would miss.
 _TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
     ".heic": "image/heic", ".heif": "image/heif", ".pdf": "application/pdf", ".txt": "text/plain", ".csv": "text/csv",
@@ -141,50 +148,53 @@ _DATA_URL = re.compile(
 _ADDRESS = re.compile(r"(?:https?|gs)://[^/]+/(?P<path>[^?#]*)", re.IGNORECASE)
 
 
-def _media(url: str, where: str, kind: str | None) -> dict[str, Any]:
-    """What is in a data URL, or stands at an address, with ``kind`` before the type that the URL itself tells."""
+def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
+    """Convert a data URL or the address of a file. ``kind`` overrides the type that the URL itself says."""
     if inline := _DATA_URL.match(url):
         if not (kind := kind or inline["kind"]):
-            raise ValueError(f"{where} has a data URL without a type; write it as 'data:<type>;base64,...'")
+            raise ValueError(f"{location} has a data URL without a type; write the URL as 'data:<type>;base64,...'")
         data = inline["data"]
         if not inline["base64"]:
-            return _inline(kind, b64encode(unquote_to_bytes(data)).decode())
-        return _inline(kind, _base64(unquote(data) if "%" in data else data, where))
+            return _write_inline(kind, b64encode(unquote_to_bytes(data)).decode())
+        return _write_inline(kind, _normalize_base64(unquote(data) if "%" in data else data, location))
     address = _ADDRESS.match(url)
     if address is None:
         raise ValueError(
-            f"{where} names {_shown(url)}, from where Gemini reads nothing; "
-            f"write a data URL, or an address that begins with https:// or gs://"
+            f"{location} refers to {_shorten(url)}, which Gemini cannot read; "
+            f"use a data URL, or a URL that begins with https:// or gs://"
         )
-    if not (kind := kind or _TYPES.get(_ending(address["path"]))):
+    if not (kind := kind or _TYPES.get(_extension(address["path"]))):
         raise ValueError(
-            f"{where} has the URL {_shown(url)}, which does not tell the type that Gemini must be told; "
-            f"write it beside the URL, as in 'format': 'image/jpeg', or send a data URL"
+            f"{location} has the URL {_shorten(url)}, which does not say the type that Gemini requires; "
+            f"add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
         )
-    return {"fileData": {"mimeType": _known(kind), "fileUri": url}}
+    return {"fileData": {"mimeType": _correct_type(kind), "fileUri": url}}
 
 
-def _ending(path: str) -> str:
+def _extension(path: str) -> str:
     return splitext(path)[1].lower()
 
 
-def _inline(kind: str, data: str) -> dict[str, Any]:
-    return {"inlineData": {"mimeType": _known(kind), "data": data}}
+def _write_inline(kind: str, data: str) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": _correct_type(kind), "data": data}}
 
 
-def _known(kind: str) -> str:
-    # a common slip, which OpenAI takes and Gemini refuses
+def _correct_type(kind: str) -> str:
+    # OpenAI accepts this common mistake, but Gemini refuses it.
     return "image/jpeg" if kind == "image/jpg" else kind
 
 
-def _base64(data: str, where: str) -> str:
-    """``data`` in the common alphabet, padded and without white space, since the SDKs differ in what they read."""
+def _normalize_base64(data: str, location: str) -> str:
+    """Return ``data`` in the standard alphabet, padded and without white space.
+
+    The SDKs differ in which other variants they accept.
+    """
     if _is_base64(data):
         return data
     data = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
     data += "=" * (-len(data) % 4)
     if not _is_base64(data):
-        raise ValueError(f"{where} holds data that is no base64; encode the bytes with base64.b64encode")
+        raise ValueError(f"{location} has data that is not valid base64; encode the bytes with base64.b64encode")
     return data
 
 
@@ -196,5 +206,5 @@ def _is_base64(data: str) -> bool:
     return True
 
 
-def _shown(url: str) -> str:
+def _shorten(url: str) -> str:
     return repr(url if len(url) <= 100 else url[:100] + "...")

@@ -1,4 +1,4 @@
-"""The wire ``gemini.stream``: ``streamGenerateContent``, as server-sent events or as a JSON array.
+"""The wire format ``gemini.stream``: ``streamGenerateContent``, as server-sent events or as a JSON array.
 
 https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -24,7 +24,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class GeminiStreamDecoder(StreamDecoder):
-    """Gathers the parts of a Gemini stream. A call comes whole in one part, or as partial read_arguments."""
+    """Collect the parts of a Gemini stream. A call arrives whole in one part, or as partial arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,69 +32,70 @@ class GeminiStreamDecoder(StreamDecoder):
         self._arrivals = count()
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
-        self._blocked: str | None = None
+        self._block_reason: str | None = None
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         self._error = self._error or error_message(chunk.get("error"))
         self._model = self._model or as_text(chunk.get("modelVersion"))
         self._usage = as_object(chunk.get("usageMetadata")) or self._usage
-        self._blocked = self._blocked or read_filter_reason(chunk, None)
+        self._block_reason = self._block_reason or read_filter_reason(chunk, None)
         completed: list[ToolCall] = []
         for entry in as_objects(chunk.get("candidates")):
             index = entry.get("index")
             candidate = self._candidates.setdefault(index if isinstance(index, int) else 0, _Candidate())
-            completed += [ToolCall(*parts, next(self._arrivals)) for parts in candidate.take(entry)]
+            completed += [ToolCall(*fields, next(self._arrivals)) for fields in candidate.feed(entry)]
         return completed
 
     @property
     def answer(self) -> WireAnswer:
         candidates = [candidate for _, candidate in sorted(self._candidates.items())]
-        calls = [parts for candidate in candidates for parts in candidate.calls()]
-        finish = next((candidate.finish for candidate in candidates if candidate.finish), None)
-        finished = bool(candidates) and all(candidate.finish for candidate in candidates)
+        calls = [fields for candidate in candidates for fields in candidate.calls()]
+        finish_reason = next((candidate.finish_reason for candidate in candidates if candidate.finish_reason), None)
+        is_finished = bool(candidates) and all(candidate.finish_reason for candidate in candidates)
         return WireAnswer(
-            calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
+            calls=tuple(ToolCall(*fields, index) for index, fields in enumerate(calls)),
             text=next((text for candidate in candidates if (text := candidate.text)), None),
-            finish_reason=finish,
-            refusal=self._blocked or read_filter_reason({}, finish),
+            finish_reason=finish_reason,
+            refusal=self._block_reason or read_filter_reason({}, finish_reason),
             error=self._error,
             model=self._model,
             usage=self._usage,
-            is_complete=self._error is None and (finished or self._blocked is not None),
+            is_complete=self._error is None and (is_finished or self._block_reason is not None),
         )
 
 
-_Parts = tuple[str | None, str, str | None]
+# The id, the name and the arguments of a call.
+_CallFields = tuple[str | None, str, str | None]
 
 
 class _Candidate:
     def __init__(self) -> None:
-        self.finish: str | None = None
+        self.finish_reason: str | None = None
         self._text: list[str] = []
         self._message: str | None = None
-        self._calls: list[_Parts] = []
+        self._calls: list[_CallFields] = []
         self._partial: _PartialCall | None = None
 
     @property
     def text(self) -> str | None:
         return "".join(self._text) or self._message
 
-    def calls(self) -> list[_Parts]:
-        return [*self._calls, *([self._partial.parts] if self._partial else [])]
+    def calls(self) -> list[_CallFields]:
+        return [*self._calls, *([self._partial.fields] if self._partial else [])]
 
-    def take(self, entry: Mapping[str, Any]) -> list[_Parts]:
-        """The calls that ``entry`` completes."""
+    def feed(self, entry: Mapping[str, Any]) -> list[_CallFields]:
+        """Return the calls that ``entry`` completes."""
         parts = as_objects(as_object(entry.get("content")).get("parts"))
         if text := join_text(parts):
             self._text.append(text)
         self._message = as_text(entry.get("finishMessage")) or self._message
-        self.finish = read_finish_reason(entry) or self.finish
+        self.finish_reason = read_finish_reason(entry) or self.finish_reason
         functions = [call for part in parts if (call := read_function_call(part)) is not None]
         completed = [call for function in functions for call in self._add(function)]
         self._calls += completed
         return completed
 
-    def _add(self, function: Mapping[str, Any]) -> list[_Parts]:
+    def _add(self, function: Mapping[str, Any]) -> list[_CallFields]:
         continues = bool(function.get("willContinue"))
         if self._partial is None and not continues and "partialArgs" not in function:
             return [(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function))]
@@ -103,11 +104,11 @@ class _Candidate:
         if continues:
             return []
         completed, self._partial = self._partial, None
-        return [completed.parts]
+        return [completed.fields]
 
 
 class _PartialCall:
-    """A call whose read_arguments come value by value, each at its JSON path.
+    """A call whose arguments arrive value by value, each with its JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
     """
@@ -118,7 +119,7 @@ class _PartialCall:
         self._args: dict[str, Any] | None = None
 
     @property
-    def parts(self) -> _Parts:
+    def fields(self) -> _CallFields:
         return self._id, self._name or "", read_arguments({"args": self._args})
 
     def add(self, function: Mapping[str, Any]) -> None:
@@ -128,34 +129,34 @@ class _PartialCall:
         if isinstance(args, Mapping):
             self._args = {**(self._args or {}), **args}
         for partial in as_objects(function.get("partialArgs")):
-            steps = _steps(as_text(partial.get("jsonPath")) or "")
+            steps = _parse_path(as_text(partial.get("jsonPath")) or "")
             if steps:
-                self._args = _placed(self._args, steps, _value(partial))
+                self._args = _insert(self._args, steps, _read_value(partial))
 
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
 
 
-def _steps(path: str) -> list[str | int]:
+def _parse_path(path: str) -> list[str | int]:
     found = _STEP.finditer(path.removeprefix("$"))
     return [int(item) if item else plain or re.sub(r"\\(.)", r"\1", single or double or "")
             for plain, item, single, double in (match.groups() for match in found)]  # fmt: skip
 
 
-def _value(partial: Mapping[str, Any]) -> Any:
+def _read_value(partial: Mapping[str, Any]) -> Any:
     return next((partial[kind] for kind in ("stringValue", "numberValue", "boolValue") if kind in partial), None)
 
 
-def _placed(into: Any, steps: list[str | int], value: Any) -> Any:
-    """``into`` with ``value`` at ``steps``; text that is there already goes on."""
+def _insert(target: Any, steps: list[str | int], value: Any) -> Any:
+    """Return ``target`` with ``value`` inserted at ``steps``. Text is appended to text that is already there."""
     if not steps:
-        return into + value if isinstance(into, str) and isinstance(value, str) else value
+        return target + value if isinstance(target, str) and isinstance(value, str) else value
     step, rest = steps[0], steps[1:]
     if isinstance(step, int):
-        items = list(into) if isinstance(into, list) else []
+        items = list(target) if isinstance(target, list) else []
         items += [None] * (step + 1 - len(items))
-        items[step] = _placed(items[step], rest, value)
+        items[step] = _insert(items[step], rest, value)
         return items
-    fields = dict(into) if isinstance(into, dict) else {}
-    fields[step] = _placed(fields.get(step), rest, value)
+    fields = dict(target) if isinstance(target, dict) else {}
+    fields[step] = _insert(fields.get(step), rest, value)
     return fields

@@ -1,4 +1,4 @@
-"""JSON Schema as Pydantic writes it: what the dialects of the wires have in common.
+"""Helpers for JSON Schema as Pydantic writes it, shared by the schema dialects of the wire formats.
 
 https://json-schema.org/draft/2020-12
 """
@@ -13,10 +13,10 @@ from multitrack.wires.lenient_json import to_compact_json
 
 Schema = Mapping[str, Any]
 
-# Told to a program that stores or shows the schema; a value may be the same with and without them.
+# Keywords for programs that store or show the schema. They do not change which values are valid.
 IGNORED_KEYWORDS = frozenset({"$schema", "$id", "$comment", "$defs", "readOnly", "writeOnly", "discriminator"})
 
-# What a value is or should be, for which some dialect has no word: a model can read it in the description.
+# Keywords that describe a value but are missing from some dialect. The model can read them in the description.
 DESCRIBED_KEYWORDS = frozenset(
     {
         "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "uniqueItems",
@@ -25,14 +25,17 @@ DESCRIBED_KEYWORDS = frozenset(
     }
 )  # fmt: skip
 
-_OF_NAMES = frozenset({"properties", "patternProperties", "$defs"})
-_OF_SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_OF_ONE = frozenset({"items", "additionalProperties"})
+_KEYWORDS_WITH_NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "$defs"})
+_KEYWORDS_WITH_SCHEMA_LIST = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_KEYWORDS_WITH_SCHEMA = frozenset({"items", "additionalProperties"})
 
 
 def simplify(schema: Schema | bool) -> dict[str, Any]:
-    """``schema`` said in fewer words: ``anyOf`` for ``oneOf``, ``items`` for a tuple whose items are all alike,
-    what stands in an ``allOf`` of one for that ``allOf``, and nothing for true."""
+    """Return an equivalent of ``schema`` that uses fewer keywords.
+
+    ``oneOf`` becomes ``anyOf``, a tuple with items of one type becomes ``items``, an ``allOf`` with one schema becomes
+    that schema, and ``true`` becomes an empty schema.
+    """
     if isinstance(schema, bool):
         return {}
     written = dict(schema)
@@ -40,22 +43,22 @@ def simplify(schema: Schema | bool) -> dict[str, Any]:
         written = {**simplify(written["allOf"][0]), **omit_keys(written, "allOf")}
     if "oneOf" in written and "anyOf" not in written:
         written["anyOf"] = written.pop("oneOf")
-    alike = remove_duplicates(omit_keys(item, "title") for item in written.get("prefixItems", ()))
-    if len(alike) == 1 and "items" not in written and written.get("maxItems") == len(written["prefixItems"]):
+    item_schemas = remove_duplicates(omit_keys(item, "title") for item in written.get("prefixItems", ()))
+    if len(item_schemas) == 1 and "items" not in written and written.get("maxItems") == len(written["prefixItems"]):
         del written["prefixItems"]
-        written["items"] = alike[0]
+        written["items"] = item_schemas[0]
     return written
 
 
 def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
-    """``schema`` with each schema that stands directly in it rewritten."""
+    """Return ``schema`` with ``rewrite`` applied to each schema directly inside it."""
     written: dict[str, Any] = {}
     for keyword, value in schema.items():
-        if keyword in _OF_NAMES:
-            written[keyword] = {name: rewrite(own) for name, own in value.items()}
-        elif keyword in _OF_SEVERAL:
-            written[keyword] = [rewrite(own) for own in value]
-        elif keyword in _OF_ONE and isinstance(value, Mapping):
+        if keyword in _KEYWORDS_WITH_NAMED_SCHEMAS:
+            written[keyword] = {name: rewrite(subschema) for name, subschema in value.items()}
+        elif keyword in _KEYWORDS_WITH_SCHEMA_LIST:
+            written[keyword] = [rewrite(subschema) for subschema in value]
+        elif keyword in _KEYWORDS_WITH_SCHEMA and isinstance(value, Mapping):
             written[keyword] = rewrite(value)
         else:
             written[keyword] = value
@@ -63,17 +66,20 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 
 
 def has_free_keys(schema: Schema) -> bool:
-    """Whether the keys of an object are data. A model that lets further fields pass asks for none of them."""
-    further = schema.get("additionalProperties", "properties" not in schema)
-    if isinstance(further, Mapping) and further:
+    """Return whether the keys of an object are data.
+
+    A model that merely allows additional fields does not count, because it does not ask for any of them.
+    """
+    additional = schema.get("additionalProperties", "properties" not in schema)
+    if isinstance(additional, Mapping) and additional:
         return True
     return bool(schema.keys() & {"patternProperties", "propertyNames"}) or (
-        further is not False and not schema.get("properties")
+        additional is not False and not schema.get("properties")
     )
 
 
 def json_type(value: object) -> str | None:
-    """The name of the JSON type of ``value``, None for an object or an array."""
+    """Return the name of the JSON type of ``value``, or None for an object or an array."""
     match value:
         case None:
             return "null"
@@ -90,7 +96,7 @@ def json_type(value: object) -> str | None:
 
 
 def has_lookaround(pattern: str) -> bool:
-    """Whether the regular expression looks ahead or behind, which those of RE2's kind cannot.
+    """Return whether a regular expression looks ahead or behind, which RE2 and similar engines do not support.
 
     https://github.com/google/re2/wiki/Syntax
     """
@@ -98,25 +104,25 @@ def has_lookaround(pattern: str) -> bool:
 
 
 def describe_keyword(keyword: str, value: object) -> list[str]:
-    """``keyword`` as it is told in a description."""
+    """Return the text that describes ``keyword`` in a description, as a list of at most one."""
     if keyword == "deprecated":
         return ["deprecated"] if value else []
     return [f"{keyword}: {value if isinstance(value, str) else to_compact_json(value)}"]
 
 
-def append_to_description(written: dict[str, Any], spoken: Sequence[str]) -> dict[str, Any]:
-    """``written`` with ``spoken`` at the end of its description."""
-    if not spoken:
+def append_to_description(written: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+    """Return ``written`` with ``notes`` in parentheses at the end of its description."""
+    if not notes:
         return written
-    described = [text for text in (written.get("description"), f"({', '.join(spoken)})") if text]
-    return {**written, "description": " ".join(described)}
+    texts = [text for text in (written.get("description"), f"({', '.join(notes)})") if text]
+    return {**written, "description": " ".join(texts)}
 
 
 def remove_duplicates(values: Iterable[Any]) -> list[Any]:
-    """``values``, each once, in order. By their JSON, where 1 and true are two."""
+    """Return ``values`` in order without duplicates. Values are compared as JSON, so that 1 and true differ."""
     return list({to_compact_json(value): value for value in values}.values())
 
 
 def omit_keys(schema: Schema, *keywords: str) -> dict[str, Any]:
-    """``schema`` but for ``keywords``."""
+    """Return ``schema`` without ``keywords``."""
     return {key: value for key, value in schema.items() if key not in keywords}

@@ -1,4 +1,4 @@
-"""Reading JSON whose shape nobody vouches for: a value of the wrong kind reads as an absent one."""
+"""Read JSON without trusting its shape: a value of the wrong type reads as if it were absent."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from typing import Any
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """``value`` if it is a JSON object, or a Pydantic object made from one, else an empty one."""
-    return _fields(value) or {}
+    """Return ``value`` if it is a JSON object, or a Pydantic object made from one; otherwise an empty object."""
+    return _read_fields(value) or {}
 
 
 def as_objects(value: object) -> list[Mapping[str, Any]]:
-    """The JSON objects in ``value`` if it is an array, else none."""
+    """Return the JSON objects in ``value`` if it is an array; otherwise an empty list."""
     if not isinstance(value, (list, tuple)):
         return []
-    return [fields for item in value if (fields := _fields(item)) is not None]
+    return [fields for item in value if (fields := _read_fields(item)) is not None]
 
 
-def _fields(value: object) -> Mapping[str, Any] | None:
+def _read_fields(value: object) -> Mapping[str, Any] | None:
     if isinstance(value, dict):
         return value
-    # a Pydantic object, told by what each has: to ask for its class, an abstract one, takes ten times as long
-    extra: Any = getattr(value, "__pydantic_extra__", _NONE)
-    if extra is _NONE:
+    # Pydantic objects are recognized by an attribute that each of them has: isinstance() with BaseModel, an
+    # abstract class, takes ten times as long.
+    extra: Any = getattr(value, "__pydantic_extra__", _MISSING)
+    if extra is _MISSING:
         return None
     return {**vars(value), **extra} if extra else vars(value)
 
 
-_NONE = object()
+_MISSING = object()
 
 
 def as_text(value: object) -> str | None:
-    """``value`` if it is text with something in it, else None."""
+    """Return ``value`` if it is a string that is not empty; otherwise None."""
     return value if isinstance(value, str) and value else None
 
 
 def to_compact_json(value: object) -> str:
-    """``value`` as JSON without white space."""
+    """Return ``value`` as JSON without white space."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def error_message(error: object) -> str | None:
-    """What an ``error`` of a provider says, None if there is none: its message, else the whole of it."""
+    """Return the message of a provider's ``error``, all of it if it has no message, or None if there is no error."""
     if not error:
         return None
     fields = as_object(error)

@@ -1,4 +1,4 @@
-"""The wire ``openai.chat``: OpenAI's chat completions, and those of the many who speak them, too.
+"""The wire format ``openai.chat``: chat completions of OpenAI and of the many compatible providers.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -17,28 +17,28 @@ from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
-    """The answer that the parsed body ``document`` holds."""
+    """Decode the parsed body of an answer."""
     choices = as_objects(document.get("choices"))
     messages = [as_object(choice.get("message")) for choice in choices]
-    calls = [call for message in messages for call in _calls(message)]
-    finish = next((reason for choice in choices if (reason := as_text(choice.get("finish_reason")))), None)
+    calls = [call for message in messages for call in _read_calls(message)]
+    finish_reason = next((reason for choice in choices if (reason := as_text(choice.get("finish_reason")))), None)
     return WireAnswer(
         calls=tuple(ToolCall(*call, index) for index, call in enumerate(calls)),
         text=next((text for message in messages if (text := read_text(message.get("content")))), None),
-        finish_reason=finish,
-        refusal=find_refusal((message.get("refusal") for message in messages), finish),
+        finish_reason=finish_reason,
+        refusal=find_refusal((message.get("refusal") for message in messages), finish_reason),
         error=error_message(document.get("error")),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
     )
 
 
-def _calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None]]:
+def _read_calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None]]:
     calls = []
     for entry in as_objects(message.get("tool_calls")):
         name, arguments = read_function(entry)
         calls.append((as_text(entry.get("id")), name or "", arguments))
-    # before there were tool calls there was a single one; some gateways still send an empty dummy of it
+    # Before tool calls existed there was a single function call. Some gateways still send an empty one.
     if legacy := as_object(message.get("function_call")):
         name, arguments = read_function({"function": legacy})
         if name or arguments:
@@ -47,76 +47,83 @@ def _calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None
 
 
 def read_function(entry: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The name and the arguments in an entry of ``tool_calls``, each None where it holds none.
+    """Return the name and the arguments in an entry of ``tool_calls``, each None if it is absent.
 
-    A custom tool takes free text, which stands for its arguments.
+    The arguments of a custom tool are free text.
     """
-    function, text = as_object(entry.get("function")), "arguments"
+    function, key = as_object(entry.get("function")), "arguments"
     if not function:
-        function, text = as_object(entry.get("custom")), "input"
-    arguments = function.get(text)
+        function, key = as_object(entry.get("custom")), "input"
+    arguments = function.get(key)
     if arguments is not None and not isinstance(arguments, str):
         arguments = to_compact_json(arguments)
     return as_text(function.get("name")), arguments
 
 
 def read_text(content: object) -> str | None:
-    """The text of a ``content``, which is text or a list of parts."""
+    """Return the text of ``content``, which is a string or a list of parts, or None if there is none."""
     if isinstance(content, str):
         return content or None
     return "".join(part["text"] for part in as_objects(content) if isinstance(part.get("text"), str)) or None
 
 
-def find_refusal(refusals: Any, finish: str | None) -> str | None:
-    """The first refusal, or the filter that the finish reason names."""
-    said = next((text for refusal in refusals if (text := as_text(refusal))), None)
-    return said or ("content_filter" if finish == "content_filter" else None)
+def find_refusal(refusals: Any, finish_reason: str | None) -> str | None:
+    """Return the first refusal, or the filter that the finish reason names, or None."""
+    first = next((text for refusal in refusals if (text := as_text(refusal))), None)
+    return first or ("content_filter" if finish_reason == "content_filter" else None)
 
 
-def write_tools(offered: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request. Raises TypeError where a strict schema cannot express one."""
-    return [{"type": "function", "function": _function(tool, strict)} for tool in offered]
+def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+    """Return the value of ``tools`` in a request.
+
+    Raises:
+        TypeError: If a strict schema cannot express the parameters of a tool.
+    """
+    return [{"type": "function", "function": _write_function(tool, strict)} for tool in tools]
 
 
-def _function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
-    described = {"description": tool.description} if tool.description else {}
+def _write_function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
     if strict:
         return {
             "name": tool.name,
-            **described,
+            **description,
             "parameters": openai_schema.write_strict_parameters(tool),
             "strict": True,
         }
-    return {"name": tool.name, **described, "parameters": openai_schema.write_parameters(tool)}
+    return {"name": tool.name, **description, "parameters": openai_schema.write_parameters(tool)}
 
 
 def read_request(document: Mapping[str, Any]) -> RequestSummary:
-    """What the parsed body of a request asks for."""
+    """Summarize the parsed body of a request."""
     entries = as_objects(document.get("tools"))
     functions = [as_object(entry.get("function")) or as_object(entry.get("custom")) for entry in entries]
     names = [as_text(function.get("name")) for function in functions + as_objects(document.get("functions"))]
     return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
 
-# of an answer, what providers take back beside content and calls: several refuse a conversation without its reasoning
-_TAKEN_BACK = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
+# The fields of an answer, besides content and calls, that go back to the provider. Several providers refuse a
+# conversation without its reasoning.
+_RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
 
 
 def continue_conversation(
     document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
 ) -> list[dict[str, Any]]:
-    """The answer in ``document``, the results of its calls, and the user's remark, as further ``messages``.
+    """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
     https://platform.openai.com/docs/guides/function-calling
     """
     messages = [as_object(choice.get("message")) for choice in as_objects(document.get("choices"))]
     entries = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
     ids = assign_distinct_ids([result.call for result in results])
-    said: dict[str, Any] = {key: value for message in messages for key in _TAKEN_BACK if (value := message.get(key))}
+    extra_fields: dict[str, Any] = {
+        key: value for message in messages for key in _RETURNED_FIELDS if (value := message.get(key))
+    }
     content = next((content for message in messages if (content := message.get("content"))), None)
     calls = [
         {
-            # such as a thought's signature, without which the next turn is refused
+            # Keep fields such as a thought's signature: without it the provider refuses the next turn.
             **{key: value for key, value in entry.items() if key not in ("index", "custom") and value is not None},
             "id": call_id,
             "type": "function",
@@ -124,7 +131,11 @@ def continue_conversation(
         }
         for call_id, result, entry in zip(ids, results, [*entries, *[{}] * len(results)], strict=False)
     ]
-    turn = [{"role": "assistant", "content": content, **said, **({"tool_calls": calls} if calls else {})}]
-    told = [{"role": "tool", "tool_call_id": call_id, "content": result.text}
+    answer = [{"role": "assistant", "content": content, **extra_fields, **({"tool_calls": calls} if calls else {})}]
+    responses = [{"role": "tool", "tool_call_id": call_id, "content": result.text}
             for call_id, result in zip(ids, results, strict=True)]  # fmt: skip
-    return [*(turn if content or calls else []), *told, *([{"role": "user", "content": remark}] if remark else [])]
+    return [
+        *(answer if content or calls else []),
+        *responses,
+        *([{"role": "user", "content": remark}] if remark else []),
+    ]

@@ -1,4 +1,4 @@
-"""The wire ``openai.responses``: OpenAI's Responses API.
+"""The wire format ``openai.responses``: OpenAI's Responses API.
 
 https://platform.openai.com/docs/api-reference/responses
 """
@@ -19,18 +19,18 @@ _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
-    """The answer that the parsed body ``document`` holds."""
+    """Decode the parsed body of an answer."""
     items = as_objects(document.get("output"))
     contents = [part for item in items if item.get("type") == "message" for part in as_objects(item.get("content"))]
-    calls = [parts for item in items if (parts := read_call(item)) is not None]
+    calls = [fields for item in items if (fields := read_call(item)) is not None]
     status = as_text(document.get("status"))
-    finish = as_text(as_object(document.get("incomplete_details")).get("reason")) or status
-    refused = next((text for part in contents if (text := as_text(part.get("refusal")))), None)
+    finish_reason = as_text(as_object(document.get("incomplete_details")).get("reason")) or status
+    refusal = next((text for part in contents if (text := as_text(part.get("refusal")))), None)
     return WireAnswer(
-        calls=tuple(ToolCall(*parts, index) for index, parts in enumerate(calls)),
+        calls=tuple(ToolCall(*fields, index) for index, fields in enumerate(calls)),
         text="".join(text for part in contents if (text := as_text(part.get("text")))) or None,
-        finish_reason=finish,
-        refusal=refused or ("content_filter" if finish == "content_filter" else None),
+        finish_reason=finish_reason,
+        refusal=refusal or ("content_filter" if finish_reason == "content_filter" else None),
         error=error_message(document.get("error")),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
@@ -39,9 +39,9 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
-    """Id, name and arguments of an output item, None if it is no call for the client to carry out.
+    """Return the id, name and arguments of an output item, or None if it is not a call that the client executes.
 
-    Searches, code interpreters and MCP servers run at the provider; their items are reports, not calls.
+    Searches, code interpreters and MCP servers run at the provider, so their items are reports and not calls.
     """
     kind = item.get("type")
     if kind not in ("function_call", "custom_tool_call"):
@@ -52,21 +52,25 @@ def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | N
     return as_text(item.get("call_id")), as_text(item.get("name")) or "", arguments
 
 
-def write_tools(offered: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-    """``offered`` as the ``tools`` of a request. Raises TypeError where a strict schema cannot express one."""
-    return [_function(tool, strict) for tool in offered]
+def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+    """Return the value of ``tools`` in a request.
+
+    Raises:
+        TypeError: If a strict schema cannot express the parameters of a tool.
+    """
+    return [_write_function(tool, strict) for tool in tools]
 
 
-def _function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
-    described = {"description": tool.description} if tool.description else {}
-    # left out, `strict` means true here, and a schema that is not written for it is refused
-    named = {"type": "function", "name": tool.name, **described}
+def _write_function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    # This API treats an absent `strict` as true, and then refuses a schema that is not in the strict subset.
+    named = {"type": "function", "name": tool.name, **description}
     parameters = openai_schema.write_strict_parameters(tool) if strict else openai_schema.write_parameters(tool)
     return {**named, "parameters": parameters, "strict": strict}
 
 
 def read_request(document: Mapping[str, Any]) -> RequestSummary:
-    """What the parsed body of a request asks for."""
+    """Summarize the parsed body of a request."""
     names = [as_text(entry.get("name")) for entry in as_objects(document.get("tools"))]
     return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
@@ -74,7 +78,7 @@ def read_request(document: Mapping[str, Any]) -> RequestSummary:
 def continue_conversation(
     document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
 ) -> list[dict[str, Any]]:
-    """The answer in ``document``, the results of its calls, and the user's remark, as further items of ``input``.
+    """Return the items of ``input`` that continue a conversation: the answer, the results, and the remark.
 
     https://platform.openai.com/docs/guides/function-calling
     """
@@ -82,16 +86,16 @@ def continue_conversation(
     items: list[dict[str, Any]] = []
     for item in as_objects(document.get("output")):
         if item.get("type") == "reasoning" and document.get("store") is False and not item.get("encrypted_content"):
-            # known by an id that the provider has not kept
+            # The item refers to reasoning by an id, but the provider has not stored it.
             continue
         written = {key: value for key, value in item.items() if value is not None}
         if read_call(item) is not None:
             written["call_id"] = next(ids)
             written["name"] = sanitize_name(as_text(item.get("name")) or "")
         items.append(written)
-    called = [item["call_id"] for item in items if read_call(item) is not None]
-    told = [
+    call_ids = [item["call_id"] for item in items if read_call(item) is not None]
+    outputs = [
         {"type": "function_call_output", "call_id": call_id, "output": result.text}
-        for call_id, result in zip(called, results, strict=True)
+        for call_id, result in zip(call_ids, results, strict=True)
     ]
-    return [*items, *told, *([{"role": "user", "content": remark}] if remark else [])]
+    return [*items, *outputs, *([{"role": "user", "content": remark}] if remark else [])]

@@ -1,4 +1,4 @@
-"""The wire ``openai.responses.stream``: the Responses API as server-sent events.
+"""The wire format ``openai.responses.stream``: the Responses API as server-sent events.
 
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -16,18 +16,18 @@ from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
 from multitrack.wires.stream_decoder import StreamDecoder
 
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class ResponsesStreamDecoder(StreamDecoder):
-    """Keeps the output items of a Responses stream as its events build them up."""
+    """Build the output items of a Responses stream from its events."""
 
     def __init__(self) -> None:
         super().__init__()
         self._response: Mapping[str, Any] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self._texts: dict[int, list[str]] = {}
-        self._given: set[int] = set()
+        self._complete_positions: set[int] = set()
         self._arrivals = count()
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
@@ -41,60 +41,62 @@ class ResponsesStreamDecoder(StreamDecoder):
                 self._error = self._error or error_message(chunk.get("error") or chunk)
             case "response.output_item.added" | "response.output_item.done":
                 self._items[position] = dict(as_object(chunk.get("item")))
-                return self._give(position) if kind.endswith("done") else []
+                return self._complete(position) if kind.endswith("done") else []
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 self._texts.setdefault(position, []).append(as_text(chunk.get("delta")) or "")
             case "response.function_call_arguments.done":
-                return self._filled(position, "arguments", chunk.get("arguments"))
+                return self._set_arguments(position, "arguments", chunk.get("arguments"))
             case "response.custom_tool_call_input.done":
-                return self._filled(position, "input", chunk.get("input"))
+                return self._set_arguments(position, "input", chunk.get("input"))
             case "response.output_text.delta":
                 self._texts.setdefault(position, []).append(as_text(chunk.get("delta")) or "")
-            case _ if kind in _ENDS:
-                return self._end()
+            case _ if kind in _END_EVENTS:
+                return self._finish()
             case _ if not kind:
                 self._error = self._error or error_message(chunk.get("error"))
         return []
 
-    def _filled(self, position: int, key: str, value: object) -> list[ToolCall]:
-        # a stream that is resumed in the middle never says which call this is, until its item is done
+    def _set_arguments(self, position: int, key: str, value: object) -> list[ToolCall]:
+        # A stream that resumes in the middle says which call this is only when the item is done.
         if position not in self._items:
             return []
         self._items[position][key] = value
-        return self._give(position)
+        return self._complete(position)
 
-    def _end(self) -> list[ToolCall]:
+    def _finish(self) -> list[ToolCall]:
         self.has_ended = True
         output = as_objects(self._response.get("output"))
         self._items.update((position, dict(item)) for position, item in enumerate(output))
-        cut = self._response.get("status") == "incomplete"
-        done = [
-            place for place, item in sorted(self._items.items()) if not (cut and item.get("status") == "incomplete")
+        is_cut_off = self._response.get("status") == "incomplete"
+        complete = [
+            position
+            for position, item in sorted(self._items.items())
+            if not (is_cut_off and item.get("status") == "incomplete")
         ]
-        return [call for position in done for call in self._give(position)]
+        return [call for position in complete for call in self._complete(position)]
 
-    def _give(self, position: int) -> list[ToolCall]:
-        parts = openai_responses.read_call(self._items[position])
-        if parts is None or position in self._given:
+    def _complete(self, position: int) -> list[ToolCall]:
+        fields = openai_responses.read_call(self._items[position])
+        if fields is None or position in self._complete_positions:
             return []
-        self._given.add(position)
-        return [ToolCall(*parts, next(self._arrivals))]
+        self._complete_positions.add(position)
+        return [ToolCall(*fields, next(self._arrivals))]
 
     @property
     def answer(self) -> WireAnswer:
-        output = [self._as_it_stands(position) for position in sorted(self._items.keys() | self._texts.keys())]
+        output = [self._item_so_far(position) for position in sorted(self._items.keys() | self._texts.keys())]
         answer = openai_responses.read_answer({**self._response, "output": output})
         error = self._error or answer.error
         return replace(answer, error=error, is_complete=self.has_ended and error is None)
 
-    def _as_it_stands(self, position: int) -> dict[str, Any]:
+    def _item_so_far(self, position: int) -> dict[str, Any]:
         item = self._items.get(position, {"type": "message"})
-        arrived = "".join(self._texts.get(position, ()))
+        text = "".join(self._texts.get(position, ()))
         match item.get("type"):
-            case "message" if not item.get("content") and arrived:
-                return {**item, "content": [{"text": arrived}]}
-            case "function_call" if not item.get("arguments") and arrived:
-                return {**item, "arguments": arrived}
-            case "custom_tool_call" if not item.get("input") and arrived:
-                return {**item, "input": arrived}
+            case "message" if not item.get("content") and text:
+                return {**item, "content": [{"text": text}]}
+            case "function_call" if not item.get("arguments") and text:
+                return {**item, "arguments": text}
+            case "custom_tool_call" if not item.get("input") and text:
+                return {**item, "input": text}
         return item

@@ -1,7 +1,7 @@
-"""Server-sent events, from bytes cut anywhere.
+"""Parse server-sent events from bytes that may be cut anywhere.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, but for one
-thing: an event that the end of the stream cuts off counts, since several providers leave out its newline.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation with one
+exception: an event that the end of the stream cuts off counts, because several providers leave out its newline.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class SseParser:
-    """Takes bytes as they arrive and gives the events that they complete."""
+    """Parse server-sent events as their bytes arrive."""
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
@@ -31,31 +31,31 @@ class SseParser:
         self._data: list[str] = []
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """The events that ``data`` completes."""
-        return self._read(self._decode(data))
+        """Return the events that ``data`` completes."""
+        return self._parse_text(self._decode(data))
 
     def close(self) -> list[ServerSentEvent]:
-        """The last event, if the end of the stream cut it off."""
-        return self._read(self._decode(b"", True) + "\n\n")
+        """Return the last event if the end of the stream cut it off."""
+        return self._parse_text(self._decode(b"", True) + "\n\n")
 
-    def _read(self, text: str) -> list[ServerSentEvent]:
+    def _parse_text(self, text: str) -> list[ServerSentEvent]:
         if self._after_cr and text:
-            # a CRLF cut in two would else be two line ends, and end an event in its middle
+            # Otherwise a CRLF cut in two would count as two line ends, and would end an event in its middle.
             text = text.removeprefix("\n")
             self._after_cr = False
         if not text:
             return []
         self._after_cr = text.endswith("\r")
-        *ended, rest = _LINE_END.split(text)
-        if ended:
-            self._line.append(ended[0])
-            ended[0] = "".join(self._line)
+        *lines, rest = _LINE_END.split(text)
+        if lines:
+            self._line.append(lines[0])
+            lines[0] = "".join(self._line)
             self._line.clear()
         if rest:
             self._line.append(rest)
-        return [event for line in ended if (event := self._take(line)) is not None]
+        return [event for line in lines if (event := self._add_line(line)) is not None]
 
-    def _take(self, line: str) -> ServerSentEvent | None:
+    def _add_line(self, line: str) -> ServerSentEvent | None:
         if not line:
             event = ServerSentEvent(self._name, "\n".join(self._data)) if self._data else None
             self._name = ""

@@ -1,4 +1,4 @@
-"""What the decoders of streamed answers have in common."""
+"""The base class of the decoders for streamed answers."""
 
 from __future__ import annotations
 
@@ -15,45 +15,46 @@ from multitrack.wires.sse import ServerSentEvent
 
 
 class StreamDecoder(ABC):
-    """Takes a streamed answer as it arrives and gives each call the moment it is complete.
+    """Decode a streamed answer as it arrives, and return each tool call as soon as it is complete.
 
-    Feed it bytes cut anywhere (`feed`) or the parsed chunks (`take`), then `close` it. A call given early has
-    as ``index`` its position in the order of arrival, which `answer` corrects where the provider counts
-    otherwise. Calls cut off by the end are never given, but stand in `answer`.
+    Pass it either bytes, cut anywhere (`feed`), or the parsed chunks (`feed_chunk`), and call `close` at the end.
+
+    The ``index`` of a returned call is its position in order of arrival. `answer` corrects it if the provider
+    numbers the calls differently. A call that the end of the stream cuts off is never returned, but is in `answer`.
     """
 
     def __init__(self) -> None:
         self._frames = FrameParser()
         self._error: str | None = None
         self.has_ended = False
-        """Whether the stream's own end mark has come, behind which there is nothing to wait for."""
+        """Whether the stream's own end mark has arrived. Nothing that matters follows it."""
 
     def feed(self, data: bytes) -> list[ToolCall]:
-        """The calls that ``data`` completes."""
-        return [call for frame in self._frames.feed(data) for call in self._frame(frame)]
+        """Return the calls that ``data`` completes."""
+        return [call for frame in self._frames.feed(data) for call in self._decode_frame(frame)]
 
     def close(self) -> list[ToolCall]:
-        """The stream is over. The calls that its last frame completes."""
-        return [call for frame in self._frames.close() for call in self._frame(frame)]
+        """End the stream. Return the calls that its last frame completes."""
+        return [call for frame in self._frames.close() for call in self._decode_frame(frame)]
 
     @abstractmethod
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
-        """The calls that one parsed chunk completes."""
+        """Return the calls that one parsed chunk completes."""
 
     @property
     @abstractmethod
     def answer(self) -> WireAnswer:
-        """The answer as far as it has arrived, with calls that are still incomplete as they stand."""
+        """The answer as far as it has arrived, including calls that are still incomplete."""
 
-    def _done(self) -> list[ToolCall]:
-        """The stream's own end mark came."""
+    def _complete_open_calls(self) -> list[ToolCall]:
+        """Return the calls that the end mark of the stream completes."""
         return []
 
-    def _frame(self, frame: ServerSentEvent) -> list[ToolCall]:
+    def _decode_frame(self, frame: ServerSentEvent) -> list[ToolCall]:
         data = frame.data.strip()
         if data == "[DONE]":
             self.has_ended = True
-            return self._done()
+            return self._complete_open_calls()
         if not data:
             return []
         try:
@@ -61,7 +62,7 @@ class StreamDecoder(ABC):
         except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
-            self._error = self._error or f"an event that is no JSON object: {data[:200]!r}"
+            self._error = self._error or f"an event is not a JSON object: {data[:200]!r}"
             return []
         if frame.name == "error":
             self._error = self._error or error_message(chunk.get("error") or chunk)

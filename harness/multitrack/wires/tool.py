@@ -1,4 +1,4 @@
-"""Tools, their results, and the summary of a request, before a wire format writes or after it has read them."""
+"""Tools, results of tool calls, and request summaries, independent of the wire format."""
 
 from __future__ import annotations
 
