@@ -114,7 +114,7 @@ def test_decode_accepts_a_buffer():
         (
             "{}",
             "openai",
-            "unknown wire 'openai'; use one of: openai.chat, openai.chat.stream, openai.responses, "
+            "unknown wire format 'openai'; use one of: openai.chat, openai.chat.stream, openai.responses, "
             "openai.responses.stream, gemini, gemini.stream",
         ),
     ],
@@ -125,7 +125,9 @@ def test_a_body_that_is_not_an_answer_is_an_error(body, wire, message):
 
 
 def test_a_wire_format_without_streams_has_no_stream_decoder():
-    with pytest.raises(ValueError, match=r"^'gemini' is not a streaming wire; use one of: openai\.chat\.stream, "):
+    with pytest.raises(
+        ValueError, match=r"^'gemini' is not a streaming wire format; use one of: openai\.chat\.stream, "
+    ):
         create_stream_decoder("gemini")
 
 

@@ -47,5 +47,5 @@ def test_gemini_gets_no_tools_instead_of_an_empty_declaration():
 
 
 def test_an_unknown_wire_is_an_error():
-    with pytest.raises(ValueError, match=r"^unknown wire 'grok'; use one of: openai\.chat, "):
+    with pytest.raises(ValueError, match=r"^unknown wire format 'grok'; use one of: openai\.chat, "):
         write_tools([], "grok")

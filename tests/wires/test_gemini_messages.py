@@ -19,14 +19,14 @@ def user_message(*content):
     return [{"role": "user", "content": list(content)}]
 
 
-def part(**content):
+def convert_part(**content):
     """Convert one part of a user message to Gemini's form."""
     [message] = convert_messages(user_message(content)).contents
     [written] = message["parts"]
     return written
 
 
-def calling(*calls, **message):
+def assistant_calls(*calls, **message):
     """Return an assistant message with calls. Each call is an id, a function name, and the arguments."""
     tool_calls = [
         {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -35,7 +35,7 @@ def calling(*calls, **message):
     return {"role": "assistant", "content": None, "tool_calls": tool_calls, **message}
 
 
-def answer(call_id, content="ok", **message):
+def tool_message(call_id, content="ok", **message):
     return {"role": "tool", "tool_call_id": call_id, "content": content, **message}
 
 
@@ -58,9 +58,9 @@ def test_a_conversation_is_converted():
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
             ],
         },
-        calling(("a", "Weather", '{"x": 1}'), ("b", "Ping", ""), content="I look."),
-        answer("b", '{"pong": true}'),
-        answer("a", "warm"),
+        assistant_calls(("a", "Weather", '{"x": 1}'), ("b", "Ping", ""), content="I look."),
+        tool_message("b", '{"pong": true}'),
+        tool_message("a", "warm"),
         {"role": "user", "content": "And now?"},
         {"role": "assistant", "content": None, "refusal": "I cannot."},
     ]
@@ -97,8 +97,8 @@ def test_messages_of_one_role_become_one_content_but_answers_stay_separate():
     contents = convert(
         {"role": "user", "content": "there"},
         {"role": "assistant", "content": "One."},
-        calling(("a", "F", "{}")),
-        answer("a"),
+        assistant_calls(("a", "F", "{}")),
+        tool_message("a"),
         {"role": "user", "content": "And"},
         {"role": "user", "content": "then?"},
     )
@@ -112,7 +112,12 @@ def test_messages_of_one_role_become_one_content_but_answers_stay_separate():
 
 
 def test_consecutive_messages_with_calls_each_get_their_answers():
-    contents = convert(calling(("a", "F", "{}")), answer("a", "1"), calling(("a", "F", "{}")), answer("a", "2"))
+    contents = convert(
+        assistant_calls(("a", "F", "{}")),
+        tool_message("a", "1"),
+        assistant_calls(("a", "F", "{}")),
+        tool_message("a", "2"),
+    )
     assert [content["role"] for content in contents] == ["user", "model", "user", "model", "user"]
     assert [contents[n]["parts"][0]["functionResponse"]["response"] for n in (2, 4)] == [{"output": 1}, {"output": 2}]
 
@@ -121,21 +126,21 @@ def test_consecutive_messages_with_calls_each_get_their_answers():
     ("calls", "answers", "outputs"),
     [
         # The same function twice, answered in reverse order.
-        ([("a", "F", "{}"), ("b", "F", "{}")], [answer("b", "B"), answer("a", "A")], ["A", "B"]),
+        ([("a", "F", "{}"), ("b", "F", "{}")], [tool_message("b", "B"), tool_message("a", "A")], ["A", "B"]),
         # One id for two calls.
-        ([("a", "F", "{}"), ("a", "F", "{}")], [answer("a", "A"), answer("a", "B")], ["A", "B"]),
+        ([("a", "F", "{}"), ("a", "F", "{}")], [tool_message("a", "A"), tool_message("a", "B")], ["A", "B"]),
         # No ids, but names.
         (
             [(None, "F", "{}"), ("", "G", "{}"), (None, "F", "{}")],
-            [answer(None, text, name=name) for text, name in (("G", "G"), ("F1", "F"), ("F2", "F"))],
+            [tool_message(None, text, name=name) for text, name in (("G", "G"), ("F1", "F"), ("F2", "F"))],
             ["F1", "G", "F2"],
         ),
-        ([("a", "F", "{}")], [answer("a", "A", name="F")], ["A"]),
-        ([("a", "F", "{}")], [answer("a", "A", name=None)], ["A"]),
+        ([("a", "F", "{}")], [tool_message("a", "A", name="F")], ["A"]),
+        ([("a", "F", "{}")], [tool_message("a", "A", name=None)], ["A"]),
     ],
 )
 def test_answers_are_in_the_order_of_the_calls(calls, answers, outputs):
-    parts = convert(calling(*calls), *answers)[-1]["parts"]
+    parts = convert(assistant_calls(*calls), *answers)[-1]["parts"]
     assert [part["functionResponse"]["response"]["output"] for part in parts] == outputs
     assert [part["functionResponse"]["name"] for part in parts] == [name for _, name, _ in calls]
 
@@ -151,44 +156,46 @@ def test_the_legacy_function_call_is_converted():
 
 def test_the_first_call_with_an_id_keeps_it():
     messages = [
-        calling(("call_1", "F", "{}"), (None, "F", "{}"), ("call_1", "F", "{}"), ("call_2", "G", "{}")),
-        answer("call_2"),
-        answer("call_1"),
-        answer("call_1"),
-        answer(None, name="F"),
-        calling(("call_1", "F", "{}")),
-        answer("call_1"),
+        assistant_calls(("call_1", "F", "{}"), (None, "F", "{}"), ("call_1", "F", "{}"), ("call_2", "G", "{}")),
+        tool_message("call_2"),
+        tool_message("call_1"),
+        tool_message("call_1"),
+        tool_message(None, name="F"),
+        assistant_calls(("call_1", "F", "{}")),
+        tool_message("call_1"),
     ]
-    _, called, answered, called_again, answered_again = convert(*messages, ids=True)
-    assert [part["functionCall"].get("id") for part in called["parts"]] == ["call_1", None, None, "call_2"]
-    assert [part["functionResponse"].get("id") for part in answered["parts"]] == ["call_1", None, None, "call_2"]
-    assert "id" not in called_again["parts"][0]["functionCall"]
-    assert "id" not in answered_again["parts"][0]["functionResponse"]
+    _, calls, answers, later_calls, later_answers = convert(*messages, ids=True)
+    assert [part["functionCall"].get("id") for part in calls["parts"]] == ["call_1", None, None, "call_2"]
+    assert [part["functionResponse"].get("id") for part in answers["parts"]] == ["call_1", None, None, "call_2"]
+    assert "id" not in later_calls["parts"][0]["functionCall"]
+    assert "id" not in later_answers["parts"][0]["functionResponse"]
     assert '"id"' not in json.dumps(convert(*messages))
 
 
-NO_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
+PLACEHOLDER_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
 
 
-def signed(signature):
+def with_signature(signature):
     return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
 def test_a_thought_signature_stays_with_its_text_or_call():
-    message = calling(("a", "F", "{}"), ("b", "F", "{}"), content="Look.")
-    message["tool_calls"][0] |= signed("AAAA")
-    [_, model, _] = convert(message | signed("BBBB"), answer("a"), answer("b"), signatures=True)
+    message = assistant_calls(("a", "F", "{}"), ("b", "F", "{}"), content="Look.")
+    message["tool_calls"][0] |= with_signature("AAAA")
+    [_, model, _] = convert(message | with_signature("BBBB"), tool_message("a"), tool_message("b"), signatures=True)
     assert [part.get("thoughtSignature") for part in model["parts"]] == ["BBBB", "AAAA", None]
 
 
 def test_a_signature_without_text_gets_an_empty_text():
-    [_, model] = convert({"role": "assistant", "content": None, **signed("BBBB")}, signatures=True)
+    [_, model] = convert({"role": "assistant", "content": None, **with_signature("BBBB")}, signatures=True)
     assert model["parts"] == [{"text": "", "thoughtSignature": "BBBB"}]
 
 
-def test_the_first_of_several_calls_without_a_signature_says_so():
-    [_, model, _] = convert(calling(("a", "F", "{}"), ("b", "F", "{}")), answer("a"), answer("b"), signatures=True)
-    assert [part.get("thoughtSignature") for part in model["parts"]] == [NO_SIGNATURE, None]
+def test_the_first_of_several_unsigned_calls_gets_a_placeholder():
+    [_, model, _] = convert(
+        assistant_calls(("a", "F", "{}"), ("b", "F", "{}")), tool_message("a"), tool_message("b"), signatures=True
+    )
+    assert [part.get("thoughtSignature") for part in model["parts"]] == [PLACEHOLDER_SIGNATURE, None]
 
 
 def test_messages_of_the_sdk_are_converted():
@@ -204,7 +211,7 @@ def test_messages_of_the_sdk_are_converted():
                 "id": "a",
                 "type": "function",
                 "function": {"name": "F", "arguments": '{"x": 1}'},
-                **signed("AAAA"),
+                **with_signature("AAAA"),
             }
         ],
     }
@@ -226,10 +233,12 @@ def test_an_unvalidated_object_of_the_sdk_is_converted():
         role="assistant",
         tool_calls=[{"id": "a", "type": "function", "function": {"name": "F", "arguments": {"x": [1]}}}],
     )
-    [_, called, _] = convert_messages([USER, message, answer("a")]).contents
+    [_, called, _] = convert_messages([USER, message, tool_message("a")]).contents
     assert called["parts"] == [{"functionCall": {"name": "F", "args": {"x": [1]}}}]
     called["parts"][0]["functionCall"]["args"]["x"].append(2)
-    assert convert_messages([USER, message, answer("a")]).contents[1]["parts"][0]["functionCall"]["args"] == {"x": [1]}
+    assert convert_messages([USER, message, tool_message("a")]).contents[1]["parts"][0]["functionCall"]["args"] == {
+        "x": [1]
+    }
 
 
 BIG = "9007199254740993"
@@ -266,8 +275,8 @@ BIG = "9007199254740993"
     ids=lambda value: str(value)[:30],
 )
 def test_the_answer_of_a_tool_is_converted(content, response):
-    [answered] = convert(calling(("a", "F", "{}")), answer("a", content))[-1]["parts"]
-    assert answered == {"functionResponse": {"name": "F", "response": response}}
+    [response_part] = convert(assistant_calls(("a", "F", "{}")), tool_message("a", content))[-1]["parts"]
+    assert response_part == {"functionResponse": {"name": "F", "response": response}}
 
 
 def inline(kind, data="aGk="):
@@ -297,15 +306,15 @@ def file_at(kind, uri):
     ],
 )
 def test_an_image_is_converted(url, written):
-    assert part(type="image_url", image_url={"url": url, "detail": "auto"}) == written
-    assert part(type="image_url", image_url=url) == written
-    assert part(type="input_image", image_url=url, detail=None) == written
+    assert convert_part(type="image_url", image_url={"url": url, "detail": "auto"}) == written
+    assert convert_part(type="image_url", image_url=url) == written
+    assert convert_part(type="input_image", image_url=url, detail=None) == written
 
 
 @pytest.mark.parametrize("url", ["https://example.com/cat", "https://example.com/cat.jpg", "gs://bucket/cat?x=.gif"])
 def test_format_overrides_the_type_of_an_image_url(url):
-    assert part(type="image_url", image_url={"url": url, "format": "image/jpg"}) == file_at("image/jpeg", url)
-    assert part(type="input_image", image_url=url, format="image/png") == file_at("image/png", url)
+    assert convert_part(type="image_url", image_url={"url": url, "format": "image/jpg"}) == file_at("image/jpeg", url)
+    assert convert_part(type="input_image", image_url=url, format="image/png") == file_at("image/png", url)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +344,7 @@ def test_format_overrides_the_type_of_an_image_url(url):
     ],
 )
 def test_text_audio_and_files_are_converted(content, written):
-    assert part(**content) == written
+    assert convert_part(**content) == written
 
 
 def test_a_refusal_of_the_assistant_becomes_text():
@@ -344,14 +353,14 @@ def test_a_refusal_of_the_assistant_becomes_text():
 
 
 def test_an_empty_text_of_the_assistant_is_left_out():
-    [called, _] = convert(calling(("a", "F", "{}"), content=""), answer("a"))[1:]
+    [called, _] = convert(assistant_calls(("a", "F", "{}"), content=""), tool_message("a"))[1:]
     assert called["parts"] == [{"functionCall": {"name": "F", "args": {}}}]
 
 
 F = ("a", "F", "{}")
 NO_TYPE = (
-    "messages[0].content[0] has the URL 'https://example.com/a', which does not say the type that Gemini "
-    "requires; add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
+    "messages[0].content[0] has the URL 'https://example.com/a', whose file type is unknown; "
+    "add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
 )
 UNREADABLE = "which Gemini cannot read; use a data URL, or a URL that begins with https:// or gs://"
 INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; encode the bytes with base64.b64encode"
@@ -380,7 +389,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
             "move it there, or change its role to 'user'",
         ),
         (
-            [USER, calling(F), {"role": "developer", "content": "x"}],
+            [USER, assistant_calls(F), {"role": "developer", "content": "x"}],
             "messages[2] has the role 'developer', which Gemini accepts only at the beginning; "
             "move it there, or change its role to 'user'",
         ),
@@ -418,7 +427,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
             "text; move it to a message with the role 'user'",
         ),
         (
-            [USER, calling(F), answer("a", [{"type": "input_image", "image_url": "x"}])],
+            [USER, assistant_calls(F), tool_message("a", [{"type": "input_image", "image_url": "x"}])],
             "messages[2].content[0] has the type 'input_image', but a message with the role 'tool' may contain only "
             "text; move it to a message with the role 'user'",
         ),
@@ -468,7 +477,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             user_message({"type": "file", "file": {"file_data": "aGk=", "filename": "a"}}),
-            "messages[0].content[0] has no file type; write file.file_data as 'data:<type>;base64,...'",
+            "messages[0].content[0] has data of an unknown file type; write file.file_data as 'data:<type>;base64,...'",
         ),
         (
             user_message({"type": "input_audio"}),
@@ -488,7 +497,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
             "write its transcript into the content",
         ),
         (
-            [{"role": "assistant", "content": "Hello."}, calling(F), answer("a")],
+            [{"role": "assistant", "content": "Hello."}, assistant_calls(F), tool_message("a")],
             "messages[1] calls a function before the first message of a user, which Gemini refuses; "
             "add a message with the role 'user' before it",
         ),
@@ -510,7 +519,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         *(
             (
-                [USER, calling(("a", "F", arguments))],
+                [USER, assistant_calls(("a", "F", arguments))],
                 "messages[1].tool_calls[0].function.arguments is not a JSON object, and Gemini accepts nothing else; "
                 "pass a JSON object",
             )
@@ -522,64 +531,69 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
             "pass it as a string",
         ),
         (
-            [USER, calling(("a", "F", '{"n": [Infinity]}'))],
+            [USER, assistant_calls(("a", "F", '{"n": [Infinity]}'))],
             "messages[1].tool_calls[0].function.arguments contains the number inf, which Gemini cannot represent "
             "exactly; pass it as a string",
         ),
         (
-            [USER, calling(("a", "F", '{"n": ' * 31 + "1" + "}" * 31))],
+            [USER, assistant_calls(("a", "F", '{"n": ' * 31 + "1" + "}" * 31))],
             "messages[1].tool_calls[0].function.arguments contains more than 30 levels of nesting, which Gemini "
             "cannot represent exactly; pass it as a string",
         ),
         (
-            [USER, calling(("a", "F", {"n": b""}))],
-            "messages[1].tool_calls[0].function.arguments contains a bytes, which Gemini cannot represent exactly; "
-            "pass it as a string",
+            [USER, assistant_calls(("a", "F", {"n": b""}))],
+            "messages[1].tool_calls[0].function.arguments contains a value of the type bytes, which Gemini "
+            "cannot represent exactly; pass it as a string",
         ),
         (
             [USER, {"role": "tool", "content": "x"}],
             "messages[1] has no tool_call_id; add the id of the tool call that it answers",
         ),
         (
-            [USER, answer("a")],
+            [USER, tool_message("a")],
             "messages[1] answers the call 'a', but no call is unanswered; put one tool message for each call "
             "right after the assistant message with the calls",
         ),
         (
-            [USER, calling(F), answer("a"), answer("a")],
+            [USER, assistant_calls(F), tool_message("a"), tool_message("a")],
             "messages[3] answers the call 'a', but no call is unanswered; put one tool message for each call "
             "right after the assistant message with the calls",
         ),
         (
-            [USER, calling(("b", "F", "{}"), (None, "G", "{}")), answer("a")],
+            [USER, assistant_calls(("b", "F", "{}"), (None, "G", "{}")), tool_message("a")],
             "messages[2] answers the call 'a', but the unanswered calls are: 'b' (F), G; put one tool message "
             "for each call right after the assistant message with the calls",
         ),
         (
-            [USER, calling(F), answer("a", name="G")],
+            [USER, assistant_calls(F), tool_message("a", name="G")],
             "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or leave it out",
         ),
         *(
             (
-                [USER, calling(F), answer("a", content)],
+                [USER, assistant_calls(F), tool_message("a", content)],
                 "messages[2] has no content; add the tool's answer, which may be an empty string",
             )
             for content in (None, [])
         ),
         (
-            [USER, calling(F), answer("a", {"pong": True})],
+            [USER, assistant_calls(F), tool_message("a", {"pong": True})],
             "messages[2].content is a dict; pass a string, or a list of parts such as {'type': 'text', 'text': ...}",
         ),
         *(
             (
-                [USER, calling(("a", "F", "{}"), ("b", "F", "{}")), answer("a"), *following],
+                [USER, assistant_calls(("a", "F", "{}"), ("b", "F", "{}")), tool_message("a"), *following],
                 "no message answers the call 'b' (F) at messages[1].tool_calls[1], and Gemini requires an answer to "
                 "each call; add a message with the role 'tool' after the message with the call",
             )
-            for following in ([], [USER], [{"role": "assistant", "content": "So."}], [calling(F), answer("a")])
+            for following in (
+                [],
+                [USER],
+                [{"role": "assistant", "content": "So."}],
+                [assistant_calls(F), tool_message("a")],
+            )
         ),
         (
-            [USER, calling(F)],
+            [USER, assistant_calls(F)],
             "no message answers the call 'a' (F) at messages[1].tool_calls[0], and Gemini requires an answer to "
             "each call; add a message with the role 'tool' after the message with the call",
         ),
@@ -590,10 +604,13 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
                 "upgrade the SDK, or leave extra_content out",
             )
             for location, message in (
-                ("messages[1]", {"role": "assistant", "content": "Yes.", **signed("AAAA")}),
+                ("messages[1]", {"role": "assistant", "content": "Yes.", **with_signature("AAAA")}),
                 (
                     "messages[1].tool_calls[0]",
-                    {"role": "assistant", "tool_calls": [{**calling(F)["tool_calls"][0], **signed("AAAA")}]},
+                    {
+                        "role": "assistant",
+                        "tool_calls": [{**assistant_calls(F)["tool_calls"][0], **with_signature("AAAA")}],
+                    },
                 ),
             )
         ),
@@ -618,16 +635,16 @@ JSON = st.recursive(
 )
 ARGUMENTS = st.dictionaries(TEXT, JSON, max_size=3)
 BYTES = st.binary(min_size=1, max_size=20)
-ADDRESSES = st.sampled_from(["https://example.com/a.png", "gs://bucket/b.webp"])
+URLS = st.sampled_from(["https://example.com/a.png", "gs://bucket/b.webp"])
 
 
 def data_url(data):
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-USERS_PARTS = st.one_of(
+USER_PARTS = st.one_of(
     TEXT.map(lambda text: {"type": "text", "text": text}),
-    (BYTES.map(data_url) | ADDRESSES).map(lambda url: {"type": "image_url", "image_url": {"url": url}}),
+    (BYTES.map(data_url) | URLS).map(lambda url: {"type": "image_url", "image_url": {"url": url}}),
     BYTES.map(
         lambda data: {
             "type": "input_audio",
@@ -643,12 +660,12 @@ TEXT_PARTS = st.lists(TEXT.map(lambda text: {"type": "text", "text": text}), min
 def exchanges(draw):
     """Draw an assistant message with calls, and the answers to them in any order."""
     calls = draw(st.lists(st.tuples(st.uuids().map(str), NAMES, ARGUMENTS), min_size=1, max_size=4))
-    message = calling(*((call_id, name, json.dumps(arguments)) for call_id, name, arguments in calls))
+    message = assistant_calls(*((call_id, name, json.dumps(arguments)) for call_id, name, arguments in calls))
     message["content"] = draw(st.none() | st.just("") | TEXT | TEXT_PARTS)
     if draw(st.booleans()):
-        message["tool_calls"][0] |= signed(base64.b64encode(draw(BYTES)).decode())
+        message["tool_calls"][0] |= with_signature(base64.b64encode(draw(BYTES)).decode())
     contents = st.text(max_size=20) | JSON.map(json.dumps) | TEXT_PARTS
-    return [message, *(answer(call_id, draw(contents)) for call_id, _, _ in draw(st.permutations(calls)))]
+    return [message, *(tool_message(call_id, draw(contents)) for call_id, _, _ in draw(st.permutations(calls)))]
 
 
 CONVERSATIONS = st.tuples(
@@ -656,7 +673,7 @@ CONVERSATIONS = st.tuples(
     st.lists(
         st.one_of(
             st.fixed_dictionaries(
-                {"role": st.just("user"), "content": TEXT | st.lists(USERS_PARTS, min_size=1, max_size=3)}
+                {"role": st.just("user"), "content": TEXT | st.lists(USER_PARTS, min_size=1, max_size=3)}
             ).map(lambda message: [message]),
             st.fixed_dictionaries({"role": st.just("assistant"), "content": TEXT | TEXT_PARTS}).map(lambda m: [m]),
             exchanges(),
@@ -724,11 +741,11 @@ def test_both_sdks_read_any_conversation_completely(sdk, messages, ids):
     check_turns(contents)
 
     parts = [part for content in contents for part in content["parts"]]
-    conversation_messages = [message for message in messages if message["role"] in ("user", "assistant")]
+    visible_messages = [message for message in messages if message["role"] in ("user", "assistant")]
     assert [part["text"] for part in system] == texts_of(message for message in messages if message["role"] == "system")
-    assert [part["text"] for part in parts if "text" in part] == texts_of(conversation_messages)
+    assert [part["text"] for part in parts if "text" in part] == texts_of(visible_messages)
     assert [part for part in map(read_media, parts) if part] == [
-        part for message in conversation_messages for part in map(media_of, parts_in(message)) if part
+        part for message in visible_messages for part in map(media_of, parts_in(message)) if part
     ]
     calls = calls_in(messages)
     assert [

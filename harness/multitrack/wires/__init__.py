@@ -104,7 +104,7 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
     if name in _STREAM_DECODERS:
         return _read_stream(body, create_stream_decoder(name))
     if name not in _ANSWER_READERS:
-        raise ValueError(f"unknown wire {name!r}; use one of: {', '.join(WIRES)}")
+        raise ValueError(f"unknown wire format {name!r}; use one of: {', '.join(WIRES)}")
     return _ANSWER_READERS[name](_parse_object(body, name))
 
 
@@ -115,7 +115,7 @@ def create_stream_decoder(wire: str) -> StreamDecoder:
         ValueError: If ``wire`` is not the name of a streaming wire format.
     """
     if wire not in _STREAM_DECODERS:
-        raise ValueError(f"{wire!r} is not a streaming wire; use one of: {', '.join(_STREAM_DECODERS)}")
+        raise ValueError(f"{wire!r} is not a streaming wire format; use one of: {', '.join(_STREAM_DECODERS)}")
     return _STREAM_DECODERS[wire]()
 
 
@@ -151,7 +151,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
     """
     name = wire.removesuffix(".stream")
     if name not in _TOOL_WRITERS:
-        raise ValueError(f"unknown wire {wire!r}; use one of: {', '.join(WIRES)}")
+        raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(WIRES)}")
     return _TOOL_WRITERS[name](tools, strict=strict)
 
 

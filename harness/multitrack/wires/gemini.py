@@ -15,7 +15,7 @@ from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
 # The finish reasons of an answer that a filter withheld: https://ai.google.dev/api/generate-content#FinishReason
-_FILTERS = frozenset(
+_FILTER_REASONS = frozenset(
     {
         "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",
         "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
@@ -27,17 +27,19 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""
     candidates = as_objects(document.get("candidates"))
     parts = [as_objects(as_object(candidate.get("content")).get("parts")) for candidate in candidates]
-    functions = [call for own in parts for part in own if (call := read_function_call(part)) is not None]
-    finish = next((reason for entry in candidates if (reason := read_finish_reason(entry))), None)
+    functions = [
+        call for candidate_parts in parts for part in candidate_parts if (call := read_function_call(part)) is not None
+    ]
+    finish_reason = next((reason for entry in candidates if (reason := read_finish_reason(entry))), None)
     messages = (as_text(candidate.get("finishMessage")) for candidate in candidates)
     return WireAnswer(
         calls=tuple(
             ToolCall(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function), index)
             for index, function in enumerate(functions)
         ),
-        text=next((text for own in parts if (text := join_text(own))), None) or next(filter(None, messages), None),
-        finish_reason=finish,
-        refusal=read_filter_reason(document, finish),
+        text=next(filter(None, map(join_text, parts)), None) or next(filter(None, messages), None),
+        finish_reason=finish_reason,
+        refusal=read_filter_reason(document, finish_reason),
         error=error_message(document.get("error")),
         model=as_text(document.get("modelVersion")),
         usage=as_object(document.get("usageMetadata")) or None,
@@ -87,16 +89,13 @@ def read_finish_reason(candidate: Mapping[str, Any]) -> str | None:
     return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 
-def read_filter_reason(document: Mapping[str, Any], finish: str | None) -> str | None:
-    """Return the provider's word for the filter that withheld the answer or blocked the prompt.
-
-    None if there was no such filter.
-    """
+def read_filter_reason(document: Mapping[str, Any], finish_reason: str | None) -> str | None:
+    """Return the provider's word for the filter that withheld the answer or blocked the prompt, or None."""
     feedback = as_object(document.get("promptFeedback"))
-    blocked = as_text(feedback.get("blockReason"))
-    if blocked and blocked != "BLOCKED_REASON_UNSPECIFIED":
-        return as_text(feedback.get("blockReasonMessage")) or blocked
-    return finish if finish in _FILTERS else None
+    block_reason = as_text(feedback.get("blockReason"))
+    if block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED":
+        return as_text(feedback.get("blockReasonMessage")) or block_reason
+    return finish_reason if finish_reason in _FILTER_REASONS else None
 
 
 def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
@@ -119,7 +118,7 @@ def _write_declaration(tool: ToolDefinition) -> dict[str, Any]:
 
 
 def read_request(document: Mapping[str, Any]) -> RequestSummary:
-    """Summarize the parsed body of a request. Over REST the model is in the URL instead, and None here."""
+    """Summarize the parsed body of a request. The model is None over REST, where the URL names it."""
     declarations = [
         declaration
         for tool in as_objects(document.get("tools"))
@@ -149,5 +148,5 @@ def continue_conversation(
 
 def _write_response(result: ToolResult) -> dict[str, Any]:
     # The model knows the keys "output" and "error": https://ai.google.dev/api/caching#FunctionResponse
-    response = {"output" if result.accepted else "error": result.text}
+    response = {"output" if result.is_accepted else "error": result.text}
     return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

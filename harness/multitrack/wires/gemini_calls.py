@@ -79,7 +79,7 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
 def read_signature(message_or_call: Mapping[str, Any]) -> str | None:
     """Return the signature of the thought before a call or a text, or None if there is none.
 
-    Gemini's own endpoint in OpenAI's form sends it: https://ai.google.dev/gemini-api/docs/thought-signatures#openai
+    Gemini's OpenAI-compatible endpoint sends it: https://ai.google.dev/gemini-api/docs/thought-signatures#openai
     """
     return as_text(as_object(as_object(message_or_call.get("extra_content")).get("google")).get("thought_signature"))
 
@@ -134,7 +134,7 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
 
 
 def _convert_response(content: object, location: str) -> dict[str, Any]:
-    """Convert the content of a tool message. JSON stays JSON unless Gemini cannot represent it exactly.
+    """Convert the content of a tool message. JSON is sent as JSON, or as text if Gemini cannot represent it exactly.
 
     If an object has the key "output" or "error", Gemini reads the values of these keys only:
     https://ai.google.dev/api/caching#FunctionResponse
@@ -178,5 +178,5 @@ def _find_unsupported_value(value: object, depth: int = 0) -> str | None:
         case int() | float():
             return f"the number {value}"
         case _:
-            return f"a {type(value).__name__}"
+            return f"a value of the type {type(value).__name__}"
     return next((found for item in items if (found := _find_unsupported_value(item, depth + 1))), None)

@@ -16,9 +16,9 @@ from multitrack.wires.gemini_calls import GeminiCall, attach_response, read_call
 from multitrack.wires.gemini_parts import convert_content
 from multitrack.wires.lenient_json import as_text
 
-# Gemini's signature for a call that was made without a thought of Gemini's, in base64 because the field holds bytes:
+# The placeholder for a call that was made without a thought of Gemini's, in base64 because the field holds bytes:
 # https://ai.google.dev/gemini-api/docs/thought-signatures
-_NO_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+_PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
 
 class GeminiConversation(NamedTuple):
@@ -41,8 +41,8 @@ def convert_messages(
     Args:
         messages: Dictionaries or objects of the SDK. They are not changed.
         ids: Send the ids of calls and answers.
-        signatures: Send the signatures of the thoughts before calls. A message with calls but without any signature
-            says so in its first call, because Gemini 3 refuses it otherwise.
+        signatures: Send the signatures of the thoughts before calls. If no call of a message has one, the first call
+            gets a placeholder, because Gemini 3 refuses the message otherwise.
 
     Raises:
         ValueError: If Gemini does not support something in the messages, such as a system message after the start
@@ -51,11 +51,11 @@ def convert_messages(
     """
     system: list[dict[str, Any]] = []
     turns = _Turns(ids, signatures)
-    for number, given in enumerate(messages):
+    for number, original in enumerate(messages):
         location = f"messages[{number}]"
-        message = _to_plain(given)
+        message = _to_plain(original)
         if not isinstance(message, dict):
-            raise ValueError(f"{location} is a {type(given).__name__}; pass a dictionary with role and content")
+            raise ValueError(f"{location} is a {type(original).__name__}; pass a dictionary with role and content")
         match role := message.get("role"):
             case "system" | "developer" if turns.contents:
                 raise ValueError(
@@ -106,7 +106,7 @@ def _convert_message(message: Mapping[str, Any], location: str, role: str) -> li
 
 @dataclass
 class _Turns:
-    """The contents written so far, and the calls that still need an answer."""
+    """The contents written so far, and the calls that have no response yet."""
 
     ids: bool
     signatures: bool
@@ -150,7 +150,7 @@ class _Turns:
                 # identifies neither, so only the first one keeps it.
                 self._used_ids.add(call.id)
         if self.signatures and self._calls and not any(call.signature for call in self._calls):
-            self._calls[0].signature = _NO_SIGNATURE
+            self._calls[0].signature = _PLACEHOLDER_SIGNATURE
         self._unanswered = [*self._calls]
         self._add("model", parts + [call.to_call_part() for call in self._calls])
 

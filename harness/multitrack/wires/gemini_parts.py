@@ -15,7 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from multitrack.wires.lenient_json import as_object, as_text
 
-Part = Mapping[str, Any]
+_MessagePart = Mapping[str, Any]
 
 
 def convert_content(content: object, location: str, role: str) -> list[dict[str, Any]]:
@@ -71,14 +71,14 @@ def _convert_part(part: object, location: str, role: str) -> dict[str, Any]:
     return convert(part, location)
 
 
-def _convert_text(part: Part, location: str, key: str) -> dict[str, Any]:
+def _convert_text(part: _MessagePart, location: str, key: str) -> dict[str, Any]:
     text = part.get(key)
     if not isinstance(text, str):
         raise ValueError(f"{location} has no {key}; add the text under the key {key!r}")
     return {"text": text}
 
 
-def _convert_image(part: Part, location: str) -> dict[str, Any]:
+def _convert_image(part: _MessagePart, location: str) -> dict[str, Any]:
     image = part.get("image_url")
     options = as_object(image) or part
     if (detail := options.get("detail")) not in (None, "auto"):
@@ -87,13 +87,13 @@ def _convert_image(part: Part, location: str) -> dict[str, Any]:
             f"leave it out, or set media_resolution for the request"
         )
     url = image if isinstance(image, str) else as_text(as_object(image).get("url"))
-    address = url or as_text(part.get("file_id"))
-    if not address:
+    source = url or as_text(part.get("file_id"))
+    if not source:
         raise ValueError(f"{location} has no image_url.url; add the URL of the image, or a data URL")
-    return _convert_url(address, location, as_text(options.get("format")))
+    return _convert_url(source, location, as_text(options.get("format")))
 
 
-def _convert_audio(part: Part, location: str) -> dict[str, Any]:
+def _convert_audio(part: _MessagePart, location: str) -> dict[str, Any]:
     audio = as_object(part.get("input_audio"))
     data, kind = as_text(audio.get("data")), as_text(audio.get("format"))
     if not data or not kind:
@@ -103,24 +103,26 @@ def _convert_audio(part: Part, location: str) -> dict[str, Any]:
     return _write_inline(f"audio/{kind}", _normalize_base64(data, location))
 
 
-def _convert_file(part: Part, location: str) -> dict[str, Any]:
+def _convert_file(part: _MessagePart, location: str) -> dict[str, Any]:
     # The Responses API has these fields in the part itself.
     file = as_object(part.get("file")) or part
     kind = as_text(file.get("format"))
-    address = as_text(file.get("file_url")) or as_text(file.get("file_id"))
+    source = as_text(file.get("file_url")) or as_text(file.get("file_id"))
     if not (data := as_text(file.get("file_data"))):
-        if not address:
+        if not source:
             raise ValueError(f"{location} has no file.file_data; add the file as a data URL")
-        return _convert_url(address, location, kind)
+        return _convert_url(source, location, kind)
     if data[:5].lower() == "data:":
         return _convert_url(data, location, kind)
     if not (kind := kind or _TYPES.get(_extension(as_text(file.get("filename")) or ""))):
-        raise ValueError(f"{location} has no file type; write file.file_data as 'data:<type>;base64,...'")
+        raise ValueError(
+            f"{location} has data of an unknown file type; write file.file_data as 'data:<type>;base64,...'"
+        )
     return _write_inline(kind, _normalize_base64(data, location))
 
 
 _TEXTS = ("text", "input_text", "output_text")
-_CONVERTERS: dict[str, Callable[[Part, str], dict[str, Any]]] = {
+_CONVERTERS: dict[str, Callable[[_MessagePart, str], dict[str, Any]]] = {
     "image_url": _convert_image,
     "input_image": _convert_image,
     "input_audio": _convert_audio,
@@ -130,7 +132,7 @@ _CONVERTERS: dict[str, Callable[[Part, str], dict[str, Any]]] = {
 
 # The types that Gemini accepts: https://ai.google.dev/gemini-api/docs/file-input-methods and
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#filedata
-# The standard library's mimetypes reads a list of the machine, and knows WebP only since Python 3.13. With it the same
+# The standard library's mimetypes reads the machine's own list, and knows WebP only since Python 3.13. With it the same
 # conversation would become a different request on a different machine, and a replay would miss.
 _TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
@@ -145,7 +147,7 @@ _TYPES = {
 _DATA_URL = re.compile(
     r"data:(?P<kind>[^;,]*)(?:;[^;,]+)*?(?P<base64>;base64)?,(?P<data>.*)", re.DOTALL | re.IGNORECASE
 )
-_ADDRESS = re.compile(r"(?:https?|gs)://[^/]+/(?P<path>[^?#]*)", re.IGNORECASE)
+_FILE_URL = re.compile(r"(?:https?|gs)://[^/]+/(?P<path>[^?#]*)", re.IGNORECASE)
 
 
 def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
@@ -157,15 +159,15 @@ def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
         if not inline["base64"]:
             return _write_inline(kind, b64encode(unquote_to_bytes(data)).decode())
         return _write_inline(kind, _normalize_base64(unquote(data) if "%" in data else data, location))
-    address = _ADDRESS.match(url)
-    if address is None:
+    file_url = _FILE_URL.match(url)
+    if file_url is None:
         raise ValueError(
             f"{location} refers to {_shorten(url)}, which Gemini cannot read; "
             f"use a data URL, or a URL that begins with https:// or gs://"
         )
-    if not (kind := kind or _TYPES.get(_extension(address["path"]))):
+    if not (kind := kind or _TYPES.get(_extension(file_url["path"]))):
         raise ValueError(
-            f"{location} has the URL {_shorten(url)}, which does not say the type that Gemini requires; "
+            f"{location} has the URL {_shorten(url)}, whose file type is unknown; "
             f"add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
         )
     return {"fileData": {"mimeType": _correct_type(kind), "fileUri": url}}

@@ -15,7 +15,7 @@ from multitrack.wires.json_schema import (
     Schema,
     append_to_description,
     describe_keyword,
-    has_free_keys,
+    has_arbitrary_keys,
     has_lookaround,
     json_type,
     omit_keys,
@@ -24,7 +24,7 @@ from multitrack.wires.json_schema import (
 from multitrack.wires.lenient_json import as_text, to_compact_json
 from multitrack.wires.tool import ToolDefinition
 
-_SAME_KEYWORDS = frozenset(
+_COPIED_KEYWORDS = frozenset(
     {
         "description", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
         "maxProperties", "required",
@@ -44,7 +44,7 @@ def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
         TypeError: If the subset cannot express something: recursion, a tuple of several types, a dictionary, an
             object without fields, or a value of any type. The error names the tool and the path in its schema.
     """
-    if not tool.parameters.get("properties") and not has_free_keys(tool.parameters):
+    if not tool.parameters.get("properties") and not has_arbitrary_keys(tool.parameters):
         return {}
     return _GeminiSchemaWriter(tool).write(tool.parameters, "$", ())
 
@@ -54,8 +54,8 @@ class _GeminiSchemaWriter:
         self._tool = tool
         self._definitions: Schema = tool.parameters.get("$defs", {})
 
-    def write(self, given: Schema | bool, path: str, parents: tuple[str, ...]) -> dict[str, Any]:
-        schema = simplify(given)
+    def write(self, original: Schema | bool, path: str, parents: tuple[str, ...]) -> dict[str, Any]:
+        schema = simplify(original)
         if "$ref" in schema:
             return self._write_reference(schema, path, parents)
         if "anyOf" in schema:
@@ -75,7 +75,7 @@ class _GeminiSchemaWriter:
             raise self._unsupported("a value of any type", path)
         if kind == "null":
             raise self._unsupported("a value that is always null", path)
-        if kind == "object" and has_free_keys(schema):
+        if kind == "object" and has_arbitrary_keys(schema):
             raise self._unsupported("a dictionary with arbitrary keys", path)
         if kind == "object" and not schema.get("properties"):
             raise self._unsupported("an object without fields", path)
@@ -97,7 +97,7 @@ class _GeminiSchemaWriter:
                     written[keyword] = value
                 case "pattern" if not has_lookaround(value):
                     written[keyword] = value
-                case _ if keyword in _SAME_KEYWORDS:
+                case _ if keyword in _COPIED_KEYWORDS:
                     written[keyword] = value
                 case _ if keyword in ("format", "pattern"):
                     notes += describe_keyword(keyword, value)
@@ -170,7 +170,7 @@ def _write_any_of(options: Sequence[dict[str, Any]], description: str | None, nu
     """Return the only option, or a choice of several."""
     # "When using any_of, it must be the only field set", so each option repeats what applies to the whole choice.
     written = []
-    for option in [flat for given in options for flat in given.get("anyOf", [given])]:
+    for option in [flat for nested in options for flat in nested.get("anyOf", [nested])]:
         texts = [text for text in (description, option.get("description")) if text]
         joined = {"description": " ".join(texts)} if texts else {}
         written.append({**option, **joined, **({"nullable": True} if nullable else {})})

@@ -65,7 +65,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
     return written
 
 
-def has_free_keys(schema: Schema) -> bool:
+def has_arbitrary_keys(schema: Schema) -> bool:
     """Return whether the keys of an object are data.
 
     A model that merely allows additional fields does not count, because it does not ask for any of them.
@@ -104,7 +104,7 @@ def has_lookaround(pattern: str) -> bool:
 
 
 def describe_keyword(keyword: str, value: object) -> list[str]:
-    """Return the text that describes ``keyword`` in a description, as a list of at most one."""
+    """Return the notes that describe ``keyword``: one text, or none for ``deprecated: false``."""
     if keyword == "deprecated":
         return ["deprecated"] if value else []
     return [f"{keyword}: {value if isinstance(value, str) else to_compact_json(value)}"]

@@ -14,7 +14,7 @@ from multitrack.wires.json_schema import (
     Schema,
     append_to_description,
     describe_keyword,
-    has_free_keys,
+    has_arbitrary_keys,
     has_lookaround,
     json_type,
     map_subschemas,
@@ -25,7 +25,7 @@ from multitrack.wires.json_schema import (
 from multitrack.wires.lenient_json import to_compact_json
 from multitrack.wires.tool import ToolDefinition
 
-_SAME_KEYWORDS = frozenset(
+_COPIED_KEYWORDS = frozenset(
     {"title", "description", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
      "maxItems"}
 )  # fmt: skip
@@ -83,9 +83,9 @@ class _StrictSchemaWriter:
         self._check_limit("characters in names and values", self._characters, _MAX_CHARACTERS)
         return written
 
-    def _write(self, given: Schema | bool, path: str) -> dict[str, Any]:
-        schema = simplify(given)
-        if schema.get("type") == "object" and has_free_keys(schema):
+    def _write(self, original: Schema | bool, path: str) -> dict[str, Any]:
+        schema = simplify(original)
+        if schema.get("type") == "object" and has_arbitrary_keys(schema):
             raise self._unsupported("a dictionary with arbitrary keys", path)
         written: dict[str, Any] = {}
         notes: list[str] = []
@@ -113,7 +113,7 @@ class _StrictSchemaWriter:
                     written[keyword] = value
                 case "pattern" if not has_lookaround(value):
                     written[keyword] = value
-                case _ if keyword in _SAME_KEYWORDS:
+                case _ if keyword in _COPIED_KEYWORDS:
                     written[keyword] = value
                 case _ if keyword in DESCRIBED_KEYWORDS or keyword in ("format", "pattern"):
                     notes += describe_keyword(keyword, value)

@@ -22,12 +22,12 @@ class ToolResult(NamedTuple):
     """The answer to a tool call: whether ``call`` was accepted, and the text that the model receives about it."""
 
     call: ToolCall
-    accepted: bool
+    is_accepted: bool
     text: str
 
 
 class RequestSummary(NamedTuple):
-    """What a request asks for: the model (None if the body does not name it) and the names of the offered tools."""
+    """The model and the tool names of a request. The model is None if the body does not name it."""
 
     model: str | None
     tools: tuple[str, ...]
