@@ -7,7 +7,7 @@ import sys
 from benchmarks.page import Section, measured, ratio, table, time
 from benchmarks.race import run
 from benchmarks.tape_race import CASES, QUESTION, WALL, WITH_TAPE, live, replayed
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import ScriptedCall, Rule, StandIn
 
 _TEXT = """
 What a call takes that a tape answers, beside the same call to a provider on this machine, which is as quick as a live
@@ -29,9 +29,9 @@ That a replayed call takes less time than a live one is the target: {verdict}, t
 _RULE = Rule(
     prompt=QUESTION,
     calls=[
-        Call("Weather", {"location": "Toronto", "units": "metric"}),
-        Call("Weather", {"location": "Dallas", "units": "imperial"}),
-        Call("GoogleSearch", {"query": "who won the super bowl"}),
+        ScriptedCall("Weather", {"location": "Toronto", "units": "metric"}),
+        ScriptedCall("Weather", {"location": "Dallas", "units": "imperial"}),
+        ScriptedCall("GoogleSearch", {"query": "who won the super bowl"}),
     ],
 )
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import multitrack
 from multitrack.errors import CassetteMiss
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.tape.deck import playing
 from multitrack.tape.tape import Tape
 
@@ -24,7 +24,10 @@ class Weather(BaseModel):
 
 
 RULES = [
-    Rule(prompt="Weather", calls=[Call("Weather", {"location": "Toronto"}), Call("Weather", {"location": "Dallas"})]),
+    Rule(
+        prompt="Weather",
+        calls=[ScriptedCall("Weather", {"location": "Toronto"}), ScriptedCall("Weather", {"location": "Dallas"})],
+    ),
     Rule(prompt="Talk", text="Once upon a time"),
 ]
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from test_every_mode import MODES, NETWORK, OF_HTTPX, Cell, openai_client, placed, reaching, vertexai_reaching
 
 from multitrack.errors import CassetteMiss
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.tape.use_cassette import use_cassette
 
 STRICT = [placed(mode, "strict") for mode in ("chat", "azure", "responses")]
@@ -50,7 +50,7 @@ TOLD_BY_GEMINI = {"optional": ["`GoogleSearch.limit` is no longer required"]}
 
 @pytest.fixture(scope="module")
 def standin():
-    with StandIn([Rule(calls=[Call("Weather", {"units": "metric"})])]) as standin:
+    with StandIn([Rule(calls=[ScriptedCall("Weather", {"units": "metric"})])]) as standin:
         yield standin
 
 

@@ -7,10 +7,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 APPLICATION = Path(__file__).parent / "applications" / "conversation.py"
-RULES = [Rule(prompt="Plan the trip", calls=[Call("Weather", {"location": "Toronto"})])]
+RULES = [Rule(prompt="Plan the trip", calls=[ScriptedCall("Weather", {"location": "Toronto"})])]
 CONTENTS = [
     {
         "role": "user",

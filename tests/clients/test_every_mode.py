@@ -22,10 +22,10 @@ from pydantic import BaseModel, Field, create_model
 
 import multitrack
 from multitrack import Extraction, Mode, errors
-from multitrack.standin import GOOGLE_PROJECT, Call, Error, Rule, StandIn
-from multitrack.standin.answers import RecordedAnswers
+from multitrack.standin import GOOGLE_PROJECT, Rule, ScriptedCall, ScriptedError, StandIn
 from multitrack.standin.provider import Provider
-from multitrack.standin.received import Received
+from multitrack.standin.recorded_responses import RecordedResponses
+from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.script import Script
 
 CASES = load_corpus(BFCL)
@@ -50,22 +50,24 @@ PLAN = [
     GoogleSearch(query="who won the super bowl"),
 ]
 CALLS = [
-    Call("Weather", {"days": 3, "location": "Toronto", "units": "metric"}, id="call_a"),
-    Call("Weather", {"location": "Köln", "units": "imperial"}, id="call_b"),
-    Call("GoogleSearch", {"query": "who won the super bowl"}, id="call_c"),
+    ScriptedCall("Weather", {"days": 3, "location": "Toronto", "units": "metric"}, id="call_a"),
+    ScriptedCall("Weather", {"location": "Köln", "units": "imperial"}, id="call_b"),
+    ScriptedCall("GoogleSearch", {"query": "who won the super bowl"}, id="call_c"),
 ]
-GATED = [Call(call.name, call.arguments, gate="later" if number else None) for number, call in enumerate(CALLS)]
-BAD = Call("Weather", {"location": "Köln", "units": "both"})
+GATED = [ScriptedCall(call.name, call.arguments, gate="later" if number else None) for number, call in enumerate(CALLS)]
+BAD = ScriptedCall("Weather", {"location": "Köln", "units": "both"})
 RULES = [
     Rule(prompt="Plan the trip", tools=["Weather", "GoogleSearch"], text="Let me look.", calls=CALLS),
     Rule(prompt="Plan it slowly", calls=GATED, gate="later", delta_size=5),
     Rule(prompt="Hang up", calls=CALLS, close=True, after_calls=2),
-    Rule(prompt="Fail", calls=CALLS, error=Error(status=500, message="Overheated"), after_calls=2),
-    Rule(prompt="Hurry", error=Error(status=429)),
+    Rule(prompt="Fail", calls=CALLS, error=ScriptedError(status=500, message="Overheated"), after_calls=2),
+    Rule(prompt="Hurry", error=ScriptedError(status=429)),
     Rule(prompt="Plan it badly", turn=0, calls=[CALLS[0], BAD, CALLS[2]]),
     Rule(prompt="Plan it badly", turn=1, contains="Input should be 'imperial' or 'metric'", calls=[CALLS[1]]),
     *(
-        Rule(contains=case["id"], calls=[Call(call["safe_name"], call["arguments"]) for call in case["expected"]])
+        Rule(
+            contains=case["id"], calls=[ScriptedCall(call["safe_name"], call["arguments"]) for call in case["expected"]]
+        )
         for case in CASES
     ),
 ]
@@ -76,7 +78,7 @@ class HttpLibrary:
 
     def __init__(self, name: str) -> None:
         self.module = import_module(name)
-        self._provider = Provider(Script(RULES), RecordedAnswers([]))
+        self._provider = Provider(Script(RULES), RecordedResponses([]))
 
     def transport(self, is_async: bool, standin: StandIn | None) -> Any:
         if standin is None:
@@ -88,7 +90,8 @@ class HttpLibrary:
 
     def _answer(self, request):
         body = json.loads(request.content)
-        reply = self._provider.http(Received("http", request.method, str(request.url), (), body, request.content))
+        received = ReceivedRequest("http", request.method, str(request.url), (), body, request.content)
+        reply = self._provider.reply_http(received)
         sent = self._sent(reply)
 
         class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 import multitrack
 from multitrack import Mode, ToolCall, offers, use_cassette
 from multitrack.errors import ExtractionError, NoToolCalls, Refusal, TruncatedResponse
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 
 class Weather(BaseModel):
@@ -116,8 +116,8 @@ RULES = [
     Rule(
         prompt="Plan the trip",
         calls=[
-            Call("Weather", {"location": "Toronto", "units": "metric", "days": 3}),
-            Call("GoogleSearch", {"query": "super bowl"}),
+            ScriptedCall("Weather", {"location": "Toronto", "units": "metric", "days": 3}),
+            ScriptedCall("GoogleSearch", {"query": "super bowl"}),
         ],
     ),
     Rule(prompt="Talk", text="Where to?"),

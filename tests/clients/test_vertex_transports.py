@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.standin import Call, Error, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, ScriptedError, StandIn
 
 pytest.importorskip("vertexai")
 pytest.importorskip("google.genai")
@@ -22,11 +22,14 @@ VIOLATION = {
 RULES = [
     Rule(
         prompt="Plan the trip",
-        calls=[Call("Weather", {"location": "Toronto", "units": "metric"}), Call("Search", {"query": "super bowl"})],
+        calls=[
+            ScriptedCall("Weather", {"location": "Toronto", "units": "metric"}),
+            ScriptedCall("Search", {"query": "super bowl"}),
+        ],
     ),
     Rule(prompt="Tell a tale", text="Once upon a time there was a tape.", delta_size=8),
-    Rule(prompt="Too much", error=Error(status=429, message="Quota exceeded.", details=[VIOLATION])),
-    Rule(prompt="What is wrong", error=Error(status=400, message="No such thing.")),
+    Rule(prompt="Too much", error=ScriptedError(status=429, message="Quota exceeded.", details=[VIOLATION])),
+    Rule(prompt="What is wrong", error=ScriptedError(status=400, message="No such thing.")),
 ]
 TRANSPORTS = {
     "grpc": ("ResourceExhausted", "InvalidArgument"),

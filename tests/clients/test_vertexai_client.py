@@ -16,15 +16,15 @@ from pydantic import BaseModel
 import multitrack
 from multitrack import Mode, ToolCall, offers
 from multitrack.errors import NoToolCalls, Refusal, TruncatedResponse
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 APPLICATION = Path(__file__).parent / "applications" / "vertex_extraction.py"
 RULES = [
     Rule(
         prompt="Plan the trip",
         calls=[
-            Call("Weather", {"location": "Toronto", "units": "metric", "days": 3}),
-            Call("GoogleSearch", {"query": "super bowl"}),
+            ScriptedCall("Weather", {"location": "Toronto", "units": "metric", "days": 3}),
+            ScriptedCall("GoogleSearch", {"query": "super bowl"}),
         ],
     ),
     Rule(prompt="Talk", text="Where to?"),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 pytest.importorskip("vertexai")
 
@@ -60,14 +60,14 @@ def run(folder, standin, *arguments):
 def test_calls_over_grpc_are_compared(tmp_path):
     (tmp_path / "test_app.py").write_text(TESTS, "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
-    weather, trip = Call("Weather", {"days": 3, "city": "Toronto"}), Call("Trip", {"city": "Dallas"})
+    weather, trip = ScriptedCall("Weather", {"days": 3, "city": "Toronto"}), ScriptedCall("Trip", {"city": "Dallas"})
     with StandIn(rules([weather, trip], [trip])) as standin:
         recorded = run(tmp_path, standin, "--record")
         assert recorded.returncode == 0, recorded.stdout
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")}
         same = run(tmp_path, standin, "--calls-drift", "--calls-drift-fail")
         assert "multitrack: drift: 3 of 3 as on tape" in same.stdout.splitlines(), same.stdout
-    with StandIn(rules([trip, Call("Weather", {"days": 4, "city": "Toronto"})], [trip])) as standin:
+    with StandIn(rules([trip, ScriptedCall("Weather", {"days": 4, "city": "Toronto"})], [trip])) as standin:
         drifted = run(tmp_path, standin, "--calls-drift", "--calls-drift-fail", "-k", "not whole")
     told = drifted.stdout.splitlines()
     start = next(number for number, line in enumerate(told) if line.strip("= ") == "drift")

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 import yaml
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 pytest.importorskip("vertexai")
 
@@ -19,8 +19,8 @@ RULES = [
     Rule(
         prompt="Plan the trip",
         calls=[
-            Call("Weather", {"location": "Toronto", "units": "metric"}),
-            Call("GoogleSearch", {"query": "super bowl"}),
+            ScriptedCall("Weather", {"location": "Toronto", "units": "metric"}),
+            ScriptedCall("GoogleSearch", {"query": "super bowl"}),
         ],
     ),
     Rule(prompt="Tell a tale", text="Once upon a time there was a tape.", delta_size=8),

@@ -10,33 +10,33 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.tape.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-TORONTO = Call("Weather", {"location": "Toronto", "units": "metric"})
+TORONTO = ScriptedCall("Weather", {"location": "Toronto", "units": "metric"})
 TRIP = "What is the weather in toronto and dallas and who won the super bowl?"
 RULES = [
     Rule(
         prompt=TRIP,
         calls=[
             TORONTO,
-            Call("Weather", {"location": "Dallas", "units": "imperial"}),
-            Call("GoogleSearch", {"query": "who won the super bowl"}),
+            ScriptedCall("Weather", {"location": "Dallas", "units": "imperial"}),
+            ScriptedCall("GoogleSearch", {"query": "who won the super bowl"}),
         ],
     ),
     Rule(prompt="What is the weather in Toronto?", calls=[TORONTO]),
     Rule(
         prompt="How warm is it in Kelvin?",
         turn=0,
-        calls=[TORONTO, Call("Weather", {"location": "Dallas", "units": "kelvin"}, id="call_b")],
+        calls=[TORONTO, ScriptedCall("Weather", {"location": "Dallas", "units": "kelvin"}, id="call_b")],
     ),
     Rule(
         prompt="How warm is it in Kelvin?",
         turn=1,
-        calls=[Call("Weather", {"location": "Dallas", "units": "metric"})],
+        calls=[ScriptedCall("Weather", {"location": "Dallas", "units": "metric"})],
     ),
 ]
 

@@ -12,15 +12,15 @@ import pytest
 import yaml
 
 from multitrack.standin import (
+    ACCOUNT_DATA,
     GOOGLE_COOKIE,
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
     OPENAI_COOKIE,
     OPENAI_ORGANIZATION,
     OPENAI_PROJECT,
-    SUPPLIED,
-    Call,
     Rule,
+    ScriptedCall,
     StandIn,
 )
 from multitrack.wires import read_answer
@@ -184,10 +184,10 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
     from_openai = " and ".join([*PRIVATE.values(), OPENAI_COOKIE, OPENAI_ORGANIZATION, OPENAI_PROJECT])
     from_google = " and ".join([*PRIVATE.values(), GOOGLE_COOKIE, GOOGLE_ORGANIZATION, GOOGLE_PROJECT])
     rules = [
-        Rule(contains="calls", calls=[Call("GoogleSearch", {"query": from_openai})]),
-        Rule(contains="stream", calls=[Call("GoogleSearch", {"query": from_openai})], delta_size=5),
+        Rule(contains="calls", calls=[ScriptedCall("GoogleSearch", {"query": from_openai})]),
+        Rule(contains="stream", calls=[ScriptedCall("GoogleSearch", {"query": from_openai})], delta_size=5),
         Rule(contains="text", text=from_openai, delta_size=5),
-        Rule(contains="google", calls=[Call("GoogleSearch", {"query": from_google})]),
+        Rule(contains="google", calls=[ScriptedCall("GoogleSearch", {"query": from_google})]),
     ]
     with StandIn(rules=rules) as standin:
         planted = {**PRIVATE, "PLANTED": " and ".join(PRIVATE.values())}
@@ -221,7 +221,7 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
         for interaction in yaml.safe_load(text)["interactions"]
     }
     # of a cookie, the value is what is secret
-    values = [*PRIVATE.values(), *(value.partition("=")[2] or value for value in SUPPLIED)]
+    values = [*PRIVATE.values(), *(value.partition("=")[2] or value for value in ACCOUNT_DATA)]
     for value in values:
         for spelling in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}:
             for place, text in [*texts.items(), *decoded.items()]:

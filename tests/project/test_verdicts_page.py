@@ -7,18 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MULTITRACK = ["-c", "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"]
 PROGRAMS = {"pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "multitrack": MULTITRACK}
-TORONTO = Call("Weather", {"location": "Toronto", "units": "metric"})
+TORONTO = ScriptedCall("Weather", {"location": "Toronto", "units": "metric"})
 # Dallas, one live request after the other: the recording, one night, and three samples of another
 RULES = [
     Rule(
         prompt="What is the weather in toronto and dallas?",
-        calls=[TORONTO, Call("Weather", {"location": "Dallas", "units": units})],
+        calls=[TORONTO, ScriptedCall("Weather", {"location": "Dallas", "units": units})],
         times=1,
     )
     for units in ("imperial", "metric", "imperial", "metric", "imperial")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from multitrack.standin import GOOGLE_COOKIE, Call, Rule, StandIn
+from multitrack.standin import GOOGLE_COOKIE, Rule, ScriptedCall, StandIn
 
 pytest.importorskip("vertexai")
 
@@ -20,8 +20,8 @@ RULES = [
     Rule(
         prompt="What is the weather in Toronto and Dallas?",
         calls=[
-            Call("Weather", {"location": "Toronto", "units": "metric"}),
-            Call("Weather", {"location": "Dallas", "units": "imperial"}),
+            ScriptedCall("Weather", {"location": "Toronto", "units": "metric"}),
+            ScriptedCall("Weather", {"location": "Dallas", "units": "imperial"}),
         ],
     ),
     Rule(prompt="What is a tape?", text="A tape is a file of answers."),

@@ -82,8 +82,11 @@ def context(standin):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}\n", "line 1: an answer needs method, uri, status, request_body, response_headers, response_body; "),
-        ("\n{\n", "line 2: not JSON: "),
+        (
+            "{}\n",
+            "line 1: missing method, uri, status, request_body, response_headers, response_body; each line needs ",
+        ),
+        ("\n{\n", "line 2: not valid JSON: "),
     ],
 )
 def test_an_answers_file_with_mistakes_is_refused(tmp_path, text, message):
@@ -97,7 +100,7 @@ def test_an_answers_file_with_mistakes_is_refused(tmp_path, text, message):
 
 
 def test_a_missing_answers_file_is_refused(tmp_path):
-    with pytest.raises(ScriptError, match=r"none\.jsonl: the answers cannot be read: "):
+    with pytest.raises(ScriptError, match=r"none\.jsonl: cannot read the recorded responses: "):
         StandIn(answers=tmp_path / "none.jsonl")
 
 

@@ -88,7 +88,7 @@ def test_an_application_in_its_environment_reaches_it_until_it_is_ended(tmp_path
         "export GOOGLE_CLOUD_PROJECT",
     ]
     assert lines[-2].startswith("# export OPENAI_BASE_URL=http://127.0.0.1:")
-    assert lines[-1] == "# Serving; Ctrl-C ends it."
+    assert lines[-1] == "# Serving; press Ctrl-C to stop."
 
 
 def test_a_script_with_mistakes_ends_it(tmp_path):
@@ -99,7 +99,7 @@ def test_a_script_with_mistakes_ends_it(tmp_path):
 
     assert result.returncode == 2
     assert result.stderr == (
-        f"multitrack.standin: {script}: the script has mistakes:\n  rule 1, txt: Unexpected keyword argument\n"
+        f"multitrack.standin: {script}: the script is not valid:\n  rule 1, txt: Unexpected keyword argument\n"
     )
 
 
@@ -111,6 +111,6 @@ def test_a_port_that_is_taken_ends_it():
 
     assert result.returncode == 2
     assert result.stderr == (
-        f"multitrack.standin: port {standin.port} cannot be had: Address already in use; "
-        "name another, or none for a free one\n"
+        f"multitrack.standin: cannot listen on port {standin.port}: Address already in use; "
+        "choose another --port, or omit it to use a free one\n"
     )

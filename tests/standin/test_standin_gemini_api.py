@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from multitrack.standin import Call, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.standin.identity import STANDIN_HEADER
 
 QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Call"}]}]}
@@ -12,7 +12,7 @@ QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Call"}]}]}
 @pytest.mark.parametrize("version", ["v1beta", "v1"])
 @pytest.mark.parametrize("model", ["models/gemini-2.0-flash", "tunedModels/mine"])
 def test_its_paths_are_answered_in_its_name(version, model):
-    with StandIn([Rule(prompt="Call", calls=[Call("Weather", {"location": "Toronto"})])]) as standin:
+    with StandIn([Rule(prompt="Call", calls=[ScriptedCall("Weather", {"location": "Toronto"})])]) as standin:
         url = f"{standin.proxy_url}/{version}/{model}:generateContent"
         answer = httpx.post(url, json=QUESTION, trust_env=False, timeout=30)
 

@@ -17,9 +17,9 @@ from multitrack.standin import (
     OPENAI_ORGANIZATION,
     OPENAI_PROJECT,
     STANDIN_HEADER,
-    Call,
-    Error,
     Rule,
+    ScriptedCall,
+    ScriptedError,
     StandIn,
 )
 
@@ -47,9 +47,9 @@ TOOLS = [
 def standin():
     rules = [
         Rule(prompt="Greet", text="Grüße aus Köln"),
-        Rule(prompt="Both", text="Looking.", calls=[Call("Weather", {"location": "Köln"}, id="call_own")]),
+        Rule(prompt="Both", text="Looking.", calls=[ScriptedCall("Weather", {"location": "Köln"}, id="call_own")]),
         Rule(prompt="Refuse", refusal="No."),
-        Rule(prompt="Cut off", calls=[Call("Weather", '{"loc')], finish_reason="length"),
+        Rule(prompt="Cut off", calls=[ScriptedCall("Weather", '{"loc')], finish_reason="length"),
     ]
     with StandIn(rules, script=EXAMPLES_SCRIPT) as standin:
         yield standin
@@ -276,7 +276,7 @@ def test_another_path_is_answered_with_what_is_spoken(standin):
     assert answer.status_code == 404
     assert STANDIN_HEADER in answer.headers
     assert answer.json()["error"]["message"] == (
-        "the stand-in does not speak POST /v1/embeddings; it speaks POST .../chat/completions, "
+        "the stand-in does not support POST /v1/embeddings; it supports POST .../chat/completions, "
         ".../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
     )
 
@@ -317,7 +317,7 @@ def test_equal_requests_get_different_ids():
 
 def test_a_limited_rule_gives_way_to_the_next():
     rules = [
-        Rule(prompt="Go", times=2, error=Error(status=429), headers={"Retry-After": "0"}),
+        Rule(prompt="Go", times=2, error=ScriptedError(status=429), headers={"Retry-After": "0"}),
         Rule(prompt="Go", text="gone"),
     ]
     with StandIn(rules) as standin:
@@ -339,7 +339,7 @@ def test_a_limited_rule_gives_way_to_the_next():
 
 
 def test_an_error_may_have_any_body():
-    error = Error(status=502, body="<html>Bad gateway</html>")
+    error = ScriptedError(status=502, body="<html>Bad gateway</html>")
     with StandIn([Rule(error=error, headers={"content-type": "text/html"})]) as standin:
         answer = ask(standin, "Go")
 
@@ -348,7 +348,7 @@ def test_an_error_may_have_any_body():
 
 
 def test_an_error_in_the_middle_of_a_stream():
-    rule = Rule(text="Once upon a time", delta_size=4, after=2, error=Error(status=500))
+    rule = Rule(text="Once upon a time", delta_size=4, after=2, error=ScriptedError(status=500))
     with (
         StandIn([rule]) as standin,
         openai.OpenAI(base_url=standin.openai_base_url, api_key="any") as client,
@@ -415,7 +415,7 @@ def test_chunks_may_be_cut_inside_a_character():
 
 
 def test_interleaved_calls():
-    calls = [Call("A", {"text": "one and two"}), Call("B", {"text": "three"})]
+    calls = [ScriptedCall("A", {"text": "one and two"}), ScriptedCall("B", {"text": "three"})]
     with (
         StandIn([Rule(calls=calls, interleave=True, delta_size=8)]) as standin,
         openai.OpenAI(base_url=standin.openai_base_url, api_key="any") as client,
@@ -450,7 +450,7 @@ def test_bodies_may_be_compressed_or_chunked(standin):
     assert [answer.json()["choices"][0]["message"]["content"] for answer in answers] == ["Grüße aus Köln"] * 3
     assert standin.requests[-1].content == content
     assert unknown.status_code == 400
-    assert unknown.text == "the stand-in cannot read the request's body: its content-encoding is snappy\n"
+    assert unknown.text == "the stand-in cannot read the request body: the content-encoding snappy is not supported\n"
 
 
 def test_a_connection_serves_many_requests():
@@ -487,6 +487,6 @@ def test_a_tool_without_valid_arguments_is_a_mistake_that_is_told(standin):
 
     assert answer.status_code == 500
     assert answer.json()["error"]["message"] == (
-        "multitrack.standin: no valid arguments could be made for the tool Impossible (#/value: no text found for "
-        "the pattern '^(?!a)': assert_not is not understood); add a rule for it"
+        "multitrack.standin: no valid arguments can be generated for the tool Impossible (#/value: found no text "
+        "that matches the pattern '^(?!a)': assert_not is not supported); add a rule for it"
     )

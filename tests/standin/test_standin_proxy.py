@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from multitrack.standin import STANDIN_HEADER, Rule, StandIn
-from multitrack.standin.client_hello import offered_protocols, wants_only_h2
+from multitrack.standin.client_hello import offers_only_h2, parse_protocols
 
 HOSTS = "api.openai.com, *.openai.azure.com, *.googleapis.com"
 
@@ -47,14 +47,16 @@ def test_a_tunnel_to_any_other_host_is_refused(standin, target):
     head, _, line = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 403 Forbidden\r\n")
     assert f"{STANDIN_HEADER}: none" in head
-    assert line == f"the stand-in forwards nothing to {target}; it stands in, on port 443, for {HOSTS}\n"
+    assert line == f"the stand-in does not forward to {target}; it only serves these hosts, on port 443: {HOSTS}\n"
 
 
 def test_plain_http_to_any_other_host_is_refused(standin):
     answer = httpx.get("http://example.com/", proxy=standin.proxy_url)
 
     assert answer.status_code == 403
-    assert answer.text == f"the stand-in forwards nothing to example.com; it stands in, on port 443, for {HOSTS}\n"
+    assert answer.text == (
+        f"the stand-in does not forward to example.com; it only serves these hosts, on port 443: {HOSTS}\n"
+    )
     assert standin.requests == []
 
 
@@ -126,9 +128,9 @@ def test_the_client_hello_tells_grpc_from_http(alpn, only_h2):
         late = threading.Timer(0.05, theirs.sendall, [hello[7:]])
         late.start()
 
-        assert wants_only_h2(ours) is only_h2
+        assert offers_only_h2(ours) is only_h2
         assert ours.recv(len(hello)) == hello  # nothing was consumed
-        assert offered_protocols(hello) == tuple(name.encode() for name in alpn)
+        assert parse_protocols(hello) == tuple(name.encode() for name in alpn)
         late.join()
 
 
@@ -136,7 +138,7 @@ def test_the_client_hello_tells_grpc_from_http(alpn, only_h2):
     "content", [b"", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x00\x05\x01\x00", b"\x16\x03\x01\x00\x02\x02\x00"]
 )
 def test_what_is_no_client_hello_offers_nothing(content):
-    assert offered_protocols(content) == ()
+    assert parse_protocols(content) == ()
 
 
 def test_http_2_beside_http_1_1_is_served_by_the_latter(standin):
@@ -172,7 +174,7 @@ def test_stopping_leaves_nothing_behind():
 
 
 def test_before_its_start_it_says_how_to_start_it():
-    with pytest.raises(RuntimeError, match=re.escape("start it by `with StandIn(...) as standin:`")):
+    with pytest.raises(RuntimeError, match=re.escape("start it with `with StandIn(...) as standin:`")):
         _ = StandIn().openai_base_url
 
 

@@ -4,8 +4,8 @@ import grpc
 import httpx
 import pytest
 
-from multitrack.standin import Call, Rule, StandIn
-from multitrack.standin.vertex.types import knows_signatures
+from multitrack.standin import Rule, ScriptedCall, StandIn
+from multitrack.standin.vertex.protobuf_types import supports_signatures
 
 GENERATE = "/v1beta/models/gemini-2.0-flash:generateContent"
 SIGNING = "/v1beta/models/gemini-3-pro:generateContent"
@@ -20,7 +20,7 @@ ANSWERED = {"role": "user", "parts": [{"functionResponse": {"name": "Weather", "
 
 @pytest.fixture(scope="module")
 def standin():
-    with StandIn([Rule(prompt="Call", calls=[Call("Weather")]), Rule(text="Fine")]) as standin:
+    with StandIn([Rule(prompt="Call", calls=[ScriptedCall("Weather")]), Rule(text="Fine")]) as standin:
         yield standin
 
 
@@ -271,7 +271,7 @@ def test_gemini_refuses_over_grpc(standin):
             assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-@pytest.mark.skipif(not knows_signatures(), reason="this google-cloud-aiplatform knows no signatures")
+@pytest.mark.skipif(not supports_signatures(), reason="this google-cloud-aiplatform knows no signatures")
 def test_a_model_that_signs_its_calls_wants_the_signature_back(standin):
     asked = {"role": "user", "parts": [{"text": "Call"}]}
     content = post(standin, SIGNING, {"contents": [asked]}).json()["candidates"][0]["content"]

@@ -8,7 +8,7 @@ import openai
 import pytest
 from corpora import OPENLLMETRY, load_corpus
 
-from multitrack.standin import STANDIN_HEADER, Call, Error, Rule, StandIn
+from multitrack.standin import STANDIN_HEADER, Rule, ScriptedCall, ScriptedError, StandIn
 
 Response = pytest.importorskip("openai.types.responses", reason="the Responses API came with openai 1.66").Response
 
@@ -17,15 +17,26 @@ RULES = [
     Rule(
         prompt="Both",
         text="Looking.",
-        calls=[Call("Weather", {"location": "Köln"}, id="call_own"), Call("Weather", {"location": "Rom"})],
+        calls=[
+            ScriptedCall("Weather", {"location": "Köln"}, id="call_own"),
+            ScriptedCall("Weather", {"location": "Rom"}),
+        ],
     ),
-    Rule(prompt="In turn", calls=[Call("A", {"text": "one and two"}), Call("B", {"text": "three"})], interleave=True),
+    Rule(
+        prompt="In turn",
+        calls=[ScriptedCall("A", {"text": "one and two"}), ScriptedCall("B", {"text": "three"})],
+        interleave=True,
+    ),
     Rule(prompt="Refuse", refusal="No."),
-    Rule(prompt="Cut off", calls=[Call("Weather", {"location": "Rom"}), Call("Weather", '{"loc')], truncated=True),
+    Rule(
+        prompt="Cut off",
+        calls=[ScriptedCall("Weather", {"location": "Rom"}), ScriptedCall("Weather", '{"loc')],
+        truncated=True,
+    ),
     Rule(prompt="Cut text", text="Once upon", truncated=True),
     Rule(prompt="Filtered", text="Once upon", finish_reason="content_filter"),
-    Rule(prompt="Limited", error=Error(status=429)),
-    Rule(prompt="Break", text="Once upon a time", after=4, error=Error(status=500, code="server_error")),
+    Rule(prompt="Limited", error=ScriptedError(status=429)),
+    Rule(prompt="Break", text="Once upon a time", after=4, error=ScriptedError(status=500, code="server_error")),
     Rule(prompt="Whole", body={"object": "response", "output": []}),
     Rule(prompt="Events", body="event: error\ndata: {}\n\n"),
     Rule(prompt="One event", body={"type": "response.failed"}),

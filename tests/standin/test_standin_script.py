@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.standin import Call, Error, Rule, ScriptError, StandIn, read_rules
-from multitrack.standin.question import Question, Tool
+from multitrack.standin import Rule, ScriptedCall, ScriptedError, ScriptError, StandIn, read_rules
+from multitrack.standin.model_request import ModelRequest, OfferedTool
 from multitrack.standin.script import Script
 
-QUESTION = Question(
+QUESTION = ModelRequest(
     model="gpt-4o-mini",
     prompt="What is the weather?",
     texts=("Use tools", "What is the weather?"),
-    tools=(Tool("Weather", {}), Tool("GoogleSearch", {})),
+    tools=(OfferedTool("Weather", {}), OfferedTool("GoogleSearch", {})),
     turn=2,
 )
 
@@ -46,7 +46,7 @@ def test_a_rule_applies_when_all_its_conditions_hold(conditions, applies):
 def test_the_first_rule_with_uses_left_answers():
     script = Script([Rule(text="once", times=1), Rule(text="twice", times=2), Rule(model="other", text="never")])
 
-    answers = [script.answer(QUESTION) for _ in range(4)]
+    answers = [script.find_answer(QUESTION) for _ in range(4)]
 
     assert [answer and answer.text for answer in answers] == ["once", "twice", "twice", None]
 
@@ -77,12 +77,15 @@ def test_a_file_gives_the_same_rules_as_python(tmp_path):
         Rule(
             prompt="Go",
             tools=["Weather"],
-            calls=[Call("Weather", {"location": "Köln"}), Call("Bare", None, id="call_1", gate="second")],
+            calls=[
+                ScriptedCall("Weather", {"location": "Köln"}),
+                ScriptedCall("Bare", None, id="call_1", gate="second"),
+            ],
         ),
         Rule(
             prompt_regex=re.compile("(?i)limit"),
             times=1,
-            error=Error(status=429, details=[{"@type": "type.googleapis.com/google.rpc.RetryInfo"}]),
+            error=ScriptedError(status=429, details=[{"@type": "type.googleapis.com/google.rpc.RetryInfo"}]),
             headers={"retry-after": "1"},
         ),
         Rule(text="Goodbye", chunk_size=5, close=True, after=3),
@@ -102,46 +105,42 @@ def test_the_examples_script_can_be_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- prompt: Go", "a script is a mapping with one key, rules, that holds a list"),
-        ("rules: [", "the script cannot be read: while parsing a flow node"),
+        ("- prompt: Go", "a script must be a mapping with one key, rules, whose value is a list"),
+        ("rules: [", "cannot read the script: while parsing a flow node"),
         (
             "rules:\n- {prompt: Go, txt: gone}\n- {times: 0}",
-            "the script has mistakes:\n"
+            "the script is not valid:\n"
             "  rule 1, txt: Unexpected keyword argument\n"
             "  rule 2, times: Input should be greater than 0",
         ),
         (
             "rules:\n- {text: gone, after: 2}",
-            "the script has mistakes:\n"
-            "  rule 1, the rule: Value error, after says when error or close happens, and neither is there",
+            "the script is not valid:\n  rule 1, the rule: Value error, after requires error or close",
         ),
         (
             "rules:\n- {text: gone, after_calls: 0}",
-            "the script has mistakes:\n"
-            "  rule 1, the rule: Value error, after_calls says when error or close happens, and neither is there",
+            "the script is not valid:\n  rule 1, the rule: Value error, after_calls requires error or close",
         ),
         (
             "rules:\n- {text: gone, close: true, after_calls: 1}",
-            "the script has mistakes:\n  rule 1, the rule: Value error, after_calls is 1, and the answer has 0 calls",
+            "the script is not valid:\n"
+            "  rule 1, the rule: Value error, after_calls is 1, but the answer has fewer calls (0)",
         ),
         (
             "rules:\n- {text: gone, close: true, after: 1, after_calls: 0}",
-            "the script has mistakes:\n"
-            "  rule 1, the rule: Value error, after and after_calls both say when the answer breaks off; one of them "
-            "is enough",
+            "the script is not valid:\n  rule 1, the rule: Value error, pass either after or after_calls, not both",
         ),
         (
             "rules:\n- {close: true, error: {}}",
-            "the script has mistakes:\n"
-            "  rule 1, the rule: Value error, an answer ends with an error or with a closed connection, not with both",
+            "the script is not valid:\n  rule 1, the rule: Value error, pass either error or close, not both",
         ),
         (
             "rules:\n- {calls: [{name: Weather, args: {}}]}",
-            "the script has mistakes:\n  rule 1, calls.0.args: Unexpected keyword argument",
+            "the script is not valid:\n  rule 1, calls.0.args: Unexpected keyword argument",
         ),
         (
             "rules:\n- {prompt_regex: '['}",
-            "the script has mistakes:\n  rule 1, prompt_regex: Input should be a valid regular expression",
+            "the script is not valid:\n  rule 1, prompt_regex: Input should be a valid regular expression",
         ),
     ],
 )
@@ -158,10 +157,13 @@ def test_a_script_with_mistakes_is_refused(tmp_path, text, message):
 def test_a_missing_script_is_refused(tmp_path):
     path = tmp_path / "none.yaml"
 
-    with pytest.raises(ScriptError, match=re.escape(f"{path}: the script cannot be read: ")):
+    with pytest.raises(ScriptError, match=re.escape(f"{path}: cannot read the script: ")):
         StandIn(script=path)
 
 
 def test_a_call_whose_arguments_are_no_object_cannot_go_where_objects_are_sent():
-    with pytest.raises(ScriptError, match=re.escape("the arguments of Weather are no JSON object: '[1]'")):
-        _ = Call("Weather", "[1]").object
+    with pytest.raises(
+        ScriptError,
+        match=re.escape("the arguments of Weather are not a JSON object, which this wire format needs: '[1]'"),
+    ):
+        _ = ScriptedCall("Weather", "[1]").object

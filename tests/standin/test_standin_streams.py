@@ -9,24 +9,24 @@ import grpc
 import httpx
 import pytest
 
-from multitrack.standin import Call, Error, Rule, StandIn, gates
+from multitrack.standin import Rule, ScriptedCall, ScriptedError, StandIn, stream_gates
 
-CALLS = [Call("First", {"number": 1}, gate="first"), Call("Second", {"number": 2}, gate="second")]
+CALLS = [ScriptedCall("First", {"number": 1}, gate="first"), ScriptedCall("Second", {"number": 2}, gate="second")]
 RULES = [
     Rule(prompt="Gated calls", calls=CALLS, delta_size=4),
-    Rule(prompt="Gated end", calls=[Call("First", {"number": 1})], gate="end"),
+    Rule(prompt="Gated end", calls=[ScriptedCall("First", {"number": 1})], gate="end"),
     Rule(prompt="Gated text", text="Once upon a time", gate="end"),
-    Rule(prompt="Closed", calls=[Call("First"), Call("Second")], close=True, after_calls=1),
-    Rule(prompt="Closed at the end", calls=[Call("First"), Call("Second")], close=True, after_calls=2),
+    Rule(prompt="Closed", calls=[ScriptedCall("First"), ScriptedCall("Second")], close=True, after_calls=1),
+    Rule(prompt="Closed at the end", calls=[ScriptedCall("First"), ScriptedCall("Second")], close=True, after_calls=2),
     Rule(
         prompt="Failed",
-        calls=[Call("First"), Call("Second", gate="second")],
-        error=Error(status=503, message="Overloaded"),
+        calls=[ScriptedCall("First"), ScriptedCall("Second", gate="second")],
+        error=ScriptedError(status=503, message="Overloaded"),
         after_calls=1,
     ),
-    Rule(prompt="Cut up", calls=[Call("First"), Call("Second", gate="second")], chunk_size=7),
-    Rule(prompt="Again", turn=0, calls=[Call("First", {"number": 0}), Call("Second", {"number": 2})]),
-    Rule(prompt="Again", turn=1, contains="too small", calls=[Call("First", {"number": 1})]),
+    Rule(prompt="Cut up", calls=[ScriptedCall("First"), ScriptedCall("Second", gate="second")], chunk_size=7),
+    Rule(prompt="Again", turn=0, calls=[ScriptedCall("First", {"number": 0}), ScriptedCall("Second", {"number": 2})]),
+    Rule(prompt="Again", turn=1, contains="too small", calls=[ScriptedCall("First", {"number": 1})]),
     Rule(prompt="Again", turn=2, text="Done"),
 ]
 GENERATE = "/v1beta/models/gemini-2.0-flash"
@@ -172,7 +172,7 @@ def test_a_gate_may_be_opened_before_anybody_comes(standin, wire):
 
 
 def test_a_gate_that_nobody_opens_breaks_the_answer_off(standin, wire, monkeypatch):
-    monkeypatch.setattr(gates, "PATIENCE", 0.1)
+    monkeypatch.setattr(stream_gates, "TIMEOUT_SECONDS", 0.1)
     arrived, error = broken(standin, wire, "Gated end")
     assert b"First" in arrived
     assert error is not None

@@ -16,9 +16,9 @@ from multitrack.standin import (
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
     STANDIN_HEADER,
-    Call,
-    Error,
     Rule,
+    ScriptedCall,
+    ScriptedError,
     StandIn,
 )
 
@@ -29,11 +29,11 @@ MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/mode
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}
 RULES = [
     Rule(prompt="Tell a tale", text="Once upon a time", delta_size=10),
-    Rule(prompt="Too fast", times=1, error=Error(status=429, details=[RETRY_INFO])),
+    Rule(prompt="Too fast", times=1, error=ScriptedError(status=429, details=[RETRY_INFO])),
     Rule(prompt="Too fast", text="slowly"),
     Rule(prompt="Hang up", close=True),
-    Rule(prompt="Break", text="Once upon a time", delta_size=10, error=Error(status=503), after=1),
-    Rule(prompt="Call", calls=[Call("Weather", {"zone": 3, "area": "Toronto"}), Call("Bare", None)]),
+    Rule(prompt="Break", text="Once upon a time", delta_size=10, error=ScriptedError(status=503), after=1),
+    Rule(prompt="Call", calls=[ScriptedCall("Weather", {"zone": 3, "area": "Toronto"}), ScriptedCall("Bare", None)]),
 ]
 CALLS = [
     ["Weather", {"location": "Toronto", "units": "metric"}],
@@ -253,7 +253,7 @@ def test_another_grpc_method_is_answered_with_what_is_spoken(standin):
 
     assert failure.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert failure.value.details() == (
-        f"the stand-in does not speak {method}; it speaks GenerateContent and StreamGenerateContent"
+        f"the stand-in does not support {method}; it supports GenerateContent and StreamGenerateContent"
     )
     assert dict(failure.value.initial_metadata())[STANDIN_HEADER] == "aiplatform.googleapis.com"
     assert standin.requests[-1].path == method

@@ -1,19 +1,21 @@
-"""A local provider that speaks the real wires, for demos and tests; it never pretends to understand.
+"""A local stand-in provider for demos and tests. It speaks real wire formats and answers from a script.
 
-``python -m multitrack.standin`` runs it; `StandIn` runs it in a test::
+``python -m multitrack.standin`` starts it from a shell; `StandIn` starts it in a test::
 
-    from multitrack.standin import Call, Rule, StandIn
+    from multitrack.standin import Rule, ScriptedCall, StandIn
 
-    rule = Rule(prompt="Weather in Toronto?", calls=[Call("Weather", {"location": "Toronto"})])
+    rule = Rule(prompt="Weather in Toronto?", calls=[ScriptedCall("Weather", {"location": "Toronto"})])
     with StandIn(rules=[rule]) as standin:
         client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
-`standin.environment` holds what an unmodified application needs to reach it under the providers' own host
-names. What it answers is said by a script (`multitrack.standin.script`), by recorded answers
-(`multitrack.standin.answers`), and else by one schema-valid call for each tool offered.
+`StandIn.environment` holds the environment variables with which an unmodified application reaches it under the
+providers' own host names. An answer comes from recorded responses (`multitrack.standin.recorded_responses`) or
+from a script (`multitrack.standin.script`). If neither has one, the stand-in calls each offered tool once, with
+arguments that are valid for its schema. It does not understand prompts.
 """
 
 from multitrack.standin.identity import (
+    ACCOUNT_DATA,
     GOOGLE_COOKIE,
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
@@ -21,13 +23,13 @@ from multitrack.standin.identity import (
     OPENAI_ORGANIZATION,
     OPENAI_PROJECT,
     STANDIN_HEADER,
-    SUPPLIED,
 )
-from multitrack.standin.received import Received
-from multitrack.standin.script import Answer, Call, Error, Rule, ScriptError, read_rules
+from multitrack.standin.request_log import ReceivedRequest
+from multitrack.standin.script import Rule, ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError, read_rules
 from multitrack.standin.standin import StandIn
 
 __all__ = [
+    "ACCOUNT_DATA",
     "GOOGLE_COOKIE",
     "GOOGLE_ORGANIZATION",
     "GOOGLE_PROJECT",
@@ -35,13 +37,12 @@ __all__ = [
     "OPENAI_ORGANIZATION",
     "OPENAI_PROJECT",
     "STANDIN_HEADER",
-    "SUPPLIED",
-    "Answer",
-    "Call",
-    "Error",
-    "Received",
+    "ReceivedRequest",
     "Rule",
     "ScriptError",
+    "ScriptedAnswer",
+    "ScriptedCall",
+    "ScriptedError",
     "StandIn",
     "read_rules",
 ]

@@ -1,4 +1,4 @@
-"""``python -m multitrack.standin``: run the stand-in until Ctrl-C or SIGTERM."""
+"""``python -m multitrack.standin``: run the stand-in provider until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from multitrack.standin.environment import exports
+from multitrack.standin.environment import format_exports
 from multitrack.standin.script import ScriptError
 from multitrack.standin.standin import StandIn
 
 
 def run(
-    script: Annotated[Path | None, typer.Option(help="Rules, in YAML: which request gets which answer.")] = None,
+    script: Annotated[Path | None, typer.Option(help="YAML file of rules: which request gets which answer.")] = None,
     answers: Annotated[
-        Path | None, typer.Option(help="Recorded answers, one JSON object on each line, played first.")
+        Path | None,
+        typer.Option(help="File of recorded responses, one JSON object per line. They are used before the rules."),
     ] = None,
     host: Annotated[
-        list[str] | None, typer.Option(help="Another host (or glob) to stand in for. May be repeated.")
+        list[str] | None, typer.Option(help="Another host name, or a glob, to stand in for. Can be repeated.")
     ] = None,
-    port: Annotated[int, typer.Option(help="The port of plain HTTP and of the proxy; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port for plain HTTP and for the proxy; 0 picks a free one.")] = 0,
     env_file: Annotated[
         Path | None,
-        typer.Option(help="Write the export lines here once ready, for `source`; removed at the end."),
+        typer.Option(help="File for the export lines, for use with `source`. Written when ready, removed on exit."),
     ] = None,
 ) -> None:
-    """Stand in for OpenAI and Vertex AI on this machine.
+    """Run a local stand-in for OpenAI and Vertex AI.
 
-    Prints the environment in which unmodified applications reach it, as export lines, then serves.
+    Prints export lines with the environment in which unmodified applications reach it, then serves requests.
     """
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,24 +45,26 @@ def run(
         except ScriptError as error:
             _fail(str(error))
         except OSError as error:
-            _fail(f"port {port} cannot be had: {error.strerror}; name another, or none for a free one")
-        lines = exports(standin.environment)
+            _fail(
+                f"cannot listen on port {port}: {error.strerror}; choose another --port, or omit it to use a free one"
+            )
+        lines = format_exports(standin.environment)
         sys.stdout.write(
-            "# The environment in which applications reach the stand-in under the providers' own host names:\n"
+            "# With this environment, applications reach the stand-in under the providers' own host names:\n"
             f"{lines}"
-            "# Or, for OpenAI's clients alone:\n"
+            "# OpenAI clients can also reach it with this variable alone:\n"
             f"# export OPENAI_BASE_URL={standin.openai_base_url}\n"
-            "# Serving; Ctrl-C ends it.\n"
+            "# Serving; press Ctrl-C to stop.\n"
         )
         sys.stdout.flush()
         if env_file is not None:
-            _write_private(env_file, lines)
+            _write_private_file(env_file, lines)
             stack.callback(env_file.unlink, missing_ok=True)
         stopped.wait()
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Write ``text`` at once, readable by its owner alone: whoever waits for the file finds it whole."""
+def _write_private_file(path: Path, text: str) -> None:
+    """Write a file atomically, readable by its owner only, so that a waiting process never reads half of it."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

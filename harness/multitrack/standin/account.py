@@ -1,4 +1,4 @@
-"""A generated Google service account: a real key of a project that does not exist."""
+"""A generated Google service account: a valid key for a project that does not exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEY_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A service account; ``key_file`` is the text of its JSON key file."""
+    """A service account. ``key_file`` is the text of its JSON key file."""
 
     project: str
     email: str
@@ -24,7 +24,10 @@ class ServiceAccount:
 
     @classmethod
     def generate(cls) -> Self:
-        """A new account with a new RSA key, in the form of https://cloud.google.com/iam/docs/keys-create-delete."""
+        """Return an account with a new RSA key.
+
+        The key file has the format of https://cloud.google.com/iam/docs/keys-create-delete.
+        """
         key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
         email = f"planner@{GOOGLE_PROJECT}.iam.gserviceaccount.com"
         document = {

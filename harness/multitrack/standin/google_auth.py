@@ -1,4 +1,7 @@
-"""What Google's client libraries ask for around a call: an access token, and the allowed locations."""
+"""Responses to the requests that Google's client libraries make on their own, apart from the API calls.
+
+They fetch an access token and the allowed locations of a service account.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ _ACCESS_TOKEN = f"ya29.{token_urlsafe(96)}"
 _ALLOWED_LOCATIONS = re.compile(r"/v1/projects/-/serviceAccounts/[^/]+/allowedLocations")
 
 
-def answer(method: str, path: str) -> dict[str, Any] | None:
-    """The JSON that answers a request of Google's authentication libraries; None where it is none.
+def find_auth_response(method: str, path: str) -> dict[str, Any] | None:
+    """Return the JSON response to a request of Google's authentication libraries, None for any other request.
 
-    ``/token`` is the OAuth endpoint (https://developers.google.com/identity/protocols/oauth2/service-account);
-    ``allowedLocations`` with ``0x0`` means that nothing is restricted.
+    ``/token`` is the OAuth endpoint (https://developers.google.com/identity/protocols/oauth2/service-account).
+    The encoded location ``0x0`` means that no location is forbidden.
     """
     if method == "POST" and path in ("/token", "/oauth2/v4/token"):
         return {"access_token": _ACCESS_TOKEN, "expires_in": 3599, "token_type": "Bearer"}

@@ -1,4 +1,4 @@
-"""Vertex AI's PredictionService over gRPC with TLS: GenerateContent, plain and streamed, v1 and v1beta1."""
+"""The gRPC server: Vertex AI's PredictionService over TLS, GenerateContent and its stream, in v1 and v1beta1."""
 
 from __future__ import annotations
 
@@ -25,46 +25,51 @@ else:
 
 
 class GrpcServer:
-    """A gRPC server on a loopback port, running from its creation. ``key_and_chain`` are PEM, for TLS."""
+    """A gRPC server on a loopback port. It runs as soon as it is created.
+
+    Args:
+        provider: Replies to the calls.
+        key_and_chain: The private key and the certificate chain for TLS, as PEM.
+    """
 
     def __init__(self, provider: Provider, key_and_chain: tuple[bytes, bytes]) -> None:
-        self._origins: dict[int, str] = {}
+        self._hosts_by_port: dict[int, str] = {}
         self._stopping = Event()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="standin grpc")
         self._server = grpc.server(self._threads, options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers([_Methods(provider, self._origins, self._stopping)])
+        self._server.add_generic_rpc_handlers([_MethodHandler(provider, self._hosts_by_port, self._stopping)])
         self.port = self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([key_and_chain]))
         self._server.start()
 
     @contextmanager
-    def opened_for(self, host: str, port: int) -> Iterator[None]:
-        """While it lasts, the connection from the local ``port`` was opened for ``host``."""
-        self._origins[port] = host
+    def register_host(self, host: str, port: int) -> Iterator[None]:
+        """Treat the connection from the local ``port`` as one to ``host``, until the context ends."""
+        self._hosts_by_port[port] = host
         try:
             yield
         finally:
-            del self._origins[port]
+            del self._hosts_by_port[port]
 
     def stop(self) -> None:
-        """End all calls, and wait until the server's threads have ended."""
+        """End all calls, and wait for the server's threads to end."""
         self._stopping.set()
         self._server.stop(grace=None).wait()
         self._threads.shutdown()
 
 
-class _Methods(_Handler):
-    """Every method, by its full name, so that no generated service is imported."""
+class _MethodHandler(_Handler):
+    """Handles every method by its full name, so that no generated service needs to be imported."""
 
-    def __init__(self, provider: Provider, origins: dict[int, str], stopping: Event) -> None:
+    def __init__(self, provider: Provider, hosts_by_port: dict[int, str], stopping: Event) -> None:
         self._provider = provider
-        self._origins = origins
+        self._hosts_by_port = hosts_by_port
         self._stopping = stopping
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """The handler of the method called, which takes and gives the bytes on the wire."""
+        """Return the handler of the called method. It receives and returns serialized messages."""
 
         def stream(content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-            return self._call(details.method, content, context)
+            return self._handle_call(details.method, content, context)
 
         def unary(content: bytes, context: grpc.ServicerContext) -> bytes:
             return b"".join(stream(content, context))
@@ -73,40 +78,40 @@ class _Methods(_Handler):
             return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(unary)
 
-    def _call(self, method: str, content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        metadata = tuple((name, _text(value)) for name, value in context.invocation_metadata())
-        origin = self._origins.get(int(context.peer().rpartition(":")[2]))
-        call = vertex_grpc.received(method, content, metadata, origin)
-        reply = self._provider.grpc(call)
-        answered = Event()
+    def _handle_call(self, method: str, content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        metadata = tuple((name, _encode_metadata_value(value)) for name, value in context.invocation_metadata())
+        host = self._hosts_by_port.get(int(context.peer().rpartition(":")[2]))
+        call = vertex_grpc.parse_call(method, content, metadata, host)
+        reply = self._provider.reply_grpc(call)
+        replied = Event()
 
-        def ended() -> None:
-            if not answered.is_set():
+        def log_if_abandoned() -> None:
+            if not replied.is_set():
                 self._provider.abandoned.add(call)
 
-        def left() -> bool:
+        def is_abandoned() -> bool:
             return not context.is_active() or self._stopping.is_set()
 
-        context.add_callback(ended)
+        context.add_callback(log_if_abandoned)
         self._stopping.wait(reply.delay)
         context.send_initial_metadata(reply.metadata)
         for position, message in enumerate(reply.messages):
             self._stopping.wait(reply.chunk_delay if position else 0)
-            if not all(self._provider.gates.passed(gate, left) for gate in message.gates):
-                if left():
+            if not all(self._provider.gates.wait(gate, is_abandoned) for gate in message.gates):
+                if is_abandoned():
                     return
-                answered.set()
-                context.abort(grpc.StatusCode.UNAVAILABLE, f"nobody opened {', '.join(message.gates)}")
+                replied.set()
+                context.abort(grpc.StatusCode.UNAVAILABLE, f"no test opened the gate {', '.join(message.gates)}")
             if position == reply.fails_after:
                 break
             yield message.content
-        answered.set()
+        replied.set()
         if reply.error is not None:
             _abort(context, reply)
 
 
-def _text(value: str | bytes) -> str:
-    """A metadata value as it travels: those of ``-bin`` keys in base64."""
+def _encode_metadata_value(value: str | bytes) -> str:
+    """Return a metadata value as it is sent. The values of ``-bin`` keys are base64."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 

@@ -1,13 +1,14 @@
-"""What every answer names: the stand-in itself, and account data whose absence from a tape can be tested.
+"""The headers of every response: the stand-in's own header, and account data that must not be recorded.
 
-The values are inventions in the providers' own shapes. They are the same at each start, so that a recording
-can be reproduced; the secrets (key, access token, private key) are not here, they are made anew each time.
+Tests check that the account data is absent from cassettes. The values are invented but have the providers' own
+shapes. They are the same at each start, so that a recording can be reproduced. The secrets (API key, access
+token, private key) are not here because they are generated at each start.
 """
 
 from __future__ import annotations
 
 STANDIN_HEADER = "x-multitrack-standin"
-"""The header, and the gRPC metadata key, that holds the host the answer stands in for."""
+"""The header, and the gRPC metadata key, whose value is the host that the stand-in acts as."""
 
 OPENAI_HOST = "api.openai.com"
 OPENAI_COOKIE = "__cf_bm=Vq3nXw8ZtKfLr0yHs5DmJc7PgUe2AbNo-1750000000-1.0.1.1-s8QyTzRkWd"
@@ -18,7 +19,7 @@ GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"
 GOOGLE_ORGANIZATION = "organizations/673918204455"
 GOOGLE_PROJECT = "harbour-forecast-418302"
 
-SUPPLIED = (
+ACCOUNT_DATA = (
     OPENAI_COOKIE,
     OPENAI_ORGANIZATION,
     OPENAI_PROJECT,
@@ -26,15 +27,15 @@ SUPPLIED = (
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
 )
-"""Everything above that no tape may hold."""
+"""The values above that no cassette may contain."""
 
 Headers = tuple[tuple[str, str], ...]
 
 
 def openai_headers(host: str, request_id: str) -> Headers:
-    """The headers around every answer in OpenAI's name, content-type excepted.
+    """Return the headers of every response that OpenAI sends, except ``content-type``.
 
-    Their names are those of https://platform.openai.com/docs/api-reference/debugging-requests.
+    The header names are listed at https://platform.openai.com/docs/api-reference/debugging-requests.
     """
     return (
         (STANDIN_HEADER, host),
@@ -54,7 +55,7 @@ def openai_headers(host: str, request_id: str) -> Headers:
 
 
 def google_headers(host: str) -> Headers:
-    """The headers, or the initial metadata, around every answer in Google's name, content-type excepted."""
+    """Return the headers, or the initial metadata, of every response that Google sends, except ``content-type``."""
     return (
         (STANDIN_HEADER, host),
         ("x-goog-organization", GOOGLE_ORGANIZATION),

@@ -1,7 +1,7 @@
-"""The provider behind the sockets: notes each request, and finds who replies.
+"""The provider behind the sockets: logs each request and finds the reply to it.
 
-A recorded answer comes first, then the wire that the path names; the wires ask the script. The host plays no
-part, so that every base URL works.
+A recorded response comes first. Otherwise the path selects the wire format, which asks the script for an answer.
+The host does not matter, so that every base URL works.
 """
 
 from __future__ import annotations
@@ -12,91 +12,95 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from multitrack.standin import google_auth
-from multitrack.standin.answers import RecordedAnswer, RecordedAnswers
-from multitrack.standin.gates import Gates
+from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
 from multitrack.standin.openai import chat, responses
-from multitrack.standin.received import Log, Received, is_loopback
-from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, events
+from multitrack.standin.recorded_responses import RecordedResponse, RecordedResponses
+from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, split_events
+from multitrack.standin.request_log import ReceivedRequest, RequestLog, is_loopback
 from multitrack.standin.script import Script
-from multitrack.standin.source import Source
+from multitrack.standin.stream_gates import StreamGates
 
 _CHAT = re.compile(r".*/chat/completions")
 _RESPONSES = re.compile(r".*/responses")
 _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenerateContent)")
-_SPOKEN = "POST .../chat/completions, .../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
+_SUPPORTED = "POST .../chat/completions, .../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
 
 
 class Provider:
-    """Answers requests, those of mistaken clients and scripts too. Safe to use from many threads.
+    """Replies to requests. A mistake in a request or in the script becomes an error reply. Thread-safe.
 
-    ``log`` holds what was received; ``auth_log`` what Google's authentication libraries sent on their own, and
-    ``abandoned`` those of the received whose answer the client did not wait for. ``gates`` are those in answers.
+    Attributes:
+        log: The requests received, except those in ``auth_log``.
+        auth_log: The requests that Google's authentication libraries made on their own.
+        abandoned: The requests whose client did not wait for the end of the reply.
+        gates: The gates in the answers of the script.
     """
 
-    def __init__(self, script: Script, answers: RecordedAnswers) -> None:
-        self.log = Log()
-        self.auth_log = Log()
-        self.abandoned = Log()
-        self.gates = Gates()
-        self._conversations = responses.Conversations()
-        self._source = Source(script)
-        self._answers = answers
+    def __init__(self, script: Script, recorded: RecordedResponses) -> None:
+        self.log = RequestLog()
+        self.auth_log = RequestLog()
+        self.abandoned = RequestLog()
+        self.gates = StreamGates()
+        self._responses = responses.ResponseStore()
+        self._selector = AnswerSelector(script)
+        self._recorded = recorded
 
-    def http(self, request: Received) -> HttpReply:
-        """The reply to an HTTP request."""
-        document = google_auth.answer(request.method, request.path)
-        if document is not None:
+    def reply_http(self, request: ReceivedRequest) -> HttpReply:
+        """Return the reply to an HTTP request."""
+        auth_response = google_auth.find_auth_response(request.method, request.path)
+        if auth_response is not None:
             self.auth_log.add(request)
-            return _json(200, google_headers(request.host), document)
+            return _build_json_reply(200, google_headers(request.host), auth_response)
         self.log.add(request)
-        recorded = self._answers.play(request.method, request.path, request.body)
+        recorded = self._recorded.pop(request.method, request.path, request.body)
         if recorded is not None:
-            return self._played(recorded)
+            return self._replay(recorded)
         if request.method == "POST" and _CHAT.fullmatch(request.path):
-            return chat.respond(request, self._source)
+            return chat.respond(request, self._selector)
         if request.method == "POST" and _RESPONSES.fullmatch(request.path):
-            return responses.respond(request, self._source, self._conversations)
+            return responses.respond(request, self._selector, self._responses)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
             from multitrack.standin.vertex import rest
 
             version, model, method = generate.groups()
             streamed = method == "streamGenerateContent"
-            # the Gemini API knows the messages of Vertex AI's v1beta1, in its own v1, too
-            known = cast(Any, version if model.startswith(("projects/", "publishers/")) else "v1beta1")
-            return rest.respond(request, self._source, version=known, model=model, streamed=streamed)
-        return self._unknown(request)
+            # The Gemini API accepts the messages of Vertex AI's v1beta1 under its own v1, too.
+            is_vertex = model.startswith(("projects/", "publishers/"))
+            message_version = cast(Any, version if is_vertex else "v1beta1")
+            return rest.respond(request, self._selector, version=message_version, model=model, streamed=streamed)
+        return self._reply_unsupported(request)
 
-    def grpc(self, call: Received) -> GrpcReply:
-        """The reply to a gRPC call."""
+    def reply_grpc(self, call: ReceivedRequest) -> GrpcReply:
+        """Return the reply to a gRPC call."""
         from multitrack.standin.vertex import grpc
 
         self.log.add(call)
-        recorded = self._answers.play("POST", call.path, call.body)
-        return grpc.respond(call, self._source, recorded)
+        recorded = self._recorded.pop("POST", call.path, call.body)
+        return grpc.respond(call, self._selector, recorded)
 
-    def _played(self, recorded: RecordedAnswer) -> HttpReply:
+    def _replay(self, recorded: RecordedResponse) -> HttpReply:
         own = {name.lower(): value for name, value in recorded.headers.items()}
-        usual = self._headers(recorded.host, recorded.uri, recorded.request_body)
-        headers = (*own.items(), *((name, value) for name, value in usual if name not in own))
+        defaults = self._build_headers(recorded.host, recorded.uri, recorded.request_body)
+        headers = (*own.items(), *((name, value) for name, value in defaults if name not in own))
         if own.get("content-type", "").startswith("text/event-stream"):
-            chunks = tuple(map(Chunk, events(recorded.body)))
+            chunks = tuple(map(Chunk, split_events(recorded.body)))
             return HttpReply(recorded.status, headers, chunks, streamed=True)
         return HttpReply(recorded.status, headers, (Chunk(recorded.body.encode()),))
 
-    def _unknown(self, request: Received) -> HttpReply:
-        message = f"the stand-in does not speak {request.method} {request.path}; it speaks {_SPOKEN}"
+    def _reply_unsupported(self, request: ReceivedRequest) -> HttpReply:
+        message = f"the stand-in does not support {request.method} {request.path}; it supports {_SUPPORTED}"
         host = OPENAI_HOST if is_loopback(request.host) else request.host
         document = {"error": {"message": message, "type": "standin", "param": None, "code": None}}
-        return _json(404, self._headers(host, request.path, request.body), document)
+        return _build_json_reply(404, self._build_headers(host, request.path, request.body), document)
 
-    def _headers(self, host: str, name: str, body: Any) -> Headers:
+    def _build_headers(self, host: str, name: str, body: Any) -> Headers:
         if host.endswith(".googleapis.com"):
             return google_headers(host)
-        return openai_headers(host, f"req_{self._source.ids(name, body).hexadecimal('request', 32)}")
+        return openai_headers(host, f"req_{self._selector.next_ids(name, body).hexadecimal('request', 32)}")
 
 
-def _json(status: int, headers: Headers, document: Any) -> HttpReply:
+def _build_json_reply(status: int, headers: Headers, document: Any) -> HttpReply:
     content = json.dumps(document).encode()
     return HttpReply(status, (("content-type", "application/json"), *headers), (Chunk(content),))

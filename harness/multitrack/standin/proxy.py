@@ -1,7 +1,7 @@
-"""What lies behind the CONNECT proxy: the hosts that may be reached, their TLS, and the way to gRPC.
+"""The rules and connections of the CONNECT proxy: which hosts it serves, their TLS, and forwarding to gRPC.
 
-Nothing is forwarded to any other host, so that a client with the stand-in's environment cannot reach the
-internet by mistake.
+The proxy forwards nothing to any other host, so that a client with the environment of the stand-in cannot reach
+the internet by mistake.
 """
 
 from __future__ import annotations
@@ -17,86 +17,87 @@ from typing import TYPE_CHECKING
 from multitrack.standin.provider import Provider
 
 if TYPE_CHECKING:
-    from multitrack.standin.authority import Authority
+    from multitrack.standin.certificate_authority import CertificateAuthority
     from multitrack.standin.grpc_server import GrpcServer
 
 HOSTS = ("api.openai.com", "*.openai.azure.com", "*.googleapis.com")
-"""The hosts (globs) that are stood in for without being asked."""
+"""The hosts (globs) that are always served."""
 
-_GRPC_CERTIFICATE = (
+_GRPC_CERTIFICATE_HOSTS = (
     "*.googleapis.com",
     "*.us.rep.googleapis.com",
     "*.eu.rep.googleapis.com",
     "localhost",
     "127.0.0.1",
 )
-_BLOCK = 65_536
+_BLOCK_SIZE = 65_536
 
 
 class Proxy:
-    """The far side of the proxy. The authority and the gRPC server are made when first needed."""
+    """The hosts behind the proxy. The certificate authority and the gRPC server are created when first needed."""
 
     def __init__(self, provider: Provider, hosts: Iterable[str] = ()) -> None:
         self._provider = provider
         self._hosts = (*HOSTS, *sorted(set(hosts)))
         self._lock = RLock()
-        self._authority: Authority | None = None
+        self._authority: CertificateAuthority | None = None
         self._grpc: GrpcServer | None = None
 
     @property
-    def authority(self) -> Authority:
-        """The throwaway authority behind every certificate."""
+    def authority(self) -> CertificateAuthority:
+        """The certificate authority that issues all certificates."""
         with self._lock:
             if self._authority is None:
-                from multitrack.standin.authority import Authority
+                from multitrack.standin.certificate_authority import CertificateAuthority
 
-                self._authority = Authority()
+                self._authority = CertificateAuthority()
             return self._authority
 
     @property
     def grpc(self) -> GrpcServer:
-        """The gRPC server, running."""
+        """The running gRPC server."""
         with self._lock:
             if self._grpc is None:
                 from multitrack.standin.grpc_server import GrpcServer
 
-                self._grpc = GrpcServer(self._provider, self.authority.key_and_chain(*_GRPC_CERTIFICATE))
+                key_and_chain = self.authority.issue_key_and_chain(*_GRPC_CERTIFICATE_HOSTS)
+                self._grpc = GrpcServer(self._provider, key_and_chain)
             return self._grpc
 
     def stop(self) -> None:
-        """Stop the gRPC server, where one was started."""
+        """Stop the gRPC server if it was started."""
         with self._lock:
             if self._grpc is not None:
                 self._grpc.stop()
 
-    def stands_in_for(self, host: str) -> bool:
-        """Whether ``host`` may be reached."""
+    def serves(self, host: str) -> bool:
+        """Return whether ``host`` can be reached through the proxy."""
         return any(fnmatch(host.lower(), pattern) for pattern in self._hosts)
 
-    def refusal(self, target: str) -> str:
-        """The line that says why ``target`` may not be reached."""
+    def rejection_message(self, target: str) -> str:
+        """Return the line that says why ``target`` cannot be reached."""
         hosts = ", ".join(self._hosts)
-        return f"the stand-in forwards nothing to {target}; it stands in, on port 443, for {hosts}"
+        return f"the stand-in does not forward to {target}; it only serves these hosts, on port 443: {hosts}"
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """The server side of TLS in the name of ``host``, over HTTP/1.1."""
+        """Return a server-side TLS context with a certificate for ``host``. It offers HTTP/1.1 only."""
         return self.authority.server_context(host)
 
-    def join_grpc(self, connection: socket.socket, host: str) -> None:
-        """Carry ``connection``, opened for ``host``, to the gRPC server, until either side ends."""
+    def forward_to_grpc(self, connection: socket.socket, host: str) -> None:
+        """Forward ``connection``, which was opened for ``host``, to the gRPC server until either side closes."""
         with socket.create_connection(("127.0.0.1", self.grpc.port)) as upstream:
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            with self.grpc.opened_for(host, upstream.getsockname()[1]):
-                answers = Thread(target=_pump, args=(upstream, connection), name="standin tunnel", daemon=True)
-                answers.start()
-                _pump(connection, upstream)
-                answers.join()
+            with self.grpc.register_host(host, upstream.getsockname()[1]):
+                replies = Thread(target=_copy_bytes, args=(upstream, connection), name="standin tunnel", daemon=True)
+                replies.start()
+                _copy_bytes(connection, upstream)
+                replies.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Carry bytes until either end closes; then close both, for half a gRPC connection is of no use."""
+def _copy_bytes(source: socket.socket, target: socket.socket) -> None:
+    """Copy bytes until either socket closes. Then close both, because half a gRPC connection is useless."""
     with suppress(OSError):
-        while block := source.recv(_BLOCK):
+        while block := source.recv(_BLOCK_SIZE):
             target.sendall(block)
     for end in (source, target):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A reply, over HTTP or gRPC, ready to be written to a connection."""
+"""A reply over HTTP or gRPC, ready to be written to a connection."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from itertools import chain, zip_longest
 from typing import TypeVar
 
 from multitrack.standin.identity import Headers
-from multitrack.standin.script import Answer, Error
+from multitrack.standin.script import ScriptedAnswer, ScriptedError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """An event or a message of an answer, or the whole of it.
+class AnswerPart:
+    """One event or message of an answer, or the whole answer if it is not streamed.
 
-    ``begins`` is the position of the call that begins with it, the number of calls for what follows the last
-    one, and None for everything else.
+    ``starts_call`` is the position of the call that starts with this part, the number of calls if this part is the
+    first one after the last call, and otherwise None.
     """
 
     content: bytes
-    begins: int | None = None
+    starts_call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What is written at once, as soon as its ``gates`` are passed."""
+    """Bytes that are written in one piece, once all ``gates`` are open."""
 
     content: bytes
     gates: tuple[str, ...] = ()
@@ -38,9 +38,12 @@ class Chunk:
 class HttpReply:
     """A reply over HTTP.
 
-    ``chunks`` are written one by one, ``chunk_delay`` seconds apart, ``delay`` seconds after the request;
-    chunk by chunk of the transfer encoding where ``streamed``, under a content-length otherwise. With
-    ``closes_after``, the connection is closed after so many chunks; with ``silent``, without any answer.
+    Attributes:
+        streamed: Whether each chunk is a chunk of the transfer encoding. Otherwise a ``content-length`` is sent.
+        delay: Seconds between the request and the reply.
+        chunk_delay: Seconds between two chunks.
+        closes_after: The number of chunks after which the connection is closed; None if all are sent.
+        silent: Whether the connection is closed without any reply.
     """
 
     status: int
@@ -55,96 +58,115 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True)
 class GrpcReply:
-    """A reply over gRPC: ``metadata`` at its beginning, ``messages`` on the wire, and ``error`` at its end, or
-    after so many messages as ``fails_after`` says.
+    """A reply over gRPC.
 
-    ``chunk_delay`` and ``delay`` are those of `HttpReply`.
+    Attributes:
+        metadata: The initial metadata.
+        messages: The serialized messages.
+        error: The status that ends the call; None for success.
+        fails_after: The number of messages before ``error``; None if all are sent.
+        delay: See `HttpReply`.
+        chunk_delay: See `HttpReply`.
     """
 
     metadata: Headers
     messages: tuple[Chunk, ...] = ()
-    error: Error | None = None
+    error: ScriptedError | None = None
     fails_after: int | None = None
     delay: float = 0
     chunk_delay: float = 0
 
 
-def with_own(answer: Answer, headers: Headers) -> Headers:
-    """``headers`` with those of ``answer`` in the place of their namesakes."""
-    own = {name.lower(): value for name, value in answer.headers.items()}
-    return (*((name, value) for name, value in headers if name not in own), *own.items())
+def merge_headers(answer: ScriptedAnswer, headers: Headers) -> Headers:
+    """Return ``headers`` with those of ``answer``, which replace headers of the same name."""
+    scripted = {name.lower(): value for name, value in answer.headers.items()}
+    return (*((name, value) for name, value in headers if name not in scripted), *scripted.items())
 
 
-def shaped(answer: Answer, status: int, headers: Headers, pieces: Iterable[Piece], *, streamed: bool) -> HttpReply:
-    """A reply of ``pieces`` that travels as ``answer`` says: cut, delayed, with its headers, closed early."""
-    pieces = list(pieces) if answer.chunk_size is None else _cut(pieces, answer.chunk_size)
+def build_http_reply(
+    answer: ScriptedAnswer, status: int, headers: Headers, parts: Iterable[AnswerPart], *, streamed: bool
+) -> HttpReply:
+    """Return the reply that sends ``parts`` with the chunk size, delays, headers and break of ``answer``."""
+    parts = list(parts) if answer.chunk_size is None else _resize_parts(parts, answer.chunk_size)
     return HttpReply(
         status,
-        with_own(answer, headers),
-        gated(pieces, answer, streamed=streamed),
+        merge_headers(answer, headers),
+        add_gates(parts, answer, streamed=streamed),
         streamed=streamed,
         delay=answer.delay,
         chunk_delay=answer.chunk_delay,
-        closes_after=broken_off(pieces, answer) if answer.close else None,
+        closes_after=count_parts_before_break(parts, answer) if answer.close else None,
         silent=answer.close and not answer.breaks_off,
     )
 
 
-def broken_off(pieces: Sequence[Piece], answer: Answer) -> int | None:
-    """How many of ``pieces`` are sent before ``answer`` breaks off; None where it does not in their middle."""
+def count_parts_before_break(parts: Sequence[AnswerPart], answer: ScriptedAnswer) -> int | None:
+    """Return how many of ``parts`` are sent before ``answer`` breaks off; None if it does not break off midway."""
     if answer.after_calls is None:
         return answer.after
-    return next((number for number, piece in enumerate(pieces) if piece.begins == answer.after_calls), 0)
+    return next((number for number, part in enumerate(parts) if part.starts_call == answer.after_calls), 0)
 
 
-def ended_by(pieces: Sequence[Piece], answer: Answer, error: bytes) -> list[Piece]:
-    """``pieces`` as far as ``answer`` sends them, and the ``error`` it breaks off with."""
-    sent = broken_off(pieces, answer) or 0
-    begins = pieces[sent].begins if sent < len(pieces) else None
-    return [*pieces[:sent], Piece(error, begins)]
+def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: bytes) -> list[AnswerPart]:
+    """Return the parts that are sent before ``answer`` breaks off, followed by ``error``."""
+    count = count_parts_before_break(parts, answer) or 0
+    starts_call = parts[count].starts_call if count < len(parts) else None
+    return [*parts[:count], AnswerPart(error, starts_call)]
 
 
-def gated(pieces: Iterable[Piece], answer: Answer, *, streamed: bool) -> tuple[Chunk, ...]:
-    """``pieces`` with the gates that ``answer`` has before its calls and its end; an answer in one piece waits
-    for all of them."""
+def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: bool) -> tuple[Chunk, ...]:
+    """Return ``parts`` as chunks, with the gates that ``answer`` has before its calls and before its end.
+
+    An answer that is not streamed waits at all of its gates before its first chunk.
+    """
     gates = [call.gate for call in answer.calls] + [answer.gate]
     if not streamed:
-        everyone = tuple(gate for gate in gates if gate is not None)
-        return tuple(Chunk(piece.content, () if number else everyone) for number, piece in enumerate(pieces))
-    before = {number: (gate,) for number, gate in enumerate(gates) if gate is not None}
-    return tuple(Chunk(piece.content, () if piece.begins is None else before.get(piece.begins, ())) for piece in pieces)
+        all_gates = tuple(gate for gate in gates if gate is not None)
+        return tuple(Chunk(part.content, () if number else all_gates) for number, part in enumerate(parts))
+    gates_by_call = {number: (gate,) for number, gate in enumerate(gates) if gate is not None}
+    return tuple(
+        Chunk(part.content, () if part.starts_call is None else gates_by_call.get(part.starts_call, ()))
+        for part in parts
+    )
 
 
-def _cut(pieces: Iterable[Piece], size: int) -> list[Piece]:
-    """``pieces`` as pieces of ``size`` bytes; one that ends before the beginning of a call is shorter."""
-    parts: list[tuple[int | None, bytearray]] = []
-    for piece in pieces:
-        if piece.begins is not None or not parts:
-            parts.append((piece.begins, bytearray()))
-        parts[-1][1].extend(piece.content)
+def _resize_parts(parts: Iterable[AnswerPart], size: int) -> list[AnswerPart]:
+    """Return ``parts`` as parts of ``size`` bytes. A part that ends before the start of a call can be shorter."""
+    sections: list[tuple[int | None, bytearray]] = []
+    for part in parts:
+        if part.starts_call is not None or not sections:
+            sections.append((part.starts_call, bytearray()))
+        sections[-1][1].extend(part.content)
     return [
-        Piece(bytes(part[at : at + size]), None if at else begins)
-        for begins, part in parts
-        for at in range(0, len(part), size)
+        AnswerPart(bytes(content[start : start + size]), None if start else starts_call)
+        for starts_call, content in sections
+        for start in range(0, len(content), size)
     ]
 
 
-def of_calls(answer: Answer, deltas: Callable[[int], Sequence[T]]) -> Iterator[tuple[int | None, T]]:
-    """The ``deltas`` of each call, by its position, call by call, or in turn where ``answer`` interleaves; the
-    first of a call with its position."""
+def order_deltas(answer: ScriptedAnswer, deltas: Callable[[int], Sequence[T]]) -> Iterator[tuple[int | None, T]]:
+    """Yield the deltas of all calls: one call after the other, or in turn if ``answer`` interleaves them.
+
+    Args:
+        answer: The answer that has the calls.
+        deltas: Returns the deltas of the call at a position.
+
+    Yields:
+        Each delta, with the position of its call if it is the first delta of the call, and otherwise None.
+    """
     calls = [
         [(None if number else position, delta) for number, delta in enumerate(deltas(position))]
         for position in range(len(answer.calls))
     ]
-    in_turn = chain.from_iterable(zip_longest(*calls)) if answer.interleave else chain.from_iterable(calls)
-    return (delta for delta in in_turn if delta is not None)
+    ordered = chain.from_iterable(zip_longest(*calls)) if answer.interleave else chain.from_iterable(calls)
+    return (delta for delta in ordered if delta is not None)
 
 
-def events(stream: str) -> list[bytes]:
-    """The events of a text/event-stream, each with the blank line that ends it."""
+def split_events(stream: str) -> list[bytes]:
+    """Return the events of a ``text/event-stream``, each with the blank line that ends it."""
     return [event.encode() for event in re.split(r"(?<=\n\n)|(?<=\r\n\r\n)", stream) if event]
 
 
-def fragments(text: str, size: int) -> Sequence[str]:
-    """``text`` in pieces of ``size`` characters."""
-    return [text[at : at + size] for at in range(0, len(text), size)]
+def split_text(text: str, size: int) -> Sequence[str]:
+    """Return ``text`` in pieces of ``size`` characters."""
+    return [text[start : start + size] for start in range(0, len(text), size)]

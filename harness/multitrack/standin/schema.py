@@ -1,7 +1,7 @@
-"""Values that are valid for a JSON Schema, the same each time.
+"""Generates a value that is valid for a JSON Schema. Equal schemas give equal values.
 
-A value is made from, in this order: ``const``, ``enum``, ``default``, the parts of ``allOf``, ``anyOf`` and
-``oneOf``, and the type with its limits. An object gets its required properties only.
+These keywords decide the value, in this order: ``const``, ``enum``, ``default``, ``allOf``, ``anyOf``, ``oneOf``,
+and ``type`` with its limits. An object gets only its required properties.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from multitrack.standin.pattern import matching_text
+from multitrack.standin.pattern import generate_text
 
 _FORMATS = {
     "date": "2025-06-15",
@@ -35,63 +35,68 @@ _FORMATS = {
     "byte": "dGV4dA==",
     "binary": "dGV4dA==",
 }
-_DEPTH = 32
-_NOT_UNDERSTOOD = ("not", "contains", "if", "dependentRequired", "dependentSchemas")
+_MAX_DEPTH = 32
+_UNSUPPORTED = ("not", "contains", "if", "dependentRequired", "dependentSchemas")
 
 
 class UnsatisfiableError(ValueError):
-    """No value can be made for a schema; the message names the place in it."""
+    """No value can be generated for a schema. The message says where in the schema, and why."""
 
 
 def example(schema: Any, number: int = 0) -> Any:
-    """A value that is valid for ``schema``; another ``number``, where the schema has room, another value.
+    """Return a value that is valid for ``schema``.
 
-    Raises `UnsatisfiableError` where there is none, or none that is found by the rules above.
+    Args:
+        schema: A JSON Schema.
+        number: Selects one of several values. If the schema allows it, a different number gives a different value.
+
+    Raises:
+        UnsatisfiableError: There is no valid value, or the rules of this module do not find one.
     """
-    return _value(schema, _Place(schema, "#", 0), number)
+    return _make_value(schema, _Location(schema, "#", 0), number)
 
 
-class _Place:
-    """Where in which schema a value is being made."""
+class _Location:
+    """The location in a schema for which a value is being generated."""
 
     def __init__(self, root: Any, path: str, depth: int) -> None:
-        if depth > _DEPTH:
-            raise UnsatisfiableError(f"{path[:60]}...: the schema requires itself without end")
+        if depth > _MAX_DEPTH:
+            raise UnsatisfiableError(f"{path[:60]}...: the schema requires itself endlessly")
         self._root = root
         self._path = path
         self._depth = depth
 
-    def below(self, *names: object) -> _Place:
-        return _Place(self._root, "/".join([self._path, *map(str, names)]), self._depth + 1)
+    def descend(self, *names: object) -> _Location:
+        return _Location(self._root, "/".join([self._path, *map(str, names)]), self._depth + 1)
 
-    def wrong(self, reason: str) -> UnsatisfiableError:
+    def error(self, reason: str) -> UnsatisfiableError:
         return UnsatisfiableError(f"{self._path}: {reason}")
 
-    def target(self, reference: str) -> Any:
-        """What ``$ref`` points at, by https://www.rfc-editor.org/rfc/rfc6901 within the same document."""
+    def resolve(self, reference: str) -> Any:
+        """Return the target of ``$ref``: a JSON pointer (https://www.rfc-editor.org/rfc/rfc6901) into this document."""
         if not reference.startswith("#"):
-            raise self.wrong(f"$ref leaves the document: {reference}")
-        found = self._root
+            raise self.error(f"$ref points outside the schema: {reference}")
+        target = self._root
         for step in reference[1:].split("/")[1:]:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             try:
-                found = found[int(name)] if isinstance(found, list) else found[name]
+                target = target[int(name)] if isinstance(target, list) else target[name]
             except (KeyError, IndexError, ValueError, TypeError):
-                raise self.wrong(f"$ref points at nothing: {reference}") from None
-        return found
+                raise self.error(f"the target of $ref does not exist: {reference}") from None
+        return target
 
 
-def _value(schema: Any, place: _Place, number: int) -> Any:
+def _make_value(schema: Any, location: _Location, number: int) -> Any:
     if schema is False:
-        raise place.wrong("the schema allows no value")
+        raise location.error("the schema allows no value")
     if not isinstance(schema, Mapping):
-        return _text({}, place, number)
-    for keyword in _NOT_UNDERSTOOD:
+        return _make_text({}, location, number)
+    for keyword in _UNSUPPORTED:
         if keyword in schema:
-            raise place.wrong(f"{keyword} is not understood")
+            raise location.error(f"{keyword} is not supported")
     if "$ref" in schema:
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
-        return _value(_merged(place.target(schema["$ref"]), siblings), place.below("$ref"), number)
+        return _make_value(_merge(location.resolve(schema["$ref"]), siblings), location.descend("$ref"), number)
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -99,23 +104,23 @@ def _value(schema: Any, place: _Place, number: int) -> Any:
     if "default" in schema and number == 0:
         return schema["default"]
     if schema.get("allOf"):
-        whole: Any = {key: value for key, value in schema.items() if key != "allOf"}
+        combined: Any = {key: value for key, value in schema.items() if key != "allOf"}
         for part in schema["allOf"]:
-            whole = _merged(whole, _resolved(part, place))
-        return _value(whole, place.below("allOf"), number)
+            combined = _merge(combined, _resolve_reference(part, location))
+        return _make_value(combined, location.descend("allOf"), number)
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
-            return _first_of(key, schema, place, number)
-    return _typed(schema, place, number)
+            return _make_from_first_branch(key, schema, location, number)
+    return _make_typed_value(schema, location, number)
 
 
-def _resolved(schema: Any, place: _Place) -> Any:
+def _resolve_reference(schema: Any, location: _Location) -> Any:
     if isinstance(schema, Mapping) and "$ref" in schema:
-        return _resolved(place.target(schema["$ref"]), place.below("$ref"))
+        return _resolve_reference(location.resolve(schema["$ref"]), location.descend("$ref"))
     return schema
 
 
-def _merged(first: Any, second: Any) -> Any:
+def _merge(first: Any, second: Any) -> Any:
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return first if second is True else second
     merged = {**first, **second}
@@ -130,41 +135,43 @@ def _merged(first: Any, second: Any) -> Any:
     return merged
 
 
-def _first_of(key: str, schema: Mapping[str, Any], place: _Place, number: int) -> Any:
+def _make_from_first_branch(key: str, schema: Mapping[str, Any], location: _Location, number: int) -> Any:
     siblings = {name: value for name, value in schema.items() if name != key}
-    branches = sorted(schema[key], key=lambda branch: _resolved(branch, place) == {"type": "null"})
-    failure = place.wrong(f"{key} has no branches")
+    branches = sorted(schema[key], key=lambda branch: _resolve_reference(branch, location) == {"type": "null"})
+    failure = location.error(f"{key} has no branches")
     for position, branch in enumerate(branches):
         try:
-            return _value(_merged(_resolved(branch, place), siblings), place.below(key, position), number)
+            return _make_value(
+                _merge(_resolve_reference(branch, location), siblings), location.descend(key, position), number
+            )
         except UnsatisfiableError as error:
             failure = error
     raise failure
 
 
-def _typed(schema: Mapping[str, Any], place: _Place, number: int) -> Any:
+def _make_typed_value(schema: Mapping[str, Any], location: _Location, number: int) -> Any:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((name for name in kind if name != "null"), "null")
     if kind is None:
-        kind = _implied_type(schema)
+        kind = _infer_type(schema)
     match kind:
         case "string":
-            return _text(schema, place, number)
+            return _make_text(schema, location, number)
         case "integer" | "number":
-            return _number(schema, place, number, whole=kind == "integer")
+            return _make_number(schema, location, number, is_integer=kind == "integer")
         case "boolean":
             return number % 2 == 0
         case "null":
             return None
         case "array":
-            return _array(schema, place)
+            return _make_array(schema, location)
         case "object":
-            return _object(schema, place)
-    raise place.wrong(f"unknown type {kind!r}")
+            return _make_object(schema, location)
+    raise location.error(f"unknown type {kind!r}")
 
 
-def _implied_type(schema: Mapping[str, Any]) -> str:
+def _infer_type(schema: Mapping[str, Any]) -> str:
     if schema.keys() & {"properties", "required", "additionalProperties", "minProperties"}:
         return "object"
     if schema.keys() & {"items", "prefixItems", "minItems"}:
@@ -174,28 +181,28 @@ def _implied_type(schema: Mapping[str, Any]) -> str:
     return "string"
 
 
-def _text(schema: Mapping[str, Any], place: _Place, number: int) -> str:
-    shortest, longest = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+def _make_text(schema: Mapping[str, Any], location: _Location, number: int) -> str:
+    min_length, max_length = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if "pattern" in schema:
         try:
-            text = matching_text(schema["pattern"], shortest)
-            text = text.ljust(shortest, text[-1:] or "x")
+            text = generate_text(schema["pattern"], min_length)
+            text = text.ljust(min_length, text[-1:] or "x")
         except ValueError as error:
-            raise place.wrong(f"no text found for the pattern {schema['pattern']!r}: {error}") from error
+            raise location.error(f"found no text that matches the pattern {schema['pattern']!r}: {error}") from error
     elif schema.get("format") in _FORMATS:
         text = _FORMATS[schema["format"]]
     else:
         text = f"text-{number}" if number else "text"
-        text = text.ljust(shortest, "x")
-        text = text if len(text) <= longest else text[-int(longest) :] if longest else ""
-    if not shortest <= len(text) <= longest:
-        raise place.wrong(f"{text!r} does not have {shortest} to {longest} characters")
+        text = text.ljust(min_length, "x")
+        text = text if len(text) <= max_length else text[-int(max_length) :] if max_length else ""
+    if not min_length <= len(text) <= max_length:
+        raise location.error(f"{text!r} is not {min_length} to {max_length} characters long")
     if "pattern" in schema and not re.search(schema["pattern"], text):
-        raise place.wrong(f"no text found for the pattern {schema['pattern']!r}")
+        raise location.error(f"found no text that matches the pattern {schema['pattern']!r}")
     return text
 
 
-def _number(schema: Mapping[str, Any], place: _Place, number: int, *, whole: bool) -> int | float:
+def _make_number(schema: Mapping[str, Any], location: _Location, number: int, *, is_integer: bool) -> int | float:
     low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
     above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
 
@@ -212,15 +219,15 @@ def _number(schema: Mapping[str, Any], place: _Place, number: int, *, whole: boo
         start = step
     direction = -1 if floor == -math.inf and ceiling < math.inf else 1
     candidates: list[int | float] = [start + direction * offset * step for offset in range(number, number + 3)]
-    if not whole and "multipleOf" not in schema and math.isfinite(floor) and math.isfinite(ceiling):
+    if not is_integer and "multipleOf" not in schema and math.isfinite(floor) and math.isfinite(ceiling):
         candidates += [floor + (ceiling - floor) * share for share in (0.5, 0.0, 1.0)]
     for value in candidates:
-        if allowed(value) and (not whole or float(value).is_integer()):
+        if allowed(value) and (not is_integer or float(value).is_integer()):
             return int(value) if float(value).is_integer() else value
-    raise place.wrong("no number lies within the limits")
+    raise location.error("found no number within the limits")
 
 
-def _array(schema: Mapping[str, Any], place: _Place) -> list[Any]:
+def _make_array(schema: Mapping[str, Any], location: _Location) -> list[Any]:
     values: list[Any] = []
     leading = schema.get("prefixItems", [])
     rest = schema.get("items", {})
@@ -228,21 +235,21 @@ def _array(schema: Mapping[str, Any], place: _Place) -> list[Any]:
     while len(values) < schema.get("minItems", 0):
         position = len(values)
         item = leading[position] if position < len(leading) else rest
-        value = _value(item, place.below("items", position), candidate)
+        value = _make_value(item, location.descend("items", position), candidate)
         candidate += 1
         if schema.get("uniqueItems") and value in values:
-            if candidate > 2 * _DEPTH:
-                raise place.wrong("not enough different items found")
+            if candidate > 2 * _MAX_DEPTH:
+                raise location.error("did not find enough different items")
             continue
         values.append(value)
     return values
 
 
-def _object(schema: Mapping[str, Any], place: _Place) -> dict[str, Any]:
+def _make_object(schema: Mapping[str, Any], location: _Location) -> dict[str, Any]:
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", {})
     names = list(schema.get("required", ()))
     spare = [name for name in properties if name not in names]
     spare += [f"key_{position}" for position in range(schema.get("minProperties", 0))]
     names += spare[: max(0, schema.get("minProperties", 0) - len(names))]
-    return {name: _value(properties.get(name, others), place.below(name), 0) for name in names}
+    return {name: _make_value(properties.get(name, others), location.descend(name), 0) for name in names}

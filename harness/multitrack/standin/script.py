@@ -1,6 +1,6 @@
-"""The script: rules that say which request gets which answer, given in Python or in a YAML file.
+"""The script: rules that decide which request gets which answer, written in Python or in a YAML file.
 
-A file holds one key, ``rules``, with a list; the keys of a rule are the fields of `Rule`::
+The file has one key, ``rules``, with a list. The keys of a rule are the fields of `Rule`::
 
     rules:
     - prompt: What is the weather in toronto?
@@ -12,8 +12,8 @@ A file holds one key, ``rules``, with a list; the keys of a rule are the fields 
       error: {status: 429}
       headers: {retry-after: "0"}
 
-The first rule that applies and has uses left answers. The same rules answer on every wire; ``turn`` lets a
-conversation go on otherwise than it began.
+The answer comes from the first rule that applies and has uses left. The same rules serve every wire format. With
+``turn``, the later requests of a conversation can get answers of their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from multitrack.standin.question import Question
+from multitrack.standin.model_request import ModelRequest
 
 _NO_OTHER_KEYS = ConfigDict(extra="forbid")
 _Size = Annotated[int, Field(gt=0)]
@@ -57,17 +57,19 @@ GrpcStatus = Literal[
 
 
 class ScriptError(ValueError):
-    """A script, or an answers file, cannot be used as it is; the message names the place and the reason."""
+    """A script or a file of recorded responses has a mistake. The message says where and why."""
 
 
 @dataclass(frozen=True, config=_NO_OTHER_KEYS)
-class Call:
-    """A tool call to answer with.
+class ScriptedCall:
+    """A tool call of an answer.
 
-    ``arguments`` is an object; or a text, sent as it is where the wire has texts (so that it may be no
-    JSON); or None: the answer then has no arguments. ``id`` is derived from the request where not given
-    (on Gemini, the call then has none). A call with a ``gate`` is held back, and all that follows it, until
-    `StandIn.open` is told that name.
+    Attributes:
+        name: The name of the function.
+        arguments: An object. Or a text, sent unchanged in the wire formats that send arguments as text, so it does
+            not have to be JSON. Or None for a call without arguments.
+        id: The id of the call. By default it is derived from the request; calls of Gemini then have no id.
+        gate: The call, and everything after it, is held back until `StandIn.open` is called with this name.
     """
 
     name: str
@@ -84,7 +86,7 @@ class Call:
 
     @property
     def object(self) -> dict[str, Any] | None:
-        """The arguments as an object. Raises `ScriptError` where their text is no JSON object."""
+        """The arguments as an object. Raises `ScriptError` if they are a text that is not a JSON object."""
         if not isinstance(self.arguments, str):
             return self.arguments
         try:
@@ -92,20 +94,27 @@ class Call:
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):
-            raise ScriptError(f"the arguments of {self.name} are no JSON object: {self.arguments!r}")
+            raise ScriptError(
+                f"the arguments of {self.name} are not a JSON object, which this wire format needs: {self.arguments!r}"
+            )
         return parsed
 
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
-class Error:
-    """An error to answer with, on any wire.
+class ScriptedError:
+    """An error as an answer, for every wire format.
 
-    ``status`` is the HTTP status; over gRPC it becomes the code that
-    https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto pairs with it, unless
-    ``grpc_status`` names another (``UNAVAILABLE``). ``message``, ``type``, ``code`` and ``param`` fill the
-    provider's error object and have its usual values where not given. ``details`` are Google's error details, each
-    with an ``@type``; over gRPC they come in ``grpc-status-details-bin``. ``body`` (JSON, or text sent as it
-    is) takes the place of the whole error object over HTTP.
+    Attributes:
+        status: The HTTP status. Over gRPC it becomes the code that
+            https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto pairs with it.
+        message: The message; by default the provider's usual one for ``status``.
+        type: The ``type`` of OpenAI's error object; by default the usual one.
+        code: The ``code`` of OpenAI's error object; by default the usual one.
+        param: The ``param`` of OpenAI's error object.
+        grpc_status: The name of another gRPC code, such as ``UNAVAILABLE``.
+        details: Google's error details, each with an ``@type``. Over gRPC they are sent in
+            ``grpc-status-details-bin``.
+        body: JSON, or a text that is sent unchanged. Over HTTP it replaces the whole error object.
     """
 
     status: Annotated[int, Field(ge=400, le=599)] = 500
@@ -119,29 +128,34 @@ class Error:
 
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
-class Answer:
-    """What is answered, and how it travels.
+class ScriptedAnswer:
+    """An answer and how it is sent.
 
-    ``text`` and ``calls`` are the answer, one or both; ``refusal`` is the model's refusal (on Gemini, a
-    candidate withheld with ``SAFETY``). ``truncated`` says that the limit on tokens cut the answer off, and
-    its last call, if any. ``finish_reason`` takes the place of the usual one, in the wire's own spelling (in
-    the Responses API, the reason why the response is incomplete, or its status). ``body`` takes the place of
-    the whole body: JSON, or text sent as it is.
-
-    A stream carries text and arguments in deltas of ``delta_size`` characters; ``interleave`` sends those of
-    several calls in turn instead of call by call. One event is one chunk of the connection unless
-    ``chunk_size``, in bytes, cuts elsewhere. ``delay`` and ``chunk_delay`` are the seconds before the answer
-    and between its chunks. ``gate`` holds back the end of a stream, behind all calls, as that of a `Call` does
-    the call; an answer that is not streamed waits for all of its gates at its beginning.
-
-    ``error`` answers with an error, ``close`` closes the connection: at once, or in the middle of a stream,
-    when so many of its chunks are sent as ``after`` says, or so many calls as ``after_calls`` does. (Over gRPC
-    a closed connection is the status that a client makes of one, ``UNAVAILABLE``.) ``headers`` are sent
-    beside, or instead of, the usual.
+    Attributes:
+        text: The text of the answer. An answer can have both text and calls.
+        calls: The tool calls of the answer.
+        refusal: The model's refusal. On Gemini, the candidate is withheld with the finish reason ``SAFETY``.
+        truncated: Whether the token limit cut off the answer, and with it its last call.
+        finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
+            is the reason why the response is incomplete, or its status.
+        body: JSON, or a text that is sent unchanged. Replaces the whole body.
+        delta_size: The number of characters of text or arguments in one delta of a stream.
+        interleave: Whether the deltas of several calls are sent in turn instead of call after call.
+        chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.
+        delay: Seconds before the answer.
+        chunk_delay: Seconds between two chunks.
+        error: The answer is this error, or breaks off with it.
+        close: The connection is closed instead of an answer, or in the middle of it. Over gRPC the call ends with
+            ``UNAVAILABLE``, the status that clients report for a closed connection.
+        after: The number of chunks that are sent before ``error`` or ``close``.
+        after_calls: The number of calls that are sent before ``error`` or ``close``.
+        gate: Holds back the end of a stream, after all calls, until `StandIn.open` is called with this name. An
+            answer that is not streamed waits at all of its gates before it starts.
+        headers: Additional headers. They replace the usual headers of the same name.
     """
 
     text: str | None = None
-    calls: Sequence[Call] = ()
+    calls: Sequence[ScriptedCall] = ()
     refusal: str | None = None
     truncated: bool = False
     finish_reason: str | None = None
@@ -151,7 +165,7 @@ class Answer:
     chunk_size: _Size | None = None
     delay: NonNegativeFloat = 0
     chunk_delay: NonNegativeFloat = 0
-    error: Error | None = None
+    error: ScriptedError | None = None
     close: bool = False
     after: _Count | None = None
     after_calls: _Count | None = None
@@ -159,33 +173,38 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Answer:
+    def _check_consistency(self) -> ScriptedAnswer:
         if self.error and self.close:
-            raise ValueError("an answer ends with an error or with a closed connection, not with both")
+            raise ValueError("pass either error or close, not both")
         if self.after is not None and self.after_calls is not None:
-            raise ValueError("after and after_calls both say when the answer breaks off; one of them is enough")
+            raise ValueError("pass either after or after_calls, not both")
         if self.breaks_off and not (self.error or self.close):
             name = "after" if self.after is not None else "after_calls"
-            raise ValueError(f"{name} says when error or close happens, and neither is there")
+            raise ValueError(f"{name} requires error or close")
         if self.after_calls is not None and self.after_calls > len(self.calls):
-            raise ValueError(f"after_calls is {self.after_calls}, and the answer has {len(self.calls)} calls")
+            raise ValueError(f"after_calls is {self.after_calls}, but the answer has fewer calls ({len(self.calls)})")
         return self
 
     @property
     def breaks_off(self) -> bool:
-        """Whether its error or its end comes in its middle."""
+        """Whether the answer ends in the middle of a stream."""
         return self.after is not None or self.after_calls is not None
 
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
-class Rule(Answer):
-    """An answer, and when it is given: when all of the conditions that are there hold.
+class Rule(ScriptedAnswer):
+    """An answer and the conditions under which it is sent. All conditions that are set must hold.
 
-    ``prompt`` is the exact text of the last user message, ``prompt_regex`` is searched in it, ``contains`` is
-    a text anywhere in the messages. ``tools`` are names that must be among the tools offered, ``model`` the
-    model's name. ``after_results`` says whether the conversation ends with results of tools, ``turn`` how
-    often the model has spoken in it already: 0 is the first answer, 1 the one after the first results. A rule
-    answers ``times`` times, without it always.
+    Attributes:
+        prompt: The exact text of the last user message.
+        prompt_regex: A regular expression that is searched in the last user message.
+        contains: A text that is in one of the messages.
+        tools: Names that must be among the offered tools.
+        model: The name of the model.
+        after_results: Whether the conversation ends with tool results.
+        turn: How many answers the model has already given in the conversation: 0 for the first answer, 1 for the
+            one after the first tool results.
+        times: How often the rule can be used. There is no limit by default.
     """
 
     prompt: str | None = None
@@ -197,56 +216,60 @@ class Rule(Answer):
     turn: _Count | None = None
     times: _Size | None = None
 
-    def applies(self, question: Question) -> bool:
-        """Whether the conditions hold for ``question``; ``times`` is the script's to count."""
+    def applies(self, request: ModelRequest) -> bool:
+        """Return whether the conditions hold for ``request``. The script counts ``times``."""
         return (
-            self.prompt in (None, question.prompt)
-            and (self.prompt_regex is None or self.prompt_regex.search(question.prompt) is not None)
-            and (self.contains is None or any(self.contains in text for text in question.texts))
-            and {tool.name for tool in question.tools}.issuperset(self.tools)
-            and self.model in (None, question.model)
-            and self.after_results in (None, question.after_results)
-            and self.turn in (None, question.turn)
+            self.prompt in (None, request.prompt)
+            and (self.prompt_regex is None or self.prompt_regex.search(request.prompt) is not None)
+            and (self.contains is None or any(self.contains in text for text in request.texts))
+            and {tool.name for tool in request.tools}.issuperset(self.tools)
+            and self.model in (None, request.model)
+            and self.after_results in (None, request.after_results)
+            and self.turn in (None, request.turn)
         )
 
 
 class Script:
-    """Rules in order, with what is left of each. Safe to ask from many threads."""
+    """A list of rules that counts the uses of each. Thread-safe."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = tuple(rules)
         self._uses = [0] * len(self._rules)
         self._lock = Lock()
 
-    def answer(self, question: Question) -> Answer | None:
-        """The answer of the first rule that applies and has uses left, or None; one use is then spent."""
+    def find_answer(self, request: ModelRequest) -> ScriptedAnswer | None:
+        """Return the first rule that applies and has uses left, and count one use. None if there is none."""
         with self._lock:
             for number, rule in enumerate(self._rules):
-                if (rule.times is None or self._uses[number] < rule.times) and rule.applies(question):
+                if (rule.times is None or self._uses[number] < rule.times) and rule.applies(request):
                     self._uses[number] += 1
                     return rule
         return None
 
 
 def read_rules(path: Path) -> list[Rule]:
-    """The rules of a YAML file. Raises `ScriptError`, naming the file, the rule and the key."""
+    """Return the rules of a YAML file.
+
+    Raises:
+        ScriptError: The file cannot be read or has a mistake. The message names the file, the rule and the key.
+    """
     import yaml
 
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScriptError(f"{path}: the script cannot be read: {error}") from error
+        raise ScriptError(f"{path}: cannot read the script: {error}") from error
     if not isinstance(document, dict) or list(document) != ["rules"] or not isinstance(document["rules"], list):
-        raise ScriptError(f"{path}: a script is a mapping with one key, rules, that holds a list")
+        raise ScriptError(f"{path}: a script must be a mapping with one key, rules, whose value is a list")
     try:
         return TypeAdapter(list[Rule]).validate_python(document["rules"])
     except ValidationError as error:
         problems = (
-            f"  rule {int(problem['loc'][0]) + 1}, {_place(problem['loc'][1:])}: {problem['msg']}"
+            f"  rule {int(problem['loc'][0]) + 1}, {_format_location(problem['loc'][1:])}: {problem['msg']}"
             for problem in error.errors()
         )
-        raise ScriptError("\n".join([f"{path}: the script has mistakes:", *problems])) from error
+        raise ScriptError("\n".join([f"{path}: the script is not valid:", *problems])) from error
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _format_location(location: tuple[int | str, ...]) -> str:
     return ".".join(map(str, location)) or "the rule"

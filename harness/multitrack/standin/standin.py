@@ -1,4 +1,4 @@
-"""The stand-in as one object: a context manager that starts its servers and says how to reach them."""
+"""The stand-in as one object: a context manager that starts its servers and tells clients how to reach them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from multitrack.standin import environment
-from multitrack.standin.answers import RecordedAnswers, read_answers
+from multitrack.standin.environment import build_environment
 from multitrack.standin.http_server import HttpServer
 from multitrack.standin.provider import Provider
 from multitrack.standin.proxy import Proxy
-from multitrack.standin.received import Received
+from multitrack.standin.recorded_responses import RecordedResponses, read_recorded_responses
+from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.script import Rule, Script, read_rules
 
 if TYPE_CHECKING:
@@ -22,17 +22,23 @@ if TYPE_CHECKING:
 
 
 class StandIn:
-    """A local provider that speaks OpenAI's and Vertex AI's wires.
-
-    ``rules`` (given first) and the rules of the YAML file ``script`` say what is answered; ``answers`` is a
-    file of recorded answers, which come before the rules; ``hosts`` are more names (globs) to stand in for
-    beside the providers' own. ``port`` 0 takes a free one. Raises `ScriptError` for a file
-    that cannot be used; entering it, `OSError` where the port cannot be had.
+    """A local provider that speaks the wire formats of OpenAI and Vertex AI.
 
     ::
 
         with StandIn(rules=[Rule(prompt="hi", text="hello")]) as standin:
             client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
+
+    Args:
+        rules: Which request gets which answer. They come before the rules of ``script``.
+        script: A YAML file of rules, see `multitrack.standin.script`.
+        answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They come before all rules.
+        hosts: Host names, or globs, to stand in for besides those of OpenAI, Azure OpenAI and Google.
+        port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
+
+    Raises:
+        ScriptError: A file cannot be read or has a mistake.
+        OSError: On entering the context, if the port is not available.
     """
 
     def __init__(
@@ -44,72 +50,72 @@ class StandIn:
         hosts: Iterable[str] = (),
         port: int = 0,
     ) -> None:
-        every_rule = [*rules, *(read_rules(Path(script)) if script is not None else ())]
-        recorded = read_answers(Path(answers)) if answers is not None else RecordedAnswers([])
-        self._provider = Provider(Script(every_rule), recorded)
+        all_rules = [*rules, *(read_rules(Path(script)) if script is not None else ())]
+        recorded = read_recorded_responses(Path(answers)) if answers is not None else RecordedResponses([])
+        self._provider = Provider(Script(all_rules), recorded)
         self._proxy = Proxy(self._provider, {*hosts, *recorded.hosts})
-        self._wanted_port = port
-        self._started: HttpServer | None = None
+        self._requested_port = port
+        self._http_server: HttpServer | None = None
 
     def __enter__(self) -> Self:
-        self._started = HttpServer(self._wanted_port, self._provider, self._proxy)
-        self._started.start()
+        self._http_server = HttpServer(self._requested_port, self._provider, self._proxy)
+        self._http_server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop()
+        self._running_server.stop()
         self._proxy.stop()
         if "_folder" in self.__dict__:
             self._folder.cleanup()
 
     @property
-    def _server(self) -> HttpServer:
-        if self._started is None:
-            raise RuntimeError("the stand-in is not running: start it by `with StandIn(...) as standin:`")
-        return self._started
+    def _running_server(self) -> HttpServer:
+        if self._http_server is None:
+            raise RuntimeError("the stand-in is not running; start it with `with StandIn(...) as standin:`")
+        return self._http_server
 
     @property
-    def requests(self) -> list[Received]:
-        """What was received so far, in order, `auth_requests` excepted."""
-        return self._provider.log.requests()
+    def requests(self) -> list[ReceivedRequest]:
+        """The requests received so far, in order, except `auth_requests`."""
+        return self._provider.log.copy()
 
     @property
-    def auth_requests(self) -> list[Received]:
-        """What Google's authentication libraries sent on their own, some of it from background threads."""
-        return self._provider.auth_log.requests()
+    def auth_requests(self) -> list[ReceivedRequest]:
+        """The requests that Google's authentication libraries made on their own, some in background threads."""
+        return self._provider.auth_log.copy()
 
     @property
-    def abandoned(self) -> list[Received]:
-        """Those of the requests whose client left before the end of the answer, in the order in which it was seen."""
-        return self._provider.abandoned.requests()
+    def abandoned(self) -> list[ReceivedRequest]:
+        """The requests whose client disconnected before the end of the answer, in the order of detection."""
+        return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Let one answer through the ``gate`` of that name in the script, now or when it comes there.
+        """Let one answer pass the ``gate`` of that name in the script: a waiting one, or else the next one.
 
-        A gate that nobody opens for ten seconds breaks off the answer.
+        If a gate is not opened within ten seconds, the answer is broken off.
         """
         self._provider.gates.open(gate)
 
     @property
     def connections(self) -> int:
-        """How many connections were accepted so far."""
-        return self._server.connections
+        """The number of connections accepted so far."""
+        return self._running_server.connections
 
     @property
     def port(self) -> int:
         """The port of plain HTTP and of the CONNECT proxy."""
-        return self._server.port
+        return self._running_server.port
 
     @property
     def grpc_port(self) -> int:
-        """The port of gRPC over TLS, for clients that do not go through the proxy. Starts the gRPC server."""
+        """The port of gRPC over TLS, for clients that do not use the proxy. Starts the gRPC server."""
         return self._proxy.grpc.port
 
     @property
     def openai_base_url(self) -> str:
-        """What ``OPENAI_BASE_URL`` may be, to reach the stand-in over plain HTTP."""
+        """The value of ``OPENAI_BASE_URL`` with which OpenAI clients reach the stand-in over plain HTTP."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -130,22 +136,22 @@ class StandIn:
 
     @cached_property
     def certificate_authority(self) -> Path:
-        """The file with the throwaway authority's certificate."""
+        """The file that holds the certificate of the temporary certificate authority."""
         path = Path(self._folder.name, "certificate-authority.pem")
         path.write_bytes(self._proxy.authority.certificate)
         return path
 
     @cached_property
     def credentials(self) -> Path:
-        """The file with the service account's key."""
+        """The file that holds the key of the service account."""
         path = Path(self._folder.name, "service-account.json")
         path.write_text(self.account.key_file, "utf-8")
         return path
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment in which unmodified clients reach the stand-in under the providers' names."""
-        return environment.variables(
+        """The environment variables with which unmodified clients reach the stand-in under the providers' hosts."""
+        return build_environment(
             proxy_url=self.proxy_url,
             certificate_authority=self.certificate_authority,
             credentials=self.credentials,

@@ -1,23 +1,23 @@
-"""How many tokens a stand-in says it used: a number that follows from the texts, not a tokenizer's."""
+"""Token counts that the stand-in reports. They are estimated from the length of the texts, without a tokenizer."""
 
 from __future__ import annotations
 
-from multitrack.standin.question import Question
-from multitrack.standin.script import Answer
+from multitrack.standin.model_request import ModelRequest
+from multitrack.standin.script import ScriptedAnswer
 
 _CHARACTERS_PER_TOKEN = 4
 
 
-def prompt_tokens(question: Question) -> int:
-    """The tokens of a request."""
-    return _tokens(*question.texts, *(tool.name for tool in question.tools))
+def count_prompt_tokens(request: ModelRequest) -> int:
+    """Return the token count of a request."""
+    return _count_tokens(*request.texts, *(tool.name for tool in request.tools))
 
 
-def answer_tokens(answer: Answer) -> int:
-    """The tokens of an answer."""
-    calls = (part for call in answer.calls for part in (call.name, call.text or ""))
-    return _tokens(answer.text or "", answer.refusal or "", *calls)
+def count_answer_tokens(answer: ScriptedAnswer) -> int:
+    """Return the token count of an answer."""
+    calls = (text for call in answer.calls for text in (call.name, call.text or ""))
+    return _count_tokens(answer.text or "", answer.refusal or "", *calls)
 
 
-def _tokens(*texts: str) -> int:
+def _count_tokens(*texts: str) -> int:
     return max(1, sum(map(len, texts)) // _CHARACTERS_PER_TOKEN)

@@ -1,1 +1,1 @@
-"""OpenAI's APIs, as the stand-in speaks them."""
+"""OpenAI's chat completions and Responses API, as the stand-in implements them."""

@@ -1,6 +1,6 @@
-"""OpenAI's chat completions: a request body to a question, an answer to JSON or server-sent events.
+"""OpenAI's chat completions: parses request bodies, and writes answers as JSON or as server-sent events.
 
-The shapes are those of https://platform.openai.com/docs/api-reference/chat and its ``/streaming`` page.
+The formats are described at https://platform.openai.com/docs/api-reference/chat and on its ``/streaming`` page.
 """
 
 from __future__ import annotations
@@ -9,128 +9,149 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, openai_headers
-from multitrack.standin.ids import Ids
-from multitrack.standin.openai.error import InvalidRequestError, error_content, error_object, pretty
-from multitrack.standin.openai.messages import messages_of, text_of
-from multitrack.standin.openai.tools import callable_tools, offered
-from multitrack.standin.question import Question, turns
-from multitrack.standin.received import Received, is_loopback
-from multitrack.standin.reply import HttpReply, Piece, ended_by, events, fragments, of_calls, shaped
-from multitrack.standin.script import Answer, Call
-from multitrack.standin.source import Source
-from multitrack.standin.usage import answer_tokens, prompt_tokens
+from multitrack.standin.model_request import ModelRequest, count_turns
+from multitrack.standin.openai.chat_messages import extract_text, read_messages
+from multitrack.standin.openai.error_objects import (
+    InvalidRequestError,
+    build_error_content,
+    build_error_object,
+    format_json,
+)
+from multitrack.standin.openai.offered_tools import read_tools, select_callable_tools
+from multitrack.standin.reply import (
+    AnswerPart,
+    HttpReply,
+    build_http_reply,
+    end_with_error,
+    order_deltas,
+    split_events,
+    split_text,
+)
+from multitrack.standin.request_log import ReceivedRequest, is_loopback
+from multitrack.standin.response_ids import ResponseIds
+from multitrack.standin.script import ScriptedAnswer, ScriptedCall
+from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "text/event-stream; charset=utf-8")
-_DONE = Piece(b"data: [DONE]\n\n")
+_DONE = AnswerPart(b"data: [DONE]\n\n")
 
 
-def question(body: Any) -> Question:
-    """What ``body``, parsed JSON, asks. Raises `InvalidRequestError` where the provider would refuse it."""
+def parse_request(body: Any) -> ModelRequest:
+    """Return the request in ``body``, parsed JSON. Raises `InvalidRequestError` if OpenAI would reject it."""
     if not isinstance(body, Mapping):
         raise InvalidRequestError("We could not parse the JSON body of your request.")
-    messages = messages_of(body)
-    tools = offered(body, nested=True)
+    messages = read_messages(body)
+    tools = read_tools(body, nested=True)
     if body.get("stream_options") is not None and not body.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise InvalidRequestError(message, param="stream_options")
-    prompts = [text_of(message.get("content")) for message in messages if message.get("role") == "user"]
-    return Question(
+    prompts = [extract_text(message.get("content")) for message in messages if message.get("role") == "user"]
+    return ModelRequest(
         model=str(body.get("model", "")),
         prompt=prompts[-1] if prompts else "",
-        texts=tuple(text_of(message.get("content")) for message in messages),
+        texts=tuple(extract_text(message.get("content")) for message in messages),
         tools=tools,
-        callable_tools=callable_tools(tools, body),
+        callable_tools=select_callable_tools(tools, body),
         after_results=messages[-1].get("role") in ("tool", "function"),
-        turn=turns(message.get("role") == "assistant" for message in messages),
+        turn=count_turns(message.get("role") == "assistant" for message in messages),
     )
 
 
-def respond(request: Received, source: Source) -> HttpReply:
-    """The reply to ``request``."""
-    ids = source.ids("openai.chat", request.body)
-    host = OPENAI_HOST if is_loopback(request.host) else request.host
+def respond(received: ReceivedRequest, selector: AnswerSelector) -> HttpReply:
+    """Return the reply to a request."""
+    ids = selector.next_ids("openai.chat", received.body)
+    host = OPENAI_HOST if is_loopback(received.host) else received.host
     try:
-        asked = question(request.body)
+        request = parse_request(received.body)
     except InvalidRequestError as error:
-        return _reply(Answer(error=error.refusal), Question(model="", prompt="", texts=()), {}, ids, host)
-    return _reply(source.answer(asked), asked, request.body, ids, host)
+        answer = ScriptedAnswer(error=error.scripted_error)
+        return _build_reply(answer, ModelRequest(model="", prompt="", texts=()), {}, ids, host)
+    return _build_reply(selector.select(request), request, received.body, ids, host)
 
 
-def _reply(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids, host: str) -> HttpReply:
+def _build_reply(
+    answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds, host: str
+) -> HttpReply:
     headers = openai_headers(host, f"req_{ids.hexadecimal('request', 32)}")
     streamed = bool(body.get("stream"))
     if answer.error is not None and not (streamed and answer.breaks_off):
-        content = error_content(answer.error)
-        return shaped(answer, answer.error.status, (_JSON, *headers), [Piece(content)], streamed=False)
+        parts = [AnswerPart(build_error_content(answer.error))]
+        return build_http_reply(answer, answer.error.status, (_JSON, *headers), parts, streamed=False)
     if streamed:
-        pieces = _stream(answer, asked, body, ids)
+        parts = _build_stream(answer, request, body, ids)
         if answer.error is not None:
-            pieces = ended_by(pieces, answer, _event({"error": error_object(answer.error)}))
-        return shaped(answer, 200, (_EVENTS, *headers), pieces, streamed=True)
-    return shaped(answer, 200, (_JSON, *headers), [Piece(_whole(answer, asked, body, ids))], streamed=False)
+            parts = end_with_error(parts, answer, _format_event({"error": build_error_object(answer.error)}))
+        return build_http_reply(answer, 200, (_EVENTS, *headers), parts, streamed=True)
+    parts = [AnswerPart(_build_completion(answer, request, body, ids))]
+    return build_http_reply(answer, 200, (_JSON, *headers), parts, streamed=False)
 
 
-def _event(document: Any) -> bytes:
+def _format_event(document: Any) -> bytes:
     return b"data: " + json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-def _whole(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -> bytes:
+def _build_completion(
+    answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds
+) -> bytes:
     if isinstance(answer.body, str):
         return answer.body.encode()
     if answer.body is not None:
-        return pretty(answer.body)
+        return format_json(answer.body)
     choices = [
         {
             "index": choice,
-            "message": _message(answer, ids, choice),
+            "message": _build_message(answer, ids, choice),
             "logprobs": None,
             "finish_reason": _finish_reason(answer),
         }
-        for choice in range(_choices(body))
+        for choice in range(_count_choices(body))
     ]
-    return pretty(
-        {**_envelope("chat.completion", asked, ids), "choices": choices, "usage": _usage(answer, asked, body)}
-    )
+    envelope = _build_envelope("chat.completion", request, ids)
+    return format_json({**envelope, "choices": choices, "usage": _build_usage(answer, request, body)})
 
 
-def _stream(answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -> list[Piece]:
+def _build_stream(
+    answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds
+) -> list[AnswerPart]:
     if isinstance(answer.body, str):
-        return [Piece(event) for event in events(answer.body)]
+        return [AnswerPart(event) for event in split_events(answer.body)]
     if answer.body is not None:
-        return [Piece(_event(answer.body)), _DONE]
-    envelope = _envelope("chat.completion.chunk", asked, ids)
-    wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    no_usage = {"usage": None} if wants_usage else {}
-    pieces = []
-    for choice in range(_choices(body)):
-        for begins, delta, finish_reason in _deltas(answer, ids, choice):
-            part = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-            pieces.append(Piece(_event({**envelope, "choices": [part], **no_usage}), begins))
-    if wants_usage:
-        pieces.append(Piece(_event({**envelope, "choices": [], "usage": _usage(answer, asked, body)})))
-    return [*pieces, _DONE]
+        return [AnswerPart(_format_event(answer.body)), _DONE]
+    envelope = _build_envelope("chat.completion.chunk", request, ids)
+    includes_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+    no_usage = {"usage": None} if includes_usage else {}
+    parts = []
+    for index in range(_count_choices(body)):
+        for starts_call, delta, finish_reason in _build_deltas(answer, ids, index):
+            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+            parts.append(AnswerPart(_format_event({**envelope, "choices": [choice], **no_usage}), starts_call))
+    if includes_usage:
+        usage = _build_usage(answer, request, body)
+        parts.append(AnswerPart(_format_event({**envelope, "choices": [], "usage": usage})))
+    return [*parts, _DONE]
 
 
-def _choices(body: Mapping[str, Any]) -> int:
+def _count_choices(body: Mapping[str, Any]) -> int:
     return int(body.get("n") or 1)
 
 
-def _envelope(kind: str, asked: Question, ids: Ids) -> dict[str, Any]:
+def _build_envelope(kind: str, request: ModelRequest, ids: ResponseIds) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{ids.alphanumeric('completion', 29)}",
         "object": kind,
         "created": ids.created,
-        "model": asked.model,
+        "model": request.model,
         "service_tier": "default",
         "system_fingerprint": f"fp_{ids.hexadecimal('fingerprint', 10)}",
     }
 
 
-def _usage(answer: Answer, asked: Question, body: Mapping[str, Any]) -> dict[str, Any]:
-    prompt = prompt_tokens(asked)
-    completion = answer_tokens(answer) * _choices(body)
+def _build_usage(answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
+    prompt = count_prompt_tokens(request)
+    completion = count_answer_tokens(answer) * _count_choices(body)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -145,47 +166,50 @@ def _usage(answer: Answer, asked: Question, body: Mapping[str, Any]) -> dict[str
     }
 
 
-def _finish_reason(answer: Answer) -> str:
-    usual = "length" if answer.truncated else "tool_calls" if answer.calls else "stop"
-    return answer.finish_reason or usual
+def _finish_reason(answer: ScriptedAnswer) -> str:
+    default = "length" if answer.truncated else "tool_calls" if answer.calls else "stop"
+    return answer.finish_reason or default
 
 
-def _message(answer: Answer, ids: Ids, choice: int) -> dict[str, Any]:
+def _build_message(answer: ScriptedAnswer, ids: ResponseIds, choice: int) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.calls:
         message["tool_calls"] = [
-            {**_call_head(call, ids, choice, position), "function": _function(call.name, call.text)}
+            {**_build_call_head(call, ids, choice, position), "function": _build_function(call.name, call.text)}
             for position, call in enumerate(answer.calls)
         ]
     return {**message, "refusal": answer.refusal, "annotations": []}
 
 
-def _call_head(call: Call, ids: Ids, choice: int, position: int) -> dict[str, Any]:
+def _build_call_head(call: ScriptedCall, ids: ResponseIds, choice: int, position: int) -> dict[str, Any]:
     call_id = call.id if call.id is not None else f"call_{ids.alphanumeric(f'call/{choice}/{position}', 24)}"
     return {"id": call_id, "type": "function"}
 
 
-def _function(name: str, arguments: str | None) -> dict[str, Any]:
+def _build_function(name: str, arguments: str | None) -> dict[str, Any]:
     return {"name": name} if arguments is None else {"name": name, "arguments": arguments}
 
 
-def _deltas(answer: Answer, ids: Ids, choice: int) -> Iterator[tuple[int | None, dict[str, Any], str | None]]:
-    """The deltas of one choice: the call that each begins, the delta, and its finish reason."""
+def _build_deltas(
+    answer: ScriptedAnswer, ids: ResponseIds, choice: int
+) -> Iterator[tuple[int | None, dict[str, Any], str | None]]:
+    """Yield the deltas of one choice: the position of the call it starts, the delta, and its finish reason."""
     yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}, None
     for name, text in (("content", answer.text), ("refusal", answer.refusal)):
-        for fragment in fragments(text or "", answer.delta_size):
+        for fragment in split_text(text or "", answer.delta_size):
             yield None, {name: fragment}, None
-    for begins, delta in of_calls(answer, lambda position: _call_deltas(answer, ids, choice, position)):
-        yield begins, {"tool_calls": [delta]}, None
+    for starts_call, delta in order_deltas(answer, lambda position: _build_call_deltas(answer, ids, choice, position)):
+        yield starts_call, {"tool_calls": [delta]}, None
     yield len(answer.calls), {}, _finish_reason(answer)
 
 
-def _call_deltas(answer: Answer, ids: Ids, choice: int, position: int) -> list[dict[str, Any]]:
+def _build_call_deltas(answer: ScriptedAnswer, ids: ResponseIds, choice: int, position: int) -> list[dict[str, Any]]:
     call = answer.calls[position]
-    start = {"index": position, **_call_head(call, ids, choice, position)}
+    head = {"index": position, **_build_call_head(call, ids, choice, position)}
     if call.text is None:
-        return [{**start, "function": _function(call.name, None)}]
-    rest = [
-        {"index": position, "function": {"arguments": fragment}} for fragment in fragments(call.text, answer.delta_size)
+        return [{**head, "function": _build_function(call.name, None)}]
+    argument_deltas = [
+        {"index": position, "function": {"arguments": fragment}}
+        for fragment in split_text(call.text, answer.delta_size)
     ]
-    return [{**start, "function": _function(call.name, "")}, *rest]
+    return [{**head, "function": _build_function(call.name, "")}, *argument_deltas]

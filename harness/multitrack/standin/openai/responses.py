@@ -1,6 +1,6 @@
-"""OpenAI's Responses API: a request body to a question, an answer to JSON or server-sent events.
+"""OpenAI's Responses API: parses request bodies, and writes answers as JSON or as server-sent events.
 
-The shapes are those of https://platform.openai.com/docs/api-reference/responses and its ``-streaming`` page.
+The formats are described at https://platform.openai.com/docs/api-reference/responses and on its ``-streaming`` page.
 """
 
 from __future__ import annotations
@@ -11,23 +11,44 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
+from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, Headers, openai_headers
-from multitrack.standin.ids import Ids
-from multitrack.standin.openai.error import InvalidRequestError, error_content, error_object, pretty
-from multitrack.standin.openai.input import OUTPUTS, Item, check, is_the_models, items_of, text_of_item
-from multitrack.standin.openai.messages import text_of
-from multitrack.standin.openai.tools import callable_tools, offered
-from multitrack.standin.question import Question, turns
-from multitrack.standin.received import Received, is_loopback
-from multitrack.standin.reply import HttpReply, Piece, broken_off, ended_by, events, fragments, of_calls, shaped
-from multitrack.standin.script import Answer, Error
-from multitrack.standin.source import Source
-from multitrack.standin.usage import answer_tokens, prompt_tokens
+from multitrack.standin.model_request import ModelRequest, count_turns
+from multitrack.standin.openai.chat_messages import extract_text
+from multitrack.standin.openai.error_objects import (
+    InvalidRequestError,
+    build_error_content,
+    build_error_object,
+    format_json,
+)
+from multitrack.standin.openai.offered_tools import read_tools, select_callable_tools
+from multitrack.standin.openai.response_items import (
+    OUTPUT_TYPES,
+    Item,
+    check_calls_and_outputs,
+    extract_item_text,
+    is_from_model,
+    read_items,
+)
+from multitrack.standin.reply import (
+    AnswerPart,
+    HttpReply,
+    build_http_reply,
+    count_parts_before_break,
+    end_with_error,
+    order_deltas,
+    split_events,
+    split_text,
+)
+from multitrack.standin.request_log import ReceivedRequest, is_loopback
+from multitrack.standin.response_ids import ResponseIds
+from multitrack.standin.script import ScriptedAnswer, ScriptedError
+from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "text/event-stream; charset=utf-8")
 
-_ECHOED: Mapping[str, Any] = {
+_REPEATED_PARAMETERS: Mapping[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
@@ -46,20 +67,20 @@ _ECHOED: Mapping[str, Any] = {
     "user": None,
     "metadata": {},
 }
-"""What a response repeats of its request, with what stands there for a request that does not say."""
+"""The parameters of a request that its response repeats, with their default values."""
 
 _INCOMPLETE = ("max_output_tokens", "content_filter")
 
 
-class Conversations:
-    """What was said up to each stored response, for requests that go on from one. Safe to use from many threads."""
+class ResponseStore:
+    """The conversation up to each stored response, for requests that continue one. Thread-safe."""
 
     def __init__(self) -> None:
         self._items: dict[str, list[Item]] = {}
         self._lock = Lock()
 
-    def until(self, response_id: Any) -> list[Item]:
-        """The items up to a response, itself included. Raises `InvalidRequestError` where it is not stored."""
+    def load(self, response_id: Any) -> list[Item]:
+        """Return the items up to a response and including it. Raises `InvalidRequestError` if it is not stored."""
         if response_id is None:
             return []
         with self._lock:
@@ -71,118 +92,131 @@ class Conversations:
                 )
             return list(self._items[response_id])
 
-    def store(self, response_id: str, items: Sequence[Item]) -> None:
-        """Keep the ``items`` that were said up to a response."""
+    def save(self, response_id: str, items: Sequence[Item]) -> None:
+        """Store the items up to a response and including it."""
         with self._lock:
             self._items[response_id] = list(items)
 
 
-def respond(request: Received, source: Source, conversations: Conversations) -> HttpReply:
-    """The reply to ``request``, which may go on from one of the ``conversations``."""
-    ids = source.ids("openai.responses", request.body)
-    host = OPENAI_HOST if is_loopback(request.host) else request.host
+def respond(received: ReceivedRequest, selector: AnswerSelector, store: ResponseStore) -> HttpReply:
+    """Return the reply to a request, which can continue a conversation in ``store``."""
+    ids = selector.next_ids("openai.responses", received.body)
+    host = OPENAI_HOST if is_loopback(received.host) else received.host
     headers = openai_headers(host, f"req_{ids.hexadecimal('request', 32)}")
     try:
-        asked, items = _understood(request.body, conversations)
+        request, items = _parse_request(received.body, store)
     except InvalidRequestError as error:
-        return _failed(Answer(), error.refusal, headers)
-    answer, body = source.answer(asked), request.body
+        return _build_error_reply(ScriptedAnswer(), error.scripted_error, headers)
+    answer, body = selector.select(request), received.body
     streamed = bool(body.get("stream"))
     if answer.error is not None and not (streamed and answer.breaks_off):
-        return _failed(answer, answer.error, headers)
-    response = _Response(answer, asked, body, ids)
+        return _build_error_reply(answer, answer.error, headers)
+    response = _Response(answer, request, body, ids)
     if body.get("store") is not False:
-        conversations.store(response.id, [*items, *response.output])
+        store.save(response.id, [*items, *response.output])
     if streamed:
-        return shaped(answer, 200, (_EVENTS, *headers), _stream(answer, response), streamed=True)
-    return shaped(answer, 200, (_JSON, *headers), [Piece(_whole(answer, response))], streamed=False)
+        return build_http_reply(answer, 200, (_EVENTS, *headers), _build_stream(answer, response), streamed=True)
+    parts = [AnswerPart(_build_body(answer, response))]
+    return build_http_reply(answer, 200, (_JSON, *headers), parts, streamed=False)
 
 
-def _understood(body: Any, conversations: Conversations) -> tuple[Question, list[Item]]:
-    """What ``body`` asks, and all that was said. Raises `InvalidRequestError` where it would be refused."""
+def _parse_request(body: Any, store: ResponseStore) -> tuple[ModelRequest, list[Item]]:
+    """Return the request in ``body`` and the items of the whole conversation.
+
+    Raises `InvalidRequestError` if OpenAI would reject the request.
+    """
     if not isinstance(body, Mapping):
         raise InvalidRequestError("We could not parse the JSON body of your request.")
-    items = [*conversations.until(body.get("previous_response_id")), *items_of(body)]
-    check(items)
-    tools = offered(body, nested=False)
-    prompts = [text_of(item.get("content")) for item in items if item.get("role") == "user"]
-    asked = Question(
+    items = [*store.load(body.get("previous_response_id")), *read_items(body)]
+    check_calls_and_outputs(items)
+    tools = read_tools(body, nested=False)
+    prompts = [extract_text(item.get("content")) for item in items if item.get("role") == "user"]
+    request = ModelRequest(
         model=str(body.get("model", "")),
         prompt=prompts[-1] if prompts else "",
-        texts=(text_of(body.get("instructions")), *map(text_of_item, items)),
+        texts=(extract_text(body.get("instructions")), *map(extract_item_text, items)),
         tools=tools,
-        callable_tools=callable_tools(tools, body),
-        after_results=bool(items) and items[-1].get("type") in OUTPUTS.values(),
-        turn=turns(map(is_the_models, items)),
+        callable_tools=select_callable_tools(tools, body),
+        after_results=bool(items) and items[-1].get("type") in OUTPUT_TYPES.values(),
+        turn=count_turns(map(is_from_model, items)),
     )
-    return asked, items
+    return request, items
 
 
-def _failed(answer: Answer, error: Error, headers: Headers) -> HttpReply:
-    return shaped(answer, error.status, (_JSON, *headers), [Piece(error_content(error))], streamed=False)
+def _build_error_reply(answer: ScriptedAnswer, error: ScriptedError, headers: Headers) -> HttpReply:
+    parts = [AnswerPart(build_error_content(error))]
+    return build_http_reply(answer, error.status, (_JSON, *headers), parts, streamed=False)
 
 
-def _whole(answer: Answer, response: _Response) -> bytes:
+def _build_body(answer: ScriptedAnswer, response: _Response) -> bytes:
     if isinstance(answer.body, str):
         return answer.body.encode()
-    return pretty(response.ended if answer.body is None else answer.body)
+    return format_json(response.completed if answer.body is None else answer.body)
 
 
-def _stream(answer: Answer, response: _Response) -> list[Piece]:
+def _build_stream(answer: ScriptedAnswer, response: _Response) -> list[AnswerPart]:
     if isinstance(answer.body, str):
-        return [Piece(event) for event in events(answer.body)]
+        return [AnswerPart(event) for event in split_events(answer.body)]
     numbers = count()
     if answer.body is not None:
-        return [Piece(_event(answer.body, numbers))]
-    pieces = [Piece(_event(event, numbers), begins) for begins, event in response.events()]
+        return [AnswerPart(_format_event(answer.body, numbers))]
+    parts = [AnswerPart(_format_event(event, numbers), starts_call) for starts_call, event in response.events()]
     if answer.error is None:
-        return pieces
-    told = error_object(answer.error)
-    error = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
-    return ended_by(pieces, answer, _event(error, count(broken_off(pieces, answer) or 0)))
+        return parts
+    details = build_error_object(answer.error)
+    error = {"type": "error", "code": details["code"], "message": details["message"], "param": details["param"]}
+    numbers_after_break = count(count_parts_before_break(parts, answer) or 0)
+    return end_with_error(parts, answer, _format_event(error, numbers_after_break))
 
 
-def _event(event: Mapping[str, Any], numbers: Iterator[int]) -> bytes:
+def _format_event(event: Mapping[str, Any], numbers: Iterator[int]) -> bytes:
     document = {"type": event.get("type"), "sequence_number": next(numbers), **event}
     data = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return f"event: {event.get('type')}\ndata: {data}\n\n".encode()
 
 
 class _Response:
-    """One response, as it is when it has ended, and the events that lead there."""
+    """A response, as the completed object and as the events of its stream."""
 
-    def __init__(self, answer: Answer, asked: Question, body: Mapping[str, Any], ids: Ids) -> None:
+    def __init__(
+        self, answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds
+    ) -> None:
         self._answer = answer
-        self._asked = asked
+        self._request = request
         self._body = body
         self._ids = ids
         self.id = f"resp_{ids.hexadecimal('response', 48)}"
-        self._says = answer.text is not None or answer.refusal is not None or not answer.calls
-        message = [self._message()] if self._says else []
-        self.output = [*message, *(self._call(position) for position in range(len(answer.calls)))]
+        self._has_message = answer.text is not None or answer.refusal is not None or not answer.calls
+        message = [self._build_message()] if self._has_message else []
+        self.output = [*message, *(self._build_call(position) for position in range(len(answer.calls)))]
 
     @property
-    def ended(self) -> dict[str, Any]:
+    def completed(self) -> dict[str, Any]:
         """The whole response."""
         finish = self._answer.finish_reason or ("max_output_tokens" if self._answer.truncated else "completed")
         status, reason = ("incomplete", {"reason": finish}) if finish in _INCOMPLETE else (finish, None)
-        return {**self._envelope(status), "incomplete_details": reason, "output": self.output, "usage": self._usage()}
+        return {
+            **self._build_envelope(status),
+            "incomplete_details": reason,
+            "output": self.output,
+            "usage": self._build_usage(),
+        }
 
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """The events, each with the position of the call that it begins, or the number of calls at the end."""
-        begun = self._envelope("in_progress")
-        yield None, {"type": "response.created", "response": begun}
-        yield None, {"type": "response.in_progress", "response": begun}
-        if self._says:
-            for event in self._message_events(self.output[0]):
+        """Yield the events, each with the position of the call that it starts; the last with the number of calls."""
+        in_progress = self._build_envelope("in_progress")
+        yield None, {"type": "response.created", "response": in_progress}
+        yield None, {"type": "response.in_progress", "response": in_progress}
+        if self._has_message:
+            for event in self._build_message_events(self.output[0]):
                 yield None, event
-        yield from of_calls(self._answer, self._call_events)
-        ended = self.ended
-        kind = ended["status"] if ended["status"] in ("incomplete", "failed") else "completed"
-        yield len(self._answer.calls), {"type": f"response.{kind}", "response": ended}
+        yield from order_deltas(self._answer, self._build_call_events)
+        completed = self.completed
+        kind = completed["status"] if completed["status"] in ("incomplete", "failed") else "completed"
+        yield len(self._answer.calls), {"type": f"response.{kind}", "response": completed}
 
-    def _envelope(self, status: str) -> dict[str, Any]:
-        told = {name: self._body.get(name, usual) for name, usual in _ECHOED.items()}
+    def _build_envelope(self, status: str) -> dict[str, Any]:
+        parameters = {name: self._body.get(name, default) for name, default in _REPEATED_PARAMETERS.items()}
         return {
             "id": self.id,
             "object": "response",
@@ -191,15 +225,15 @@ class _Response:
             "background": False,
             "error": None,
             "incomplete_details": None,
-            "model": self._asked.model,
+            "model": self._request.model,
             "output": [],
             "service_tier": "default",
             "usage": None,
-            **told,
+            **parameters,
         }
 
-    def _usage(self) -> dict[str, Any]:
-        prompt, completion = prompt_tokens(self._asked), answer_tokens(self._answer)
+    def _build_usage(self) -> dict[str, Any]:
+        prompt, completion = count_prompt_tokens(self._request), count_answer_tokens(self._answer)
         return {
             "input_tokens": prompt,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -208,65 +242,65 @@ class _Response:
             "total_tokens": prompt + completion,
         }
 
-    def _status(self, *, last: bool) -> str:
-        return "incomplete" if last and self._answer.truncated else "completed"
+    def _item_status(self, *, is_last: bool) -> str:
+        return "incomplete" if is_last and self._answer.truncated else "completed"
 
-    def _message(self) -> dict[str, Any]:
+    def _build_message(self) -> dict[str, Any]:
         refusal = self._answer.refusal
-        said: list[dict[str, Any]] = []
+        content: list[dict[str, Any]] = []
         if self._answer.text is not None:
-            said.append({"type": "output_text", "annotations": [], "logprobs": [], "text": self._answer.text})
+            content.append({"type": "output_text", "annotations": [], "logprobs": [], "text": self._answer.text})
         if refusal is not None:
-            said.append({"type": "refusal", "refusal": refusal})
+            content.append({"type": "refusal", "refusal": refusal})
         return {
             "id": f"msg_{self._ids.hexadecimal('message', 48)}",
             "type": "message",
-            "status": self._status(last=not self._answer.calls),
-            "content": said,
+            "status": self._item_status(is_last=not self._answer.calls),
+            "content": content,
             "role": "assistant",
         }
 
-    def _call(self, position: int) -> dict[str, Any]:
+    def _build_call(self, position: int) -> dict[str, Any]:
         call = self._answer.calls[position]
         arguments = {} if call.text is None else {"arguments": call.text}
         return {
             "id": f"fc_{self._ids.hexadecimal(f'item/{position}', 48)}",
             "type": "function_call",
-            "status": self._status(last=position == len(self._answer.calls) - 1),
+            "status": self._item_status(is_last=position == len(self._answer.calls) - 1),
             **arguments,
             "call_id": call.id if call.id is not None else f"call_{self._ids.alphanumeric(f'call/{position}', 24)}",
             "name": call.name,
         }
 
-    def _message_events(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        begun = {**message, "status": "in_progress", "content": []}
-        yield {"type": "response.output_item.added", "output_index": 0, "item": begun}
+    def _build_message_events(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        empty = {**message, "status": "in_progress", "content": []}
+        yield {"type": "response.output_item.added", "output_index": 0, "item": empty}
         for index, part in enumerate(message["content"]):
             kind, text = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
-            place = {"item_id": message["id"], "output_index": 0, "content_index": index}
+            position = {"item_id": message["id"], "output_index": 0, "content_index": index}
             logprobs: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
-            yield {"type": "response.content_part.added", **place, "part": {**part, text: ""}}
-            for fragment in fragments(part[text], self._answer.delta_size):
-                yield {"type": f"response.{kind}.delta", **place, "delta": fragment, **logprobs}
-            yield {"type": f"response.{kind}.done", **place, text: part[text], **logprobs}
-            yield {"type": "response.content_part.done", **place, "part": part}
+            yield {"type": "response.content_part.added", **position, "part": {**part, text: ""}}
+            for fragment in split_text(part[text], self._answer.delta_size):
+                yield {"type": f"response.{kind}.delta", **position, "delta": fragment, **logprobs}
+            yield {"type": f"response.{kind}.done", **position, text: part[text], **logprobs}
+            yield {"type": "response.content_part.done", **position, "part": part}
         yield {"type": "response.output_item.done", "output_index": 0, "item": message}
 
-    def _call_events(self, position: int) -> list[dict[str, Any]]:
-        index = position + (1 if self._says else 0)
+    def _build_call_events(self, call_position: int) -> list[dict[str, Any]]:
+        index = call_position + (1 if self._has_message else 0)
         item = self.output[index]
         arguments = item.get("arguments")
-        place = {"item_id": item["id"], "output_index": index}
-        begun = {**item, "status": "in_progress", **({} if arguments is None else {"arguments": ""})}
+        position = {"item_id": item["id"], "output_index": index}
+        empty = {**item, "status": "in_progress", **({} if arguments is None else {"arguments": ""})}
         deltas = [
-            {"type": "response.function_call_arguments.delta", **place, "delta": fragment}
-            for fragment in fragments(arguments or "", self._answer.delta_size)
+            {"type": "response.function_call_arguments.delta", **position, "delta": fragment}
+            for fragment in split_text(arguments or "", self._answer.delta_size)
         ]
-        # a call that was cut off never has its arguments done
-        whole = [{"type": "response.function_call_arguments.done", **place, "arguments": arguments}]
+        # The arguments of a call that was cut off are never done.
+        done = [{"type": "response.function_call_arguments.done", **position, "arguments": arguments}]
         return [
-            {"type": "response.output_item.added", "output_index": index, "item": begun},
+            {"type": "response.output_item.added", "output_index": index, "item": empty},
             *deltas,
-            *(whole if arguments is not None and item["status"] == "completed" else ()),
+            *(done if arguments is not None and item["status"] == "completed" else ()),
             {"type": "response.output_item.done", "output_index": index, "item": item},
         ]

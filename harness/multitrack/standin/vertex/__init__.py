@@ -1,1 +1,1 @@
-"""Vertex AI's GenerateContent, as the stand-in speaks it, over REST and gRPC."""
+"""Vertex AI's GenerateContent over REST and gRPC, as the stand-in implements it."""

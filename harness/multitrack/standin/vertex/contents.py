@@ -1,7 +1,7 @@
-"""The contents of a request to Gemini, and its functions: refused where the service would refuse them.
+"""The contents and functions of a request to Gemini. Rejects those that the service would reject.
 
-The rules are those of https://ai.google.dev/gemini-api/docs/function-calling, and of
-https://ai.google.dev/gemini-api/docs/thought-signatures for the models that sign their calls.
+The rules come from https://ai.google.dev/gemini-api/docs/function-calling. Those for models that sign their calls
+come from https://ai.google.dev/gemini-api/docs/thought-signatures.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from multitrack.standin.question import Tool
-from multitrack.standin.vertex.types import InvalidMessageError
+from multitrack.standin.model_request import OfferedTool
+from multitrack.standin.vertex.protobuf_types import InvalidMessageError
 
 Content = Mapping[str, Any]
 
@@ -21,24 +21,28 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
 
 def check_contents(contents: Sequence[Content], *, signed: bool) -> None:
-    """Raises `InvalidMessageError` for contents that are no conversation. ``signed`` says whether the model
-    demands the signatures of its calls back."""
+    """Raise `InvalidMessageError` if ``contents`` are not a valid conversation.
+
+    Args:
+        contents: The contents of the request.
+        signed: Whether the model requires the signatures of its calls to be sent back.
+    """
     if not contents:
         raise InvalidMessageError("* GenerateContentRequest.contents: contents is not specified\n")
     for number, content in enumerate(contents):
         if content.get("role", "") not in _ROLES:
             raise InvalidMessageError("Please use a valid role: user, model.")
         if not parts_of(content):
-            place = f"GenerateContentRequest.contents[{number}].parts"
-            raise InvalidMessageError(f"* {place}: contents.parts must not be empty.\n")
-    for before, content in pairwise([{}, *contents]):
-        _check_answered(before, content)
+            location = f"GenerateContentRequest.contents[{number}].parts"
+            raise InvalidMessageError(f"* {location}: contents.parts must not be empty.\n")
+    for previous, content in pairwise([{}, *contents]):
+        _check_results(previous, content)
     if signed:
         _check_signatures(contents)
 
 
-def check_functions(tools: Sequence[Tool]) -> None:
-    """Raises `InvalidMessageError` for a name that is none of a function, or of two."""
+def check_functions(tools: Sequence[OfferedTool]) -> None:
+    """Raise `InvalidMessageError` if a name is not a valid function name, or occurs twice."""
     for number, tool in enumerate(tools):
         if not _NAME.fullmatch(tool.name):
             raise InvalidMessageError(
@@ -51,18 +55,18 @@ def check_functions(tools: Sequence[Tool]) -> None:
 
 
 def parts_of(content: Content) -> Sequence[Mapping[str, Any]]:
-    """The parts of ``content``."""
+    """Return the parts of ``content``."""
     parts: Sequence[Mapping[str, Any]] = content.get("parts", [])
     return parts
 
 
-def holds(content: Content, kind: str) -> bool:
-    """Whether a part of ``content`` is of that kind, such as ``functionResponse``."""
+def has_part(content: Content, kind: str) -> bool:
+    """Return whether ``content`` has a part of that kind, such as ``functionResponse``."""
     return any(kind in part for part in parts_of(content))
 
 
-def _check_answered(before: Content, content: Content) -> None:
-    calls = sum("functionCall" in part for part in parts_of(before))
+def _check_results(previous: Content, content: Content) -> None:
+    calls = sum("functionCall" in part for part in parts_of(previous))
     results = sum("functionResponse" in part for part in parts_of(content))
     if results and not calls:
         raise InvalidMessageError(
@@ -77,7 +81,7 @@ def _check_answered(before: Content, content: Content) -> None:
 
 def _check_signatures(contents: Sequence[Content]) -> None:
     prompts = [number for number, content in enumerate(contents) if is_prompt(content)]
-    # a turn that is over needs no signatures any more
+    # Signatures are only required in the current turn, which starts at the last prompt.
     for number in range(prompts[-1] if prompts else 0, len(contents)):
         calls = [part for part in parts_of(contents[number]) if "functionCall" in part]
         if calls and not calls[0].get("thoughtSignature"):
@@ -91,5 +95,5 @@ def _check_signatures(contents: Sequence[Content]) -> None:
 
 
 def is_prompt(content: Content) -> bool:
-    """Whether ``content`` is a question of the user's, and not the results of tools."""
-    return content.get("role", "user") in ("", "user") and holds(content, "text")
+    """Return whether ``content`` is a prompt of the user, as opposed to tool results."""
+    return content.get("role", "user") in ("", "user") and has_part(content, "text")

@@ -1,6 +1,6 @@
-"""Vertex AI's GenerateContent: a request to a question, an answer to responses, all as protobuf JSON.
+"""Vertex AI's GenerateContent: parses requests and builds responses, both as protobuf JSON.
 
-The shapes are those of https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference.
+The format is described at https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from multitrack.standin.identity import GOOGLE_PROJECT
-from multitrack.standin.ids import Ids
-from multitrack.standin.question import Question, Tool, turns
-from multitrack.standin.reply import fragments
-from multitrack.standin.script import Answer, Call, Error, ScriptError
-from multitrack.standin.usage import answer_tokens, prompt_tokens
-from multitrack.standin.vertex.contents import check_contents, check_functions, holds, is_prompt, parts_of
-from multitrack.standin.vertex.types import knows_signatures
+from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
+from multitrack.standin.reply import split_text
+from multitrack.standin.response_ids import ResponseIds
+from multitrack.standin.script import ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError
+from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
+from multitrack.standin.vertex.contents import check_contents, check_functions, has_part, is_prompt, parts_of
+from multitrack.standin.vertex.protobuf_types import supports_signatures
 
-_WHOLE_NUMBERS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+_INTEGER_KEYWORDS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 _ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -41,38 +41,44 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
 }
 
 
-def question(request: Mapping[str, Any]) -> Question:
-    """What ``request``, a ``GenerateContentRequest`` as protobuf JSON, asks. Raises `InvalidMessageError` for
-    what the service would refuse."""
+ResponseDocument = tuple[int | None, dict[str, Any]]
+"""A response as protobuf JSON, with the call that it starts: see `multitrack.standin.reply.AnswerPart.starts_call`."""
+
+
+def parse_request(request: Mapping[str, Any]) -> ModelRequest:
+    """Return the model request in ``request``, a ``GenerateContentRequest`` as protobuf JSON.
+
+    Raises `InvalidMessageError` if the service would reject it.
+    """
     contents = request.get("contents", [])
-    check_contents(contents, signed=_signs(model_name(request)))
-    tools = tuple(_tools(request.get("tools", [])))
+    check_contents(contents, signed=_signs_calls(model_name(request)))
+    tools = tuple(_read_tools(request.get("tools", [])))
     check_functions(tools)
-    texts = [_text(content) for content in (request.get("systemInstruction", {}), *contents)]
-    prompts = [_text(content) for content in contents if is_prompt(content)]
-    return Question(
+    texts = [_extract_text(content) for content in (request.get("systemInstruction", {}), *contents)]
+    prompts = [_extract_text(content) for content in contents if is_prompt(content)]
+    return ModelRequest(
         model=model_name(request),
         prompt=prompts[-1] if prompts else "",
         texts=tuple(texts),
         tools=tools,
-        callable_tools=_callable(tools, request.get("toolConfig", {}).get("functionCallingConfig", {})),
-        after_results=holds(contents[-1], "functionResponse"),
-        turn=turns(content.get("role") == "model" for content in contents),
+        callable_tools=_select_callable_tools(tools, request.get("toolConfig", {}).get("functionCallingConfig", {})),
+        after_results=has_part(contents[-1], "functionResponse"),
+        turn=count_turns(content.get("role") == "model" for content in contents),
     )
 
 
-def _signs(model: str) -> bool:
-    """Whether ``model`` signs its calls, and wants the signatures back."""
-    return model.startswith("gemini-3") and knows_signatures()
+def _signs_calls(model: str) -> bool:
+    """Return whether ``model`` signs its calls and requires the signatures to be sent back."""
+    return model.startswith("gemini-3") and supports_signatures()
 
 
 def model_name(request: Mapping[str, Any]) -> str:
-    """The model's own name, the last part of its resource name."""
+    """Return the name of the model, which is the last part of its resource name."""
     return str(request.get("model", "")).rpartition("/")[2]
 
 
-def host(request: Mapping[str, Any]) -> str:
-    """The host that serves the model: that of its location, or the Gemini API's for a model that has none."""
+def find_host(request: Mapping[str, Any]) -> str:
+    """Return the host that serves the model: that of its location, or of the Gemini API if it has no location."""
     parts = str(request.get("model", "")).split("/")
     if parts[0] in ("models", "tunedModels"):
         return "generativelanguage.googleapis.com"
@@ -80,7 +86,7 @@ def host(request: Mapping[str, Any]) -> str:
     return "aiplatform.googleapis.com" if location == "global" else f"{location}-aiplatform.googleapis.com"
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def _extract_text(content: Mapping[str, Any]) -> str:
     texts = (
         json.dumps(part["functionResponse"].get("response"), ensure_ascii=False)
         if "functionResponse" in part
@@ -90,112 +96,116 @@ def _text(content: Mapping[str, Any]) -> str:
     return "".join(texts)
 
 
-def _tools(tools: Sequence[Mapping[str, Any]]) -> Iterator[Tool]:
+def _read_tools(tools: Sequence[Mapping[str, Any]]) -> Iterator[OfferedTool]:
     for tool in tools:
         for declaration in tool.get("functionDeclarations", []):
-            schema = declaration.get("parametersJsonSchema") or _json_schema(declaration.get("parameters", {}))
-            yield Tool(declaration["name"], schema or {"type": "object"})
+            schema = declaration.get("parametersJsonSchema") or _convert_schema(declaration.get("parameters", {}))
+            yield OfferedTool(declaration["name"], schema or {"type": "object"})
 
 
-def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Google's ``Schema`` message as JSON Schema: its type names are upper case, its int64 limits texts."""
+def _convert_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Google's ``Schema`` message, with its upper-case types and its int64 limits as text, as JSON Schema."""
     converted: dict[str, Any] = {}
     for name, value in schema.items():
         match name:
             case "type":
                 converted["type"] = value.lower()
             case "items":
-                converted["items"] = _json_schema(value)
+                converted["items"] = _convert_schema(value)
             case "anyOf":
-                converted["anyOf"] = [_json_schema(branch) for branch in value]
+                converted["anyOf"] = [_convert_schema(branch) for branch in value]
             case "properties":
-                converted["properties"] = {key: _json_schema(inner) for key, inner in value.items()}
+                converted["properties"] = {key: _convert_schema(inner) for key, inner in value.items()}
             case "defs":
-                converted["$defs"] = {key: _json_schema(inner) for key, inner in value.items()}
+                converted["$defs"] = {key: _convert_schema(inner) for key, inner in value.items()}
             case "ref":
                 converted["$ref"] = value.replace("#/defs/", "#/$defs/")
-            case _ if name in _WHOLE_NUMBERS:
+            case _ if name in _INTEGER_KEYWORDS:
                 converted[name] = int(value)
             case _:
                 converted[name] = value
     return converted
 
 
-def _callable(tools: tuple[Tool, ...], choice: Mapping[str, Any]) -> tuple[Tool, ...]:
+def _select_callable_tools(tools: tuple[OfferedTool, ...], choice: Mapping[str, Any]) -> tuple[OfferedTool, ...]:
     if choice.get("mode") == "NONE":
         return ()
     allowed = choice.get("allowedFunctionNames")
     return tuple(tool for tool in tools if not allowed or tool.name in allowed)
 
 
-def responses(answer: Answer, asked: Question, ids: Ids, *, streamed: bool) -> list[tuple[int | None, dict[str, Any]]]:
-    """The responses that carry ``answer``: one, or those of a stream. With each stands the position of the call
-    that begins with it, or the number of calls at the end. Raises `ScriptError` where ``answer`` fits in none."""
+def build_responses(
+    answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds, *, streamed: bool
+) -> list[ResponseDocument]:
+    """Return the responses of an answer: one, or those of a stream.
+
+    Raises `ScriptError` if this wire format cannot express the answer.
+    """
     if answer.body is not None:
-        return scripted(answer.body)
-    texts = fragments(answer.text or "", answer.delta_size) if streamed else [answer.text or ""]
-    said = [{"text": text} for text in texts if text]
-    calls = [_function_call(call) for call in answer.calls]
-    if calls and _signs(asked.model):
-        calls[0]["thoughtSignature"] = base64.b64encode(ids.hexadecimal("thought", 48).encode()).decode()
-    groups: list[tuple[int | None, list[dict[str, Any]]]] = [(None, [*said, *calls])]
-    if streamed and calls:
-        # the end is a response of its own, so that it can be held back
-        groups = [(None, [part]) for part in said] + [(number, [call]) for number, call in enumerate(calls)]
-        groups.append((len(calls), [{"text": ""}]))
-    elif streamed and said:
-        groups = [(None, [part]) for part in said[:-1]] + [(0, said[-1:])]
+        return parse_scripted_body(answer.body)
+    texts = split_text(answer.text or "", answer.delta_size) if streamed else [answer.text or ""]
+    text_parts = [{"text": text} for text in texts if text]
+    call_parts = [_build_function_call(call) for call in answer.calls]
+    if call_parts and _signs_calls(request.model):
+        call_parts[0]["thoughtSignature"] = base64.b64encode(ids.hexadecimal("thought", 48).encode()).decode()
+    groups: list[tuple[int | None, list[dict[str, Any]]]] = [(None, [*text_parts, *call_parts])]
+    if streamed and call_parts:
+        groups = [(None, [part]) for part in text_parts] + [(number, [part]) for number, part in enumerate(call_parts)]
+        # The end is a separate response, so that a gate can hold it back.
+        groups.append((len(call_parts), [{"text": ""}]))
+    elif streamed and text_parts:
+        groups = [(None, [part]) for part in text_parts[:-1]] + [(0, text_parts[-1:])]
     envelope = {
-        "modelVersion": asked.model,
+        "modelVersion": request.model,
         "createTime": datetime.fromtimestamp(ids.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "responseId": ids.alphanumeric("response", 22),
     }
     documents: list[dict[str, Any]] = [
         {"candidates": [{"content": {"role": "model", "parts": group}}], **envelope} for _, group in groups
     ]
-    documents[-1]["candidates"][0] |= _finish(answer)
-    prompt, completion = prompt_tokens(asked), answer_tokens(answer)
+    documents[-1]["candidates"][0] |= _build_finish(answer)
+    prompt, completion = count_prompt_tokens(request), count_answer_tokens(answer)
     documents[-1]["usageMetadata"] = {
         "promptTokenCount": prompt,
         "candidatesTokenCount": completion,
         "totalTokenCount": prompt + completion,
     }
-    return [(begins, document) for (begins, _), document in zip(groups, documents, strict=True)]
+    return [(starts_call, document) for (starts_call, _), document in zip(groups, documents, strict=True)]
 
 
-def scripted(body: Any) -> list[tuple[int | None, dict[str, Any]]]:
-    """The responses that ``body`` is: JSON, or its text. Raises `ScriptError` where it is not."""
+def parse_scripted_body(body: Any) -> list[ResponseDocument]:
+    """Return the responses in ``body``: JSON, or JSON as text. Raises `ScriptError` if the text is not JSON."""
     if isinstance(body, str):
         try:
             body = json.loads(body)
         except ValueError as error:
-            raise ScriptError(f"the scripted body is no JSON, and this wire needs some: {error}") from error
+            raise ScriptError(f"the scripted body is not valid JSON, which this wire format needs: {error}") from error
     return [(None, document) for document in (body if isinstance(body, list) else [body])]
 
 
-def _function_call(call: Call) -> dict[str, Any]:
-    named = {"name": call.name} if call.id is None else {"id": call.id, "name": call.name}
-    return {"functionCall": named if call.object is None else {**named, "args": call.object}}
+def _build_function_call(call: ScriptedCall) -> dict[str, Any]:
+    head = {"name": call.name} if call.id is None else {"id": call.id, "name": call.name}
+    return {"functionCall": head if call.object is None else {**head, "args": call.object}}
 
 
-def _finish(answer: Answer) -> dict[str, Any]:
+def _build_finish(answer: ScriptedAnswer) -> dict[str, Any]:
     if answer.refusal is not None:
         return {"finishReason": answer.finish_reason or "SAFETY", "finishMessage": answer.refusal}
     return {"finishReason": answer.finish_reason or ("MAX_TOKENS" if answer.truncated else "STOP")}
 
 
-def error_status(error: Error) -> str:
-    """The name of the gRPC status of ``error``."""
+def error_status(error: ScriptedError) -> str:
+    """Return the name of the gRPC status of ``error``."""
     return error.grpc_status or _ERRORS.get(error.status, ("UNKNOWN", ""))[0]
 
 
-def error_message(error: Error) -> str:
-    """The message of ``error``, Google's usual one where it has none."""
+def error_message(error: ScriptedError) -> str:
+    """Return the message of ``error``; by default Google's usual one for the status."""
     return error.message if error.message is not None else _ERRORS.get(error.status, ("", "Unknown error."))[1]
 
 
-def error_object(error: Error) -> dict[str, Any]:
-    """The body of ``error`` over REST, by https://cloud.google.com/apis/design/errors#http_mapping."""
+def build_error_document(error: ScriptedError) -> dict[str, Any]:
+    """Return the REST body that reports ``error``, see https://cloud.google.com/apis/design/errors#http_mapping."""
     document: dict[str, Any] = {
         "code": error.status,
         "message": error_message(error),

@@ -1,4 +1,4 @@
-"""GenerateContent over gRPC: bytes on the wire to a request, an answer to messages and a status."""
+"""GenerateContent over gRPC: parses serialized requests, and replies with serialized messages and a status."""
 
 from __future__ import annotations
 
@@ -8,86 +8,99 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from multitrack.standin.answers import RecordedAnswer
+from multitrack.standin.answer_selection import AnswerSelector, bad_request_answer, internal_error_answer
 from multitrack.standin.identity import Headers, google_headers
-from multitrack.standin.received import Received
-from multitrack.standin.reply import GrpcReply, Piece, broken_off, gated, with_own
-from multitrack.standin.script import Answer, Error, ScriptError
-from multitrack.standin.source import Source, mistake, refusal
+from multitrack.standin.recorded_responses import RecordedResponse
+from multitrack.standin.reply import AnswerPart, GrpcReply, add_gates, count_parts_before_break, merge_headers
+from multitrack.standin.request_log import ReceivedRequest
+from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.vertex import generate_content as vertex
-from multitrack.standin.vertex.types import InvalidMessageError, Version, request_from_bytes, response
+from multitrack.standin.vertex.protobuf_types import (
+    InvalidMessageError,
+    Version,
+    build_response_message,
+    decode_request,
+)
 
-_SPOKEN = re.compile(
+_SUPPORTED = re.compile(
     r"/google\.cloud\.aiplatform\.(v1|v1beta1)\.PredictionService/(GenerateContent|StreamGenerateContent)"
 )
-_CLOSED = Error(status=503, grpc_status="UNAVAILABLE", message="Socket closed")
+_CLOSED = ScriptedError(status=503, grpc_status="UNAVAILABLE", message="Socket closed")
 
 
-def received(method: str, content: bytes, metadata: Headers, host: str | None) -> Received:
-    """The call of ``method``, a full name, as a request; its body is None where it cannot be understood."""
+def parse_call(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
+    """Return a call as a request. Its body is None if the method is not supported or the message is not valid.
+
+    Args:
+        method: The full name of the method.
+        content: The serialized message.
+        metadata: The metadata of the call.
+        host: The host that the client addressed; None to derive it from the model.
+    """
     body: Any = None
-    if _SPOKEN.fullmatch(method):
+    if _SUPPORTED.fullmatch(method):
         with suppress(InvalidMessageError):
-            body = request_from_bytes(_version(method), content)
-    authority = host or vertex.host(body or {})
-    return Received("grpc", "POST", f"grpc://{authority}{method}", metadata, body, content)
+            body = decode_request(_parse_version(method), content)
+    authority = host or vertex.find_host(body or {})
+    return ReceivedRequest("grpc", "POST", f"grpc://{authority}{method}", metadata, body, content)
 
 
-def respond(call: Received, source: Source, recorded: RecordedAnswer | None) -> GrpcReply:
-    """The reply to ``call``: what was ``recorded`` for it, or what ``source`` answers."""
-    if not _SPOKEN.fullmatch(call.path):
-        message = f"the stand-in does not speak {call.path}; it speaks GenerateContent and StreamGenerateContent"
-        return GrpcReply(google_headers(call.host), error=Error(status=501, message=message))
+def respond(call: ReceivedRequest, selector: AnswerSelector, recorded: RecordedResponse | None) -> GrpcReply:
+    """Return the reply to ``call``: the recorded response if there is one, otherwise the selector's answer."""
+    if not _SUPPORTED.fullmatch(call.path):
+        message = f"the stand-in does not support {call.path}; it supports GenerateContent and StreamGenerateContent"
+        return GrpcReply(google_headers(call.host), error=ScriptedError(status=501, message=message))
     streamed = call.path.endswith("/StreamGenerateContent")
     try:
-        answer, documents = _answered(call, source, recorded, streamed=streamed)
-        pieces = [Piece(_on_the_wire(call, document), begins) for begins, document in documents]
+        answer, documents = _build_answer(call, selector, recorded, streamed=streamed)
+        parts = [AnswerPart(_serialize(call, document), starts_call) for starts_call, document in documents]
     except (InvalidMessageError, ScriptError) as error:
-        answer, pieces = mistake(error), []
-    ending = _CLOSED if answer.close else answer.error
-    fails_after = None if ending is None else (broken_off(pieces, answer) if streamed else None) or 0
+        answer, parts = internal_error_answer(error), []
+    end = _CLOSED if answer.close else answer.error
+    fails_after = None if end is None else (count_parts_before_break(parts, answer) if streamed else None) or 0
     return GrpcReply(
-        with_own(answer, google_headers(call.host)),
-        gated(pieces, answer, streamed=streamed),
-        ending,
+        merge_headers(answer, google_headers(call.host)),
+        add_gates(parts, answer, streamed=streamed),
+        end,
         fails_after,
         delay=answer.delay,
         chunk_delay=answer.chunk_delay,
     )
 
 
-def _answered(
-    call: Received, source: Source, recorded: RecordedAnswer | None, *, streamed: bool
-) -> tuple[Answer, list[tuple[int | None, dict[str, Any]]]]:
+def _build_answer(
+    call: ReceivedRequest, selector: AnswerSelector, recorded: RecordedResponse | None, *, streamed: bool
+) -> tuple[ScriptedAnswer, list[vertex.ResponseDocument]]:
     if recorded is not None:
-        answer = _played(recorded)
-        return answer, vertex.scripted(answer.body) if answer.error is None else []
+        answer = _build_recorded_answer(recorded)
+        return answer, vertex.parse_scripted_body(answer.body) if answer.error is None else []
     try:
         if call.body is None:
             raise InvalidMessageError("Invalid message.")
-        asked = vertex.question(call.body)
+        request = vertex.parse_request(call.body)
     except InvalidMessageError as error:
-        return refusal(error), []
-    answer = source.answer(asked)
-    return answer, vertex.responses(answer, asked, source.ids("gemini", call.body), streamed=streamed)
+        return bad_request_answer(error), []
+    answer = selector.select(request)
+    ids = selector.next_ids("gemini", call.body)
+    return answer, vertex.build_responses(answer, request, ids, streamed=streamed)
 
 
-def _on_the_wire(call: Received, document: Mapping[str, Any]) -> bytes:
-    message: bytes = response(_version(call.path), document).SerializeToString(deterministic=True)
+def _serialize(call: ReceivedRequest, document: Mapping[str, Any]) -> bytes:
+    message: bytes = build_response_message(_parse_version(call.path), document).SerializeToString(deterministic=True)
     return message
 
 
-def _version(method: str) -> Version:
+def _parse_version(method: str) -> Version:
     return cast(Version, method.split("/")[1].split(".")[-2])
 
 
-def _played(recorded: RecordedAnswer) -> Answer:
-    """A recorded answer; over gRPC an error is told by the error object that REST would have sent."""
+def _build_recorded_answer(recorded: RecordedResponse) -> ScriptedAnswer:
+    """Return a recorded response as an answer. A recorded gRPC error has the error object that REST would send."""
     if recorded.status < 400:
-        return Answer(body=recorded.body)
+        return ScriptedAnswer(body=recorded.body)
     error = json.loads(recorded.body)["error"]
-    return Answer(
-        error=Error(
+    return ScriptedAnswer(
+        error=ScriptedError(
             status=recorded.status,
             message=error.get("message"),
             grpc_status=error.get("status"),

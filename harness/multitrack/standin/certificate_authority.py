@@ -1,4 +1,4 @@
-"""A throwaway certificate authority, and certificates in the name of any host."""
+"""A temporary certificate authority that issues certificates for any host."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from threading import Lock
 import trustme
 
 
-class Authority:
-    """A certificate authority that lives as long as the object. Safe to use from many threads."""
+class CertificateAuthority:
+    """A certificate authority that exists as long as the object. Thread-safe."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA(organization_name="Multitrack stand-in")
@@ -18,11 +18,11 @@ class Authority:
 
     @property
     def certificate(self) -> bytes:
-        """The authority's certificate, PEM."""
+        """The certificate of the authority, as PEM."""
         return self._authority.cert_pem.bytes()
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """The server side of TLS in the name of ``host``, over HTTP/1.1."""
+        """Return a server-side TLS context with a certificate for ``host``. It offers HTTP/1.1 only."""
         with self._lock:
             if host not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -31,7 +31,7 @@ class Authority:
                 self._contexts[host] = context
             return self._contexts[host]
 
-    def key_and_chain(self, *hosts: str) -> tuple[bytes, bytes]:
-        """A private key and its certificate chain, PEM, in the name of all ``hosts``."""
+    def issue_key_and_chain(self, *hosts: str) -> tuple[bytes, bytes]:
+        """Return a private key and its certificate chain, both as PEM, valid for all ``hosts``."""
         leaf = self._authority.issue_cert(*hosts)
         return leaf.private_key_pem.bytes(), b"".join(blob.bytes() for blob in leaf.cert_chain_pems)

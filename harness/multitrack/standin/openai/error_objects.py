@@ -1,4 +1,4 @@
-"""OpenAI's errors: those that the script gives, and those of requests that the provider would refuse."""
+"""OpenAI's error objects: for errors of the script, and for requests that OpenAI would reject."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multitrack.standin.identity import OPENAI_ORGANIZATION, OPENAI_PROJECT
-from multitrack.standin.script import Error
+from multitrack.standin.script import ScriptedError
 
 _ERRORS: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "The request is not valid."),
@@ -33,8 +33,13 @@ _SERVER_ERROR = ("server_error", None, "The server had an error while processing
 
 
 class InvalidRequestError(ValueError):
-    """A request that the provider would refuse with 400; the message is the provider's, and so are ``param``,
-    the place in the request, and ``code``."""
+    """A request that OpenAI would reject with status 400.
+
+    Args:
+        message: The message that OpenAI sends.
+        param: The location in the request.
+        code: The ``code`` of OpenAI's error object.
+    """
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -42,13 +47,13 @@ class InvalidRequestError(ValueError):
         self.code = code
 
     @property
-    def refusal(self) -> Error:
-        """The error that the provider answers with."""
-        return Error(status=400, message=str(self), param=self.param, code=self.code)
+    def scripted_error(self) -> ScriptedError:
+        """The error that OpenAI sends."""
+        return ScriptedError(status=400, message=str(self), param=self.param, code=self.code)
 
 
-def error_object(error: Error) -> dict[str, Any]:
-    """What ``error`` says, by https://platform.openai.com/docs/guides/error-codes."""
+def build_error_object(error: ScriptedError) -> dict[str, Any]:
+    """Return the error object for ``error``, see https://platform.openai.com/docs/guides/error-codes."""
     kind, code, message = _ERRORS.get(error.status, _SERVER_ERROR)
     message = message.format(organization=OPENAI_ORGANIZATION, project=OPENAI_PROJECT)
     return {
@@ -59,13 +64,13 @@ def error_object(error: Error) -> dict[str, Any]:
     }
 
 
-def error_content(error: Error) -> bytes:
-    """The body of ``error`` in the place of an answer."""
+def build_error_content(error: ScriptedError) -> bytes:
+    """Return the body of a response that reports ``error``."""
     if isinstance(error.body, str):
         return error.body.encode()
-    return pretty({"error": error_object(error)} if error.body is None else error.body)
+    return format_json({"error": build_error_object(error)} if error.body is None else error.body)
 
 
-def pretty(document: Any) -> bytes:
-    """``document`` as OpenAI writes JSON outside of streams."""
+def format_json(document: Any) -> bytes:
+    """Return ``document`` as JSON in the layout that OpenAI uses outside of streams."""
     return json.dumps(document, indent=2, ensure_ascii=False).encode()

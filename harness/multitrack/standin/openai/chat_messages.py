@@ -1,6 +1,6 @@
-"""The messages of a chat: what they say, and whether calls and results belong together.
+"""The messages of a chat completion request: reads their texts, and checks that calls and results match.
 
-The shapes are those of https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages.
+The format is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multitrack.standin.openai.error import InvalidRequestError
-from multitrack.standin.openai.tools import check_name
+from multitrack.standin.openai.error_objects import InvalidRequestError
+from multitrack.standin.openai.offered_tools import check_function_name
 
 Message = Mapping[str, Any]
 
-_LONGEST_ID = 40
+_MAX_ID_LENGTH = 40
 
 
-def messages_of(body: Mapping[str, Any]) -> Sequence[Message]:
-    """The messages in ``body``. Raises `InvalidRequestError` where OpenAI would not take them."""
+def read_messages(body: Mapping[str, Any]) -> Sequence[Message]:
+    """Return the messages in ``body``. Raises `InvalidRequestError` if OpenAI would reject them."""
     messages = body.get("messages")
     if not isinstance(messages, Sequence) or not messages or not all(isinstance(m, Mapping) for m in messages):
         raise InvalidRequestError("Missing required parameter: 'messages'.")
-    _check(messages)
+    _check_calls_and_results(messages)
     return messages
 
 
-def text_of(content: Any) -> str:
-    """The text in the content of a message, which is a text or a list of parts."""
+def extract_text(content: Any) -> str:
+    """Return the text of a message. ``content`` is a text or a list of parts."""
     if isinstance(content, Sequence) and not isinstance(content, str):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
     return content if isinstance(content, str) else ""
 
 
-def _check(messages: Sequence[Message]) -> None:
+def _check_calls_and_results(messages: Sequence[Message]) -> None:
     open_calls: list[str] | None = None
     answered: set[str] = set()
     for number, message in enumerate(messages):
@@ -43,33 +43,34 @@ def _check(messages: Sequence[Message]) -> None:
                     "with 'tool_calls'.",
                     param=f"messages.[{number}].role",
                 )
-            answers = str(message.get("tool_call_id", ""))
-            if answers not in open_calls:
+            call_id = str(message.get("tool_call_id", ""))
+            if call_id not in open_calls:
                 raise InvalidRequestError(
-                    f"Invalid parameter: 'tool_call_id' of '{answers}' not found in 'tool_calls' of previous message.",
+                    f"Invalid parameter: 'tool_call_id' of '{call_id}' not found in 'tool_calls' of previous message.",
                     param=f"messages.[{number}].tool_call_id",
                 )
-            answered.add(answers)
+            answered.add(call_id)
             continue
         _check_answered(open_calls, answered)
-        open_calls, answered = _calls(message, f"messages[{number}]"), set()
+        open_calls, answered = _read_call_ids(message, f"messages[{number}]"), set()
     _check_answered(open_calls, answered)
 
 
-def _calls(message: Message, place: str) -> list[str] | None:
-    """The ids of the calls in ``message``, None where it makes none."""
+def _read_call_ids(message: Message, location: str) -> list[str] | None:
+    """Return the ids of the calls in ``message``, None if it has no calls."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not calls:
         return None
     for number, call in enumerate(calls):
-        where = f"{place}.tool_calls[{number}]"
-        check_name(call.get("function", {}).get("name"), f"{where}.function.name")
+        call_location = f"{location}.tool_calls[{number}]"
+        check_function_name(call.get("function", {}).get("name"), f"{call_location}.function.name")
         call_id = str(call.get("id", ""))
-        if len(call_id) > _LONGEST_ID:
+        if len(call_id) > _MAX_ID_LENGTH:
             raise InvalidRequestError(
-                f"Invalid '{where}.id': string too long. Expected a string with maximum length {_LONGEST_ID}, "
+                f"Invalid '{call_location}.id': string too long. "
+                f"Expected a string with maximum length {_MAX_ID_LENGTH}, "
                 f"but got a string with length {len(call_id)} instead.",
-                param=f"{where}.id",
+                param=f"{call_location}.id",
                 code="string_above_max_length",
             )
     return [str(call.get("id", "")) for call in calls]

@@ -1,0 +1,64 @@
+"""Selects the answer to a request: the script's, or a valid default answer. Also generates its ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multitrack.standin.model_request import ModelRequest
+from multitrack.standin.response_ids import IdGenerator, ResponseIds
+from multitrack.standin.schema import UnsatisfiableError, example
+from multitrack.standin.script import Script, ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError
+
+DEFAULT_TEXT = (
+    "This is Multitrack's stand-in, not a model. No rule of its script applies to this request, "
+    "and it does not understand prompts."
+)
+
+
+class AnswerSelector:
+    """Selects answers from a script. Thread-safe."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._ids = IdGenerator()
+
+    def next_ids(self, wire: str, body: Any) -> ResponseIds:
+        """Return the ids for the next response to ``body``, parsed JSON, in the wire format ``wire``."""
+        return self._ids.next_ids(wire, body)
+
+    def select(self, request: ModelRequest) -> ScriptedAnswer:
+        """Return the answer to ``request``: an error with status 500 if no answer is possible."""
+        try:
+            return self._script.find_answer(request) or _default_answer(request)
+        except ScriptError as error:
+            return internal_error_answer(error)
+
+
+def _default_answer(request: ModelRequest) -> ScriptedAnswer:
+    """Return the answer to a request that no rule applies to.
+
+    It calls each callable tool once with valid arguments. It is a plain text if there is none, and after tool
+    results, because another call would keep an agent running forever. Raises `ScriptError` if no valid arguments
+    can be generated for a tool.
+    """
+    if request.after_results or not request.callable_tools:
+        return ScriptedAnswer(text=DEFAULT_TEXT)
+    calls = []
+    for tool in request.callable_tools:
+        try:
+            calls.append(ScriptedCall(tool.name, example(tool.schema)))
+        except UnsatisfiableError as error:
+            raise ScriptError(
+                f"no valid arguments can be generated for the tool {tool.name} ({error}); add a rule for it"
+            ) from error
+    return ScriptedAnswer(calls=calls)
+
+
+def internal_error_answer(error: Exception) -> ScriptedAnswer:
+    """Return the answer that reports a mistake in the script to the client, and so to its developer."""
+    return ScriptedAnswer(error=ScriptedError(status=500, message=f"multitrack.standin: {error}"))
+
+
+def bad_request_answer(error: Exception) -> ScriptedAnswer:
+    """Return the answer to a request that the provider would reject."""
+    return ScriptedAnswer(error=ScriptedError(status=400, message=str(error)))

@@ -1,0 +1,48 @@
+"""A request to a model, in a form that does not depend on the wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool that a request offers. ``schema`` is the JSON Schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """A request to a model.
+
+    Attributes:
+        model: The name of the model.
+        prompt: The text of the last user message; "" if there is none.
+        texts: The texts of all messages in order, including tool results and the system message.
+        tools: The tools that the request offers.
+        callable_tools: The tools that the request lets the model call in this turn (``tool_choice`` and the like).
+        after_results: Whether the conversation ends with tool results.
+        turn: How many answers the model has given in the conversation.
+    """
+
+    model: str
+    prompt: str
+    texts: tuple[str, ...]
+    tools: tuple[OfferedTool, ...] = ()
+    callable_tools: tuple[OfferedTool, ...] = ()
+    after_results: bool = False
+    turn: int = 0
+
+
+def count_turns(from_model: Iterable[bool]) -> int:
+    """Return how many answers the model has given, where adjacent items of the model are one answer.
+
+    Args:
+        from_model: For each item of the conversation, whether it comes from the model.
+    """
+    return sum(1 for is_from_model, _ in groupby(from_model) if is_from_model)

@@ -1,0 +1,44 @@
+"""Gates in answers: a streamed answer waits at a gate until a test opens it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import Condition
+
+TIMEOUT_SECONDS = 10.0
+"""How long an answer waits at a gate. After that it is broken off, so that a client does not wait forever."""
+
+_POLL_SECONDS = 0.01
+
+
+class StreamGates:
+    """Gates by name. Each opening lets one answer pass, whichever comes first. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._openings: Counter[str] = Counter()
+        self._changed = Condition()
+
+    def open(self, name: str) -> None:
+        """Let one answer pass: one that waits at the gate, or else the next one that reaches it."""
+        with self._changed:
+            self._openings[name] += 1
+            self._changed.notify_all()
+
+    def wait(self, name: str, is_abandoned: Callable[[], bool]) -> bool:
+        """Wait until the gate is opened.
+
+        Returns:
+            Whether the gate was opened. False after `TIMEOUT_SECONDS`, or once ``is_abandoned`` returns True.
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        with self._changed:
+            # Checked first, because an abandoned answer must not use up an opening that is meant for another one.
+            while not is_abandoned() and time.monotonic() < deadline:
+                if self._openings[name]:
+                    self._openings[name] -= 1
+                    return True
+                # Polled, because a client that disconnects does not notify this condition.
+                self._changed.wait(_POLL_SECONDS)
+            return False
