@@ -7,7 +7,7 @@ import sys
 from benchmarks.page import Section, measured, ratio, table, time
 from benchmarks.race import run
 from benchmarks.tape_race import CASES, QUESTION, WALL, WITH_TAPE, live, replayed
-from multitrack.standin import ScriptedCall, Rule, StandIn
+from multitrack.standin import Rule, ScriptedCall, StandIn
 
 _TEXT = """
 What a call takes that a tape answers, beside the same call to a provider on this machine, which is as quick as a live
