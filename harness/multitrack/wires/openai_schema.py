@@ -69,15 +69,15 @@ class _StrictSchemaWriter:
     def __init__(self, tool: ToolDefinition) -> None:
         self._tool = tool
         self._definitions: Schema = tool.parameters.get("$defs", {})
-        self._written: dict[str, dict[str, Any]] = {}
+        self._written_definitions: dict[str, dict[str, Any]] = {}
         self._properties = 0
         self._enum_values = 0
         self._characters = 0
 
     def write_parameters(self) -> dict[str, Any]:
         written = self._write(self._tool.parameters, "$")
-        if self._written:
-            written["$defs"] = self._written
+        if self._written_definitions:
+            written["$defs"] = self._written_definitions
         self._check_limit("properties", self._properties, _MAX_PROPERTIES)
         self._check_limit("enumeration values", self._enum_values, _MAX_ENUM_VALUES)
         self._check_limit("characters in names and values", self._characters, _MAX_CHARACTERS)
@@ -107,7 +107,7 @@ class _StrictSchemaWriter:
                 case "prefixItems":
                     raise self._unsupported("a tuple of several types", path)
                 case "default":
-                    # The type says whether null is allowed. If it is not, the model cannot send it.
+                    # A null default needs no note: the type says whether null is allowed.
                     notes += [f"default: {to_compact_json(value)}"] if value is not None else []
                 case "format" if value in _FORMATS:
                     written[keyword] = value
@@ -160,11 +160,11 @@ class _StrictSchemaWriter:
         name = reference.removeprefix("#/$defs/")
         if name not in self._definitions:
             raise self._unsupported(f"the reference {reference!r}", path)
-        if name not in self._written:
+        if name not in self._written_definitions:
             # Register the name first, because a model may contain itself.
-            self._written[name] = {}
+            self._written_definitions[name] = {}
             self._count_characters([name])
-            self._written[name] = self._write(self._definitions[name], path)
+            self._written_definitions[name] = self._write(self._definitions[name], path)
         return reference
 
     def _count_characters(self, texts: Iterable[str]) -> None:
