@@ -1,4 +1,4 @@
-"""The names that `multitrack` gives, and what asking for them imports."""
+"""The public names of `multitrack`, and what their access imports."""
 
 import subprocess
 import sys
@@ -6,21 +6,21 @@ import sys
 import pytest
 
 import multitrack
-from multitrack import Mode
+from multitrack import Mode, use_cassette
 
 
-def test_every_public_name_is_there():
-    for name in multitrack.__all__:
-        assert getattr(multitrack, name) is not None
-        assert name in dir(multitrack)
+@pytest.mark.parametrize("name", multitrack.__all__)
+def test_every_public_name_exists(name):
+    assert getattr(multitrack, name) is not None
+    assert name in dir(multitrack)
 
 
-def test_an_unknown_name():
+def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"^module 'multitrack' has no attribute 'Instructor'$"):
         multitrack.Instructor  # noqa: B018
 
 
-def test_a_mode_of_instructors_that_is_not_here():
+def test_an_unsupported_mode_of_instructor_is_explained():
     with pytest.raises(AttributeError) as raised:
         Mode.TOOLS  # noqa: B018
     assert str(raised.value) == (
@@ -29,29 +29,58 @@ def test_a_mode_of_instructors_that_is_not_here():
     )
 
 
-def run(code):
-    # Google's libraries say which versions they will drop
+def test_an_open_cassette_is_a_tape(tmp_path):
+    with use_cassette(tmp_path / "trip.yaml", mode="live") as tape:
+        assert type(tape) is multitrack.Tape
+
+
+def test_the_fixture_calls_snapshot_is_a_calls_snapshot(calls_snapshot):
+    assert type(calls_snapshot) is multitrack.CallsSnapshot
+
+
+def run_python(code):
+    # Google's libraries warn about the Python versions that they will stop supporting
     command = [sys.executable, "-W", "ignore::FutureWarning", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_clients_are_imported_without_their_sdks():
-    done = run(
+def imported_by(code):
+    """The heavy packages that ``code`` imports."""
+    heavy = {"pytest", "syrupy", "vcr", "yaml", "pydantic", "grpc", "httpx", "httpx2", "openai", "vertexai"}
+    process = run_python(f"import sys\n{code}\nprint(*sorted({heavy} & set(sys.modules)))")
+    assert process.stderr == ""
+    return set(process.stdout.split())
+
+
+def test_importing_multitrack_imports_no_heavy_package():
+    assert imported_by("import multitrack") == set()
+
+
+@pytest.mark.parametrize("name", ["Tape", "Sent", "Settings"])
+def test_the_types_of_a_tape_are_imported_without_pytest(name):
+    assert not {"pytest", "syrupy"} & imported_by(f"from multitrack import {name}")
+
+
+def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
+    imported = imported_by(
+        "sys.modules['openai'] = sys.modules['vertexai'] = None\n"
+        "from multitrack import Mode, Toolset, decode, from_openai, from_vertexai, patch"
+    )
+    # the two that the code replaces with None
+    assert imported - {"openai", "vertexai"} == {"pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("function", "extra"), [("patch", "openai"), ("from_openai", "openai"), ("from_vertexai", "vertexai")]
+)
+def test_a_client_without_its_sdk_says_what_to_install(function, extra):
+    process = run_python(
         "import sys\n"
         "sys.modules['openai'] = sys.modules['vertexai'] = None\n"
-        "from multitrack import Mode, Toolset, decode, from_openai, from_vertexai, patch\n"
-        "heavy = {'pytest', 'vcr', 'yaml', 'grpc', 'httpx', 'httpx2'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "for give in (patch, from_openai, from_vertexai):\n"
-        "    try: give(None)\n"
-        "    except ImportError as error: print(error)\n"
+        f"from multitrack import {function}\n"
+        f"try: {function}(None)\n"
+        "except ImportError as error: print(error)\n"
     )
-    assert done.stderr == ""
-    names = [
-        (line.partition(" requires the ")[0], line.partition(": pip install ")[2]) for line in done.stdout.splitlines()
-    ]
-    assert names == [
-        ("patch", "'multitrack[openai]'"),
-        ("from_openai", "'multitrack[openai]'"),
-        ("from_vertexai", "'multitrack[vertexai]'"),
-    ]
+    assert process.stderr == ""
+    assert process.stdout.startswith(f"{function} requires the {extra} SDK (")
+    assert process.stdout.endswith(f"): pip install 'multitrack[{extra}]'\n")

@@ -1,4 +1,4 @@
-"""What type checkers say of user code, at their default settings."""
+"""Check user code with mypy and pyright, at their default settings."""
 
 import json
 import subprocess
@@ -9,35 +9,36 @@ from pathlib import Path
 import pytest
 
 APPLICATIONS = Path(__file__).parent / "applications"
-ANSWERS = APPLICATIONS / "typing_answers.py"
+RESULT_TYPES = APPLICATIONS / "typing_results.py"
 MISTAKES = APPLICATIONS / "typing_mistakes.py"
 
 
 def mypy(cache):
     command = ["mypy", "--config-file=", "--cache-dir", str(cache), "--no-error-summary", "--output", "json"]
-    for line in check(*command).splitlines():
-        found = json.loads(line)
-        if found["severity"] == "error":
-            yield found["file"], found["line"], found["message"]
+    for line in run_checker(*command).splitlines():
+        error = json.loads(line)
+        if error["severity"] == "error":
+            yield error["file"], error["line"], error["message"]
 
 
 def pyright(_):
-    report = json.loads(check("pyright", "--pythonpath", sys.executable, "--outputjson"))
-    for found in report["generalDiagnostics"]:
-        yield found["file"], found["range"]["start"]["line"] + 1, found["message"]
+    report = json.loads(run_checker("pyright", "--pythonpath", sys.executable, "--outputjson"))
+    for error in report["generalDiagnostics"]:
+        yield error["file"], error["range"]["start"]["line"] + 1, error["message"]
 
 
-def check(module, *arguments):
-    command = [sys.executable, "-m", module, *arguments, str(ANSWERS), str(MISTAKES)]
-    # out of reach of this project's own settings
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=600, check=False)
-    assert (done.returncode, done.stderr) == (1, "")
-    return done.stdout
+def run_checker(module, *arguments):
+    command = [sys.executable, "-m", module, *arguments, str(RESULT_TYPES), str(MISTAKES)]
+    # from a different folder, so that the settings of this project do not apply
+    process = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=600, check=False)
+    assert process.stderr == ""
+    assert process.returncode == 1
+    return process.stdout
 
 
 @pytest.fixture(scope="module", params=[mypy, pyright], ids=["mypy", "pyright"])
-def found(request, tmp_path_factory):
-    """Each error, as its file's name, its line, and what it says."""
+def errors(request, tmp_path_factory):
+    """Each error as file name, line number and message."""
     if find_spec(request.param.__name__) is None:
         pytest.skip(f"{request.param.__name__} is not installed")
     config = request.config
@@ -45,11 +46,11 @@ def found(request, tmp_path_factory):
     return [(Path(file).name, line, message) for file, line, message in request.param(cache)]
 
 
-def test_answers_have_the_types_they_should(found):
-    assert [error for error in found if error[0] == ANSWERS.name] == []
+def test_results_have_the_expected_types(errors):
+    assert [error for error in errors if error[0] == RESULT_TYPES.name] == []
 
 
-def test_mistakes_are_found(found):
+def test_mistakes_are_reported(errors):
     lines = MISTAKES.read_text(encoding="utf-8").splitlines()
     expected = {number for number, line in enumerate(lines, start=1) if line.endswith("# mistake")}
-    assert {line for file, line, _ in found if file == MISTAKES.name} == expected
+    assert {line for file, line, _ in errors if file == MISTAKES.name} == expected

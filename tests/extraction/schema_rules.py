@@ -1,4 +1,4 @@
-"""What providers demand of the schema of a tool, written down once more; and values that fit a schema."""
+"""The providers' rules for tool schemas, written independently of our code; and values that match a schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, timedelta, timezone
 from hypothesis import strategies as st
 
 # https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
-STRICT_WORDS = {
+STRICT_KEYWORDS = {
     "array": {"items", "minItems", "maxItems"},
     "boolean": set(),
     "integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
@@ -21,40 +21,40 @@ STRICT_WORDS = {
 STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
-def follows_strict(parameters):
-    """Assert that ``parameters`` is a strict schema that OpenAI takes."""
+def assert_strict_schema(parameters):
+    """Assert that ``parameters`` is a strict schema that OpenAI accepts."""
     assert parameters["type"] == "object"
     definitions = parameters.get("$defs", {})
-    _strict({key: value for key, value in parameters.items() if key != "$defs"}, definitions)
+    _assert_strict({key: value for key, value in parameters.items() if key != "$defs"}, definitions)
     for definition in definitions.values():
-        _strict(definition, definitions)
+        _assert_strict(definition, definitions)
 
 
-def _strict(schema, definitions):
+def _assert_strict(schema, definitions):
     if "$ref" in schema:
         assert schema.keys() == {"$ref"}
         assert schema["$ref"].removeprefix("#/$defs/") in definitions
         return
-    words = schema.keys() - {"title", "description"}
+    keywords = schema.keys() - {"title", "description"}
     if "anyOf" in schema:
-        assert words == {"anyOf"}
+        assert keywords == {"anyOf"}
         for option in schema["anyOf"]:
-            _strict(option, definitions)
+            _assert_strict(option, definitions)
         return
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    assert words <= {"type", "enum", "const"}.union(*(STRICT_WORDS[kind] for kind in kinds))
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    assert keywords <= {"type", "enum", "const"}.union(*(STRICT_KEYWORDS[name] for name in types))
     assert schema.get("format", "date") in STRICT_FORMATS
-    if "object" in kinds:
+    if "object" in types:
         assert schema["required"] == list(schema["properties"])
         assert schema["additionalProperties"] is False
         for field in schema["properties"].values():
-            _strict(field, definitions)
-    if "array" in kinds:
-        _strict(schema["items"], definitions)
+            _assert_strict(field, definitions)
+    if "array" in types:
+        _assert_strict(schema["items"], definitions)
 
 
-# https://ai.google.dev/api/caching#Schema, and what the servers were seen to refuse
-GEMINI_WORDS = {
+# https://ai.google.dev/api/caching#Schema, and what the servers were observed to reject
+GEMINI_KEYWORDS = {
     "ARRAY": {"items", "minItems", "maxItems"},
     "BOOLEAN": set(),
     "INTEGER": {"minimum", "maximum"},
@@ -64,55 +64,55 @@ GEMINI_WORDS = {
 }
 
 
-def follows_gemini(parameters):
-    """Assert that ``parameters`` is a schema that the Gemini API and Vertex take, and their SDKs carry."""
+def assert_gemini_schema(parameters):
+    """Assert that the Gemini API and Vertex AI accept ``parameters``, and that their SDKs have all its fields."""
     assert parameters["type"] == "OBJECT"
-    _gemini(parameters)
-    for carried in _gemini_types():
-        carried(parameters)
+    _assert_gemini(parameters)
+    for parse in _sdk_schema_parsers():
+        parse(parameters)
 
 
-def _gemini(schema):
+def _assert_gemini(schema):
     if "anyOf" in schema:
         assert schema.keys() == {"anyOf"}
         for option in schema["anyOf"]:
             assert "anyOf" not in option
-            _gemini(option)
+            _assert_gemini(option)
         return
-    assert schema.keys() <= {"type", "description", "nullable"} | GEMINI_WORDS[schema["type"]]
+    assert schema.keys() <= {"type", "description", "nullable"} | GEMINI_KEYWORDS[schema["type"]]
     if schema["type"] == "STRING":
         assert ("enum" in schema) == (schema.get("format") == "enum")
         assert schema.get("format", "enum") in ("enum", "date-time")
         assert all(isinstance(value, str) and value for value in schema.get("enum", []))
     elif schema["type"] == "ARRAY":
-        _gemini(schema["items"])
+        _assert_gemini(schema["items"])
     elif schema["type"] == "OBJECT":
         assert schema["properties"]
         assert set(schema.get("required", [])) <= schema["properties"].keys()
         for field in schema["properties"].values():
-            _gemini(field)
+            _assert_gemini(field)
 
 
 @functools.cache
-def _gemini_types():
-    """For each SDK that is installed, what reads a schema into its own type and refuses unknown fields."""
-    carried = []
+def _sdk_schema_parsers():
+    """Return a function for each installed SDK that parses a schema into the SDK's type and rejects unknown fields."""
+    parsers = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             from google.cloud.aiplatform_v1beta1.types import Schema
             from google.protobuf.json_format import ParseDict
 
-            carried.append(lambda schema: ParseDict(schema, Schema.pb(Schema())))
+            parsers.append(lambda schema: ParseDict(schema, Schema.pb(Schema())))
         except ImportError:
             pass
         try:
             from google.genai import types
 
-            carried.append(types.Schema.model_validate)
+            parsers.append(types.Schema.model_validate)
         except ImportError:
             pass
-    return carried
+    return parsers
 
 
 FORMATTED = {
@@ -129,7 +129,7 @@ FORMATTED = {
 
 
 def values(schema, definitions):
-    """Whatever fits ``schema``, a strict one."""
+    """Return a strategy for the values that are valid for the strict ``schema``."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         return st.deferred(lambda: values(definitions[name], definitions))

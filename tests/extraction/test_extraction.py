@@ -1,4 +1,4 @@
-"""Calls as models: what comes out, what is raised, and with which words."""
+"""Extract models from tool calls: results, errors and their messages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -36,9 +36,9 @@ class Days(BaseModel):
 
     @field_validator("days")
     @classmethod
-    def few(cls, days: int, info: ValidationInfo) -> int:
-        if info.context and days > info.context["most"]:
-            raise ValueError(f"at most {info.context['most']}")
+    def limit_days(cls, days: int, info: ValidationInfo) -> int:
+        if info.context and days > info.context["maximum"]:
+            raise ValueError(f"at most {info.context['maximum']}")
         return days
 
 
@@ -47,29 +47,35 @@ OSLO = Weather(location="Oslo", units="metric")
 GOOD = '{"location": "Oslo", "units": "metric"}'
 
 
-def calls(*named):
+def make_calls(*named):
+    """Return a `ToolCall` for each pair of a name and arguments."""
     return [ToolCall(f"call_{index}", name, arguments, index) for index, (name, arguments) in enumerate(named)]
 
 
-def raised_by(*named, **options):
+def parse_error(*named, **options):
+    """Return the error that parsing these calls raises."""
     with pytest.raises(ExtractionError) as raised:
-        TOOLS.parse(calls(*named), **options)
+        TOOLS.parse(make_calls(*named), **options)
     return raised.value
 
 
-def test_models_in_call_order():
-    asked = calls(("Ping", "{}"), ("Weather", GOOD), ("Ping", None), ("Ping", " "))
-    extraction = TOOLS.parse(asked)
+def test_models_are_in_call_order():
+    calls = make_calls(("Ping", "{}"), ("Weather", GOOD), ("Ping", None), ("Ping", " "))
+    extraction = TOOLS.parse(calls)
     assert extraction == [Ping(), OSLO, Ping(), Ping()]
-    assert extraction.calls == tuple(asked)
+    assert extraction.calls == tuple(calls)
     assert extraction.errors == ()
 
 
 def test_an_extraction_is_a_sequence_equal_by_value():
-    extraction = TOOLS.parse(calls(("Weather", GOOD), ("Ping", "{}")))
+    extraction = TOOLS.parse(make_calls(("Weather", GOOD), ("Ping", "{}")))
     assert isinstance(extraction, Sequence)
-    assert (len(extraction), extraction[0], extraction[-1]) == (2, OSLO, Ping())
-    assert list(extraction) == list(extraction) == [OSLO, Ping()]
+    assert len(extraction) == 2
+    assert extraction[0] == OSLO
+    assert extraction[-1] == Ping()
+    assert list(extraction) == [OSLO, Ping()]
+    # unlike an iterator, it can be read again
+    assert list(extraction) == [OSLO, Ping()]
     assert extraction[:1] == (OSLO,)
     assert extraction == (OSLO, Ping())
     assert [OSLO, Ping()] == extraction
@@ -82,27 +88,27 @@ def test_an_extraction_is_a_sequence_equal_by_value():
         hash(extraction)
 
 
-def test_unknown_tool():
-    error = raised_by(("Weather", GOOD), ("Stocks", "{}"))
+def test_a_call_of_an_unknown_tool_is_an_error():
+    error = parse_error(("Weather", GOOD), ("Stocks", "{}"))
     assert type(error) is UnknownTool
     assert str(error) == (
         "call 2 of 2 (id 'call_1'), Stocks: this tool was not offered; offered tools: Weather, Stops, Ping, Days"
     )
     assert error.offered == ("Weather", "Stops", "Ping", "Days")
     assert error.call == ToolCall("call_1", "Stocks", "{}", 1)
-    assert error.calls == tuple(calls(("Weather", GOOD), ("Stocks", "{}")))
+    assert error.calls == tuple(make_calls(("Weather", GOOD), ("Stocks", "{}")))
     assert error.models == (OSLO,)
     assert error.errors == (error,)
 
 
-def test_the_wrapper_that_some_models_call_is_no_tool():
-    assert str(raised_by(("multi_tool_use.parallel", "{}"))).startswith(
+def test_the_wrapper_that_some_models_call_is_an_unknown_tool():
+    assert str(parse_error(("multi_tool_use.parallel", "{}"))).startswith(
         "call 1 of 1 (id 'call_0'), multi_tool_use.parallel: this tool was not offered;"
     )
 
 
-def test_invalid_arguments():
-    error = raised_by(("Stops", '{"stops": [{"location": "Oslo", "units": "kelvin"}, {"location": 3}]}'))
+def test_invalid_arguments_are_an_error_with_a_line_for_each_field():
+    error = parse_error(("Stops", '{"stops": [{"location": "Oslo", "units": "kelvin"}, {"location": 3}]}'))
     assert type(error) is InvalidArguments
     assert str(error) == (
         "call 1 of 1 (id 'call_0'), Stops: the arguments do not match the model\n"
@@ -114,32 +120,32 @@ def test_invalid_arguments():
     assert error.call.name == "Stops"
 
 
-def test_arguments_that_are_no_object():
-    assert str(raised_by(("Ping", "[1]"))) == (
+def test_arguments_that_are_not_an_object_are_invalid():
+    assert str(parse_error(("Ping", "[1]"))) == (
         "call 1 of 1 (id 'call_0'), Ping: the arguments do not match the model\n  $: Input should be an object, got [1]"
     )
 
 
 @pytest.mark.parametrize("arguments", ['{"loc', "SELECT 1", '{"location": "Oslo"}{}'])
-def test_arguments_that_are_no_json(arguments):
-    error = raised_by(("Weather", arguments))
+def test_arguments_that_are_not_json_are_invalid(arguments):
+    error = parse_error(("Weather", arguments))
     assert type(error) is InvalidArguments
     assert str(error).startswith("call 1 of 1 (id 'call_0'), Weather: the arguments are not valid JSON: ")
     assert str(error).endswith(f", in {arguments!r}")
     assert error.details == ()
 
 
-def test_half_a_character_is_no_text():
-    error = raised_by(("Weather", '{"location": "\ud800", "units": "metric"}'))
+def test_half_of_a_surrogate_pair_is_invalid():
+    error = parse_error(("Weather", '{"location": "\ud800", "units": "metric"}'))
     assert type(error) is InvalidArguments
 
 
 def test_long_arguments_are_shortened_in_messages():
-    assert len(str(raised_by(("Weather", "x" * 10_000)))) < 400
+    assert len(str(parse_error(("Weather", "x" * 10_000)))) < 400
 
 
-def test_several_bad_calls_of_a_kind():
-    error = raised_by(("Weather", "{"), ("Ping", "{}"), ("Days", "{}"))
+def test_several_invalid_calls_of_one_kind_raise_this_kind():
+    error = parse_error(("Weather", "{"), ("Ping", "{}"), ("Days", "{}"))
     assert type(error) is InvalidArguments
     assert str(error) == (
         "2 of 3 calls are invalid:\n"
@@ -149,32 +155,32 @@ def test_several_bad_calls_of_a_kind():
         "  $.days: Field required"
     )
     assert error.models == (Ping(),)
-    assert [bad.call.index for bad in error.errors] == [0, 2]
+    assert [call_error.call.index for call_error in error.errors] == [0, 2]
     assert error.call.index == 0
 
 
-def test_bad_calls_of_both_kinds():
-    error = raised_by(("Stocks", "{}"), ("Days", "{}"))
+def test_invalid_calls_of_both_kinds_raise_an_extraction_error():
+    error = parse_error(("Stocks", "{}"), ("Days", "{}"))
     assert type(error) is ExtractionError
-    assert [type(bad) for bad in error.errors] == [UnknownTool, InvalidArguments]
+    assert [type(call_error) for call_error in error.errors] == [UnknownTool, InvalidArguments]
     assert str(error).startswith("2 of 2 calls are invalid:\n- call 1 of 2 (id 'call_0'), Stocks: ")
 
 
-def test_collect():
-    extraction = TOOLS.parse(calls(("Stocks", "{}"), ("Weather", GOOD), ("Days", "{}")), on_error="collect")
+def test_collected_errors_are_stored_in_the_result():
+    extraction = TOOLS.parse(make_calls(("Stocks", "{}"), ("Weather", GOOD), ("Days", "{}")), on_error="collect")
     assert extraction == [OSLO]
     assert [type(error) for error in extraction.errors] == [UnknownTool, InvalidArguments]
     assert len(extraction.calls) == 3
     assert repr(extraction).startswith("Extraction([Weather(location='Oslo', units='metric')], errors=[UnknownTool(")
 
 
-def test_on_error_has_two_values():
+def test_on_error_accepts_two_values():
     with pytest.raises(TypeError, match=r"^on_error must be 'raise' or 'collect', not 'ignore'$"):
         TOOLS.parse([], on_error="ignore")
 
 
-def test_no_calls():
-    assert str(raised_by()) == (
+def test_no_calls_are_an_error_unless_allowed():
+    assert str(parse_error()) == (
         "the response has no tool calls and no text\n"
         "  offered tools: Weather, Stops, Ping, Days; pass allow_empty=True to accept a response without tool calls"
     )
@@ -183,22 +189,23 @@ def test_no_calls():
     assert [type(error) for error in collected.errors] == [NoToolCalls]
 
 
-def test_context_reaches_validators():
-    asked = calls(("Days", '{"days": 9}'))
-    assert TOOLS.parse(asked) == [Days(days=9)]
-    error = raised_by(("Days", '{"days": 9}'), context={"most": 7})
+def test_the_context_is_passed_to_validators():
+    calls = make_calls(("Days", '{"days": 9}'))
+    assert TOOLS.parse(calls) == [Days(days=9)]
+    error = parse_error(("Days", '{"days": 9}'), context={"maximum": 7})
     assert str(error).endswith("\n  $.days: Value error, at most 7, got 9")
 
 
-def extracted(**answer):
+def extract_error(**answer):
+    """Return the error that extracting this response raises."""
     with pytest.raises(ExtractionError) as raised:
         TOOLS.extract(WireAnswer(**answer), raw="raw")
     assert raised.value.raw == "raw"
     return raised.value
 
 
-def test_text_instead_of_calls():
-    error = extracted(text="Which place?", finish_reason="stop")
+def test_text_instead_of_calls_is_an_error_that_quotes_it():
+    error = extract_error(text="Which place?", finish_reason="stop")
     assert type(error) is NoToolCalls
     assert str(error) == (
         "the response has no tool calls (finish reason 'stop'); its text: 'Which place?'\n"
@@ -207,8 +214,8 @@ def test_text_instead_of_calls():
     assert error.text == "Which place?"
 
 
-def test_truncated():
-    error = extracted(calls=tuple(calls(("Weather", GOOD), ("Weather", '{"loc'))), finish_reason="length")
+def test_a_truncated_response_is_an_error_with_its_invalid_calls():
+    error = extract_error(calls=tuple(make_calls(("Weather", GOOD), ("Weather", '{"loc'))), finish_reason="length")
     assert type(error) is TruncatedResponse
     assert str(error) == (
         "the response was cut off by a length limit (finish reason 'length'); "
@@ -216,35 +223,36 @@ def test_truncated():
         "- call 2 of 2 (id 'call_1'), Weather: the arguments are not valid JSON: "
         "EOF while parsing a string at line 1 column 5, in '{\"loc'"
     )
-    assert (error.models, [type(bad) for bad in error.errors]) == ((OSLO,), [InvalidArguments])
+    assert error.models == (OSLO,)
+    assert [type(call_error) for call_error in error.errors] == [InvalidArguments]
 
 
-def test_truncated_between_two_calls():
-    error = extracted(calls=tuple(calls(("Weather", GOOD))), finish_reason="MAX_TOKENS")
+def test_a_response_truncated_between_two_calls_is_an_error():
+    error = extract_error(calls=tuple(make_calls(("Weather", GOOD))), finish_reason="MAX_TOKENS")
     assert str(error) == (
         "the response was cut off by a length limit (finish reason 'MAX_TOKENS'); "
         "1 of 1 calls are valid; raise the limit"
     )
 
 
-def test_refusal():
-    error = extracted(refusal="I cannot help with that.")
+def test_a_refusal_is_an_error():
+    error = extract_error(refusal="I cannot help with that.")
     assert type(error) is Refusal
-    assert (str(error), error.text) == (
-        "the model refused, or a filter blocked the response: I cannot help with that.",
-        "I cannot help with that.",
-    )
+    assert str(error) == "the model refused, or a filter blocked the response: I cannot help with that."
+    assert error.text == "I cannot help with that."
 
 
-def test_an_error_in_the_place_of_an_answer():
-    error = extracted(error="Upstream is overloaded")
+def test_an_error_of_the_provider_is_an_extraction_error():
+    error = extract_error(error="Upstream is overloaded")
     assert type(error) is ExtractionError
     assert str(error) == "the provider returned an error: Upstream is overloaded"
 
 
-def test_what_is_wrong_with_the_answer_is_collected_behind_its_calls():
-    answer = WireAnswer(calls=tuple(calls(("Weather", '{"loc'))), finish_reason="length", text="Hm.")
+def test_the_error_of_the_response_is_collected_after_those_of_its_calls():
+    answer = WireAnswer(calls=tuple(make_calls(("Weather", '{"loc'))), finish_reason="length", text="Hm.")
     extraction = TOOLS.extract(answer, on_error="collect", usage="usage", raw="raw")
     assert [type(error) for error in extraction.errors] == [InvalidArguments, TruncatedResponse]
-    assert (extraction.raw, extraction.usage, extraction.text) == ("raw", "usage", "Hm.")
+    assert extraction.raw == "raw"
+    assert extraction.usage == "usage"
+    assert extraction.text == "Hm."
     assert all(error.raw == "raw" for error in extraction.errors)

@@ -1,4 +1,4 @@
-"""The forms of response_model that are read, and what is said of the others."""
+"""The supported forms of ``response_model``, and the messages for the others."""
 
 import dataclasses
 import sys
@@ -41,10 +41,10 @@ class Place(TypedDict):
 
 
 Both = TypeAliasType("Both", Weather | GoogleSearch)
-Listed = TypeAliasType("Listed", list[Both])
+ListOfBoth = TypeAliasType("ListOfBoth", list[Both])
 Either: typing.TypeAlias = Weather | GoogleSearch
 Item = TypeVar("Item")
-Or = TypeAliasType("Or", Union[Weather, Item], type_params=(Item,))  # noqa: UP007
+WeatherOr = TypeAliasType("WeatherOr", Union[Weather, Item], type_params=(Item,))  # noqa: UP007
 Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
 
 
@@ -66,7 +66,7 @@ Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
         ),
         (Iterable[Weather | GoogleSearch | Weather], ("Weather", "GoogleSearch")),
         (Iterable[Either], ("Weather", "GoogleSearch")),
-        (Iterable[Or[GoogleSearch] | Box[str]], ("Weather", "GoogleSearch", "Box_str")),
+        (Iterable[WeatherOr[GoogleSearch] | Box[str]], ("Weather", "GoogleSearch", "Box_str")),
         (Iterable[Box], ("Box",)),
         (Iterable[Annotated[Weather, "one"] | GoogleSearch], ("Weather", "GoogleSearch")),
         (Annotated[Iterable[Weather], "all"], ("Weather",)),
@@ -75,18 +75,18 @@ Many = TypeAliasType("Many", Iterable[Item], type_params=(Item,))
         (tuple[Weather | GoogleSearch, ...], ("Weather", "GoogleSearch")),
         (Iterable[Both], ("Weather", "GoogleSearch")),
         (Iterable[Both | Weather], ("Weather", "GoogleSearch")),
-        (Listed, ("Weather", "GoogleSearch")),
+        (ListOfBoth, ("Weather", "GoogleSearch")),
         (Many[Weather], ("Weather",)),
         (Iterable[Box[int] | Box[str]], ("Box_int", "Box_str")),
     ],
     ids=str,
 )
-def test_read(form, names):
+def test_supported_forms_name_the_models_in_order(form, names):
     assert Toolset(form).names == names
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
-def test_a_name_that_stands_for_itself():
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement requires Python 3.12")
+def test_a_type_alias_that_refers_to_itself_is_rejected():
     namespace = {"Weather": Weather}
     exec("type Endless = Weather | Endless", namespace)
     endless = namespace["Endless"]
@@ -97,11 +97,11 @@ def test_a_name_that_stands_for_itself():
     )
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
-def test_type_statement():
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement requires Python 3.12")
+def test_aliases_made_with_the_type_statement_are_resolved():
     namespace = {"Weather": Weather, "GoogleSearch": GoogleSearch, "Iterable": Iterable}
-    exec("type Both = Weather | GoogleSearch\ntype Asked[T] = Iterable[T | Both]", namespace)
-    assert Toolset(namespace["Asked"][Weather]).names == ("Weather", "GoogleSearch")
+    exec("type Both = Weather | GoogleSearch\ntype Tools[T] = Iterable[T | Both]", namespace)
+    assert Toolset(namespace["Tools"][Weather]).names == ("Weather", "GoogleSearch")
 
 
 EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather and GoogleSearch are Pydantic models"
@@ -157,7 +157,7 @@ EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather 
     ],
     ids=str,
 )
-def test_refused(form, message):
+def test_other_forms_are_rejected(form, message):
     with pytest.raises(TypeError) as raised:
         Toolset(form)
     assert str(raised.value) == f"response_model is {message}"

@@ -1,4 +1,4 @@
-"""Models of many kinds at once: what holds for the schemas of all of them."""
+"""Properties that hold for the schemas of all models, checked with generated models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Optional, Union
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, create_model
-from schema_rules import follows_gemini, follows_strict, values
+from schema_rules import assert_gemini_schema, assert_strict_schema, values
 from typing_extensions import TypedDict
 
 from multitrack import ToolCall, Toolset
@@ -40,8 +40,8 @@ class Mixed(enum.Enum):
 class Node(BaseModel):
     """A tree."""
 
-    name: str = Field("leaf", description="What it is called.")
-    kids: list[Node] = Field([], description="What hangs from it.")
+    name: str = Field("leaf", description="Its name.")
+    kids: list[Node] = Field([], description="Its children.")
 
 
 class Cat(BaseModel):
@@ -79,7 +79,7 @@ SIMPLE = [
     Colour,
     Level,
     Mixed,
-    Annotated[Colour, Field(description="What to paint it with.", title="Paint")],
+    Annotated[Colour, Field(description="The colour to paint it with.", title="Paint")],
     Literal["a", "b"],
     Literal["a", 1, None],
     Literal[True],
@@ -97,7 +97,8 @@ SIMPLE = [
 RECURSIVE = [Node, Annotated[Node, Field(description="The root.")], list[Node], Node | None]
 
 
-def model(fields):
+def make_model(fields):
+    """Return a model with ``fields``, a type by alias."""
     return create_model(
         "Thing", **{f"f{index}": (kind, Field(alias=name)) for index, (name, kind) in enumerate(fields.items())}
     )
@@ -110,32 +111,36 @@ kinds = st.recursive(
         | inner.map(lambda kind: list[kind])
         | inner.map(lambda kind: tuple[kind, ...])
         | st.tuples(inner, inner).map(lambda both: Union[both])  # noqa: UP007
-        | st.dictionaries(st.sampled_from(["a", "title", "required", "$ref"]), inner, min_size=1, max_size=3).map(model)
+        | st.dictionaries(st.sampled_from(["a", "title", "required", "$ref"]), inner, min_size=1, max_size=3).map(
+            make_model
+        )
     ),
     max_leaves=6,
 )
 
 
-models = st.dictionaries(st.sampled_from(["one", "two", "anyOf", "default"]), kinds, min_size=1, max_size=4).map(model)
+models = st.dictionaries(st.sampled_from(["one", "two", "anyOf", "default"]), kinds, min_size=1, max_size=4).map(
+    make_model
+)
 models_for_openai = st.dictionaries(st.text("xyz", min_size=1), kinds | st.sampled_from(RECURSIVE), max_size=4).map(
-    model
+    make_model
 )
 
 
 @MANY
 @given(models_for_openai, st.data())
-def test_what_fits_a_strict_schema_fits_the_model(made, data):
-    toolset = Toolset(Iterable[made])
+def test_values_of_a_strict_schema_are_valid_for_the_model(model, data):
+    toolset = Toolset(Iterable[model])
     [tool] = toolset.schemas("openai.chat", strict=True)
     parameters = json.loads(json.dumps(tool["function"]["parameters"]))
-    follows_strict(parameters)
+    assert_strict_schema(parameters)
     arguments = json.dumps(data.draw(values(parameters, parameters.get("$defs", {}))))
-    [answer] = toolset.parse([ToolCall("a", "Thing", arguments, 0)])
-    assert type(answer) is made
+    [instance] = toolset.parse([ToolCall("a", "Thing", arguments, 0)])
+    assert type(instance) is model
 
 
 @MANY
 @given(models)
-def test_what_gemini_is_told_fits_its_servers_and_sdks(made):
-    [tool] = Toolset(Iterable[made]).schemas("gemini")
-    follows_gemini(json.loads(json.dumps(tool["functionDeclarations"][0]["parameters"])))
+def test_schemas_for_gemini_are_accepted_by_its_servers_and_sdks(model):
+    [tool] = Toolset(Iterable[model]).schemas("gemini")
+    assert_gemini_schema(json.loads(json.dumps(tool["functionDeclarations"][0]["parameters"])))

@@ -1,4 +1,4 @@
-"""Models as tools: names, descriptions, schemas."""
+"""Pydantic models as tools: their names, descriptions and schemas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pydantic import (
     create_model,
 )
 from pydantic.alias_generators import to_camel
-from schema_rules import follows_gemini, follows_strict
+from schema_rules import assert_gemini_schema, assert_strict_schema
 from typing_extensions import TypedDict, deprecated
 
 from multitrack import ToolCall, Toolset
@@ -63,13 +63,14 @@ class Node(BaseModel):
     kids: list[Node] = []
 
 
-def parameters(form, wire="openai.chat"):
-    [tool] = Toolset(form).schemas(wire)
+def openai_function(response_model):
+    """Return the only tool, without OpenAI's wrapper."""
+    [tool] = Toolset(response_model).schemas("openai.chat")
     return tool["function"]
 
 
-def test_a_tool_is_described_by_the_docstring_and_holds_no_noise():
-    assert parameters(Iterable[Weather]) == {
+def test_a_tool_has_the_docstring_as_description_and_no_generated_titles():
+    assert openai_function(Iterable[Weather]) == {
         "name": "Weather",
         "description": "The weather at a place.\n\nToday's, that is.",
         "parameters": {
@@ -84,16 +85,17 @@ def test_a_tool_is_described_by_the_docstring_and_holds_no_noise():
 
 
 def test_a_model_without_docstring_has_no_description():
-    tool = parameters(Iterable[Trip])
+    tool = openai_function(Iterable[Trip])
     assert "description" not in tool
     assert tool["parameters"]["properties"]["title"] == {"type": "string"}
     assert tool["parameters"]["$defs"]["Unit"] == {"type": "string", "enum": ["c"]}
     assert "title" not in tool["parameters"]["$defs"]["Weather"]
 
 
-def test_a_recursive_model_is_an_object_all_the_same():
-    tool = parameters(Iterable[Node])
-    assert (tool["description"], tool["parameters"]["type"]) == ("A tree.", "object")
+def test_a_recursive_model_is_an_object_with_a_reference_to_itself():
+    tool = openai_function(Iterable[Node])
+    assert tool["description"] == "A tree."
+    assert tool["parameters"]["type"] == "object"
     assert tool["parameters"]["properties"]["kids"]["items"] == {"$ref": "#/$defs/Node"}
     with pytest.raises(TypeError, match=r"^Node: Gemini's schema language cannot express the recursive type Node"):
         Toolset(Iterable[Node]).schemas("gemini")
@@ -101,43 +103,45 @@ def test_a_recursive_model_is_an_object_all_the_same():
     assert Toolset(Iterable[Node]).parse([call]) == [Node(kids=[Node()])]
 
 
-def named(name, **field):
-    return create_model("Aliased", where_to=(str, Field(**field)), __config__=ConfigDict(**name))
+def aliased(config, **field):
+    """Return a model with one field, ``where_to``, with these options."""
+    return create_model("Aliased", where_to=(str, Field(**field)), __config__=ConfigDict(**config))
 
 
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (named({}, alias="location"), "location"),
-        (named({}, validation_alias="location", serialization_alias="loc"), "location"),
-        (named({}, validation_alias=AliasChoices("location", "place")), "location"),
-        (named({}, validation_alias=AliasChoices(AliasPath("places", 0), "place")), "place"),
-        (named({"populate_by_name": True}, alias="location"), "location"),
-        (named({"populate_by_name": True}, validation_alias=AliasPath("places", 0)), "where_to"),
+        (aliased({}, alias="location"), "location"),
+        (aliased({}, validation_alias="location", serialization_alias="loc"), "location"),
+        (aliased({}, validation_alias=AliasChoices("location", "place")), "location"),
+        (aliased({}, validation_alias=AliasChoices(AliasPath("places", 0), "place")), "place"),
+        (aliased({"populate_by_name": True}, alias="location"), "location"),
+        (aliased({"populate_by_name": True}, validation_alias=AliasPath("places", 0)), "where_to"),
         pytest.param(
-            named({"validate_by_alias": False, "validate_by_name": True}, alias="location"),
+            aliased({"validate_by_alias": False, "validate_by_name": True}, alias="location"),
             "where_to",
             marks=pytest.mark.skipif(
-                "validate_by_alias" not in ConfigDict.__annotations__, reason="the setting came with Pydantic 2.11"
+                "validate_by_alias" not in ConfigDict.__annotations__, reason="the setting requires Pydantic 2.11"
             ),
         ),
-        (named({"alias_generator": to_camel}), "whereTo"),
-        (named({"alias_generator": AliasGenerator(validation_alias=str.upper)}), "WHERE_TO"),
+        (aliased({"alias_generator": to_camel}), "whereTo"),
+        (aliased({"alias_generator": AliasGenerator(validation_alias=str.upper)}), "WHERE_TO"),
     ],
 )
 @pytest.mark.parametrize(("wire", "strict"), [("openai.chat", False), ("openai.chat", True), ("gemini", False)])
-def test_aliases_are_what_the_model_is_told(model, name, wire, strict):
+def test_schemas_use_the_alias_that_the_validator_accepts(model, name, wire, strict):
     toolset = Toolset(Iterable[model])
     [tool] = toolset.schemas(wire, strict=strict)
     schema = (tool.get("function") or tool["functionDeclarations"][0])["parameters"]
-    assert (list(schema["properties"]), schema["required"]) == ([name], [name])
-    [answer] = toolset.parse([ToolCall(None, "Aliased", json.dumps({name: "Rome"}), 0)])
-    assert answer.where_to == "Rome"
+    assert list(schema["properties"]) == [name]
+    assert schema["required"] == [name]
+    [instance] = toolset.parse([ToolCall(None, "Aliased", json.dumps({name: "Rome"}), 0)])
+    assert instance.where_to == "Rome"
 
 
 @pytest.mark.parametrize("path", [AliasPath("places", 0), AliasChoices(AliasPath("a", "b"), AliasPath("c", 1))])
-def test_a_field_that_no_argument_can_fill(path):
-    inner = named({}, validation_alias=path)
+def test_a_field_that_no_argument_can_fill_is_rejected(path):
+    inner = aliased({}, validation_alias=path)
     outer = create_model("Outer", inner=(inner | int, ...))
     with pytest.raises(TypeError) as raised:
         Toolset(Iterable[outer]).schemas("openai.chat")
@@ -147,16 +151,16 @@ def test_a_field_that_no_argument_can_fill(path):
     )
 
 
-def test_models_of_one_class_name_get_distinct_tools_and_their_own_calls():
-    def another():
+def test_models_with_the_same_class_name_get_different_tools():
+    def make_other_weather():
         class Weather(BaseModel):
-            """Of another place."""
+            """The weather at a different place."""
 
             city: str
 
         return Weather
 
-    Other = another()  # noqa: N806
+    Other = make_other_weather()  # noqa: N806
     toolset = Toolset(Iterable[Weather | Other])
     assert toolset.names == ("Weather", "Weather_2")
     assert toolset.models == {"Weather": Weather, "Weather_2": Other}
@@ -164,7 +168,7 @@ def test_models_of_one_class_name_get_distinct_tools_and_their_own_calls():
     assert toolset.parse(calls) == [Other(city="Rome"), Weather(location="Oslo")]
 
 
-def test_generic_models():
+def test_generic_models_are_named_with_their_parameters():
     class Box(BaseModel, Generic[T]):
         value: T
 
@@ -173,9 +177,9 @@ def test_generic_models():
     assert toolset.parse([ToolCall(None, "Box_list_str", '{"value": ["a"]}', 0)]) == [Box[list[str]](value=["a"])]
 
 
-def test_a_generic_model_is_described_where_it_is_written():
+def test_a_generic_model_has_the_docstring_of_its_generic_class():
     class Box(BaseModel, Generic[T]):
-        """What holds
+        """A box with
         a value."""
 
         value: T
@@ -183,28 +187,28 @@ def test_a_generic_model_is_described_where_it_is_written():
     class Labelled(Box[int]):
         label: str
 
-    assert parameters(Iterable[Box[int]])["description"] == "What holds\na value."
-    assert "description" not in parameters(Iterable[Labelled])
+    assert openai_function(Iterable[Box[int]])["description"] == "A box with\na value."
+    assert "description" not in openai_function(Iterable[Labelled])
 
 
 def test_a_docstring_is_not_inherited():
     class Forecast(Weather):
         days: int
 
-    assert "description" not in parameters(Iterable[Forecast])
+    assert "description" not in openai_function(Iterable[Forecast])
 
 
 class GetWeather(BaseModel):
-    """For readers of the code."""
+    """For developers."""
 
     model_config = ConfigDict(title="get_weather", json_schema_extra={"description": "Look up the weather."})
     place: str
 
 
-def test_a_model_may_name_and_describe_its_own_tool():
+def test_the_config_of_a_model_can_set_name_and_description_of_its_tool():
     toolset = Toolset(Iterable[GetWeather])
     assert toolset.models == {"get_weather": GetWeather}
-    assert parameters(Iterable[GetWeather]) == {
+    assert openai_function(Iterable[GetWeather]) == {
         "name": "get_weather",
         "description": "Look up the weather.",
         "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
@@ -216,7 +220,7 @@ def test_a_model_may_name_and_describe_its_own_tool():
         toolset.parse([ToolCall("a", "GetWeather", '{"place": "Rome"}', 0)])
 
 
-def test_a_name_given_twice_and_an_inherited_one():
+def test_duplicate_titles_are_numbered_and_inherited_titles_ignored():
     class Again(BaseModel, title="get_weather"):
         city: str
 
@@ -237,14 +241,14 @@ def test_a_name_given_twice_and_an_inherited_one():
 
 
 @pytest.mark.parametrize("title", ["The weather", "wetter.heute", "7days", "-x", "x" * 65, "größe", ""])
-def test_a_title_that_is_no_name_is_a_title(title):
+def test_a_title_that_is_not_a_valid_tool_name_stays_a_title(title):
     named = create_model("Named", __config__=ConfigDict(title=title), place=(str, ...))
-    tool = parameters(Iterable[named])
+    tool = openai_function(Iterable[named])
     assert tool["name"] == "Named"
     assert tool["parameters"].get("title", "") == title
 
 
-def test_discriminated_unions():
+def test_a_discriminated_union_names_its_models():
     class Cat(BaseModel):
         kind: Literal["cat"] = "cat"
 
@@ -259,31 +263,33 @@ def test_discriminated_unions():
     ("name", "tool"),
     [("Größe", "Gr_e"), ("x" * 80, "x" * 64), ("Ünï", "_n"), ("2nd", "_2nd"), ("-x", "_-x"), ("天气", "_")],
 )
-def test_tool_names_are_those_that_providers_take(name, tool):
+def test_class_names_become_tool_names_that_providers_accept(name, tool):
     first, second = (create_model(name, a=(int, ...)) for _ in range(2))
     assert Toolset(Iterable[first | second]).names == (tool, f"{tool[:60]}_2")
 
 
-def test_schemas_are_made_once_for_the_same_models_in_the_same_order():
+def test_schemas_are_generated_once_for_the_same_models_in_the_same_order():
     first = Toolset(Iterable[Weather | Trip]).schemas("openai.chat")
     strict = Toolset(Iterable[Weather | Trip]).schemas("openai.chat", strict=True)
     assert Toolset(list[Weather | Trip]).schemas("openai.chat") is first
     assert Toolset(list[Weather | Trip]).schemas("openai.chat", strict=True) is strict
-    assert (first[0]["function"].get("strict"), strict[0]["function"]["strict"]) == (None, True)
+    assert "strict" not in first[0]["function"]
+    assert strict[0]["function"]["strict"] is True
     assert [tool["function"]["name"] for tool in Toolset(Iterable[Trip | Weather]).schemas("openai.chat")] == [
         "Trip",
         "Weather",
     ]
 
 
-def test_the_same_models_in_each_dialect():
+def test_a_model_is_written_in_the_schema_language_of_each_provider():
     toolset = Toolset(Iterable[Trip])
     [gemini] = toolset.schemas("gemini")
     trip = gemini["functionDeclarations"][0]["parameters"]
     assert trip["properties"]["start"] == {"type": "STRING", "description": "(format: date)"}
     assert trip["properties"]["stops"]["items"]["properties"]["location"] == {"type": "STRING", "description": "A city"}
     [responses] = toolset.schemas("openai.responses")
-    assert (responses["type"], responses["name"]) == ("function", "Trip")
+    assert responses["type"] == "function"
+    assert responses["name"] == "Trip"
 
 
 class Level(enum.IntEnum):
@@ -308,7 +314,7 @@ class Uneven(NamedTuple):
 
 @dataclasses.dataclass
 class Point:
-    """Where it is."""
+    """A point in the plane."""
 
     x: float
     y: float = 0.0
@@ -407,26 +413,29 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("kind", "given", "value", "not_strict", "not_gemini"), FIELDS)
-def test_fields_of_each_kind(kind, given, value, not_strict, not_gemini):
+def test_schemas_and_values_for_each_type_of_field(kind, given, value, not_strict, not_gemini):
     toolset = Toolset(Iterable[create_model("Thing", field=(kind, Field(description="It.")))])
     [openai] = toolset.schemas("openai.chat")
     assert json.loads(json.dumps(openai))["function"]["parameters"]["required"] == ["field"]
-    for wire, refusal, follows in [
-        ("openai.responses", not_strict, follows_strict),
-        ("gemini", not_gemini, follows_gemini),
+    for wire, refusal, assert_schema in [
+        ("openai.responses", not_strict, assert_strict_schema),
+        ("gemini", not_gemini, assert_gemini_schema),
     ]:
         if refusal:
             with pytest.raises(TypeError, match=rf"^Thing: .* cannot express {refusal} \(at \$\.field"):
                 toolset.schemas(wire, strict=wire != "gemini")
         else:
             [tool] = toolset.schemas(wire, strict=wire != "gemini")
-            follows(json.loads(json.dumps(tool.get("parameters") or tool["functionDeclarations"][0]["parameters"])))
+            assert_schema(
+                json.loads(json.dumps(tool.get("parameters") or tool["functionDeclarations"][0]["parameters"]))
+            )
             assert "It." in json.dumps(tool)
-    [answer] = toolset.parse([ToolCall("a", "Thing", json.dumps({"field": given}), 0)])
-    assert (answer.field, type(answer.field)) == (value, type(value))
+    [instance] = toolset.parse([ToolCall("a", "Thing", json.dumps({"field": given}), 0)])
+    assert instance.field == value
+    assert type(instance.field) is type(value)
 
 
-def test_what_is_no_argument_is_not_asked_for():
+def test_private_and_computed_fields_are_not_parameters():
     class Trip(BaseModel):
         _seen: int = PrivateAttr(0)
         start: date
@@ -437,12 +446,12 @@ def test_what_is_no_argument_is_not_asked_for():
         def days(self) -> int:
             return (self.end - self.start).days
 
-    assert list(parameters(Iterable[Trip])["parameters"]["properties"]) == ["start", "end"]
+    assert list(openai_function(Iterable[Trip])["parameters"]["properties"]) == ["start", "end"]
     [trip] = Toolset(Iterable[Trip]).parse([ToolCall("a", "Trip", '{"start": "2029-12-30"}', 0)])
     assert trip.days == 2
 
 
-def test_docstrings_of_attributes_and_what_is_deprecated():
+def test_attribute_docstrings_and_deprecations_are_in_the_schema():
     @deprecated("Ask for the forecast.")
     class Old(BaseModel, use_attribute_docstrings=True):
         where: str
@@ -473,26 +482,26 @@ def test_docstrings_of_attributes_and_what_is_deprecated():
     }
 
 
-def test_a_default_that_json_cannot_say_is_not_told():
+def test_a_default_that_json_cannot_represent_is_left_out():
     class Wait(BaseModel):
         seconds: float = math.inf
         until: object = object()
 
-    assert parameters(Iterable[Wait])["parameters"]["properties"] == {"seconds": {"type": "number"}, "until": {}}
+    assert openai_function(Iterable[Wait])["parameters"]["properties"] == {"seconds": {"type": "number"}, "until": {}}
 
 
-def test_nested_models_of_one_class_name():
-    def another():
+def test_nested_models_with_the_same_class_name_get_different_definitions():
+    def make_other_weather():
         class Weather(BaseModel):
             city: str
 
         return Weather
 
-    other = another()
+    other = make_other_weather()
     both = create_model("Both", here=(Weather, ...), there=(other, ...))
     toolset = Toolset(Iterable[both])
     [tool] = toolset.schemas("openai.chat", strict=True)
-    follows_strict(tool["function"]["parameters"])
+    assert_strict_schema(tool["function"]["parameters"])
     assert len(tool["function"]["parameters"]["$defs"]) == 2
     call = ToolCall("a", "Both", '{"here": {"location": "Rome"}, "there": {"city": "Oslo"}}', 0)
     assert toolset.parse([call]) == [both(here=Weather(location="Rome"), there=other(city="Oslo"))]
@@ -513,13 +522,13 @@ class Unfinished(BaseModel):
     ],
 )
 @pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini"])
-def test_models_without_a_schema(model, message, wire):
+def test_a_model_without_a_json_schema_is_rejected(model, message, wire):
     with pytest.raises(TypeError) as raised:
         Toolset(Iterable[model]).schemas(wire)
     assert str(raised.value).startswith(message)
 
 
-def test_a_model_whose_schema_is_of_no_object():
+def test_a_model_whose_schema_is_not_an_object_is_rejected():
     class Odd(BaseModel):
         @classmethod
         def __get_pydantic_json_schema__(cls, schema, handler):

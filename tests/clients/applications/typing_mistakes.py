@@ -1,15 +1,15 @@
-"""What a type checker is to find: a mistake in each line that is marked as one, and nothing else. It is never run."""
+"""A type checker reports an error in each line marked as a mistake, and in no other line. Never run."""
 
 from collections.abc import Iterable
 
-# as `from google import genai`, pyright would not find it beside types-protobuf, whose stubs are of google, too
+# not `from google import genai`: types-protobuf has stubs for google as well, and pyright then only looks there
 import google.genai as genai
 import openai
 from pydantic import BaseModel
 from vertexai.generative_models import GenerativeModel
 
 import multitrack
-from multitrack import Extraction, Toolset
+from multitrack import Extraction, Tape, Toolset
 
 
 class Weather(BaseModel):
@@ -55,3 +55,8 @@ multitrack.patch(openai.OpenAI(), mode="PARALLEL_TOOLS")  # mistake
 extraction: Extraction[Weather | Search] = Toolset(Iterable[Weather | Search]).parse([])
 location: str = extraction[0].location  # mistake
 extraction.append(Weather(location="Toronto"))  # mistake
+
+
+def test_trip(tape: Tape) -> None:
+    prompt: str = tape.sent[0].prompt  # mistake
+    assert prompt

@@ -1,9 +1,9 @@
-"""An application that says of everything it gets what type it is. It is type-checked, and never run."""
+"""An application that asserts the type of each result. It is checked by type checkers, and never run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, TypeAlias, assert_type
 
-# as `from google import genai`, pyright would not find it beside types-protobuf, whose stubs are of google, too
+# not `from google import genai`: types-protobuf has stubs for google as well, and pyright then only looks there
 import google.genai as genai
 import openai
 from google.genai.types import GenerateContentResponse
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from vertexai.generative_models import GenerationResponse, GenerativeModel
 
 import multitrack
-from multitrack import Extraction, ExtractionStream, Mode, Toolset, decode
+from multitrack import CallsSnapshot, Extraction, ExtractionStream, Mode, Sent, Settings, Tape, Toolset, decode
 
 
 class Weather(BaseModel):
@@ -25,11 +25,11 @@ class Search(BaseModel):
 
 
 Tools: TypeAlias = Iterable[Weather | Search]
-Both: TypeAlias = Extraction[Weather | Search]
-BothStreamed: TypeAlias = ExtractionStream[Weather | Search]
+Result: TypeAlias = Extraction[Weather | Search]
+StreamedResult: TypeAlias = ExtractionStream[Weather | Search]
 USER = [{"role": "user", "content": "Plan the trip"}]
 
-# OpenAI's clients
+# OpenAI's synchronous clients
 client = multitrack.from_openai(openai.OpenAI(), mode=Mode.PARALLEL_TOOLS)
 create = client.chat.completions.create
 
@@ -43,40 +43,40 @@ for call in extraction:
     else:
         assert_type(call, Search)
 
-# whatever the response_model may be
-assert_type(create(model="m", messages=[], response_model=Tools), Both)
+# other forms of response_model
+assert_type(create(model="m", messages=[], response_model=Tools), Result)
 assert_type(create(model="m", messages=[], response_model=list[Weather]), Extraction[Weather])
 assert_type(create(model="m", messages=[], response_model=Sequence[Weather]), Extraction[Weather])
 assert_type(create(model="m", messages=[], response_model=tuple[Weather, ...]), Extraction[Weather])
-assert_type(create(model="m", messages=[], response_model=Iterable[Annotated[Weather | Search, Field()]]), Both)
+assert_type(create(model="m", messages=[], response_model=Iterable[Annotated[Weather | Search, Field()]]), Result)
 
 with create(model="m", messages=[], response_model=Tools, stream=True) as stream:
-    assert_type(stream, BothStreamed)
+    assert_type(stream, StreamedResult)
     for model in stream:
         assert_type(model, Weather | Search)
-    assert_type(stream.extraction, Both)
+    assert_type(stream.extraction, Result)
 
 
-def streamed_or_not(stream: bool) -> None:
-    assert_type(create(model="m", messages=[], response_model=Tools, stream=stream), Both | BothStreamed)
+def ask_with_a_flag(stream: bool) -> None:
+    assert_type(create(model="m", messages=[], response_model=Tools, stream=stream), Result | StreamedResult)
     assert_type(create(model="m", messages=[], stream=stream), ChatCompletion | openai.Stream[ChatCompletionChunk])
 
 
-# without a response_model it is the SDK's own
+# without response_model, the result is the SDK's own
 assert_type(create(model="m", messages=[{"role": "user", "content": "Plan the trip"}]), ChatCompletion)
 assert_type(create(model="m", messages=[], response_model=None), ChatCompletion)
 assert_type(create(model="m", messages=[], stream=True), openai.Stream[ChatCompletionChunk])
 assert_type(client.models.retrieve("m").owned_by, str)
 
 create = multitrack.from_openai(openai.AzureOpenAI(api_version="2024-10-21")).chat.completions.create
-assert_type(create(model="m", messages=[], response_model=Tools), Both)
+assert_type(create(model="m", messages=[], response_model=Tools), Result)
 create = multitrack.patch(openai.OpenAI()).chat.completions.create
-assert_type(create(model="m", messages=[], response_model=Tools), Both)
+assert_type(create(model="m", messages=[], response_model=Tools), Result)
 assert_type(create(model="m", messages=[]), ChatCompletion)
 
 respond = multitrack.from_openai(openai.OpenAI(), mode=Mode.RESPONSES_PARALLEL_TOOLS).responses.create
-assert_type(respond(model="m", input="x", response_model=Tools), Both)
-assert_type(respond(model="m", input="x", response_model=Tools, stream=True), BothStreamed)
+assert_type(respond(model="m", input="x", response_model=Tools), Result)
+assert_type(respond(model="m", input="x", response_model=Tools, stream=True), StreamedResult)
 assert_type(respond(model="m", input="x"), Response)
 assert_type(respond(model="m", input="x", stream=True), openai.Stream[ResponseStreamEvent])
 
@@ -85,54 +85,62 @@ assert_type(respond(model="m", input="x", stream=True), openai.Stream[ResponseSt
 async def ask_openai() -> None:
     client = multitrack.from_openai(openai.AsyncOpenAI())
     create = client.chat.completions.create
-    assert_type(await create(model="m", messages=[], response_model=Tools), Both)
+    assert_type(await create(model="m", messages=[], response_model=Tools), Result)
     assert_type(await create(model="m", messages=[]), ChatCompletion)
     assert_type(await create(model="m", messages=[], stream=True), openai.AsyncStream[ChatCompletionChunk])
     async with await create(model="m", messages=[], response_model=Tools, stream=True) as stream:
-        assert_type(stream, BothStreamed)
+        assert_type(stream, StreamedResult)
         async for model in stream:
             assert_type(model, Weather | Search)
-        assert_type(stream.extraction, Both)
+        assert_type(stream.extraction, Result)
 
     create = multitrack.patch(openai.AsyncAzureOpenAI(api_version="2024-10-21")).chat.completions.create
-    assert_type(await create(model="m", messages=[], response_model=Tools), Both)
+    assert_type(await create(model="m", messages=[], response_model=Tools), Result)
 
     respond = client.responses.create
-    assert_type(await respond(model="m", input="x", response_model=Tools), Both)
-    assert_type(await respond(model="m", input="x", response_model=Tools, stream=True), BothStreamed)
+    assert_type(await respond(model="m", input="x", response_model=Tools), Result)
+    assert_type(await respond(model="m", input="x", response_model=Tools, stream=True), StreamedResult)
     assert_type(await respond(model="m", input="x"), Response)
     assert_type(await respond(model="m", input="x", stream=True), openai.AsyncStream[ResponseStreamEvent])
 
 
 # Google's clients
 vertex = multitrack.from_vertexai(GenerativeModel("gemini"), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
-assert_type(vertex.create(messages=USER, response_model=Tools), Both)
-assert_type(vertex.create(messages=USER, response_model=Tools, stream=True), BothStreamed)
+assert_type(vertex.create(messages=USER, response_model=Tools), Result)
+assert_type(vertex.create(messages=USER, response_model=Tools, stream=True), StreamedResult)
 assert_type(vertex.create(messages=USER), GenerationResponse)
 assert_type(vertex.create(messages=USER, stream=True), Iterable[GenerationResponse])
 
 gemini = multitrack.from_genai(genai.Client(), mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini")
-assert_type(gemini.create(messages=USER, response_model=Tools), Both)
-assert_type(gemini.create(messages=USER, response_model=Tools, stream=True), BothStreamed)
+assert_type(gemini.create(messages=USER, response_model=Tools), Result)
+assert_type(gemini.create(messages=USER, response_model=Tools, stream=True), StreamedResult)
 assert_type(gemini.create(messages=USER), GenerateContentResponse)
 assert_type(gemini.create(messages=USER, stream=True), Iterable[GenerateContentResponse])
 
 
 async def ask_google() -> None:
-    assert_type(await vertex.create_async(messages=USER, response_model=Tools), Both)
-    assert_type(await vertex.create_async(messages=USER, response_model=Tools, stream=True), BothStreamed)
+    assert_type(await vertex.create_async(messages=USER, response_model=Tools), Result)
+    assert_type(await vertex.create_async(messages=USER, response_model=Tools, stream=True), StreamedResult)
     assert_type(await vertex.create_async(messages=USER), GenerationResponse)
-    assert_type(await gemini.create_async(messages=USER, response_model=Tools), Both)
+    assert_type(await gemini.create_async(messages=USER, response_model=Tools), Result)
     assert_type(await gemini.create_async(messages=USER), GenerateContentResponse)
     async with await gemini.create_async(messages=USER, response_model=Tools, stream=True) as stream:
         async for model in stream:
             assert_type(model, Weather | Search)
 
 
-# and apart from any client
-assert_type(Toolset(Tools).parse(decode(b"")), Both)
+# without a client
+assert_type(Toolset(Tools).parse(decode(b"")), Result)
 
 
-def kept(extraction: Extraction[Weather], stream: ExtractionStream[Weather]) -> Sequence[BaseModel]:
+def results_are_covariant(extraction: Extraction[Weather], stream: ExtractionStream[Weather]) -> Sequence[BaseModel]:
     wider: ExtractionStream[BaseModel] = stream
     return [*extraction, *wider]
+
+
+# the fixtures of the pytest plugin
+def test_trip(tape: Tape, calls_snapshot: CallsSnapshot) -> None:
+    assert extraction == calls_snapshot(name="trip", ordered=True)
+    assert_type(tape.sent, list[Sent])
+    assert_type(tape.sent[0].tools, tuple[str, ...])
+    assert_type(Settings(strict=True).max_age, int)
