@@ -14,14 +14,14 @@ from typing import Literal
 from pydantic import BaseModel
 
 from benchmarks.race import printed, race, timed
+from multitrack.diagnosis.importing import Importer
+from multitrack.diagnosis.revalidation import revalidate
 from multitrack.extraction import Toolset
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
-from multitrack.verdicts.importing import Importer
-from multitrack.verdicts.revalidation import revalidate
 
 CALLS = 3000
 CASES = {"1 call on each tape": 1, "3 calls on each tape": 3, "20 calls on each tape": 20}

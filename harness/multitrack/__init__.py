@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
     from multitrack.tape.tape import Tape
     from multitrack.tape.use_cassette import use_cassette
-    from multitrack.toolcall import ToolCall
+    from multitrack.tool_call import ToolCall
     from multitrack.wires import decode
 
 __all__ = [
@@ -48,7 +48,7 @@ _MODULES = {
     "Sent": "multitrack.tape.sent",
     "Settings": "multitrack.tape.settings",
     "Tape": "multitrack.tape.tape",
-    "ToolCall": "multitrack.toolcall",
+    "ToolCall": "multitrack.tool_call",
     "Toolset": "multitrack.extraction",
     "assert_calls": "multitrack.snapshots.assertion",
     "decode": "multitrack.wires",

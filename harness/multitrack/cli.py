@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
     from multitrack.errors import CassetteCorrupt, CassetteMissing
-    from multitrack.report import tape_text
+    from multitrack.reporting import tape_text
     from multitrack.tape.file import storage
 
     try:
@@ -66,8 +66,8 @@ def check(
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from multitrack.report import check as checking
-    from multitrack.report import collected
+    from multitrack.reporting import check as checking
+    from multitrack.reporting import collected
     from multitrack.tape import project
 
     folder = Path.cwd()
@@ -86,8 +86,8 @@ def check(
 def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings, tapes, or folders of them")]) -> None:
     """Put pending recordings onto their tapes. Nothing goes live."""
     from multitrack.tape import project
-    from multitrack.tape.adoption import adopting
     from multitrack.tape.file import storage
+    from multitrack.tape.foreign_redaction import adopting
 
     adopt = adopting(project.nearest(Path.cwd()).settings)
     for path in paths:
@@ -106,8 +106,8 @@ def revalidate(
     """Run today's models on every recorded answer: which tapes would break, by class, field and JSON path."""
     from json import dumps
 
+    from multitrack.diagnosis import importing, revalidation
     from multitrack.tape import project
-    from multitrack.verdicts import importing, revalidation
 
     folder = Path.cwd()
     # before what is installed, as pytest has it: the models that the tests import

@@ -20,7 +20,7 @@ from multitrack.errors import MultitrackError
 from multitrack.standin import StandIn
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 # what a Python process needs of its surroundings; nothing here is a credential or tells of a provider
 _NEUTRAL = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")

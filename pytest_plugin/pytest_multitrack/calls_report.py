@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from multitrack import wires
-from multitrack.report import calls_report
-from multitrack.report.calls_report import Entry, Part
-from multitrack.tape import deck
+from multitrack.reporting import calls_report
+from multitrack.reporting.calls_report import Entry, Part
+from multitrack.tape import active
 from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summary
-from multitrack.tape.owner import Closed, scrubbed
+from multitrack.tape.recording_scope import TapeResult, scrubbed
 from multitrack.tape.tape import Tape
 from pytest_multitrack import node_names
 
@@ -52,7 +52,7 @@ class CallsReport:
     def __init__(self, asked: Sequence[str], folder: Path) -> None:
         self._asked = asked
         self._files = targets(asked, folder)
-        self._closed: list[Closed] = []
+        self._closed: list[TapeResult] = []
         self._outcomes: dict[str, tuple[str, str]] = {}
         self._parts: dict[str, list[dict[str, Any]]] = {}
         self._drift: dict[str, list[dict[str, Any]]] = {}
@@ -60,7 +60,7 @@ class CallsReport:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         # before the plugin's own, which lets go of both
-        asked, owner = deck.asked(), deck.asked().owner
+        asked, owner = active.run_context(), active.run_context().owner
         # a fixture of wider scope has a tape whether it sends or not
         self._closed += (one for one in asked.closed if one.tape.sent or (one.owner and one.owner.is_test))
         report = yield
@@ -112,7 +112,7 @@ class CallsReport:
         return [found[name] for name in sorted(found)]
 
 
-def _part(closed: Closed, test: str) -> dict[str, Any]:
+def _part(closed: TapeResult, test: str) -> dict[str, Any]:
     """What a tape that was closed in ``test`` did, as plain values, with whom it did that for."""
     tape, saved = closed.tape, closed.saved
     pending = saved is not None and saved.state == "pending"

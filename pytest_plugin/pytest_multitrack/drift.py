@@ -10,8 +10,8 @@ import pytest
 
 from multitrack.drift import tapes
 from multitrack.drift.tapes import TapeDrift
-from multitrack.report import drift
-from multitrack.tape import deck
+from multitrack.reporting import drift
+from multitrack.tape import active
 from pytest_multitrack import node_names, sampling
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class DriftRun:
             if not self._sampling:
                 self._test = _Test(node_names.of(item))
             self._test.begin()
-        asked = deck.asked()
+        asked = active.run_context()
         for tape in asked.drifting:
             if (found := tapes.drift_of(tape, self._test.name)) is not None:
                 self._test.closed(found)

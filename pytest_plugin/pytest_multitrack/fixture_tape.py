@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption
-from multitrack.tape import credentials, deck
-from multitrack.tape.owner import Closed, Owner
+from multitrack.tape import active, credentials
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import flags, options, places, playback
 
@@ -22,7 +22,7 @@ class FixtureTape:
     """Plays while the fixture is set up, and again for each of its finalizers; ``tape`` is written after them, as
     pending where the fixture failed. Its owner is the fixture; ``test`` the test that is the first to ask for it."""
 
-    def __init__(self, tape: Tape, owner: Owner, test: Owner) -> None:
+    def __init__(self, tape: Tape, owner: RecordingScope, test: RecordingScope) -> None:
         self._tape = tape
         self._owner = owner
         self._test = test
@@ -61,10 +61,10 @@ class FixtureTape:
     def _playing(self) -> Iterator[None]:
         try:
             with ExitStack() as stack:
-                stack.enter_context(deck.asked().owned(self._owner))
+                stack.enter_context(active.run_context().owned(self._owner))
                 if self._tape.mode == "replay":
                     stack.enter_context(credentials.stand_in())
-                stack.enter_context(deck.playing(self._tape))
+                stack.enter_context(active.activate(self._tape))
                 yield
         except BaseException as error:
             self._fail(error)
@@ -78,7 +78,7 @@ class FixtureTape:
     def _blame(self) -> None:
         new = self._tape.violations[self._blamed :]
         self._blamed += len(new)
-        outer = deck.current()
+        outer = active.current_tape()
         for violation in new:
             self._fail(violation)
             if outer is None:
@@ -86,16 +86,16 @@ class FixtureTape:
             outer.refuse(violation)
 
     def _close(self) -> None:
-        asked, passed = deck.asked(), self._failure is None
+        asked, passed = active.run_context(), self._failure is None
         asked.note(self._tape)
         with playback.failing_plainly():
-            asked.closed.append(Closed(self._owner, self._tape, passed, self._tape.save(failure=self._failure)))
+            asked.closed.append(TapeResult(self._owner, self._tape, passed, self._tape.save(failure=self._failure)))
             asked.closed.extend(self._owner.close(failure=self._failure))
             if passed and self._tape.is_strict:
                 self._tape.refuse_unplayed()
 
 
-def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: Owner) -> FixtureTape:
+def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: RecordingScope) -> FixtureTape:
     """The tape of the fixture that ``fixturedef`` defines and ``test`` is the first to ask for. Raises `BadOption`,
     `CassetteCorrupt`."""
     path = places.fixture_path(fixturedef, request)
@@ -103,7 +103,7 @@ def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, te
     other, first = request.config.stash.setdefault(_seen, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
         raise BadOption(f"the tapes of {first} and {name} differ only in upper and lower case: rename one")
-    owner = Owner(name, to_record=test.to_record, is_test=False)
+    owner = RecordingScope(name, to_record=test.to_record, is_test=False)
     tape = Tape(
         path,
         mode=flags.mode(request.config),

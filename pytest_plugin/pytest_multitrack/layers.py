@@ -11,9 +11,9 @@ from pytest_multitrack import failure_text, places
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from multitrack.diagnosis.call_results import CallResultReader
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
-    from multitrack.verdicts.results import Judge
 
 
 def results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
@@ -23,8 +23,8 @@ def results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] 
 
 def moments(config: pytest.Config, tapes: Sequence[Tape]) -> str:
     """What a snapshot keeps of the exchanges that it was taken after."""
-    from multitrack.verdicts import layers
-    from multitrack.verdicts import moments as kept
+    from multitrack.diagnosis import fingerprints as kept
+    from multitrack.diagnosis import layers
 
     return kept.written(layers.now(tapes, _judge(config)))
 
@@ -42,16 +42,16 @@ def tell(
     anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold. What pytest
     says of values is scrubbed: what was really sent is among them.
     """
-    from multitrack.tape.owner import scrubbed
+    from multitrack.tape.recording_scope import scrubbed
 
     violations = [violation for tape in tapes for violation in tape.violations]
     if violations:
-        from multitrack.report import terminal
+        from multitrack.reporting import terminal
 
         line: str | None = terminal.violation(violations[0])
     else:
-        from multitrack.verdicts import layers
-        from multitrack.verdicts.compared import compared, compared_by
+        from multitrack.diagnosis import layers
+        from multitrack.diagnosis.failed_comparison import compared, compared_by
 
         sides = None
         if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
@@ -64,7 +64,7 @@ def tell(
     failure_text.scrub(report, lambda text: scrubbed(text, tapes))
 
 
-def _judge(config: pytest.Config) -> Judge:
-    from multitrack.verdicts.results import Judge
+def _judge(config: pytest.Config) -> CallResultReader:
+    from multitrack.diagnosis.call_results import CallResultReader
 
-    return Judge(places.project_of(config).models)
+    return CallResultReader(places.project_of(config).models)

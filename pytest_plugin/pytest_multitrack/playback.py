@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption, MultitrackError, TapeViolation
-from multitrack.tape import credentials, deck
-from multitrack.tape.owner import Closed, Owner
+from multitrack.tape import active, credentials
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import flags, layers, options, places
 
@@ -19,7 +19,7 @@ from pytest_multitrack import flags, layers, options, places
 class Playback:
     """The tape of ``test``. ``violation`` is that by which its last phase failed, if it did."""
 
-    def __init__(self, tape: Tape, test: Owner) -> None:
+    def __init__(self, tape: Tape, test: RecordingScope) -> None:
         self.tape = tape
         self.test = test
         self.violation: TapeViolation | None = None
@@ -31,7 +31,7 @@ class Playback:
     def _open(self) -> None:
         if self.tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
-        self._stack.enter_context(deck.playing(self.tape))
+        self._stack.enter_context(active.activate(self.tape))
         self.test.opened(self.tape)
 
     def reopen(self, tape: Callable[[], Tape]) -> None:
@@ -96,14 +96,14 @@ class Playback:
             return
         self._closed = True
         self._stack.close()
-        asked, passed = deck.asked(), failure is None
+        asked, passed = active.run_context(), failure is None
         asked.note(self.tape)
-        asked.closed.append(Closed(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        asked.closed.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
         if passed and self.tape.is_strict:
             self.tape.refuse_unplayed()
 
 
-def start(item: pytest.Item, test: Owner) -> Playback:
+def start(item: pytest.Item, test: RecordingScope) -> Playback:
     """Open the tape of ``item``, which is the ``test``. Fails it, with the message alone, where its options or its
     tape are bad."""
     with failing_plainly():
@@ -119,7 +119,7 @@ def configure(playing: Playback, request: pytest.FixtureRequest) -> None:
             playing.reopen(lambda: _tape(request.node, playing.test, found))
 
 
-def _tape(item: pytest.Item, test: Owner, asked: options.Options) -> Tape:
+def _tape(item: pytest.Item, test: RecordingScope, asked: options.Options) -> Tape:
     return Tape(
         asked.path or places.tape_path(item),
         mode=flags.mode(item.config),

@@ -15,13 +15,13 @@ from pytest_multitrack.run import Run
 
 if TYPE_CHECKING:
     from multitrack.snapshots.extension import CallsSnapshot
-    from multitrack.tape.deck import Asked
+    from multitrack.tape.active import RunContext
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
     from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.playback import Playback
 
-_asked: pytest.StashKey[Asked] = pytest.StashKey()
+_asked: pytest.StashKey[RunContext] = pytest.StashKey()
 _run = pytest.StashKey[Run]()
 _nodes = pytest.StashKey["list[Any]"]()
 _told = pytest.StashKey[bool]()
@@ -116,11 +116,11 @@ def pytest_load_initial_conftests(
 def pytest_configure(config: pytest.Config) -> None:
     assertion_rewriting.spare(config, "multitrack")
     from multitrack.snapshots import outcomes
-    from multitrack.tape import deck
+    from multitrack.tape import active
 
     asking = ExitStack()
     config.stash[_asked] = asking.enter_context(
-        deck.asking(flags.mode(config), config.rootpath, list(flags.given(config)))
+        active.run(flags.mode(config), config.rootpath, list(flags.given(config)))
     )
     config.add_cleanup(asking.close)
     config.addinivalue_line("markers", MARKER)
@@ -175,7 +175,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     count = _going_live(config)
     if count == 0:
         return []
-    from multitrack.report import terminal
+    from multitrack.reporting import terminal
 
     return [terminal.going_live(flags.record(config), count)]
 
@@ -204,7 +204,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     config: pytest.Config = node.config
     if not config.option.multitrack_record or _told in config.stash:
         return
-    from multitrack.report import terminal
+    from multitrack.reporting import terminal
 
     config.stash[_told] = True
     count = going_live.noted(node)
@@ -226,10 +226,10 @@ def pytest_testnodeready(node: Any) -> None:
 # no wrapper: one that fails before its yield leaves those inside it (logging, for one) torn
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    from multitrack.tape.owner import Owner
+    from multitrack.tape.recording_scope import RecordingScope
 
     name = node_names.of(item)
-    test = Owner(
+    test = RecordingScope(
         name,
         to_record=f"pytest {flags.record(item.config)} {shlex.quote(name)}",
         results=partial(_results, item.config),
@@ -407,7 +407,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
     from multitrack.snapshots.extension import snapshot_for
-    from multitrack.tape.owner import scrubbed
+    from multitrack.tape.recording_scope import scrubbed
     from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)

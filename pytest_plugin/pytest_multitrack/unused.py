@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from multitrack.report import terminal
+from multitrack.reporting import terminal
 from multitrack.tape.file import paths, storage
 from pytest_multitrack import flags, places, selection
 from pytest_multitrack.run import Run

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from multitrack.report import terminal
-from multitrack.tape.deck import Asked
+from multitrack.reporting import terminal
+from multitrack.tape.active import RunContext
 from multitrack.tape.file import paths
-from multitrack.tape.owner import Closed, Owner
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from pytest_multitrack import failure_text
 from pytest_multitrack.playback import Playback
 
@@ -30,7 +30,7 @@ def amend(report: pytest.TestReport, playing: Playback) -> None:
     failure_text.tell(report, playing.tape.scrub(terminal.violation(playing.violation)))
 
 
-def conclude(report: pytest.TestReport, test: Owner, asked: Asked) -> None:
+def conclude(report: pytest.TestReport, test: RecordingScope, asked: RunContext) -> None:
     """Let ``report``, one of the ``test``, tell of the tapes that were closed by then."""
     closed = tuple(asked.closed)
     asked.closed.clear()
@@ -40,7 +40,7 @@ def conclude(report: pytest.TestReport, test: Owner, asked: Asked) -> None:
         setattr(report, FACTS, facts(closed))
 
 
-def _advise(report: pytest.TestReport, test: Owner, closed: Sequence[Closed]) -> None:
+def _advise(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
     """End the text of a ``report`` with how to go on with what was recorded, or will be once the ``test`` is over."""
     waiting = [paths.pending(path) for path in _unsaved(test.recorded, closed)]
     waiting += [one.saved.path for one in closed if one.saved and one.saved.state == "pending"]
@@ -49,26 +49,26 @@ def _advise(report: pytest.TestReport, test: Owner, closed: Sequence[Closed]) ->
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice(shown, test.name))))
 
 
-def _unsaved(recorded: Iterable[Path], closed: Sequence[Closed]) -> Iterator[Path]:
+def _unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Iterator[Path]:
     settled = {one.tape.path for one in closed}
     return (path for path in recorded if path not in settled)
 
 
-def facts(closed: Sequence[Closed]) -> list[dict[str, Any]]:
+def facts(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     """What the ``closed`` tapes did, as plain values. What several blocks played for one test on one tape, is told as
     one."""
-    groups: dict[tuple[str, Path], list[Closed]] = {}
+    groups: dict[tuple[str, Path], list[TapeResult]] = {}
     for one in closed:
         name = one.owner.name if one.owner is not None else ""
         groups.setdefault((name, one.tape.path.resolve()), []).append(one)
     return [_facts(those).as_dict() for those in groups.values()]
 
 
-def _facts(closed: Sequence[Closed]) -> terminal.Facts:
+def _facts(closed: Sequence[TapeResult]) -> terminal.TapeSummary:
     tape, owner = closed[-1].tape, closed[-1].owner
     saved = next((one.saved for one in closed if one.saved), None)
     unplayed = set[int].intersection(*({entry.position for entry in one.tape.unplayed} for one in closed))
-    return terminal.Facts(
+    return terminal.TapeSummary(
         test=owner.name if owner is not None else "",
         is_test=owner is not None and owner.is_test,
         mode=tape.mode,
@@ -89,7 +89,8 @@ def summarise(terminalreporter: Any, late: Sequence[Mapping[str, Any]]) -> None:
     # of a test that was run again, the last attempt counts
     reports.sort(key=lambda report: report.stop)
     found = [
-        terminal.Facts(**plain) for plain in (*(one for report in reports for one in getattr(report, FACTS)), *late)
+        terminal.TapeSummary(**plain)
+        for plain in (*(one for report in reports for one in getattr(report, FACTS)), *late)
     ]
     for line in terminal.summary(list({(fact.test, fact.tape): fact for fact in found}.values())):
         terminalreporter.write_line(line)

@@ -9,7 +9,7 @@ import socketserver
 import threading
 from importlib import metadata
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
@@ -129,13 +129,13 @@ class Deck:
             return runner.run(use())
 
     def record(self, use, **options):
-        with playing(Tape(self.path, mode="record", settings=Settings(**options))) as tape:
+        with activate(Tape(self.path, mode="record", settings=Settings(**options))) as tape:
             result = self.run(use)
         assert tape.save().state == "written"
         return result
 
     def replay(self, use, **options):
-        with playing(Tape(self.path, settings=Settings(**options))) as self.tape:
+        with activate(Tape(self.path, settings=Settings(**options))) as self.tape:
             return self.run(use)
 
     @property

@@ -47,5 +47,5 @@ def client_context(authority):
 
 
 @pytest.fixture
-def deck(tmp_path):
+def tape_runner(tmp_path):
     return Deck(tmp_path / "tape.yaml")

@@ -20,7 +20,7 @@ from aiohttp_wire import EVENTS, VERSION, chunk, plain
 from multidict import CIMultiDictProxy
 
 from multitrack.errors import CassetteMiss, LiveCall
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.failure import Failure
 from multitrack.tape.file import storage
@@ -63,12 +63,12 @@ def failing(url, **arguments):
 
 
 @pytest.fixture
-def tape_of(deck):
+def tape_of(tape_runner):
     """`tape_of(url)` writes a tape that was recorded elsewhere."""
 
     def write(url, method="GET", response=None):
         answer = response or Response(200, "OK", (), b"recorded")
-        storage.write(deck.path, Cassette((Interaction(Request(method, url, (), b""), answer),), {"format": 1}))
+        storage.write(tape_runner.path, Cassette((Interaction(Request(method, url, (), b""), answer),), {"format": 1}))
 
     return write
 
@@ -94,27 +94,27 @@ URLS = [
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.usefixtures("no_network")
-def test_replay_looks_up_and_opens_nothing(deck, tape_of, url):
+def test_replay_looks_up_and_opens_nothing(tape_runner, tape_of, url):
     tape_of(url)
-    assert deck.replay(getting(url)) == b"recorded"
+    assert tape_runner.replay(getting(url)) == b"recorded"
 
 
-def test_tls(deck, wire, server_context, client_context):
+def test_tls(tape_runner, wire, server_context, client_context):
     server = wire(plain(b"secret"), context=server_context)
     use = getting(server.url + "/v1", ssl=client_context)
-    assert deck.record(use) == b"secret"
+    assert tape_runner.record(use) == b"secret"
     server.stop()
-    assert deck.replay(use) == b"secret"
-    assert deck.interactions[0].request.url == server.url + "/v1"
+    assert tape_runner.replay(use) == b"secret"
+    assert tape_runner.interactions[0].request.url == server.url + "/v1"
 
 
-def test_a_unix_socket(deck, wire, tmp_path):
+def test_a_unix_socket(tape_runner, wire, tmp_path):
     path = str(tmp_path / "socket")
     server = wire(plain(b"near"), path=path)
     use = getting("http://localhost/v1", connector=lambda: aiohttp.UnixConnector(path))
-    assert deck.record(use) == b"near"
+    assert tape_runner.record(use) == b"near"
     server.stop()
-    assert deck.replay(use) == b"near"
+    assert tape_runner.replay(use) == b"near"
     assert len(server.requests) == 1
 
 
@@ -143,16 +143,16 @@ class Own(aiohttp.BaseConnector):
 
 
 @pytest.mark.parametrize("connector", [Elsewhere, Own])
-def test_connectors_of_the_callers_own(deck, wire, connector, monkeypatch):
+def test_connectors_of_the_callers_own(tape_runner, wire, connector, monkeypatch):
     server = wire(plain(b"elsewhere"))
     monkeypatch.setattr(connector, "port", server.server_address[1])
     use = getting("http://api.example.com/v1", connector=connector)
-    assert deck.record(use) == b"elsewhere"
+    assert tape_runner.record(use) == b"elsewhere"
     if connector is Elsewhere:
         server.stop()
-    assert deck.replay(use) == b"elsewhere"
+    assert tape_runner.replay(use) == b"elsewhere"
     assert len(server.requests) == 1
-    assert deck.interactions[0].request.url == "http://api.example.com/v1"
+    assert tape_runner.interactions[0].request.url == "http://api.example.com/v1"
 
 
 class InProcess(aiohttp.BaseConnector):
@@ -174,12 +174,12 @@ class InProcess(aiohttp.BaseConnector):
         return protocol
 
 
-def test_connectors_within_the_process_are_left_alone(deck):
-    assert deck.replay(getting("http://api.example.com/v1", connector=InProcess)) == b"inside"
-    assert deck.tape.sent == []
+def test_connectors_within_the_process_are_left_alone(tape_runner):
+    assert tape_runner.replay(getting("http://api.example.com/v1", connector=InProcess)) == b"inside"
+    assert tape_runner.tape.sent == []
 
 
-def test_a_library_of_traces_over_the_connector(deck, wire, monkeypatch):
+def test_a_library_of_traces_over_the_connector(tape_runner, wire, monkeypatch):
     """As ddtrace wraps the inherited `connect` on TCPConnector, before the tape opens."""
     seen = []
     inherited = aiohttp.TCPConnector.connect
@@ -191,11 +191,11 @@ def test_a_library_of_traces_over_the_connector(deck, wire, monkeypatch):
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect, raising=False)
     server = wire(plain(b"traced"))
     use = getting(server.url + "/v1")
-    assert deck.record(use) == b"traced"
+    assert tape_runner.record(use) == b"traced"
     server.stop()
-    assert deck.replay(use) == b"traced"
+    assert tape_runner.replay(use) == b"traced"
     assert seen == [server.url + "/v1"]
-    assert len(deck.interactions) == 1
+    assert len(tape_runner.interactions) == 1
 
 
 class Proxy:
@@ -232,7 +232,7 @@ class Proxy:
 # from 3.14 on
 @pytest.mark.filterwarnings("ignore:The 'proxy_auth' parameter is deprecated", "ignore:BasicAuth is deprecated")
 @pytest.mark.parametrize("source", ["argument", "credentials", "url", "environment"])
-def test_a_proxy(deck, wire, server_context, client_context, source, monkeypatch):
+def test_a_proxy(tape_runner, wire, server_context, client_context, source, monkeypatch):
     target = wire(plain(b"tunnelled"), context=server_context)
     proxy = Proxy(wire, target)
     secure, plain_url = "https://api.example.com/", "http://plain.example.com/page?x=1"
@@ -254,15 +254,15 @@ def test_a_proxy(deck, wire, server_context, client_context, source, monkeypatch
                     found.append(await response.read())
             return found
 
-    recorded = deck.record(use)
+    recorded = tape_runner.record(use)
     assert recorded == [b"tunnelled", b"tunnelled", b"proxied"]
     credentials = None if source == "argument" else "Basic dXNlcjpwYXNz"
     assert proxy.asked == [("CONNECT api.example.com:443", credentials), (f"GET {plain_url}", credentials)]
-    assert "dXNlcjpwYXNz" not in deck.path.read_text()
+    assert "dXNlcjpwYXNz" not in tape_runner.path.read_text()
     target.stop()
     proxy.server.stop()
-    assert deck.replay(use) == recorded
-    assert [interaction.request.url for interaction in deck.interactions] == [secure, secure, plain_url]
+    assert tape_runner.replay(use) == recorded
+    assert [interaction.request.url for interaction in tape_runner.interactions] == [secure, secure, plain_url]
 
 
 class Slow(aiohttp.TCPConnector):
@@ -300,7 +300,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
-def test_a_failure_is_the_same_again(deck, wire, server_context, case):
+def test_a_failure_is_the_same_again(tape_runner, wire, server_context, case):
     error, options = FAILURES[case]
     ended = threading.Event()
 
@@ -323,14 +323,14 @@ def test_a_failure_is_the_same_again(deck, wire, server_context, case):
                 await session.request(options.get("method", "get"), url, proxy=options.get("proxy"))
         return raised.type, str(raised.value), raised.value.args
 
-    live = deck.run(use)
-    recorded = deck.record(use, keep_errors=True)
+    live = tape_runner.run(use)
+    recorded = tape_runner.record(use, keep_errors=True)
     ended.set()
-    replayed = deck.replay(use)
+    replayed = tape_runner.replay(use)
     assert re.fullmatch(error, live[0].__name__)
     assert live[:2] == recorded[:2]
     assert recorded[0] is replayed[0]
-    assert deck.interactions[0].response.ending == "unanswered"
+    assert tape_runner.interactions[0].response.ending == "unanswered"
     if kind == "tls":
         assert "certificate verify failed" in replayed[1]
     else:
@@ -338,12 +338,12 @@ def test_a_failure_is_the_same_again(deck, wire, server_context, case):
         assert OF_THE_MACHINE.sub("", recorded[1]) == replayed[1]
 
 
-def test_failures_that_other_clients_met(deck, tape_of):
+def test_failures_that_other_clients_met(tape_runner, tape_of):
     def raised(*failure):
         url = "http://api.example.com/v1"
         failed = Response(599, "", (), b"", "unanswered", failure=Failure(*failure))
         tape_of(url, method="POST", response=failed)
-        return deck.replay(failing(url))
+        return tape_runner.replay(failing(url))
 
     assert raised("ConnectError", "All connection attempts failed", "connect", "ECONNREFUSED") == (
         aiohttp.ClientConnectorError,
@@ -361,7 +361,7 @@ def test_failures_that_other_clients_met(deck, tape_of):
     assert raised("ReadError", "", "read", "ECONNRESET")[0] is aiohttp.ClientOSError
 
 
-def test_a_request_that_aiohttp_repeats_by_itself(deck, wire):
+def test_a_request_that_aiohttp_repeats_by_itself(tape_runner, wire):
     answers = [None, None, plain(b"at last")]
     server = wire(lambda talk, *_: talk.send(answer) if (answer := answers[len(server.requests) - 1]) else None)
 
@@ -374,13 +374,13 @@ def test_a_request_that_aiohttp_repeats_by_itself(deck, wire):
 
     if VERSION < (3, 10):
         pytest.skip("this version repeats nothing")
-    assert deck.record(use, keep_errors=True) == b"at last"
+    assert tape_runner.record(use, keep_errors=True) == b"at last"
     server.stop()
-    assert deck.replay(use) == b"at last"
+    assert tape_runner.replay(use) == b"at last"
     assert len(server.requests) == 3
 
 
-def test_a_server_that_closed_a_kept_connection(deck, wire):
+def test_a_server_that_closed_a_kept_connection(tape_runner, wire):
     first = wire(plain(b"first"))
     port = first.server_address[1]
 
@@ -390,18 +390,18 @@ def test_a_server_that_closed_a_kept_connection(deck, wire):
                 await response.read()
             await asyncio.to_thread(first.close_connections)
             await asyncio.sleep(0.05)
-            with playing(Tape(deck.path, mode="record")) as tape:
+            with activate(Tape(tape_runner.path, mode="record")) as tape:
                 async with session.get(first.url) as response:
                     await response.read()
             return tape.interactions
 
-    assert len(deck.run(use)) == 1
+    assert len(tape_runner.run(use)) == 1
     assert first.connections == 2
     assert port
 
 
 @pytest.mark.parametrize("stage", ["connecting", "waiting"])
-def test_a_caller_who_goes_away_before_an_answer(deck, wire, stage):
+def test_a_caller_who_goes_away_before_an_answer(tape_runner, wire, stage):
     ended = threading.Event()
     server = wire(lambda *_: ended.wait(5))
 
@@ -416,33 +416,33 @@ def test_a_caller_who_goes_away_before_an_answer(deck, wire, stage):
             await asyncio.sleep(0.01)
             return len(session.connector._acquired)
 
-    assert deck.record(use) == 0
+    assert tape_runner.record(use) == 0
     ended.set()
-    response = deck.interactions[0].response
+    response = tape_runner.interactions[0].response
     assert (response.ending, response.failure) == ("unanswered", None)
-    assert deck.replay(use) == 0
-    assert len(deck.tape.played) == 1
+    assert tape_runner.replay(use) == 0
+    assert len(tape_runner.tape.played) == 1
 
 
-def test_what_is_no_http_is_the_clients_own_error(deck, wire):
+def test_what_is_no_http_is_the_clients_own_error(tape_runner, wire):
     server = wire(lambda talk, *_: talk.send(b"no HTTP at all\r\n\r\n"))
-    live = deck.run(failing(server.url))
-    with playing(Tape(deck.path, mode="record")) as tape:
-        assert deck.run(failing(server.url)) == live
+    live = tape_runner.run(failing(server.url))
+    with activate(Tape(tape_runner.path, mode="record")) as tape:
+        assert tape_runner.run(failing(server.url)) == live
     assert live[0] is aiohttp.ClientResponseError
     assert tape.save() is None
 
 
-def test_a_proxy_that_refuses(deck, wire, server_context):
+def test_a_proxy_that_refuses(tape_runner, wire, server_context):
     proxy = Proxy(wire, wire(plain(b""), context=server_context))
     use = failing("https://forbidden.example.com/", proxy=proxy.url)
-    live = deck.run(use)
-    with playing(Tape(deck.path, mode="record")):
-        assert deck.run(use) == live
+    live = tape_runner.run(use)
+    with activate(Tape(tape_runner.path, mode="record")):
+        assert tape_runner.run(use) == live
     assert live[0] is aiohttp.ClientHttpProxyError
 
 
-def test_a_connection_is_given_back_to_the_pool(deck, wire):
+def test_a_connection_is_given_back_to_the_pool(tape_runner, wire):
     server = wire(plain(b"again"))
 
     async def use():
@@ -452,15 +452,15 @@ def test_a_connection_is_given_back_to_the_pool(deck, wire):
                 async with session.get(server.url) as response:
                     return await response.read()
 
-            with playing(Tape(deck.path, mode="record")):
+            with activate(Tape(tape_runner.path, mode="record")):
                 await asyncio.gather(*(ask() for _ in range(5)))
             return await asyncio.gather(*(ask() for _ in range(5)))
 
-    assert deck.run(use) == [b"again"] * 5
+    assert tape_runner.run(use) == [b"again"] * 5
     assert server.connections == 1
 
 
-def test_replayed_answers_wait_for_no_place_in_the_pool(deck, wire):
+def test_replayed_answers_wait_for_no_place_in_the_pool(tape_runner, wire):
     server = wire(plain(b"many"))
 
     async def use():
@@ -473,12 +473,12 @@ def test_replayed_answers_wait_for_no_place_in_the_pool(deck, wire):
 
             return await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(10))), 5)
 
-    assert deck.record(use) == [b"many"] * 10
-    assert deck.replay(use) == [b"many"] * 10
+    assert tape_runner.record(use) == [b"many"] * 10
+    assert tape_runner.replay(use) == [b"many"] * 10
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.0 200 OK\r\n\r\nold", plain(b"new", b"connection: close")])
-def test_connections_that_are_not_kept(deck, wire, answer):
+def test_connections_that_are_not_kept(tape_runner, wire, answer):
     server = wire(lambda talk, *_: talk.send(answer))
 
     async def use():
@@ -488,7 +488,7 @@ def test_connections_that_are_not_kept(deck, wire, answer):
                     body = await response.read()
             return body
 
-    assert deck.record(use) == deck.replay(use)
+    assert tape_runner.record(use) == tape_runner.replay(use)
     assert server.connections == 2
 
 
@@ -518,19 +518,19 @@ async def application():
 
 
 @pytest.mark.parametrize("mode", ["replay", "record"])
-def test_a_web_socket_is_refused(deck, mode):
+def test_a_web_socket_is_refused(tape_runner, mode):
     async def use():
         async with TestServer(await application()) as server, aiohttp.ClientSession() as session:
-            with playing(Tape(deck.path, mode=mode)) as tape:
+            with activate(Tape(tape_runner.path, mode=mode)) as tape:
                 with pytest.raises(LiveCall) as refused:
                     await session.ws_connect(server.make_url("/live"))
                 assert tape.violations == [refused.value]
                 assert str(refused.value) == WEB_SOCKET.format(url=server.make_url("/live"), port=server.port)
 
-    deck.run(use)
+    tape_runner.run(use)
 
 
-def test_ignored_hosts_keep_their_web_sockets_and_a_test_client(deck):
+def test_ignored_hosts_keep_their_web_sockets_and_a_test_client(tape_runner):
     async def use():
         async with TestClient(TestServer(await application())) as client, client.ws_connect("/live") as socket:
             await socket.send_str("abc")
@@ -538,11 +538,11 @@ def test_ignored_hosts_keep_their_web_sockets_and_a_test_client(deck):
             async with client.get("/hello") as response:
                 return await response.text()
 
-    assert deck.replay(use, ignore_hosts=("127.0.0.1:*",)) == "hello"
-    assert deck.tape.sent == []
+    assert tape_runner.replay(use, ignore_hosts=("127.0.0.1:*",)) == "hello"
+    assert tape_runner.tape.sent == []
 
 
-def test_a_replay_is_traced_as_a_request_over_a_kept_connection(deck, wire):
+def test_a_replay_is_traced_as_a_request_over_a_kept_connection(tape_runner, wire):
     server = wire(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(b"traced") + b"0\r\n\r\n")
 
     async def use():
@@ -562,18 +562,18 @@ def test_a_replay_is_traced_as_a_request_over_a_kept_connection(deck, wire):
             await response.read()
         return events
 
-    recorded = deck.record(use)
+    recorded = tape_runner.record(use)
     assert {"connection_create_start", "connection_create_end"} < set(recorded)
     of_connecting = {name for name in recorded if name.startswith(("connection", "dns"))}
     expected = [name for name in recorded if name not in of_connecting]
-    replayed = deck.replay(use)
+    replayed = tape_runner.replay(use)
     assert [name for name in replayed if name != "connection_reuseconn"] == expected
     assert replayed.count("connection_reuseconn") == 1
     assert expected[0] == "request_start"
     assert {"request_chunk_sent", "response_chunk_received", "request_end"} < set(expected)
 
 
-def test_threads_with_loops_of_their_own(deck, wire):
+def test_threads_with_loops_of_their_own(tape_runner, wire):
     server = wire(lambda talk, _, body: talk.send(plain(body)) or True)
 
     def asking(number):
@@ -592,33 +592,33 @@ def test_threads_with_loops_of_their_own(deck, wire):
             return list(pool.map(asking, range(8)))
 
     expected = [[f"{number}.{count}" for count in range(20)] for number in range(8)]
-    with playing(Tape(deck.path, mode="record")) as tape:
+    with activate(Tape(tape_runner.path, mode="record")) as tape:
         assert all_threads() == expected
     tape.save()
     server.stop()
-    with playing(Tape(deck.path)):
+    with activate(Tape(tape_runner.path)):
         assert all_threads() == expected
 
 
-def test_the_tape_closes_while_an_answer_plays(deck, wire):
+def test_the_tape_closes_while_an_answer_plays(tape_runner, wire):
     server = wire(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
         + b"".join(map(chunk, EVENTS))
         + b"0\r\n\r\n"
     )
-    deck.record(getting(server.url))
+    tape_runner.record(getting(server.url))
 
     async def use():
         async with aiohttp.ClientSession() as session:
-            with playing(Tape(deck.path)):
+            with activate(Tape(tape_runner.path)):
                 response = await session.get(server.url)
             return [part async for part in response.content.iter_any()]
 
-    assert b"".join(deck.run(use)) == b"".join(EVENTS)
+    assert b"".join(tape_runner.run(use)) == b"".join(EVENTS)
     assert len(server.requests) == 1
 
 
-def test_cookies_headers_and_statuses(deck, wire):
+def test_cookies_headers_and_statuses(tape_runner, wire):
     """What a session makes of an answer."""
 
     def script(talk, head, _):
@@ -642,13 +642,13 @@ def test_cookies_headers_and_statuses(deck, wire):
             cookies = sorted(cookie.key for cookie in session.cookie_jar)
             return document, error.value.status, error.value.message, cookies
 
-    assert deck.record(use) == ([], 404, "Not Here", ["a", "b", "c"])
+    assert tape_runner.record(use) == ([], 404, "Not Here", ["a", "b", "c"])
     # the tape keeps no cookies
-    assert deck.replay(use) == ([], 404, "Not Here", ["c"])
+    assert tape_runner.replay(use) == ([], 404, "Not Here", ["c"])
 
 
-def test_a_miss_passes_a_sessions_own_repetitions(deck):
-    deck.path.write_text("version: 1\ninteractions: []\n")
+def test_a_miss_passes_a_sessions_own_repetitions(tape_runner):
+    tape_runner.path.write_text("version: 1\ninteractions: []\n")
 
     async def use():
         seen = []
@@ -663,5 +663,5 @@ def test_a_miss_passes_a_sessions_own_repetitions(deck):
                 await session.get("http://api.example.com/v1")
         return seen
 
-    assert deck.replay(use) == [CassetteMiss]
-    assert len(deck.tape.violations) == 1
+    assert tape_runner.replay(use) == [CassetteMiss]
+    assert len(tape_runner.tape.violations) == 1

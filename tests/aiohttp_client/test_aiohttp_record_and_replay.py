@@ -14,7 +14,7 @@ from aiohttp import http_parser
 from aiohttp_wire import VERSION, chunk, plain
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
 
 
@@ -27,10 +27,10 @@ def parser(request, monkeypatch):
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def deck(request, deck):
+def tape_runner(request, tape_runner):
     if request.param == "uvloop":
-        deck.loop_factory = pytest.importorskip("uvloop").new_event_loop
-    return deck
+        tape_runner.loop_factory = pytest.importorskip("uvloop").new_event_loop
+    return tape_runner
 
 
 async def told(response):
@@ -101,57 +101,57 @@ def answer(talk, head, body):
 
 
 @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
-def test_the_replay_equals_the_recording(deck, wire, sent, parser):
+def test_the_replay_equals_the_recording(tape_runner, wire, sent, parser):
     server = wire(answer)
     method, path, arguments = sent
     if path == "/trailer" and parser == "python" and VERSION < (3, 12):
         pytest.skip("this parser waits for ever behind a trailer")
     use = asking((method, server.url + path, arguments))
-    recorded = deck.record(use)
+    recorded = tape_runner.record(use)
     assert len(server.requests) == 1
     server.stop()
-    assert deck.replay(use) == recorded
-    assert deck.tape.sent[0].body == server.requests[0][1]
+    assert tape_runner.replay(use) == recorded
+    assert tape_runner.tape.sent[0].body == server.requests[0][1]
 
 
 @pytest.mark.parametrize(("encoding", "library"), [("br", "brotli"), ("zstd", "backports.zstd")])
-def test_codings_of_other_libraries(deck, wire, encoding, library):
+def test_codings_of_other_libraries(tape_runner, wire, encoding, library):
     packed = pytest.importorskip(library).compress(b"squeezed")
     server = wire(plain(packed, b"content-encoding: " + encoding.encode()))
     use = asking(("GET", server.url, {}))
-    [live] = deck.run(use)
+    [live] = tape_runner.run(use)
     if encoding not in server.requests[0][0]:
         pytest.skip(f"this aiohttp takes no {encoding}")
     assert live["body"] == b"squeezed"
-    assert deck.record(use) == deck.replay(use) == [live]
+    assert tape_runner.record(use) == tape_runner.replay(use) == [live]
 
 
-def test_each_hop_of_a_redirect_is_an_interaction(deck, wire):
+def test_each_hop_of_a_redirect_is_an_interaction(tape_runner, wire):
     server = wire(answer)
     use = asking(("POST", server.url + "/redirect", {"data": b"question"}))
-    [recorded] = deck.record(use)
+    [recorded] = tape_runner.record(use)
     server.stop()
-    assert deck.replay(use) == [recorded]
+    assert tape_runner.replay(use) == [recorded]
     assert recorded["history"] == [(302, server.url + "/redirect"), (307, server.url + "/again")]
-    assert [(one.request.method, one.response.status) for one in deck.interactions] == [
+    assert [(one.request.method, one.response.status) for one in tape_runner.interactions] == [
         ("POST", 302),
         ("GET", 307),
         ("GET", 200),
     ]
 
 
-def test_several_requests_over_one_session_and_one_connection(deck, wire):
+def test_several_requests_over_one_session_and_one_connection(tape_runner, wire):
     server = wire(answer)
     requests = [("POST", server.url, {"data": b"%d" % number}) for number in range(5)]
-    recorded = deck.record(asking(*requests))
+    recorded = tape_runner.record(asking(*requests))
     assert server.connections == 1
     server.stop()
-    assert deck.replay(asking(*reversed(requests))) == recorded[::-1]
+    assert tape_runner.replay(asking(*reversed(requests))) == recorded[::-1]
 
 
-def test_a_session_made_before_the_tape_is_caught_and_live_again_after_it(deck, wire):
+def test_a_session_made_before_the_tape_is_caught_and_live_again_after_it(tape_runner, wire):
     server = wire(answer)
-    record = Tape(deck.path, mode="record")
+    record = Tape(tape_runner.path, mode="record")
 
     async def ask(session, body):
         async with session.post(server.url, data=body) as response:
@@ -160,31 +160,31 @@ def test_a_session_made_before_the_tape_is_caught_and_live_again_after_it(deck, 
     async def use():
         async with aiohttp.ClientSession() as session:
             said = [await ask(session, "before")]
-            with playing(record):
+            with activate(record):
                 said.append(await ask(session, "during"))
             record.save()
             said.append(await ask(session, "between"))
-            with playing(Tape(deck.path)):
+            with activate(Tape(tape_runner.path)):
                 said.append(await ask(session, "during"))
             said.append(await ask(session, "after"))
         return said
 
-    assert deck.run(use) == ["before", "during", "between", "during", "after"]
+    assert tape_runner.run(use) == ["before", "during", "between", "during", "after"]
     assert [body for _, body in server.requests] == [b"before", b"during", b"between", b"after"]
     # the tape took the connection that was open, and gave it back
     assert server.connections == 1
 
 
-def test_ignored_hosts_go_live_and_are_not_recorded(deck, wire):
+def test_ignored_hosts_go_live_and_are_not_recorded(tape_runner, wire):
     server = wire(answer)
     use = asking(("GET", server.url, {}))
     for _ in range(2):
-        assert deck.replay(use, ignore_hosts=(f"localhost:{server.server_address[1]}",))[0]["status"][0] == 200
+        assert tape_runner.replay(use, ignore_hosts=(f"localhost:{server.server_address[1]}",))[0]["status"][0] == 200
     assert len(server.requests) == 2
-    assert deck.tape.sent == []
+    assert tape_runner.tape.sent == []
 
 
-def test_tasks_cross_nothing(deck, wire):
+def test_tasks_cross_nothing(tape_runner, wire):
     server = wire(answer)
 
     async def use():
@@ -196,13 +196,13 @@ def test_tasks_cross_nothing(deck, wire):
 
             return await asyncio.gather(*(ask(number) for number in range(200)))
 
-    assert deck.record(use) == deck.replay(use) == [str(number) for number in range(200)]
+    assert tape_runner.record(use) == tape_runner.replay(use) == [str(number) for number in range(200)]
     assert len(server.requests) == 200
 
 
-def test_a_miss_comes_out_and_leaves_the_session_sound(deck, wire):
+def test_a_miss_comes_out_and_leaves_the_session_sound(tape_runner, wire):
     server = wire(answer)
-    deck.record(asking(("GET", server.url, {})))
+    tape_runner.record(asking(("GET", server.url, {})))
 
     async def use():
         async with aiohttp.ClientSession() as session:
@@ -216,8 +216,8 @@ def test_a_miss_comes_out_and_leaves_the_session_sound(deck, wire):
         yield b"body"
 
     server.stop()
-    assert deck.replay(use) == 200
-    assert len(deck.tape.violations) == 3
+    assert tape_runner.replay(use) == 200
+    assert len(tape_runner.tape.violations) == 3
 
 
 def test_aiohttp_imported_under_the_tape_is_caught(tmp_path):
@@ -244,9 +244,9 @@ except CassetteMiss as miss:
     assert "GET https://api.example.com/v1" in done.stdout
 
 
-def test_everything_is_put_back(deck):
+def test_everything_is_put_back(tape_runner):
     classes = [aiohttp.BaseConnector, aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.ClientSession]
     before = [dict(vars(cls)) for cls in classes]
-    with playing(Tape(deck.path)):
+    with activate(Tape(tape_runner.path)):
         assert [dict(vars(cls)) for cls in classes] != before
     assert [dict(vars(cls)) for cls in classes] == before

@@ -13,7 +13,7 @@ import pytest
 from aiohttp_wire import plain
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
 
 
@@ -48,7 +48,7 @@ BODIES = {
 
 @pytest.mark.parametrize("options", [{}, {"expect100": True}, {"compress": "deflate"}], ids=str)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bodies(deck, server, body, options):
+def test_bodies(tape_runner, server, body, options):
     async def use():
         data = body()
         if asyncio.iscoroutine(data):
@@ -56,16 +56,16 @@ def test_bodies(deck, server, body, options):
         async with aiohttp.ClientSession() as session, session.post(server.url, data=data, **options) as response:
             return await response.read()
 
-    sent = deck.run(use)
+    sent = tape_runner.run(use)
     assert (zlib.decompress(sent) if "compress" in options else sent) == b"one two three"
-    assert deck.record(use) == sent
+    assert tape_runner.record(use) == sent
     assert server.requests[0][1] == server.requests[1][1]
     server.stop()
-    assert deck.replay(use) == sent
-    assert deck.tape.sent[0].body == b"one two three"
+    assert tape_runner.replay(use) == sent
+    assert tape_runner.tape.sent[0].body == b"one two three"
 
 
-def test_a_file_on_disk(deck, server, tmp_path):
+def test_a_file_on_disk(tape_runner, server, tmp_path):
     path = tmp_path / "upload"
     path.write_bytes(b"0123456789abcdef" * 10_000)
 
@@ -74,33 +74,33 @@ def test_a_file_on_disk(deck, server, tmp_path):
             async with aiohttp.ClientSession() as session, session.put(server.url, data=file) as response:
                 return await response.read()
 
-    assert deck.record(use) == path.read_bytes()
+    assert tape_runner.record(use) == path.read_bytes()
     server.stop()
-    assert deck.replay(use) == path.read_bytes()
+    assert tape_runner.replay(use) == path.read_bytes()
 
 
-def test_json_is_matched_by_what_it_says(deck, server):
+def test_json_is_matched_by_what_it_says(tape_runner, server):
     async def use(document, **options):
         async with aiohttp.ClientSession(**options) as session, session.post(server.url, json=document) as response:
             return await response.json(content_type=None)
 
-    assert deck.record(lambda: use({"a": 1, "b": "é"})) == {"a": 1, "b": "é"}
+    assert tape_runner.record(lambda: use({"a": 1, "b": "é"})) == {"a": 1, "b": "é"}
     compact = {"json_serialize": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False)}
-    assert deck.replay(lambda: use({"b": "é", "a": 1.0}, **compact)) == {"a": 1, "b": "é"}
+    assert tape_runner.replay(lambda: use({"b": "é", "a": 1.0}, **compact)) == {"a": 1, "b": "é"}
     with pytest.raises(CassetteMiss, match=r"\$\.a"):
-        deck.replay(lambda: use({"a": 2, "b": "é"}))
+        tape_runner.replay(lambda: use({"a": 2, "b": "é"}))
 
 
-def test_forms(deck, server):
+def test_forms(tape_runner, server):
     async def use(**fields):
         async with aiohttp.ClientSession() as session, session.post(server.url, data=fields) as response:
             return await response.text()
 
-    assert deck.record(lambda: use(a="1", b="x y&z")) == "a=1&b=x+y%26z"
-    assert deck.replay(lambda: use(a="1", b="x y&z")) == "a=1&b=x+y%26z"
+    assert tape_runner.record(lambda: use(a="1", b="x y&z")) == "a=1&b=x+y%26z"
+    assert tape_runner.replay(lambda: use(a="1", b="x y&z")) == "a=1&b=x+y%26z"
 
 
-def test_multipart_with_another_boundary_each_time(deck, server):
+def test_multipart_with_another_boundary_each_time(tape_runner, server):
     async def use(content=b"\xff\x00"):
         form = aiohttp.FormData()
         form.add_field("purpose", "fine-tune")
@@ -108,15 +108,15 @@ def test_multipart_with_another_boundary_each_time(deck, server):
         async with aiohttp.ClientSession() as session, session.post(server.url, data=form) as response:
             return response.status
 
-    assert deck.record(use) == 200
+    assert tape_runner.record(use) == 200
     boundary = server.requests[0][1].partition(b"\r\n")[0]
-    assert deck.replay(use) == 200
-    assert boundary not in deck.tape.sent[0].body
+    assert tape_runner.replay(use) == 200
+    assert boundary not in tape_runner.tape.sent[0].body
     with pytest.raises(CassetteMiss):
-        deck.replay(lambda: use(b"\xff\x01"))
+        tape_runner.replay(lambda: use(b"\xff\x01"))
 
 
-def test_a_compressed_body_is_matched_by_what_it_says(deck, server):
+def test_a_compressed_body_is_matched_by_what_it_says(tape_runner, server):
     async def use(level):
         packed = gzip.compress(b"question", compresslevel=level, mtime=level)
         async with (
@@ -125,12 +125,12 @@ def test_a_compressed_body_is_matched_by_what_it_says(deck, server):
         ):
             return await response.read() == packed
 
-    assert deck.record(lambda: use(1))
-    assert deck.interactions[0].request.body == b"question"
-    deck.replay(lambda: use(9))
+    assert tape_runner.record(lambda: use(1))
+    assert tape_runner.interactions[0].request.body == b"question"
+    tape_runner.replay(lambda: use(9))
 
 
-def test_a_body_whose_iterator_fails_is_sent_nowhere(deck, server):
+def test_a_body_whose_iterator_fails_is_sent_nowhere(tape_runner, server):
     async def failing():
         yield b"one"
         raise ValueError("no more")
@@ -141,13 +141,13 @@ def test_a_body_whose_iterator_fails_is_sent_nowhere(deck, server):
                 await session.post(server.url, data=failing())
             assert "no more" in (str(error.value), str(error.value.__cause__))
 
-    with playing(Tape(deck.path, mode="record")) as tape:
-        deck.run(use)
+    with activate(Tape(tape_runner.path, mode="record")) as tape:
+        tape_runner.run(use)
     assert tape.sent == []
     assert server.requests == []
 
 
-def test_an_iterator_is_read_once(deck, server):
+def test_an_iterator_is_read_once(tape_runner, server):
     read = []
 
     async def counted():
@@ -159,19 +159,19 @@ def test_an_iterator_is_read_once(deck, server):
         async with aiohttp.ClientSession() as session, session.post(server.url, data=counted()) as response:
             return await response.read()
 
-    assert deck.record(use) == deck.replay(use) == b"012"
+    assert tape_runner.record(use) == tape_runner.replay(use) == b"012"
     assert read == [0, 1, 2] * 2
 
 
-def test_expect_continue_with_nothing_to_send(deck, server):
+def test_expect_continue_with_nothing_to_send(tape_runner, server):
     async def use():
         async with aiohttp.ClientSession() as session, session.post(server.url, expect100=True) as response:
             return response.status
 
-    assert deck.record(use) == deck.replay(use) == 200
+    assert tape_runner.record(use) == tape_runner.replay(use) == 200
 
 
-def test_headers_are_seen_as_sent(deck, server):
+def test_headers_are_seen_as_sent(tape_runner, server):
     async def use():
         headers = [("X-Many", "one"), ("X-Many", "two"), ("X-Word", "é"), ("authorization", "Bearer none")]
         async with (
@@ -180,8 +180,8 @@ def test_headers_are_seen_as_sent(deck, server):
         ):
             return response.status
 
-    assert deck.record(use) == deck.replay(use) == 200
-    seen = [f"{name}: {value}\r\n" for name, value in deck.tape.sent[0].request.headers]
+    assert tape_runner.record(use) == tape_runner.replay(use) == 200
+    seen = [f"{name}: {value}\r\n" for name, value in tape_runner.tape.sent[0].request.headers]
     head = server.requests[0][0].encode().decode("latin-1")
     for line in seen:
         assert line.lower() in head.lower()

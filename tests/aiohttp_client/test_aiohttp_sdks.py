@@ -15,7 +15,7 @@ from pydantic import BaseModel
 import multitrack
 from multitrack.errors import CassetteMiss
 from multitrack.standin import Rule, ScriptedCall, StandIn
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
 
 
@@ -163,7 +163,7 @@ def test_a_refreshed_token_is_never_recorded(deck, wire):
         async with aiohttp.ClientSession(connector=Near()) as session, session.get(url) as response:
             return await response.json()
 
-    with playing(Tape(deck.path, mode="record")) as tape:
+    with activate(Tape(deck.path, mode="record")) as tape:
         assert deck.run(use)["access_token"] == "ya29.secret"
     assert len(server.requests) == 1
     assert tape.save() is None

@@ -100,7 +100,7 @@ READERS = [by_iter_any, by_readany, by_iter_chunks, by_iter_chunked, by_read, by
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(deck, held, read):
+def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(tape_runner, held, read):
     server, seen = held
 
     async def use():
@@ -112,12 +112,12 @@ def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(deck, held
                 seen.release()
         return parts
 
-    assert deck.record(use) == EVENTS
+    assert tape_runner.record(use) == EVENTS
     server.stop()
-    assert deck.replay(use) == EVENTS
+    assert tape_runner.replay(use) == EVENTS
 
 
-def test_a_caller_who_is_slow_gets_the_same_parts(deck, held):
+def test_a_caller_who_is_slow_gets_the_same_parts(tape_runner, held):
     server, seen = held
 
     async def use():
@@ -129,11 +129,11 @@ def test_a_caller_who_is_slow_gets_the_same_parts(deck, held):
                 await asyncio.sleep(0.02)
         return parts
 
-    assert deck.record(use) == EVENTS
-    assert deck.replay(use) == EVENTS
+    assert tape_runner.record(use) == EVENTS
+    assert tape_runner.replay(use) == EVENTS
 
 
-def test_chunks_that_are_no_events_come_again(deck, wire):
+def test_chunks_that_are_no_events_come_again(tape_runner, wire):
     told = threading.Semaphore(0)
     parts = [b"data: o", b"ne\n\ndata: two\n\n", b"data: \xc3", b"\xa9\n\n"]
 
@@ -154,11 +154,11 @@ def test_chunks_that_are_no_events_come_again(deck, wire):
                 told.release()
         return found
 
-    assert deck.record(use) == parts
-    assert deck.replay(use) == parts
+    assert tape_runner.record(use) == parts
+    assert tape_runner.replay(use) == parts
 
 
-def test_the_recorded_pace(deck, wire):
+def test_the_recorded_pace(tape_runner, wire):
     def script(talk, *_):
         talk.send(STREAM)
         for event in EVENTS[:2]:
@@ -180,16 +180,16 @@ def test_the_recorded_pace(deck, wire):
     def is_slow(times):
         return 0.1 < times[0] < times[1] - 0.1
 
-    assert is_slow(deck.record(use))
-    assert deck.replay(use)[-1] < 0.1
-    assert is_slow(deck.replay(use, pace="recorded"))
+    assert is_slow(tape_runner.record(use))
+    assert tape_runner.replay(use)[-1] < 0.1
+    assert is_slow(tape_runner.replay(use, pace="recorded"))
 
 
 @pytest.mark.parametrize(
     ("encoding", "compressor"),
     [("gzip", lambda: zlib.compressobj(wbits=31)), ("deflate", zlib.compressobj)],
 )
-def test_a_compressed_stream(deck, wire, encoding, compressor):
+def test_a_compressed_stream(tape_runner, wire, encoding, compressor):
     def script(talk, *_):
         packed = compressor()
         talk.send(STREAM.replace(b"\r\n\r\n", b"\r\ncontent-encoding: %b\r\n\r\n" % encoding.encode()))
@@ -209,11 +209,11 @@ def test_a_compressed_stream(deck, wire, encoding, compressor):
                 told.release()
         return found
 
-    assert deck.record(use) == EVENTS
-    assert deck.replay(use) == EVENTS
+    assert tape_runner.record(use) == EVENTS
+    assert tape_runner.replay(use) == EVENTS
 
 
-def test_waiting_for_the_end_without_reading(deck, wire):
+def test_waiting_for_the_end_without_reading(tape_runner, wire):
     server = wire(STREAM + b"".join(map(chunk, EVENTS)) + b"0\r\n\r\n")
 
     async def use():
@@ -222,11 +222,11 @@ def test_waiting_for_the_end_without_reading(deck, wire):
             assert response.connection is None
             return await response.read()
 
-    assert deck.record(use) == deck.replay(use) == b"".join(EVENTS)
+    assert tape_runner.record(use) == tape_runner.replay(use) == b"".join(EVENTS)
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_a_large_body(deck, wire, framing):
+def test_a_large_body(tape_runner, wire, framing):
     body = bytes(range(256)) * (1 << 11)
     if framing == "length":
         server = wire(plain(body))
@@ -246,13 +246,13 @@ def test_a_large_body(deck, wire, framing):
                     await asyncio.sleep(0)
         return found == body
 
-    assert deck.record(use)
+    assert tape_runner.record(use)
     server.stop()
-    assert deck.replay(use)
+    assert tape_runner.replay(use)
 
 
 @pytest.mark.parametrize("how", ["close", "release", "break", "cancel"])
-def test_left_early(deck, held, how):
+def test_left_early(tape_runner, held, how):
     server, _ = held
 
     async def use():
@@ -273,16 +273,16 @@ def test_left_early(deck, held, how):
                 getattr(response, how)()
             return first
 
-    assert deck.record(use) == EVENTS[0]
-    [interaction] = deck.interactions
+    assert tape_runner.record(use) == EVENTS[0]
+    [interaction] = tape_runner.interactions
     assert (interaction.response.ending, interaction.response.body) == ("left", EVENTS[0])
     server.stop()
     if how != "cancel":
-        assert deck.replay(use) == EVENTS[0]
+        assert tape_runner.replay(use) == EVENTS[0]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_left_by_forgetting_it(deck, held):
+def test_left_by_forgetting_it(tape_runner, held):
     """Which aiohttp warns of."""
     server, _ = held
 
@@ -290,13 +290,13 @@ def test_left_by_forgetting_it(deck, held):
         async with aiohttp.ClientSession() as session:
             return await (await session.get(server.url)).content.readany()
 
-    assert deck.record(use) == EVENTS[0]
-    assert deck.interactions[0].response.ending == "left"
-    assert deck.replay(use) == EVENTS[0]
+    assert tape_runner.record(use) == EVENTS[0]
+    assert tape_runner.interactions[0].response.ending == "left"
+    assert tape_runner.replay(use) == EVENTS[0]
     gc.collect()
 
 
-def test_a_stream_that_is_left_after_done_is_complete(deck, held):
+def test_a_stream_that_is_left_after_done_is_complete(tape_runner, held):
     server, seen = held
 
     async def use():
@@ -306,8 +306,8 @@ def test_a_stream_that_is_left_after_done_is_complete(deck, held):
                 if line == b"data: [DONE]\n":
                     return
 
-    deck.record(use)
-    assert deck.interactions[0].response.ending == "complete"
+    tape_runner.record(use)
+    assert tape_runner.interactions[0].response.ending == "complete"
 
 
 CUT = {
@@ -318,7 +318,7 @@ CUT = {
 
 
 @pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
-def test_what_was_cut_is_cut_again(deck, wire, answer):
+def test_what_was_cut_is_cut_again(tape_runner, wire, answer):
     server = wire(lambda talk, *_: talk.send(answer))
 
     async def use():
@@ -330,11 +330,11 @@ def test_what_was_cut_is_cut_again(deck, wire, answer):
         # the tape does not say how long the body was to be
         return found, str(error.value).replace("of 100 bytes", "of 10 bytes")
 
-    recorded = deck.record(use)
+    recorded = tape_runner.record(use)
     assert recorded[0] == b"only this"
-    assert deck.interactions[0].response.ending == "broken"
+    assert tape_runner.interactions[0].response.ending == "broken"
     server.stop()
-    assert deck.replay(use) == recorded
+    assert tape_runner.replay(use) == recorded
 
 
 LIMITS = {
@@ -344,7 +344,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_timeout_in_the_middle(deck, held, limit):
+def test_a_timeout_in_the_middle(tape_runner, held, limit):
     server, seen = held
     kind, message = LIMITS[limit]
 
@@ -356,14 +356,14 @@ def test_a_timeout_in_the_middle(deck, held, limit):
                 await response.content.readany()
         return first
 
-    assert deck.record(use) == EVENTS[0]
-    assert deck.interactions[0].response.ending == "broken"
+    assert tape_runner.record(use) == EVENTS[0]
+    assert tape_runner.interactions[0].response.ending == "broken"
     seen.release(9)
     server.stop()
-    assert deck.replay(use) == EVENTS[0]
+    assert tape_runner.replay(use) == EVENTS[0]
 
 
-def test_a_limit_on_reading_does_not_run_while_nothing_is_read(deck, held):
+def test_a_limit_on_reading_does_not_run_while_nothing_is_read(tape_runner, held):
     server, seen = held
 
     async def use():
@@ -376,11 +376,11 @@ def test_a_limit_on_reading_does_not_run_while_nothing_is_read(deck, held):
                 found += part
         return found
 
-    assert deck.record(use) == deck.replay(use) == b"".join(EVENTS)
+    assert tape_runner.record(use) == tape_runner.replay(use) == b"".join(EVENTS)
 
 
 @pytest.mark.skipif(VERSION < (3, 10), reason="this version waits for ever")
-def test_a_session_that_is_closed_breaks_its_streams(deck, held):
+def test_a_session_that_is_closed_breaks_its_streams(tape_runner, held):
     server, seen = held
 
     async def use():
@@ -392,12 +392,12 @@ def test_a_session_that_is_closed_breaks_its_streams(deck, held):
         response.close()
         return first, error.type
 
-    recorded = deck.record(use)
+    recorded = tape_runner.record(use)
     seen.release(9)
-    assert deck.replay(use) == recorded
+    assert tape_runner.replay(use) == recorded
 
 
-def test_a_body_that_is_no_such_data_is_the_same_error_again(deck, wire):
+def test_a_body_that_is_no_such_data_is_the_same_error_again(tape_runner, wire):
     server = wire(plain(b"no gzip", b"content-encoding: gzip"))
 
     async def use():
@@ -405,12 +405,12 @@ def test_a_body_that_is_no_such_data_is_the_same_error_again(deck, wire):
             with pytest.raises(aiohttp.ClientPayloadError, match="Can not decode content-encoding: gzip"):
                 await response.read()
 
-    deck.record(use)
+    tape_runner.record(use)
     server.stop()
-    deck.replay(use)
+    tape_runner.replay(use)
 
 
-def test_a_caller_who_takes_the_coded_body_gets_the_decoded_one(deck, wire):
+def test_a_caller_who_takes_the_coded_body_gets_the_decoded_one(tape_runner, wire):
     """The tape holds no coding to be taken."""
     packed = gzip.compress(b"squeezed")
     server = wire(plain(packed, b"content-encoding: gzip"))
@@ -419,5 +419,5 @@ def test_a_caller_who_takes_the_coded_body_gets_the_decoded_one(deck, wire):
         async with aiohttp.ClientSession(auto_decompress=False) as session, session.get(server.url) as response:
             return await response.read(), response.headers.get("content-encoding")
 
-    assert deck.record(use) == (packed, "gzip")
-    assert deck.replay(use) == (b"squeezed", None)
+    assert tape_runner.record(use) == (packed, "gzip")
+    assert tape_runner.replay(use) == (b"squeezed", None)

@@ -7,13 +7,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from multitrack.diagnosis.importing import Importer
+from multitrack.diagnosis.revalidation import revalidate
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
-from multitrack.verdicts.importing import Importer
-from multitrack.verdicts.revalidation import revalidate
 
 ARGUMENTS = {"location": "Rome", "units": "imperial"}
 TEXT = json.dumps(ARGUMENTS)

@@ -17,7 +17,7 @@ from google.genai import types
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 import multitrack
-from multitrack import Mode, ToolCall, offers, use_cassette
+from multitrack import Mode, ToolCall, model_context, use_cassette
 from multitrack.errors import ExtractionError, NoToolCalls, Refusal, TruncatedResponse
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -86,7 +86,7 @@ class Provider:
     def reply(self, request):
         self.paths.append(request.url.path)
         self.sent.append(json.loads(request.content))
-        self.offered.append(dict(offers.offered()))
+        self.offered.append(dict(model_context.offered_models()))
         return httpx.Response(200, json=self.answer)
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 import multitrack
-from multitrack import Mode, ToolCall, offers
+from multitrack import Mode, ToolCall, model_context
 from multitrack.errors import ExtractionError, NoToolCalls, Refusal, TruncatedResponse, UnknownTool
 
 httpx = pytest.importorskip("httpx2" if openai.VERSION.startswith("3") else "httpx")
@@ -85,7 +85,7 @@ class Provider:
 
     def __call__(self, request):
         self.sent.append(json.loads(request.content))
-        self.offered.append(dict(offers.offered()))
+        self.offered.append(dict(model_context.offered_models()))
         return httpx.Response(200, content=self.answer, headers={"content-type": self.content_type})
 
 
@@ -130,7 +130,7 @@ def test_parallel_calls_become_models(create, make, mode):
         }
     ]
     assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
-    assert offers.offered() == {}
+    assert model_context.offered_models() == {}
 
 
 def test_responses(create):

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import multitrack
-from multitrack import Mode, ToolCall, offers
+from multitrack import Mode, ToolCall, model_context
 from multitrack.errors import NoToolCalls, Refusal, TruncatedResponse
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -97,7 +97,7 @@ class Provider:
         from google.protobuf.json_format import MessageToDict, ParseDict
 
         self.sent.append(MessageToDict(type(request).pb(request)))
-        self.offered.append(dict(offers.offered()))
+        self.offered.append(dict(model_context.offered_models()))
         response = GenerateContentResponse()
         ParseDict(self.answer, GenerateContentResponse.pb(response))
         return response

@@ -11,7 +11,7 @@ import time
 import pytest
 from memory_tape import MemoryTape
 
-from multitrack.tape import credentials, deck, seams
+from multitrack.tape import active, credentials, interceptors
 
 pytest.importorskip("google.auth")
 import google.auth
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("bare_environment", "no_home", "metadata_se
 def no_home(monkeypatch, tmp_path):
     """A home without gcloud's file, and no tape that takes requests."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(seams, "SEAMS", ())
+    monkeypatch.setattr(interceptors, "INTERCEPTORS", ())
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_also_where_default_was_imported_by_its_name():
 def test_while_a_tape_replays_requests_carry_its_token(metadata_server):
     with credentials.stand_in():
         found, _ = google.auth.default()
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert found.valid
         assert headers_of(found) == {"authorization": "Bearer multitrack-stand-in"}
         found.refresh(None)
@@ -103,7 +103,7 @@ def test_while_a_tape_replays_requests_carry_its_token(metadata_server):
 def test_the_quota_project_is_kept():
     with credentials.stand_in():
         found, _ = google.auth.default(quota_project_id="billed")
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert headers_of(found)["x-goog-user-project"] == "billed"
 
 
@@ -125,7 +125,7 @@ def refused(mode, found) -> DefaultCredentialsError:
         with pytest.raises(DefaultCredentialsError) as caught:
             headers_of(found)
     else:
-        with deck.playing(MemoryTape(mode=mode)), pytest.raises(DefaultCredentialsError) as caught:
+        with active.activate(MemoryTape(mode=mode)), pytest.raises(DefaultCredentialsError) as caught:
             headers_of(found)
     return caught.value
 
@@ -187,7 +187,7 @@ def test_a_file_that_is_missing_or_damaged_is_stood_in_for_and_is_named_at_the_f
         google.auth.default()
     with credentials.stand_in():
         found, _ = google.auth.default()
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert found.valid
     with pytest.raises(DefaultCredentialsError, match=str(path)) as caught:
         headers_of(found)
@@ -201,14 +201,14 @@ def test_credentials_that_turn_up_later_are_used_outside_replay():
         found, project = google.auth.default()
     assert project == "project-0"
     assert headers_of(found)["authorization"] == "Bearer from-the-metadata-server"
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert headers_of(found)["authorization"] == "Bearer multitrack-stand-in"
 
 
 def test_a_machine_of_googles_is_asked_where_requests_are_meant_to_leave(on_gce):
     with credentials.stand_in(live=True):
         assert google.auth.default() == (on_gce, "gce-project")
-        with deck.playing(MemoryTape()):
+        with active.activate(MemoryTape()):
             assert google.auth.default()[1] == "project-0"
 
 
@@ -230,7 +230,7 @@ def test_a_session_sends_nothing_without_a_tape(listener):
 def test_stand_in_credentials_can_be_pickled():
     with credentials.stand_in():
         found, _ = google.auth.default()
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert headers_of(pickle.loads(pickle.dumps(found)))
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from memory_tape import CHAT, MemoryTape
 
-from multitrack.tape import credentials, deck, seams
+from multitrack.tape import active, credentials, interceptors
 from multitrack.tape.use_cassette import use_cassette
 
 openai = pytest.importorskip("openai")
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("bare_environment", "no_seams")
 @pytest.fixture
 def no_seams(monkeypatch):
     """No tape takes the requests here: the transport counts what the SDK would have sent."""
-    monkeypatch.setattr(seams, "SEAMS", ())
+    monkeypatch.setattr(interceptors, "INTERCEPTORS", ())
 
 
 class Wire:
@@ -74,7 +74,7 @@ def own_error(name: str, **given) -> Exception:
 def test_a_client_without_credentials_is_made_and_replays(name, wire):
     with credentials.stand_in():
         client = wire.client(name)
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         assert ask(client).id == "chatcmpl-1"
     assert len(wire.sent) == 1
 
@@ -89,7 +89,7 @@ def test_elsewhere_the_first_request_raises_the_sdks_own_error_and_nothing_is_se
             with pytest.raises(type(expected)) as caught:
                 ask(client)
         else:
-            with deck.playing(MemoryTape(mode=mode)), pytest.raises(type(expected)) as caught:
+            with active.activate(MemoryTape(mode=mode)), pytest.raises(type(expected)) as caught:
                 ask(client)
     assert type(caught.value) is type(expected)
     assert str(caught.value) == str(expected)
@@ -109,7 +109,7 @@ def test_a_copy_of_the_client_has_the_stand_in_too(name, wire):
     with pytest.raises(type(expected), match=r"credentials|must be set"):
         ask(client)
     assert wire.sent == []
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         ask(client)
     assert len(wire.sent) == 1
 
@@ -198,7 +198,7 @@ def test_an_azure_client_that_misses_its_place_keeps_the_rest_and_never_sends_th
         ask(client)
     assert str(caught.value) == str(expected)
     assert wire.sent == []
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         ask(client)
     [request] = wire.sent
     assert "api-key" not in request.headers
@@ -212,7 +212,7 @@ def test_an_azure_version_of_the_environment_is_not_replaced(name, wire, monkeyp
     monkeypatch.setenv("OPENAI_API_VERSION", "2023-05-15")
     with credentials.stand_in():
         client = wire.client(name)
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         ask(client)
     assert wire.sent[0].url.params["api-version"] == "2023-05-15"
     monkeypatch.delenv("OPENAI_API_VERSION")
@@ -248,7 +248,7 @@ def test_a_subclass_of_the_client_is_stood_in_for(wire):
     with credentials.stand_in():
         client = Own(http_client=httpx.Client(transport=httpx.MockTransport(wire.answer)))
     assert client.made
-    with deck.playing(MemoryTape()):
+    with active.activate(MemoryTape()):
         ask(client)
     assert len(wire.sent) == 1
 
@@ -260,7 +260,7 @@ def test_the_stand_in_key_can_be_copied_and_handed_on(wire):
         client = wire.client("OpenAI", api_key=same)
         with pytest.raises(openai.OpenAIError):
             ask(client)
-        with deck.playing(MemoryTape()):
+        with active.activate(MemoryTape()):
             ask(client)
     assert str(key) == "multitrack-stand-in"
     assert len(wire.sent) == 3

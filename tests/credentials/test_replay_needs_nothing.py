@@ -9,7 +9,7 @@ APPLICATION = """
     import asyncio, sys, time, warnings
     warnings.simplefilter("ignore")
     from memory_tape import MemoryTape
-    from multitrack.tape import credentials, deck
+    from multitrack.tape import credentials, active
 
     GEMINI = b'{"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}}]}'
 
@@ -27,7 +27,7 @@ APPLICATION = """
 
     def replay_and_then_not(calls, body):
         tape = MemoryTape(body)
-        with credentials.stand_in(), deck.playing(tape):
+        with credentials.stand_in(), active.activate(tape):
             for name, call in calls.items():
                 ask(name, call, tape)
         # the time-out of the look-up that Google itself makes from here on is not what is measured
@@ -37,7 +37,7 @@ APPLICATION = """
             _metadata.is_on_gce = lambda request: False
         for name, call in calls.items():
             ask(name, call, tape)
-        with deck.playing(MemoryTape(mode="record")) as recording:
+        with active.activate(MemoryTape(mode="record")) as recording:
             for name, call in calls.items():
                 ask(name, call, recording)
 """

@@ -26,14 +26,14 @@ from google.protobuf import (
 from google.rpc import error_details_pb2, status_pb2
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import seams
+from multitrack.tape import interceptors
+from multitrack.tape.active import activate
 from multitrack.tape.conversation import RecordedConversation
-from multitrack.tape.deck import playing
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Index, Key
 from multitrack.tape.miss import strayed
-from multitrack.tape.redaction.scrubber import Scrubber
+from multitrack.tape.redaction.redactor import Redactor
 
 PACKAGE = "multitrack.talk"
 SERVICE = f"{PACKAGE}.Talk"
@@ -281,7 +281,7 @@ class MemoryTape:
         self.answers = defaultdict(deque)
         self.conversations = []
         self._index = None
-        self._scrubber = Scrubber({})
+        self._redactor = Redactor({})
         self._lock = threading.Lock()
 
     def route(self, request):
@@ -308,7 +308,7 @@ class MemoryTape:
             if self._index is None:
                 recorded = [(r.request, r.response) for r in self.recordings if r.request.messages is not None]
                 self._index = Index(
-                    Interaction(self._scrubber.request(request.whole), response) for request, response in recorded
+                    Interaction(self._redactor.request(request.whole), response) for request, response in recorded
                 )
             entries = self._index.begun(Key.of(request))
             if not entries:
@@ -316,8 +316,8 @@ class MemoryTape:
             return RecordedConversation(
                 request,
                 entries,
-                placeholders=self._scrubber.placeholders,
-                scrubber=self._scrubber,
+                placeholders=self._redactor.placeholders,
+                redactor=self._redactor,
                 lock=self._lock,
                 play=self._play,
                 strayed=self._strayed,
@@ -344,8 +344,8 @@ class MemoryTape:
 
 @pytest.fixture(autouse=True)
 def _only_this_seam(monkeypatch):
-    own = tuple(seam for seam in seams.SEAMS if seam[0] == "grpc")
-    monkeypatch.setattr(seams, "SEAMS", own)
+    own = tuple(seam for seam in interceptors.INTERCEPTORS if seam[0] == "grpc")
+    monkeypatch.setattr(interceptors, "INTERCEPTORS", own)
 
 
 @pytest.fixture
@@ -602,13 +602,13 @@ class Replaying:
 
     def __call__(self, action):
         """What ``action()`` gave live, and what it gives from the tape."""
-        with playing(self._tape):
+        with activate(self._tape):
             recorded = action()
         # a call that its caller left may reach the server after that
         self._talk.stop()
         hits = self._talk.hits
         self._tape.mode = "replay"
-        with playing(self._tape):
+        with activate(self._tape):
             replayed = action()
         assert self._talk.hits == hits
         return recorded, replayed

@@ -14,7 +14,7 @@ import pytest
 from grpc import aio
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 OK, CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
 
@@ -43,7 +43,7 @@ def run(async_connect, stub_of, router):
                 return await action(stub_of(channel))
 
         router.mode = mode
-        with playing(router):
+        with activate(router):
             return asyncio.run(opened())
 
     return run
@@ -431,7 +431,7 @@ def test_a_closed_channel_stays_an_error(mode, async_connect, stub_of, router, t
             stub_of(channel).once(ask(text="hello"))
 
     router.mode = mode
-    with playing(router):
+    with activate(router):
         asyncio.run(closed())
     assert router.requests == []
 
@@ -458,7 +458,7 @@ def test_channels_are_caught_whenever_and_on_whatever_loop_they_were_made(
         channel = async_connect()
         stub = stub_of(channel)
         await stub.once(ask(text="live"))
-        with playing(router):
+        with activate(router):
             await stub.once(ask(text="a"))
             assert [message.turn async for message in stub.watch(ask(text="a"))] == [1, 2, 3]
         return stub
@@ -469,7 +469,7 @@ def test_channels_are_caught_whenever_and_on_whatever_loop_they_were_made(
 
     stub = asyncio.run(make())
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert asyncio.run(use(stub)) == ("heard a", [1, 2, 3])
     assert talk.hits == 3
 
@@ -478,7 +478,7 @@ def test_nobody_imports_grpc_and_who_does_later_is_caught(talk):
     source = f"""
         import asyncio, sys
         from multitrack.errors import CassetteMiss
-        from multitrack.tape import deck
+        from multitrack.tape import active
 
         class Tape:
             mode = "replay"
@@ -489,7 +489,7 @@ def test_nobody_imports_grpc_and_who_does_later_is_caught(talk):
             async with grpc.aio.insecure_channel("localhost:{talk.port}") as channel:
                 await channel.unary_unary("/multitrack.talk.Talk/Once")(b"")
 
-        with deck.playing(Tape()):
+        with active.activate(Tape()):
             print("grpc" in sys.modules)
             import grpc
             try:

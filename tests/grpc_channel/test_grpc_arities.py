@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 KINDS = ["once", "watch", "gather", "chat"]
 
@@ -48,7 +48,7 @@ def test_a_server_that_is_down_is_down_again(kind, caller, talk, router):
     talk.stop()
     outcomes = []
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             outcomes.append(caller(kind, "hello"))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][1] is grpc.StatusCode.UNAVAILABLE
@@ -59,7 +59,7 @@ def test_a_server_that_is_down_is_down_again(kind, caller, talk, router):
 def test_a_deadline_that_passed_passes_again(kind, caller, router):
     outcomes = []
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             outcomes.append(caller(kind, "sleep", timeout=0.1))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][1] is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -68,7 +68,7 @@ def test_a_deadline_that_passed_passes_again(kind, caller, router):
 @pytest.mark.parametrize("kind", KINDS)
 def test_metadata_is_sent_and_told(kind, caller, talk, router):
     metadata = (("x-key", "1"), ("x-raw-bin", b"\x00\xff"))
-    with playing(router):
+    with activate(router):
         caller(kind, "hello", metadata=metadata)
     assert [header for header in router.requests[0].headers if header[0].startswith("x-")] == [
         ("x-key", "1"),
@@ -80,7 +80,7 @@ def test_metadata_is_sent_and_told(kind, caller, talk, router):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_miss_passes_all_handlers(kind, caller, talk, router):
     router.mode = "replay"
-    with playing(router), pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
+    with activate(router), pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
         caller(kind, "unseen")
     assert talk.hits == 0
 
@@ -88,7 +88,7 @@ def test_a_miss_passes_all_handlers(kind, caller, talk, router):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tape_can_let_a_call_through(kind, caller, talk, router):
     router.mode = "passthrough"
-    with playing(router):
+    with activate(router):
         assert caller(kind, "hello")[1] is grpc.StatusCode.OK
     assert talk.hits == 1
     assert router.recordings == []
@@ -98,7 +98,7 @@ def test_a_tape_can_let_a_call_through(kind, caller, talk, router):
 def test_a_channel_works_live_before_and_after_a_tape(kind, caller, talk, router):
     live = caller(kind, "hello")
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             assert caller(kind, "hello") == live
     assert caller(kind, "hello") == live
     assert talk.hits == 3

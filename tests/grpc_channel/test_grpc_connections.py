@@ -9,7 +9,7 @@ import threading
 import grpc
 import pytest
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 READY = grpc.ChannelConnectivity.READY
 
@@ -56,7 +56,7 @@ def test_calls_connect_to_nothing(callers, listen, router):
     live, replayed = [], []
     for router.mode, answers in (("record", live), ("replay", replayed)):
         listener = listen() if router.mode == "replay" else None
-        with playing(router):
+        with activate(router):
             caller = callers()
             answers += [caller(kind, "hello") for kind in ("once", "watch", "gather", "chat")]
     assert replayed == live
@@ -69,7 +69,7 @@ def test_calls_connect_to_nothing(callers, listen, router):
 def test_a_channel_is_ready_at_once(connect, listen, router):
     listener = listen()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         channel = connect()
         grpc.channel_ready_future(channel).result(timeout=5)
         seen = []
@@ -91,7 +91,7 @@ def test_an_asyncio_channel_is_ready_at_once_and_stays_so(async_connect, listen,
 
     listener = listen()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         asyncio.run(use())
     assert listener.accepted == 0
 
@@ -105,6 +105,6 @@ def test_a_channel_connects_where_its_calls_may_leave(mode, connect, async_conne
 
     router.mode = mode
     router.allowed = [("localhost", talk.port)]
-    with playing(router):
+    with activate(router):
         grpc.channel_ready_future(connect()).result(timeout=5)
         assert asyncio.run(wait()) is READY

@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
-from multitrack.tape.seams.grpc import replay as grpc_replay
+from multitrack.tape.active import activate
+from multitrack.tape.interceptors.grpc import replay as grpc_replay
 
 TURNS = "x-multitrack-turns"
 URL = "grpc://localhost:{port}/multitrack.talk.Talk/Chat"
@@ -80,7 +80,7 @@ def test_all_may_be_sent_before_anything_is_read(chat, record_then_replay, route
 
 
 def test_no_answer_comes_before_the_questions_that_it_answers(chat, router):
-    with playing(router):
+    with activate(router):
         talk = chat()
         talk.send("listen")
         talk.send("b")
@@ -88,7 +88,7 @@ def test_no_answer_comes_before_the_questions_that_it_answers(chat, router):
         talk.close()
         assert talk.hear() is None
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         talk = chat()
         talk.send("listen")
         talk.send("b")
@@ -115,7 +115,7 @@ def test_the_server_may_end_it_while_the_client_goes_on(chat, record_then_replay
 
 def test_what_is_sent_after_the_server_ended_it_may_differ(chat, router):
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             talk = chat()
             for text in ("a", "hang up", *(["more"] if router.mode == "replay" else [])):
                 talk.send(text)
@@ -159,13 +159,13 @@ def test_a_conversation_left_early_is_recorded_as_left(chat, record_then_replay,
 
 
 def test_reading_on_where_the_recording_was_left_is_a_miss(chat, talk, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         opened.hear()
         opened.cancel()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         assert opened.hear() == "heard a"
@@ -180,14 +180,14 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(chat, talk, router):
 
 
 def test_a_conversation_still_open_when_the_tape_ended_can_be_replayed(chat, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         assert opened.hear() == "heard a"
     router.recordings[0].close()
     assert opened.cancel()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         assert opened.hear() == "heard a"
@@ -195,7 +195,7 @@ def test_a_conversation_still_open_when_the_tape_ended_can_be_replayed(chat, rou
 
 @pytest.fixture
 def recorded(chat, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         opened.hear()
@@ -218,7 +218,7 @@ def strayed(talk, reason):
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("at", [1, 2])
 def test_another_message_is_a_miss_that_shows_the_difference(at, chat, talk, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         if at == 2:
             assert reply(opened, "a") == "heard a"
@@ -238,7 +238,7 @@ def test_another_message_is_a_miss_that_shows_the_difference(at, chat, talk, rou
 
 @pytest.mark.usefixtures("recorded")
 def test_a_message_too_many_is_a_miss(chat, talk, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         for text in "ab":
             reply(opened, text)
@@ -253,7 +253,7 @@ def test_a_message_too_few_is_a_miss(chat, talk, router):
         opened.close()
         return opened.hear()
 
-    with playing(router):
+    with activate(router):
         opened = chat()
         reply(opened, "a")
         with pytest.raises(CassetteMiss) as caught:
@@ -263,7 +263,7 @@ def test_a_message_too_few_is_a_miss(chat, talk, router):
 
 @pytest.mark.usefixtures("recorded", "impatient")
 def test_waiting_for_what_came_after_more_was_sent_is_a_miss_and_no_dead_lock(chat, talk, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         reply(opened, "a")
         with pytest.raises(CassetteMiss) as caught:
@@ -276,7 +276,7 @@ def test_waiting_for_what_came_after_more_was_sent_is_a_miss_and_no_dead_lock(ch
 
 @pytest.mark.usefixtures("recorded")
 def test_a_deadline_passes_while_nothing_is_sent(chat, router):
-    with playing(router):
+    with activate(router):
         opened = chat(timeout=0.2)
         opened.send("a")
         opened.hear()
@@ -290,7 +290,7 @@ def test_a_deadline_passes_while_nothing_is_sent(chat, router):
 
 @pytest.mark.usefixtures("recorded")
 def test_a_conversation_is_played_once(chat, talk, router):
-    with playing(router):
+    with activate(router):
         opened = chat()
         opened.send("a")
         opened.hear()
@@ -409,7 +409,7 @@ def test_a_dropped_conversation_is_over(connect, stub_of, router, talk_types):
     stub = stub_of(connect())
     for router.mode in ("record", "replay"):
         asks = queue.SimpleQueue()
-        with playing(router):
+        with activate(router):
             call = stub.chat(iter(asks.get, None))
             asks.put(ask(text="a"))
             assert next(call).text == "heard a"
@@ -422,7 +422,7 @@ def test_a_dropped_conversation_is_over(connect, stub_of, router, talk_types):
 
 def test_what_was_left_before_any_answer_counts_as_played(chat, router):
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             opened = chat()
             opened.send("listen")
             assert opened.cancel()
@@ -432,10 +432,10 @@ def test_what_was_left_before_any_answer_counts_as_played(chat, router):
 def test_a_recording_that_cannot_be_read_is_told(connect, stub_of, router, talk_types):
     ask, _ = talk_types
     stub = stub_of(connect())
-    with playing(router):
+    with activate(router):
         list(stub.chat(iter([ask(text="a")])))
     response = router.responses[0]
     router.recordings[0].response = replace(response, headers=((TURNS, "one"), *response.headers))
     router.mode = "replay"
-    with playing(router), pytest.raises(CassetteMiss, match=r"interaction 1 cannot be read: invalid literal"):
+    with activate(router), pytest.raises(CassetteMiss, match=r"interaction 1 cannot be read: invalid literal"):
         list(stub.chat(iter([ask(text="a")])))

@@ -14,8 +14,8 @@ import pytest
 from google.api_core import exceptions, retry
 
 from multitrack.errors import CassetteMiss
+from multitrack.tape.active import activate
 from multitrack.tape.chunks import Chunks
-from multitrack.tape.deck import playing
 from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
@@ -214,12 +214,12 @@ def inputs(texts):
 
 
 def record_then_replay(action, vertex, router):
-    with playing(router):
+    with activate(router):
         live = action()
     hits = vertex.hits
     vertex.stop()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         replayed = action()
     assert vertex.hits == hits
     return live, replayed
@@ -292,14 +292,14 @@ def test_retries_see_each_recorded_attempt(client, router):
         assert isinstance(caught.value.cause, exceptions.ResourceExhausted)
         return len(router.requests) - before
 
-    with playing(router):
+    with activate(router):
         recorded = attempts()
     assert recorded > 1
     # more attempts fit into the same time on replay: the recording must last
     for answers in router.answers.values():
         answers.extend(list(answers) * 50)
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert attempts() > 1
 
 
@@ -327,7 +327,7 @@ def test_a_miss_passes_every_layer_at_once(method, client, vertex, router):
     router.mode = "replay"
     anything = client.retry(predicate=retry.if_exception_type(Exception), initial=0.1, timeout=5)
     started = time.monotonic()
-    with playing(router), pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
+    with activate(router), pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
         getattr(client, method)("unseen", retry=anything, timeout=5)
     assert time.monotonic() - started < 0.1
     assert len(router.requests) == 1
@@ -336,10 +336,10 @@ def test_a_miss_passes_every_layer_at_once(method, client, vertex, router):
 
 def test_a_client_works_live_before_and_after_a_tape(client, vertex, router):
     assert client.generate("before").usage_metadata.total_token_count == 7
-    with playing(router):
+    with activate(router):
         client.generate("recorded")
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         client.generate("recorded")
     assert client.generate("after").usage_metadata.total_token_count == 7
     assert vertex.hits == 3
@@ -372,7 +372,7 @@ def test_no_interceptor_can_swallow_a_miss(method, clients, vertex, router):
     kind = AsyncSigning if isinstance(clients(), AsyncClient) else Signing
     client = clients(kind(), *([AsyncCounting()] if kind is AsyncSigning else []))
     router.mode = "replay"
-    with playing(router), pytest.raises(CassetteMiss):
+    with activate(router), pytest.raises(CassetteMiss):
         method(client, "unseen")
     gc.collect()
     assert vertex.hits == 0

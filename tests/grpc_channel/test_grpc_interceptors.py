@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 
 class Details(NamedTuple):
@@ -95,7 +95,7 @@ def test_no_interceptor_can_swallow_a_miss(connect, stub_of, talk, talk_types, r
     ask, _ = talk_types
     stub = stub_of(grpc.intercept_channel(connect(), Retrying(), Signing()))
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         for call in (stub.once, stub.once.with_call, stub.once.future, stub.watch):
             with pytest.raises(CassetteMiss):
                 call(ask(text="unseen"))

@@ -11,7 +11,7 @@ import pytest
 from google.api_core import exceptions, grpc_helpers
 
 from multitrack.errors import CassetteMiss, LiveCall
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 SINGLE_THREADED = {grpc.experimental.ChannelOptions.SingleThreadedUnaryStream: 1}
 
@@ -58,7 +58,7 @@ def test_a_stream_is_replayed_message_by_message(stub, record_then_replay, talk_
 
 def test_each_message_arrives_while_it_is_recorded(stub, talk, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stream = stub.watch(ask(text="pause"))
         bodies = []
         for turn in (1, 2, 3):
@@ -143,7 +143,7 @@ def left_by_break(stream):
 @pytest.mark.parametrize("leave", [left_by_cancel, left_by_break])
 def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         leave(stub.watch(ask(text="pause")))
         gc.collect()
     (response,) = router.responses
@@ -152,18 +152,18 @@ def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk
     assert response.header("grpc-status") is None
     talk.stop()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         leave(stub.watch(ask(text="pause")))
     assert talk.hits == 1
 
 
 def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         left_by_break(stub.watch(ask(text="pause")))
         gc.collect()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         stream = stub.watch(ask(text="pause"))
         assert next(stream).turn == 1
         with pytest.raises(CassetteMiss) as caught:
@@ -178,21 +178,21 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, t
 
 def test_a_stream_still_open_when_the_tape_ended_can_be_replayed(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stream = stub.watch(ask(text="pause"))
         assert next(stream).turn == 1
     (recording,) = router.recordings
     assert recording.response is None
     recording.close()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert next(stub.watch(ask(text="pause"))).turn == 1
     assert stream.cancel()
 
 
 def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stream = stub.watch(ask(text="pause"))
         assert next(stream).turn == 1
         stopping = threading.Timer(0.05, lambda: talk._server.stop(0))
@@ -204,7 +204,7 @@ def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, rout
     assert response.ending == "broken"
     assert json.loads(response.body) == [{"text": "pause 1", "turn": "1"}]
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         stream = stub.watch(ask(text="pause"))
         assert next(stream).turn == 1
         with pytest.raises(grpc.RpcError) as replayed:
@@ -215,7 +215,7 @@ def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, rout
 
 def test_a_stream_nobody_read_is_left_too(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stub.watch(ask(text="hello"))
         gc.collect()
     assert [(response.ending, response.body) for response in router.responses] == [("left", b"[]")]
@@ -247,7 +247,7 @@ def test_streamed_requests_are_one_request_of_the_tape(way, stub, record_then_re
     assert replayed == live == said(text="a and b")
     assert json.loads(router.requests[0].whole.body) == [{"text": "a"}, {"text": "b"}]
     router.mode = "replay"
-    with playing(router), pytest.raises(CassetteMiss):
+    with activate(router), pytest.raises(CassetteMiss):
         way(stub, requests_of(ask, "b", "a"))
 
 
@@ -264,12 +264,12 @@ def test_a_future_tells_its_callback_that_nobody_answered(mode, stub, talk, rout
     talk.stop()
     told, codes = threading.Event(), []
     if mode == "replay":
-        with playing(router), pytest.raises(grpc.RpcError):
+        with activate(router), pytest.raises(grpc.RpcError):
             stub.gather(requests_of(ask, "a"))
-        with playing(router), pytest.raises(grpc.RpcError):
+        with activate(router), pytest.raises(grpc.RpcError):
             stub.once(ask(text="a"))
     router.mode = mode
-    with playing(router):
+    with activate(router):
         for call in (stub.gather.future(requests_of(ask, "a")), stub.once.future(ask(text="a"))):
             told.clear()
             call.add_done_callback(lambda finished: (codes.append(finished.code()), told.set()))
@@ -295,11 +295,11 @@ def violating(ask):
 
 def test_a_violation_in_the_callers_iterator_ends_the_call(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router), pytest.raises(grpc.RpcError) as caught:
+    with activate(router), pytest.raises(grpc.RpcError) as caught:
         stub.gather(violating(ask), timeout=5)
     assert caught.value.details() == "Exception iterating requests!"
     router.mode = "replay"
-    with playing(router), pytest.raises(LiveCall):
+    with activate(router), pytest.raises(LiveCall):
         stub.gather(violating(ask))
 
 

@@ -18,8 +18,8 @@ from google.rpc import error_details_pb2, status_pb2
 from multitrack.errors import CassetteMiss
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.file import storage
-from multitrack.tape.redaction.wordstart import HOLE
-from multitrack.tape.seams.grpc import replay as grpc_replay
+from multitrack.tape.interceptors.grpc import replay as grpc_replay
+from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.use_cassette import use_cassette
 
 KINDS = ["once", "watch", "gather", "chat"]
@@ -135,7 +135,7 @@ def test_a_message_of_a_stream_may_hold_a_secret(chat, path):
         assert talked() == f"heard my key is {secret}"
     assert secret not in path.read_text("utf-8")
     with use_cassette(path):
-        assert talked() == f"heard my key is {HOLE}"
+        assert talked() == f"heard my key is {REDACTED}"
 
 
 def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
@@ -162,8 +162,8 @@ def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
     assert secret not in written
     with use_cassette(path):
         details, message, metadata, unknown = refused()
-    assert details == message == f"no projects/project-0 with {HOLE}"
-    assert metadata == {"consumer": "projects/project-0", "key": HOLE}
+    assert details == message == f"no projects/project-0 with {REDACTED}"
+    assert metadata == {"consumer": "projects/project-0", "key": REDACTED}
     assert unknown == live[3].replace(secret.encode(), b"*" * len(secret))
 
 

@@ -12,8 +12,8 @@ import pytest
 from google.api_core import exceptions, grpc_helpers, retry
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
-from multitrack.tape.seams import unanswered
+from multitrack.tape.active import activate
+from multitrack.tape.interceptors import unanswered
 
 
 def told(call):
@@ -79,7 +79,7 @@ def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, t
     ask, _ = talk_types
     message = ask(text="grüße", big_number=2**53 + 1, mood=2, counts={"b": 2, "a": 1})
     message.detail.update({"days": 3})
-    with playing(router):
+    with activate(router):
         stub.once(message, metadata=(("x-key", "1"), ("x-raw-bin", b"\x00\xff")))
     (request,) = router.requests
     assert request.method == "POST"
@@ -110,7 +110,7 @@ def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, t
 
 def test_metadata_given_as_an_iterator_reaches_the_server(stub, talk, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stub.once(ask(text="hello"), metadata=iter([("x-key", "1")]))
     assert router.requests[0].header("x-key") == "1"
     assert talk.metadata[0]["x-key"] == "1"
@@ -192,7 +192,7 @@ def test_a_server_that_is_down_is_down_again_on_replay(stub, talk, router, talk_
     )
     told = []
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             for call in calls:
                 with pytest.raises(grpc.RpcError) as caught:
                     call()
@@ -205,7 +205,7 @@ def test_a_server_that_is_down_is_down_again_on_replay(stub, talk, router, talk_
 def test_a_deadline_that_passed_passes_again_on_replay(stub, router, talk_types):
     ask, _ = talk_types
     for router.mode in ("record", "replay"):
-        with playing(router), pytest.raises(grpc.RpcError) as caught:
+        with activate(router), pytest.raises(grpc.RpcError) as caught:
             stub.once(ask(text="sleep"), timeout=0.1)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert router.responses[0].ending == "broken"
@@ -216,7 +216,7 @@ def test_a_closed_channel_stays_an_error_while_recording(connect, stub_of, route
     channel = connect()
     stub = stub_of(channel)
     channel.close()
-    with playing(router):
+    with activate(router):
         for call in (stub.once, stub.once.future, stub.watch):
             with pytest.raises(ValueError, match="Cannot invoke RPC"):
                 call(ask(text="hello"))
@@ -227,13 +227,13 @@ def test_channels_are_caught_whenever_they_were_made(connect, stub_of, talk, rou
     ask, said = talk_types
     before = stub_of(connect())
     assert before.once(ask(text="live")).text == "heard live"
-    with playing(router):
+    with activate(router):
         during = stub_of(connect())
         assert before.once(ask(text="before")).text == "heard before"
         assert during.once(ask(text="during")).text == "heard during"
     assert [json.loads(request.body)["text"] for request in router.requests] == ["before", "during"]
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert stub_of(connect()).once(ask(text="before")) == said(text="heard before", turn=2**53 + 1)
         assert talk.hits == 3
     assert during.once(ask(text="live")).text == "heard live"
@@ -244,7 +244,7 @@ def test_channels_are_caught_whenever_they_were_made(connect, stub_of, talk, rou
 def test_a_tape_can_let_a_call_through(stub, talk, router, talk_types):
     ask, _ = talk_types
     router.mode = "passthrough"
-    with playing(router):
+    with activate(router):
         assert stub.once(ask(text="hello")).text == "heard hello"
         assert stub.once.future(ask(text="hello")).result(timeout=5).text == "heard hello"
         assert [said.turn for said in stub.watch(ask(text="hello"))] == [1, 2, 3]
@@ -258,7 +258,7 @@ def test_a_miss_is_raised_at_the_call_and_never_retried(stub, talk, router, talk
     ask, _ = talk_types
     router.mode = "replay"
     anything = retry.Retry(predicate=retry.if_exception_type(Exception), initial=0.01, timeout=5)
-    with playing(router):
+    with activate(router):
         for callee in (stub.once, stub.watch):
             wrapped = anything(grpc_helpers.wrap_errors(callee))
             with pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
@@ -285,11 +285,11 @@ def test_threads_get_their_own_answers(stub, record_then_replay, talk_types, rou
 
 def test_equal_requests_play_in_the_order_of_their_answers(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stub.once(ask(text="hello"))
         stub.once(ask(text="hello"))
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         stub.once(ask(text="hello"))
         stub.once(ask(text="hello"))
         with pytest.raises(CassetteMiss):
@@ -304,7 +304,7 @@ def test_a_request_that_cannot_be_serialized_fails_as_it_does_live(stub, talk, r
 
     outcomes = [failure()]
     for router.mode in ("record", "replay"):
-        with playing(router):
+        with activate(router):
             outcomes.append(failure())
     assert outcomes == [(grpc.StatusCode.INTERNAL, "Exception serializing request!")] * 3
     assert router.requests == []
@@ -336,7 +336,7 @@ def test_a_deserializer_of_ones_own_is_given_the_same_bytes(connect, record_then
 
 def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         call = stub.once.future(ask(text="sleep"))
         assert call.cancel()
         assert call.cancelled()
@@ -345,7 +345,7 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
         stub.once.future(ask(text="sleep"))
     assert [response.ending for response in router.responses] == ["unanswered"] * 2
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         call = stub.once.future(ask(text="sleep"))
         assert not call.done()
         assert call.cancel()
@@ -356,11 +356,11 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
 def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk_types, monkeypatch):
     monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         for _ in range(2):
             assert stub.once.future(ask(text="sleep")).cancel()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         call = stub.once.future(ask(text="sleep"))
         with pytest.raises(grpc.FutureTimeoutError):
             call.result(timeout=0.01)
@@ -377,7 +377,7 @@ def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, 
 
 def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, talk, talk_types):
     ask, _ = talk_types
-    with playing(router):
+    with activate(router):
         stub.once(ask(text="hello"))
     router.mode = "replay"
     ((key, answers),) = router.answers.items()
@@ -389,7 +389,7 @@ def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, t
         (b'{"@wire": "*"}', "@wire is no base64"),
     ):
         router.answers[key].append(intact.with_body(body))
-        with playing(router), pytest.raises(CassetteMiss) as caught:
+        with activate(router), pytest.raises(CassetteMiss) as caught:
             stub.once(ask(text="hello"))
         assert str(caught.value).startswith(f"the recorded answer to POST {url} cannot be read: {reason}")
         assert router.refused[-1] is caught.value

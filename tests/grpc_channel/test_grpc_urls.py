@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multitrack.tape.seams.grpc.exchange import method_url
+from multitrack.tape.interceptors.grpc.grpc_call import method_url
 
 
 @pytest.mark.parametrize(

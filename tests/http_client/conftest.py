@@ -22,7 +22,7 @@ import trustme
 import urllib3
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.failure import Failure
 from multitrack.tape.matching.body import decoded
@@ -436,7 +436,7 @@ def record(router):
     """`record(send)` records what ``send()`` sends; afterwards the tape replays it."""
 
     def record(send):
-        with playing(router):
+        with activate(router):
             given = send()
         assert [recorder.ending or recorder.error for recorder in router.recorders]
         router.mode = "replay"

@@ -20,7 +20,7 @@ import urllib3
 from urllib3.util import Retry
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Response
 
 URLS = [
@@ -48,7 +48,7 @@ def no_network(monkeypatch):
 def test_replay_looks_up_and_opens_nothing(url, client, router):
     router.mode = "replay"
     router.recorded["GET", url, b""].extend([Response(200, "OK", (), b"recorded")] * 2)
-    with playing(router):
+    with activate(router):
         assert client("GET", url).body == b"recorded"
         assert client("GET", url).body == b"recorded"
 
@@ -64,7 +64,7 @@ def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, route
             again = session.get(secure, proxies=proxies, verify=ca_file)
             return first.json()["count"], again.json()["count"], session.get(plain, proxies=proxies).text
 
-    with playing(router):
+    with activate(router):
         recorded = send()
     assert recorded == (1, 2, "proxied")
     assert [request.url for request in router.requests] == [secure, secure, plain]
@@ -72,7 +72,7 @@ def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, route
     proxy.stop()
     tls_server.stop()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert send() == recorded
 
 
@@ -80,7 +80,7 @@ def test_a_tunnel_of_http_client(proxy, router, ca_file):
     context = ssl.create_default_context(cafile=ca_file)
     for _ in ("record", "replay"):
         connection = http.client.HTTPSConnection("localhost", proxy.server_port, context=context)
-        with playing(router), closing(connection):
+        with activate(router), closing(connection):
             connection.set_tunnel("api.example.com", 443)
             for _ in range(2):
                 connection.request("GET", "/echo")
@@ -92,7 +92,7 @@ def test_a_tunnel_of_http_client(proxy, router, ca_file):
 
 def test_a_proxy_that_refuses(proxy, router, ca_file):
     with (
-        playing(router),
+        activate(router),
         requests.Session() as session,
         pytest.raises(requests.exceptions.ProxyError, match="Tunnel connection failed: 403"),
     ):
@@ -128,7 +128,7 @@ def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, ro
         return error.type
 
     live = kind_of_error()
-    with playing(router):
+    with activate(router):
         assert kind_of_error() is live
     assert [recorder.error is not None for recorder in router.recorders] == [True] * len(router.recorders) != []
     # httplib2 leaves its unconnected socket to the collector, live as well; the errors' tracebacks hold it
@@ -137,7 +137,7 @@ def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, ro
 
 
 def test_an_unknown_certificate_is_the_clients_own_error(router, tls_server):
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         session.trust_env = False
         with pytest.raises(requests.exceptions.SSLError):
             session.get(tls_server.url + "/echo")
@@ -145,14 +145,14 @@ def test_an_unknown_certificate_is_the_clients_own_error(router, tls_server):
 
 
 def test_no_answer_at_all(client, router, server):
-    with playing(router), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
+    with activate(router), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
         client("GET", server.url + "/mute")
     assert all(isinstance(recorder.error, ConnectionError) for recorder in router.recorders)
     assert router.recorders
 
 
 def test_a_read_timeout(router, server):
-    with playing(router), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
+    with activate(router), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
         session.get(server.url + "/slow", timeout=(5, 0.1))
     assert isinstance(router.recorders[0].error, TimeoutError)
     server.seen.release()
@@ -166,7 +166,7 @@ def retrying():
 
 
 def test_retries_of_urllib3_are_its_own(router, server):
-    with playing(router), retrying() as session:
+    with activate(router), retrying() as session:
         assert session.post(server.url + "/flaky").content == b"at last"
         assert [recorder.status for recorder in router.recorders] == [429, 429, 200]
         router.mode = "replay"
@@ -177,7 +177,7 @@ def test_retries_of_urllib3_are_its_own(router, server):
 
 def test_a_miss_passes_through_retries_once(router, server):
     router.mode = "replay"
-    with playing(router), retrying() as session:
+    with activate(router), retrying() as session:
         with pytest.raises(CassetteMiss):
             session.get(server.url + "/echo")
         assert len(router.requests) == 1
@@ -188,7 +188,7 @@ def test_a_miss_passes_through_retries_once(router, server):
 
 def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, router, server):
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         with pytest.raises(CassetteMiss):
             client("POST", server.url + "/echo", b"changed")
         assert len(router.requests) == 1
@@ -198,7 +198,7 @@ def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, router, se
 def test_a_miss_closes_a_bare_connection(router, server):
     router.mode = "replay"
     with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
-        with playing(router), pytest.raises(CassetteMiss):
+        with activate(router), pytest.raises(CassetteMiss):
             connection.request("GET", "/echo")
         assert connection.sock is None
         connection.request("GET", "/echo")
@@ -212,7 +212,7 @@ def test_a_live_keep_alive_connection_is_set_aside_and_used_again(router, server
         real = connection.sock
         router.mode = "replay"
         router.recorded["GET", server.url + "/echo", b""].append(Response(200, "OK", (), b"recorded"))
-        with playing(router):
+        with activate(router):
             connection.request("GET", "/echo")
             assert connection.getresponse().read() == b"recorded"
             router.mode = "record"
@@ -227,7 +227,7 @@ def test_a_live_keep_alive_connection_is_set_aside_and_used_again(router, server
 def test_a_recorded_connection_is_kept_alive(client, router, server):
     if client.__qualname__.startswith("Clients.urllib."):
         pytest.skip("urllib.request closes every connection")
-    with playing(router):
+    with activate(router):
         for _ in range(3):
             client("GET", server.url + "/echo")
     client("GET", server.url + "/echo")
@@ -240,7 +240,7 @@ def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(router, se
         server.stop()
         again = type(server)(port=server.server_port)
         try:
-            with playing(router):
+            with activate(router):
                 assert session.get(server.url + "/echo").json()["count"] == 1
         finally:
             again.stop()
@@ -250,7 +250,7 @@ def test_connected_under_the_tape_and_used_after_it(router, tls_server, ca_file)
     context = ssl.create_default_context(cafile=ca_file)
     connection = http.client.HTTPSConnection("localhost", tls_server.server_port, context=context)
     with closing(connection):
-        with playing(router):
+        with activate(router):
             connection.connect()
             connection.sock.settimeout(5)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -265,7 +265,7 @@ def test_connected_under_the_tape_and_used_after_it(router, tls_server, ca_file)
 
 def test_closed_after_sending_and_before_reading(router, server):
     connection = http.client.HTTPConnection("localhost", server.server_port)
-    with playing(router):
+    with activate(router):
         connection.request("GET", "/echo")
         connection.close()
     assert (router.recorders[0].status, router.recorders[0].ending) == (None, "left")
@@ -283,7 +283,7 @@ def test_a_class_with_a_connect_of_its_own(router, server):
             connection.request("GET", "/echo")
             return connection.getresponse().read()
 
-    with playing(router):
+    with activate(router):
         recorded = send()
         server.stop()
         router.mode = "replay"
@@ -295,7 +295,7 @@ def test_no_warning_of_an_unverified_request_on_replay(router):
     router.mode = "replay"
     url = "https://api.example.com/"
     router.recorded["GET", url, b""].append(Response(200, "OK", (), b"recorded"))
-    with playing(router), warnings.catch_warnings(), requests.Session() as session:
+    with activate(router), warnings.catch_warnings(), requests.Session() as session:
         warnings.simplefilter("error")
         assert session.get(url).content == b"recorded"
 
@@ -307,7 +307,7 @@ def test_32_threads_cross_nothing(router, server):
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=32)
     with requests.Session() as session, ThreadPoolExecutor(32) as pool:
         session.mount("http://", adapter)
-        with playing(router):
+        with activate(router):
             recorded = list(pool.map(lambda number: ask(session, number), range(400)))
             router.mode = "replay"
             replayed = list(pool.map(lambda number: ask(session, number), range(400)))
@@ -319,7 +319,7 @@ def test_libraries_imported_under_the_tape_are_caught(server):
     program = f"""
 import sys
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 class Tape:
     def route(self, request):
@@ -327,7 +327,7 @@ class Tape:
 
 assert "urllib3" not in sys.modules
 assert "http.client" not in sys.modules
-with playing(Tape()):
+with activate(Tape()):
     import requests
     try:
         requests.get({server.url + "/echo"!r})
@@ -347,6 +347,6 @@ def test_everything_is_put_back(router):
         urllib3.connection.HTTPSConnection,
     ]
     before = [dict(vars(cls)) for cls in classes]
-    with playing(router):
+    with activate(router):
         assert [dict(vars(cls)) for cls in classes] != before
     assert [dict(vars(cls)) for cls in classes] == before

@@ -11,7 +11,7 @@ import pytest
 import requests
 import urllib3
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Response
 
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
@@ -70,7 +70,7 @@ READERS += [by_urllib3_read1] if hasattr(urllib3.HTTPResponse, "read1") else []
 @pytest.mark.parametrize("read", READERS)
 def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(read, router, server):
     seen = []
-    with playing(router):
+    with activate(router):
         for part in read(server.url + "/stream"):
             seen.append(part)
             # told to the recording no later than to the caller
@@ -81,7 +81,7 @@ def test_each_part_reaches_the_caller_while_the_server_holds_the_rest(read, rout
 
     server.stop()
     router.mode = "replay"
-    with playing(router):
+    with activate(router):
         assert list(read(server.url + "/stream")) == EVENTS
 
 
@@ -96,7 +96,7 @@ def leave_by_forgetting(answer):
 
 @pytest.mark.parametrize("leave", [leave_by_closing, leave_by_forgetting])
 def test_left_early(leave, router, server):
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         parts = session.get(server.url + "/stream", stream=True).iter_content(None)
         assert next(parts) == EVENTS[0]
         leave(parts)
@@ -108,7 +108,7 @@ def test_left_early(leave, router, server):
 
 
 def test_what_was_left_early_ends_there_on_replay_and_not_cleanly(router, server):
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         with session.get(server.url + "/stream", stream=True) as answer:
             assert next(answer.iter_content(None)) == EVENTS[0]
         server.seen.release(9)
@@ -124,19 +124,19 @@ def test_a_connection_that_breaks_in_the_middle(path, router, server):
     if path == "/cut" and urllib3.__version__.startswith("1."):
         pytest.skip("urllib3 1 takes an answer that is too short for a whole one")
     errors = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
-    with playing(router), requests.Session() as session, pytest.raises(errors):
+    with activate(router), requests.Session() as session, pytest.raises(errors):
         session.get(server.url + path)
     [recorder] = router.recorders
     assert (recorder.ending, recorder.chunks) == ("broken", [b"only this"])
 
     server.stop()
     router.mode = "replay"
-    with playing(router), requests.Session() as session, pytest.raises(errors):
+    with activate(router), requests.Session() as session, pytest.raises(errors):
         session.get(server.url + path)
 
 
 def test_a_timeout_in_the_middle(router, server):
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         parts = session.get(server.url + "/stream", stream=True, timeout=0.2).iter_content(None)
         assert next(parts) == EVENTS[0]
         with pytest.raises(requests.exceptions.ConnectionError, match="Read timed out"):
@@ -150,7 +150,7 @@ def test_other_bodies_come_whole_and_with_their_length(router, server):
     body = b'[{"a": 1},\n\n{"b": 2}]'
     recorded = Response(200, "OK", (("Content-Type", "application/json"), ("connection", "close")), body)
     router.recorded["GET", server.url + "/", b""].append(recorded)
-    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert answer.getheaders() == [
@@ -172,7 +172,7 @@ def test_other_bodies_come_whole_and_with_their_length(router, server):
 def test_heads_as_tapes_may_hold_them(reason, value, read, router, server):
     router.mode = "replay"
     router.recorded["GET", server.url + "/", b""].append(Response(406, reason, (("x-value", value),), b"body"))
-    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert (answer.status, answer.reason) == (406, reason.replace("\r\n", " "))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 TRANSPORT = {"date", "server", "connection", "content-encoding", "content-length", "transfer-encoding"}
 
@@ -38,7 +38,7 @@ def test_the_replay_equals_the_recording(client, record, router, kind, sent, req
     recorded = record(lambda: client(method, server.url + target, body, headers))
     server.stop()
     connections = server.connections
-    with playing(router):
+    with activate(router):
         replayed = client(method, server.url + target, body, headers)
     assert told(replayed) == told(recorded)
     assert server.connections == connections
@@ -48,7 +48,7 @@ def test_the_replay_equals_the_recording(client, record, router, kind, sent, req
 
 
 def test_the_recording_is_told_everything(client, server, router):
-    with playing(router):
+    with activate(router):
         client("POST", server.url + "/gzip", b"question", {"accept-encoding": "gzip"})
     [recorder] = router.recorders
     assert recorder.ending == "complete"
@@ -63,7 +63,7 @@ def test_several_requests_over_one_client(client, record, router, server):
     bodies = [b"%d" % number for number in range(5)]
     recorded = record(lambda: [client("POST", server.url + "/echo", body).body for body in bodies])
     server.stop()
-    with playing(router):
+    with activate(router):
         assert [client("POST", server.url + "/echo", body).body for body in reversed(bodies)] == recorded[::-1]
     assert [json.loads(body)["body"] for body in recorded] == ["0", "1", "2", "3", "4"]
 
@@ -71,7 +71,7 @@ def test_several_requests_over_one_client(client, record, router, server):
 def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(client, record, router, server):
     before = client("GET", server.url + "/echo?before")
     record(lambda: client("GET", server.url + "/echo?during"))
-    with playing(router):
+    with activate(router):
         client("GET", server.url + "/echo?during")
     after = client("GET", server.url + "/echo?after")
     assert [json.loads(answer.body)["count"] for answer in (before, after)] == [1, 3]
@@ -79,7 +79,7 @@ def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(cli
 
 def test_passthrough_goes_live_and_is_not_recorded(client, router, server):
     router.mode = "passthrough"
-    with playing(router):
+    with activate(router):
         answers = [client("POST", server.url + "/echo", b"x") for _ in range(2)]
     assert [json.loads(answer.body)["count"] for answer in answers] == [1, 2]
     assert router.recorders == []

@@ -13,7 +13,7 @@ import pytest
 import requests
 import urllib3
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 
 BODIES = {
     "bytes": lambda: b"one two three",
@@ -43,7 +43,7 @@ def by_urllib3(server, body):
 @pytest.mark.parametrize("send", [by_http_client, by_requests, by_urllib3])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_bodies(send, body, router, server):
-    with playing(router):
+    with activate(router):
         recorded = send(server, body())
         assert json.loads(recorded)["body"] == "one two three"
         router.mode = "replay"
@@ -53,7 +53,7 @@ def test_bodies(send, body, router, server):
 
 def test_a_large_upload(router, server):
     body = b"0123456789abcdef" * (1 << 16)
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         answer = session.post(server.url + "/echo", data=io.BytesIO(body))
     assert answer.json()["body"].encode() == body
     assert router.requests[0].body == body
@@ -61,20 +61,20 @@ def test_a_large_upload(router, server):
 
 def test_a_compressed_body_is_decoded_for_the_tape_and_sent_as_it_was(router, server):
     packed = gzip.compress(b"question")
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         answer = session.post(server.url + "/echo", data=packed, headers={"Content-Encoding": "gzip"})
     assert answer.json()["body"].encode("latin-1") == packed
     assert router.requests[0].body == b"question"
 
 
 def test_a_body_in_an_unknown_coding_is_compared_as_it_is(router, server):
-    with playing(router), requests.Session() as session:
+    with activate(router), requests.Session() as session:
         session.post(server.url + "/echo", data=b"?!", headers={"Content-Encoding": "private"})
     assert router.requests[0].body == b"?!"
 
 
 def test_headers_are_seen_as_sent(router, server):
-    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("get", "/echo")
         connection.putheader("X-Many", "one", "two")
         connection.putheader("X-Many", "three")
@@ -92,7 +92,7 @@ def test_headers_are_seen_as_sent(router, server):
 
 def test_expect_continue_does_not_wait(router, server):
     """As botocore sends: the head, then the body once the server has said that it may come, or after a second."""
-    with playing(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
+    with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("PUT", "/echo")
         connection.putheader("Expect", "100-continue")
         connection.putheader("Content-Length", "4")

@@ -146,7 +146,7 @@ def test_the_command_is_quoted_for_a_shell(project):
 MODELS = """
 from pydantic import BaseModel, Field
 from typing import Literal
-from multitrack.offers import offering
+from multitrack.model_context import offering_models
 
 
 class Weather(BaseModel):
@@ -164,7 +164,7 @@ def tool(model):
 
 @pytest.mark.cassette
 def test_ask():
-    with offering(dict(Weather=Weather, GoogleSearch=GoogleSearch)):
+    with offering_models(dict(Weather=Weather, GoogleSearch=GoogleSearch)):
         ask("x", tools=[{tools}])
 """
 

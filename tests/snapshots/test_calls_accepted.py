@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from multitrack.extraction import Extraction
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.literals import UnwritableValue
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 
 class Weather(BaseModel):

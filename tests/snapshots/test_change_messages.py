@@ -12,7 +12,7 @@ import pytest
 
 from multitrack import assert_calls
 from multitrack.snapshots.calls import calls_of
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 PAGE = Path(__file__).parents[2] / "docs" / "snapshots.md"
 BEGIN, END = "<!-- what changed: written by tests/snapshots/test_change_messages.py -->\n", "<!-- end -->\n"

@@ -40,7 +40,7 @@ def chat(*messages, **more):
     return {"model": "m", "messages": [USER, *messages], **more}
 
 
-def offering(*functions):
+def offering_models(*functions):
     return chat(tools=[{"type": "function", "function": each} for each in functions])
 
 
@@ -83,19 +83,19 @@ TOO_LONG = "string too long. Expected a string with maximum length {}, but got a
             f"Invalid 'messages[1].tool_calls[0].id': {TOO_LONG.format(40, 41)}",
         ),
         (chat(tools=[function()]), "tools[0].function", "Missing required parameter: 'tools[0].function'."),
-        (offering({}), "tools[0].function.name", "Missing required parameter: 'tools[0].function.name'."),
+        (offering_models({}), "tools[0].function.name", "Missing required parameter: 'tools[0].function.name'."),
         (
-            offering(function(), function(name="a b")),
+            offering_models(function(), function(name="a b")),
             "tools[1].function.name",
             f"Invalid 'tools[1].function.name': {PATTERN}",
         ),
         (
-            offering(function(name="n" * 65)),
+            offering_models(function(name="n" * 65)),
             "tools[0].function.name",
             f"Invalid 'tools[0].function.name': {TOO_LONG.format(64, 65)}",
         ),
         (
-            offering(function(parameters={"$ref": "#"})),
+            offering_models(function(parameters={"$ref": "#"})),
             "tools[0].function.parameters",
             "Invalid schema for function 'Weather': schema must be a JSON Schema of 'type: \"object\"', "
             "got 'type: \"None\"'.",
@@ -157,14 +157,14 @@ INNER = {"type": "object", "properties": {"x": {"type": "string"}}, "required": 
 def test_a_schema_that_is_not_strict_is_refused_where_it_should_be(standin, api, schema, reason):
     tool = strict(schema)
     if api == "chat":
-        answer = post(standin, "/v1/chat/completions", offering(tool))
+        answer = post(standin, "/v1/chat/completions", offering_models(tool))
     else:
         answer = post(standin, "/v1/responses", {"input": "Go", "tools": [{"type": "function", **tool}]})
 
     error = answer.json()["error"]
     assert error["message"] == f"Invalid schema for function 'Weather': {reason}"
     assert error["code"] == "invalid_function_parameters"
-    assert post(standin, "/v1/chat/completions", offering({**tool, "strict": False})).status_code == 200
+    assert post(standin, "/v1/chat/completions", offering_models({**tool, "strict": False})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_a_model_that_signs_its_calls_wants_the_signature_back(standin):
     ("path", "body"),
     [
         ("/v1/chat/completions", chat(assistant(), result())),
-        ("/v1/chat/completions", offering(function(), function())),
+        ("/v1/chat/completions", offering_models(function(), function())),
         ("/v1/responses", {"input": [ITEM, OUTPUT]}),
         (GENERATE, {"contents": [ASKED, CALLED, ANSWERED]}),
         (GENERATE, {"contents": [{"parts": ASKED["parts"]}]}),

@@ -12,7 +12,7 @@ import pytest
 import requests
 from local_provider import Answer
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Request
 from multitrack.tape.tape import Tape
 
@@ -70,7 +70,7 @@ def by_requests():
 
 
 def test_ten_thousand_from_eight_threads(crowded):
-    with playing(Tape(crowded)) as tape:
+    with activate(Tape(crowded)) as tape:
         session, ask = by_requests()
         with session, multiprocessing.pool.ThreadPool(8) as workers:
             check(list(workers.map(ask, shuffled())))
@@ -93,7 +93,7 @@ def test_ten_thousand_from_five_hundred_tasks(crowded):
 
             return await asyncio.gather(*map(ask, range(500)))
 
-    with playing(Tape(crowded)) as tape:
+    with activate(Tape(crowded)) as tape:
         check([pair for pairs in asyncio.run(main()) for pair in pairs])
     assert len(tape.sent) == len(tape.played) == MANY
     assert tape.violations == []
@@ -113,11 +113,11 @@ def test_a_thousand_live_from_eight_threads(echoing, tmp_path):
         with httpx.Client() as client, ThreadPoolExecutor(8) as pool:
             return list(pool.map(lambda number: ask(client, number), range(1000)))
 
-    with playing(Tape(tmp_path / "tape.yaml", mode="record")) as tape:
+    with activate(Tape(tmp_path / "tape.yaml", mode="record")) as tape:
         assert everyone() == list(range(1000))
     assert tape.save().count == 1000
     echoing.stop()
-    with playing(Tape(tmp_path / "tape.yaml")):
+    with activate(Tape(tmp_path / "tape.yaml")):
         assert everyone() == list(range(1000))
     assert len(echoing.requests) == 1000
 
@@ -130,9 +130,9 @@ def test_a_thousand_live_from_gathered_tasks(echoing, tmp_path):
             found = await asyncio.gather(*(client.post(echoing.url, json={"n": number}) for number in range(1000)))
         return [answer.json()["n"] for answer in found]
 
-    with playing(Tape(tmp_path / "tape.yaml", mode="record")) as tape:
+    with activate(Tape(tmp_path / "tape.yaml", mode="record")) as tape:
         assert asyncio.run(main()) == list(range(1000))
     assert tape.save().count == 1000
     echoing.stop()
-    with playing(Tape(tmp_path / "tape.yaml")):
+    with activate(Tape(tmp_path / "tape.yaml")):
         assert asyncio.run(main()) == list(range(1000))

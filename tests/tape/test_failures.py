@@ -18,7 +18,7 @@ import trustme
 import urllib3
 from senders import ALL
 
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
@@ -152,14 +152,14 @@ def chain(error):
 
 
 def recorded(path, send, url, timeout=0.15):
-    with playing(Tape(path, mode="record", settings=KEEP)) as tape:
+    with activate(Tape(path, mode="record", settings=KEEP)) as tape:
         told = described(send, url, timeout)
     assert tape.save().state == "written"
     return told
 
 
 def replayed(path, send, url, timeout=0.15):
-    with playing(Tape(path)) as tape:
+    with activate(Tape(path)) as tape:
         told = described(send, url, timeout)
     assert len(tape.played) == len(tape.interactions) > 0
     return told

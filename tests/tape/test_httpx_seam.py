@@ -14,7 +14,7 @@ import pytest
 from local_provider import DONE, STREAM, Answer, Cut, event
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import storage
 from multitrack.tape.tape import Tape
@@ -29,14 +29,14 @@ def path(tmp_path):
 
 
 def record(path, use, **options):
-    with playing(Tape(path, mode="record", **options)) as tape:
+    with activate(Tape(path, mode="record", **options)) as tape:
         result = use()
     assert tape.save().state == "written"
     return result
 
 
 def replay(path, use, **options):
-    with playing(Tape(path, **options)):
+    with activate(Tape(path, **options)):
         return use()
 
 
@@ -169,7 +169,7 @@ def test_in_process_transports_are_left_alone(path, module, mode):
         async with module.AsyncClient(transport=transport) as client:
             return (await client.get("https://example.com")).text
 
-    with playing(Tape(path)) as tape:
+    with activate(Tape(path)) as tape:
         assert (sync() if mode == "sync" else asyncio.run(asynchronous())) == "in process"
     assert tape.sent == []
 
@@ -393,7 +393,7 @@ def test_eight_threads_get_each_their_own(provider, path):
     def ask(client, name):
         return [client.post(provider.url, json=[name, number % 50]).json() for number in range(count)]
 
-    with playing(Tape(path)) as tape, httpx.Client() as client, ThreadPoolExecutor(8) as pool:
+    with activate(Tape(path)) as tape, httpx.Client() as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda name: ask(client, name), names))
     # equal requests play in the order in which they were recorded
     assert answers == [[[name, number] for number in range(count)] for name in names]
@@ -416,9 +416,9 @@ def test_eight_threads_record_each_their_own(provider, path):
 
 
 def test_the_innermost_of_nested_tapes_takes_the_request(provider, tmp_path):
-    with playing(Tape(tmp_path / "a", mode="record")) as outer, httpx.Client() as client:
+    with activate(Tape(tmp_path / "a", mode="record")) as outer, httpx.Client() as client:
         client.get(provider.url + "/1")
-        with playing(Tape(tmp_path / "b", mode="record")) as inner:
+        with activate(Tape(tmp_path / "b", mode="record")) as inner:
             client.get(provider.url + "/2")
         client.get(provider.url + "/3")
     assert [sent.url.rpartition("/")[2] for sent in outer.sent] == ["1", "3"]
@@ -430,7 +430,7 @@ def test_the_innermost_of_nested_tapes_takes_the_request(provider, tmp_path):
 def test_a_client_of_before_works_live_behind_the_tape(provider, path):
     with httpx.Client() as client:
         before = client.get(provider.url).json()
-        with playing(Tape(path)) as tape, tape.expect_misses() as misses:
+        with activate(Tape(path)) as tape, tape.expect_misses() as misses:
             client.get(provider.url)
         assert len(misses) == 1
         assert client.get(provider.url).json() == before

@@ -13,9 +13,9 @@ from local_provider import DONE, STREAM, Answer, echo, event
 from senders import ALL, HTTPX
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.file import storage
-from multitrack.tape.seams import unanswered
+from multitrack.tape.interceptors import unanswered
 from multitrack.tape.tape import Tape
 
 MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -43,7 +43,7 @@ def held(provider):
 
 
 def record(path, use):
-    with playing(Tape(path, mode="record")) as tape:
+    with activate(Tape(path, mode="record")) as tape:
         result = use()
     saved = tape.save()
     assert saved.state == "written", saved.reason
@@ -51,7 +51,7 @@ def record(path, use):
 
 
 def replay(path, use):
-    with playing(Tape(path)) as tape:
+    with activate(Tape(path)) as tape:
         result = use()
     assert tape.violations == []
     return result
@@ -111,7 +111,7 @@ def test_who_stays_gets_a_miss(provider, path, monkeypatch):
 
     record(path, lambda: asyncio.run(leave()))
     monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
-    with playing(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
+    with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(stay())
     assert str(missed.value) == (
         "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
@@ -147,7 +147,7 @@ def test_what_was_under_way_when_the_tape_was_over_has_no_answer(provider, held,
         with contextlib.suppress(Exception):
             get(f"{provider.url}/slow")
 
-    with playing(Tape(path, mode="record")) as tape:
+    with activate(Tape(path, mode="record")) as tape:
         thread = threading.Thread(target=go)
         thread.start()
         while not provider.requests:
@@ -157,7 +157,7 @@ def test_what_was_under_way_when_the_tape_was_over_has_no_answer(provider, held,
     thread.join()
     assert endings(path) == {"slow": "unanswered"}
     provider.stop()
-    with playing(Tape(path)), pytest.raises(error):
+    with activate(Tape(path)), pytest.raises(error):
         get(f"{provider.url}/slow")
 
 

@@ -18,7 +18,7 @@ from senders import HTTPX, STREAMING, by_requests, by_urllib, by_urllib3
 from urllib3.util import Retry
 
 from multitrack.errors import BadOption, CassetteCorrupt
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
@@ -53,14 +53,14 @@ def read(send, url):
 
 
 def record(path, use, **options):
-    with playing(Tape(path, mode="record", test="t.py::test", **options)) as tape:
+    with activate(Tape(path, mode="record", test="t.py::test", **options)) as tape:
         result = use()
     assert tape.save().state == "written"
     return result
 
 
 def replay(path, use, **options):
-    with playing(Tape(path, settings=Settings(**options))):
+    with activate(Tape(path, settings=Settings(**options))):
         return use()
 
 

@@ -11,7 +11,7 @@ from recorded_tape import request
 
 from multitrack import Toolset
 from multitrack.errors import CassetteMiss
-from multitrack.offers import offering
+from multitrack.model_context import offering_models
 from multitrack.tape.tape import Tape
 
 
@@ -110,7 +110,7 @@ def told(recorded, wire, change, *, by_hand=False):
     recorded.put((asked(wire)[0], "{}"))
     tape = Tape(recorded.path)
     sent, offered = asked(wire, change)
-    with pytest.raises(CassetteMiss) as missed, nullcontext() if by_hand else offering(offered):
+    with pytest.raises(CassetteMiss) as missed, nullcontext() if by_hand else offering_models(offered):
         tape.route(sent)
     return [line.strip() for line in str(missed.value).splitlines() if line.strip().startswith("`")]
 

@@ -17,8 +17,8 @@ from multitrack.tape.exchange import Response
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.redaction.scrubber import Scrubber
-from multitrack.tape.redaction.wordstart import HOLE
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -83,7 +83,7 @@ def spelled(key):
 
 
 def free_of(text, key):
-    assert HOLE in text
+    assert REDACTED in text
     assert not [one for one in spelled(key) if one in text]
 
 
@@ -100,8 +100,8 @@ def test_what_was_sent_as_a_credential_is_nowhere(recorded, monkeypatch, sent, p
     live = {"url": f"{URL}?key=other-key-98765&page=2"} if sent == "parameter" else {}
     for other in "other-key-9876543210", "None", "":
         answers = recorded.play(request(PLACES[place](other), **live))
-        assert HOLE in answers[0]
-    assert HOLE in recorded.play(request(body, **SENT[sent]))[0]
+        assert REDACTED in answers[0]
+    assert REDACTED in recorded.play(request(body, **SENT[sent]))[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -111,7 +111,7 @@ def test_a_known_shape_is_nowhere(recorded, shape, place):
     body = PLACES[place](key)
     text = recorded.put((request(body), body))
     free_of(text, key)
-    assert HOLE in recorded.play(request(body))[0]
+    assert REDACTED in recorded.play(request(body))[0]
 
 
 def test_a_private_key_in_prose_leaves_the_json_around_it_whole(recorded):
@@ -133,9 +133,9 @@ def test_secrets_of_answers_are_nowhere(recorded):
     assert token not in text
     assert "cookie" not in text
     assert "x-request-id" not in text
-    assert f"/?t={HOLE}" in text
+    assert f"/?t={REDACTED}" in text
     # a request that repeats what only an answer told
-    assert HOLE in recorded.play(request("{}"), request(chat("another cookie")))[1]
+    assert REDACTED in recorded.play(request("{}"), request(chat("another cookie")))[1]
 
 
 def test_an_early_answer_that_repeats_a_late_secret_is_scrubbed(recorded):
@@ -173,7 +173,7 @@ def test_a_service_account_is_nowhere(recorded, monkeypatch, tmp_path):
         if name != "type":
             assert value.strip() not in text, name
     content = json.loads(recorded.play(request(body))[0])["messages"][0]["content"]
-    lines = ["service_account", "project-0", HOLE, HOLE, "account-0", HOLE]
+    lines = ["service_account", "project-0", REDACTED, REDACTED, "account-0", REDACTED]
     assert [line for line in content.split("\n") if line] == lines
 
 
@@ -205,7 +205,7 @@ def test_a_secret_spread_over_the_deltas_of_a_stream_is_nowhere(recorded):
     sse = (200, (("content-type", "text/event-stream"),), body)
     recorded.put((request("{}"), sse))
     answer = recorded.play(request("{}"))[0]
-    assert arguments(answer) == [one.replace(key, HOLE), two.replace(key, HOLE)]
+    assert arguments(answer) == [one.replace(key, REDACTED), two.replace(key, REDACTED)]
     assert answer.count("data: ") == body.count("data: ")
     text = recorded.text
     assert not [piece for piece in (key[8:13], key[10:15]) if piece in text]
@@ -223,7 +223,7 @@ def test_a_secret_in_the_text_of_a_responses_stream_is_nowhere(recorded):
     assert answer.count("\r\n\r\n") == 6
     assert answer.count("\n") == answer.count("\r\n")
     deltas = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith("data: ")]
-    assert "".join(event["delta"] for event in deltas if event["item_id"] == "a") == HOLE
+    assert "".join(event["delta"] for event in deltas if event["item_id"] == "a") == REDACTED
     assert [event["delta"] for event in deltas if event["item_id"] == "b"] == ["not ", "a ", "secret"]
 
 
@@ -236,7 +236,7 @@ def test_a_secret_spread_over_an_array_of_gemini_is_nowhere(recorded):
     recorded.put((request("{}"), json.dumps(chunks)))
     answer = json.loads(recorded.play(request("{}"))[0])
     texts = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in answer]
-    assert "".join(texts) == f"it is {HOLE} there"
+    assert "".join(texts) == f"it is {REDACTED} there"
     assert (texts[0], texts[3]) == ("it is ", " there")
 
 
@@ -248,7 +248,7 @@ def test_dummies_never_punch_holes(recorded, monkeypatch, dummy):
     monkeypatch.setenv("OPENAI_API_KEY", dummy)
     body = chat(f"this is a {dummy}")
     sent = request(body, url=f"{URL}?key={dummy}", headers=(*JSON, ("authorization", f"Bearer {dummy}")))
-    assert HOLE not in recorded.put((sent, body))
+    assert REDACTED not in recorded.put((sent, body))
     assert recorded.play(sent)[0] != ""
     with pytest.raises(CassetteMiss):
         recorded.play(request(chat("this is another"), url=f"{URL}?key={dummy}"))
@@ -344,7 +344,7 @@ NAMES = ["acme-prod-7", "org-AbCdEfGhIjKlMnOpQr"]
 SECRETS = [KEY, "hush-hush-0123456789", *SHAPES.values()]
 pieces = st.one_of(
     st.sampled_from(
-        [*SECRETS, *NAMES, HOLE, "projects/acme/locations/x-1", "\n", '"', "\\", "Bearer ", "sk-", "%20", "a"]
+        [*SECRETS, *NAMES, REDACTED, "projects/acme/locations/x-1", "\n", '"', "\\", "Bearer ", "sk-", "%20", "a"]
     ),
     st.sampled_from(SECRETS).flatmap(lambda key: st.integers(1, len(key)).map(lambda cut: key[:cut])),
     st.text(max_size=8),
@@ -352,18 +352,18 @@ pieces = st.one_of(
 texts = st.lists(pieces, max_size=8).map("".join)
 
 
-def scrubber():
-    scrubber = Scrubber({"THEIR_SECRET": "hush-hush-0123456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
-    scrubber.learn_request(request("{}", headers=(("authorization", f"Bearer {KEY}"),)))
-    return scrubber
+def redactor():
+    redactor = Redactor({"THEIR_SECRET": "hush-hush-0123456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
+    redactor.learn_request(request("{}", headers=(("authorization", f"Bearer {KEY}"),)))
+    return redactor
 
 
 @given(texts)
 def test_redaction_is_idempotent(text):
-    scrub = scrubber()
+    scrub = redactor()
     once = scrub.text(text)
     assert scrub.text(once) == once
-    assert scrubber().text(once) == once
+    assert redactor().text(once) == once
     assert KEY not in once
     assert "hush-hush-0123456789" not in once
     body = scrub.body(json.dumps({"x": text}).encode())
@@ -372,7 +372,7 @@ def test_redaction_is_idempotent(text):
 
 @given(st.recursive(texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
 def test_scrubbed_json_stays_json_of_the_same_shape(document):
-    clean = json.loads(scrubber().body(json.dumps(document).encode()))
+    clean = json.loads(redactor().body(json.dumps(document).encode()))
 
     def shape(value):
         if isinstance(value, list):
@@ -381,7 +381,7 @@ def test_scrubbed_json_stays_json_of_the_same_shape(document):
 
     assert shape(clean) == shape(document)
     ascii_free = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    assert shape(json.loads(scrubber().body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
+    assert shape(json.loads(redactor().body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -404,10 +404,10 @@ def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
     pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
     body = stream(*({"content": piece} for piece in pieces))
-    clean = scrubber().body(body.encode()).decode()
+    clean = redactor().body(body.encode()).decode()
     deltas = [json.loads(line[6:])["choices"][0]["delta"] for line in clean.splitlines() if line.startswith("data: {")]
     assert len(deltas) == len(pieces)
-    assert "".join(delta["content"] for delta in deltas) == whole.replace(key, HOLE)
+    assert "".join(delta["content"] for delta in deltas) == whole.replace(key, REDACTED)
 
 
 def test_the_recorder_forgets_nothing_under_threads(recorded):
@@ -424,7 +424,7 @@ def test_the_recorder_forgets_nothing_under_threads(recorded):
         list(pool.map(send, range(200)))
     tape.save()
     assert "secret-of" not in recorded.text
-    assert recorded.text.count(HOLE) == 400
+    assert recorded.text.count(REDACTED) == 400
 
 
 def test_a_name_that_nobody_knows_any_more_is_found(recorded):
@@ -441,15 +441,15 @@ def test_a_name_that_nobody_knows_any_more_is_found(recorded):
 @pytest.mark.parametrize(
     ("text", "scrubbed"),
     [
-        ("org-AbCdEfGhIjKlMnOpQr/open+0123=456789", f"organization-0{HOLE}"),
-        ("/open+0123=456789org-AbCdEfGhIjKlMnOpQr", f"{HOLE}organization-0"),
-        ("acme-prod-7/open+0123=456789acme-prod-7", f"project-0{HOLE}project-0"),
+        ("org-AbCdEfGhIjKlMnOpQr/open+0123=456789", f"organization-0{REDACTED}"),
+        ("/open+0123=456789org-AbCdEfGhIjKlMnOpQr", f"{REDACTED}organization-0"),
+        ("acme-prod-7/open+0123=456789acme-prod-7", f"project-0{REDACTED}project-0"),
     ],
 )
 def test_a_name_beside_a_secret_is_still_a_name(text, scrubbed):
-    scrubber = Scrubber({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
-    assert scrubber.text(text) == scrubbed
-    assert scrubber.text(scrubbed) == scrubbed
+    redactor = Redactor({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
+    assert redactor.text(text) == scrubbed
+    assert redactor.text(scrubbed) == scrubbed
 
 
 def test_wire_bytes_hide_secrets_and_stay_a_message():
@@ -459,13 +459,13 @@ def test_wire_bytes_hide_secrets_and_stay_a_message():
     from multitrack.tape.google import protobuf
 
     key = "k-0123456789abcdef"
-    scrubber = Scrubber({"OPENAI_API_KEY": key})
+    redactor = Redactor({"OPENAI_API_KEY": key})
     held = StringValue(value=f"the key is {key}, keep it").SerializeToString()
     document = protobuf.wire_to_json(held, Empty)
     assert "@wire" in document
-    scrubbed = scrubber.body(document.encode())
-    assert scrubber.body(scrubbed) == scrubbed
+    scrubbed = redactor.body(document.encode())
+    assert redactor.body(scrubbed) == scrubbed
     wire = protobuf.json_to_wire(scrubbed, Empty)
     assert StringValue.FromString(wire).value == f"the key is {'*' * len(key)}, keep it"
     other = protobuf.wire_to_json(StringValue(value="nothing").SerializeToString(), Empty).encode()
-    assert scrubber.body(other) == other
+    assert redactor.body(other) == other

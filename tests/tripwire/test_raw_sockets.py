@@ -12,9 +12,9 @@ import threading
 import pytest
 
 from multitrack.errors import LiveCall
-from multitrack.tape.deck import playing
+from multitrack.tape.active import activate
 from multitrack.tape.exchange import Passthrough
-from multitrack.tape.seams import tripwire
+from multitrack.tape.interceptors import tripwire
 
 # an address that is never anybody's, by RFC 5737
 FOREIGN = "192.0.2.1"
@@ -65,7 +65,7 @@ def listener():
     ],
 )
 def test_a_foreign_connection_is_stopped(connect, family, address, place):
-    with playing(Tape()) as tape, socket.socket(family) as sock, pytest.raises(LiveCall) as stopped:
+    with activate(Tape()) as tape, socket.socket(family) as sock, pytest.raises(LiveCall) as stopped:
         getattr(sock, connect)(address)
     assert tape.refused == [stopped.value]
     assert str(stopped.value) == (
@@ -81,7 +81,7 @@ def test_a_foreign_connection_is_stopped(connect, family, address, place):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "0.0.0.0", ""])
 def test_loopback_passes(host, listener):
     tape = Tape()
-    with playing(tape), socket.socket() as sock:
+    with activate(tape), socket.socket() as sock:
         sock.settimeout(5)
         code = sock.connect_ex((host, listener.getsockname()[1]))
     # the server listens on one of these only; the others refuse for themselves
@@ -90,7 +90,7 @@ def test_loopback_passes(host, listener):
 
 
 def test_ipv6_loopback_passes():
-    with playing(Tape()), socket.socket(socket.AF_INET6) as sock:
+    with activate(Tape()), socket.socket(socket.AF_INET6) as sock:
         for host in ("::1", "::", "::ffff:127.0.0.1"):
             assert sock.connect_ex((host, 1)) != 0
 
@@ -100,12 +100,12 @@ def test_a_unix_socket_passes(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as sock:
         server.bind("server")
         server.listen()
-        with playing(Tape()):
+        with activate(Tape()):
             sock.connect("server")
 
 
 def test_a_datagram_socket_may_learn_its_own_address():
-    with playing(Tape()), socket.socket(type=socket.SOCK_DGRAM) as sock:
+    with activate(Tape()), socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.connect_ex((FOREIGN, 53))
 
 
@@ -126,7 +126,7 @@ SENDING = {
 @pytest.mark.parametrize("send", SENDING.values(), ids=SENDING)
 def test_a_datagram_is_stopped(send):
     # HTTP/3 goes in them
-    with playing(Tape()) as tape, socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(LiveCall) as stopped:
+    with activate(Tape()) as tape, socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(LiveCall) as stopped:
         send(sock)
     assert tape.refused == [stopped.value]
     assert str(stopped.value).startswith("192.0.2.1:443: a socket would leave this machine past the tape")
@@ -136,7 +136,7 @@ def test_datagrams_that_pass():
     with socket.socket(type=socket.SOCK_DGRAM) as near, socket.socket(type=socket.SOCK_DGRAM) as sock:
         near.bind(("127.0.0.1", 0))
         near.settimeout(5)
-        with playing(Tape()) as tape:
+        with activate(Tape()) as tape:
             sock.sendto(b"one", near.getsockname())
             sock.sendmsg((b"t", b"wo"), [], 0, near.getsockname())
             sock.connect(near.getsockname())
@@ -144,7 +144,7 @@ def test_datagrams_that_pass():
             assert [near.recv(9) for _ in range(3)] == [b"one", b"two", b"three"]
         assert tape.asked == []
         # which address a name has is asked for in datagrams, too, and is no request; neither is one to nobody
-        with playing(Tape()), socket.socket(type=socket.SOCK_DGRAM) as asking:
+        with activate(Tape()), socket.socket(type=socket.SOCK_DGRAM) as asking:
             asking.bind(("127.0.0.1", 0))
             with pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
                 asking.sendto(b"x", (FOREIGN, 53))
@@ -154,13 +154,13 @@ def test_datagrams_that_pass():
 
 def test_an_allowed_connection_passes(unroutable):
     tape = Tape(f"{FOREIGN}:443")
-    with playing(tape), pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
+    with activate(tape), pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
         unroutable.connect((FOREIGN, 443))
     assert tape.asked == [(FOREIGN, 443)]
 
 
 def test_a_bad_address_is_the_sockets_own_error():
-    with playing(Tape()), socket.socket() as sock, pytest.raises(TypeError):
+    with activate(Tape()), socket.socket() as sock, pytest.raises(TypeError):
         sock.connect("example.com:80")
 
 
@@ -179,7 +179,7 @@ def dial(host, port):
 @pytest.mark.usefixtures("look_up")
 def test_the_name_that_was_looked_up_is_printed_and_can_be_allowed():
     tape = Tape()
-    with playing(tape):
+    with activate(tape):
         with pytest.raises(LiveCall, match=r"^db\.example\.com:5432: "):
             dial("db.example.com", 5432)
         assert tape.asked == [("db.example.com", 5432), (FOREIGN, 5432)]
@@ -190,7 +190,7 @@ def test_the_name_that_was_looked_up_is_printed_and_can_be_allowed():
         tape.allowed = ()
         with pytest.raises(LiveCall, match=r"^other\.example\.com:5432: "):
             dial("other.example.com", 5432)
-    with playing(Tape()), pytest.raises(LiveCall, match=r"^192\.0\.2\.1:5432: "):
+    with activate(Tape()), pytest.raises(LiveCall, match=r"^192\.0\.2\.1:5432: "):
         dial(FOREIGN, 5432)
 
 
@@ -199,7 +199,7 @@ def test_asyncio_meets_it():
     async def dial():
         await asyncio.open_connection("db.example.com", 5432)
 
-    with playing(Tape()), pytest.raises(LiveCall, match=r"^db\.example\.com:5432: "):
+    with activate(Tape()), pytest.raises(LiveCall, match=r"^db\.example\.com:5432: "):
         asyncio.run(dial())
 
 
@@ -211,7 +211,7 @@ def test_uvloop_meets_it(listener):
         writer.close()
         await writer.wait_closed()
 
-    with playing(Tape()) as tape:
+    with activate(Tape()) as tape:
         for host in ("127.0.0.1", "localhost", b"localhost"):
             uvloop.run(dial(host, listener.getsockname()[1]))
         assert tape.asked == []
@@ -224,7 +224,7 @@ def test_uvloop_meets_it(listener):
 def test_tls_meets_it():
     context = ssl.create_default_context()
     with (
-        playing(Tape()),
+        activate(Tape()),
         context.wrap_socket(socket.socket(), server_hostname="example.com") as sock,
         pytest.raises(LiveCall),
     ):
@@ -241,7 +241,7 @@ def test_threads_meet_it():
             except LiveCall as error:
                 stopped.append(error)
 
-    with playing(Tape()):
+    with activate(Tape()):
         thread = threading.Thread(target=dial)
         thread.start()
         thread.join()
@@ -250,7 +250,7 @@ def test_threads_meet_it():
 
 def test_a_seams_own_connection_passes(unroutable):
     tape = Tape()
-    with playing(tape):
+    with activate(tape):
         with tripwire.opened(), pytest.raises(OSError):  # noqa: PT011
             unroutable.connect((FOREIGN, 443))
         # and no longer than that
@@ -272,7 +272,7 @@ def test_a_seams_own_connection_passes_in_tasks_begun_inside(unroutable):
         with pytest.raises(LiveCall):
             await connect()
 
-    with playing(Tape()):
+    with activate(Tape()):
         asyncio.run(dial())
 
 
@@ -282,13 +282,13 @@ def test_what_the_http_seam_connects_is_its_own():
             return Passthrough()
 
     connection = http.client.HTTPConnection(FOREIGN, source_address=("127.0.0.1", 0), timeout=5)
-    with playing(Live()), pytest.raises(OSError):  # noqa: PT011
+    with activate(Live()), pytest.raises(OSError):  # noqa: PT011
         connection.request("GET", "/")
 
 
 def test_without_a_tape_nothing_is_left(unroutable):
     look_up = socket.getaddrinfo
-    with playing(Tape()):
+    with activate(Tape()):
         assert "connect" in vars(socket.socket)
     assert not {"connect", "connect_ex"} & set(vars(socket.socket))
     assert socket.getaddrinfo is look_up

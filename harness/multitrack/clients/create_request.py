@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from multitrack import offers
+from multitrack import model_context
 from multitrack.extraction import Extraction, ExtractionStream, OnError, ResponseReader, Retries, StreamSource, Toolset
 from multitrack.wires import continue_conversation, read_answer
 
@@ -67,7 +67,7 @@ class CreateRequest(Generic[T]):
 
     def sending(self) -> AbstractContextManager[None]:
         """Return a context for the SDK's call, in which the tape can look up the models of the offered tools."""
-        return offers.offering(self._toolset.models)
+        return model_context.offering_models(self._toolset.models)
 
     def handle_response(
         self,

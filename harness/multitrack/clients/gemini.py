@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from multitrack.clients.create_request import CreateRequest
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
 from multitrack.wires.gemini_messages import GeminiConversation, convert_messages
 from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice

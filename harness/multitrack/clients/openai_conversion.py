@@ -14,7 +14,7 @@ from openai.types.responses import ResponseUsage
 
 from multitrack.clients.create_request import CreateRequest
 from multitrack.extraction import StreamSource
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
 from multitrack.wires.lenient_json import as_object
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from multitrack.diagnosis.call_results import answer_of
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.comparison import Comparison, compare
 from multitrack.snapshots.literals import Call, UnwritableValue
@@ -17,7 +18,6 @@ from multitrack.snapshots.rendering import render
 from multitrack.snapshots.terms import Terms
 from multitrack.tape.exchange import Response
 from multitrack.tape.recorder import passing
-from multitrack.verdicts.results import answer_of
 from multitrack.wires import WireAnswer
 
 SAME, REORDERED = "same", "reordered"

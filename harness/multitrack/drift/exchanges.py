@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from multitrack.drift import echoes
+from multitrack.drift import substitutions
 from multitrack.drift.answers import AnswerDrift, compared
-from multitrack.tape.counterparts import Counterparts
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Entry
 from multitrack.tape.recorder import settled
+from multitrack.tape.replay_lookup import ReplayLookup
 
 CHANGED = "request changed"
 DIVERGED = "diverged"
@@ -44,7 +44,7 @@ class Exchanges:
 
 
 def compare(
-    recorded: Sequence[Interaction] | Counterparts,
+    recorded: Sequence[Interaction] | ReplayLookup,
     live: Sequence[Interaction],
     explain: Explain = lambda _: (),
 ) -> Exchanges:
@@ -54,7 +54,7 @@ def compare(
     Of further ones behind it nothing can be said. One that differs before any answer did was changed by the program;
     ``explain`` tells how. An error of the moment that a later answer made good takes no part, on either side.
     """
-    counterparts = recorded if isinstance(recorded, Counterparts) else Counterparts.among(recorded)
+    counterparts = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.among(recorded)
     lasting = [one for one, lasts in zip(live, settled(live), strict=True) if lasts]
     asked: list[Exchange] = []
     opaque: dict[str, str] = {}
@@ -66,8 +66,8 @@ def compare(
             recording = entry.interaction.response
             drift = compared(recording, one.response)
             moved = moved or drift.differs
-            opaque |= echoes.opaque(recording, one.response)
-            words |= echoes.words(recording, one.response)
+            opaque |= substitutions.opaque(recording, one.response)
+            words |= substitutions.words(recording, one.response)
             asked.append(Exchange(position, drift, entry.position))
         elif not moved:
             asked.append(Exchange(position, AnswerDrift(CHANGED, tuple(explain(one)))))
@@ -79,10 +79,10 @@ def compare(
 
 
 def _recording(
-    counterparts: Counterparts, request: Request, opaque: dict[str, str], words: dict[str, str]
+    counterparts: ReplayLookup, request: Request, opaque: dict[str, str], words: dict[str, str]
 ) -> Entry | None:
     # the words last: those of an answer may be in a request for another reason
-    spellings = [request, *([echoes.told(request, opaque)] if opaque else [])]
+    spellings = [request, *([substitutions.told(request, opaque)] if opaque else [])]
     if words:
-        spellings.append(echoes.told(request, {**words, **opaque}))
+        spellings.append(substitutions.told(request, {**words, **opaque}))
     return next((entry for spelling in spellings if (entry := counterparts.take(spelling)) is not None), None)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from multitrack.drift import exchanges
-from multitrack.drift.agreement import agreement
 from multitrack.drift.answers import FAILED, NOT_COMPARED, REORDERED, SAME
 from multitrack.drift.exchanges import Exchange
-from multitrack.report.drift import Row
+from multitrack.drift.sample_agreement import agreement
+from multitrack.reporting.drift import Row
 from multitrack.tape.file import paths
 from multitrack.tape.tape import Tape
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 from multitrack.errors import ExtractionError
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -17,7 +17,7 @@ from multitrack.extraction.validation import (
     stream_broken_error,
     validate_call,
 )
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import WireAnswer
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from multitrack.errors import ExtractionError, UnknownTool
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
 from multitrack.extraction.validation import CallError
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import ToolResult, WireAnswer
 
 T = TypeVar("T")

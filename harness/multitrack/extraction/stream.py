@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from multitrack.errors import ExtractionError, StreamNotFinished
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import StreamDecoder
 
 T_co = TypeVar("T_co", covariant=True)

@@ -14,7 +14,7 @@ from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_model import parse_response_model
 from multitrack.extraction.response_reader import OnError, ResponseReader
 from multitrack.extraction.tool_schema import assign_tool_names, build_tool
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import ToolDefinition, WireAnswer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from multitrack.errors import (
     TruncatedResponse,
     UnknownTool,
 )
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import WireAnswer
 
 Models = Mapping[str, type[BaseModel]]

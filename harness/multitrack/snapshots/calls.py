@@ -25,7 +25,7 @@ from multitrack.snapshots.literals import (
 )
 from multitrack.snapshots.matchers import Matcher, is_matcher
 from multitrack.snapshots.terms import Refused, Terms
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 _ACCEPTED = (
     "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"

@@ -117,7 +117,7 @@ class UnwritableValue(TypeError):
 
 
 def unchanged_text(text: str) -> str:
-    """The scrubber that leaves every text as it is."""
+    """The redactor that leaves every text as it is."""
     return text
 
 

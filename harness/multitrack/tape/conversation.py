@@ -15,10 +15,10 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Replay, Request
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.interleaving import CLOSED, Interleaving
 from multitrack.tape.matching.difference import Difference, differences
 from multitrack.tape.matching.index import Entry, Key, KeyOf, key_of
-from multitrack.tape.redaction.scrubber import Scrubber
-from multitrack.tape.turns import CLOSED, Turns
+from multitrack.tape.redaction.redactor import Redactor
 
 Strayed = Callable[[Request, str, Sequence[Difference]], CassetteMiss]
 """Makes the miss of a scrubbed request, for a reason, with the differences of its last message, and holds it against
@@ -36,7 +36,7 @@ class RecordedConversation:
         entries: Sequence[Entry],
         *,
         placeholders: Collection[str],
-        scrubber: Scrubber,
+        redactor: Redactor,
         lock: AbstractContextManager[object],
         play: Callable[[Interaction], Replay],
         strayed: Strayed,
@@ -45,7 +45,7 @@ class RecordedConversation:
         self._request = request
         self._key = key
         self._courses = [_Course(entry, placeholders, key) for entry in entries]
-        self._scrubber = scrubber
+        self._redactor = redactor
         self._lock = lock
         self._play = play
         self._strayed = strayed
@@ -59,7 +59,7 @@ class RecordedConversation:
             position = int(self._sent)
             self._sent += 1
             sent = self._scrubbed(position)
-            key = self._key(sent, self._scrubber.placeholders)
+            key = self._key(sent, self._redactor.placeholders)
             self._go_on(
                 lambda course: course.goes_on(position, key),
                 lambda nearest: nearest.difference(position, sent),
@@ -139,8 +139,8 @@ class RecordedConversation:
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)
-        self._scrubber.learn_request(request)
-        return self._scrubber.request(request)
+        self._redactor.learn_request(request)
+        return self._redactor.request(request)
 
 
 class DroppedConversation:
@@ -178,7 +178,7 @@ class _Course:
     _placeholders: Collection[str]
     _key: KeyOf
     _messages: list[Any] | None = None
-    _turns: Turns | None = None
+    _turns: Interleaving | None = None
 
     @property
     def messages(self) -> list[Any]:
@@ -188,9 +188,9 @@ class _Course:
         return self._messages
 
     @property
-    def turns(self) -> Turns:
+    def turns(self) -> Interleaving:
         if self._turns is None:
-            self._turns = Turns.of(self.entry.interaction.response)
+            self._turns = Interleaving.of(self.entry.interaction.response)
         return self._turns
 
     def goes_on(self, position: int, sent: Key) -> bool:

@@ -162,7 +162,7 @@ class Router(Protocol):
         the tape has no conversation with this method."""
 
     def allows(self, host: str, port: int) -> bool:
-        """Whether a raw socket may connect to ``host:port``, outside of the seams. Loopback is not asked for."""
+        """Whether a raw socket may connect to ``host:port``, outside of the interceptors. Loopback is not asked for."""
 
     def refuse(self, violation: TapeViolation) -> None:
         """Hold ``violation`` against the test, which fails by it whatever the code under test catches. Called by a

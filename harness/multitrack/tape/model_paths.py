@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multitrack import wires
 from multitrack.errors import BadOption
-from multitrack.offers import offered
+from multitrack.model_context import offered_models
 from multitrack.tape.exchange import Request
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ModelPaths:
 
 def offered_by(request: Request) -> Models:
     """The models behind the tools of ``request``, which is being sent; none if its client told of none."""
-    models = offered()
+    models = offered_models()
     # a client may send more while it asks: for a token, for one, or to who counts its calls
     tools = wires.read_request(request.body).tools if models else ()
     return {tool: models[tool] for tool in tools if tool in models}

@@ -20,7 +20,7 @@ from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
 from multitrack.tape.matching import body
 from multitrack.tape.matching.index import Key
 from multitrack.tape.model_paths import import_paths, offered_by
-from multitrack.tape.redaction.scrubber import Scrubber
+from multitrack.tape.redaction.redactor import Redactor
 
 Clock = Callable[[], datetime]
 
@@ -44,10 +44,10 @@ class _Part:
 class LiveExchange:
     """One request gone live: what a seam tells of its answer (see `exchange.Recording`)."""
 
-    def __init__(self, request: Request, scrubber: Scrubber, clock: Clock) -> None:
+    def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
         self._request = request
         self.offered = offered_by(request)
-        self._scrubber = scrubber
+        self._redactor = redactor
         self._clock = clock
         self._sent = clock()
         self._status, self._reason = 0, ""
@@ -67,7 +67,7 @@ class LiveExchange:
     def began(self, status: int, reason: str, headers: Headers) -> None:
         """The head of the answer arrived."""
         self._headers = tuple((name.lower(), value) for name, value in headers)
-        self._scrubber.learn_response(self._headers)
+        self._redactor.learn_response(self._headers)
         self._status, self._reason = status, reason
 
     def received(self, chunk: bytes, *, continued: bool = False) -> None:
@@ -161,8 +161,8 @@ class LiveExchange:
 class Recorder:
     """The live exchanges of one tape, in the order in which they were sent."""
 
-    def __init__(self, scrubber: Scrubber, clock: Clock) -> None:
-        self._scrubber = scrubber
+    def __init__(self, redactor: Redactor, clock: Clock) -> None:
+        self._redactor = redactor
         self._clock = clock
         self._exchanges: list[LiveExchange] = []
 
@@ -172,7 +172,7 @@ class Recorder:
 
     def exchange(self, request: Request) -> LiveExchange:
         """Begin to record what answers ``request``."""
-        exchange = LiveExchange(request, self._scrubber, self._clock)
+        exchange = LiveExchange(request, self._redactor, self._clock)
         self._exchanges.append(exchange)
         return exchange
 
@@ -191,13 +191,13 @@ class Recorder:
         # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
         for request, response, _ in answered:
             # what a request streamed came after it was learnt from
-            self._scrubber.learn_request(request)
+            self._redactor.learn_request(request)
             if response is not None:
-                self._scrubber.learn_response(response.headers, response.body)
+                self._redactor.learn_response(response.headers, response.body)
         return [
             Interaction(
-                self._scrubber.request(request),
-                self._scrubber.response(response),
+                self._redactor.request(request),
+                self._redactor.response(response),
                 () if test is None else (test,),
                 _provenance(request, response),
                 import_paths(models),
@@ -212,9 +212,9 @@ class Recorder:
         for position, exchange in enumerate(self._exchanges):
             if exchange.failure is None:
                 continue
-            request = self._scrubber.request(exchange.request)
+            request = self._redactor.request(exchange.request)
             later = (other for other in self._exchanges[position + 1 :] if other.failure is None)
-            if not any(Key.of(self._scrubber.request(other.request)) == Key.of(request) for other in later):
+            if not any(Key.of(self._redactor.request(other.request)) == Key.of(request) for other in later):
                 return f"{request.method} {request.url} got no answer ({exchange.failure})"
         return None
 
@@ -225,7 +225,7 @@ class Recorder:
             "recorder": f"multitrack {distributions.version('multitrack')}",
             "sdks": {name: distributions.version(name) for module, name in _SDKS.items() if module in sys.modules},
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
-            **({"placeholders": sorted(words)} if (words := self._scrubber.placeholders) else {}),
+            **({"placeholders": sorted(words)} if (words := self._redactor.placeholders) else {}),
         }
 
 

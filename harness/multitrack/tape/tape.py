@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
-from multitrack.offers import offered
-from multitrack.tape import miss, pace, turns
-from multitrack.tape.adoption import adopted
+from multitrack.model_context import offered_models
+from multitrack.tape import interleaving, miss, pace
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
-from multitrack.tape.counterparts import Counterparts
 from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
 from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.takes import Take, joined
+from multitrack.tape.file.pending import Take, joined
+from multitrack.tape.foreign_redaction import adopted
 from multitrack.tape.google import token_exchange, transcoding
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import body
@@ -29,7 +28,8 @@ from multitrack.tape.matching.index import Entry, Index, Key, key_of, keys_of
 from multitrack.tape.matching.method_calls import MethodCalls
 from multitrack.tape.matching.rules import Rules
 from multitrack.tape.recorder import Clock, Recorder, unkept_error
-from multitrack.tape.redaction.scrubber import Scrubber
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
 
@@ -103,13 +103,13 @@ class Tape:
         self._results = results
         self._clock = clock
         self._rules = Rules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
-        self._scrubber = Scrubber(
+        self._redactor = Redactor(
             os.environ,
             keep_headers=self._settings.keep_headers,
             allow_secrets=self._settings.allow_secrets,
             worded=self._rules.worded,
         )
-        self._recorder = Recorder(self._scrubber, clock)
+        self._recorder = Recorder(self._redactor, clock)
         found = None if mode == "live" else storage.read(path)
         self._cassette = None if found is None else self._adopted(found)
         self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
@@ -141,22 +141,22 @@ class Tape:
         return tuple(self._recorded(unanswered=True))
 
     @property
-    def counterparts(self) -> Counterparts | None:
+    def counterparts(self) -> ReplayLookup | None:
         """What the tape holds, to be compared with what came live; None where there is no tape."""
         if self._index is None:
             return None
-        return Counterparts(
+        return ReplayLookup(
             self._index,
             self._rules.key,
             left=self._left,
-            placeholders=self._scrubber.placeholders,
+            placeholders=self._redactor.placeholders,
             repeats=self._settings.allow_repeats,
         )
 
     def missed(self, interaction: Interaction) -> CassetteMiss:
         """What the miss of an ``interaction`` that came live would have been."""
         request = self._left(interaction.request)
-        key = self._rules.key(request, self._scrubber.placeholders)
+        key = self._rules.key(request, self._redactor.placeholders)
         return self._miss(interaction.request, key, interaction.offered)
 
     def is_own(self, entry: Entry) -> bool:
@@ -173,7 +173,7 @@ class Tape:
 
     def key(self, interaction: Interaction) -> Key:
         """By what ``interaction`` is told from others on this tape."""
-        words = self._scrubber.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
+        words = self._redactor.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
         return key_of(interaction.request, interaction.provenance, words, self._key_on_tape)
 
     @property
@@ -240,7 +240,7 @@ class Tape:
     def _way(
         self, request: Request, recorded: Callable[[Request, Request, Key], T | None]
     ) -> T | Passthrough | Recording:
-        self._scrubber.learn_request(request)
+        self._redactor.learn_request(request)
         with self._lock:
             self.sent.append(Sent(request))
             if self.mode == "live":
@@ -252,21 +252,21 @@ class Tape:
                 request = left
             if self.mode in ("record", "drift"):
                 return self._recorder.exchange(request)
-            scrubbed = self._scrubber.request(request)
-            key = self._rules.key(scrubbed, self._scrubber.placeholders)
+            scrubbed = self._redactor.request(request)
+            key = self._rules.key(scrubbed, self._redactor.placeholders)
             answer = recorded(request, scrubbed, key)
             if answer is not None:
                 return answer
             if self.mode == "record-missing":
                 return self._recorder.exchange(request)
-            violation = self._miss(scrubbed, key, offered())
+            violation = self._miss(scrubbed, key, offered_models())
             self._missed += 1
             self._violated(violation)
             raise violation
 
     def _miss(self, scrubbed: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
         is_brief = self._missed >= _EXPLAINED
-        near = None if is_brief or self._calls is None else self._calls.near(scrubbed, self._scrubber.placeholders)
+        near = None if is_brief or self._calls is None else self._calls.near(scrubbed, self._redactor.placeholders)
         return miss.miss(
             scrubbed,
             key,
@@ -283,13 +283,13 @@ class Tape:
         del request
         answer = None
         if self._index is not None and self._calls is not None:
-            answer = self._index.take(key) or self._calls.take(scrubbed, self._scrubber.placeholders, key)
+            answer = self._index.take(key) or self._calls.take(scrubbed, self._redactor.placeholders, key)
             if answer is None and self._settings.allow_repeats:
                 answer = self._index.again(key)
         if answer is None:
             return None
         response = transcoding.answer(answer.response, answer.request.url, scrubbed.url)
-        return self._play(replace(answer, offered=offered()), response)
+        return self._play(replace(answer, offered=offered_models()), response)
 
     def _begun(self, request: Request, scrubbed: Request, key: Key) -> Conversation | None:
         del scrubbed
@@ -301,7 +301,7 @@ class Tape:
             request,
             entries,
             placeholders=self._cassette.placeholders if self._cassette is not None else (),
-            scrubber=self._scrubber,
+            redactor=self._redactor,
             lock=self._lock,
             play=self._play,
             strayed=self._strayed,
@@ -354,7 +354,7 @@ class Tape:
 
     def scrub(self, text: str) -> str:
         """``text`` without any secret or private name that this tape was shown."""
-        return self._scrubber.text(text)
+        return self._redactor.text(text)
 
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> Saved | None:
         """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
@@ -376,7 +376,7 @@ class Tape:
         if reason is None:
             recorded = [replace(interaction, results=self._results(interaction)) for interaction in recorded]
         appends = self.mode == "record-missing"
-        words = sorted({word for tape in tapes for word in tape._scrubber.placeholders})
+        words = sorted({word for tape in tapes for word in tape._redactor.placeholders})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
         take = Take(tuple(recorded), self.test, metadata, appends)
         if reason is None:
@@ -415,13 +415,13 @@ class Tape:
         return [replace(interaction, response=answer) for interaction, answer in answers if answer is not None]
 
     def _adopted(self, cassette: Cassette) -> Cassette:
-        return adopted(cassette, self._scrubber)
+        return adopted(cassette, self._redactor)
 
 
 def _dropped(request: Request) -> Response:
     """What who tells of an application hears: that all is well."""
     if request.url.startswith("grpc:"):
         # of one message or a stream of them it is an empty answer, whatever was sent by then
-        headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (turns.HEADER, "0"))
+        headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (interleaving.HEADER, "0"))
         return Response(200, "OK", headers, b"")
     return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")

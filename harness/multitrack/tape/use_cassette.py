@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from multitrack.errors import BadOption
-from multitrack.tape import credentials, deck, project
-from multitrack.tape.owner import Closed, Owner
+from multitrack.tape import active, credentials, project
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
 
@@ -33,17 +33,17 @@ class use_cassette:  # noqa: N801 - a function to its users
             raise BadOption(f"use_cassette: unknown mode {mode!r}; known are {', '.join(MODES)}")
         self._path = Path(path)
         self._mode = mode
-        root = deck.asked().root
+        root = active.run_context().root
         own = project.nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
         self._settings = own.settings.with_options(options, "use_cassette")
-        for source, given in deck.asked().given:
+        for source, given in active.run_context().given:
             self._settings = self._settings.with_options(given, source)
         self._stack = ExitStack()
         self._tape: Tape | None = None
-        self._owner: Owner | None = None
+        self._owner: RecordingScope | None = None
 
     def __enter__(self) -> Tape:
-        outer, asked = deck.current(), deck.asked()
+        outer, asked = active.current_tape(), active.run_context()
         mode = self._mode or asked.mode
         owner = self._owner = asked.owner
         # within a block that has a mode of its own, that of the test is not asked for
@@ -61,7 +61,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         tape = Tape(self._path, mode=mode, settings=self._settings, **given)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
-        self._stack.enter_context(deck.playing(tape))
+        self._stack.enter_context(active.activate(tape))
         self._tape = tape
         if owner is not None and plays_for_it:
             owner.opened(tape)
@@ -79,14 +79,14 @@ class use_cassette:  # noqa: N801 - a function to its users
         raised = error or (violations[0] if violations else None)
         failure = None if raised is None else f"the block raised {type(raised).__name__}"
         if self._owner is None:
-            deck.asked().closed.append(Closed(None, tape, failure is None, tape.save(failure=failure)))
+            active.run_context().closed.append(TapeResult(None, tape, failure is None, tape.save(failure=failure)))
         else:
             self._owner.left(tape, failure)
-        outer = deck.current()
+        outer = active.current_tape()
         if outer is not None:
             for violation in violations:
                 outer.refuse(violation)
-        deck.asked().note(tape)
+        active.run_context().note(tape)
         if violations and (error is None or isinstance(error, Exception)):
             raise violations[0] from error
         if error is None and tape.is_strict:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 # The finish reasons of openai.chat, gemini and openai.responses.
 _LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens"})

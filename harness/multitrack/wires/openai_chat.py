@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import openai_schema
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json

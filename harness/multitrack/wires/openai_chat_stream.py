@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message

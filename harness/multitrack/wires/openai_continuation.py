@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import count
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 
 def assign_distinct_ids(calls: Sequence[ToolCall]) -> list[str]:

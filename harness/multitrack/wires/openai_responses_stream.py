@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires import openai_responses
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.framing import FrameParser
 from multitrack.wires.lenient_json import error_message

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from multitrack.toolcall import ToolCall
+from multitrack.tool_call import ToolCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from multitrack.tape import deck
+from multitrack.tape import active
 from multitrack.tape.imports import ImportWatch
-from multitrack.tape.swaps import Swaps
+from multitrack.tape.patching import PatchSet
 
 NOTE = (
     "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
@@ -27,7 +27,7 @@ NOTE = (
 )
 """Added to the SDK's error, which speaks of a constructor and now comes from a request."""
 
-# The module whose import a family waits for, and the file here that holds `swaps(module)`.
+# The module whose import a family waits for, and the file here that holds `patches(module)`.
 FAMILIES: tuple[tuple[str, str], ...] = (
     ("openai", "openai"),
     ("google.auth", "google"),
@@ -39,7 +39,7 @@ FAMILIES: tuple[tuple[str, str], ...] = (
 _watch = ImportWatch()
 _lock = threading.RLock()
 _blocks: list[_Block] = []
-_swaps = Swaps()
+_patches = PatchSet()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
 
 
@@ -87,7 +87,7 @@ def may_go_live() -> bool:
 
 def replaying() -> bool:
     """Whether the next request is answered by a tape and cannot leave, so that a stand-in will do."""
-    return getattr(deck.current(), "mode", None) == "replay"
+    return getattr(active.current_tape(), "mode", None) == "replay"
 
 
 def raise_missing(missing: Exception) -> NoReturn:
@@ -110,11 +110,11 @@ def suspended() -> Iterator[None]:
 
 def _installer(family: str) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        _swaps.make(import_module(f"{__name__}.{family}").swaps(module))
+        _patches.make(import_module(f"{__name__}.{family}").patches(module))
 
     return install_into
 
 
 def _restore() -> None:
     _watch.close()
-    _swaps.undo()
+    _patches.undo()

@@ -19,7 +19,7 @@ from google.auth import credentials as kinds
 from google.auth.exceptions import DefaultCredentialsError
 
 from multitrack.tape.credentials import NOTE, in_force, may_go_live, replaying, suspended
-from multitrack.tape.swaps import Swap
+from multitrack.tape.patching import Patch
 
 Found = tuple[Any, str | None]
 """What a look-up gives: credentials and project, or None and None."""
@@ -93,17 +93,17 @@ class StandInCredentials(kinds.Scoped, kinds.CredentialsWithQuotaProject):
         return self._found
 
 
-def swaps(module: ModuleType) -> list[Swap]:
+def patches(module: ModuleType) -> list[Patch]:
     """The three steps of the look-up, which also a `default` imported by name takes; the makers of channels."""
     if module.__name__ == "google.api_core.grpc_helpers":
-        return [Swap(module, "create_channel", _guarding)]
+        return [Patch(module, "create_channel", _guarding)]
     if module.__name__ == "google.api_core.grpc_helpers_async":
-        return [Swap(module, "create_channel", _guarding_async)]
+        return [Patch(module, "create_channel", _guarding_async)]
     steps = sys.modules["google.auth._default"]
     return [
-        Swap(steps, "_get_explicit_environ_credentials", _file),
-        Swap(steps, "_get_gcloud_sdk_credentials", _file),
-        Swap(steps, "_get_gce_credentials", _metadata_server),
+        Patch(steps, "_get_explicit_environ_credentials", _file),
+        Patch(steps, "_get_gcloud_sdk_credentials", _file),
+        Patch(steps, "_get_gce_credentials", _metadata_server),
     ]
 
 

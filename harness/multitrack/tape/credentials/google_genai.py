@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.credentials import in_force, raise_missing, replaying
-from multitrack.tape.swaps import Swap
+from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 
 
-def swaps(module: ModuleType) -> list[Swap]:
+def patches(module: ModuleType) -> list[Patch]:
     """The constructor below the SDK's sync and async clients."""
-    return [Swap(module.BaseApiClient, "__init__", _retrying)]
+    return [Patch(module.BaseApiClient, "__init__", _retrying)]
 
 
 def _retrying(init: Init) -> Init:

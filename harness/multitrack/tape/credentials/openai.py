@@ -9,7 +9,7 @@ from typing import Any
 
 from multitrack.tape.credentials import in_force, raise_missing, replaying
 from multitrack.tape.matching import azure_places
-from multitrack.tape.swaps import Swap
+from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 Arguments = dict[str, Any]
@@ -45,7 +45,7 @@ class StandInKey(str):
         return super().__format__(spec)
 
 
-def swaps(openai: ModuleType) -> list[Swap]:
+def patches(openai: ModuleType) -> list[Patch]:
     """The constructors of the SDK's four clients; none where a fake of the project's own bears the name."""
     key_error = getattr(openai, "OpenAIError", None)
     if not isinstance(key_error, type):
@@ -72,7 +72,7 @@ def swaps(openai: ModuleType) -> list[Swap]:
 
     stand_ins = {"OpenAI": key, "AsyncOpenAI": key, "AzureOpenAI": azure, "AsyncAzureOpenAI": azure}
     return [
-        Swap(client, "__init__", _retrying(stand_in))
+        Patch(client, "__init__", _retrying(stand_in))
         for name, stand_in in stand_ins.items()
         if "__init__" in getattr(client := getattr(openai, name, None), "__dict__", ())
     ]

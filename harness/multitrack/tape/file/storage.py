@@ -13,7 +13,7 @@ from filelock import FileLock
 from multitrack.errors import CassetteCorrupt, SecretInCassette
 from multitrack.tape.file import paths, yaml_format
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.takes import Pending, Take
+from multitrack.tape.file.pending import Pending, Take
 from multitrack.tape.redaction import secrets
 
 _LARGE = 100_000

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 from multitrack.tape import jsontext
-from multitrack.tape.redaction.wordstart import HOLE
+from multitrack.tape.redaction.word_boundaries import REDACTED
 
 # so many pairs of items are compared in some tenths of a second, where many of them are equal; numbers of a vector are
 _ALIGNED = 1_000_000
@@ -93,8 +93,8 @@ def _pair(recorded: Any, sent: Any, path: Path) -> Iterator[Difference]:
 
 
 def _equal(recorded: Any, sent: Any) -> bool:
-    if isinstance(recorded, str) and isinstance(sent, str) and HOLE in recorded:
-        return all(piece in sent for piece in recorded.split(HOLE))
+    if isinstance(recorded, str) and isinstance(sent, str) and REDACTED in recorded:
+        return all(piece in sent for piece in recorded.split(REDACTED))
     # 1 is 1.0, but True is not 1
     same_kind = type(recorded) is type(sent) or {type(recorded), type(sent)} == {int, float}
     return same_kind and bool(recorded == sent)

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.matching import azure_places, body
-from multitrack.tape.redaction.placeholders import renumbered
-from multitrack.tape.redaction.wordstart import HOLE, starting
+from multitrack.tape.redaction.pseudonyms import renumbered
+from multitrack.tape.redaction.word_boundaries import REDACTED, starting
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
 # what a secret may have been, in the path or the query of a URL, and inside a JSON string: not the string's end
@@ -54,7 +54,7 @@ class Key:
     @property
     def has_holes(self) -> bool:
         """Whether it may be that of a request that is spelled otherwise."""
-        return bool(self.names) or HOLE in self.body or HOLE in self.target
+        return bool(self.names) or REDACTED in self.body or REDACTED in self.target
 
 
 @lru_cache(maxsize=1024)
@@ -97,10 +97,10 @@ class Entry:
         if recorded == sent:
             return True
         names = "".join(rf"|{starting(name)}\b" for name in self.key.names)
-        first, *rest = re.split(f"({HOLE}{names})", recorded)
+        first, *rest = re.split(f"({REDACTED}{names})", recorded)
         if not rest:
             return False
-        again = {HOLE: f"{char}*?"}
+        again = {REDACTED: f"{char}*?"}
         pieces = [re.escape(first)]
         for word, text in zip(rest[::2], rest[1::2], strict=True):
             group = word.replace("-", "_")

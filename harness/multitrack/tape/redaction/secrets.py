@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
-from multitrack.tape.redaction.wordstart import starting
+from multitrack.tape.redaction.word_boundaries import starting
 
 CREDENTIAL_HEADERS = {
     "authorization",

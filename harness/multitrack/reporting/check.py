@@ -1,0 +1,97 @@
+"""What is wrong with tapes, found without playing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from multitrack.errors import CassetteCorrupt
+from multitrack.reporting.collected import Collected
+from multitrack.tape.file import paths, storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.word_boundaries import REDACTED
+from multitrack.tape.settings import Settings
+
+
+def tapes(path: Path) -> Sequence[Path]:
+    """The tapes at ``path``: all in a folder, those that wait to be accepted, too; itself, where it is none, or where
+    there is none in it."""
+    return sorted(found for found in path.rglob("*.yaml") if found.is_file()) or [path]
+
+
+def findings(
+    found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], Collected]
+) -> Iterator[str]:
+    """A line for each thing that is wrong with the tapes ``found``: what cannot be read, is older than the
+    ``settings`` allow, holds a secret, or belongs to a test that ``collect`` does not know."""
+    whole: list[tuple[Path, Cassette]] = []
+    for path in found:
+        if path.is_dir():
+            yield f"{path}: missing: there is no tape in this folder"
+            continue
+        try:
+            cassette = storage.read(path)
+        except CassetteCorrupt as error:
+            place = f"{path}:{error.line}" if error.line else f"{path}"
+            yield f"{place}: damaged: {error.reason}"
+            continue
+        if cassette is None:
+            yield f"{path}: missing: there is no such tape"
+            continue
+        yield from _secrets(path, cassette, settings.allow_secrets)
+        yield from _age(path, cassette, settings.max_age, now)
+        whole.append((path, cassette))
+    yield from _orphans(whole, collect)
+
+
+def _secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
+    held = {secret for secret in secrets.held(os.environ) if secret not in allowed}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if secrets.is_credential(line, allowed):
+            yield f"{path}:{number}: secret: something shaped like a credential"
+        elif any(secret in line for secret in held):
+            yield f"{path}:{number}: secret: a value that a variable of the environment holds"
+    for position, interaction in enumerate(cassette.interactions, start=1):
+        if any(REDACTED not in value and value not in allowed for value in _sent(interaction)):
+            yield f"{path}: secret: interaction {position} was sent or answered with a credential, which is on the tape"
+
+
+def _sent(interaction: Interaction) -> Iterator[str]:
+    yield from secrets.sent(interaction.request.headers, interaction.request.url)
+    yield from secrets.sent(interaction.response.headers, "")
+
+
+def _age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:
+    recorded = cassette.recorded_at
+    if max_age and recorded is not None and (days := (now - recorded).days) > max_age:
+        yield f"{path}: old: recorded {days} days ago, and max_age is {max_age}"
+
+
+def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], Collected]) -> Iterator[str]:
+    owned = [
+        (path, position, test)
+        for path, cassette in whole
+        if not path.name.endswith(paths.PENDING)
+        for position, interaction in enumerate(cassette.interactions, start=1)
+        for test in interaction.tests
+        if "::" in test  # a fixture is no test
+    ]
+    if not owned:
+        return
+    try:
+        collected = collect()
+    except ValueError as error:
+        yield f"orphans: not looked for, since pytest could not collect the tests: {error}"
+        return
+    lost: dict[tuple[Path, str], list[int]] = {}
+    for path, position, test in owned:
+        if collected.lacks(test):
+            lost.setdefault((path, test), []).append(position)
+    for (path, test), positions in lost.items():
+        plural = "" if len(positions) == 1 else "s"
+        yield f"{path}: orphan: there is no test {test} (interaction{plural} {', '.join(map(str, positions))})"

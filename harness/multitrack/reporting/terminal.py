@@ -1,0 +1,119 @@
+"""The words of a test run in the terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from multitrack.errors import TapeViolation
+
+
+@dataclass(frozen=True, slots=True)
+class TapeSummary:
+    """What a tape did for one ``test``, or for a fixture, which is none, or for nobody who is known: how many
+    interactions it ``played`` and ``recorded``, and where the recording lies if it is ``pending``, with the
+    ``reason``; the positions of those that stayed ``unplayed`` though the test passed; and the age of a tape that is
+    older than it may be, in ``days``."""
+
+    test: str
+    is_test: bool
+    mode: str
+    tape: str
+    played: int
+    recorded: int
+    pending: str = ""
+    reason: str = ""
+    unplayed: Sequence[int] = ()
+    days: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts as plain values."""
+        return asdict(self)
+
+
+def violation(error: TapeViolation) -> str:
+    """The text of a test that failed by ``error``, with what followed from it."""
+    text = f"{type(error).__name__}: {error}"
+    if error.__cause__ is not None:
+        first_line = (str(error.__cause__).splitlines() or [""])[0]
+        text += f"\n  then: {type(error.__cause__).__name__}: {first_line}"
+    return text
+
+
+def pending_advice(pending: Sequence[str], test: str) -> Iterator[str]:
+    """How to go on with what lies at each of ``pending`` since ``test`` failed."""
+    one = len(pending) == 1
+    yield f"The tape{' is' if one else 's are'} as {'it was' if one else 'they were'}. If the new recording is right:"
+    yield f"  multitrack accept {' '.join(map(shlex.quote, pending))}"
+    yield f"  pytest --snapshot-update {shlex.quote(test)}"
+
+
+def summary(facts: Sequence[TapeSummary]) -> Iterator[str]:
+    """The lines at the end of a run; none if no tape played."""
+    if not facts:
+        return
+    tests = {fact.test for fact in facts if fact.is_test}
+    told = [_count(len(tests), "test") + " on tape"] if tests else []
+    if played := sum(fact.played for fact in facts):
+        told.append(_count(played, "request") + " replayed")
+    written = [fact for fact in facts if fact.recorded and not fact.pending]
+    if written:
+        told.append(
+            f"{_count(sum(fact.recorded for fact in written), 'request')} recorded on "
+            f"{_count(len({fact.tape for fact in written}), 'tape')}"
+        )
+    if told:
+        yield f"multitrack: {', '.join(told)}"
+    for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
+        yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
+    for fact in facts:
+        if fact.unplayed:
+            yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)}{_whose(fact)}"
+    for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
+        yield f"multitrack: old: {tape}: recorded {days} days ago"
+
+
+def _pending(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:
+    for fact in facts:
+        yield f"multitrack: pending: {pending}: {fact.reason}{_whose(fact) if len(facts) > 1 else ''}"
+    yield f"  to keep {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
+
+
+def _whose(fact: TapeSummary) -> str:
+    return f" ({fact.test})" if fact.test else ""
+
+
+def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """The lines about ``tapes`` that a full run did not use: wholly, or, where there are any, but for these
+    interactions."""
+    if not tapes:
+        yield "multitrack: this run used all that is on the tapes"
+        return
+    yield "multitrack: this run did not use:"
+    for tape, interactions in tapes.items():
+        yield f"  {tape}" + (f": {_positions(interactions)}" if interactions else "")
+
+
+def not_full(reason: str) -> str:
+    """The line that stands where a run was not full, for the ``reason``."""
+    return f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}"
+
+
+def going_live(flag: str, count: int) -> str:
+    """The line before a run that records without a selection."""
+    return f"multitrack: {flag}: {_count(count, 'test')} go{'es' if count == 1 else ''} live"
+
+
+def going_live_elsewhere(flag: str, count: int) -> str:
+    """The same, where nobody on this machine knows which of the tests have a tape."""
+    return f"multitrack: {flag}: of {_count(count, 'test')}, those with a tape go live"
+
+
+def _positions(positions: Sequence[int]) -> str:
+    return f"interaction{'' if len(positions) == 1 else 's'} {', '.join(map(str, positions))}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
