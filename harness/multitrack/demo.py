@@ -1,4 +1,7 @@
-"""The main job at one command: record the examples from the stand-in provider, replay them with nothing, compare."""
+"""``multitrack demo``: record the examples from the stand-in provider, replay them offline, and compare.
+
+The replay has no key, no project and, where the system permits it, no network.
+"""
 
 from __future__ import annotations
 
@@ -22,79 +25,83 @@ from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tool_call import ToolCall
 
-# what a Python process needs of its surroundings; nothing here is a credential or tells of a provider
-_NEUTRAL = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
+# The variables that a Python process needs. None of them is a credential or configures a provider.
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 class DemoFailed(MultitrackError):
-    """A step of the demo did not go as it must."""
+    """A step of the demo failed."""
 
 
 def run(examples: Path) -> int:
-    """Run the demo on the tests in ``examples``, whose tapes are committed in ``cassettes`` beside that folder.
+    """Run the demo on the tests in ``examples``, and print each step.
 
-    Records and replays below a temporary folder; no file of the project is written. Returns the exit code: 0, or 1
-    if a step failed, which it then prints.
+    The committed cassettes are in the folder ``cassettes`` next to ``examples``. New ones are recorded in a temporary
+    folder, so that no file of the project is written.
+
+    Returns:
+        The exit code: 0 for success, 1 if a step failed.
     """
     console = Console(highlight=False, soft_wrap=True)
     try:
         with tempfile.TemporaryDirectory(prefix="multitrack-demo-") as scratch:
-            _run(examples, Path(scratch), console)
+            _run_steps(examples, Path(scratch), console)
     except DemoFailed as error:
         console.print(f"demo failed: {error}", style="red", markup=False)
         return 1
     return 0
 
 
-def _run(examples: Path, scratch: Path, console: Console) -> None:
+def _run_steps(examples: Path, scratch: Path, console: Console) -> None:
     cassettes = scratch / "cassettes"
     committed_folder = examples.parent / "cassettes" / examples.name
     with StandIn(script=examples / "standin.yaml") as standin:
         environment = dict(standin.environment)
-        console.print("1  record: a stand-in provider on real sockets (HTTPS and gRPC), pytest --record")
-        output = _pytest(examples, cassettes, environment, scratch, "--record")
+        console.print("1  record: pytest --record, with a stand-in provider on real sockets (HTTPS and gRPC)")
+        output = _run_pytest(examples, cassettes, environment, scratch, "--record")
         console.print(f"   {_last_line(output)}; the stand-in answered {len(standin.requests)} requests")
-    console.print("2  replay: provider stopped; no key, no project, an empty home")
-    isolated = _isolation()
-    output = _pytest(examples, cassettes, {}, scratch, before=isolated)
-    console.print(f"   {_last_line(output)}" + (", in a network namespace without an interface" if isolated else ""))
+    console.print("2  replay: the provider is stopped; no key, no project, an empty home folder")
+    isolation = _find_isolation_command()
+    output = _run_pytest(examples, cassettes, {}, scratch, prefix=isolation)
+    console.print(f"   {_last_line(output)}" + (", in a network namespace without any interface" if isolation else ""))
 
-    recorded, committed = _tapes(cassettes / examples.name), _tapes(committed_folder)
+    recorded = _load_cassettes(cassettes / examples.name)
+    committed = _load_cassettes(committed_folder)
     _compare(committed, recorded)
     console.print(
-        f"3  the calls on the {len(recorded)} new tapes are those on the committed ones in {committed_folder}"
+        f"3  compare: the {len(recorded)} new cassettes have the same calls as the committed ones in {committed_folder}"
     )
-    for tapes, lines in _by_calls(committed):
+    for names, lines in _group_by_calls(committed):
         for line in lines:
             console.print(f"     {line}", markup=False)
-        console.print(f"     on {', '.join(tapes)}", markup=False)
+        console.print(f"     in {', '.join(names)}", markup=False)
 
-    console.print("4  what was asserted: these calls, in whatever order they came")
+    console.print("4  snapshots: the tests assert these calls, in any order")
     for file in sorted((examples / "__snapshots__").glob("*.calls")):
         names = re.findall(r"^# name: (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
         console.print(f"     {file}: {', '.join(names)}", markup=False)
 
-    leaked = _leaks(cassettes, environment)
+    leaked = _find_leaked_variables(cassettes, environment)
     if leaked:
-        raise DemoFailed(f"the new tapes hold {', '.join(leaked)} of the environment they were recorded in")
-    console.print("5  no credential and no project name of the recording is on any tape")
+        raise DemoFailed(f"the new cassettes contain values of the recording environment: {', '.join(leaked)}")
+    console.print("5  redaction: no credential and no project name of the recording is in any cassette")
 
 
-def _pytest(
+def _run_pytest(
     examples: Path,
     cassettes: Path,
     environment: Mapping[str, str],
     scratch: Path,
     *options: str,
-    before: Sequence[str] = (),
+    prefix: Sequence[str] = (),
 ) -> str:
     home = scratch / "home"
     home.mkdir(exist_ok=True)
-    neutral = {name: os.environ[name] for name in _NEUTRAL if name in os.environ}
+    variables = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     command = [sys.executable, "-m", "pytest", str(examples), "-q", "-p", "no:cacheprovider"]
     finished = subprocess.run(
-        [*before, *command, f"--cassettes-dir={cassettes}", *options],
-        env={**neutral, "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        [*prefix, *command, f"--cassettes-dir={cassettes}", *options],
+        env={**variables, "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -103,18 +110,20 @@ def _pytest(
         check=False,
     )
     if finished.returncode != 0:
-        raise DemoFailed(f"{' '.join(command)} ended with {finished.returncode}\n{finished.stdout}")
+        raise DemoFailed(f"{' '.join(command)} failed with exit code {finished.returncode}:\n{finished.stdout}")
     return finished.stdout
 
 
-def _isolation() -> Sequence[str]:
-    """What to put before a command to take the network from it; nothing where the machine does not permit it: then
-    the tape alone keeps the run offline."""
+def _find_isolation_command() -> Sequence[str]:
+    """Return the command prefix that runs a command without network.
+
+    It is empty if the system does not permit that. Then only the replay itself keeps the run offline.
+    """
     if (unshare := shutil.which("unshare")) is None:
         return ()
     command = (unshare, "--map-root-user", "--net", "--")
-    permitted = subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
-    return command if permitted else ()
+    is_permitted = subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+    return command if is_permitted else ()
 
 
 def _last_line(output: str) -> str:
@@ -122,7 +131,7 @@ def _last_line(output: str) -> str:
     return re.sub(r" in [\d.]+s.*$", "", lines[-1]) if lines else "no output"
 
 
-def _tapes(folder: Path) -> dict[str, Cassette]:
+def _load_cassettes(folder: Path) -> dict[str, Cassette]:
     return {
         str(path.relative_to(folder)): cassette
         for path in sorted(folder.rglob("*.yaml"))
@@ -133,14 +142,16 @@ def _tapes(folder: Path) -> dict[str, Cassette]:
 def _compare(committed: Mapping[str, Cassette], recorded: Mapping[str, Cassette]) -> None:
     if committed.keys() != recorded.keys():
         differing = ", ".join(sorted(committed.keys() ^ recorded.keys()))
-        raise DemoFailed(f"the committed tapes are not those recorded: {differing}")
+        raise DemoFailed(f"only the committed or only the new cassettes have {differing}; record the examples again")
     for name, cassette in recorded.items():
-        if _calls(committed[name]) != _calls(cassette):
-            raise DemoFailed(f"the calls on the committed tape {name} are not those recorded")
+        if _read_calls(committed[name]) != _read_calls(cassette):
+            raise DemoFailed(
+                f"the committed cassette {name} has different calls than the new one; record the examples again"
+            )
 
 
-def _calls(cassette: Cassette) -> list[ToolCall]:
-    """The calls of a tape; the names of arguments in order, since protobuf keeps none."""
+def _read_calls(cassette: Cassette) -> list[ToolCall]:
+    """Return the calls in a cassette, with sorted argument names, because protobuf does not keep their order."""
     bodies = [interaction.response.body for interaction in cassette.interactions]
     return [
         replace(call, id=None, arguments=json.dumps(json.loads(call.arguments or "{}"), sort_keys=True))
@@ -150,20 +161,20 @@ def _calls(cassette: Cassette) -> list[ToolCall]:
     ]
 
 
-def _by_calls(tapes: Mapping[str, Cassette]) -> Iterator[tuple[list[str], list[str]]]:
-    """Tapes that hold the same calls, and these calls."""
+def _group_by_calls(cassettes: Mapping[str, Cassette]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the names of cassettes that have the same calls, with these calls."""
     groups: dict[tuple[ToolCall, ...], list[str]] = {}
-    for name, cassette in tapes.items():
-        groups.setdefault(tuple(_calls(cassette)), []).append(name)
+    for name, cassette in cassettes.items():
+        groups.setdefault(tuple(_read_calls(cassette)), []).append(name)
     return ((names, [str(call) for call in calls]) for calls, names in groups.items())
 
 
-def _leaks(folder: Path, environment: Mapping[str, str]) -> list[str]:
+def _find_leaked_variables(folder: Path, environment: Mapping[str, str]) -> list[str]:
     text = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
-    return [name for name, value in _private(environment) if value in text]
+    return [name for name, value in _private_variables(environment) if value in text]
 
 
-def _private(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _private_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in environment.items():
         if name.endswith(("_KEY", "_PROJECT")):
             yield name, value

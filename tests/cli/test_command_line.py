@@ -88,6 +88,6 @@ def test_demo_fails_where_the_tapes_hold_other_calls(tmp_path):
     finished = multitrack("demo", cwd=tmp_path)
     assert finished.returncode == 1
     assert (
-        "demo failed: the calls on the committed tape test_openai/test_plan.yaml are not those recorded"
+        "demo failed: the committed cassette test_openai/test_plan.yaml has different calls than the new one"
         in finished.stdout
     )
