@@ -1,4 +1,4 @@
-"""google-genai's client with a response_model: the real SDK, for the Gemini API and for Vertex AI."""
+"""google-genai's client with a ``response_model``: the real SDK, for the Gemini API and for Vertex AI."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ BAD = {"functionCall": {"name": "Weather", "args": {"location": None}}}
 GEMINI = {"api_key": "key-0"}
 VERTEX = {"vertexai": True, "project": "my-project", "location": "us-central1"}
 HOSTS = {"gemini": "generativelanguage.googleapis.com", "vertex": "us-central1-aiplatform.googleapis.com"}
-# of the Gemini API, as the SDK asks for it
+# the version of the Gemini API that the SDK requests
 VERSION = "v1beta" if version("google-genai") < "3" else "v1"
 PATHS = {
     "gemini": f"/{VERSION}/models/gemini-2.0-flash:generateContent",
@@ -53,12 +53,12 @@ PATHS = {
 }
 
 
-def answering(*parts, finish="STOP", **response):
+def gemini_response(*parts, finish="STOP", **response):
     candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}
     return {"candidates": [candidate], "usageMetadata": {"totalTokenCount": 14}, **response}
 
 
-def asked(client, is_async, **arguments):
+def call_create(client, is_async, **arguments):
     return asyncio.run(client.create_async(**arguments)) if is_async else client.create(**arguments)
 
 
@@ -68,12 +68,13 @@ def is_async(request):
 
 
 class Provider:
-    """Answers what it is told to, in the process, and keeps what it was sent."""
+    """Sends its ``body``, in this process, and stores the requests it receives."""
 
     def __init__(self):
-        self.answer = {}
-        self.sent = []
-        self.offered = []
+        self.body = {}
+        self.requests = []
+        self.models = []
+        """The models behind the tools of each request, by tool name."""
         self.paths = []
         self.client = genai.Client(
             **GEMINI,
@@ -85,9 +86,9 @@ class Provider:
 
     def reply(self, request):
         self.paths.append(request.url.path)
-        self.sent.append(json.loads(request.content))
-        self.offered.append(dict(model_context.offered_models()))
-        return httpx.Response(200, json=self.answer)
+        self.requests.append(json.loads(request.content))
+        self.models.append(dict(model_context.offered_models()))
+        return httpx.Response(200, json=self.body)
 
 
 @pytest.fixture
@@ -97,12 +98,12 @@ def provider():
 
 @pytest.fixture
 def create(provider, is_async):
-    """`create` or `create_async`, as a plain function of the provider's answer and of arguments."""
+    """A function that calls `create` or `create_async` with the provider's response and arguments."""
 
-    def ask(answer, messages=USER, **arguments):
-        provider.answer = answer
+    def ask(body, messages=USER, **arguments):
+        provider.body = body
         client = multitrack.from_genai(provider.client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-2.0-flash")
-        return asked(client, is_async, messages=messages, **arguments)
+        return call_create(client, is_async, messages=messages, **arguments)
 
     return ask
 
@@ -126,7 +127,7 @@ RULES = [
 
 @contextmanager
 def reachable_standin():
-    """A stand-in with what Google's libraries read of the environment to find their credentials."""
+    """Start a stand-in provider, and set the variables from which Google's libraries read their credentials."""
     with StandIn(RULES) as standin, pytest.MonkeyPatch.context() as environment:
         for name, value in standin.environment.items():
             environment.setenv(name, value)
@@ -134,7 +135,7 @@ def reachable_standin():
 
 
 def plan(interface, is_async, standin=None, prompt="Plan the trip"):
-    """What is extracted over the network. A transport of one's own keeps the SDK on httpx, where aiohttp is, too."""
+    """Extract over the network. The SDK is given an httpx transport, because it prefers aiohttp if it is installed."""
     through = {}
     if standin is not None:
         trusting = ssl.create_default_context(cafile=str(standin.certificate_authority))
@@ -161,7 +162,7 @@ def plan(interface, is_async, standin=None, prompt="Plan the trip"):
 PLAN = [Weather(location="Toronto", units="metric", days=3), GoogleSearch(query="super bowl")]
 
 
-def test_extraction_under_googles_own_names(interface, is_async):
+def test_extraction_from_the_real_host_names(interface, is_async):
     with reachable_standin() as standin:
         extraction = plan(interface, is_async, standin)
         with pytest.raises(NoToolCalls) as raised:
@@ -181,7 +182,7 @@ def test_extraction_under_googles_own_names(interface, is_async):
     assert [declaration["name"] for declaration in tool["functionDeclarations"]] == ["Weather", "GoogleSearch"]
 
 
-def test_a_tape_recorded_from_the_standin_replays_without_it_and_without_a_key(
+def test_a_cassette_recorded_from_the_standin_replays_without_it_and_without_a_key(
     interface, is_async, monkeypatch, tmp_path
 ):
     path = tmp_path / "trip.yaml"
@@ -208,7 +209,7 @@ def test_a_tape_recorded_from_the_standin_replays_without_it_and_without_a_key(
 
 def test_parallel_calls_become_models(create, provider):
     extraction = create(
-        answering(
+        gemini_response(
             {"functionCall": {"id": "c-0", "name": "Weather", "args": {"location": "Toronto", "days": 3.0}}},
             {"text": "There."},
             {"functionCall": {"id": "c-1", "name": "GoogleSearch", "args": {"query": "super bowl"}}},
@@ -220,20 +221,22 @@ def test_parallel_calls_become_models(create, provider):
         ToolCall("c-0", "Weather", '{"location":"Toronto","days":3}', 0),
         ToolCall("c-1", "GoogleSearch", '{"query":"super bowl"}', 1),
     )
-    assert (extraction.text, extraction.usage.total_token_count) == ("There.", 14)
+    assert extraction.text == "There."
+    assert extraction.usage.total_token_count == 14
     assert extraction.raw.function_calls[1].name == "GoogleSearch"
-    assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
-    [sent] = provider.sent
-    assert sent["contents"] == [{"role": "user", "parts": [{"text": "What is the weather in toronto?"}]}]
-    declaration = sent["tools"][0]["functionDeclarations"][0]
-    assert (declaration["name"], declaration["description"]) == ("Weather", "The weather at a place.")
+    assert provider.models == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
+    [request] = provider.requests
+    assert request["contents"] == [{"role": "user", "parts": [{"text": "What is the weather in toronto?"}]}]
+    declaration = request["tools"][0]["functionDeclarations"][0]
+    assert declaration["name"] == "Weather"
+    assert declaration["description"] == "The weather at a place."
     assert declaration["parameters"]["required"] == ["location"]
-    assert sent.keys() <= {"contents", "tools", "generationConfig"}
+    assert request.keys() <= {"contents", "tools", "generationConfig"}
 
 
-def test_null_and_absent_arguments_are_told_apart(create):
+def test_null_and_missing_arguments_stay_different(create):
     extraction = create(
-        answering(BAD, {"functionCall": {"name": "Weather"}}),
+        gemini_response(BAD, {"functionCall": {"name": "Weather"}}),
         response_model=Iterable[Weather],
         on_error="collect",
     )
@@ -251,25 +254,25 @@ def test_null_and_absent_arguments_are_told_apart(create):
         types.Content(parts=[types.Part(text="Be kind.")]),
     ],
 )
-def test_system_messages_stand_behind_the_configs_own_instruction(create, provider, own, spelling):
+def test_system_messages_are_appended_to_the_configs_own_instruction(create, provider, own, spelling):
     messages = [{"role": "system", "content": "Use tools."}, *USER]
     config = {spelling: own, "temperature": 0.5}
-    create(answering(CALL), messages, response_model=Iterable[Weather], config=config)
-    create(answering(CALL), messages, config=types.GenerateContentConfig(**config))
-    for sent in provider.sent:
-        assert sent["systemInstruction"]["parts"] == [{"text": "Be kind."}, {"text": "Use tools."}]
-        assert sent["generationConfig"] == {"temperature": 0.5}
+    create(gemini_response(CALL), messages, response_model=Iterable[Weather], config=config)
+    create(gemini_response(CALL), messages, config=types.GenerateContentConfig(**config))
+    for request in provider.requests:
+        assert request["systemInstruction"]["parts"] == [{"text": "Be kind."}, {"text": "Use tools."}]
+        assert request["generationConfig"] == {"temperature": 0.5}
     assert config == {spelling: own, "temperature": 0.5}
 
 
-def test_the_callers_config_stays_as_it_is(create, provider):
+def test_the_callers_config_is_not_changed(create, provider):
     config = types.GenerateContentConfig(temperature=0.5)
-    create(answering(CALL), response_model=Iterable[Weather], config=config)
+    create(gemini_response(CALL), response_model=Iterable[Weather], config=config)
     assert config == types.GenerateContentConfig(temperature=0.5)
-    assert provider.sent[0]["generationConfig"] == {"temperature": 0.5}
+    assert provider.requests[0]["generationConfig"] == {"temperature": 0.5}
 
 
-def test_a_conversation_with_calls_and_images(create, provider):
+def test_a_conversation_with_calls_and_images_is_converted(create, provider):
     messages = [
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,+/8="}}]},
         {
@@ -280,12 +283,12 @@ def test_a_conversation_with_calls_and_images(create, provider):
         {"role": "tool", "tool_call_id": "a", "content": "warm"},
         *USER,
     ]
-    create(answering(CALL), messages, response_model=Iterable[Weather])
-    image, *others = (content["parts"] for content in provider.sent[0]["contents"])
-    # the SDK writes bytes in the other alphabet of base64, which Google takes as well
+    create(gemini_response(CALL), messages, response_model=Iterable[Weather])
+    image, *others = (content["parts"] for content in provider.requests[0]["contents"])
+    # the SDK uses the URL-safe alphabet of base64, which Google accepts as well
     assert image[0]["inlineData"]["data"] in ("+/8=", "-_8=")
     assert others == [
-        # "skip_thought_signature_validator", since no thought of Gemini's led to the call
+        # "skip_thought_signature_validator", because the call does not come from a thought of Gemini's
         [
             {
                 "functionCall": {"id": "a", "name": "Weather", "args": {"n": 1}},
@@ -297,17 +300,17 @@ def test_a_conversation_with_calls_and_images(create, provider):
     ]
 
 
-def test_the_model_of_create_comes_before_that_of_the_client(create, provider):
-    create(answering(CALL), response_model=Iterable[Weather])
-    create(answering(CALL), response_model=Iterable[Weather], model="gemini-2.5-pro")
+def test_the_model_of_create_takes_precedence_over_the_clients(create, provider):
+    create(gemini_response(CALL), response_model=Iterable[Weather])
+    create(gemini_response(CALL), response_model=Iterable[Weather], model="gemini-2.5-pro")
     assert provider.paths == [
         f"/{VERSION}/models/{name}:generateContent" for name in ("gemini-2.0-flash", "gemini-2.5-pro")
     ]
 
 
-def test_without_any_model(provider, is_async):
+def test_create_without_a_model_is_an_error(provider, is_async):
     with pytest.raises(TypeError, match=r"^create requires a model: pass model= to create or to from_genai$"):
-        asked(multitrack.from_genai(provider.client), is_async, messages=USER, response_model=Iterable[Weather])
+        call_create(multitrack.from_genai(provider.client), is_async, messages=USER, response_model=Iterable[Weather])
 
 
 @pytest.mark.parametrize(
@@ -317,63 +320,63 @@ def test_without_any_model(provider, is_async):
         ({"type": "function", "function": {"name": "Weather"}}, {"mode": "ANY", "allowedFunctionNames": ["Weather"]}),
     ],
 )
-def test_a_tool_choice_in_openais_form(create, provider, choice, config):
-    create(answering(CALL), response_model=Iterable[Weather], tool_choice=choice)
-    # some versions write it in the other spelling
-    sent = types.ToolConfig.model_validate(provider.sent[0]["toolConfig"])
-    assert sent == types.ToolConfig.model_validate({"functionCallingConfig": config})
+def test_a_tool_choice_in_openais_format_is_converted(create, provider, choice, config):
+    create(gemini_response(CALL), response_model=Iterable[Weather], tool_choice=choice)
+    # some versions of the SDK write snake case
+    tool_config = types.ToolConfig.model_validate(provider.requests[0]["toolConfig"])
+    assert tool_config == types.ToolConfig.model_validate({"functionCallingConfig": config})
 
 
-def test_without_response_model_it_is_the_sdks_answer(create, provider):
-    response = create(answering({"text": "Warm."}))
+def test_without_response_model_the_result_is_the_sdks_response(create, provider):
+    response = create(gemini_response({"text": "Warm."}))
     assert isinstance(response, types.GenerateContentResponse)
     assert response.text == "Warm."
-    assert "tools" not in provider.sent[0]
+    assert "tools" not in provider.requests[0]
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("body", "error"),
     [
-        (answering({"text": "Where?"}), NoToolCalls),
-        (answering(CALL, finish="MAX_TOKENS"), TruncatedResponse),
-        (answering(finish="SAFETY"), Refusal),
+        (gemini_response({"text": "Where?"}), NoToolCalls),
+        (gemini_response(CALL, finish="MAX_TOKENS"), TruncatedResponse),
+        (gemini_response(finish="SAFETY"), Refusal),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, Refusal),
-        (answering(CALL, BAD), ExtractionError),
+        (gemini_response(CALL, BAD), ExtractionError),
         ({}, NoToolCalls),
     ],
 )
-def test_bad_answers(create, answer, kind):
-    with pytest.raises(kind) as raised:
-        create(answer, response_model=Iterable[Weather])
+def test_each_kind_of_bad_response_raises_its_error(create, body, error):
+    with pytest.raises(error) as raised:
+        create(body, response_model=Iterable[Weather])
     assert isinstance(raised.value.raw, types.GenerateContentResponse)
 
 
-def test_errors_may_be_collected_and_answers_empty(create):
-    collected = create(answering(CALL, BAD), response_model=Iterable[Weather], on_error="collect")
+def test_errors_can_be_collected_and_empty_responses_allowed(create):
+    collected = create(gemini_response(CALL, BAD), response_model=Iterable[Weather], on_error="collect")
     assert collected == [Weather(location="Toronto")]
     assert len(collected.errors) == 1
-    assert create(answering({"text": "Where?"}), response_model=Iterable[Weather], allow_empty=True) == []
+    assert create(gemini_response({"text": "Where?"}), response_model=Iterable[Weather], allow_empty=True) == []
 
 
-def test_the_context_reaches_validators(create):
+def test_the_context_is_passed_to_validators(create):
     class Place(BaseModel):
         location: str
 
         @field_validator("location")
         @classmethod
-        def known(cls, value: str, info: ValidationInfo) -> str:
+        def look_up(cls, value: str, info: ValidationInfo) -> str:
             return info.context[value]
 
-    answer = answering({"functionCall": {"name": "Place", "args": {"location": "Toronto"}}})
-    [place] = create(answer, response_model=Iterable[Place], context={"Toronto": "YYZ"})
+    body = gemini_response({"functionCall": {"name": "Place", "args": {"location": "Toronto"}}})
+    [place] = create(body, response_model=Iterable[Place], context={"Toronto": "YYZ"})
     assert place.location == "YYZ"
 
 
-TOOLS = "pass either tools= or response_model=, not both: response_model= creates the tools"
+TOOLS_AND_RESPONSE_MODEL = "pass either tools= or response_model=, not both: response_model= creates the tools"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "message"),
+    ("arguments", "error", "message"),
     [
         (
             {"response_model": Weather},
@@ -386,11 +389,11 @@ TOOLS = "pass either tools= or response_model=, not both: response_model= create
             "Node: Gemini's schema language cannot express the recursive type Node (at $.kids[].kids[]); "
             "change the type of the field",
         ),
-        ({"response_model": Iterable[Weather], "tools": ["mine"]}, TypeError, TOOLS),
+        ({"response_model": Iterable[Weather], "tools": ["mine"]}, TypeError, TOOLS_AND_RESPONSE_MODEL),
         (
             {"response_model": Iterable[Weather], "config": {"tools": [{"googleSearch": {}}]}},
             TypeError,
-            TOOLS,
+            TOOLS_AND_RESPONSE_MODEL,
         ),
         (
             {"response_model": Iterable[Weather], "on_error": "ignore"},
@@ -410,14 +413,14 @@ TOOLS = "pass either tools= or response_model=, not both: response_model= create
         ),
     ],
 )
-def test_what_is_refused_before_any_request(create, provider, arguments, kind, message):
-    with pytest.raises(kind) as raised:
+def test_invalid_arguments_are_rejected_before_any_request(create, provider, arguments, error, message):
+    with pytest.raises(error) as raised:
         create({}, **arguments)
     assert str(raised.value) == message
-    assert provider.sent == []
+    assert provider.requests == []
 
 
-def test_wrong_clients_and_modes(provider):
+def test_other_clients_and_modes_are_rejected(provider):
     with pytest.raises(TypeError, match=r"^from_genai requires a google\.genai\.Client, not str$"):
         multitrack.from_genai("gemini")
     with pytest.raises(
@@ -426,7 +429,7 @@ def test_wrong_clients_and_modes(provider):
         multitrack.from_genai(provider.client, mode=Mode.PARALLEL_TOOLS)
 
 
-def test_without_the_sdk():
+def test_without_the_sdk_the_error_says_what_to_install():
     code = (
         "import sys\n"
         "sys.modules['google.genai'] = None\n"
@@ -434,7 +437,7 @@ def test_without_the_sdk():
         "try: from_genai(None)\n"
         "except ImportError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr == ""
-    assert done.stdout.startswith("from_genai requires the genai SDK (")
-    assert done.stdout.endswith("): pip install 'multitrack[genai]'\n")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert process.stderr == ""
+    assert process.stdout.startswith("from_genai requires the genai SDK (")
+    assert process.stdout.endswith("): pip install 'multitrack[genai]'\n")

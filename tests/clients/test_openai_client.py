@@ -1,4 +1,4 @@
-"""OpenAI's clients with a response_model: the real SDK, on a transport that answers in the process."""
+"""OpenAI's clients with a ``response_model``: the real SDK on an HTTP transport that responds in this process."""
 
 import asyncio
 import json
@@ -33,7 +33,8 @@ TORONTO = ("Weather", '{"location": "Toronto", "units": "metric"}')
 SEARCH = ("GoogleSearch", '{"query": "super bowl"}')
 
 
-def chat(*named, content=None, finish="tool_calls", **message):
+def chat_completion(*named, content=None, finish="tool_calls", **message):
+    """Return a chat completion with a call for each pair of a name and arguments."""
     calls = [
         {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
         for index, (name, arguments) in enumerate(named)
@@ -49,7 +50,8 @@ def chat(*named, content=None, finish="tool_calls", **message):
     }
 
 
-def responses(*named):
+def response(*named):
+    """Return a response of the Responses API with a call for each pair of a name and arguments."""
     calls = [
         {
             "id": f"fc_{index}",
@@ -75,53 +77,58 @@ def responses(*named):
 
 
 class Provider:
-    """Answers what it is told to, and keeps what it was sent."""
+    """Sends the body it is given, and stores the requests it receives."""
 
-    def __init__(self, answer, content_type="application/json"):
-        self.answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    def __init__(self, body, content_type="application/json"):
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.content_type = content_type
-        self.sent = []
-        self.offered = []
+        self.requests = []
+        self.models = []
+        """The models behind the tools of each request, by tool name."""
 
     def __call__(self, request):
-        self.sent.append(json.loads(request.content))
-        self.offered.append(dict(model_context.offered_models()))
-        return httpx.Response(200, content=self.answer, headers={"content-type": self.content_type})
+        self.requests.append(json.loads(request.content))
+        self.models.append(dict(model_context.offered_models()))
+        return httpx.Response(200, content=self.body, headers={"content-type": self.content_type})
 
 
-def client_of(provider, is_async=False):
+def make_client(provider, is_async=False):
     if is_async:
 
-        async def answer(request):
+        async def respond(request):
             return provider(request)
 
-        return openai.AsyncOpenAI(api_key="key-0", http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+        return openai.AsyncOpenAI(
+            api_key="key-0", http_client=httpx.AsyncClient(transport=httpx.MockTransport(respond))
+        )
     return openai.OpenAI(api_key="key-0", http_client=httpx.Client(transport=httpx.MockTransport(provider)))
 
 
 @pytest.fixture(params=["sync", "async"])
 def create(request):
-    """`create` of a client of either kind, as a plain function of a provider and arguments."""
+    """A function that calls `create` of a sync or async client with a provider and arguments."""
 
-    def ask(provider, make=multitrack.from_openai, mode=None, **arguments):
+    def call_create(provider, make=multitrack.from_openai, mode=None, **arguments):
         is_async = request.param == "async"
-        client = make(client_of(provider, is_async), mode)
+        client = make(make_client(provider, is_async), mode)
         method = client.responses.create if mode is Mode.RESPONSES_PARALLEL_TOOLS else client.chat.completions.create
-        answer = method(**{"model": "gpt-4o-mini", **arguments})
-        return asyncio.run(answer) if is_async else answer
+        result = method(**{"model": "gpt-4o-mini", **arguments})
+        return asyncio.run(result) if is_async else result
 
-    return ask
+    return call_create
 
 
 @pytest.mark.parametrize("make", [multitrack.from_openai, multitrack.patch])
 @pytest.mark.parametrize("mode", [None, Mode.PARALLEL_TOOLS])
 def test_parallel_calls_become_models(create, make, mode):
-    provider = Provider(chat(TORONTO, SEARCH, content="Let me look."))
+    provider = Provider(chat_completion(TORONTO, SEARCH, content="Let me look."))
     extraction = create(provider, make, mode, messages=USER, response_model=BOTH)
     assert extraction == [Weather(location="Toronto", units="metric"), GoogleSearch(query="super bowl")]
     assert extraction.calls == (ToolCall("call_0", *TORONTO, 0), ToolCall("call_1", *SEARCH, 1))
-    assert (extraction.text, extraction.usage.total_tokens, extraction.raw.id) == ("Let me look.", 14, "chatcmpl-1")
-    assert provider.sent == [
+    assert extraction.text == "Let me look."
+    assert extraction.usage.total_tokens == 14
+    assert extraction.raw.id == "chatcmpl-1"
+    assert provider.requests == [
         {
             "model": "gpt-4o-mini",
             "messages": USER,
@@ -129,74 +136,75 @@ def test_parallel_calls_become_models(create, make, mode):
             "tools": multitrack.Toolset(BOTH).schemas("openai.chat"),
         }
     ]
-    assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
+    assert provider.models == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
     assert model_context.offered_models() == {}
 
 
-def test_responses(create):
-    provider = Provider(responses(TORONTO, SEARCH))
+def test_calls_of_the_responses_api_become_models(create):
+    provider = Provider(response(TORONTO, SEARCH))
     extraction = create(provider, mode=Mode.RESPONSES_PARALLEL_TOOLS, input="hi", response_model=BOTH)
     assert extraction == [Weather(location="Toronto", units="metric"), GoogleSearch(query="super bowl")]
-    assert provider.sent[0]["tools"] == multitrack.Toolset(BOTH).schemas("openai.responses")
-    assert provider.offered == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
+    assert provider.requests[0]["tools"] == multitrack.Toolset(BOTH).schemas("openai.responses")
+    assert provider.models == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
 
 
 @pytest.mark.parametrize("mode", [Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS])
-def test_without_response_model_nothing_is_changed(create, mode):
+def test_without_response_model_the_request_is_unchanged(create, mode):
     is_chat = mode is Mode.PARALLEL_TOOLS
-    provider = Provider(chat(TORONTO) if is_chat else responses(TORONTO))
-    asked = {"messages": USER} if is_chat else {"input": "hi"}
+    provider = Provider(chat_completion(TORONTO) if is_chat else response(TORONTO))
+    conversation = {"messages": USER} if is_chat else {"input": "hi"}
     tools = multitrack.Toolset(BOTH).schemas("openai.chat" if is_chat else "openai.responses")
-    answer = create(provider, mode=mode, tools=tools, tool_choice="required", response_model=None, **asked)
-    assert type(answer).__name__ == ("ChatCompletion" if is_chat else "Response")
-    assert provider.sent == [{"model": "gpt-4o-mini", "tools": tools, "tool_choice": "required", **asked}]
-    assert provider.offered == [{}]
+    result = create(provider, mode=mode, tools=tools, tool_choice="required", response_model=None, **conversation)
+    assert type(result).__name__ == ("ChatCompletion" if is_chat else "Response")
+    assert provider.requests == [{"model": "gpt-4o-mini", "tools": tools, "tool_choice": "required", **conversation}]
+    assert provider.models == [{}]
 
 
-def test_tool_choice_is_the_callers(create):
-    provider = Provider(chat(TORONTO))
+def test_the_callers_tool_choice_is_sent(create):
+    provider = Provider(chat_completion(TORONTO))
     create(provider, messages=USER, response_model=BOTH, tool_choice="required", temperature=0)
-    assert (provider.sent[0]["tool_choice"], provider.sent[0]["temperature"]) == ("required", 0)
+    assert provider.requests[0]["tool_choice"] == "required"
+    assert provider.requests[0]["temperature"] == 0
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("body", "error"),
     [
-        (chat(TORONTO, ("Stocks", "{}")), UnknownTool),
-        (chat(content="Which place?", finish="stop"), NoToolCalls),
-        (chat(TORONTO, finish="length"), TruncatedResponse),
-        (chat(refusal="No.", finish="stop"), Refusal),
+        (chat_completion(TORONTO, ("Stocks", "{}")), UnknownTool),
+        (chat_completion(content="Which place?", finish="stop"), NoToolCalls),
+        (chat_completion(TORONTO, finish="length"), TruncatedResponse),
+        (chat_completion(refusal="No.", finish="stop"), Refusal),
         ({"error": {"message": "overloaded"}}, ExtractionError),
         ({"id": "c", "object": "chat.completion", "choices": None}, NoToolCalls),
     ],
 )
-def test_bad_answers(create, answer, kind):
+def test_each_kind_of_bad_response_raises_its_error(create, body, error):
     with pytest.raises(ExtractionError) as raised:
-        create(Provider(answer), messages=USER, response_model=BOTH)
-    assert type(raised.value) is kind
+        create(Provider(body), messages=USER, response_model=BOTH)
+    assert type(raised.value) is error
     assert type(raised.value.raw).__name__ == "ChatCompletion"
 
 
-def test_an_answer_that_is_no_json(create):
+def test_a_response_that_is_not_json_is_an_error(create):
     with pytest.raises(ExtractionError) as raised:
         create(Provider(b"<html>", "text/html"), messages=USER, response_model=BOTH)
     assert str(raised.value) == "the provider returned an error: the response is not JSON: '<html>'"
 
 
-def test_answers_that_break_the_providers_own_schema(create):
-    answer = chat(TORONTO)
-    function = answer["choices"][0]["message"]["tool_calls"][0]["function"]
+def test_a_response_that_violates_the_providers_schema_is_read_anyway(create):
+    body = chat_completion(TORONTO)
+    function = body["choices"][0]["message"]["tool_calls"][0]["function"]
     function["arguments"] = {"location": "Toronto", "units": "metric"}
-    assert create(Provider(answer), messages=USER, response_model=BOTH) == [Weather(location="Toronto", units="metric")]
+    assert create(Provider(body), messages=USER, response_model=BOTH) == [Weather(location="Toronto", units="metric")]
 
 
-def test_errors_are_collected_and_nothing_is_allowed(create):
-    provider = Provider(chat(("Stocks", "{}"), TORONTO))
+def test_errors_can_be_collected_and_empty_responses_allowed(create):
+    provider = Provider(chat_completion(("Stocks", "{}"), TORONTO))
     extraction = create(provider, messages=USER, response_model=BOTH, on_error="collect")
     assert extraction == [Weather(location="Toronto", units="metric")]
     assert [type(error) for error in extraction.errors] == [UnknownTool]
-    assert "on_error" not in provider.sent[0]
-    assert create(Provider(chat(finish="stop")), messages=USER, response_model=BOTH, allow_empty=True) == []
+    assert "on_error" not in provider.requests[0]
+    assert create(Provider(chat_completion(finish="stop")), messages=USER, response_model=BOTH, allow_empty=True) == []
 
 
 @pytest.mark.parametrize(
@@ -216,12 +224,12 @@ def test_errors_are_collected_and_nothing_is_allowed(create):
         ),
     ],
 )
-def test_what_is_refused_before_any_request(create, arguments, message):
-    provider = Provider(chat(TORONTO))
+def test_invalid_arguments_are_rejected_before_any_request(create, arguments, message):
+    provider = Provider(chat_completion(TORONTO))
     with pytest.raises(TypeError) as raised:
         create(provider, messages=USER, **arguments)
     assert str(raised.value) == message
-    assert provider.sent == []
+    assert provider.requests == []
 
 
 def test_the_providers_errors_pass_through(create):
@@ -231,9 +239,9 @@ def test_the_providers_errors_pass_through(create):
         create(lambda _: httpx.Response(400, json=body), messages=USER, response_model=BOTH)
 
 
-def test_from_openai_leaves_the_client_alone():
-    provider = Provider(chat(TORONTO))
-    plain = client_of(provider)
+def test_from_openai_does_not_change_the_client():
+    provider = Provider(chat_completion(TORONTO))
+    plain = make_client(provider)
     client = multitrack.from_openai(plain)
     assert type(client) is openai.OpenAI
     assert client.models is not None
@@ -244,22 +252,23 @@ def test_from_openai_leaves_the_client_alone():
 
 
 def test_patch_changes_the_client_itself():
-    client = client_of(Provider(chat(TORONTO)))
+    client = make_client(Provider(chat_completion(TORONTO)))
     assert multitrack.patch(client) is client
     assert multitrack.patch(client) is client
     assert len(client.chat.completions.create(model="m", messages=USER, response_model=BOTH)) == 1
 
 
 @pytest.mark.parametrize("make", [multitrack.from_openai, multitrack.patch])
-def test_a_client_with_options_extracts_too(make):
-    provider = Provider(chat(TORONTO))
-    client = make(client_of(provider)).with_options(timeout=5).copy(max_retries=0)
-    assert (client.timeout, client.max_retries) == (5, 0)
+def test_a_copy_of_the_client_with_options_extracts_too(make):
+    provider = Provider(chat_completion(TORONTO))
+    client = make(make_client(provider)).with_options(timeout=5).copy(max_retries=0)
+    assert client.timeout == 5
+    assert client.max_retries == 0
     assert len(client.chat.completions.create(model="m", messages=USER, response_model=BOTH)) == 1
 
 
-def test_azure():
-    provider = Provider(chat(TORONTO))
+def test_azure_clients_are_supported():
+    provider = Provider(chat_completion(TORONTO))
     azure = openai.AzureOpenAI(
         api_key="key-0",
         api_version="2024-02-01",
@@ -271,16 +280,16 @@ def test_azure():
     assert len(client.chat.completions.create(model="m", messages=USER, response_model=BOTH)) == 1
 
 
-def test_raw_responses_are_the_sdks_own():
-    client = multitrack.from_openai(client_of(Provider(chat(TORONTO))))
+def test_raw_responses_do_not_support_response_model():
+    client = multitrack.from_openai(make_client(Provider(chat_completion(TORONTO))))
     raw = client.chat.completions.with_raw_response.create(model="m", messages=USER)
     assert raw.parse().choices[0].message.tool_calls[0].function.name == "Weather"
     with pytest.raises(TypeError, match="response_model"):
         client.chat.completions.with_raw_response.create(model="m", messages=USER, response_model=BOTH)
 
 
-def test_the_other_interface_is_untouched():
-    client = client_of(Provider(responses(TORONTO)))
+def test_the_other_api_does_not_get_response_model():
+    client = make_client(Provider(response(TORONTO)))
     chat_only = multitrack.from_openai(client)
     with pytest.raises(TypeError, match="response_model"):
         chat_only.responses.create(model="m", input="hi", response_model=BOTH)
@@ -290,7 +299,7 @@ def test_the_other_interface_is_untouched():
 
 
 @pytest.mark.parametrize("make", [multitrack.from_openai, multitrack.patch])
-def test_wrong_clients_and_modes(make):
+def test_other_clients_and_modes_are_rejected(make):
     name = make.__name__
     with pytest.raises(TypeError, match=f"^{name} requires an openai.OpenAI or openai.AsyncOpenAI, not str$"):
         make("client")
@@ -299,11 +308,11 @@ def test_wrong_clients_and_modes(make):
         match=f"^{name} supports mode=Mode.PARALLEL_TOOLS or Mode.RESPONSES_PARALLEL_TOOLS, "
         "not Mode.VERTEXAI_PARALLEL_TOOLS$",
     ):
-        make(client_of(Provider({})), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
+        make(make_client(Provider({})), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
 
 
-def test_the_sdks_streams_are_untouched():
+def test_without_response_model_a_stream_is_the_sdks():
     body = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n'
-    client = multitrack.from_openai(client_of(Provider(body, "text/event-stream")))
+    client = multitrack.from_openai(make_client(Provider(body, "text/event-stream")))
     stream = client.chat.completions.create(model="m", messages=USER, stream=True)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["hi"]

@@ -1,4 +1,4 @@
-"""`stream=True` with a response_model: each model the moment its call is complete, and what a stream can end in."""
+"""``stream=True`` with a ``response_model``: each model as soon as its call is complete, and how a stream can end."""
 
 import asyncio
 import json
@@ -65,8 +65,8 @@ SECOND = [calls(call(1, "GoogleSearch", "", "call_b")), calls(call(1, None, '{"q
 WHOLE = [event("Let me look."), *FIRST, *SECOND, end(), DONE]
 
 
-class Reading:
-    """A stream of either kind, as plain functions."""
+class Reader:
+    """Plain functions to read a sync or async stream."""
 
     def __init__(self, stream, runner):
         self.stream = stream
@@ -77,16 +77,16 @@ class Reading:
 
     def close(self):
         closing = self.stream.close()
-        return self._run(_awaited(closing)) if self._run else closing
+        return self._run(_await(closing)) if self._run else closing
 
-    def rest(self):
-        return self._run(_all(self.stream)) if self._run else list(self.stream)
+    def remaining(self):
+        return self._run(_read_all(self.stream)) if self._run else list(self.stream)
 
-    def one_within_a_block(self):
-        return self._run(_one(self.stream)) if self._run else _first(self.stream)
+    def first_in_with_block(self):
+        return self._run(_async_first(self.stream)) if self._run else _first(self.stream)
 
     def failure(self):
-        """The models, and the error that comes behind them."""
+        """Return the models, and the error that is raised after them."""
         models = []
         try:
             while True:
@@ -95,7 +95,7 @@ class Reading:
             return models, error
 
 
-async def _awaited(awaitable):
+async def _await(awaitable):
     return await awaitable
 
 
@@ -104,31 +104,31 @@ def _first(stream):
         return next(iter(stream))
 
 
-async def _one(stream):
+async def _async_first(stream):
     async with stream:
         return await anext(aiter(stream))
 
 
-async def _all(stream):
+async def _read_all(stream):
     return [model async for model in stream]
 
 
 @pytest.fixture(params=["sync", "async"])
 def ask(request, provider):
-    """A function of the body that the provider streams, piece by piece, and of arguments of `create`."""
+    """A function that calls `create` with the chunks that the provider streams, and arguments."""
     provider.silence()
     runner = asyncio.Runner() if request.param == "async" else None
-    made = openai.AsyncOpenAI if runner else openai.OpenAI
-    client = multitrack.from_openai(made(api_key="key-0", base_url=f"{provider.url}/v1", max_retries=0))
+    client_class = openai.AsyncOpenAI if runner else openai.OpenAI
+    client = multitrack.from_openai(client_class(api_key="key-0", base_url=f"{provider.url}/v1", max_retries=0))
 
-    def asked(body, status=200, **arguments):
+    def call_create(body, status=200, **arguments):
         headers = {"content-type": "application/json"} if status >= 400 else STREAM
         provider.reply = lambda _: Answer(body if isinstance(body, bytes) else iter(body), status, headers)
         arguments = {"response_model": BOTH, "messages": [{"role": "user", "content": "hi"}], **arguments}
-        answer = client.chat.completions.create(model="gpt-4o-mini", stream=True, **arguments)
-        return Reading(runner.run(answer) if runner else answer, runner)
+        result = client.chat.completions.create(model="gpt-4o-mini", stream=True, **arguments)
+        return Reader(runner.run(result) if runner else result, runner)
 
-    yield asked
+    yield call_create
     if runner:
         runner.run(client.close())
         runner.close()
@@ -136,12 +136,12 @@ def ask(request, provider):
         client.close()
 
 
-def test_the_whole_of_a_stream(ask, provider):
-    reading = ask(WHOLE)
-    assert isinstance(reading.stream, ExtractionStream)
-    models = reading.rest()
+def test_a_complete_stream(ask, provider):
+    reader = ask(WHOLE)
+    assert isinstance(reader.stream, ExtractionStream)
+    models = reader.remaining()
     assert models == [TORONTO, SEARCH]
-    extraction = reading.stream.extraction
+    extraction = reader.stream.extraction
     assert isinstance(extraction, Extraction)
     assert extraction == models
     assert all(one is other for one, other in zip(extraction, models, strict=True))
@@ -149,8 +149,10 @@ def test_the_whole_of_a_stream(ask, provider):
         ToolCall("call_a", "Weather", '{"location": "Toronto", "units": "metric"}', 0),
         ToolCall("call_b", "GoogleSearch", '{"query": "super bowl"}', 1),
     )
-    assert (extraction.text, extraction.errors, extraction.usage) == ("Let me look.", (), None)
-    assert extraction.raw is reading.stream.raw
+    assert extraction.text == "Let me look."
+    assert extraction.errors == ()
+    assert extraction.usage is None
+    assert extraction.raw is reader.stream.raw
     assert extraction.raw.response.status_code == 200
     assert provider.requests[0].json == {
         "model": "gpt-4o-mini",
@@ -159,26 +161,26 @@ def test_the_whole_of_a_stream(ask, provider):
         "tool_choice": "auto",
         "tools": multitrack.Toolset(BOTH).schemas("openai.chat"),
     }
-    assert reading.rest() == []
+    assert reader.remaining() == []
 
 
-def test_a_model_comes_before_the_next_call_has_arrived(ask):
-    go_on = threading.Event()
+def test_a_model_is_yielded_before_the_next_call_arrives(ask):
+    first_was_read = threading.Event()
 
     def body():
         yield from FIRST
-        assert go_on.wait(10)
+        assert first_was_read.wait(10)
         yield from [*SECOND, end(), DONE]
 
-    reading = ask(body())
-    assert reading.next() == TORONTO
+    reader = ask(body())
+    assert reader.next() == TORONTO
     with pytest.raises(StreamNotFinished, match=r"^the stream has not ended yet; read all its models before"):
-        _ = reading.stream.extraction
-    go_on.set()
-    assert reading.rest() == [SEARCH]
+        _ = reader.stream.extraction
+    first_was_read.set()
+    assert reader.remaining() == [SEARCH]
 
 
-def test_models_come_in_the_order_of_their_completion(ask):
+def test_models_are_yielded_in_the_order_in_which_their_calls_complete(ask):
     body = [
         calls(call(0, "Weather", '{"location": ', "call_a"), call(1, "GoogleSearch", '{"query": ', "call_b")),
         calls(call(1, None, '"super bowl"}')),
@@ -186,18 +188,18 @@ def test_models_come_in_the_order_of_their_completion(ask):
         end(),
         DONE,
     ]
-    reading = ask(body)
-    assert reading.rest() == [SEARCH, TORONTO]
-    assert reading.stream.extraction == [TORONTO, SEARCH]
-    assert [call.index for call in reading.stream.extraction.calls] == [0, 1]
+    reader = ask(body)
+    assert reader.remaining() == [SEARCH, TORONTO]
+    assert reader.stream.extraction == [TORONTO, SEARCH]
+    assert [call.index for call in reader.stream.extraction.calls] == [0, 1]
 
 
 def test_a_call_without_arguments_is_complete_at_the_end(ask):
-    assert ask([calls(call(0, "Now", "", "call_a")), end(), DONE]).rest() == [Now()]
+    assert ask([calls(call(0, "Now", "", "call_a")), end(), DONE]).remaining() == [Now()]
 
 
-@pytest.mark.parametrize("leave", ["close", "block"])
-def test_leaving_closes_the_connection_at_once(ask, leave):
+@pytest.mark.parametrize("how", ["close", "with block"])
+def test_stopping_early_closes_the_connection_at_once(ask, how):
     sent = []
 
     def body():
@@ -207,24 +209,24 @@ def test_leaving_closes_the_connection_at_once(ask, leave):
             sent.append(time.monotonic())
             time.sleep(0.01)
 
-    reading = ask(body())
-    if leave == "close":
-        assert reading.next() == TORONTO
-        reading.close()
-        reading.close()
+    reader = ask(body())
+    if how == "close":
+        assert reader.next() == TORONTO
+        reader.close()
+        reader.close()
     else:
-        assert reading.one_within_a_block() == TORONTO
-    # the provider's next writes fail, and it sends no more
+        assert reader.first_in_with_block() == TORONTO
+    # the provider's next writes fail, so it stops sending
     while sent and time.monotonic() - sent[-1] < 0.3:
         time.sleep(0.01)
     assert len(sent) < 100
-    assert reading.rest() == []
+    assert reader.remaining() == []
     with pytest.raises(StreamNotFinished, match=r"^the stream was closed before it ended; "):
-        _ = reading.stream.extraction
+        _ = reader.stream.extraction
 
 
-def cut_off(*pieces):
-    yield from pieces
+def drop_connection_after(*chunks):
+    yield from chunks
     raise Cut
 
 
@@ -240,13 +242,13 @@ def cut_off(*pieces):
             "overloaded",
             id="error event",
         ),
-        pytest.param(lambda: cut_off(*FIRST, SECOND[0]), "RemoteProtocolError: ", id="connection lost"),
+        pytest.param(lambda: drop_connection_after(*FIRST, SECOND[0]), "RemoteProtocolError: ", id="connection lost"),
     ],
 )
 @pytest.mark.parametrize("on_error", ["raise", "collect"])
-def test_a_broken_stream(ask, body, reason, on_error):
-    reading = ask(body(), on_error=on_error)
-    models, error = reading.failure()
+def test_a_broken_stream_is_an_error_with_the_complete_models(ask, body, reason, on_error):
+    reader = ask(body(), on_error=on_error)
+    models, error = reader.failure()
     assert models == [TORONTO]
     assert type(error) is StreamBroken
     head, detail = str(error).splitlines()
@@ -257,20 +259,22 @@ def test_a_broken_stream(ask, body, reason, on_error):
     )
     assert error.models == (TORONTO,)
     assert [call.name for call in error.calls] == ["Weather", "GoogleSearch"]
-    assert [bad.call.name for bad in error.errors] == ["GoogleSearch"]
+    assert [call_error.call.name for call_error in error.errors] == ["GoogleSearch"]
     with pytest.raises(StreamBroken) as again:
-        _ = reading.stream.extraction
+        _ = reader.stream.extraction
     assert again.value is error
-    assert reading.rest() == []
+    assert reader.remaining() == []
 
 
-def test_a_call_that_only_the_end_would_complete_is_not_complete_in_a_broken_stream(ask):
+def test_a_call_without_arguments_is_incomplete_in_a_broken_stream(ask):
     models, error = ask([calls(call(0, "Now", "", "call_a"))]).failure()
-    assert (models, error.models, [call.name for call in error.calls]) == ([], (), ["Now"])
+    assert models == []
+    assert error.models == ()
+    assert [call.name for call in error.calls] == ["Now"]
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "error_class"),
     [
         ([*FIRST, calls(call(1, "GoogleSearch", '{"query": "su', "call_b")), end("length"), DONE], TruncatedResponse),
         ([*FIRST, event(refusal="I will not."), end("stop"), DONE], Refusal),
@@ -278,70 +282,74 @@ def test_a_call_that_only_the_end_would_complete_is_not_complete_in_a_broken_str
         ([*FIRST, calls(call(1, "GoogleSearch", '{"query": 1}', "call_b")), end(), DONE], InvalidArguments),
     ],
 )
-def test_what_is_wrong_with_the_answer_comes_behind_the_good_models(ask, body, kind):
+def test_the_error_of_a_response_is_raised_after_the_valid_models(ask, body, error_class):
     models, error = ask(body).failure()
     assert models == [TORONTO]
-    assert type(error) is kind
+    assert type(error) is error_class
     assert error.models == (TORONTO,)
     collected = ask(body, on_error="collect")
-    assert collected.rest() == [TORONTO]
-    assert {type(one) for one in collected.stream.extraction.errors} >= {kind}
+    assert collected.remaining() == [TORONTO]
+    assert {type(collected_error) for collected_error in collected.stream.extraction.errors} >= {error_class}
 
 
-def test_a_good_call_behind_a_bad_one_still_comes(ask):
+def test_a_valid_call_after_an_invalid_one_is_yielded(ask):
     body = [calls(call(0, "Weather", '{"units": 1}', "call_a")), *SECOND, end(), DONE]
     models, error = ask(body).failure()
     assert models == [SEARCH]
     assert str(error).startswith("call 1 of 2 (id 'call_a'), Weather: the arguments do not match the model\n")
 
 
-def test_an_answer_without_calls(ask):
+def test_a_response_without_calls_is_an_error_unless_allowed(ask):
     body = [event("Hello "), event("there."), end("stop"), DONE]
     models, error = ask(body).failure()
-    assert (models, type(error), error.text) == ([], NoToolCalls, "Hello there.")
+    assert models == []
+    assert type(error) is NoToolCalls
+    assert error.text == "Hello there."
     empty = ask(body, allow_empty=True)
-    assert (empty.rest(), empty.stream.extraction, empty.stream.extraction.text) == ([], [], "Hello there.")
+    assert empty.remaining() == []
+    assert empty.stream.extraction == []
+    assert empty.stream.extraction.text == "Hello there."
 
 
-def test_an_error_instead_of_a_stream_is_the_sdks(ask):
+def test_an_error_instead_of_a_stream_is_raised_by_the_sdk(ask):
     with pytest.raises(openai.RateLimitError):
         ask(json.dumps({"error": {"message": "slow down"}}).encode(), status=429)
 
 
-def test_an_answer_that_is_not_streamed_after_all(ask):
-    whole = {
+def test_a_response_that_is_not_streamed_is_read_anyway(ask):
+    completion = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "choices": [{"index": 0, "finish_reason": "tool_calls",
                      "message": {"role": "assistant", "tool_calls": [call(0, "GoogleSearch", '{"query": "x"}', "a")]}}],
     }  # fmt: skip
-    assert ask(json.dumps(whole).encode()).rest() == [GoogleSearch(query="x")]
+    assert ask(json.dumps(completion).encode()).remaining() == [GoogleSearch(query="x")]
 
 
-def test_usage_is_there_if_it_was_asked_for(ask, provider):
+def test_usage_is_available_if_it_is_requested(ask, provider):
     usage = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}\n\n'
-    reading = ask([*WHOLE[:-1], usage, DONE], stream_options={"include_usage": True})
-    assert reading.stream.usage is None
-    reading.rest()
+    reader = ask([*WHOLE[:-1], usage, DONE], stream_options={"include_usage": True})
+    assert reader.stream.usage is None
+    reader.remaining()
     assert provider.requests[0].json["stream_options"] == {"include_usage": True}
-    assert isinstance(reading.stream.usage, openai.types.CompletionUsage)
-    assert reading.stream.extraction.usage.total_tokens == reading.stream.usage.total_tokens == 7
+    assert isinstance(reader.stream.usage, openai.types.CompletionUsage)
+    assert reader.stream.extraction.usage.total_tokens == reader.stream.usage.total_tokens == 7
 
 
-def test_what_was_yielded_is_not_asked_for_again(ask, provider):
+def test_retries_are_not_available_for_streams(ask, provider):
     with pytest.raises(TypeError, match=r"^pass either max_retries= or stream=True, not both: "):
         ask(WHOLE, max_retries=1)
     assert provider.requests == []
 
 
-def test_the_wrong_loop_says_which_one_is_right(ask):
-    reading = ask(WHOLE)
-    if hasattr(reading.stream.raw, "__aiter__"):
+def test_the_wrong_kind_of_loop_is_an_error_that_names_the_right_one(ask):
+    reader = ask(WHOLE)
+    if hasattr(reader.stream.raw, "__aiter__"):
         with pytest.raises(
             TypeError, match=r"^this stream comes from an asynchronous client; use async for or async with$"
         ):
-            iter(reading.stream)
+            iter(reader.stream)
     else:
         with pytest.raises(TypeError, match=r"^this stream comes from a synchronous client; use for or with$"):
-            reading.stream.__aiter__()
-    assert reading.rest() == [TORONTO, SEARCH]
+            reader.stream.__aiter__()
+    assert reader.remaining() == [TORONTO, SEARCH]

@@ -1,4 +1,4 @@
-"""Vertex AI's GenerativeModel with a response_model: the real SDK, over gRPC and REST, and in the process."""
+"""Vertex AI's ``GenerativeModel`` with a ``response_model``: the real SDK over gRPC and REST, and in this process."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ RULES = [
     ),
     Rule(prompt="Talk", text="Where to?"),
 ]
-MODELS = "Extraction([Weather(location='Toronto', units='metric', days=3), GoogleSearch(query='super bowl')])"
+EXTRACTION = "Extraction([Weather(location='Toronto', units='metric', days=3), GoogleSearch(query='super bowl')])"
 CALLS = (
     '(ToolCall(id=None, name=\'Weather\', arguments=\'{"days":3,"location":"Toronto","units":"metric"}\', '
     "index=0), ToolCall(id=None, name='GoogleSearch', arguments='{\"query\":\"super bowl\"}', index=1))"
@@ -53,7 +53,8 @@ def test_an_application_extracts_over_grpc_and_rest():
             output, errors = process.communicate(timeout=60)
             assert process.returncode == 0, errors
             printed[transport] = output.splitlines()
-    assert printed == {"grpc": [CALLS, MODELS, MODELS, "Where to?"], "rest": [CALLS, MODELS, "Where to?"]}
+    assert printed["grpc"] == [CALLS, EXTRACTION, EXTRACTION, "Where to?"]
+    assert printed["rest"] == [CALLS, EXTRACTION, "Where to?"]
 
 
 class Weather(BaseModel):
@@ -74,7 +75,7 @@ CALL = {"functionCall": {"name": "Weather", "args": {"location": "Toronto"}}}
 @pytest.fixture(scope="module")
 def sdk():
     with warnings.catch_warnings():
-        # the SDK says that it will be removed, on import and for each model
+        # the SDK warns of its removal when it is imported and for each model
         warnings.simplefilter("ignore")
         import vertexai
         from google.auth.credentials import AnonymousCredentials
@@ -85,21 +86,22 @@ def sdk():
 
 
 class Provider:
-    """In the place of the client of Vertex's prediction service."""
+    """Replaces the SDK's client of Vertex's prediction service, and stores the requests it receives."""
 
-    def __init__(self, answer):
-        self.answer = answer
-        self.sent = []
-        self.offered = []
+    def __init__(self, body):
+        self.body = body
+        self.requests = []
+        self.models = []
+        """The models behind the tools of each request, by tool name."""
 
     def generate_content(self, request):
         from google.cloud.aiplatform_v1.types import GenerateContentResponse
         from google.protobuf.json_format import MessageToDict, ParseDict
 
-        self.sent.append(MessageToDict(type(request).pb(request)))
-        self.offered.append(dict(model_context.offered_models()))
+        self.requests.append(MessageToDict(type(request).pb(request)))
+        self.models.append(dict(model_context.offered_models()))
         response = GenerateContentResponse()
-        ParseDict(self.answer, GenerateContentResponse.pb(response))
+        ParseDict(self.body, GenerateContentResponse.pb(response))
         return response
 
 
@@ -108,7 +110,7 @@ class AsyncProvider(Provider):
         return super().generate_content(request)
 
 
-def answering(*parts, finish="STOP", **response):
+def gemini_response(*parts, finish="STOP", **response):
     candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}
     return {"candidates": [candidate], "usageMetadata": {"totalTokenCount": 14}, **response}
 
@@ -122,44 +124,46 @@ def model(sdk):
 
 @pytest.fixture(params=["sync", "async"])
 def create(request, model, monkeypatch):
-    """`create` or `create_async`, as a plain function of a provider and arguments."""
+    """A function that calls `create` or `create_async` and returns the result and the provider."""
 
-    def ask(provider_answer, messages=USER, **arguments):
+    def call_create(body, messages=USER, **arguments):
         client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)
         if request.param == "async":
-            provider = AsyncProvider(provider_answer)
+            provider = AsyncProvider(body)
             monkeypatch.setattr(type(model), "_prediction_async_client", provider)
             return asyncio.run(client.create_async(messages=messages, **arguments)), provider
-        provider = Provider(provider_answer)
+        provider = Provider(body)
         monkeypatch.setattr(type(model), "_prediction_client", provider)
         return client.create(messages=messages, **arguments), provider
 
-    return ask
+    return call_create
 
 
 def test_parallel_calls_become_models(create, sdk):
-    extraction, provider = create(answering(CALL, {"text": "There."}), response_model=Iterable[Weather])
+    extraction, provider = create(gemini_response(CALL, {"text": "There."}), response_model=Iterable[Weather])
     assert extraction == [Weather(location="Toronto")]
     assert extraction.calls == (ToolCall(None, "Weather", '{"location":"Toronto"}', 0),)
-    assert (extraction.text, extraction.usage.total_token_count) == ("There.", 14)
+    assert extraction.text == "There."
+    assert extraction.usage.total_token_count == 14
     assert isinstance(extraction.raw, sdk.GenerationResponse)
-    assert provider.offered == [{"Weather": Weather}]
-    [sent] = provider.sent
-    assert sent["contents"] == [{"role": "user", "parts": [{"text": "What is the weather in toronto?"}]}]
-    [declaration] = sent["tools"][0]["functionDeclarations"]
-    assert (declaration["name"], declaration["description"]) == ("Weather", "The weather at a place.")
-    assert "toolConfig" not in sent
+    assert provider.models == [{"Weather": Weather}]
+    [request] = provider.requests
+    assert request["contents"] == [{"role": "user", "parts": [{"text": "What is the weather in toronto?"}]}]
+    [declaration] = request["tools"][0]["functionDeclarations"]
+    assert declaration["name"] == "Weather"
+    assert declaration["description"] == "The weather at a place."
+    assert "toolConfig" not in request
 
 
-def test_system_messages_stand_behind_the_models_own_instruction(create):
+def test_system_messages_are_appended_to_the_models_own_instruction(create):
     messages = [{"role": "system", "content": "Use tools."}, *USER]
-    _, provider = create(answering(CALL), messages, response_model=Iterable[Weather])
-    assert provider.sent[0]["systemInstruction"]["parts"] == [{"text": "Be kind."}, {"text": "Use tools."}]
-    _, provider = create(answering(CALL), response_model=Iterable[Weather])
-    assert provider.sent[0]["systemInstruction"]["parts"] == [{"text": "Be kind."}]
+    _, provider = create(gemini_response(CALL), messages, response_model=Iterable[Weather])
+    assert provider.requests[0]["systemInstruction"]["parts"] == [{"text": "Be kind."}, {"text": "Use tools."}]
+    _, provider = create(gemini_response(CALL), response_model=Iterable[Weather])
+    assert provider.requests[0]["systemInstruction"]["parts"] == [{"text": "Be kind."}]
 
 
-def test_a_conversation_with_calls_and_images(create):
+def test_a_conversation_with_calls_and_images_is_converted(create):
     messages = [
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]},
         {
@@ -170,13 +174,13 @@ def test_a_conversation_with_calls_and_images(create):
         {"role": "tool", "tool_call_id": "a", "content": "warm"},
         *USER,
     ]
-    _, provider = create(answering(CALL), messages, response_model=Iterable[Weather])
-    sent = [content["parts"] for content in provider.sent[0]["contents"]]
-    # fields that not every SDK has
-    sent[1][0].pop("thoughtSignature", None)
-    for part in (sent[1][0]["functionCall"], sent[2][0]["functionResponse"]):
+    _, provider = create(gemini_response(CALL), messages, response_model=Iterable[Weather])
+    parts = [content["parts"] for content in provider.requests[0]["contents"]]
+    # not every version of the SDK has these fields
+    parts[1][0].pop("thoughtSignature", None)
+    for part in (parts[1][0]["functionCall"], parts[2][0]["functionResponse"]):
         assert part.pop("id", "a") == "a"
-    assert sent == [
+    assert parts == [
         [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}],
         [{"functionCall": {"name": "Weather", "args": {"n": 1.0}}}],
         [{"functionResponse": {"name": "Weather", "response": {"output": "warm"}}}],
@@ -191,42 +195,46 @@ def test_a_conversation_with_calls_and_images(create):
         ({"type": "function", "function": {"name": "Weather"}}, {"mode": "ANY", "allowedFunctionNames": ["Weather"]}),
     ],
 )
-def test_a_tool_choice_in_openais_form(create, choice, config):
-    _, provider = create(answering(CALL), response_model=Iterable[Weather], tool_choice=choice)
-    assert provider.sent[0]["toolConfig"] == {"functionCallingConfig": config}
+def test_a_tool_choice_in_openais_format_is_converted(create, choice, config):
+    _, provider = create(gemini_response(CALL), response_model=Iterable[Weather], tool_choice=choice)
+    assert provider.requests[0]["toolConfig"] == {"functionCallingConfig": config}
 
 
-def test_other_arguments_are_the_sdks(create):
+def test_other_arguments_are_passed_to_the_sdk(create):
     _, provider = create(
-        answering(CALL), response_model=Iterable[Weather], generation_config={"temperature": 0.5}, labels={"a": "b"}
+        gemini_response(CALL),
+        response_model=Iterable[Weather],
+        generation_config={"temperature": 0.5},
+        labels={"a": "b"},
     )
-    assert (provider.sent[0]["generationConfig"], provider.sent[0]["labels"]) == ({"temperature": 0.5}, {"a": "b"})
+    assert provider.requests[0]["generationConfig"] == {"temperature": 0.5}
+    assert provider.requests[0]["labels"] == {"a": "b"}
 
 
-def test_without_response_model_it_is_the_sdks_answer(create, sdk):
-    response, provider = create(answering({"text": "Warm."}))
+def test_without_response_model_the_result_is_the_sdks_response(create, sdk):
+    response, provider = create(gemini_response({"text": "Warm."}))
     assert isinstance(response, sdk.GenerationResponse)
-    assert "tools" not in provider.sent[0]
+    assert "tools" not in provider.requests[0]
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("body", "error"),
     [
-        (answering({"text": "Where?"}), NoToolCalls),
-        (answering(CALL, finish="MAX_TOKENS"), TruncatedResponse),
-        (answering(finish="SAFETY"), Refusal),
+        (gemini_response({"text": "Where?"}), NoToolCalls),
+        (gemini_response(CALL, finish="MAX_TOKENS"), TruncatedResponse),
+        (gemini_response(finish="SAFETY"), Refusal),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, Refusal),
         ({}, NoToolCalls),
     ],
 )
-def test_bad_answers(create, answer, kind, sdk):
-    with pytest.raises(kind) as raised:
-        create(answer, response_model=Iterable[Weather])
+def test_each_kind_of_bad_response_raises_its_error(create, body, error, sdk):
+    with pytest.raises(error) as raised:
+        create(body, response_model=Iterable[Weather])
     assert isinstance(raised.value.raw, sdk.GenerationResponse)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "message"),
+    ("arguments", "error", "message"),
     [
         (
             {"response_model": Weather},
@@ -257,14 +265,14 @@ def test_bad_answers(create, answer, kind, sdk):
         ),
     ],
 )
-def test_what_is_refused_before_any_request(create, arguments, kind, message, model):
-    with pytest.raises(kind) as raised:
+def test_invalid_arguments_are_rejected_before_any_request(create, arguments, error, message, model):
+    with pytest.raises(error) as raised:
         create({}, **arguments)
     assert str(raised.value) == message
-    assert all(not provider.sent for provider in vars(model).values() if isinstance(provider, Provider))
+    assert all(not provider.requests for provider in vars(model).values() if isinstance(provider, Provider))
 
 
-def test_a_model_with_tools_of_its_own_is_refused(sdk):
+def test_a_model_with_tools_of_its_own_is_rejected(sdk):
     tool = sdk.Tool(
         [sdk.FunctionDeclaration(name="mine", parameters={"type": "object", "properties": {"a": {"type": "string"}}})]
     )
@@ -275,7 +283,7 @@ def test_a_model_with_tools_of_its_own_is_refused(sdk):
         client.create(messages=USER, response_model=Iterable[Weather])
 
 
-def test_wrong_models_and_modes(model):
+def test_other_objects_and_modes_are_rejected(model):
     with pytest.raises(
         TypeError, match=r"^from_vertexai requires a vertexai\.generative_models\.GenerativeModel, not str$"
     ):
