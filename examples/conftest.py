@@ -1,11 +1,11 @@
-"""What the SDKs keep in their modules from one test to the next, and should not."""
+"""Resets the state that SDKs keep in their modules, so that one test does not affect the next."""
 
 import pytest
 
 
 @pytest.fixture
 def vertex_configuration():
-    """A fresh configuration of the Vertex SDK: the transport that one test chooses would be the next one's, too."""
+    """Restore the configuration of the Vertex SDK, because the next test would use the transport of this one."""
     from google.cloud.aiplatform import initializer
 
     configuration = vars(initializer.global_config)

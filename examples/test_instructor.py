@@ -1,4 +1,4 @@
-"""Code written for instructor runs with only its import changed."""
+"""instructor: code written for it runs after a change of the import."""
 
 import pytest
 

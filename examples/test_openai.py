@@ -1,4 +1,4 @@
-"""OpenAI: a client made at module level, by an application that is imported as it is."""
+"""OpenAI: an application that creates its client at module level, tested without changes."""
 
 import pytest
 

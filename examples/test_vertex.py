@@ -1,4 +1,4 @@
-"""Gemini on Vertex AI, over the SDK's two transports; on replay without a project, a key or a metadata server."""
+"""Gemini on Vertex AI, over both transports of the SDK. Replay needs no project, key or metadata server."""
 
 import pytest
 
@@ -9,7 +9,7 @@ QUESTION = "What is the weather in toronto and dallas and who won the super bowl
 pytestmark = [
     pytest.mark.cassette,
     pytest.mark.usefixtures("vertex_configuration"),
-    # the SDK announces the removal of its generative module whenever a GenerativeModel is made
+    # The SDK warns about the removal of its generative module whenever a GenerativeModel is created.
     pytest.mark.filterwarnings("ignore:This feature is deprecated:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -1,4 +1,4 @@
-"""The tools of the examples: two Pydantic models that a language model may call."""
+"""The tools of the examples: two Pydantic models that a language model can call."""
 
 from typing import Literal
 

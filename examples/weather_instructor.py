@@ -1,4 +1,4 @@
-"""An application written for instructor's parallel mode: only the import was changed."""
+"""An application written for instructor's parallel mode. Only the import was changed."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""An application that asks OpenAI for several tool calls at once. It knows nothing of testing."""
+"""An application that asks OpenAI for several tool calls at once. It has no code for tests."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ client = multitrack.from_openai(openai.OpenAI(), mode=Mode.PARALLEL_TOOLS)
 
 
 def plan(question: str) -> Extraction[Weather | GoogleSearch]:
-    """The look-ups that answer ``question``."""
+    """Return the tool calls that answer ``question``."""
     return client.chat.completions.create(
         model="gpt-4o-mini",
         messages=[

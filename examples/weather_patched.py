@@ -1,4 +1,4 @@
-"""The same application in the older spelling: a client that was patched."""
+"""The same application with a patched client, the older way to add Multitrack."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ client = multitrack.patch(openai.OpenAI(), mode=Mode.PARALLEL_TOOLS)
 
 
 def plan(question: str) -> Extraction[Weather | GoogleSearch]:
-    """The look-ups that answer ``question``."""
+    """Return the tool calls that answer ``question``."""
     return client.chat.completions.create(
         model="gpt-4o-mini",
         messages=[

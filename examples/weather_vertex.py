@@ -1,4 +1,4 @@
-"""An application that asks Gemini on Vertex AI for several tool calls at once. It knows nothing of testing."""
+"""An application that asks Gemini on Vertex AI for several tool calls at once. It has no code for tests."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from tools import GoogleSearch, Weather
 
 
 def plan(question: str, **settings: str) -> Extraction[Weather | GoogleSearch]:
-    """The look-ups that answer ``question``; ``settings`` are those of `vertexai.init`."""
+    """Return the tool calls that answer ``question``. ``settings`` are passed to `vertexai.init`."""
     vertexai.init(**settings)
     client = multitrack.from_vertexai(GenerativeModel("gemini-1.5-pro-preview-0409"), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
     return client.create(

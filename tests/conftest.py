@@ -1,3 +1,5 @@
+"""Plugins and the report header of the whole test suite."""
+
 from importlib import metadata
 
 pytest_plugins = ["pytester", "local_provider"]
@@ -6,5 +8,5 @@ SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "grpcio", "httpx", 
 
 
 def pytest_report_header():
-    installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
-    return "beside " + ", ".join(f"{name} {installed.get(name, 'none')}" for name in SDKS)
+    versions = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    return "installed: " + ", ".join(f"{name} {versions.get(name, 'none')}" for name in SDKS)

@@ -1,4 +1,4 @@
-"""A provider on a real socket, that answers as a test says; a plugin of the test suite."""
+"""A provider on a real socket whose answers a test defines. Loaded as a plugin of the test suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 
 
 @dataclass
-class Received:
+class ProviderRequest:
+    """A request that the provider received. The header names are lower case."""
+
     method: str
     path: str
     headers: dict[str, str]
@@ -26,26 +28,26 @@ class Received:
 
 @dataclass
 class Answer:
-    """``body`` is sent at once if it is bytes, and chunk by chunk if it is an iterable."""
+    """A response. A ``body`` of bytes is sent at once; an iterable is sent chunk by chunk."""
 
     body: bytes | Iterator[bytes] = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
-class Cut(Exception):
-    """Raised by an iterable body: the connection is cut there."""
+class ConnectionCut(Exception):
+    """Raised by an iterable body to close the connection at that point."""
 
 
 def completion(content="hello", **message) -> bytes:
-    """A chat completion, as OpenAI answers it."""
+    """Return a chat completion as OpenAI sends it."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content, **message}}
     document = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini"}
     return json.dumps({**document, "choices": [choice]}).encode()
 
 
 def event(content=None, **delta) -> bytes:
-    """A chunk of a streamed chat completion."""
+    """Return one chunk of a streamed chat completion."""
     choice = {"index": 0, "finish_reason": None, "delta": {**delta, **({"content": content} if content else {})}}
     document = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
     return b"data: " + json.dumps({**document, "choices": [choice]}).encode() + b"\n\n"
@@ -55,20 +57,20 @@ DONE = b"data: [DONE]\n\n"
 STREAM = {"content-type": "text/event-stream"}
 
 
-def echo(request: Received) -> Answer:
-    """Answers a chat by its last message, anything else by its own body."""
+def echo(request: ProviderRequest) -> Answer:
+    """Answer a chat request with its last message, and any other request with its own body."""
     with suppress(ValueError, LookupError, TypeError):
         return Answer(completion(f"echo: {request.json['messages'][-1]['content']}"))
     return Answer(request.body or json.dumps({"path": request.path}).encode())
 
 
-class Provider:
-    """``requests`` are those it received; ``reply`` says what it answers."""
+class LocalProvider:
+    """A server that logs its requests in ``requests`` and answers each with ``reply``."""
 
     def __init__(self) -> None:
-        self.requests: list[Received] = []
-        self.reply: Callable[[Received], Answer] = echo
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.requests: list[ProviderRequest] = []
+        self.reply: Callable[[ProviderRequest], Answer] = echo
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _RequestHandler)
         self._server.provider = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -78,17 +80,17 @@ class Provider:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def silence(self) -> None:
-        """Print nothing of an error that ``reply`` raises, by which the connection is closed without an answer."""
+        """Do not print the errors that ``reply`` raises. They close the connection without an answer."""
         self._server.handle_error = lambda *_: None
 
     def stop(self) -> None:
-        """From now on connections are refused."""
+        """Close the port, so that connections are refused."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -103,13 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-        provider: Provider = self.server.provider
-        provider.requests.append(received := Received(self.command, self.path, headers, body))
-        answer = provider.reply(received)
+        provider: LocalProvider = self.server.provider
+        request = ProviderRequest(self.command, self.path, headers, body)
+        provider.requests.append(request)
+        answer = provider.reply(request)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
-            for one in value if isinstance(value, list) else [value]:
-                self.send_header(name, one)
+            for item in value if isinstance(value, list) else [value]:
+                self.send_header(name, item)
         if isinstance(answer.body, bytes):
             self.send_header("content-length", str(len(answer.body)))
             self.end_headers()
@@ -122,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
                 for chunk in answer.body:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                     self.wfile.flush()
-            except Cut:
+            except ConnectionCut:
                 self.close_connection = True
             else:
                 self.wfile.write(b"0\r\n\r\n")
@@ -132,6 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def provider():
-    provider = Provider()
+    """A local provider, stopped after the test."""
+    provider = LocalProvider()
     yield provider
     provider.stop()

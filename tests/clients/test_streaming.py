@@ -9,7 +9,7 @@ from typing import Literal
 
 import openai
 import pytest
-from local_provider import DONE, STREAM, Answer, Cut, event
+from local_provider import DONE, STREAM, Answer, ConnectionCut, event
 from pydantic import BaseModel
 
 import multitrack
@@ -227,7 +227,7 @@ def test_stopping_early_closes_the_connection_at_once(ask, how):
 
 def drop_connection_after(*chunks):
     yield from chunks
-    raise Cut
+    raise ConnectionCut
 
 
 @pytest.mark.parametrize(

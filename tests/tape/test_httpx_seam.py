@@ -11,7 +11,7 @@ import httpx
 import httpx2
 import openai
 import pytest
-from local_provider import DONE, STREAM, Answer, Cut, event
+from local_provider import DONE, STREAM, Answer, ConnectionCut, event
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
@@ -265,7 +265,7 @@ def test_a_cut_stream_replays_as_cut(provider, path, module, mode):
     def body():
         yield event("one")
         yield event("two")[:20]
-        raise Cut
+        raise ConnectionCut
 
     provider.reply = lambda _: Answer(body(), headers=STREAM)
 
