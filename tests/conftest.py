@@ -1,6 +1,19 @@
-"""Plugins and the report header of the whole test suite."""
+"""Plugins, settings of other libraries and the report header of the whole test suite."""
 
+import os
 from importlib import metadata
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Without this, threads of gRPC log to file descriptor 2 at any time, for example "Got goaway" if a test ends a
+# connection on purpose. gRPC reads the variable once, when it is first used.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# By default, Hypothesis fails a test if an example takes longer than 200 ms or if examples are generated slowly. On a
+# busy machine, that says nothing about the code; and if the example is long, a warning about its size hides the reason.
+settings.register_profile("multitrack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("multitrack")
 
 pytest_plugins = ["pytester", "local_provider"]
 
@@ -10,3 +23,10 @@ SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "grpcio", "httpx", 
 def pytest_report_header():
     versions = {distribution.name: distribution.version for distribution in metadata.distributions()}
     return "installed: " + ", ".join(f"{name} {versions.get(name, 'none')}" for name in SDKS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report):
+    # Many tests open tapes and, on purpose, do not play all of them or leave pending recordings. Without this, the
+    # summary of the whole run would list these as if they were the project's own.
+    vars(report).pop("multitrack", None)

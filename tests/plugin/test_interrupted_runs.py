@@ -15,16 +15,25 @@ from multitrack.tape.file import storage
 
 KEY = "sk-proj-inner0123456789abcdefghij"
 
+# A shell that ignores SIGINT (`trap "" INT`, `nohup`) passes that on to every process that it starts, and Python then
+# installs no handler for Ctrl-C. Without this, the tests that interrupt a run would wait for its end.
+PYTEST = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import pytest
+sys.exit(pytest.console_main())
+"""
+
 
 @pytest.fixture
 def start(project):
-    """`start(*arguments)` begins a run in a process of its own, with a key."""
+    """Return `start(*arguments)`, which starts a pytest run in another process, with a key."""
     running = []
 
     def start(*arguments):
         environment = {**os.environ, "OPENAI_API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            [sys.executable, "-c", PYTEST, "-p", "no:cacheprovider", *arguments],
             cwd=project.path,
             env=environment,
             stdout=subprocess.PIPE,
