@@ -3,36 +3,69 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test matrix setup lint package benchmarks
+.PHONY: demo test matrix setup lint coverage docs package benchmarks help
 
-demo: $(INSTALLED)  ## set everything up and run the main job
+demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider (the default)
 	@$(BIN)/multitrack demo
 
-test: $(INSTALLED)  ## set everything up and run the tests
+test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile
 
-matrix: $(INSTALLED)  ## the tests beside older and newer SDKs, each in an environment of its own
+# Coverage takes half of the time again, so that it is measured with the quick tests only. `make coverage SELECTION=`
+# measures all tests.
+SELECTION ?= -m "not slow"
+
+coverage: $(INSTALLED)  ## run the quick tests and measure branch coverage; fail below the figure in pyproject.toml
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests examples --numprocesses auto --dist loadfile $(SELECTION)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+matrix: $(INSTALLED)  ## run the tests with older and newer SDKs and Pythons, each in its own environment
 	$(BIN)/nox --error-on-missing-interpreters --keywords 'not later'
 	$(BIN)/nox --no-error-on-missing-interpreters --session later
 
-setup: $(INSTALLED)
-
-lint: $(INSTALLED)  ## style, types, import rules
+lint: $(INSTALLED)  ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-package: $(INSTALLED)  ## the wheel and the source distribution
+docs: $(INSTALLED)  ## build the documentation into site/; fail on a broken link
+	$(BIN)/zensical build --clean --strict
+
+package: $(INSTALLED)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
-benchmarks: $(INSTALLED)  ## measure what it costs, and write docs/benchmarks.md
+benchmarks: $(INSTALLED)  ## measure the costs and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-# the stamp is newer than what it was made from, so that an unchanged project is not installed again
+setup: $(INSTALLED)  ## create the environment in .venv
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*##/\1:/p' Makefile
+
+# The Python is checked before the environment is created, so that a wrong one leaves nothing behind. A fixed word is
+# compared and not an exit code, because an old Python or a wrapper script may do anything with the program.
+CHECK_VERSION = import sys; print(sys.version_info >= (3, 11))
+CHECK_VENV = import ensurepip, venv; print(True)
+NAME_ANOTHER = name another one: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python3.11
+
+# The stamp is newer than the files that it was made from, so that an unchanged project is not installed again.
 $(INSTALLED): pyproject.toml
-	@echo "setting up $(VENV)"
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "$(PYTHON) was not found: install Python 3.11 or newer, or $(NAME_ANOTHER)" >&2; exit 1; }
+	@test "$$($(PYTHON) -c '$(CHECK_VERSION)' 2>/dev/null)" = True || { echo "$(PYTHON) is" \
+	  "$$($(PYTHON) --version 2>&1), but Multitrack requires 3.11 or newer: $(NAME_ANOTHER)" >&2; exit 1; }
+	@test "$$($(PYTHON) -c '$(CHECK_VENV)' 2>/dev/null)" = True || { echo "$(PYTHON) has no venv module:" \
+	  "install it (Debian: apt install python3-venv), or $(NAME_ANOTHER)" >&2; exit 1; }
+	@echo "creating the environment $(VENV) with $$($(PYTHON) --version 2>&1)"
 	@$(PYTHON) -m venv $(VENV)
+	@test "$$($(BIN)/python -c '$(CHECK_VERSION)' 2>/dev/null)" = True || { echo "$(VENV) was created with" \
+	  "$$($(BIN)/python --version 2>&1), but Multitrack requires 3.11 or newer: rm -r $(VENV)" >&2; exit 1; }
+	@echo "updating pip"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@echo "installing Multitrack, the SDKs that its tests use, and the development tools (one to two minutes)"
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@touch $@
+	@echo "$(VENV) is ready"

@@ -1,7 +1,7 @@
-"""The tests beside older and newer SDKs, each in an environment of its own: ``make matrix``.
+"""Run the tests with older and newer SDKs and Pythons, each in its own environment: ``make matrix``.
 
-``nox --list`` names them; ``nox --session oldest -- -x`` runs one, with arguments for pytest. uv makes the
-environments where it is installed, else pip does.
+``nox --list`` lists the sessions. ``nox --session oldest -- -x`` runs one session and passes ``-x`` to pytest. uv
+creates the environments if it is installed, otherwise virtualenv does.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ nox.options.download_python = "never"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 LOWEST, *LATER = nox.project.python_versions(PYPROJECT)
 
-# the first looks at the checkout, and at no SDK; the second has a session of its own
+# tests/project checks the checkout and uses no SDK; tests/aiohttp_client has its own session
 EVERYTHING = ("tests", "examples", "--ignore=tests/project", "--ignore=tests/aiohttp_client")
 CLIENTS = (
     "tests/clients",
@@ -35,16 +35,16 @@ SDKS = {"openai-1": "openai<2", "openai-2": "openai<3", "openai-3": "openai<4", 
 @nox.session(python=LOWEST)
 @nox.parametrize("sdk", [nox.param(requirement, id=name) for name, requirement in SDKS.items()])
 def clients(session: nox.Session, sdk: str) -> None:
-    """One major version of an SDK, the newest of it, and the newest of everything else."""
+    """Test the newest release of one major version of an SDK, with the newest release of everything else."""
     install(session)
-    # by itself, since google-cloud-aiplatform keeps google-genai 3 out, of which it needs nothing here
+    # in a separate step, because google-cloud-aiplatform excludes google-genai 3 although these tests do not use it
     session.install("--upgrade", sdk)
     run(session, CLIENTS)
 
 
 @nox.session(python=LOWEST)
 def oldest(session: nox.Session) -> None:
-    """The oldest version of everything that the package or an extra asks for."""
+    """Test the oldest supported release of every dependency of the package and of its extras."""
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"].values()
     install(session, *floors(chain(project["dependencies"], *extras)))
@@ -53,20 +53,20 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session(python=LOWEST)
 def aiohttp(session: nox.Session) -> None:
-    """The oldest aiohttp that the tape knows; what is developed with has the newest, and all others have none."""
+    """Test the oldest supported aiohttp: the development environment has the newest, the other sessions have none."""
     install(session, *floors(PYPROJECT["dependency-groups"]["aiohttp"]))
     run(session, ("tests/aiohttp_client",))
 
 
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
-    """The newest of everything on a later Python."""
+    """Test the newest release of everything on a later Python."""
     install(session)
     run(session, EVERYTHING)
 
 
 def floors(requirements: Iterable[str]) -> Iterator[str]:
-    """The oldest version that each of ``requirements`` takes."""
+    """Yield a pin to the lower bound of each of ``requirements``."""
     for requirement in map(Requirement, requirements):
         for bound in requirement.specifier:
             if bound.operator == ">=":
@@ -78,6 +78,6 @@ def install(session: nox.Session, *pins: str) -> None:
 
 
 def run(session: nox.Session, tests: Iterable[str]) -> None:
-    # what mypy remembers of one environment is nothing worth in another
+    # mypy's cache is only valid for the environment that it was written in
     cache = f"cache_dir={session.virtualenv.location}/.pytest_cache"
     session.run("pytest", *tests, "--numprocesses=auto", "--dist=loadfile", "--override-ini", cache, *session.posargs)

@@ -1,4 +1,4 @@
-"""Brings up the loopback interface of a new network namespace and runs a command in it."""
+"""Bring up the loopback interface of a new network namespace, then replace this process by a command."""
 
 import fcntl
 import os
