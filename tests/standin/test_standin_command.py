@@ -1,4 +1,4 @@
-"""``python -m multitrack.standin``."""
+"""The command line ``python -m multitrack.standin``."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ for call in answer.choices[0].message.tool_calls:
 
 
 @contextmanager
-def running(*options):
+def start_standin(*options):
     process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -40,7 +40,7 @@ def running(*options):
         process.communicate()
 
 
-def wait_for(path):
+def wait_for_file(path):
     deadline = time.monotonic() + 20
     while not path.exists():
         assert time.monotonic() < deadline
@@ -48,11 +48,11 @@ def wait_for(path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_application_in_its_environment_reaches_it_until_it_is_ended(tmp_path, number):
+def test_an_application_in_its_environment_reaches_it_until_a_signal_stops_it(tmp_path, number):
     env_file = tmp_path / "standin.env"
 
-    with running("--script", str(EXAMPLES_SCRIPT), "--env-file", str(env_file)) as process:
-        wait_for(env_file)
+    with start_standin("--script", str(EXAMPLES_SCRIPT), "--env-file", str(env_file)) as process:
+        wait_for_file(env_file)
         mode = env_file.stat().st_mode & 0o777
         exports = env_file.read_text("utf-8")
         application = subprocess.run(
@@ -70,7 +70,8 @@ def test_an_application_in_its_environment_reaches_it_until_it_is_ended(tmp_path
         'Weather {"location":"Dallas","units":"imperial"}',
         'GoogleSearch {"query":"who won the super bowl"}',
     ], application.stderr
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0
+    assert errors == ""
     assert mode == 0o600
     assert not env_file.exists()
     lines = output.splitlines()
@@ -91,7 +92,7 @@ def test_an_application_in_its_environment_reaches_it_until_it_is_ended(tmp_path
     assert lines[-1] == "# Serving; press Ctrl-C to stop."
 
 
-def test_a_script_with_mistakes_ends_it(tmp_path):
+def test_a_script_with_mistakes_is_a_usage_error(tmp_path):
     script = tmp_path / "script.yaml"
     script.write_text("rules:\n- {prompt: Go, txt: gone}\n", "utf-8")
 
@@ -103,7 +104,7 @@ def test_a_script_with_mistakes_ends_it(tmp_path):
     )
 
 
-def test_a_port_that_is_taken_ends_it():
+def test_a_port_in_use_is_a_usage_error():
     from multitrack.standin import StandIn
 
     with StandIn() as standin:

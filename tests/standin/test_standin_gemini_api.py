@@ -1,4 +1,4 @@
-"""The Gemini API, to which a key is enough: the wire of Vertex AI under other paths."""
+"""The Gemini API: the wire format of Vertex AI under other paths."""
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Call"}]}]}
 
 @pytest.mark.parametrize("version", ["v1beta", "v1"])
 @pytest.mark.parametrize("model", ["models/gemini-2.0-flash", "tunedModels/mine"])
-def test_its_paths_are_answered_in_its_name(version, model):
+def test_its_paths_are_served_with_its_host_name(version, model):
     with StandIn([Rule(prompt="Call", calls=[ScriptedCall("Weather", {"location": "Toronto"})])]) as standin:
         url = f"{standin.proxy_url}/{version}/{model}:generateContent"
         answer = httpx.post(url, json=QUESTION, trust_env=False, timeout=30)

@@ -1,4 +1,4 @@
-"""The stand-in as OpenAI, through the real SDK, by a base URL and under OpenAI's own host name."""
+"""The stand-in as OpenAI, used with the real SDK through a base URL and under OpenAI's own host name."""
 
 import asyncio
 import gzip
@@ -56,8 +56,8 @@ def standin():
 
 
 @pytest.fixture(params=["base_url", "proxy"])
-def reached(request, standin, monkeypatch):
-    """An environment in which ``openai.OpenAI()`` reaches the stand-in."""
+def access(request, standin, monkeypatch):
+    """Set an environment in which ``openai.OpenAI()`` reaches the stand-in."""
     if request.param == "proxy":
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
@@ -68,8 +68,8 @@ def reached(request, standin, monkeypatch):
 
 
 @pytest.fixture(params=["sync", "async"])
-def create(request, reached):  # noqa: ARG001  (reached sets the environment)
-    """``chat.completions.create``; of a stream, the list of its chunks."""
+def create(request, access):  # noqa: ARG001  (access sets the environment)
+    """``chat.completions.create``. It returns a stream as the list of its chunks."""
 
     def plain(**arguments):
         with openai.OpenAI(max_retries=0) as client:
@@ -98,8 +98,8 @@ def ask(standin, prompt, **more):
     return post(standin, {"model": "gpt-4o-mini", "messages": user(prompt), **more})
 
 
-def joined(chunks):
-    """The calls of a stream's chunks."""
+def join_calls(chunks):
+    """Return the calls in the chunks of a stream."""
     calls = {}
     for chunk in chunks:
         for choice in chunk.choices:
@@ -109,7 +109,7 @@ def joined(chunks):
     return [calls[index] for index in sorted(calls)]
 
 
-def test_the_examples_prompt_gets_its_three_calls(create):
+def test_the_prompt_of_the_examples_gets_its_three_calls(create):
     answer = create(messages=user(PROMPT), tools=TOOLS)
 
     calls = answer.choices[0].message.tool_calls
@@ -119,17 +119,17 @@ def test_the_examples_prompt_gets_its_three_calls(create):
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
-def test_the_examples_prompt_gets_its_three_calls_in_a_stream(create):
+def test_the_prompt_of_the_examples_gets_its_three_calls_in_a_stream(create):
     chunks = create(messages=user(PROMPT), tools=TOOLS, stream=True, stream_options={"include_usage": True})
 
-    assert [(call["name"], json.loads(call["text"])) for call in joined(chunks)] == CALLS
-    assert all(call["id"].startswith("call_") for call in joined(chunks))
+    assert [(call["name"], json.loads(call["text"])) for call in join_calls(chunks)] == CALLS
+    assert all(call["id"].startswith("call_") for call in join_calls(chunks))
     assert chunks[-1].choices == []
     assert chunks[-1].usage.total_tokens > 0
     assert [chunk.choices[0].finish_reason for chunk in chunks[:-1]][-1] == "tool_calls"
 
 
-def test_a_stream_without_usage_asked_for_has_none(standin):
+def test_a_stream_has_no_usage_unless_it_is_requested(standin):
     answer = ask(standin, "Greet", stream=True)
 
     assert "usage" not in answer.text
@@ -137,19 +137,19 @@ def test_a_stream_without_usage_asked_for_has_none(standin):
     assert answer.text.endswith("data: [DONE]\n\n")
 
 
-def test_requests_arrive_under_the_name_the_client_used(standin, create, reached):
+def test_requests_are_logged_with_the_host_the_client_used(standin, create, access):
     create(messages=user("Greet"))
 
     request = standin.requests[-1]
     assert request.transport == "http"
     assert request.method == "POST"
-    assert request.host == {"proxy": "api.openai.com", "base_url": "127.0.0.1"}[reached]
+    assert request.host == {"proxy": "api.openai.com", "base_url": "127.0.0.1"}[access]
     assert request.path == "/v1/chat/completions"
     assert request.body == {"messages": user("Greet"), "model": "gpt-4o-mini"}
     assert request.header("authorization").startswith("Bearer sk-")
 
 
-def test_the_key_in_the_environment_is_new_at_each_start(standin):
+def test_each_start_generates_a_new_key(standin):
     with StandIn() as other:
         keys = {standin.environment["OPENAI_API_KEY"], other.environment["OPENAI_API_KEY"]}
 
@@ -158,11 +158,11 @@ def test_the_key_in_the_environment_is_new_at_each_start(standin):
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, "Greet", "Both", "Refuse", "Cut off", "Anything else"])
-def test_answers_are_what_the_sdk_types_say(standin, prompt):
+def test_answers_are_valid_for_the_types_of_the_sdk(standin, prompt):
     ChatCompletion.model_validate(ask(standin, prompt, tools=TOOLS).json(), strict=True)
 
 
-def test_text_beside_a_call_with_its_own_id(standin):
+def test_an_answer_can_have_text_and_a_call_with_a_scripted_id(standin):
     message = ask(standin, "Both").json()["choices"][0]["message"]
 
     assert message["content"] == "Looking."
@@ -175,7 +175,7 @@ def test_text_beside_a_call_with_its_own_id(standin):
     ]
 
 
-def test_arguments_given_as_text_are_sent_as_they_are(standin):
+def test_arguments_given_as_text_are_sent_unchanged(standin):
     choice = ask(standin, "Cut off").json()["choices"][0]
 
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"loc'
@@ -193,7 +193,7 @@ def test_without_a_rule_each_tool_is_called_once(create):
 
 
 @pytest.mark.parametrize(
-    ("choice", "called"),
+    ("choice", "expected"),
     [
         ({"tool_choice": "auto"}, ["Weather", "GoogleSearch"]),
         ({"tool_choice": {"type": "function", "function": {"name": "GoogleSearch"}}}, ["GoogleSearch"]),
@@ -201,13 +201,13 @@ def test_without_a_rule_each_tool_is_called_once(create):
         ({"parallel_tool_calls": False}, ["Weather"]),
     ],
 )
-def test_without_a_rule_the_tool_choice_is_kept(standin, choice, called):
+def test_without_a_rule_the_tool_choice_is_respected(standin, choice, expected):
     message = ask(standin, "Anything else", tools=TOOLS, **choice).json()["choices"][0]["message"]
 
-    assert [call["function"]["name"] for call in message.get("tool_calls", ())] == called
+    assert [call["function"]["name"] for call in message.get("tool_calls", ())] == expected
 
 
-def test_without_rule_and_tools_it_says_what_it_is(standin):
+def test_without_a_rule_and_tools_the_answer_says_what_the_standin_is(standin):
     message = ask(standin, "Who won?").json()["choices"][0]["message"]
 
     assert message["content"] == (
@@ -217,7 +217,7 @@ def test_without_rule_and_tools_it_says_what_it_is(standin):
     assert "tool_calls" not in message
 
 
-def test_without_a_rule_an_agent_that_sends_results_is_not_kept_going(standin):
+def test_without_a_rule_an_agent_that_sends_results_gets_a_final_text(standin):
     call = {"id": "call_1", "type": "function", "function": {"name": "Weather", "arguments": "{}"}}
     messages = [
         *user("Anything else"),
@@ -230,7 +230,7 @@ def test_without_a_rule_an_agent_that_sends_results_is_not_kept_going(standin):
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
-def test_several_choices(standin):
+def test_several_choices_have_distinct_call_ids(standin):
     answer = ask(standin, PROMPT, tools=TOOLS, n=2).json()
 
     assert [choice["index"] for choice in answer["choices"]] == [0, 1]
@@ -240,7 +240,7 @@ def test_several_choices(standin):
 
 @pytest.mark.parametrize("prompt", ["Greet", "No such rule"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_every_answer_names_the_standin_and_the_account(standin, prompt, stream):
+def test_every_response_has_the_headers_of_the_standin_and_the_account(standin, prompt, stream):
     headers = ask(standin, prompt, stream=stream).headers
 
     assert headers[STANDIN_HEADER] == "api.openai.com"
@@ -257,7 +257,7 @@ def test_every_answer_names_the_standin_and_the_account(standin, prompt, stream)
         ([], "We could not parse the JSON body of your request."),
     ],
 )
-def test_an_invalid_request_is_refused_as_openai_would(standin, body, message):
+def test_an_invalid_request_is_rejected_as_by_openai(standin, body, message):
     answer = post(standin, body)
 
     assert answer.status_code == 400
@@ -270,7 +270,7 @@ def test_an_invalid_request_is_refused_as_openai_would(standin, body, message):
     }
 
 
-def test_another_path_is_answered_with_what_is_spoken(standin):
+def test_the_error_for_an_unknown_path_lists_the_supported_paths(standin):
     answer = post(standin, {}, "/v1/embeddings")
 
     assert answer.status_code == 404
@@ -281,7 +281,7 @@ def test_another_path_is_answered_with_what_is_spoken(standin):
     )
 
 
-def test_azure_reaches_it_under_its_own_name(standin, monkeypatch):
+def test_an_azure_client_reaches_it_under_its_own_host_name(standin, monkeypatch):
     for name, value in standin.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -295,17 +295,17 @@ def test_azure_reaches_it_under_its_own_name(standin, monkeypatch):
     assert standin.requests[-1].path == "/openai/deployments/planner/chat/completions"
 
 
-def test_a_restarted_standin_gives_the_same_bytes_in_any_order():
+def test_a_restarted_standin_sends_the_same_bytes_in_any_order():
     def replies(prompts):
         with StandIn(script=EXAMPLES_SCRIPT) as standin:
             answers = [ask(standin, prompt, tools=TOOLS, stream=stream) for prompt, stream in prompts]
             return [(answer.headers.multi_items(), answer.content) for answer in answers]
 
-    asked = [(PROMPT, False), (PROMPT, True), ("Else", False)]
-    first = replies(asked)
+    prompts = [(PROMPT, False), (PROMPT, True), ("Else", False)]
+    first = replies(prompts)
 
-    assert replies(asked) == first
-    assert replies(reversed(asked)) == first[::-1]
+    assert replies(prompts) == first
+    assert replies(reversed(prompts)) == first[::-1]
 
 
 def test_equal_requests_get_different_ids():
@@ -315,13 +315,13 @@ def test_equal_requests_get_different_ids():
     assert len(ids) == 3
 
 
-def test_a_limited_rule_gives_way_to_the_next():
+def test_the_next_rule_applies_when_a_limited_rule_is_used_up():
     rules = [
         Rule(prompt="Go", times=2, error=ScriptedError(status=429), headers={"Retry-After": "0"}),
         Rule(prompt="Go", text="gone"),
     ]
     with StandIn(rules) as standin:
-        limited, after = ask(standin, "Go"), None
+        limited = ask(standin, "Go")
         with openai.OpenAI(base_url=standin.openai_base_url, api_key="any", max_retries=1) as client:
             after = client.chat.completions.create(model="gpt-4o-mini", messages=user("Go"))
 
@@ -338,16 +338,17 @@ def test_a_limited_rule_gives_way_to_the_next():
     assert len(standin.requests) == 3
 
 
-def test_an_error_may_have_any_body():
+def test_an_error_can_have_any_body():
     error = ScriptedError(status=502, body="<html>Bad gateway</html>")
     with StandIn([Rule(error=error, headers={"content-type": "text/html"})]) as standin:
         answer = ask(standin, "Go")
 
-    assert (answer.status_code, answer.text) == (502, "<html>Bad gateway</html>")
+    assert answer.status_code == 502
+    assert answer.text == "<html>Bad gateway</html>"
     assert answer.headers["content-type"] == "text/html"
 
 
-def test_an_error_in_the_middle_of_a_stream():
+def test_a_stream_can_end_with_an_error():
     rule = Rule(text="Once upon a time", delta_size=4, after=2, error=ScriptedError(status=500))
     with (
         StandIn([rule]) as standin,
@@ -363,12 +364,12 @@ def test_an_error_in_the_middle_of_a_stream():
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_connection_closed_without_an_answer(stream):
+def test_a_connection_can_be_closed_without_a_response(stream):
     with StandIn([Rule(close=True)]) as standin, pytest.raises(httpx.RemoteProtocolError):
         ask(standin, "Go", stream=stream)
 
 
-def test_an_answer_cut_in_the_middle():
+def test_a_connection_can_be_closed_in_the_middle_of_a_response():
     rule = Rule(text="Once upon a time", chunk_size=50, close=True, after=2)
     with StandIn([rule]) as standin, pytest.raises(httpx.RemoteProtocolError) as failure:
         ask(standin, "Go")
@@ -376,7 +377,7 @@ def test_an_answer_cut_in_the_middle():
     assert "received 100 bytes" in str(failure.value)
 
 
-def test_a_stream_cut_in_the_middle():
+def test_a_connection_can_be_closed_in_the_middle_of_a_stream():
     rule = Rule(text="Once upon a time", delta_size=4, close=True, after=2)
     body = {"model": "m", "messages": user("Go"), "stream": True}
     received = []
@@ -390,8 +391,8 @@ def test_a_stream_cut_in_the_middle():
     assert b"".join(received).count(b"data: ") == 2
 
 
-def chunks_of(rule):
-    """The chunks of the connection, as the chunked transfer encoding has them."""
+def receive_chunks(rule):
+    """Return the chunks of the connection, as delimited by the chunked transfer encoding."""
     body = {"model": "m", "messages": user("Go"), "stream": True}
     with (
         StandIn([rule]) as standin,
@@ -401,20 +402,20 @@ def chunks_of(rule):
 
 
 def test_one_event_is_one_chunk():
-    chunks = chunks_of(Rule(text="Once upon a time", delta_size=4, chunk_delay=0.02))
+    chunks = receive_chunks(Rule(text="Once upon a time", delta_size=4, chunk_delay=0.02))
 
     assert all(chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") for chunk in chunks)
     assert len(chunks) == 7
 
 
-def test_chunks_may_be_cut_inside_a_character():
-    chunks = chunks_of(Rule(text="üüüüüüüü", chunk_size=1, chunk_delay=0.0005))
+def test_a_chunk_can_end_inside_a_character():
+    chunks = receive_chunks(Rule(text="üüüüüüüü", chunk_size=1, chunk_delay=0.0005))
 
     assert b"".join(chunks).decode().count("ü") == 8
     assert b"\xc3" in chunks
 
 
-def test_interleaved_calls():
+def test_the_deltas_of_several_calls_can_be_interleaved():
     calls = [ScriptedCall("A", {"text": "one and two"}), ScriptedCall("B", {"text": "three"})]
     with (
         StandIn([Rule(calls=calls, interleave=True, delta_size=8)]) as standin,
@@ -424,19 +425,19 @@ def test_interleaved_calls():
 
     order = [part.index for chunk in chunks for part in chunk.choices[0].delta.tool_calls or ()]
     assert order == [0, 1, 0, 1, 0, 1, 0]
-    assert [json.loads(call["text"]) for call in joined(chunks)] == [
+    assert [json.loads(call["text"]) for call in join_calls(chunks)] == [
         {"text": "one and two"},
         {"text": "three"},
     ]
 
 
-def test_a_whole_body_of_ones_own():
+def test_a_rule_can_define_the_whole_body():
     with StandIn([Rule(prompt="JSON", body={"any": 1}), Rule(body="data: {}\n\ndata: [DONE]\n\n")]) as standin:
         assert ask(standin, "JSON").json() == {"any": 1}
         assert ask(standin, "Events", stream=True).text == "data: {}\n\ndata: [DONE]\n\n"
 
 
-def test_bodies_may_be_compressed_or_chunked(standin):
+def test_request_bodies_can_be_compressed_or_chunked(standin):
     content = json.dumps({"model": "m", "messages": user("Greet")}).encode()
     url = f"{standin.openai_base_url}/chat/completions"
     with httpx.Client() as client:
@@ -458,10 +459,11 @@ def test_a_connection_serves_many_requests():
         for _ in range(3):
             client.post(f"{standin.openai_base_url}/chat/completions", json={"messages": user("Go")})
 
-        assert (len(standin.requests), standin.connections) == (3, 1)
+        assert len(standin.requests) == 3
+        assert standin.connections == 1
 
 
-def test_many_threads_on_one_client(standin):
+def test_many_threads_can_share_one_client(standin):
     failures = []
     with openai.OpenAI(base_url=standin.openai_base_url, api_key="any") as client:
 
@@ -480,7 +482,7 @@ def test_many_threads_on_one_client(standin):
     assert failures == []
 
 
-def test_a_tool_without_valid_arguments_is_a_mistake_that_is_told(standin):
+def test_a_tool_without_valid_arguments_is_reported_as_an_error(standin):
     impossible = tool("Impossible", value={"type": "string", "pattern": "^(?!a)"})
 
     answer = ask(standin, "Anything else", tools=[impossible])

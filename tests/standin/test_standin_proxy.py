@@ -1,4 +1,4 @@
-"""The CONNECT proxy: whom it stands in for, whom it refuses, and how little stays behind."""
+"""The CONNECT proxy: the hosts it serves and rejects, TLS, gRPC, and a clean shutdown."""
 
 import gc
 import re
@@ -25,14 +25,14 @@ def standin():
         yield standin
 
 
-def conversation(standin, request):
-    """The whole answer to ``request``, bytes, on a new connection that the stand-in closes."""
+def exchange(standin, request):
+    """Return the response to the bytes of ``request``, on a new connection that the stand-in closes."""
     with socket.create_connection(("127.0.0.1", standin.port), timeout=5) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
 
 
-def trusting(standin, alpn=("http/1.1",)):
+def trust_context(standin, alpn=("http/1.1",)):
     context = ssl.create_default_context(cafile=str(standin.certificate_authority))
     context.set_alpn_protocols(list(alpn))
     return context
@@ -41,8 +41,8 @@ def trusting(standin, alpn=("http/1.1",)):
 @pytest.mark.parametrize(
     "target", ["example.com:443", "api.openai.com:80", "127.0.0.1:443", "api.openai.com.example.com:443"]
 )
-def test_a_tunnel_to_any_other_host_is_refused(standin, target):
-    answer = conversation(standin, f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n".encode())
+def test_a_tunnel_to_any_other_host_is_rejected(standin, target):
+    answer = exchange(standin, f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n".encode())
 
     head, _, line = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 403 Forbidden\r\n")
@@ -50,7 +50,7 @@ def test_a_tunnel_to_any_other_host_is_refused(standin, target):
     assert line == f"the stand-in does not forward to {target}; it only serves these hosts, on port 443: {HOSTS}\n"
 
 
-def test_plain_http_to_any_other_host_is_refused(standin):
+def test_plain_http_to_any_other_host_is_rejected(standin):
     answer = httpx.get("http://example.com/", proxy=standin.proxy_url)
 
     assert answer.status_code == 403
@@ -60,10 +60,10 @@ def test_plain_http_to_any_other_host_is_refused(standin):
     assert standin.requests == []
 
 
-def test_more_hosts_may_be_named():
+def test_additional_hosts_can_be_served():
     with (
         StandIn([Rule(text="here")], hosts=["*.example.com"]) as standin,
-        httpx.Client(proxy=standin.proxy_url, verify=trusting(standin)) as client,
+        httpx.Client(proxy=standin.proxy_url, verify=trust_context(standin)) as client,
     ):
         answer = client.post("https://llm.example.com/v1/chat/completions", json={"messages": [{"role": "user"}]})
 
@@ -71,20 +71,20 @@ def test_more_hosts_may_be_named():
     assert answer.json()["choices"][0]["message"]["content"] == "here"
 
 
-def test_a_client_that_does_not_trust_the_authority_gets_nothing(standin):
+def test_a_client_that_does_not_trust_the_authority_cannot_connect(standin):
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.post("https://api.openai.com/v1/chat/completions", proxy=standin.proxy_url, json={})
 
     assert standin.requests == []
 
 
-def test_each_start_has_an_authority_of_its_own(standin):
+def test_each_start_has_its_own_certificate_authority(standin):
     with StandIn() as other, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get("https://api.openai.com/", proxy=standin.proxy_url, verify=trusting(other))
+        httpx.get("https://api.openai.com/", proxy=standin.proxy_url, verify=trust_context(other))
 
 
-def test_googles_authentication_gets_its_answers(standin):
-    with httpx.Client(proxy=standin.proxy_url, verify=trusting(standin)) as client:
+def test_googles_authentication_requests_are_answered_and_logged_apart(standin):
+    with httpx.Client(proxy=standin.proxy_url, verify=trust_context(standin)) as client:
         token = client.post("https://oauth2.googleapis.com/token", data={"grant_type": "any"}).json()
         account = standin.account.email
         url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}/allowedLocations"
@@ -100,7 +100,7 @@ def test_googles_authentication_gets_its_answers(standin):
     assert standin.requests == []
 
 
-def test_the_service_account_signs(standin):
+def test_the_service_account_can_sign(standin):
     from google.oauth2 import service_account
 
     credentials = service_account.Credentials.from_service_account_file(
@@ -114,7 +114,7 @@ def test_the_service_account_signs(standin):
 @pytest.mark.parametrize(
     ("alpn", "only_h2"), [(["h2"], True), (["h2", "http/1.1"], False), (["http/1.1"], False), ([], False)]
 )
-def test_the_client_hello_tells_grpc_from_http(alpn, only_h2):
+def test_the_client_hello_distinguishes_grpc_from_http(alpn, only_h2):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         context = ssl.create_default_context()
@@ -137,19 +137,19 @@ def test_the_client_hello_tells_grpc_from_http(alpn, only_h2):
 @pytest.mark.parametrize(
     "content", [b"", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x00\x05\x01\x00", b"\x16\x03\x01\x00\x02\x02\x00"]
 )
-def test_what_is_no_client_hello_offers_nothing(content):
+def test_bytes_that_are_not_a_client_hello_offer_no_protocols(content):
     assert parse_protocols(content) == ()
 
 
-def test_http_2_beside_http_1_1_is_served_by_the_latter(standin):
-    with httpx.Client(proxy=standin.proxy_url, verify=trusting(standin, ["h2", "http/1.1"])) as client:
+def test_a_client_that_offers_http_2_and_http_1_1_gets_http_1_1(standin):
+    with httpx.Client(proxy=standin.proxy_url, verify=trust_context(standin, ["h2", "http/1.1"])) as client:
         answer = client.post("https://api.openai.com/v1/chat/completions", json={})
 
     assert answer.http_version == "HTTP/1.1"
     assert answer.status_code == 400
 
 
-def test_stopping_leaves_nothing_behind():
+def test_stopping_closes_connections_threads_and_files():
     before = set(threading.enumerate())
     rule = Rule(text="Once upon a time", chunk_delay=60)
     with StandIn([rule]) as standin:
@@ -157,7 +157,7 @@ def test_stopping_leaves_nothing_behind():
         client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any", max_retries=0)
         stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "?"}], stream=True)
         next(iter(stream))
-        idle = httpx.Client(proxy=standin.proxy_url, verify=trusting(standin))
+        idle = httpx.Client(proxy=standin.proxy_url, verify=trust_context(standin))
         idle.post("https://api.openai.com/v1/chat/completions", json={})
         assert standin.grpc_port
         started = time.monotonic()
@@ -173,12 +173,12 @@ def test_stopping_leaves_nothing_behind():
         socket.create_connection(("127.0.0.1", standin.port))
 
 
-def test_before_its_start_it_says_how_to_start_it():
+def test_the_error_before_the_start_says_how_to_start():
     with pytest.raises(RuntimeError, match=re.escape("start it with `with StandIn(...) as standin:`")):
         _ = StandIn().openai_base_url
 
 
-def test_openai_alone_pays_for_openai_alone():
+def test_a_standin_for_openai_imports_nothing_for_google():
     program = (
         "import sys, time\n"
         "from multitrack.standin import StandIn\n"

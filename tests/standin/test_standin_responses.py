@@ -1,4 +1,4 @@
-"""The stand-in's Responses API, through the real SDK, and beside answers that OpenAI really gave."""
+"""The Responses API of the stand-in, used with the real SDK and compared with recorded responses of OpenAI."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ def standin():
 
 @pytest.fixture(params=["sync", "async"])
 def create(request, standin):
-    """``responses.create``; of a stream, the list of its events."""
+    """``responses.create``. It returns a stream as the list of its events."""
     where = {"base_url": standin.openai_base_url, "api_key": "any", "max_retries": 0}
 
     def plain(**arguments):
@@ -81,7 +81,7 @@ def post(standin, path="/v1/responses", **body):
     return httpx.post(f"{standin.proxy_url}{path}", json={"model": "gpt-4.1-nano", **body}, trust_env=False)
 
 
-def events_of(text):
+def parse_events(text):
     events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
     assert [f"event: {event['type']}" for event in events] == [
         line for line in text.splitlines() if line.startswith("event: ")
@@ -89,11 +89,12 @@ def events_of(text):
     return events
 
 
-def test_calls_and_text(create):
+def test_an_answer_can_have_text_and_calls(create):
     response = create(input="Both", tools=TOOLS)
 
     message, *calls = response.output
-    assert (response.status, response.output_text) == ("completed", "Looking.")
+    assert response.status == "completed"
+    assert response.output_text == "Looking."
     assert message.type == "message"
     assert [(call.name, json.loads(call.arguments)) for call in calls] == [
         ("Weather", {"location": "Köln"}),
@@ -106,7 +107,7 @@ def test_calls_and_text(create):
     assert [tool.type for tool in response.tools] == ["web_search_preview", "function"]
 
 
-def test_calls_and_text_in_a_stream(create):
+def test_a_stream_can_have_text_and_calls(create):
     events = create(input="Both", tools=TOOLS, stream=True)
 
     kinds = [event.type for event in events]
@@ -143,55 +144,59 @@ def test_calls_and_text_in_a_stream(create):
         assert done.item == events[-1].response.output[index]
 
 
-def test_calls_in_turn(standin):
-    events = events_of(post(standin, input="In turn", stream=True).text)
+def test_the_deltas_of_several_calls_can_be_interleaved(standin):
+    events = parse_events(post(standin, input="In turn", stream=True).text)
 
     assert [event["output_index"] for event in events if "delta" in event] == [0, 1, 0, 1]
 
 
-def test_a_refusal(standin):
+def test_a_refusal_is_a_content_part(standin):
     [message] = post(standin, input="Refuse").json()["output"]
-    events = events_of(post(standin, input="Refuse", stream=True).text)
+    events = parse_events(post(standin, input="Refuse", stream=True).text)
 
     assert message["content"] == [{"type": "refusal", "refusal": "No."}]
     assert [event["delta"] for event in events if event["type"] == "response.refusal.delta"] == ["No."]
     assert events[-1]["response"]["output"][0]["content"] == message["content"]
 
 
-def test_an_answer_that_the_limit_cut_off(standin):
+def test_a_truncated_call_is_incomplete(standin):
     response = post(standin, input="Cut off").json()
-    *events, end = events_of(post(standin, input="Cut off", stream=True).text)
+    *events, end = parse_events(post(standin, input="Cut off", stream=True).text)
 
-    for cut in (response, end["response"]):
-        assert (cut["status"], cut["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
-        assert [item["status"] for item in cut["output"]] == ["completed", "incomplete"]
-        assert cut["output"][1]["arguments"] == '{"loc'
+    for truncated in (response, end["response"]):
+        assert truncated["status"] == "incomplete"
+        assert truncated["incomplete_details"] == {"reason": "max_output_tokens"}
+        assert [item["status"] for item in truncated["output"]] == ["completed", "incomplete"]
+        assert truncated["output"][1]["arguments"] == '{"loc'
     assert end["type"] == "response.incomplete"
     assert [event["output_index"] for event in events if event["type"].endswith("arguments.done")] == [0]
 
 
 @pytest.mark.parametrize(("prompt", "reason"), [("Cut text", "max_output_tokens"), ("Filtered", "content_filter")])
-def test_a_text_that_was_cut_off(create, prompt, reason):
+def test_a_truncated_text_is_incomplete(create, prompt, reason):
     response = create(input=prompt)
 
-    assert (response.status, response.incomplete_details.reason) == ("incomplete", reason)
+    assert response.status == "incomplete"
+    assert response.incomplete_details.reason == reason
     assert create(input=prompt, stream=True)[-1].type == "response.incomplete"
 
 
-def test_an_error_in_its_place_and_in_the_middle_of_it(create):
+def test_an_error_can_replace_the_answer_or_end_its_stream(create):
     with pytest.raises(openai.RateLimitError):
         create(input="Limited")
     *events, error = create(input="Break", stream=True)
 
     assert [event.type for event in events][-1] == "response.content_part.added"
-    assert (error.type, error.code, error.sequence_number) == ("error", "server_error", 4)
+    assert error.type == "error"
+    assert error.code == "server_error"
+    assert error.sequence_number == 4
     assert error.message == "The server had an error while processing your request."
 
 
-def test_a_body_of_ones_own(standin):
+def test_a_rule_can_define_the_whole_body(standin):
     assert post(standin, input="Whole").json() == {"object": "response", "output": []}
     assert post(standin, input="Events", stream=True).text == "event: error\ndata: {}\n\n"
-    assert events_of(post(standin, input="One event", stream=True).text) == [
+    assert parse_events(post(standin, input="One event", stream=True).text) == [
         {"type": "response.failed", "sequence_number": 0}
     ]
 
@@ -199,26 +204,27 @@ def test_a_body_of_ones_own(standin):
 def test_without_a_rule_each_tool_is_called_once(create):
     [call] = create(input="Anything else", tools=TOOLS).output
 
-    assert (call.name, call.arguments) == ("Weather", '{"location":"text"}')
+    assert call.name == "Weather"
+    assert call.arguments == '{"location":"text"}'
 
 
 @pytest.mark.parametrize(
-    ("options", "called"),
+    ("options", "expected"),
     [
         ({"tool_choice": {"type": "function", "name": "Weather"}}, ["Weather"]),
         ({"tool_choice": "none"}, []),
         ({"instructions": "Use no tools", "tool_choice": "none"}, []),
     ],
 )
-def test_without_a_rule_the_tool_choice_is_kept(standin, options, called):
+def test_without_a_rule_the_tool_choice_is_respected(standin, options, expected):
     response = post(standin, input="Anything else", tools=TOOLS, **options).json()
 
-    assert [item["name"] for item in response["output"] if item["type"] == "function_call"] == called
+    assert [item["name"] for item in response["output"] if item["type"] == "function_call"] == expected
     assert {name: response[name] for name in options} == options
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/openai/v1/responses", "/openai/responses?api-version=2025-04-01"])
-def test_its_paths_are_answered_in_its_name(standin, path):
+def test_its_paths_are_served_with_its_host_name(standin, path):
     answer = post(standin, path, input="Greet")
 
     assert answer.headers[STANDIN_HEADER] == "api.openai.com"
@@ -226,11 +232,11 @@ def test_its_paths_are_answered_in_its_name(standin, path):
 
 
 @pytest.mark.parametrize("prompt", ["Greet", "Both", "Refuse", "Cut off", "Cut text", "Anything else"])
-def test_answers_are_what_the_sdk_types_say(standin, prompt):
+def test_answers_are_valid_for_the_types_of_the_sdk(standin, prompt):
     Response.model_validate_json(post(standin, input=prompt, tools=TOOLS).content, strict=True)
 
 
-def test_the_input_may_be_items_with_parts(standin):
+def test_the_input_can_be_items_with_parts(standin):
     parts = [{"type": "input_text", "text": "Gre"}, {"type": "input_text", "text": "et"}]
     item = {"type": "message", "role": "user", "content": parts}
 
@@ -238,28 +244,29 @@ def test_the_input_may_be_items_with_parts(standin):
 
 
 @pytest.fixture(scope="module")
-def recorded():
+def recorded_streams():
     return [record for record in load_corpus(OPENLLMETRY) if record["wire"] == "openai.responses.stream"]
 
 
-def test_its_events_hold_what_recorded_ones_hold(standin, recorded):
+def test_its_events_have_the_keys_of_recorded_events(standin, recorded_streams):
     known = {}
-    for each in recorded:
-        for event in events_of(each["response_body"]):
-            for place, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
+    for each in recorded_streams:
+        for event in parse_events(each["response_body"]):
+            for location, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
                 if isinstance(value, dict):
-                    known.setdefault((place, value.get("role"), value.get("name") is None), value)
+                    known.setdefault((location, value.get("role"), value.get("name") is None), value)
 
     for prompt in ("Both", "Greet"):
-        for event in events_of(post(standin, input=prompt, tools=TOOLS, stream=True).text):
-            for place, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
+        for event in parse_events(post(standin, input=prompt, tools=TOOLS, stream=True).text):
+            for location, value in ((event["type"], event), (f"{event['type']} item", event.get("item"))):
                 if isinstance(value, dict):
-                    pattern = known[place, value.get("role"), value.get("name") is None]
-                    # padding against eavesdroppers
+                    pattern = known[location, value.get("role"), value.get("name") is None]
+                    # "obfuscation" is random padding, which the stand-in does not send.
                     assert set(value) == set(pattern) - {"obfuscation"}
 
 
-def test_its_responses_hold_what_recorded_ones_hold(standin, recorded):
-    pattern = next(event for event in events_of(recorded[0]["response_body"]) if event["type"] == "response.completed")
+def test_its_responses_have_the_keys_of_recorded_responses(standin, recorded_streams):
+    events = parse_events(recorded_streams[0]["response_body"])
+    completed = next(event for event in events if event["type"] == "response.completed")
 
-    assert set(post(standin, input="Greet").json()) == set(pattern["response"]) - {"prompt_cache_key"}
+    assert set(post(standin, input="Greet").json()) == set(completed["response"]) - {"prompt_cache_key"}

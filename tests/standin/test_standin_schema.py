@@ -1,4 +1,4 @@
-"""Values for schemas: valid by Pydantic's own judgement, the same each time, or an error that says why not."""
+"""Values for JSON Schemas: valid according to Pydantic and reproducible, or an error that says why there is none."""
 
 import datetime
 import re
@@ -106,7 +106,7 @@ def test_values_are_valid(kind):
         ({"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1}, {"key_0": 1}),
     ],
 )
-def test_values_are_made_in_a_fixed_way(schema, value):
+def test_keywords_decide_the_value_in_a_fixed_order(schema, value):
     assert example(schema) == value
 
 
@@ -129,14 +129,14 @@ def test_values_are_made_in_a_fixed_way(schema, value):
         ),
     ],
 )
-def test_a_schema_without_a_value_says_where(schema, message):
+def test_the_error_for_an_unsatisfiable_schema_says_where(schema, message):
     with pytest.raises(UnsatisfiableError) as failure:
         example(schema)
 
     assert str(failure.value) == message
 
 
-def test_a_schema_that_requires_itself_is_no_endless_loop():
+def test_a_schema_that_requires_itself_is_an_error():
     schema = {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"]}}, "$ref": "#/$defs/A"}
 
     with pytest.raises(UnsatisfiableError, match="the schema requires itself endlessly"):
@@ -158,11 +158,11 @@ def test_a_schema_that_requires_itself_is_no_endless_loop():
         r"^(?P<year>\d{4})-(?P=year)$",
     ],
 )
-def test_a_text_for_a_pattern(pattern):
+def test_a_generated_text_matches_its_pattern(pattern):
     assert re.search(pattern, generate_text(pattern))
 
 
 @pytest.mark.parametrize("pattern", [r"(?<=a)b", r"^(?!a)", r"["])
-def test_a_pattern_that_is_not_understood(pattern):
+def test_an_unsupported_pattern_is_an_error(pattern):
     with pytest.raises(ValueError, match=r"is not supported|unterminated character set"):
         generate_text(pattern)

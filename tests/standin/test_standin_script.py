@@ -1,4 +1,4 @@
-"""Rules: when they apply, and what a file with mistakes says."""
+"""Rules: when they apply, and the errors for files with mistakes."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from multitrack.standin import Rule, ScriptedCall, ScriptedError, ScriptError, S
 from multitrack.standin.model_request import ModelRequest, OfferedTool
 from multitrack.standin.script import Script
 
-QUESTION = ModelRequest(
+REQUEST = ModelRequest(
     model="gpt-4o-mini",
     prompt="What is the weather?",
     texts=("Use tools", "What is the weather?"),
@@ -40,18 +40,18 @@ QUESTION = ModelRequest(
     ],
 )
 def test_a_rule_applies_when_all_its_conditions_hold(conditions, applies):
-    assert Rule(**conditions, text="?").applies(QUESTION) is applies
+    assert Rule(**conditions, text="?").applies(REQUEST) is applies
 
 
 def test_the_first_rule_with_uses_left_answers():
     script = Script([Rule(text="once", times=1), Rule(text="twice", times=2), Rule(model="other", text="never")])
 
-    answers = [script.find_answer(QUESTION) for _ in range(4)]
+    answers = [script.find_answer(REQUEST) for _ in range(4)]
 
     assert [answer and answer.text for answer in answers] == ["once", "twice", "twice", None]
 
 
-def test_a_file_gives_the_same_rules_as_python(tmp_path):
+def test_a_file_has_the_same_rules_as_python(tmp_path):
     path = tmp_path / "script.yaml"
     path.write_text(
         """
@@ -144,7 +144,7 @@ def test_the_examples_script_can_be_read():
         ),
     ],
 )
-def test_a_script_with_mistakes_is_refused(tmp_path, text, message):
+def test_a_script_with_mistakes_is_rejected(tmp_path, text, message):
     path = tmp_path / "script.yaml"
     path.write_text(text, "utf-8")
 
@@ -154,14 +154,14 @@ def test_a_script_with_mistakes_is_refused(tmp_path, text, message):
     assert str(failure.value).startswith(f"{path}: {message}")
 
 
-def test_a_missing_script_is_refused(tmp_path):
+def test_a_missing_script_is_rejected(tmp_path):
     path = tmp_path / "none.yaml"
 
     with pytest.raises(ScriptError, match=re.escape(f"{path}: cannot read the script: ")):
         StandIn(script=path)
 
 
-def test_a_call_whose_arguments_are_no_object_cannot_go_where_objects_are_sent():
+def test_arguments_that_are_not_an_object_cannot_be_sent_as_an_object():
     with pytest.raises(
         ScriptError,
         match=re.escape("the arguments of Weather are not a JSON object, which this wire format needs: '[1]'"),

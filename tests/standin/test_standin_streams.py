@@ -1,4 +1,4 @@
-"""What one script does to the streams, and to the later turns, of every wire: gates, breaks, and who left."""
+"""Streams and later turns in every wire format: gates, breaks and clients that disconnect."""
 
 import json
 import time
@@ -65,11 +65,11 @@ def wire(request):
 
 
 @contextmanager
-def streaming(standin, wire, prompt):
-    """The pieces of the streamed answer to ``prompt``, as bytes."""
+def open_stream(standin, wire, prompt):
+    """Yield an iterator over the bytes of the streamed answer to ``prompt``."""
     if wire == "gemini grpc":
-        with channel(standin) as open_channel:
-            yield iter(calling(open_channel.unary_stream, "StreamGenerateContent")(gemini(prompt)))
+        with open_channel(standin) as grpc_channel:
+            yield iter(build_method(grpc_channel.unary_stream, "StreamGenerateContent")(gemini(prompt)))
         return
     path, body = HTTP[wire]
     url = f"{standin.proxy_url}{path}"
@@ -78,23 +78,23 @@ def streaming(standin, wire, prompt):
         yield answer.iter_raw()
 
 
-def channel(standin):
+def open_channel(standin):
     credentials = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
     return grpc.secure_channel(f"localhost:{standin.grpc_port}", credentials)
 
 
-def calling(kind, method):
+def build_method(kind, method):
     from google.cloud.aiplatform_v1.types import prediction_service
     from google.protobuf.json_format import ParseDict
 
-    def serialized(body):
+    def serialize(body):
         return ParseDict(body, prediction_service.GenerateContentRequest.pb()()).SerializeToString()
 
-    return kind(GRPC + method, request_serializer=serialized)
+    return kind(GRPC + method, request_serializer=serialize)
 
 
-def arrivals(pieces, *texts):
-    """Read on, and give the number of each of the ``texts`` whenever it arrives."""
+def wait_for_texts(pieces, *texts):
+    """Read the stream, and yield the number of each of the ``texts`` when it arrives."""
     arrived = b""
     for number, text in enumerate(texts):
         while text not in arrived:
@@ -102,11 +102,11 @@ def arrivals(pieces, *texts):
         yield number
 
 
-def broken(standin, wire, prompt):
-    """What arrives of an answer that breaks off, and the error of the transport, if it tells one."""
+def read_until_break(standin, wire, prompt):
+    """Return the bytes of an answer that breaks off, and the error of the transport or None."""
     arrived = b""
     try:
-        with streaming(standin, wire, prompt) as pieces:
+        with open_stream(standin, wire, prompt) as pieces:
             for piece in pieces:
                 arrived += piece
     except (httpx.RemoteProtocolError, grpc.RpcError) as error:
@@ -114,8 +114,8 @@ def broken(standin, wire, prompt):
     return arrived, None
 
 
-def opening(standin, gate):
-    """Opens the gate in a while; says whether it did."""
+def open_later(standin, gate):
+    """Open the gate after 0.15 seconds. The returned list is empty before that and has the gate's name after it."""
     opened = []
 
     def open_it():
@@ -127,29 +127,29 @@ def opening(standin, gate):
 
 
 def test_a_call_waits_at_its_gate(standin, wire):
-    with streaming(standin, wire, "Gated calls") as pieces:
-        arrived = arrivals(pieces, b"First", b"Second")
-        first = opening(standin, "first")
+    with open_stream(standin, wire, "Gated calls") as pieces:
+        arrived = wait_for_texts(pieces, b"First", b"Second")
+        first = open_later(standin, "first")
         next(arrived)
         assert first == ["first"]
-        second = opening(standin, "second")
+        second = open_later(standin, "second")
         next(arrived)
         assert second == ["second"]
 
 
 @pytest.mark.parametrize("prompt", ["Gated end", "Gated text"])
-def test_the_end_waits_at_the_gate_of_the_answer(standin, wire, prompt):
-    # over gRPC, the candidate's field 3, finish_reason, with the value STOP
+def test_the_end_of_a_stream_waits_at_the_gate_of_the_answer(standin, wire, prompt):
+    # Over gRPC the end is field 3 of the candidate, finish_reason, with the value STOP.
     ends = {"chat": b"[DONE]", "responses": b"response.completed", "gemini grpc": b"\x18\x01"}
-    with streaming(standin, wire, prompt) as pieces:
-        opened = opening(standin, "end")
-        for _ in arrivals(pieces, ends.get(wire, b'"STOP"')):
+    with open_stream(standin, wire, prompt) as pieces:
+        opened = open_later(standin, "end")
+        for _ in wait_for_texts(pieces, ends.get(wire, b'"STOP"')):
             assert opened == ["end"]
 
 
-def test_a_cut_up_stream_waits_at_the_same_place(standin):
-    with streaming(standin, "chat", "Cut up") as pieces:
-        opened = opening(standin, "second")
+def test_a_stream_with_small_chunks_waits_at_the_same_call(standin):
+    with open_stream(standin, "chat", "Cut up") as pieces:
+        opened = open_later(standin, "second")
         arrived = b""
         for piece in pieces:
             assert len(piece) <= 7
@@ -158,52 +158,54 @@ def test_a_cut_up_stream_waits_at_the_same_place(standin):
     assert arrived.endswith(b"data: [DONE]\n\n")
 
 
-def test_an_answer_that_is_not_streamed_waits_for_all_of_its_gates(standin):
-    opened = opening(standin, "first"), opening(standin, "second")
+def test_an_answer_that_is_not_streamed_waits_at_all_of_its_gates(standin):
+    first, second = open_later(standin, "first"), open_later(standin, "second")
     answer = httpx.post(f"{standin.openai_base_url}/chat/completions", json=chat("Gated calls"), trust_env=False)
-    assert opened == (["first"], ["second"])
+    assert first == ["first"]
+    assert second == ["second"]
     assert len(answer.json()["choices"][0]["message"]["tool_calls"]) == 2
 
 
-def test_a_gate_may_be_opened_before_anybody_comes(standin, wire):
+def test_a_gate_can_be_opened_before_the_request(standin, wire):
     standin.open("end")
-    with streaming(standin, wire, "Gated text") as pieces:
+    with open_stream(standin, wire, "Gated text") as pieces:
         assert b"Once" in b"".join(pieces)
 
 
-def test_a_gate_that_nobody_opens_breaks_the_answer_off(standin, wire, monkeypatch):
+def test_a_gate_that_is_not_opened_breaks_off_the_answer(standin, wire, monkeypatch):
     monkeypatch.setattr(stream_gates, "TIMEOUT_SECONDS", 0.1)
-    arrived, error = broken(standin, wire, "Gated end")
+    arrived, error = read_until_break(standin, wire, "Gated end")
     assert b"First" in arrived
     assert error is not None
 
 
 @pytest.mark.parametrize(("prompt", "held_back"), [("Closed", b"Second"), ("Closed at the end", b"STOP")])
-def test_a_connection_closed_between_calls(standin, wire, prompt, held_back):
-    arrived, error = broken(standin, wire, prompt)
+def test_a_connection_can_be_closed_between_calls(standin, wire, prompt, held_back):
+    arrived, error = read_until_break(standin, wire, prompt)
     assert error is not None
     assert b"First" in arrived
     assert held_back not in arrived
     assert b"[DONE]" not in arrived
 
 
-def test_an_error_between_calls_waits_at_the_gate_of_the_call_in_whose_place_it_comes(standin, wire):
-    opened = opening(standin, "second")
-    arrived, error = broken(standin, wire, "Failed")
+def test_an_error_between_calls_waits_at_the_gate_of_the_call_it_replaces(standin, wire):
+    opened = open_later(standin, "second")
+    arrived, error = read_until_break(standin, wire, "Failed")
     assert opened
     assert b"First" in arrived
     assert b"Second" not in arrived
     if wire == "gemini grpc":
-        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "Overloaded")
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert error.details() == "Overloaded"
     else:
         assert error is None
         assert b"Overloaded" in arrived
 
 
-def test_the_error_of_each_wire_has_its_own_form(standin):
+def test_each_wire_format_has_its_own_error_format(standin):
     def last(wire):
         standin.open("second")
-        with streaming(standin, wire, "Failed") as pieces:
+        with open_stream(standin, wire, "Failed") as pieces:
             return b"".join(pieces).decode().strip().split("\n\n")[-1]
 
     assert json.loads(last("chat").removeprefix("data: ")) == {
@@ -224,28 +226,28 @@ def test_the_error_of_each_wire_has_its_own_form(standin):
     assert json.loads(last("gemini array"))[-1] == error
 
 
-def test_it_notices_who_leaves_before_the_end(standin, wire):
+def test_a_client_that_disconnects_early_is_logged_as_abandoned(standin, wire):
     before = len(standin.abandoned)
-    with streaming(standin, wire, "Gated end") as pieces:
-        for _ in arrivals(pieces, b"First"):
+    with open_stream(standin, wire, "Gated end") as pieces:
+        for _ in wait_for_texts(pieces, b"First"):
             pass
         assert len(standin.abandoned) == before
-        left = time.monotonic()
+        disconnected = time.monotonic()
     while len(standin.abandoned) == before:
-        assert time.monotonic() < left + 5
+        assert time.monotonic() < disconnected + 5
         time.sleep(0.005)
     assert standin.abandoned[-1] == standin.requests[-1]
 
 
-def test_who_reads_to_the_end_has_not_left(standin, wire):
+def test_a_client_that_reads_to_the_end_is_not_logged_as_abandoned(standin, wire):
     before = standin.abandoned
     standin.open("end")
-    with streaming(standin, wire, "Gated text") as pieces:
+    with open_stream(standin, wire, "Gated text") as pieces:
         list(pieces)
     assert standin.abandoned == before
 
 
-def asking(standin, path):
+def build_ask(standin, path):
     def ask(body):
         answer = httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False)
         assert answer.status_code == 200, answer.text
@@ -254,54 +256,54 @@ def asking(standin, path):
     return ask
 
 
-def test_a_later_turn_of_a_chat_is_answered_otherwise(standin):
-    ask = asking(standin, "/v1/chat/completions")
-    said = []
+def test_a_later_turn_of_a_chat_gets_its_own_answer(standin):
+    ask = build_ask(standin, "/v1/chat/completions")
+    messages = []
     for result in ("too small", "accepted"):
-        message = ask(chat("Again", *said))["choices"][0]["message"]
-        said.append(message)
-        said += [{"role": "tool", "tool_call_id": call["id"], "content": result} for call in message["tool_calls"]]
-    assert [len(message.get("tool_calls", ())) for message in said if message["role"] == "assistant"] == [2, 1]
-    assert ask(chat("Again", *said))["choices"][0]["message"]["content"] == "Done"
+        message = ask(chat("Again", *messages))["choices"][0]["message"]
+        messages.append(message)
+        messages += [{"role": "tool", "tool_call_id": call["id"], "content": result} for call in message["tool_calls"]]
+    assert [len(message.get("tool_calls", ())) for message in messages if message["role"] == "assistant"] == [2, 1]
+    assert ask(chat("Again", *messages))["choices"][0]["message"]["content"] == "Done"
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_later_turn_of_responses_is_answered_otherwise(standin, stored):
-    ask = asking(standin, "/v1/responses")
+def test_a_later_turn_of_responses_gets_its_own_answer(standin, stored):
+    ask = build_ask(standin, "/v1/responses")
     response = ask(responses("Again", store=stored))
-    said = []
+    messages = []
     for result, calls in (("too small", 2), ("accepted", 1)):
         assert len(response["output"]) == calls
         outputs = [
             {"type": "function_call_output", "call_id": item["call_id"], "output": result}
             for item in response["output"]
         ]
-        said += [*response["output"], *outputs]
+        messages += [*response["output"], *outputs]
         if stored:
             response = ask({"model": "m", "input": outputs, "previous_response_id": response["id"]})
         else:
-            response = ask(responses("Again", *said, store=False))
+            response = ask(responses("Again", *messages, store=False))
     assert response["output"][0]["content"][0]["text"] == "Done"
 
 
 @pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-3-pro"])
-def test_a_later_turn_of_gemini_is_answered_otherwise(standin, model):
-    ask = asking(standin, f"/v1beta/models/{model}:generateContent")
-    said = []
+def test_a_later_turn_of_gemini_gets_its_own_answer(standin, model):
+    ask = build_ask(standin, f"/v1beta/models/{model}:generateContent")
+    messages = []
     for result in ("too small", "accepted"):
-        content = ask(gemini("Again", *said))["candidates"][0]["content"]
+        content = ask(gemini("Again", *messages))["candidates"][0]["content"]
         names = [part["functionCall"]["name"] for part in content["parts"]]
         results = [{"functionResponse": {"name": name, "response": {"error": result}}} for name in names]
-        said += [content, {"role": "user", "parts": results}]
-    assert [len(content["parts"]) for content in said] == [2, 2, 1, 1]
-    assert ask(gemini("Again", *said))["candidates"][0]["content"]["parts"] == [{"text": "Done"}]
+        messages += [content, {"role": "user", "parts": results}]
+    assert [len(content["parts"]) for content in messages] == [2, 2, 1, 1]
+    assert ask(gemini("Again", *messages))["candidates"][0]["content"]["parts"] == [{"text": "Done"}]
 
 
-def test_a_later_turn_over_grpc_is_answered_otherwise(standin):
+def test_a_later_turn_over_grpc_gets_its_own_answer(standin):
     from google.cloud.aiplatform_v1.types import prediction_service
 
-    with channel(standin) as open_channel:
-        ask = calling(open_channel.unary_unary, "GenerateContent")
+    with open_channel(standin) as grpc_channel:
+        ask = build_method(grpc_channel.unary_unary, "GenerateContent")
         first = prediction_service.GenerateContentResponse.deserialize(ask(gemini("Again")))
         calls = [part.function_call for part in first.candidates[0].content.parts]
         said = {"role": "model", "parts": [{"functionCall": {"name": call.name}} for call in calls]}

@@ -1,4 +1,4 @@
-"""The stand-in as Vertex AI, reached by an unmodified application, and by bare HTTP and gRPC."""
+"""The stand-in as Vertex AI, used by an unmodified application and with plain HTTP and gRPC."""
 
 import json
 import os
@@ -44,7 +44,7 @@ CALLS = [
 
 @pytest.fixture(scope="module")
 def applications():
-    """By transport, what the application printed and what the stand-in received. Both run at once."""
+    """For each transport, the output of the application and the requests received. Both run at the same time."""
     with ExitStack() as stack:
         running = {}
         for transport in ("grpc", "rest"):
@@ -77,7 +77,7 @@ def test_an_unmodified_application_gets_calls_text_and_streams(applications, tra
 
 
 @pytest.mark.parametrize(("transport", "error"), [("grpc", "ResourceExhausted"), ("rest", "TooManyRequests")])
-def test_an_unmodified_application_meets_an_error_with_details_and_then_an_answer(applications, transport, error):
+def test_an_unmodified_application_gets_an_error_with_details_and_then_an_answer(applications, transport, error):
     results, _ = applications[transport]
 
     assert results["limited"] == [error, "Resource exhausted. Please try again later.", 1]
@@ -90,7 +90,7 @@ def test_an_unmodified_application_calls_asynchronously(applications):
     assert results["asynchronous"] == [CALLS, ["Once upon ", "a time"]]
 
 
-def test_a_closed_connection_is_what_grpc_makes_of_one(applications):
+def test_a_closed_connection_is_unavailable_over_grpc(applications):
     results, _ = applications["grpc"]
 
     assert results["closed"] == ["ServiceUnavailable", "Socket closed", 0]
@@ -103,12 +103,14 @@ def test_a_closed_connection_is_what_grpc_makes_of_one(applications):
         ("rest", "http", f"https://{HOST}/v1/{MODEL}:generateContent?%24alt=json%3Benum-encoding%3Dint"),
     ],
 )
-def test_requests_arrive_under_googles_own_names(applications, transport, kind, url):
+def test_requests_are_logged_with_googles_host_names(applications, transport, kind, url):
     _, received = applications[transport]
 
     first = received[0]
 
-    assert (first.transport, first.method, first.url) == (kind, "POST", url)
+    assert first.transport == kind
+    assert first.method == "POST"
+    assert first.url == url
     assert first.body["contents"][0]["parts"][0]["text"].startswith("What is the weather in toronto")
     assert {request.host for request in received} == {HOST}
 
@@ -140,7 +142,7 @@ def test_rest_answers_json_in_the_scripted_order(standin, version):
     assert answer.text.index('"zone"') < answer.text.index('"area"')
 
 
-def test_every_answer_names_the_standin_and_the_account(standin):
+def test_every_response_has_the_headers_of_the_standin_and_the_account(standin):
     for prompt, status in (("Tell a tale", 200), ("Break", 503)):
         answer = post(standin, "generateContent", ask(prompt))
 
@@ -164,7 +166,7 @@ def test_rest_streams_an_array_or_events(standin):
     assert texts(json.loads(line.removeprefix("data: ")) for line in lines) == ["Once upon ", "a time"]
 
 
-def test_rest_tells_an_error_in_the_middle_of_a_stream(standin):
+def test_a_rest_stream_can_end_with_an_error(standin):
     answer = post(standin, "streamGenerateContent", ask("Break"))
 
     first, error = answer.json()
@@ -176,7 +178,7 @@ def test_rest_tells_an_error_in_the_middle_of_a_stream(standin):
     }
 
 
-def test_a_field_that_the_service_does_not_know_is_refused(standin):
+def test_an_unknown_field_is_rejected(standin):
     answer = post(standin, "generateContent", ask("Call", surprise=1))
 
     assert answer.status_code == 400
@@ -184,7 +186,7 @@ def test_a_field_that_the_service_does_not_know_is_refused(standin):
     assert '"surprise"' in answer.json()["error"]["message"]
 
 
-def test_the_service_answers_as_the_tool_configuration_says(standin):
+def test_the_tool_configuration_is_respected(standin):
     tools = [{"functionDeclarations": [{"name": name, "parameters": {"type": "OBJECT"}} for name in "AB"]}]
 
     def called(choice):
@@ -218,7 +220,7 @@ def test_googles_schemas_get_valid_arguments(standin):
     }
 
 
-def test_grpc_metadata_names_the_standin_with_errors_too(standin):
+def test_grpc_metadata_names_the_standin_even_for_errors(standin):
     from google.cloud.aiplatform_v1beta1.types import prediction_service
 
     credentials = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
@@ -242,7 +244,7 @@ def test_grpc_metadata_names_the_standin_with_errors_too(standin):
         assert GOOGLE_COOKIE in metadata["set-cookie"]
 
 
-def test_another_grpc_method_is_answered_with_what_is_spoken(standin):
+def test_the_error_for_an_unknown_grpc_method_lists_the_supported_ones(standin):
     credentials = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
     method = "/google.cloud.aiplatform.v1.PredictionService/Predict"
     with (
@@ -259,7 +261,7 @@ def test_another_grpc_method_is_answered_with_what_is_spoken(standin):
     assert standin.requests[-1].path == method
 
 
-def test_both_transports_give_the_same_ids(standin):
+def test_both_transports_have_the_same_ids(standin):
     from google.cloud.aiplatform_v1.types import prediction_service
 
     with StandIn(RULES) as other:

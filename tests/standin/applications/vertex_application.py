@@ -1,4 +1,4 @@
-"""An application of Vertex AI's that knows nothing of the stand-in; its results go to stdout as JSON."""
+"""An application that uses Vertex AI and has no code for the stand-in. Prints its results as JSON."""
 
 import asyncio
 import json

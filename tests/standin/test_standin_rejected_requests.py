@@ -1,4 +1,4 @@
-"""Requests that the providers refuse, refused by the stand-in in the providers' words."""
+"""Requests that the providers reject. The stand-in rejects them with the same messages."""
 
 import grpc
 import httpx
@@ -13,9 +13,9 @@ USER = {"role": "user", "content": "Go"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "Weather", "arguments": "{}"}}
 ITEM = {"type": "function_call", "call_id": "call_1", "name": "Weather", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "21"}
-ASKED = {"role": "user", "parts": [{"text": "Go"}]}
-CALLED = {"role": "model", "parts": [{"functionCall": {"name": "Weather", "args": {}}}]}
-ANSWERED = {"role": "user", "parts": [{"functionResponse": {"name": "Weather", "response": {"output": 21}}}]}
+PROMPT_CONTENT = {"role": "user", "parts": [{"text": "Go"}]}
+CALL_CONTENT = {"role": "model", "parts": [{"functionCall": {"name": "Weather", "args": {}}}]}
+RESULT_CONTENT = {"role": "user", "parts": [{"functionResponse": {"name": "Weather", "response": {"output": 21}}}]}
 
 
 @pytest.fixture(scope="module")
@@ -25,30 +25,31 @@ def standin():
 
 
 def post(standin, path, body):
-    return httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False)
+    # The first request to Gemini imports the types of google-cloud-aiplatform, which can take seconds.
+    return httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False, timeout=30)
 
 
-def function(**more):
+def build_function(**more):
     return {"name": "Weather", "parameters": {"type": "object", "properties": {}}, **more}
 
 
-def strict(schema):
-    return function(strict=True, parameters={"type": "object", "additionalProperties": False, **schema})
+def build_strict_function(schema):
+    return build_function(strict=True, parameters={"type": "object", "additionalProperties": False, **schema})
 
 
-def chat(*messages, **more):
+def build_chat(*messages, **more):
     return {"model": "m", "messages": [USER, *messages], **more}
 
 
-def offering_models(*functions):
-    return chat(tools=[{"type": "function", "function": each} for each in functions])
+def build_chat_with_tools(*functions):
+    return build_chat(tools=[{"type": "function", "function": function} for function in functions])
 
 
-def assistant(**call):
+def build_assistant_message(**call):
     return {"role": "assistant", "tool_calls": [{**CALL, **call}]}
 
 
-def result(call_id="call_1"):
+def build_result_message(call_id="call_1"):
     return {"role": "tool", "tool_call_id": call_id, "content": "21"}
 
 
@@ -64,60 +65,62 @@ TOO_LONG = "string too long. Expected a string with maximum length {}, but got a
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
-        (chat(result()), "messages.[1].role", NO_CALL),
-        (chat(assistant(), USER), "messages", NO_RESULT),
-        (chat(assistant()), "messages", NO_RESULT),
+        (build_chat(build_result_message()), "messages.[1].role", NO_CALL),
+        (build_chat(build_assistant_message(), USER), "messages", NO_RESULT),
+        (build_chat(build_assistant_message()), "messages", NO_RESULT),
         (
-            chat(assistant(), result("call_2")),
+            build_chat(build_assistant_message(), build_result_message("call_2")),
             "messages.[2].tool_call_id",
             "Invalid parameter: 'tool_call_id' of 'call_2' not found in 'tool_calls' of previous message.",
         ),
         (
-            chat(assistant(function={"name": "a.b", "arguments": "{}"}), result()),
+            build_chat(build_assistant_message(function={"name": "a.b", "arguments": "{}"}), build_result_message()),
             "messages[1].tool_calls[0].function.name",
             f"Invalid 'messages[1].tool_calls[0].function.name': {PATTERN}",
         ),
         (
-            chat(assistant(id="c" * 41), result("c" * 41)),
+            build_chat(build_assistant_message(id="c" * 41), build_result_message("c" * 41)),
             "messages[1].tool_calls[0].id",
             f"Invalid 'messages[1].tool_calls[0].id': {TOO_LONG.format(40, 41)}",
         ),
-        (chat(tools=[function()]), "tools[0].function", "Missing required parameter: 'tools[0].function'."),
-        (offering_models({}), "tools[0].function.name", "Missing required parameter: 'tools[0].function.name'."),
+        (build_chat(tools=[build_function()]), "tools[0].function", "Missing required parameter: 'tools[0].function'."),
+        (build_chat_with_tools({}), "tools[0].function.name", "Missing required parameter: 'tools[0].function.name'."),
         (
-            offering_models(function(), function(name="a b")),
+            build_chat_with_tools(build_function(), build_function(name="a b")),
             "tools[1].function.name",
             f"Invalid 'tools[1].function.name': {PATTERN}",
         ),
         (
-            offering_models(function(name="n" * 65)),
+            build_chat_with_tools(build_function(name="n" * 65)),
             "tools[0].function.name",
             f"Invalid 'tools[0].function.name': {TOO_LONG.format(64, 65)}",
         ),
         (
-            offering_models(function(parameters={"$ref": "#"})),
+            build_chat_with_tools(build_function(parameters={"$ref": "#"})),
             "tools[0].function.parameters",
             "Invalid schema for function 'Weather': schema must be a JSON Schema of 'type: \"object\"', "
             "got 'type: \"None\"'.",
         ),
         (
-            chat(tool_choice="auto"),
+            build_chat(tool_choice="auto"),
             "tool_choice",
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
         ),
         (
-            chat(stream_options={"include_usage": True}),
+            build_chat(stream_options={"include_usage": True}),
             "stream_options",
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
         ),
     ],
 )
-def test_a_chat_is_refused(standin, body, param, message):
+def test_a_chat_is_rejected(standin, body, param, message):
     answer = post(standin, "/v1/chat/completions", body)
 
     error = answer.json()["error"]
     assert answer.status_code == 400
-    assert (error["message"], error["param"], error["type"]) == (message, param, "invalid_request_error")
+    assert error["message"] == message
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
 
 
 INNER = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
@@ -154,17 +157,17 @@ INNER = {"type": "object", "properties": {"x": {"type": "string"}}, "required": 
     ],
 )
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_a_schema_that_is_not_strict_is_refused_where_it_should_be(standin, api, schema, reason):
-    tool = strict(schema)
+def test_strict_requires_a_strict_schema(standin, api, schema, reason):
+    tool = build_strict_function(schema)
     if api == "chat":
-        answer = post(standin, "/v1/chat/completions", offering_models(tool))
+        answer = post(standin, "/v1/chat/completions", build_chat_with_tools(tool))
     else:
         answer = post(standin, "/v1/responses", {"input": "Go", "tools": [{"type": "function", **tool}]})
 
     error = answer.json()["error"]
     assert error["message"] == f"Invalid schema for function 'Weather': {reason}"
     assert error["code"] == "invalid_function_parameters"
-    assert post(standin, "/v1/chat/completions", offering_models({**tool, "strict": False})).status_code == 200
+    assert post(standin, "/v1/chat/completions", build_chat_with_tools({**tool, "strict": False})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_a_schema_that_is_not_strict_is_refused_where_it_should_be(standin, api,
             "Try again with the new parameter.",
         ),
         (
-            {"input": "Go", "tools": [{"type": "function", "function": function()}]},
+            {"input": "Go", "tools": [{"type": "function", "function": build_function()}]},
             "tools[0].name",
             "Missing required parameter: 'tools[0].name'.",
         ),
@@ -198,12 +201,14 @@ def test_a_schema_that_is_not_strict_is_refused_where_it_should_be(standin, api,
         ([], None, "We could not parse the JSON body of your request."),
     ],
 )
-def test_a_response_is_refused(standin, body, param, message):
+def test_a_responses_request_is_rejected(standin, body, param, message):
     answer = post(standin, "/v1/responses", body)
 
     error = answer.json()["error"]
     assert answer.status_code == 400
-    assert (error["message"], error["param"], error["type"]) == (message, param, "invalid_request_error")
+    assert error["message"] == message
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
 
 
 def test_a_response_that_was_not_stored_is_not_found(standin):
@@ -214,15 +219,15 @@ def test_a_response_that_was_not_stored_is_not_found(standin):
     assert answer.json()["error"]["code"] == "previous_response_not_found"
 
 
-def declaring(*names):
-    return {"contents": [ASKED], "tools": [{"functionDeclarations": [{"name": name} for name in names]}]}
+def build_declarations(*names):
+    return {"contents": [PROMPT_CONTENT], "tools": [{"functionDeclarations": [{"name": name} for name in names]}]}
 
 
 NUMBER = (
     "Please ensure that the number of function response parts is equal to the number of function call parts of the "
     "function call turn."
 )
-REFUSED_BY_GEMINI = [
+REJECTED_BY_GEMINI = [
     ({"contents": []}, "* GenerateContentRequest.contents: contents is not specified\n"),
     (
         {"contents": [{"role": "user", "parts": []}]},
@@ -230,14 +235,14 @@ REFUSED_BY_GEMINI = [
     ),
     ({"contents": [{"role": "system", "parts": [{"text": "?"}]}]}, "Please use a valid role: user, model."),
     (
-        {"contents": [ASKED, ANSWERED]},
+        {"contents": [PROMPT_CONTENT, RESULT_CONTENT]},
         "Please ensure that function response turn comes immediately after a function call turn.",
     ),
-    ({"contents": [ASKED, CALLED, ASKED]}, NUMBER),
-    ({"contents": [ASKED, {**CALLED, "parts": CALLED["parts"] * 2}, ANSWERED]}, NUMBER),
-    (declaring("A", "B", "A"), "Duplicate function declaration found: A"),
+    ({"contents": [PROMPT_CONTENT, CALL_CONTENT, PROMPT_CONTENT]}, NUMBER),
+    ({"contents": [PROMPT_CONTENT, {**CALL_CONTENT, "parts": CALL_CONTENT["parts"] * 2}, RESULT_CONTENT]}, NUMBER),
+    (build_declarations("A", "B", "A"), "Duplicate function declaration found: A"),
     (
-        declaring("A", "1"),
+        build_declarations("A", "1"),
         "* GenerateContentRequest.tools[0].function_declarations[1].name: Invalid function name. Must start with a "
         "letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
         "dashes (-), with a maximum length of 64.\n",
@@ -245,15 +250,15 @@ REFUSED_BY_GEMINI = [
 ]
 
 
-@pytest.mark.parametrize(("body", "message"), REFUSED_BY_GEMINI)
-def test_gemini_refuses(standin, body, message):
+@pytest.mark.parametrize(("body", "message"), REJECTED_BY_GEMINI)
+def test_a_gemini_request_is_rejected_over_rest(standin, body, message):
     answer = post(standin, GENERATE, body)
 
     assert answer.status_code == 400
     assert answer.json()["error"] == {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
 
 
-def test_gemini_refuses_over_grpc(standin):
+def test_gemini_requests_are_rejected_over_grpc(standin):
     from google.cloud.aiplatform_v1.types import prediction_service
     from google.protobuf.json_format import ParseDict
 
@@ -265,20 +270,21 @@ def test_gemini_refuses_over_grpc(standin):
                 body, prediction_service.GenerateContentRequest.pb()()
             ).SerializeToString(),
         )
-        for body, message in REFUSED_BY_GEMINI:
+        for body, message in REJECTED_BY_GEMINI:
             with pytest.raises(grpc.RpcError) as failure:
                 ask(body)
-            assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
+            assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert failure.value.details() == message
 
 
-@pytest.mark.skipif(not supports_signatures(), reason="this google-cloud-aiplatform knows no signatures")
-def test_a_model_that_signs_its_calls_wants_the_signature_back(standin):
-    asked = {"role": "user", "parts": [{"text": "Call"}]}
-    content = post(standin, SIGNING, {"contents": [asked]}).json()["candidates"][0]["content"]
-    assert content["parts"][0]["thoughtSignature"]
-    unsigned = {**content, "parts": [{"functionCall": content["parts"][0]["functionCall"]}]}
+@pytest.mark.skipif(not supports_signatures(), reason="this google-cloud-aiplatform has no signatures")
+def test_a_model_that_signs_its_calls_requires_their_signatures(standin):
+    prompt = {"role": "user", "parts": [{"text": "Call"}]}
+    signed = post(standin, SIGNING, {"contents": [prompt]}).json()["candidates"][0]["content"]
+    assert signed["parts"][0]["thoughtSignature"]
+    unsigned = {**signed, "parts": [{"functionCall": signed["parts"][0]["functionCall"]}]}
 
-    answer = post(standin, SIGNING, {"contents": [asked, unsigned, ANSWERED]})
+    answer = post(standin, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT]})
 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == (
@@ -287,20 +293,20 @@ def test_a_model_that_signs_its_calls_wants_the_signature_back(standin):
         "call `default_api:Weather` , position 2. Please refer to https://ai.google.dev/gemini-api/docs/"
         "thought-signatures for more details."
     )
-    assert post(standin, SIGNING, {"contents": [asked, content, ANSWERED]}).status_code == 200
-    assert post(standin, SIGNING, {"contents": [asked, unsigned, ANSWERED, ASKED]}).status_code == 200
-    assert post(standin, GENERATE, {"contents": [asked, unsigned, ANSWERED]}).status_code == 200
+    assert post(standin, SIGNING, {"contents": [prompt, signed, RESULT_CONTENT]}).status_code == 200
+    assert post(standin, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT, PROMPT_CONTENT]}).status_code == 200
+    assert post(standin, GENERATE, {"contents": [prompt, unsigned, RESULT_CONTENT]}).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/chat/completions", chat(assistant(), result())),
-        ("/v1/chat/completions", offering_models(function(), function())),
+        ("/v1/chat/completions", build_chat(build_assistant_message(), build_result_message())),
+        ("/v1/chat/completions", build_chat_with_tools(build_function(), build_function())),
         ("/v1/responses", {"input": [ITEM, OUTPUT]}),
-        (GENERATE, {"contents": [ASKED, CALLED, ANSWERED]}),
-        (GENERATE, {"contents": [{"parts": ASKED["parts"]}]}),
+        (GENERATE, {"contents": [PROMPT_CONTENT, CALL_CONTENT, RESULT_CONTENT]}),
+        (GENERATE, {"contents": [{"parts": PROMPT_CONTENT["parts"]}]}),
     ],
 )
-def test_what_the_providers_take_is_taken(standin, path, body):
+def test_valid_requests_are_accepted(standin, path, body):
     assert post(standin, path, body).status_code == 200

@@ -1,4 +1,4 @@
-"""Recorded answers, played over the stand-in's sockets."""
+"""Recorded responses, sent again by the stand-in."""
 
 import json
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from multitrack.standin import GOOGLE_COOKIE, OPENAI_COOKIE, STANDIN_HEADER, Rul
 URL = "https://api.openai.com/v1/chat/completions"
 
 
-def record(body, answer, **more):
+def build_record(body, answer, **more):
     return {
         "method": "POST",
         "uri": URL,
@@ -25,8 +25,8 @@ def record(body, answer, **more):
     }
 
 
-def written(path, *records):
-    path.write_text("".join(json.dumps(each) + "\n" for each in records), "utf-8")
+def write_records(path, *records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     return path
 
 
@@ -34,9 +34,11 @@ def post(standin, body, path="/v1/chat/completions"):
     return httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False)
 
 
-def test_equal_requests_are_answered_in_file_order_and_then_by_rules(tmp_path):
+def test_equal_requests_get_recorded_responses_in_file_order_and_then_rules(tmp_path):
     body = {"model": "m", "messages": [{"role": "user", "content": "Go"}]}
-    answers = written(tmp_path / "answers.jsonl", record(body, "1"), record({"other": 1}, "2"), record(body, "3"))
+    answers = write_records(
+        tmp_path / "answers.jsonl", build_record(body, "1"), build_record({"other": 1}, "2"), build_record(body, "3")
+    )
 
     with StandIn([Rule(body=4)], answers=answers) as standin:
         received = [post(standin, dict(reversed(body.items()))).text for _ in range(3)]
@@ -44,28 +46,30 @@ def test_equal_requests_are_answered_in_file_order_and_then_by_rules(tmp_path):
     assert received == ["1", "3", "4"]
 
 
-def test_a_recorded_error_and_a_stream(tmp_path):
+def test_recorded_errors_and_streams_are_replayed(tmp_path):
     events = "data: {}\r\n\r\ndata: [DONE]\n\n"
-    answers = written(
+    answers = write_records(
         tmp_path / "answers.jsonl",
-        record({"n": 1}, '{"error": {}}', status=404),
-        record({"n": 2}, events, response_headers={"content-type": "text/event-stream"}),
+        build_record({"n": 1}, '{"error": {}}', status=404),
+        build_record({"n": 2}, events, response_headers={"content-type": "text/event-stream"}),
     )
 
     with StandIn(answers=answers) as standin:
         error, stream = post(standin, {"n": 1}), post(standin, {"n": 2})
 
-    assert (error.status_code, error.json()) == (404, {"error": {}})
-    assert (stream.text, stream.headers["transfer-encoding"]) == (events, "chunked")
+    assert error.status_code == 404
+    assert error.json() == {"error": {}}
+    assert stream.text == events
+    assert stream.headers["transfer-encoding"] == "chunked"
 
 
-def test_a_recorded_host_is_stood_in_for_and_named(tmp_path):
+def test_the_host_of_a_recorded_response_is_served_and_named(tmp_path):
     uri = "https://api.groq.com/openai/v1/chat/completions"
-    path = written(tmp_path / "answers.jsonl", record({"n": 1}, "{}", uri=uri))
+    path = write_records(tmp_path / "answers.jsonl", build_record({"n": 1}, "{}", uri=uri))
 
     with (
         StandIn(answers=path) as standin,
-        httpx.Client(proxy=standin.proxy_url, verify=context(standin)) as client,
+        httpx.Client(proxy=standin.proxy_url, verify=trust_context(standin)) as client,
     ):
         answer = client.post(uri, json={"n": 1})
 
@@ -73,7 +77,7 @@ def test_a_recorded_host_is_stood_in_for_and_named(tmp_path):
     assert OPENAI_COOKIE in answer.headers["set-cookie"]
 
 
-def context(standin):
+def trust_context(standin):
     import ssl
 
     return ssl.create_default_context(cafile=str(standin.certificate_authority))
@@ -89,7 +93,7 @@ def context(standin):
         ("\n{\n", "line 2: not valid JSON: "),
     ],
 )
-def test_an_answers_file_with_mistakes_is_refused(tmp_path, text, message):
+def test_a_file_with_mistakes_is_rejected(tmp_path, text, message):
     path = tmp_path / "answers.jsonl"
     path.write_text(text, "utf-8")
 
@@ -99,12 +103,12 @@ def test_an_answers_file_with_mistakes_is_refused(tmp_path, text, message):
     assert str(failure.value).startswith(f"{path}, {message}")
 
 
-def test_a_missing_answers_file_is_refused(tmp_path):
+def test_a_missing_file_is_rejected(tmp_path):
     with pytest.raises(ScriptError, match=r"none\.jsonl: cannot read the recorded responses: "):
         StandIn(answers=tmp_path / "none.jsonl")
 
 
-def test_an_answer_is_played_over_grpc_too(tmp_path):
+def test_recorded_responses_are_replayed_over_grpc(tmp_path):
     import grpc
     from google.cloud.aiplatform_v1.types import prediction_service
 
@@ -113,10 +117,10 @@ def test_an_answer_is_played_over_grpc_too(tmp_path):
     uri = f"grpc://europe-west4-aiplatform.googleapis.com{method}"
     answer = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Recorded"}]}}]}
     error = {"error": {"code": 404, "message": "No such model", "status": "NOT_FOUND"}}
-    path = written(
+    path = write_records(
         tmp_path / "answers.jsonl",
-        record({"model": model}, json.dumps(answer), uri=uri),
-        record({"model": model}, json.dumps(error), uri=uri, status=404),
+        build_record({"model": model}, json.dumps(answer), uri=uri),
+        build_record({"model": model}, json.dumps(error), uri=uri, status=404),
     )
 
     with StandIn(answers=path) as standin:
@@ -136,20 +140,22 @@ def test_an_answer_is_played_over_grpc_too(tmp_path):
     metadata = dict(finished.initial_metadata())
     assert metadata[STANDIN_HEADER] == "europe-west4-aiplatform.googleapis.com"
     assert GOOGLE_COOKIE in metadata["set-cookie"]
-    assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.NOT_FOUND, "No such model")
+    assert failure.value.code() is grpc.StatusCode.NOT_FOUND
+    assert failure.value.details() == "No such model"
 
 
-def test_the_whole_corpus_is_played_as_it_was_recorded():
+def test_the_whole_corpus_is_replayed_unchanged():
     with StandIn(answers=OPENLLMETRY) as standin, httpx.Client(trust_env=False) as client:
         for each in load_corpus(OPENLLMETRY):
             url = urlsplit(each["uri"])
             content = None if each["request_body"] is None else json.dumps(each["request_body"])
             answer = client.request(each["method"], f"{standin.proxy_url}{url.path}?{url.query}", content=content)
-            assert (answer.status_code, answer.content.decode()) == (each["status"], each["response_body"]), each["id"]
+            assert answer.status_code == each["status"], each["id"]
+            assert answer.content.decode() == each["response_body"], each["id"]
             assert answer.headers[STANDIN_HEADER] == url.hostname
 
 
-def test_a_recorded_stream_is_read_by_the_real_sdk():
+def test_the_real_sdk_reads_a_recorded_stream():
     recorded = next(
         each
         for each in load_corpus(OPENLLMETRY)
