@@ -1,20 +1,30 @@
-"""A model that was changed after its tape: what the miss tells of it, through each client."""
+"""A model that changed after its cassette was recorded: what the miss reports, through each client."""
 
 from collections.abc import Iterable
 from typing import Literal
 
 import pytest
 from pydantic import BaseModel, Field
-from test_every_mode import MODES, NETWORK, OF_HTTPX, Cell, openai_client, placed, reaching, vertexai_reaching
+from test_every_mode import (
+    HTTPX_MODES,
+    MODES,
+    NETWORK,
+    Cell,
+    openai_client,
+    place_param,
+    standin_environment,
+    vertexai_environment,
+)
 
 from multitrack.errors import CassetteMiss
 from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.tape.use_cassette import use_cassette
 
-STRICT = [placed(mode, "strict") for mode in ("chat", "azure", "responses")]
+STRICT = [place_param(mode, "strict") for mode in ("chat", "azure", "responses")]
 
 
-def models(change=None):
+def make_models(change=None):
+    """Return the two models, with one ``change``."""
     unit = Literal["imperial", "metric", "si"] if change == "value" else Literal["imperial", "metric"]
 
     class Weather(BaseModel):
@@ -33,7 +43,7 @@ def models(change=None):
     return Weather, GoogleSearch
 
 
-TOLD = {
+REPORTED = {
     "description": ["`GoogleSearch.query` lost its description"],
     "value": ['`Weather.units` gained the allowed value "si"'],
     "renamed": [
@@ -44,8 +54,8 @@ TOLD = {
     "optional": ["`GoogleSearch.limit` gained its default", "`GoogleSearch.limit` is no longer required"],
     "class": ["`GoogleSearch` is named `Search` now"],
 }
-# its schemas have no defaults
-TOLD_BY_GEMINI = {"optional": ["`GoogleSearch.limit` is no longer required"]}
+# schemas for Gemini have no defaults
+REPORTED_FOR_GEMINI = {"optional": ["`GoogleSearch.limit` is no longer required"]}
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +64,21 @@ def standin():
         yield standin
 
 
-def told(path, change, ask):
-    """What the miss tells when ``ask`` asks with changed models for what it was recorded with."""
+def reported_changes(path, change, ask):
+    """Record with the original models, replay with changed ones, and return the changes that the miss reports."""
     with use_cassette(path, mode="record"):
-        ask(*models())
-    with pytest.raises(CassetteMiss) as missed, use_cassette(path):
-        ask(*models(change))
-    return [line.strip() for line in str(missed.value).splitlines() if line.strip().startswith("`")]
+        ask(*make_models())
+    with pytest.raises(CassetteMiss) as raised, use_cassette(path):
+        ask(*make_models(change))
+    return [line.strip() for line in str(raised.value).splitlines() if line.strip().startswith("`")]
 
 
 @pytest.fixture
 def ask(place, standin):
     mode, how = place
     options = {"strict": True} if how == "strict" else {}
-    with reaching(standin) if mode in OF_HTTPX else vertexai_reaching(standin, mode.removeprefix("vertex ")):
+    transport = mode.removeprefix("vertex ")
+    with standin_environment(standin) if mode in HTTPX_MODES else vertexai_environment(standin, transport):
         client = MODES[mode](False, standin)
         cell = Cell(mode, client, None)
         yield lambda weather, search: cell.ask("Plan", Iterable[weather | search], **options)
@@ -75,32 +86,32 @@ def ask(place, standin):
 
 
 @pytest.mark.parametrize("place", [*NETWORK, *STRICT])
-@pytest.mark.parametrize("change", TOLD)
-def test_a_changed_model_is_told_by_its_class_and_field(place, change, ask, tmp_path):
+@pytest.mark.parametrize("change", REPORTED)
+def test_a_changed_model_is_reported_with_its_class_and_field(place, change, ask, tmp_path):
     mode, how = place
-    path = tmp_path / "tape.yaml"
+    path = tmp_path / "trip.yaml"
     if (how, change) == ("strict", "optional"):
-        # strict schemas require every field, and have no defaults: what is sent is the same
+        # strict schemas require every field and have no defaults, so the request does not change
         with use_cassette(path, mode="record"):
-            ask(*models())
+            ask(*make_models())
         with use_cassette(path) as tape:
-            ask(*models(change))
+            ask(*make_models(change))
         assert len(tape.played) == 1
         return
-    by_gemini = mode.startswith(("vertex", "gemini"))
-    assert told(path, change, ask) == (TOLD | TOLD_BY_GEMINI if by_gemini else TOLD)[change]
+    is_gemini = mode.startswith(("vertex", "gemini"))
+    assert reported_changes(path, change, ask) == (REPORTED | REPORTED_FOR_GEMINI if is_gemini else REPORTED)[change]
 
 
-@pytest.mark.parametrize("change", TOLD)
-def test_tools_written_by_hand_are_told_by_their_names_and_fields(change, standin, tmp_path):
+@pytest.mark.parametrize("change", REPORTED)
+def test_changed_tools_written_by_hand_are_reported_with_their_names_and_fields(change, standin, tmp_path):
     def tool(model):
         return {"type": "function", "function": {"name": model.__name__, "parameters": model.model_json_schema()}}
 
-    def ask(*offered):
+    def ask(*models):
         messages = [{"role": "user", "content": "Plan"}]
-        client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[*map(tool, offered)])
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[*map(tool, models)])
 
-    with reaching(standin), openai_client(False, standin) as client:
-        lines = told(tmp_path / "tape.yaml", change, ask)
+    with standin_environment(standin), openai_client(False, standin) as client:
+        lines = reported_changes(tmp_path / "trip.yaml", change, ask)
     titles = ["`Search` changed its title"] if change == "class" else []
-    assert lines == TOLD[change] + titles
+    assert lines == REPORTED[change] + titles

@@ -1,4 +1,4 @@
-"""A conversation with a picture and the results of calls, as it arrives over each of Google's transports."""
+"""A conversation with images and tool results, as the provider receives it over each of Google's transports."""
 
 import os
 import re
@@ -36,33 +36,33 @@ CONTENTS = [
     },
     {"role": "user", "parts": [{"text": "Plan the trip"}]},
 ]
-# ids and signatures of thoughts are of some versions of the API only
+# only some versions of the API have ids and thought signatures
 OPTIONAL = ("id", "thoughtSignature")
 
 
-def spelled(value):
-    """``value`` in one spelling: google-genai writes some keys, and base64, in the other one of both."""
+def normalize(value):
+    """Convert keys to camel case and base64 to the standard alphabet, because google-genai uses others for some."""
     match value:
         case dict():
-            parts = {re.sub("_(.)", lambda found: found[1].upper(), key): spelled(value[key]) for key in value}
+            parts = {re.sub("_(.)", lambda found: found[1].upper(), key): normalize(value[key]) for key in value}
             return {key: item for key, item in parts.items() if key not in OPTIONAL}
         case list():
-            return [spelled(item) for item in value]
+            return [normalize(item) for item in value]
         case "-_8=":
             return "+/8="
         case _:
             return value
 
 
-def test_a_conversation_arrives_over_every_transport():
+def test_a_conversation_is_the_same_over_every_transport():
     with ExitStack() as stack:
         running = {}
         for kind in ("grpc", "rest", "gemini", "vertex"):
             standin = stack.enter_context(StandIn(RULES))
-            where = {"STANDIN_PROXY": standin.proxy_url, "STANDIN_AUTHORITY": str(standin.certificate_authority)}
+            connection = {"STANDIN_PROXY": standin.proxy_url, "STANDIN_AUTHORITY": str(standin.certificate_authority)}
             process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", str(APPLICATION), kind],
-                env={**os.environ, **standin.environment, **where},
+                env={**os.environ, **standin.environment, **connection},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -70,9 +70,10 @@ def test_a_conversation_arrives_over_every_transport():
             running[kind] = (standin, process)
         for kind, (standin, process) in running.items():
             output, errors = process.communicate(timeout=120)
-            assert (process.returncode, output) == (0, "Extraction([Weather(location='Toronto')])\n"), errors
+            assert process.returncode == 0, errors
+            assert output == "Extraction([Weather(location='Toronto')])\n"
             [request] = standin.requests
-            assert spelled(request.body["contents"]) == CONTENTS, kind
+            assert normalize(request.body["contents"]) == CONTENTS, kind
             assert [part["text"] for part in request.body["systemInstruction"]["parts"]] == [
                 "You must always use tools"
             ], kind

@@ -1,4 +1,4 @@
-"""Every mode, sync and async, plain and streamed: over the network against the stand-in, and in the process."""
+"""Every mode, sync and async, plain and streamed: over the network from the stand-in provider, and in this process."""
 
 import asyncio
 import gc
@@ -74,7 +74,7 @@ RULES = [
 
 
 class HttpLibrary:
-    """The httpx that an SDK takes, with what leads its clients to the stand-in, or to nobody but the process."""
+    """The version of httpx that an SDK uses, with transports to the stand-in provider or within this process."""
 
     def __init__(self, name: str) -> None:
         self.module = import_module(name)
@@ -82,29 +82,29 @@ class HttpLibrary:
 
     def transport(self, is_async: bool, standin: StandIn | None) -> Any:
         if standin is None:
-            return self.module.MockTransport(self._answer)
-        kind = self.module.AsyncHTTPTransport if is_async else self.module.HTTPTransport
-        return kind(
+            return self.module.MockTransport(self._respond)
+        transport_class = self.module.AsyncHTTPTransport if is_async else self.module.HTTPTransport
+        return transport_class(
             proxy=standin.proxy_url, verify=ssl.create_default_context(cafile=str(standin.certificate_authority))
         )
 
-    def _answer(self, request):
+    def _respond(self, request):
         body = json.loads(request.content)
         received = ReceivedRequest("http", request.method, str(request.url), (), body, request.content)
         reply = self._provider.reply_http(received)
-        sent = self._sent(reply)
+        chunks = self._chunks(reply)
 
         class Stream(self.module.SyncByteStream, self.module.AsyncByteStream):
             def __iter__(self):
-                return sent
+                return chunks
 
             async def __aiter__(self):
-                for chunk in sent:
+                for chunk in chunks:
                     yield chunk
 
         return self.module.Response(reply.status, headers=list(reply.headers), stream=Stream())
 
-    def _sent(self, reply):
+    def _chunks(self, reply):
         yield from (chunk.content for chunk in reply.chunks[: reply.closes_after])
         if reply.closes_after is not None:
             raise self.module.RemoteProtocolError("peer closed connection")
@@ -115,17 +115,17 @@ GENAI_HTTP = HttpLibrary("httpx")
 
 
 class Client(NamedTuple):
-    """`create` of a client, its model given and its messages in OpenAI's form, and what closes its connections."""
+    """A function that calls `create` with messages in OpenAI's format, and one that closes the connections."""
 
     create: Any
     close: Any
 
 
-def openai_client(is_async, standin, sync_kind=openai.OpenAI, async_kind=openai.AsyncOpenAI, **options):
+def openai_client(is_async, standin, sync_class=openai.OpenAI, async_class=openai.AsyncOpenAI, **options):
     transport = OPENAI_HTTP.transport(is_async, standin)
     http_client = (OPENAI_HTTP.module.AsyncClient if is_async else OPENAI_HTTP.module.Client)(transport=transport)
-    kind = async_kind if is_async else sync_kind
-    return kind(api_key="key-0", max_retries=0, timeout=15, http_client=http_client, **options)
+    client_class = async_class if is_async else sync_class
+    return client_class(api_key="key-0", max_retries=0, timeout=15, http_client=http_client, **options)
 
 
 def chat(is_async, standin):
@@ -169,10 +169,10 @@ def gemini(is_async, standin, **options):
     from google.genai import types
 
     transport = GENAI_HTTP.transport(is_async, standin)
-    # a transport of its own keeps the SDK on httpx where aiohttp is installed, too
-    through = {("async_client_args" if is_async else "client_args"): {"transport": transport}}
+    # with a transport given, the SDK uses httpx even if aiohttp is installed
+    transport_options = {("async_client_args" if is_async else "client_args"): {"transport": transport}}
     client = genai.Client(
-        **(options or {"api_key": "key-0"}), http_options=types.HttpOptions(timeout=15_000, **through)
+        **(options or {"api_key": "key-0"}), http_options=types.HttpOptions(timeout=15_000, **transport_options)
     )
     extracting = multitrack.from_genai(client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-3-pro")
     if is_async:
@@ -193,12 +193,12 @@ MODES = {
     "gemini": gemini,
     "gemini on vertex": gemini_on_vertex,
 }
-OF_HTTPX = [mode for mode in MODES if not mode.startswith("vertex ")]
+HTTPX_MODES = [mode for mode in MODES if not mode.startswith("vertex ")]
 
 VERTEX_HOST = "us-central1-aiplatform.googleapis.com"
 VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-3-pro"
 GRPC_METHOD = f"grpc://{VERTEX_HOST}/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
-# of the Gemini API, as the SDK asks for it
+# the version of the Gemini API that the SDK requests
 GEMINI_VERSION = "v1beta" if version("google-genai") < "3" else "v1"
 URLS = {
     "chat": "https://api.openai.com/v1/chat/completions",
@@ -212,7 +212,7 @@ URLS = {
 
 
 class Cell:
-    """A cell of the table: a client of one mode, with plain functions around it, whether it is async or not."""
+    """One combination under test: a client of one mode, with plain functions for sync and async clients."""
 
     def __init__(self, mode, client, runner):
         self.mode = mode
@@ -220,8 +220,8 @@ class Cell:
         self.runner = runner
 
     @property
-    def keeps_ids(self):
-        """Whether its calls have ids: Vertex AI's v1 knows none."""
+    def has_call_ids(self):
+        """Whether its calls have ids, which v1 of the Vertex AI API does not have."""
         return not self.mode.startswith("vertex ")
 
     def ask(self, prompt, response_model=BOTH, system=("You must always use tools",), **arguments):
@@ -232,43 +232,43 @@ class Cell:
     def next(self, stream):
         return self.runner.run(_next(stream)) if self.runner else next(stream)
 
-    def rest(self, stream):
-        return self.runner.run(_rest(stream)) if self.runner else list(stream)
+    def remaining(self, stream):
+        return self.runner.run(_remaining(stream)) if self.runner else list(stream)
 
     def wait(self):
-        """Let a moment pass, in which what is asynchronous goes on."""
+        """Wait a moment, and let asynchronous tasks run."""
         if self.runner:
             self.runner.run(asyncio.sleep(0.005))
         else:
             time.sleep(0.005)
 
-    def leave_after_one(self, stream):
+    def first_in_with_block(self, stream):
         if self.runner:
-            return self.runner.run(_leave_after_one(stream))
+            return self.runner.run(_first_in_with_block(stream))
         with stream:
             return next(stream)
 
     def extract(self, prompt, response_model=BOTH, *, stream=False, **arguments) -> Extraction:
-        """The extraction, by way of the stream that gives it if so told."""
+        """Return the extraction, through a stream if ``stream`` is true."""
         if not stream:
             return self.ask(prompt, response_model, **arguments)
         if self.mode in ("chat", "azure"):
             arguments["stream_options"] = {"include_usage": True}
-        reading = self.ask(prompt, response_model, stream=True, **arguments)
-        models = self.rest(reading)
-        assert reading.extraction == models
-        return reading.extraction
+        extraction_stream = self.ask(prompt, response_model, stream=True, **arguments)
+        models = self.remaining(extraction_stream)
+        assert extraction_stream.extraction == models
+        return extraction_stream.extraction
 
 
 async def _next(stream):
     return await anext(stream)
 
 
-async def _rest(stream):
+async def _remaining(stream):
     return [model async for model in stream]
 
 
-async def _leave_after_one(stream):
+async def _first_in_with_block(stream):
     async with stream:
         return await anext(stream)
 
@@ -284,8 +284,8 @@ def standin():
 
 
 @contextmanager
-def reaching(standin):
-    """Within it, Google's libraries find the stand-in's credentials, and all clients the stand-in."""
+def standin_environment(standin):
+    """Set the environment variables through which clients find the stand-in provider and its Google credentials."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in standin.environment.items():
             environment.setenv(name, value)
@@ -293,18 +293,18 @@ def reaching(standin):
 
 
 @contextmanager
-def vertexai_reaching(standin, transport):
-    """Within it, Vertex AI's SDK finds the stand-in in the place of Google. It leaves no trace in the SDK."""
+def vertexai_environment(standin, transport):
+    """Make Vertex AI's SDK connect to the stand-in provider, and restore its configuration afterwards."""
     import grpc
     from google.cloud.aiplatform import initializer
 
-    with reaching(standin) as environment, warnings.catch_warnings():
-        # the SDK says that it will be removed, on import and for each model
+    with standin_environment(standin) as environment, warnings.catch_warnings():
+        # the SDK warns of its removal when it is imported and for each model
         warnings.simplefilter("ignore")
         import vertexai
 
         before = dict(vars(initializer.global_config))
-        # gRPC reads which authorities it trusts by default once in a process
+        # gRPC reads its default certificate authorities only once in a process
         trusted = grpc.ssl_channel_credentials(standin.certificate_authority.read_bytes())
         environment.setattr(grpc, "ssl_channel_credentials", lambda: trusted)
         environment.setattr(
@@ -320,7 +320,7 @@ def vertexai_reaching(standin, transport):
 
 @pytest.fixture(params=["sync", "async"])
 def runner(request):
-    """What runs coroutines, None where nothing is asynchronous."""
+    """Runs coroutines; None for a sync client."""
     if request.param == "sync":
         yield None
         return
@@ -328,15 +328,15 @@ def runner(request):
         yield runner
 
 
-def placed(mode, where):
-    needed = {"responses": "openai.resources.responses", "gemini": "google.genai", "gemini on vertex": "google.genai"}
-    missing = mode in needed and find_spec(needed[mode]) is None
-    marks = pytest.mark.skipif(missing, reason=f"there is no {needed.get(mode)} in this environment")
+def place_param(mode, where):
+    modules = {"responses": "openai.resources.responses", "gemini": "google.genai", "gemini on vertex": "google.genai"}
+    missing = mode in modules and find_spec(modules[mode]) is None
+    marks = pytest.mark.skipif(missing, reason=f"{modules.get(mode)} is not installed")
     return pytest.param((mode, where), id=f"{mode}-{where}", marks=marks)
 
 
-NETWORK = [placed(mode, "network") for mode in MODES]
-PROCESS = [placed(mode, "process") for mode in OF_HTTPX]
+NETWORK = [place_param(mode, "network") for mode in MODES]
+PROCESS = [place_param(mode, "process") for mode in HTTPX_MODES]
 
 
 @pytest.fixture(params=[*NETWORK, *PROCESS])
@@ -347,7 +347,8 @@ def place(request):
 @pytest.fixture
 def cell(place, runner, standin):
     mode, where = place
-    with reaching(standin) if mode in OF_HTTPX else vertexai_reaching(standin, mode.removeprefix("vertex ")):
+    transport = mode.removeprefix("vertex ")
+    with standin_environment(standin) if mode in HTTPX_MODES else vertexai_environment(standin, transport):
         client = MODES[mode](runner is not None, standin if where == "network" else None)
         yield Cell(mode, client, runner)
         if runner:
@@ -361,13 +362,13 @@ def stream(request):
     return request.param == "stream"
 
 
-def test_parallel_calls(cell, stream):
+def test_parallel_calls_become_models(cell, stream):
     extraction = cell.extract("Plan the trip", stream=stream)
     assert extraction == PLAN
     assert [(call.index, call.name, json.loads(call.arguments)) for call in extraction.calls] == [
         (number, call.name, call.arguments) for number, call in enumerate(CALLS)
     ]
-    assert [call.id for call in extraction.calls] == [call.id if cell.keeps_ids else None for call in CALLS]
+    assert [call.id for call in extraction.calls] == [call.id if cell.has_call_ids else None for call in CALLS]
     assert extraction.text == "Let me look."
     usage = extraction.usage
     assert (usage.total_tokens if hasattr(usage, "total_tokens") else usage.total_token_count) > 20
@@ -375,11 +376,11 @@ def test_parallel_calls(cell, stream):
 
 
 @pytest.mark.parametrize("place", NETWORK, indirect=True)
-def test_it_goes_where_the_sdk_goes(cell, stream, standin):
+def test_requests_go_to_the_sdks_own_url(cell, stream, standin):
     cell.extract("Plan the trip", stream=stream)
     url = URLS[cell.mode]
     if cell.mode == "vertex rest" and cell.runner:
-        # the SDK has no asynchronous REST, and takes gRPC instead
+        # the SDK has no asynchronous REST transport, and uses gRPC instead
         url = GRPC_METHOD
     if stream:
         url = url.replace("/GenerateContent", "/StreamGenerateContent").replace(":generate", ":streamGenerate")
@@ -391,8 +392,8 @@ def test_it_goes_where_the_sdk_goes(cell, stream, standin):
 TYPES = {"string": str, "integer": int, "number": float}
 
 
-def model_of(function):
-    """A model whose fields are the parameters of ``function``."""
+def make_model(function):
+    """Return a model whose fields are the parameters of ``function``."""
     parameters = function["parameters"]
 
     def field(name, schema):
@@ -407,14 +408,14 @@ def model_of(function):
 
 
 @cache
-def leaderboard():
-    """The cases, each with the ``response_model`` for its functions."""
-    models = [tuple(map(model_of, case["functions"])) for case in CASES]
+def leaderboard_cases():
+    """Return the cases, each with the ``response_model`` for its functions."""
+    models = [tuple(map(make_model, case["functions"])) for case in CASES]
     return [(case, Iterable[reduce(or_, union)]) for case, union in zip(CASES, models, strict=True)]
 
 
-def test_the_cases_of_the_leaderboard(cell, stream):
-    for case, response_model in leaderboard():
+def test_the_cases_of_the_function_calling_leaderboard(cell, stream):
+    for case, response_model in leaderboard_cases():
         [*system, user] = [message["content"] for message in case["messages"]]
         extraction = cell.extract(
             user,
@@ -429,68 +430,68 @@ def test_the_cases_of_the_leaderboard(cell, stream):
 
 
 @pytest.mark.parametrize("place", NETWORK, indirect=True)
-def test_one_connection_is_enough(cell, standin):
+def test_requests_share_one_connection(cell, standin):
     cell.extract("Plan the trip")
     before = standin.connections
     for streamed in (False, True, False):
         cell.extract("Plan the trip", stream=streamed)
-    # Google's authentication may open one of its own in the background
+    # Google's authentication library may open a connection in the background
     assert standin.connections - before <= 1
 
 
 @pytest.mark.parametrize("place", NETWORK, indirect=True)
-def test_a_model_comes_before_the_next_call_has_arrived(cell, standin):
+def test_a_model_is_yielded_before_the_next_call_arrives(cell, standin):
     stream = cell.ask("Plan it slowly", stream=True)
     for model in PLAN:
-        # each gate lets go of one call, the last one of the end
+        # opening the gate releases the next call, or the end of the response
         assert cell.next(stream) == model
         standin.open("later")
-    assert cell.rest(stream) == []
+    assert cell.remaining(stream) == []
     assert stream.extraction == PLAN
 
 
 @pytest.fixture
-def uncollected():
-    """Nothing is closed by the garbage collector, which comes at no particular time."""
+def without_garbage_collection():
+    """Make sure that the garbage collector, which runs at any time, does not close the connection."""
     gc.disable()
     yield
     gc.enable()
 
 
 @pytest.mark.parametrize("place", NETWORK, indirect=True)
-@pytest.mark.usefixtures("uncollected")
-def test_leaving_ends_the_connection_at_once(cell, standin):
-    assert cell.leave_after_one(cell.ask("Plan it slowly", stream=True)) == PLAN[0]
-    left, own = time.monotonic(), standin.requests[-1]
-    while not any(request is own for request in standin.abandoned):
-        assert time.monotonic() < left + 2, "the stand-in still sends"
+@pytest.mark.usefixtures("without_garbage_collection")
+def test_stopping_early_closes_the_connection_at_once(cell, standin):
+    assert cell.first_in_with_block(cell.ask("Plan it slowly", stream=True)) == PLAN[0]
+    stopped_at, last_request = time.monotonic(), standin.requests[-1]
+    while not any(request is last_request for request in standin.abandoned):
+        assert time.monotonic() < stopped_at + 2, "the stand-in provider is still sending"
         cell.wait()
 
 
 @pytest.mark.parametrize("prompt", ["Hang up", "Fail"])
-def test_a_stream_that_breaks_off(cell, prompt):
+def test_a_broken_stream_is_an_error_with_the_complete_models(cell, prompt):
     stream = cell.ask(prompt, stream=True)
     assert [cell.next(stream), cell.next(stream)] == PLAN[:2]
     with pytest.raises(errors.StreamBroken) as broken:
         cell.next(stream)
     assert broken.value.models == tuple(PLAN[:2])
     assert [call.name for call in broken.value.calls] == ["Weather", "Weather"]
-    # of a stream over REST, Vertex AI's SDK reads an error as an answer that holds nothing, as google-genai 1 does
-    told = cell.mode != "vertex rest" or cell.runner
-    if prompt == "Fail" and told and not (cell.mode.startswith("gemini") and version("google-genai") < "2"):
+    # over REST, Vertex AI's SDK reads an error in a stream as an empty response, and so does google-genai 1
+    has_message = cell.mode != "vertex rest" or cell.runner
+    if prompt == "Fail" and has_message and not (cell.mode.startswith("gemini") and version("google-genai") < "2"):
         assert "Overheated" in str(broken.value)
 
 
-def test_an_error_of_the_provider_is_the_sdks(cell, stream):
-    with pytest.raises(Exception) as raised:  # noqa: PT011  (each SDK has its own)
+def test_an_error_of_the_provider_is_raised_by_the_sdk(cell, stream):
+    with pytest.raises(Exception) as raised:  # noqa: PT011  (each SDK has its own class)
         cell.extract("Hurry", stream=stream)
     assert not isinstance(raised.value, errors.MultitrackError)
     assert type(raised.value).__module__.partition(".")[0] in ("openai", "google")
     assert "429" in str(raised.value)
 
 
-def test_what_failed_is_asked_for_again(cell):
-    # the model of Gemini's cells wants back the signature that came with its calls
+def test_invalid_calls_are_retried(cell):
+    # for Gemini, the model requires the signature that it sent with its calls
     extraction = cell.extract("Plan it badly", max_retries=1)
     assert extraction == PLAN
     assert extraction.errors == ()

@@ -1,4 +1,4 @@
-"""What was recorded from Vertex AI over one transport answers over others, by the Vertex SDK and by google-genai."""
+"""A recording of Vertex AI over one transport replays over all others, of the Vertex SDK and of google-genai."""
 
 import json
 import os
@@ -39,37 +39,44 @@ TRANSPORTS = {
     "genai_httpx": ("ClientError", "ClientError"),
     "genai_asyncio": ("ClientError", "ClientError"),
 }
-"""Each with the exceptions that it raises for a 429 and a 400."""
+"""The exceptions that each transport raises for status 429 and 400."""
 CROSSINGS = list(product(TRANSPORTS, TRANSPORTS))
 
 
 def run(mode, runs, environment):
-    arguments = [sys.executable, "-W", "ignore", str(APPLICATION), mode, *(f"{over}={tape}" for over, tape in runs)]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    arguments = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(APPLICATION),
+        mode,
+        *(f"{over}={cassette}" for over, cassette in runs),
+    ]
+    process = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What came over each transport live, and over each from the tapes of all, with nobody to answer."""
-    folder = tmp_path_factory.mktemp("tapes")
-    tapes = {over: folder / f"{over}.yaml" for over in TRANSPORTS}
+    """The outcomes over each transport while recording, and over each transport from each cassette, offline."""
+    folder = tmp_path_factory.mktemp("cassettes")
+    cassettes = {over: folder / f"{over}.yaml" for over in TRANSPORTS}
     with StandIn(RULES) as standin:
-        live = run("record", tapes.items(), {**os.environ, **standin.environment})
-    nothing = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    replayed = run("replay", [(over, tapes[recorded]) for over, recorded in CROSSINGS], nothing)
+        live = run("record", cassettes.items(), {**os.environ, **standin.environment})
+    bare_environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    replayed = run("replay", [(over, cassettes[recorded]) for over, recorded in CROSSINGS], bare_environment)
     return dict(zip(TRANSPORTS, live, strict=True)), dict(zip(CROSSINGS, replayed, strict=True))
 
 
 @pytest.mark.parametrize(("over", "recorded"), CROSSINGS)
-def test_a_tape_of_one_transport_answers_over_another(over, recorded, outcomes):
+def test_a_cassette_of_one_transport_replays_over_another(over, recorded, outcomes):
     live, replayed = outcomes
     assert replayed[over, recorded] == live[over]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_what_was_recorded_is_what_was_asked_for(transport, outcomes):
+def test_each_transport_has_the_expected_outcomes(transport, outcomes):
     live, (exhausted, refused) = outcomes[0][transport], TRANSPORTS[transport]
     assert (
         live["whole"]
@@ -78,11 +85,13 @@ def test_what_was_recorded_is_what_was_asked_for(transport, outcomes):
     )
     for kind in ("exhausted", "exhausted_stream"):
         name, message, details = live[kind]
-        assert (name, details) == (exhausted, ["model"])
+        assert name == exhausted
+        assert details == ["model"]
         assert message.endswith("Quota exceeded.")
     for kind in ("refused", "refused_stream"):
         name, message, details = live[kind]
-        assert (name, details) == (refused, [])
+        assert name == refused
+        assert details == []
         assert message.endswith("No such thing.")
     assert live["text"] == live["conversation"] == ["Once upon a time there was a tape.", "STOP"]
     assert "".join(live["text_of_a_stream"]) == "Once upon a time there was a tape."

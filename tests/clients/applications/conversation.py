@@ -1,4 +1,4 @@
-"""An application that shows a Gemini model a picture and the results of its calls, and asks it once more."""
+"""An application that sends a Gemini model images and tool results, and asks it again."""
 
 import os
 import ssl
@@ -49,7 +49,7 @@ def genai_client(**options):
     from google import genai
 
     trusting = ssl.create_default_context(cafile=os.environ["STANDIN_AUTHORITY"])
-    # a transport of one's own keeps the SDK on httpx
+    # with a transport given, the SDK uses httpx even if aiohttp is installed
     transport = httpx.HTTPTransport(proxy=os.environ["STANDIN_PROXY"], verify=trusting)
     client = genai.Client(**options, http_options=genai.types.HttpOptions(client_args={"transport": transport}))
     return multitrack.from_genai(client, model="gemini-2.0-flash")

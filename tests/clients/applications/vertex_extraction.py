@@ -1,4 +1,4 @@
-"""An application that extracts by Vertex AI, over the transport named on the command line."""
+"""An application that extracts models through Vertex AI, over the transport given on the command line."""
 
 import asyncio
 import sys
@@ -33,12 +33,12 @@ def main(transport):
     client = instructor.from_vertexai(
         GenerativeModel("gemini-1.5-pro-preview-0409"), mode=instructor.Mode.VERTEXAI_PARALLEL_TOOLS
     )
-    asked = {"messages": MESSAGES, "response_model": Iterable[Weather | GoogleSearch]}
-    extraction = client.create(**asked)
+    arguments = {"messages": MESSAGES, "response_model": Iterable[Weather | GoogleSearch]}
+    extraction = client.create(**arguments)
     yield extraction.calls
     yield extraction
     if transport == "grpc":
-        yield asyncio.run(client.create_async(**asked))
+        yield asyncio.run(client.create_async(**arguments))
     try:
         client.create([{"role": "user", "content": "Talk"}], Iterable[Weather])
     except instructor.errors.NoToolCalls as error:

@@ -1,4 +1,4 @@
-"""Calls Vertex AI in every way over each transport, on tapes: `vertex_transports.py MODE TRANSPORT=TAPE...`."""
+"""Make every kind of request to Vertex AI over each transport: `vertex_transports.py MODE TRANSPORT=CASSETTE...`."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from multitrack import errors, use_cassette
 MODEL = "gemini-1.5-pro"
 PLACE = {"project": "acme-prod-7", "location": "us-central1"}
 SETTINGS = {"temperature": 0.5, "max_output_tokens": 77, "stop_sequences": ["THE END"]}
-SAID = {"temperature": 21.5, "windy": False, "days": [1, 2]}
+TOOL_RESULT = {"temperature": 21.5, "windy": False, "days": [1, 2]}
 
 
 class Weather(BaseModel):
@@ -32,33 +32,33 @@ class Search(BaseModel):
     query: str
 
 
-class ByVertexAI:
-    """The Vertex SDK over a transport, by its asyncio methods or its others."""
+class VertexSdk:
+    """The Vertex SDK over one transport, through its sync or its async methods."""
 
     error = GoogleAPICallError
 
     def __init__(self, transport, *, is_async=False):
         vertexai.init(**PLACE, api_transport=transport)
-        # a model keeps the transport of its first request
+        # created here, because a model keeps the transport of its first request
         self._model = generative_models.GenerativeModel(MODEL)
         self.is_async = is_async
 
-    async def create(self, **asked):
+    async def create(self, **arguments):
         client = multitrack.from_vertexai(self._model)
-        return await client.create_async(**asked) if self.is_async else client.create(**asked)
+        return await client.create_async(**arguments) if self.is_async else client.create(**arguments)
 
-    async def generate(self, contents, *, model=None, **asked):
+    async def generate(self, contents, *, model=None, **arguments):
         model = model or self._model
         return (
-            await model.generate_content_async(contents, **asked)
+            await model.generate_content_async(contents, **arguments)
             if self.is_async
-            else model.generate_content(contents, **asked)
+            else model.generate_content(contents, **arguments)
         )
 
     async def text(self):
         return await self.generate("Tell a tale", generation_config=generative_models.GenerationConfig(**SETTINGS))
 
-    async def parts(self):
+    async def text_stream(self):
         return await self.generate("Tell a tale", stream=True)
 
     async def conversation(self):
@@ -89,14 +89,14 @@ class ByVertexAI:
         history = [
             content(role="user", parts=[part.from_text("What is it like?")]),
             content(role="model", parts=[part.from_dict({"function_call": called})]),
-            content(role="user", parts=[part.from_function_response(name="Weather", response=SAID)]),
+            content(role="user", parts=[part.from_function_response(name="Weather", response=TOOL_RESULT)]),
             content(role="model", parts=[part.from_text("Fair.")]),
             content(role="user", parts=[part.from_text("Tell a tale")]),
         ]
         return await self.generate(history, model=model)
 
     @staticmethod
-    def told(error):
+    def describe(error):
         found = []
         for detail in error.details:
             violation = detail["violations"][0] if isinstance(detail, dict) else detail.violations[0]
@@ -104,8 +104,8 @@ class ByVertexAI:
         return [type(error).__name__, error.message, found]
 
 
-class ByGenai:
-    """google-genai on Vertex, by its asyncio methods or its others."""
+class GenaiSdk:
+    """google-genai for Vertex AI, through its sync or its async methods."""
 
     error = genai.errors.APIError
 
@@ -117,9 +117,9 @@ class ByGenai:
     def _models(self):
         return self._client.aio.models if self.is_async else self._client.models
 
-    async def create(self, **asked):
+    async def create(self, **arguments):
         client = multitrack.from_genai(self._client, model=MODEL)
-        return await client.create_async(**asked) if self.is_async else client.create(**asked)
+        return await client.create_async(**arguments) if self.is_async else client.create(**arguments)
 
     async def generate(self, contents, **settings):
         config = types.GenerateContentConfig(**settings)
@@ -129,7 +129,7 @@ class ByGenai:
     async def text(self):
         return await self.generate("Tell a tale", **SETTINGS)
 
-    async def parts(self):
+    async def text_stream(self):
         parts = self._models.generate_content_stream(model=MODEL, contents="Tell a tale")
         return await parts if self.is_async else parts
 
@@ -141,7 +141,7 @@ class ByGenai:
                 type="OBJECT",
                 properties={"location": types.Schema(type="STRING"), "days": types.Schema(type="INTEGER")},
                 required=["location"],
-                # which the Vertex SDK adds
+                # the Vertex SDK adds this
                 property_ordering=["location", "days"],
             ),
         )
@@ -151,7 +151,7 @@ class ByGenai:
                 role="model",
                 parts=[types.Part.from_function_call(name="Weather", args={"location": "Toronto", "days": 2})],
             ),
-            types.Content(role="user", parts=[types.Part.from_function_response(name="Weather", response=SAID)]),
+            types.Content(role="user", parts=[types.Part.from_function_response(name="Weather", response=TOOL_RESULT)]),
             types.Content(role="model", parts=[types.Part(text="Fair.")]),
             types.Content(role="user", parts=[types.Part(text="Tell a tale")]),
         ]
@@ -165,73 +165,73 @@ class ByGenai:
         )
 
     @staticmethod
-    def told(error):
+    def describe(error):
         details = error.details["error"].get("details", ())
         return [type(error).__name__, error.message, [detail["violations"][0]["subject"] for detail in details]]
 
 
-SPEAKERS = {
-    "grpc": lambda: ByVertexAI("grpc"),
-    "grpc_asyncio": lambda: ByVertexAI("grpc", is_async=True),
-    "rest": lambda: ByVertexAI("rest"),
-    "genai": ByGenai,
-    "genai_httpx": lambda: ByGenai(
+SDKS = {
+    "grpc": lambda: VertexSdk("grpc"),
+    "grpc_asyncio": lambda: VertexSdk("grpc", is_async=True),
+    "rest": lambda: VertexSdk("rest"),
+    "genai": GenaiSdk,
+    "genai_httpx": lambda: GenaiSdk(
         is_async=True, http_options=types.HttpOptions(httpx_async_client=httpx.AsyncClient())
     ),
-    # by aiohttp, where that is installed
-    "genai_asyncio": lambda: ByGenai(is_async=True),
+    # uses aiohttp if it is installed
+    "genai_asyncio": lambda: GenaiSdk(is_async=True),
 }
 
 
-async def outcomes(by):
-    """What comes of everything that can be asked."""
+async def outcomes(sdk):
+    """Make every kind of request, and return the outcomes."""
 
-    async def extracted(prompt, **options):
+    async def extract(prompt, **options):
         message = {"role": "user", "content": prompt}
-        answer = await by.create(messages=[message], response_model=Iterable[Weather | Search], **options)
-        return [repr(one) for one in await listed(answer)]
+        result = await sdk.create(messages=[message], response_model=Iterable[Weather | Search], **options)
+        return [repr(model) for model in await to_list(result)]
 
-    async def listed(answers):
-        # an extraction is a list, and a stream of one's own either kind of iterable
-        if by.is_async and not isinstance(answers, Sequence):
-            return [answer async for answer in answers]
-        return list(answers)
+    async def to_list(results):
+        # an extraction is a sequence even if the SDK is async; a stream is not
+        if sdk.is_async and not isinstance(results, Sequence):
+            return [result async for result in results]
+        return list(results)
 
-    async def said(asking):
-        answer = await asking
-        return [answer.text, answer.candidates[0].finish_reason.name]
+    async def text_and_finish_reason(request):
+        response = await request
+        return [response.text, response.candidates[0].finish_reason.name]
 
-    async def streamed():
-        return [part.text for part in await listed(await by.parts())]
+    async def streamed_texts():
+        return [response.text for response in await to_list(await sdk.text_stream())]
 
     actions = {
-        "whole": extracted("Plan the trip"),
-        "streamed": extracted("Plan the trip", stream=True),
-        "exhausted": extracted("Too much"),
-        "exhausted_stream": extracted("Too much", stream=True),
-        "refused": extracted("What is wrong"),
-        "refused_stream": extracted("What is wrong", stream=True),
-        "text": said(by.text()),
-        "text_of_a_stream": streamed(),
-        "conversation": said(by.conversation()),
+        "whole": extract("Plan the trip"),
+        "streamed": extract("Plan the trip", stream=True),
+        "exhausted": extract("Too much"),
+        "exhausted_stream": extract("Too much", stream=True),
+        "refused": extract("What is wrong"),
+        "refused_stream": extract("What is wrong", stream=True),
+        "text": text_and_finish_reason(sdk.text()),
+        "text_of_a_stream": streamed_texts(),
+        "conversation": text_and_finish_reason(sdk.conversation()),
     }
-    return {name: await outcome(action, by) for name, action in actions.items()}
+    return {name: await outcome(action, sdk) for name, action in actions.items()}
 
 
-async def outcome(action, by):
+async def outcome(action, sdk):
     try:
         return await action
-    except by.error as error:
-        return by.told(error)
+    except sdk.error as error:
+        return sdk.describe(error)
     except errors.CassetteMiss as miss:
         return f"missed: {miss}"
 
 
 def main(mode, *runs):
     for run in runs:
-        transport, tape = run.split("=")
-        with use_cassette(tape, mode=mode, keep_errors=True) as tape, tape.expect_misses():
-            yield asyncio.run(outcomes(SPEAKERS[transport]()))
+        transport, cassette = run.split("=")
+        with use_cassette(cassette, mode=mode, keep_errors=True) as tape, tape.expect_misses():
+            yield asyncio.run(outcomes(SDKS[transport]()))
 
 
 sys.stdout.writelines(f"{json.dumps(found)}\n" for found in main(*sys.argv[1:]))
