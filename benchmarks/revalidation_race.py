@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from benchmarks.race import printed, race, timed
-from multitrack.diagnosis.importing import Importer
+from multitrack.diagnosis.model_importer import ModelImporter
 from multitrack.diagnosis.revalidation import revalidate
 from multitrack.extraction import Toolset
 from multitrack.tape.exchange import Request, Response
@@ -72,7 +72,7 @@ def _tapes(folder: Path, calls: int) -> Path:
 
 
 def _check(folder: Path) -> None:
-    report = revalidate([folder], Importer(ModelPaths(tools={"Weather": f"{Weather.__module__}:Weather"})))
+    report = revalidate([folder], ModelImporter(ModelPaths(tools={"Weather": f"{Weather.__module__}:Weather"})))
     assert (report.calls, report.is_good, len(report.unchecked)) == (CALLS, True, 0)
 
 

@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
     from multitrack.errors import CassetteCorrupt, CassetteMissing
-    from multitrack.reporting import tape_text
+    from multitrack.reporting import cassette_text
     from multitrack.tape.file import storage
 
     try:
@@ -52,7 +52,7 @@ def show(
         return
     if cassette is None:
         raise CassetteMissing(f"{tape}: there is no such cassette")
-    for line, is_heading in tape_text.lines(cassette):
+    for line, is_heading in cassette_text.describe_cassette(cassette):
         # without a terminal, typer leaves the style out
         typer.secho(line, bold=is_heading)
 
@@ -67,14 +67,16 @@ def check(
     from datetime import UTC, datetime
 
     from multitrack.reporting import check as checking
-    from multitrack.reporting import collected
+    from multitrack.reporting import collected_tests
     from multitrack.tape import project
 
     folder = Path.cwd()
     settings = project.nearest(folder).settings
     settings = settings if max_age is None else replace(settings, max_age=max_age)
     tapes = [tape for path in paths for tape in checking.tapes(path)]
-    findings = list(checking.findings(tapes, settings, datetime.now(UTC), lambda: collected.collect(folder)))
+    findings = list(
+        checking.findings(tapes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
+    )
     for finding in findings:
         typer.echo(finding)
     if findings:
@@ -106,14 +108,14 @@ def revalidate(
     """Run today's models on every recorded answer: which tapes would break, by class, field and JSON path."""
     from json import dumps
 
-    from multitrack.diagnosis import importing, revalidation
+    from multitrack.diagnosis import model_importer, revalidation
     from multitrack.tape import project
 
     folder = Path.cwd()
     # before what is installed, as pytest has it: the models that the tests import
-    sys.path[:0] = importing.folders(folder)
-    report = revalidation.revalidate(paths, importing.Importer(project.nearest(folder).models))
-    typer.echo(dumps(report.as_dict(), indent=2) if json else "\n".join(report.lines()))
+    sys.path[:0] = model_importer.import_folders(folder)
+    report = revalidation.revalidate(paths, model_importer.ModelImporter(project.nearest(folder).models))
+    typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if not report.is_good:
         raise typer.Exit(1)
 

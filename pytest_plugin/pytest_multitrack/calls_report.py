@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from multitrack import wires
-from multitrack.reporting import calls_report
-from multitrack.reporting.calls_report import Entry, Part
+from multitrack.reporting import report_formats
+from multitrack.reporting.report_formats import ReportedTape, ReportedTest
 from multitrack.tape import active
 from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summary
@@ -38,8 +38,8 @@ def targets(asked: Sequence[str], folder: Path) -> list[Path]:
             if not os.environ.get(_STEP_SUMMARY):
                 raise pytest.UsageError(f"--calls-report=github writes where {_STEP_SUMMARY} says, and it is not set")
             found.append(Path(os.environ[_STEP_SUMMARY]))
-        elif Path(name).suffix not in calls_report.FORMATS:
-            known = ", ".join(calls_report.FORMATS)
+        elif Path(name).suffix not in report_formats.FORMATS:
+            known = ", ".join(report_formats.FORMATS)
             raise pytest.UsageError(f"--calls-report={name}: takes a path that ends in {known}, or github")
         else:
             found.append(folder / name)
@@ -89,26 +89,26 @@ class CallsReport:
         for name, file in zip(self._asked, self._files, strict=True):
             if name == GITHUB:
                 with file.open("a", encoding="utf-8") as summary:
-                    summary.write(calls_report.markdown(entries))
+                    summary.write(report_formats.format_markdown(entries))
             else:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(calls_report.FORMATS[file.suffix](entries), encoding="utf-8")
+                file.write_text(report_formats.FORMATS[file.suffix](entries), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for file in self._files:
             terminalreporter.write_line(f"multitrack: report: {paths.shown(file)}")
 
-    def _entries(self) -> list[Entry]:
-        found: dict[str, Entry] = {}
+    def _entries(self) -> list[ReportedTest]:
+        found: dict[str, ReportedTest] = {}
         for test, parts in self._parts.items():
             drift = self._drift[test]
             for name in dict.fromkeys([*(part["owner"] for part in parts), *(row["test"] for row in drift)]):
                 # what a fixture sent is told by itself, and not with the test that happens to end it
                 own = not name.startswith("fixture ")
                 outcome, failure = self._outcomes.get(test, ("passed", "")) if own else ("", "")
-                tapes = [Part(**part["tape"]) for part in parts if part["owner"] == name]
+                tapes = [ReportedTape(**part["tape"]) for part in parts if part["owner"] == name]
                 rows = [row for row in drift if row["test"] == name]
-                found[name] = Entry(name, outcome, failure, tapes, rows)
+                found[name] = ReportedTest(name, outcome, failure, tapes, rows)
         return [found[name] for name in sorted(found)]
 
 
@@ -116,7 +116,7 @@ def _part(closed: TapeResult, test: str) -> dict[str, Any]:
     """What a tape that was closed in ``test`` did, as plain values, with whom it did that for."""
     tape, saved = closed.tape, closed.saved
     pending = saved is not None and saved.state == "pending"
-    part = Part(
+    part = ReportedTape(
         tape=str(paths.shown(tape.path)),
         mode=tape.mode,
         played=len(tape.played),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from multitrack.drift import tapes
-from multitrack.drift.tapes import TapeDrift
-from multitrack.reporting import drift
+from multitrack.drift import cassette_drift
+from multitrack.drift.cassette_drift import CassetteDrift
+from multitrack.reporting import drift_table
+from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import active
 from pytest_multitrack import node_names, sampling
 
@@ -32,7 +33,7 @@ class _Test:
 
     name: str = ""
     outcomes: list[str] = field(default_factory=list)
-    runs: list[dict[tuple[str, str], TapeDrift]] = field(default_factory=list)
+    runs: list[dict[tuple[str, str], CassetteDrift]] = field(default_factory=list)
 
     def begin(self) -> None:
         """Another run begins."""
@@ -43,10 +44,10 @@ class _Test:
         """A phase of this run ended so; what came first counts."""
         self.outcomes[-1] = self.outcomes[-1] or outcome
 
-    def closed(self, found: TapeDrift) -> None:
+    def closed(self, found: CassetteDrift) -> None:
         """A tape was closed in this run."""
         before = self.runs[-1].get((found.test, found.tape))
-        self.runs[-1][found.test, found.tape] = found if before is None else before.and_then(found)
+        self.runs[-1][found.test, found.tape] = found if before is None else before.merge(found)
 
     @property
     def drifts(self) -> bool:
@@ -56,14 +57,15 @@ class _Test:
     def rows(self) -> list[dict[str, Any]]:
         """Its rows, as plain values."""
         left_out = {"skipped", "xfailed"}.issuperset(self.outcomes)
-        of_tape: dict[tuple[str, str], list[TapeDrift]] = {}
+        of_tape: dict[tuple[str, str], list[CassetteDrift]] = {}
         for run in self.runs:
             for key, found in run.items():
-                if found.asked or not found.exists or not left_out:
+                if found.requests or not found.exists or not left_out:
                     of_tape.setdefault(key, []).append(found)
         # the tape of a fixture is closed in whichever test is its last
         return [
-            tapes.row(runs, self.outcomes if test == self.name else ()).as_dict() for (test, _), runs in of_tape.items()
+            cassette_drift.drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
+            for (test, _), runs in of_tape.items()
         ]
 
 
@@ -120,7 +122,7 @@ class DriftRun:
             self._test.begin()
         asked = active.run_context()
         for tape in asked.drifting:
-            if (found := tapes.drift_of(tape, self._test.name)) is not None:
+            if (found := cassette_drift.compare_tape(tape, self._test.name)) is not None:
                 self._test.closed(found)
             # what was compared was made use of
             asked.used[tape.path.resolve()].update(tape.used)
@@ -157,16 +159,16 @@ class DriftRun:
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, object, object]:
         result = yield
         terminalreporter.section("drift")
-        for line, colour in drift.lines(self._all, fails=self._fails):
+        for line, colour in drift_table.drift_lines(self._all, fails=self._fails):
             terminalreporter.write_line(line, **({colour: True} if colour else {}))
         return result
 
     @property
-    def _all(self) -> Sequence[drift.Row]:
-        found: list[drift.Row] = []
+    def _all(self) -> Sequence[DriftRow]:
+        found: list[DriftRow] = []
         for plain in (row for rows in self._rows.values() for row in rows):
             # a fixture of a module whose tests several processes share is asked by each
-            if (row := drift.Row(**plain)) not in found:
+            if (row := DriftRow(**plain)) not in found:
                 found.append(row)
         return found
 

@@ -11,22 +11,21 @@ from pytest_multitrack import failure_text, places
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from multitrack.diagnosis.call_results import CallResultReader
+    from multitrack.diagnosis.call_results import ResponseValidator
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
 
 
 def results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
     """What the tape keeps of what came of an answer."""
-    return _judge(config).fingerprints(interaction)
+    return _validator(config).result_fingerprints(interaction)
 
 
 def moments(config: pytest.Config, tapes: Sequence[Tape]) -> str:
     """What a snapshot keeps of the exchanges that it was taken after."""
-    from multitrack.diagnosis import fingerprints as kept
-    from multitrack.diagnosis import layers
+    from multitrack.diagnosis import cause, fingerprints
 
-    return kept.written(layers.now(tapes, _judge(config)))
+    return fingerprints.format_fingerprints(cause.current_fingerprints(tapes, _validator(config)))
 
 
 def tell(
@@ -48,15 +47,15 @@ def tell(
     if violations:
         from multitrack.reporting import terminal
 
-        line: str | None = terminal.violation(violations[0])
+        line: str | None = terminal.format_violation(violations[0])
     else:
-        from multitrack.diagnosis import layers
-        from multitrack.diagnosis.failed_comparison import compared, compared_by
+        from multitrack.diagnosis import cause
+        from multitrack.diagnosis.failed_assertion import compare_operands, read_failed_assertion
 
         sides = None
         if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-            sides = compared_by(call.excinfo.value) or (compared(*asserted) if asserted else None)
-        line = layers.verdict(tapes, _judge(config), sides)
+            sides = read_failed_assertion(call.excinfo.value) or (compare_operands(*asserted) if asserted else None)
+        line = cause.find_cause(tapes, _validator(config), sides)
     if line and violations and call.excinfo is not None and call.excinfo.value is violations[0]:
         failure_text.tell(report, line)
     elif line:
@@ -64,7 +63,7 @@ def tell(
     failure_text.scrub(report, lambda text: scrubbed(text, tapes))
 
 
-def _judge(config: pytest.Config) -> CallResultReader:
-    from multitrack.diagnosis.call_results import CallResultReader
+def _validator(config: pytest.Config) -> ResponseValidator:
+    from multitrack.diagnosis.call_results import ResponseValidator
 
-    return CallResultReader(places.project_of(config).models)
+    return ResponseValidator(places.project_of(config).models)

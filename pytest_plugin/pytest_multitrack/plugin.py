@@ -177,7 +177,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     from multitrack.reporting import terminal
 
-    return [terminal.going_live(flags.record(config), count)]
+    return [terminal.live_run_line(flags.record(config), count)]
 
 
 def _going_live(config: pytest.Config) -> int:
@@ -209,11 +209,11 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     config.stash[_told] = True
     count = going_live.noted(node)
     if count is None:
-        line = terminal.going_live_elsewhere(flags.record(config), len(ids))
+        line = terminal.worker_live_run_line(flags.record(config), len(ids))
     elif count == 0:
         return
     else:
-        line = terminal.going_live(flags.record(config), count)
+        line = terminal.live_run_line(flags.record(config), count)
     config.get_terminal_writer().line(line)
 
 

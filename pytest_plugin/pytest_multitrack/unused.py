@@ -23,10 +23,10 @@ def tell(terminalreporter: Any, run: Run, exitstatus: int) -> None:
     if partial is None and exitstatus != pytest.ExitCode.OK:
         partial = "did not pass"
     if partial is not None:
-        terminalreporter.write_line(terminal.not_full(partial))
+        terminalreporter.write_line(terminal.partial_run_line(partial))
         return
     skipped = {report.nodeid for kind in ("skipped", "xfailed") for report in terminalreporter.stats.get(kind, ())}
-    for line in terminal.unused(dict(sorted(_unused(config, run, skipped)))):
+    for line in terminal.unused_lines(dict(sorted(_unused(config, run, skipped)))):
         terminalreporter.write_line(line)
 
 

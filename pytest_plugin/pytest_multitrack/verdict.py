@@ -27,7 +27,7 @@ def amend(report: pytest.TestReport, playing: Playback) -> None:
     report.outcome = "failed"
     # under xfail the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
-    failure_text.tell(report, playing.tape.scrub(terminal.violation(playing.violation)))
+    failure_text.tell(report, playing.tape.scrub(terminal.format_violation(playing.violation)))
 
 
 def conclude(report: pytest.TestReport, test: RecordingScope, asked: RunContext) -> None:
@@ -46,7 +46,7 @@ def _advise(report: pytest.TestReport, test: RecordingScope, closed: Sequence[Ta
     waiting += [one.saved.path for one in closed if one.saved and one.saved.state == "pending"]
     if waiting:
         shown = [str(paths.shown(path)) for path in dict.fromkeys(waiting)]
-        report.sections.append(("multitrack", "\n".join(terminal.pending_advice(shown, test.name))))
+        report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.name))))
 
 
 def _unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Iterator[Path]:
@@ -61,7 +61,7 @@ def facts(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     for one in closed:
         name = one.owner.name if one.owner is not None else ""
         groups.setdefault((name, one.tape.path.resolve()), []).append(one)
-    return [_facts(those).as_dict() for those in groups.values()]
+    return [_facts(those).to_dict() for those in groups.values()]
 
 
 def _facts(closed: Sequence[TapeResult]) -> terminal.TapeSummary:
@@ -92,5 +92,5 @@ def summarise(terminalreporter: Any, late: Sequence[Mapping[str, Any]]) -> None:
         terminal.TapeSummary(**plain)
         for plain in (*(one for report in reports for one in getattr(report, FACTS)), *late)
     ]
-    for line in terminal.summary(list({(fact.test, fact.tape): fact for fact in found}.values())):
+    for line in terminal.summary_lines(list({(fact.test, fact.tape): fact for fact in found}.values())):
         terminalreporter.write_line(line)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from multitrack.diagnosis.importing import Importer
+from multitrack.diagnosis.model_importer import ModelImporter
 from multitrack.diagnosis.revalidation import revalidate
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file import storage
@@ -86,7 +86,7 @@ def test_every_wire(tmp_path, wire, written):
     )
     kind = "text/event-stream" if body.startswith("data:") else "application/json"
     written(tmp_path / "a.yaml", url, kind, body.encode())
-    importer = Importer(ModelPaths(tools={"Weather": f"{__name__}:Weather"}))
+    importer = ModelImporter(ModelPaths(tools={"Weather": f"{__name__}:Weather"}))
     (found,) = revalidate([tmp_path], importer).breaks
     assert str(found).endswith(
         "a.yaml: interaction 1, call 1: Weather.units at $.units: "

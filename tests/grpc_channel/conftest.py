@@ -32,7 +32,7 @@ from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Index, Key
-from multitrack.tape.miss import strayed
+from multitrack.tape.miss import build_divergence
 from multitrack.tape.redaction.redactor import Redactor
 
 PACKAGE = "multitrack.talk"
@@ -328,7 +328,9 @@ class MemoryTape:
         return Replay(interaction.response)
 
     def _strayed(self, request, reason, found):
-        self.refused.append(strayed(request, reason, found, path=Path("tape.yaml"), to_record="pytest --record"))
+        self.refused.append(
+            build_divergence(request, reason, found, path=Path("tape.yaml"), to_record="pytest --record")
+        )
         return self.refused[-1]
 
     def allows(self, host, port):

@@ -16,7 +16,7 @@ from multitrack.errors import InvalidArguments, UnknownTool
 from multitrack.extraction.validation import Models, validate_call
 from multitrack.snapshots.literals import canonical, model_call
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.model_paths import ModelPaths, loaded
+from multitrack.tape.model_paths import ModelPaths, find_loaded
 from multitrack.tool_call import ToolCall
 from multitrack.wires import WireAnswer
 
@@ -34,19 +34,19 @@ class CallResult:
 
     call: ToolCall
     model: type[BaseModel] | None
-    came: BaseModel | Exception | None
+    outcome: BaseModel | Exception | None
 
     @property
     def fingerprint(self) -> str:
         """A short text that is another one for another result."""
-        match self.came:
+        match self.outcome:
             case UnknownTool():
                 return "unknown tool"
             case InvalidArguments():
-                return f"invalid:{fingerprint(repr([(error['loc'], error['type']) for error in self.came.details]))}"
+                return f"invalid:{fingerprint(repr([(error['loc'], error['type']) for error in self.outcome.details]))}"
             case BaseModel():
                 try:
-                    return fingerprint(canonical(model_call(self.came)))
+                    return fingerprint(canonical(model_call(self.outcome)))
                 except TypeError:  # it holds what no text can express
                     return UNKNOWN
         return UNKNOWN
@@ -57,7 +57,7 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def answer_of(body: bytes) -> WireAnswer | None:
+def parse_answer(body: bytes) -> WireAnswer | None:
     """What a model answered; None where ``body`` is of another kind."""
     document: Any = body
     # read once, and not by each of the two
@@ -67,21 +67,21 @@ def answer_of(body: bytes) -> WireAnswer | None:
     return None if wire is None else wires.read_answer(document, wire)
 
 
-def known_models(interaction: Interaction, paths: ModelPaths, find: Find = loaded) -> Models:
+def find_models(interaction: Interaction, paths: ModelPaths, find: Find = find_loaded) -> Models:
     """The models behind the tools of a request: those that it offers in this process, else those that stand at the
     import paths that the tape or the project tells."""
     if interaction.offered:
         return interaction.offered
     at: Mapping[str, str] = {**dict(interaction.models), **paths.tools}
-    return {tool: model for tool, path in at.items() if is_model(model := find(path))}
+    return {tool: model for tool, path in at.items() if is_model_class(model := find(path))}
 
 
-def is_model(found: object) -> TypeGuard[type[BaseModel]]:
+def is_model_class(found: object) -> TypeGuard[type[BaseModel]]:
     """Whether that is a class of models."""
     return isinstance(found, type) and issubclass(found, BaseModel)
 
 
-def results_of(answer: WireAnswer, models: Models, *, offered: bool) -> list[CallResult]:
+def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list[CallResult]:
     """What comes of each call of ``answer``. ``offered``: whether ``models`` are all that were offered, so that a call
     of another tool is bad; else, nobody can tell what becomes of that."""
     of = len(answer.calls)
@@ -98,7 +98,7 @@ def _judged(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
         return error
 
 
-class CallResultReader:
+class ResponseValidator:
     """Tells what comes of recorded answers with the models that are imported already; imports none.
 
     ``paths`` say where the models are of code that uses other clients than ours.
@@ -107,22 +107,22 @@ class CallResultReader:
     def __init__(self, paths: ModelPaths = ModelPaths()) -> None:  # noqa: B008 - it is frozen
         self._paths = paths
 
-    def results(self, interaction: Interaction) -> list[CallResult] | None:
+    def validate(self, interaction: Interaction) -> list[CallResult] | None:
         """What comes of each call of an answer; None where no model of it is known."""
-        answer = answer_of(interaction.response.body)
+        answer = parse_answer(interaction.response.body)
         if answer is None:
             return None
-        models = known_models(interaction, self._paths)
+        models = find_models(interaction, self._paths)
         if answer.calls and not models:
             return None
-        return results_of(answer, models, offered=bool(interaction.offered))
+        return validate_calls(answer, models, offered=bool(interaction.offered))
 
-    def fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
+    def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
         """The same, each by its fingerprint. What differs at once from one time to the next, such as a default that
         is made of the time, tells nothing."""
-        first = self.results(interaction)
+        first = self.validate(interaction)
         if first is None:
             return None
-        again = self.results(interaction) or []
+        again = self.validate(interaction) or []
         pairs = zip(first, again, strict=True)
         return tuple(one.fingerprint if one.fingerprint == other.fingerprint else UNKNOWN for one, other in pairs)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from multitrack.diagnosis.call_results import UNKNOWN, answer_of, fingerprint
+from multitrack.diagnosis.call_results import UNKNOWN, fingerprint, parse_answer
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
@@ -47,12 +47,12 @@ class ExchangeFingerprint:
         )
 
 
-def written(moments: Iterable[ExchangeFingerprint]) -> str:
+def format_fingerprints(moments: Iterable[ExchangeFingerprint]) -> str:
     """``moments`` as comments, one on each line."""
     return "\n".join(map(str, moments))
 
 
-def read(text: str) -> tuple[ExchangeFingerprint, ...]:
+def parse_fingerprints(text: str) -> tuple[ExchangeFingerprint, ...]:
     """The moments among the comments of ``text``."""
     return tuple(
         ExchangeFingerprint(request, reply, None if models == _UNKNOWN else models)
@@ -60,7 +60,7 @@ def read(text: str) -> tuple[ExchangeFingerprint, ...]:
     )
 
 
-def arguments_of(call: ToolCall) -> str:
+def canonical_arguments(call: ToolCall) -> str:
     """The arguments of ``call``, the same text for the same JSON."""
     try:
         return jsontext.canonical(json.loads(call.arguments or "{}"))
@@ -77,10 +77,10 @@ def _summed(results: Sequence[str] | None) -> str | None:
 def _told(interaction: Interaction) -> str:
     """What a reply says, without ids and times, which differ with every one."""
     response: Response = interaction.response
-    answer = answer_of(interaction.response.body)
+    answer = parse_answer(interaction.response.body)
     if answer is None:
         said = body.canonical(response.body, response.header("content-type"))
         return repr((response.status, response.ending, said))
-    calls = [(call.name, arguments_of(call)) for call in answer.calls]
+    calls = [(call.name, canonical_arguments(call)) for call in answer.calls]
     text = None if answer.calls else answer.text
     return repr((calls, text, answer.refusal, answer.error, answer.is_truncated, response.ending))

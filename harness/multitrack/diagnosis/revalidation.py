@@ -10,16 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from multitrack.diagnosis.call_results import answer_of, results_of
+from multitrack.diagnosis.call_results import parse_answer, validate_calls
 from multitrack.diagnosis.error_location import locate_error
-from multitrack.diagnosis.importing import Importer, NoModel
+from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
 from multitrack.tape.file import paths, recorded_answers
 from multitrack.tape.file.recorded_answers import RecordedAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class BrokenCall:
     """A recorded call that today's model refuses: the ``call`` (from 1) of the ``interaction`` (from 1) on a ``tape``;
     by what ``error``, in which field of which ``model``, and at which ``path`` of the arguments."""
 
@@ -37,13 +37,13 @@ class Break:
 
 
 @dataclass(slots=True)
-class Report:
+class RevalidationReport:
     """What `revalidate` found. ``unchecked`` counts the calls of each tool that no model is known for, with the reason;
     ``unreadable`` are tapes that are damaged, by why."""
 
     tapes: int = 0
     calls: int = 0
-    breaks: list[Break] = field(default_factory=list)
+    breaks: list[BrokenCall] = field(default_factory=list)
     unchecked: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class Report:
         else:
             yield f"{_count(checked, 'call')} on {on} {'fits' if checked == 1 else 'fit'} the models of today"
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""
         return {
             "tapes": self.tapes,
@@ -81,13 +81,13 @@ class Report:
         }
 
 
-def revalidate(named: Iterable[Path], importer: Importer) -> Report:
+def revalidate(named: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
     """Which calls on the tapes ``named``, or in folders of them, today's models refuse.
 
     A call that was refused when its test passed is what the test is about, and no finding. Raises `CassetteMissing`
     for a path where nothing is.
     """
-    report = Report()
+    report = RevalidationReport()
     for path in _tapes(named):
         try:
             answers = recorded_answers.read(path)
@@ -110,8 +110,10 @@ def _tapes(named: Iterable[Path]) -> Iterator[Path]:
             raise CassetteMissing(f"{path}: there is no such cassette")
 
 
-def _revalidate(path: Path, position: int, recorded: RecordedAnswer, importer: Importer, report: Report) -> None:
-    answer = answer_of(recorded.body)
+def _revalidate(
+    path: Path, position: int, recorded: RecordedAnswer, importer: ModelImporter, report: RevalidationReport
+) -> None:
+    answer = parse_answer(recorded.body)
     if answer is None or not answer.calls:
         return
     models: dict[str, type[BaseModel]] = {}
@@ -121,10 +123,10 @@ def _revalidate(path: Path, position: int, recorded: RecordedAnswer, importer: I
             continue
         try:
             models[call.name] = importer.model(call.name, recorded.models.get(call.name))
-        except NoModel as error:
+        except ModelNotFound as error:
             report.unchecked[call.name, str(error)] += 1
-    for number, result in enumerate(results_of(answer, models, offered=False)):
-        model, came = result.model, result.came
+    for number, result in enumerate(validate_calls(answer, models, offered=False)):
+        model, came = result.model, result.outcome
         if model is None or isinstance(came, BaseModel):
             continue
         if not isinstance(came, InvalidArguments):
@@ -136,7 +138,9 @@ def _revalidate(path: Path, position: int, recorded: RecordedAnswer, importer: I
         for detail in came.details or [{"loc": (), "msg": str(came)}]:
             place = locate_error(model, detail["loc"], result.call.arguments)
             report.breaks.append(
-                Break(str(paths.shown(path)), position, number + 1, place.owner, place.field, place.path, _told(detail))
+                BrokenCall(
+                    str(paths.shown(path)), position, number + 1, place.owner, place.field, place.path, _told(detail)
+                )
             )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from multitrack.drift.answers import AnswerDrift
+from multitrack.drift.response_drift import ResponseDrift
 from multitrack.snapshots.comparison import Comparison
 from multitrack.snapshots.differences import ARGUMENTS
 from multitrack.snapshots.literals import Call, Plain, one_line
@@ -18,44 +18,44 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class _SampledField:
     """What it ``was`` on the tape, and what ``came`` in each answer."""
 
     name: str
-    was: str
-    came: Sequence[str]
+    recorded: str
+    values: Sequence[str]
 
     @property
     def agree(self) -> int:
-        return sum(value == self.was for value in self.came)
+        return sum(value == self.recorded for value in self.values)
 
     def __str__(self) -> str:
         """Each value with how often it came, that of the tape first."""
-        came = Counter(self.came)
-        ordered = sorted({self.was, *came}, key=lambda value: (value != self.was, -came[value], value))
+        came = Counter(self.values)
+        ordered = sorted({self.recorded, *came}, key=lambda value: (value != self.recorded, -came[value], value))
         told = [f"{_cut(value)} {_TIMES}{came[value]}" for value in ordered[:_SHOWN]]
         more = len(ordered) - _SHOWN
         return ", ".join(told) + (f", and {more} more" if more > 0 else "")
 
 
-def agreement(answers: Sequence[AnswerDrift]) -> Iterator[str]:
+def describe_agreement(answers: Sequence[ResponseDrift]) -> Iterator[str]:
     """A line for each field of each recorded call, and for whatever else was not the same each time: how many of
     ``answers`` agree with the recording, and which values came how often. None of what could not be compared."""
     compared = [(answer, answer.calls) for answer in answers if answer.calls is not None]
     if not compared:
         return
     calls = [calls for _, calls in compared]
-    fields = [*_fields(compared[0][0].recorded, calls), *_facets([answer for answer, _ in compared])]
+    fields = [*_fields(compared[0][0].recorded, calls), *_answer_properties([answer for answer, _ in compared])]
     width = max((len(field.name) for field in fields), default=0)
     for field in fields:
-        told = f"{field.name:<{width}}  {field.agree}/{len(field.came)}"
-        yield told if field.agree == len(field.came) else f"{told}: {field}"
+        told = f"{field.name:<{width}}  {field.agree}/{len(field.values)}"
+        yield told if field.agree == len(field.values) else f"{told}: {field}"
     added = Counter(str(entry.call) for one in calls for entry in one.added)
     for call, count in added.most_common():
         yield f"added: {_cut(call)} {_TIMES}{count}"
 
 
-def _fields(recorded: Sequence[Call], answers: Sequence[Comparison]) -> Iterator[_Field]:
+def _fields(recorded: Sequence[Call], answers: Sequence[Comparison]) -> Iterator[_SampledField]:
     of_tool, seen = Counter(call.name for call in recorded), Counter[str]()
     for place, call in enumerate(recorded):
         seen[call.name] += 1
@@ -66,17 +66,17 @@ def _fields(recorded: Sequence[Call], answers: Sequence[Comparison]) -> Iterator
             was = _value(call, name)
             # what is equal may be written otherwise, as 1 and 1.0 are
             values = [_came(other, name, call.name) if name in changed or not other else was for other, changed in came]
-            yield _Field(f"{tool}.{name}", was, values)
+            yield _SampledField(f"{tool}.{name}", was, values)
         if not names:
-            yield _Field(tool, _CALLED, [_CALLED if other else _NO_CALL for other, _ in came])
+            yield _SampledField(tool, _CALLED, [_CALLED if other else _NO_CALL for other, _ in came])
 
 
-def _facets(answers: Sequence[AnswerDrift]) -> Iterator[_Field]:
+def _answer_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledField]:
     """What is told of an answer beside its calls, where it was not the same each time."""
-    moved = [facet.name for answer in answers for facet in answer.facets if facet.was != facet.now]
+    moved = [one.name for answer in answers for one in answer.properties if one.recorded != one.live]
     for name in dict.fromkeys(moved):
-        found = [facet for answer in answers for facet in answer.facets if facet.name == name]
-        yield _Field(name, found[0].was, [facet.now for facet in found])
+        found = [one for answer in answers for one in answer.properties if one.name == name]
+        yield _SampledField(name, found[0].recorded, [one.live for one in found])
 
 
 def _partner(answer: Comparison, place: int) -> tuple[Call | None, Sequence[str]]:

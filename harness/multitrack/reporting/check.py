@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.reporting.collected import Collected
+from multitrack.reporting.collected_tests import CollectedTests
 from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
@@ -24,7 +24,7 @@ def tapes(path: Path) -> Sequence[Path]:
 
 
 def findings(
-    found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], Collected]
+    found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], CollectedTests]
 ) -> Iterator[str]:
     """A line for each thing that is wrong with the tapes ``found``: what cannot be read, is older than the
     ``settings`` allow, holds a secret, or belongs to a test that ``collect`` does not know."""
@@ -72,7 +72,7 @@ def _age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterato
         yield f"{path}: old: recorded {days} days ago, and max_age is {max_age}"
 
 
-def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], Collected]) -> Iterator[str]:
+def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]) -> Iterator[str]:
     owned = [
         (path, position, test)
         for path, cassette in whole

@@ -28,12 +28,12 @@ class TapeSummary:
     unplayed: Sequence[int] = ()
     days: int | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The facts as plain values."""
         return asdict(self)
 
 
-def violation(error: TapeViolation) -> str:
+def format_violation(error: TapeViolation) -> str:
     """The text of a test that failed by ``error``, with what followed from it."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
@@ -42,7 +42,7 @@ def violation(error: TapeViolation) -> str:
     return text
 
 
-def pending_advice(pending: Sequence[str], test: str) -> Iterator[str]:
+def pending_advice_lines(pending: Sequence[str], test: str) -> Iterator[str]:
     """How to go on with what lies at each of ``pending`` since ``test`` failed."""
     one = len(pending) == 1
     yield f"The tape{' is' if one else 's are'} as {'it was' if one else 'they were'}. If the new recording is right:"
@@ -50,7 +50,7 @@ def pending_advice(pending: Sequence[str], test: str) -> Iterator[str]:
     yield f"  pytest --snapshot-update {shlex.quote(test)}"
 
 
-def summary(facts: Sequence[TapeSummary]) -> Iterator[str]:
+def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
     """The lines at the end of a run; none if no tape played."""
     if not facts:
         return
@@ -85,7 +85,7 @@ def _whose(fact: TapeSummary) -> str:
     return f" ({fact.test})" if fact.test else ""
 
 
-def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+def unused_lines(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
     """The lines about ``tapes`` that a full run did not use: wholly, or, where there are any, but for these
     interactions."""
     if not tapes:
@@ -96,17 +96,17 @@ def unused(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
         yield f"  {tape}" + (f": {_positions(interactions)}" if interactions else "")
 
 
-def not_full(reason: str) -> str:
+def partial_run_line(reason: str) -> str:
     """The line that stands where a run was not full, for the ``reason``."""
     return f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}"
 
 
-def going_live(flag: str, count: int) -> str:
+def live_run_line(flag: str, count: int) -> str:
     """The line before a run that records without a selection."""
     return f"multitrack: {flag}: {_count(count, 'test')} go{'es' if count == 1 else ''} live"
 
 
-def going_live_elsewhere(flag: str, count: int) -> str:
+def worker_live_run_line(flag: str, count: int) -> str:
     """The same, where nobody on this machine knows which of the tests have a tape."""
     return f"multitrack: {flag}: of {_count(count, 'test')}, those with a tape go live"
 

@@ -31,7 +31,7 @@ _COMPARED = 1_000_000
 _WIDEST_VALUE = 160
 
 
-def miss(
+def build_miss(
     request: Request,
     key: Key,
     index: Index | None,
@@ -53,7 +53,7 @@ def miss(
     return CassetteMiss("\n".join(lines))
 
 
-def strayed(
+def build_divergence(
     request: Request,
     reason: str,
     found: Sequence[Difference] = (),
@@ -71,7 +71,7 @@ def strayed(
     return CassetteMiss("\n".join(lines))
 
 
-def unplayed(entries: Sequence[Entry], *, path: Path, to_record: str) -> Unplayed:
+def build_unplayed(entries: Sequence[Entry], *, path: Path, to_record: str) -> Unplayed:
     """The error for ``entries`` of the tape at ``path``, which nobody asked for."""
     count = "1 interaction was" if len(entries) == 1 else f"{len(entries)} interactions were"
     lines = [f"{count} not played", f"  tape: {path}"]

@@ -63,12 +63,12 @@ def import_paths(models: Models) -> tuple[tuple[str, str], ...]:
     found = []
     for tool, model in models.items():
         path = f"{model.__module__}:{model.__qualname__}"
-        if model.__module__ != "__main__" and loaded(path) is model:
+        if model.__module__ != "__main__" and find_loaded(path) is model:
             found.append((tool, path))
     return tuple(found)
 
 
-def loaded(path: str) -> object:
+def find_loaded(path: str) -> object:
     """What stands at ``path`` in the modules that are imported already; None if nothing does."""
     module, _, name = path.partition(":")
     found: object = sys.modules.get(module)

@@ -201,7 +201,7 @@ class Tape:
     def refuse_unplayed(self) -> None:
         """Raises `Unplayed` where the tape holds what this test recorded and did not play."""
         if entries := self.unplayed:
-            raise miss.unplayed(entries, path=paths.shown(self.path), to_record=self.to_record)
+            raise miss.build_unplayed(entries, path=paths.shown(self.path), to_record=self.to_record)
 
     @property
     def days_too_old(self) -> int | None:
@@ -267,7 +267,7 @@ class Tape:
     def _miss(self, scrubbed: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
         is_brief = self._missed >= _EXPLAINED
         near = None if is_brief or self._calls is None else self._calls.near(scrubbed, self._redactor.placeholders)
-        return miss.miss(
+        return miss.build_miss(
             scrubbed,
             key,
             self._index,
@@ -313,7 +313,7 @@ class Tape:
         return pace.replay(response or interaction.response, self._settings.pace)
 
     def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
-        violation = miss.strayed(
+        violation = miss.build_divergence(
             request,
             reason,
             found,

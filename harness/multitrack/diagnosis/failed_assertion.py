@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedComparison:
+class FailedAssertion:
     """The calls that were ``expected`` and those that ``came``, as they differ on the terms of the comparison.
 
     ``moments`` are those of the snapshot that was compared with; there are none where it was no snapshot, or one that
@@ -29,18 +29,18 @@ class FailedComparison:
     """
 
     expected: Sequence[Call]
-    came: Sequence[Call]
+    received: Sequence[Call]
     difference: Comparison
-    moments: Sequence[ExchangeFingerprint] = ()
+    fingerprints: Sequence[ExchangeFingerprint] = ()
 
 
-def compared_by(error: BaseException) -> FailedComparison | None:
+def read_failed_assertion(error: BaseException) -> FailedAssertion | None:
     """What `assert_calls` compared when it raised ``error``; None where that is from elsewhere."""
     found = getattr(error, COMPARED, None)
-    return None if found is None else FailedComparison(*found)
+    return None if found is None else FailedAssertion(*found)
 
 
-def compared(left: object, right: object) -> FailedComparison | None:
+def compare_operands(left: object, right: object) -> FailedAssertion | None:
     """The two sides of an ``==`` that did not hold; None where they are no calls."""
     # who compares with a snapshot has imported it
     if "multitrack.snapshots.extension" in sys.modules:
@@ -56,10 +56,10 @@ def compared(left: object, right: object) -> FailedComparison | None:
         calls = calls_of(expected), calls_of(came)
     except TypeError:
         return None
-    return FailedComparison(*calls, compare(*calls))
+    return FailedAssertion(*calls, compare(*calls))
 
 
-def _with_snapshot(snapshot: CallsSnapshot) -> FailedComparison | None:
+def _with_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
     result: Any = snapshot.executions[snapshot.num_executions - 1]
     stored, received = result.recalled_data, result.asserted_data
     if stored is None or received is None:
@@ -70,4 +70,4 @@ def _with_snapshot(snapshot: CallsSnapshot) -> FailedComparison | None:
         return None
     came = read_calls(received)
     difference = compare([terms.stored(call) for call in expected], came, terms=terms)
-    return FailedComparison(expected, came, difference, fingerprints.read(stored))
+    return FailedAssertion(expected, came, difference, fingerprints.parse_fingerprints(stored))

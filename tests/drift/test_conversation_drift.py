@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from multitrack.drift import exchanges
+from multitrack.drift import conversation_drift
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.interaction import Interaction
 
@@ -20,7 +20,7 @@ def asked(sent, answered, url=URL, **response):
 
 
 def verdicts(recorded, live):
-    return [(one.verdict, one.recording) for one in exchanges.compare(recorded, live).asked]
+    return [(one.verdict, one.recording) for one in conversation_drift.compare_conversations(recorded, live).requests]
 
 
 def responses(number, *calls, said="hm"):
@@ -94,8 +94,8 @@ def test_what_follows_a_divergence_is_told_once_and_what_is_on_tape_is_compared(
         asked({"input": "2, but"}, responses("z", WEATHER)),
         asked({"input": 3}, responses("w", WEATHER)),
     ]
-    found = exchanges.compare(recorded, live)
-    assert [(one.verdict, one.recording) for one in found.asked] == [
+    found = conversation_drift.compare_conversations(recorded, live)
+    assert [(one.verdict, one.recording) for one in found.requests] == [
         ("calls added or removed", 1),
         ("diverged at call 2", None),
         ("same", 4),
@@ -132,7 +132,7 @@ def test_answers_that_end_otherwise():
         asked({"input": 1}, part, ending="broken"),
         asked({"input": 2}, whole),
     ]
-    found = exchanges.compare(recorded, live).asked
+    found = conversation_drift.compare_conversations(recorded, live).requests
     assert [(one.verdict, one.drift.lines) for one in found] == [
         ("not compared", ("one of the answers was left before its end",)),
         ("failed", ("broken off",)),

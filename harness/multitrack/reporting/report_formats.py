@@ -14,7 +14,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReportedTape:
     """What one ``tape`` did in one test: how many requests it ``played`` and ``recorded``, or asked ``live`` to be
     compared; where the recording lies if it is ``pending``. ``calls`` are lines, as ``multitrack show`` has them."""
 
@@ -35,14 +35,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReportedTest:
     """A ``test``, or a fixture that sends, with its ``outcome``, the first line of its failure, and its tapes;
     ``drift`` are its rows of the table, as `report.drift.Row` has them."""
 
     test: str
     outcome: str
     failure: str
-    tapes: Sequence[Part]
+    tapes: Sequence[ReportedTape]
     drift: Sequence[Mapping[str, Any]]
 
     @property
@@ -52,12 +52,12 @@ class Entry:
         return "; ".join([*told, *(f"drift: {row['verdict']}" for row in self.drift)])
 
 
-def as_json(entries: Sequence[Entry]) -> str:
+def format_json(entries: Sequence[ReportedTest]) -> str:
     """The report for programs."""
     return json.dumps({"format": FORMAT, "tests": [asdict(entry) for entry in entries]}, indent=2) + "\n"
 
 
-def markdown(entries: Sequence[Entry]) -> str:
+def format_markdown(entries: Sequence[ReportedTest]) -> str:
     """The report for a page of GitHub's, or any that shows Markdown."""
     lines = [f"# {_title(entries)}", "", _row(*_HEAD), _row(*("---" for _ in _HEAD))]
     lines += [_row(*(_in_cell(cell) for cell in cells)) for entry in entries for cells in _cells(entry)]
@@ -69,7 +69,7 @@ def markdown(entries: Sequence[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(entries: Sequence[Entry]) -> str:
+def format_html(entries: Sequence[ReportedTest]) -> str:
     """The report as a page of HTML that needs nothing else."""
     title = html.escape(_title(entries))
     head = "".join(f"<th>{cell}</th>" for cell in _HEAD)
@@ -95,7 +95,11 @@ def page(entries: Sequence[Entry]) -> str:
     )
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Entry]], str]] = {".md": markdown, ".json": as_json, ".html": page}
+FORMATS: Mapping[str, Callable[[Sequence[ReportedTest]], str]] = {
+    ".md": format_markdown,
+    ".json": format_json,
+    ".html": format_html,
+}
 """What makes a report, by the ending of its file."""
 
 _HEAD = ("outcome", "test", "requests", "calls", "tape", "verdict")
@@ -107,14 +111,14 @@ _STYLE = (
 )
 
 
-def _title(entries: Sequence[Entry]) -> str:
+def _title(entries: Sequence[ReportedTest]) -> str:
     outcomes = Counter(entry.outcome for entry in entries if entry.outcome)
     tests = sum(outcomes.values())
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     return f"Tool calls of {tests} test{'' if tests == 1 else 's'}" + (f": {told}" if told else "")
 
 
-def _cells(entry: Entry) -> Iterator[Sequence[str]]:
+def _cells(entry: ReportedTest) -> Iterator[Sequence[str]]:
     told = entry.outcome, entry.test
     for number, tape in enumerate(entry.tapes):
         verdict = "" if number else entry.verdict
@@ -123,7 +127,7 @@ def _cells(entry: Entry) -> Iterator[Sequence[str]]:
         yield (*told, "", "", "", entry.verdict)
 
 
-def _details(entry: Entry) -> Iterator[str]:
+def _details(entry: ReportedTest) -> Iterator[str]:
     for tape in entry.tapes:
         if tape.calls:
             yield from (tape.tape, *(f"  {line}" for line in tape.calls))

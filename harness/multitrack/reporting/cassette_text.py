@@ -10,7 +10,7 @@ from multitrack.tape.file.summary import summary
 from multitrack.tape.interaction import Interaction
 
 
-def lines(cassette: Cassette) -> Iterator[tuple[str, bool]]:
+def describe_cassette(cassette: Cassette) -> Iterator[tuple[str, bool]]:
     """The lines, each with whether it is the heading of an interaction."""
     for position, interaction in enumerate(cassette.interactions, start=1):
         heading, *calls = summary(position, interaction)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from multitrack.diagnosis.call_results import UNKNOWN, CallResult, CallResultReader, answer_of, fingerprint
+from multitrack.diagnosis.call_results import UNKNOWN, CallResult, ResponseValidator, fingerprint, parse_answer
 from multitrack.diagnosis.error_location import locate_error
-from multitrack.diagnosis.failed_comparison import FailedComparison
+from multitrack.diagnosis.failed_assertion import FailedAssertion
 from multitrack.diagnosis.fingerprints import ExchangeFingerprint
 from multitrack.errors import InvalidArguments, UnknownTool
 from multitrack.snapshots.calls import calls_of
@@ -27,30 +27,34 @@ _SHOWN = 3
 _ANEW = ("record", "drift")
 
 
-def now(tapes: Sequence[Tape], judge: CallResultReader) -> list[ExchangeFingerprint]:
+def current_fingerprints(tapes: Sequence[Tape], validator: ResponseValidator) -> list[ExchangeFingerprint]:
     """The moments of all that answered so far, from one tape after the other."""
     return [
-        ExchangeFingerprint.of(one, tape.key(one), judge.fingerprints(one)) for tape in tapes for one in tape.answered
+        ExchangeFingerprint.of(one, tape.key(one), validator.result_fingerprints(one))
+        for tape in tapes
+        for one in tape.answered
     ]
 
 
-def verdict(tapes: Sequence[Tape], judge: CallResultReader, compared: FailedComparison | None = None) -> str | None:
+def find_cause(
+    tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None = None
+) -> str | None:
     """Which layer moved, in a line, when a test failed that ``tapes`` were played or recorded for, and that missed
     nothing.
 
     None where no tape was there to compare with, or nothing was sent.
     """
     told = [tape for tape in tapes if tape.mode != "live" and tape.answered]
-    return _Case(told, judge, compared).verdict() if told else None
+    return _Case(told, validator, compared).verdict() if told else None
 
 
 class _Case:
-    def __init__(self, tapes: Sequence[Tape], judge: CallResultReader, compared: FailedComparison | None) -> None:
-        self.tapes, self.judge, self.compared = tapes, judge, compared
-        self.now = now(tapes, judge)
+    def __init__(self, tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None) -> None:
+        self.tapes, self.validator, self.compared = tapes, validator, compared
+        self.now = current_fingerprints(tapes, validator)
         self.asked_anew = any(tape.mode in _ANEW for tape in tapes)
         self.drifts = any(tape.mode == "drift" for tape in tapes)
-        snapshot = compared.moments if compared is not None else None
+        snapshot = compared.fingerprints if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _TAPE
         kept = [ExchangeFingerprint.of(one, tape.key(one), one.results) for tape in tapes for one in _on(tape)]
         self.then = list(snapshot) if snapshot else kept
@@ -92,7 +96,7 @@ class _Case:
     def _moved_results(self) -> Iterator[tuple[CallResult, str]]:
         """What the models of now make of calls of which the tape keeps that something else came of them, then."""
         for one in self.answered:
-            fingerprints, results = self.judge.fingerprints(one) or (), self.judge.results(one) or ()
+            fingerprints, results = self.validator.result_fingerprints(one) or (), self.validator.validate(one) or ()
             for before, after, result in zip(one.results or (), fingerprints, results, strict=False):
                 if UNKNOWN not in (before, after) and before != after:
                     yield result, before
@@ -148,7 +152,7 @@ class _Case:
         if self.compared is None:
             return None
         called = _set(call for one in self.answered for call in _calls(one))
-        expected, came = _set(self.compared.expected), _set(self.compared.came)
+        expected, came = _set(self.compared.expected), _set(self.compared.received)
         if called == expected and self.compared.difference.changed:
             return f"the models or validators changed{self._places()}; the reply on the tape is what is expected"
         if self.since is _SNAPSHOT:
@@ -178,7 +182,7 @@ class _Case:
             yield from _good_places(result, before)
         for one in self.answered:
             if one.results is None:
-                yield from (place for result in self.judge.results(one) or () for place in _bad_places(result))
+                yield from (place for result in self.validator.validate(one) or () for place in _bad_places(result))
 
 
 def _on(tape: Tape) -> Sequence[Interaction]:
@@ -202,7 +206,7 @@ def _paired(
 
 
 def _calls(interaction: Interaction) -> tuple[Call, ...]:
-    answer = answer_of(interaction.response.body)
+    answer = parse_answer(interaction.response.body)
     return calls_of(answer.calls) if answer is not None else ()
 
 
@@ -211,18 +215,18 @@ def _set(calls: Sequence[Call] | Iterator[Call]) -> list[str]:
 
 
 def _bad_places(result: CallResult) -> Iterator[str]:
-    if isinstance(result.came, InvalidArguments) and result.model is not None:
-        for error in result.came.details:
+    if isinstance(result.outcome, InvalidArguments) and result.model is not None:
+        for error in result.outcome.details:
             yield f"{locate_error(result.model, error['loc'], result.call.arguments)}: {error['msg']}"
-    elif isinstance(result.came, UnknownTool):
+    elif isinstance(result.outcome, UnknownTool):
         yield f"{result.call.name} is no longer offered"
 
 
 def _good_places(result: CallResult, before: str) -> Iterator[str]:
     """The fields of a model that moved. They are known where it held, before, just what the call says."""
-    if not isinstance(result.came, BaseModel):
+    if not isinstance(result.outcome, BaseModel):
         return
-    (called,), (came,) = calls_of([result.call]), calls_of([result.came])
+    (called,), (came,) = calls_of([result.call]), calls_of([result.outcome])
     as_called = Call(came.name, called.positional, called.keywords)
     if fingerprint(canonical(as_called)) != before:
         yield came.name

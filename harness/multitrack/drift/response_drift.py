@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from multitrack.diagnosis.call_results import answer_of
+from multitrack.diagnosis.call_results import parse_answer
 from multitrack.snapshots.calls import calls_of
 from multitrack.snapshots.comparison import Comparison, compare
 from multitrack.snapshots.literals import Call, UnwritableValue
@@ -33,22 +33,22 @@ _HTTP_OK = "200 OK"
 
 
 @dataclass(frozen=True, slots=True)
-class Facet:
+class AnswerProperty:
     """Something about an answer beside the arguments of its calls: what it ``was`` on the tape, and is ``now``."""
 
     name: str
-    was: str
-    now: str
+    recorded: str
+    live: str
 
     def __str__(self) -> str:
-        return f"{self.name}: was {self.was}, now {self.now}"
+        return f"{self.name}: was {self.recorded}, now {self.live}"
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerDrift:
+class ResponseDrift:
     """How a live answer differs from the recorded one: a ``verdict``, and ``lines`` that say more.
 
-    ``calls`` and ``facets`` are there where both are answers of a model; ``recorded`` are the calls of the first.
+    ``calls`` and ``properties`` are there where both are answers of a model; ``recorded`` are the calls of the first.
     ``differs``: whether it is another answer in any way that a program or a later request could show, in words, too.
     """
 
@@ -56,41 +56,41 @@ class AnswerDrift:
     lines: tuple[str, ...] = ()
     recorded: tuple[Call, ...] = ()
     calls: Comparison | None = None
-    facets: tuple[Facet, ...] = field(default=())
+    properties: tuple[AnswerProperty, ...] = field(default=())
     differs: bool = True
 
 
-def compared(recorded: Response, live: Response) -> AnswerDrift:
+def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
     """How the ``live`` answer differs from the ``recorded`` one."""
-    then, now = answer_of(recorded.body), answer_of(live.body)
+    then, now = parse_answer(recorded.body), parse_answer(live.body)
     before, after = _failure(recorded, then), _failure(live, now)
     if after is not None:
         if before is None or (_outcome(before) != _outcome(after) and passing(live)):
-            return AnswerDrift(FAILED, (after,))
+            return ResponseDrift(FAILED, (after,))
         if _outcome(before) == _outcome(after):
-            return AnswerDrift(SAME, differs=False)
+            return ResponseDrift(SAME, differs=False)
     if "left" in (recorded.ending, live.ending):
-        return AnswerDrift(NOT_COMPARED, ("one of the answers was left before its end",))
+        return ResponseDrift(NOT_COMPARED, ("one of the answers was left before its end",))
     if recorded.ending in ("broken", "unanswered"):
-        return AnswerDrift(NOT_COMPARED, (f"the recording ends with a failure ({before})",))
+        return ResponseDrift(NOT_COMPARED, (f"the recording ends with a failure ({before})",))
     if before is not None:
-        return AnswerDrift(STATUS, (str(Facet("status", before, after or _HTTP_OK)),))
+        return ResponseDrift(STATUS, (str(AnswerProperty("status", before, after or _HTTP_OK)),))
     if then is None or now is None:
-        return AnswerDrift(NOT_COMPARED, ("no answer of a model",), differs=recorded.body != live.body)
+        return ResponseDrift(NOT_COMPARED, ("no answer of a model",), differs=recorded.body != live.body)
     try:
         return _of_models(then, now)
     except UnwritableValue as error:
-        return AnswerDrift(NOT_COMPARED, (str(error),))
+        return ResponseDrift(NOT_COMPARED, (str(error),))
 
 
-def _of_models(then: WireAnswer, now: WireAnswer) -> AnswerDrift:
+def _of_models(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
     expected, came = calls_of(then.calls), calls_of(now.calls)
     calls = compare(expected, came, terms=_TERMS)
-    facets = tuple(_facets(then, now, has_calls=bool(expected or came)))
-    moved = [facet for facet in facets if facet.was != facet.now]
+    properties = tuple(_answer_properties(then, now, has_calls=bool(expected or came)))
+    moved = [one for one in properties if one.recorded != one.live]
     order = [entry.new for entry in calls.unchanged]
     verdict = SAME
-    if any(facet.name == "refusal" for facet in moved):
+    if any(one.name == "refusal" for one in moved):
         verdict = REFUSAL
     elif calls.added or calls.removed or any(change.before.name != change.after.name for change in calls.changed):
         verdict = CALLS
@@ -108,15 +108,17 @@ def _of_models(then: WireAnswer, now: WireAnswer) -> AnswerDrift:
         now.refusal,
         now.finish_reason,
     )
-    return AnswerDrift(verdict, (*lines, *map(str, moved)), expected, calls, facets, differs)
+    return ResponseDrift(verdict, (*lines, *map(str, moved)), expected, calls, properties, differs)
 
 
-def _facets(then: WireAnswer, now: WireAnswer, *, has_calls: bool) -> Iterator[Facet]:
-    yield Facet("refusal", _refusal(then), _refusal(now) if not (then.refusal and now.refusal) else _refusal(then))
-    yield Facet("finish reason", then.finish_reason or _NONE, now.finish_reason or _NONE)
-    yield Facet("tool set", _tools(then), _tools(now))
+def _answer_properties(then: WireAnswer, now: WireAnswer, *, has_calls: bool) -> Iterator[AnswerProperty]:
+    yield AnswerProperty(
+        "refusal", _refusal(then), _refusal(now) if not (then.refusal and now.refusal) else _refusal(then)
+    )
+    yield AnswerProperty("finish reason", then.finish_reason or _NONE, now.finish_reason or _NONE)
+    yield AnswerProperty("tool set", _tools(then), _tools(now))
     if not has_calls:
-        yield Facet("text", "there" if then.text else _NONE, "there" if now.text else _NONE)
+        yield AnswerProperty("text", "there" if then.text else _NONE, "there" if now.text else _NONE)
 
 
 def _refusal(answer: WireAnswer) -> str:

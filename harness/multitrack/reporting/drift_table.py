@@ -11,7 +11,7 @@ Colour = Literal["green", "yellow", "red", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DriftRow:
     """One ``tape`` of one ``test``: the ``verdict`` on its answers, short ``remarks``, and lines with the ``details``.
 
     ``holds``: whether what is on the tape still holds. ``trouble``: whether something failed: the test, a request, or
@@ -26,12 +26,12 @@ class Row:
     holds: bool
     trouble: bool
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The row as plain values."""
         return asdict(self)
 
 
-def lines(rows: Sequence[Row], *, fails: bool) -> Iterator[tuple[str, Colour]]:
+def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str, Colour]]:
     """The lines at the end of the run, each with its colour; ``fails`` if one whose tapes do not hold is to fail."""
     rows = sorted(rows, key=lambda row: (row.test, row.tape))
     tapes = Counter(row.test for row in rows)
@@ -50,7 +50,7 @@ def lines(rows: Sequence[Row], *, fails: bool) -> Iterator[tuple[str, Colour]]:
     yield _closing(rows, fails=fails)
 
 
-def _closing(rows: Sequence[Row], *, fails: bool) -> tuple[str, Colour]:
+def _closing(rows: Sequence[DriftRow], *, fails: bool) -> tuple[str, Colour]:
     if not rows:
         return "multitrack: drift: no test asked anything that a tape holds", "yellow"
     good = sum(row.holds for row in rows)

@@ -16,65 +16,69 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from multitrack.diagnosis.call_results import is_model
+from multitrack.diagnosis.call_results import is_model_class
 from multitrack.errors import MultitrackError
 from multitrack.tape.model_paths import ModelPaths
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class NoModel(MultitrackError):
+class ModelNotFound(MultitrackError):
     """There is no model at an import path, or the project does not let a tape name it."""
 
 
-class Importer:
+class ModelImporter:
     """Finds models by the paths that stand on tapes and in the project's own ``paths``; each is imported once."""
 
     def __init__(self, paths: ModelPaths) -> None:
         self._paths = paths
-        self._found: dict[tuple[str, bool], type[BaseModel] | NoModel] = {}
+        self._found: dict[tuple[str, bool], type[BaseModel] | ModelNotFound] = {}
 
     def model(self, tool: str, on_tape: str | None) -> type[BaseModel]:
         """The model behind ``tool``: the one that the project names, else that which stands ``on_tape``. Raises
-        `NoModel`."""
+        `ModelNotFound`."""
         path = self._paths.tools.get(tool, on_tape)
         if path is None:
-            raise NoModel(f"no model is known; name it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}")
+            raise ModelNotFound(
+                f"no model is known; name it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
+            )
         key = (path, tool in self._paths.tools)
         if key not in self._found:
             try:
-                self._found[key] = self._imported(*key)
-            except NoModel as error:
+                self._found[key] = self._import(*key)
+            except ModelNotFound as error:
                 self._found[key] = error
         found = self._found[key]
-        if isinstance(found, NoModel):
+        if isinstance(found, ModelNotFound):
             raise found
         return found
 
-    def _imported(self, path: str, trusted: bool) -> type[BaseModel]:
+    def _import(self, path: str, trusted: bool) -> type[BaseModel]:
         if not _PATH.fullmatch(path):
-            raise NoModel(f"{path!r} is no import path")
+            raise ModelNotFound(f"{path!r} is no import path")
         module_name, _, name = path.partition(":")
         if not trusted and not self._paths.allows(module_name):
-            raise NoModel(f"{path} is not imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]")
+            raise ModelNotFound(
+                f"{path} is not imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]"
+            )
         try:
-            if not trusted and not _has(module_name, name.partition(".")[0]):
-                raise NoModel(f"{path} is no Pydantic model")
+            if not trusted and not _defines(module_name, name.partition(".")[0]):
+                raise ModelNotFound(f"{path} is no Pydantic model")
             found: object = importlib.import_module(module_name)
-        except NoModel:
+        except ModelNotFound:
             raise
         except (Exception, SystemExit) as error:  # whatever the module does when it is run
-            raise NoModel(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+            raise ModelNotFound(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
         for step in name.split("."):
             # what a module makes up when it is asked for may be anything
             found = vars(found).get(step) if hasattr(found, "__dict__") else None
         # a name that a module has from elsewhere leads out of what the project lists
-        if not is_model(found) or not (trusted or found.__module__ == module_name):
-            raise NoModel(f"{path} is no Pydantic model")
+        if not is_model_class(found) or not (trusted or found.__module__ == module_name):
+            raise ModelNotFound(f"{path} is no Pydantic model")
         return found
 
 
-def _has(module_name: str, name: str) -> bool:
+def _defines(module_name: str, name: str) -> bool:
     """Whether a module gives that ``name`` to something, as far as its source tells; only its packages are run."""
     if module_name in sys.modules:
         return True
@@ -89,7 +93,7 @@ def _has(module_name: str, name: str) -> bool:
     return False
 
 
-def folders(folder: Path) -> list[str]:
+def import_folders(folder: Path) -> list[str]:
     """The folders from which the tests of the project that ``folder`` is in import: its root, and those that pytest is
     told of in its pyproject.toml."""
     file = next((file for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), None)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedTests:
     """The node ids of all ``tests`` below the folder with the node id ``below``."""
 
     tests: frozenset[str]
@@ -26,7 +26,7 @@ class Collected:
         return test.startswith(self.below) and test not in self.tests
 
 
-def collect(folder: Path) -> Collected:
+def collect_tests(folder: Path) -> CollectedTests:
     """The tests that pytest finds from ``folder``. Raises ValueError where it cannot collect them."""
     with tempfile.TemporaryDirectory() as scratch:
         answer = Path(scratch, "collected.json")
@@ -36,7 +36,7 @@ def collect(folder: Path) -> Collected:
             lines = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.strip()]
             raise ValueError(lines[-1] if lines else f"exit code {done.returncode}")
         told = json.loads(answer.read_text(encoding="utf-8"))
-    return Collected(frozenset(told["tests"]), told["below"])
+    return CollectedTests(frozenset(told["tests"]), told["below"])
 
 
 def _main(answer: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multitrack.drift import substitutions
-from multitrack.drift.answers import AnswerDrift, compared
+from multitrack.drift.response_drift import ResponseDrift, compare_responses
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Entry
@@ -21,12 +21,12 @@ Explain = Callable[[Interaction], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RequestDrift:
     """The request at ``position``, from 1, and how its answer differs; ``recording`` is the position on the tape of
     what it was compared with, None where that is nothing."""
 
     position: int
-    drift: AnswerDrift
+    drift: ResponseDrift
     recording: int | None = None
 
     @property
@@ -36,18 +36,18 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchanges:
+class ConversationDrift:
     """What was asked live, as far as it could be compared; ``unsent`` are recordings that nothing asked for."""
 
-    asked: tuple[Exchange, ...]
+    requests: tuple[RequestDrift, ...]
     unsent: tuple[Entry, ...]
 
 
-def compare(
+def compare_conversations(
     recorded: Sequence[Interaction] | ReplayLookup,
     live: Sequence[Interaction],
     explain: Explain = lambda _: (),
-) -> Exchanges:
+) -> ConversationDrift:
     """Compare the answers of ``live`` with those of ``recorded`` to equal requests, the first with the first.
 
     A request without a recording after an answer that was another one, has diverged: what came before went into it.
@@ -56,7 +56,7 @@ def compare(
     """
     counterparts = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.among(recorded)
     lasting = [one for one, lasts in zip(live, settled(live), strict=True) if lasts]
-    asked: list[Exchange] = []
+    asked: list[RequestDrift] = []
     opaque: dict[str, str] = {}
     words: dict[str, str] = {}
     moved = diverged = False
@@ -64,25 +64,25 @@ def compare(
         entry = _recording(counterparts, one.request, opaque, words)
         if entry is not None:
             recording = entry.interaction.response
-            drift = compared(recording, one.response)
+            drift = compare_responses(recording, one.response)
             moved = moved or drift.differs
-            opaque |= substitutions.opaque(recording, one.response)
-            words |= substitutions.words(recording, one.response)
-            asked.append(Exchange(position, drift, entry.position))
+            opaque |= substitutions.map_opaque_ids(recording, one.response)
+            words |= substitutions.map_texts(recording, one.response)
+            asked.append(RequestDrift(position, drift, entry.position))
         elif not moved:
-            asked.append(Exchange(position, AnswerDrift(CHANGED, tuple(explain(one)))))
+            asked.append(RequestDrift(position, ResponseDrift(CHANGED, tuple(explain(one)))))
         elif not diverged:
             diverged = True
             line = "what was answered before is another answer now, and went into this request"
-            asked.append(Exchange(position, AnswerDrift(DIVERGED, (line,))))
-    return Exchanges(tuple(asked), tuple(counterparts.waiting))
+            asked.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
+    return ConversationDrift(tuple(asked), tuple(counterparts.waiting))
 
 
 def _recording(
     counterparts: ReplayLookup, request: Request, opaque: dict[str, str], words: dict[str, str]
 ) -> Entry | None:
     # the words last: those of an answer may be in a request for another reason
-    spellings = [request, *([substitutions.told(request, opaque)] if opaque else [])]
+    spellings = [request, *([substitutions.restore_recorded_texts(request, opaque)] if opaque else [])]
     if words:
-        spellings.append(substitutions.told(request, {**words, **opaque}))
+        spellings.append(substitutions.restore_recorded_texts(request, {**words, **opaque}))
     return next((entry for spelling in spellings if (entry := counterparts.take(spelling)) is not None), None)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from multitrack.drift import exchanges
-from multitrack.drift.answers import FAILED, NOT_COMPARED, REORDERED, SAME
-from multitrack.drift.exchanges import Exchange
-from multitrack.drift.sample_agreement import agreement
-from multitrack.reporting.drift import Row
+from multitrack.drift import conversation_drift
+from multitrack.drift.conversation_drift import RequestDrift
+from multitrack.drift.response_drift import FAILED, NOT_COMPARED, REORDERED, SAME
+from multitrack.drift.sample_agreement import describe_agreement
+from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape.file import paths
 from multitrack.tape.tape import Tape
 
@@ -21,7 +21,7 @@ _IN_TROUBLE = {FAILED, NO_TAPE, NOTHING_ASKED}
 
 
 @dataclass(frozen=True, slots=True)
-class TapeDrift:
+class CassetteDrift:
     """What came of one tape in one run of one ``test``: what was ``asked`` live, and the recordings, by position, that
     nothing asked for. ``exists``: whether there is a tape."""
 
@@ -29,7 +29,7 @@ class TapeDrift:
     tape: str
     to_record: str
     exists: bool = True
-    asked: tuple[Exchange, ...] = ()
+    requests: tuple[RequestDrift, ...] = ()
     unsent: frozenset[int] = frozenset()
 
     @property
@@ -37,10 +37,10 @@ class TapeDrift:
         """Each once, in the order of the requests; of what is as on tape only where nothing else is to be told."""
         if not self.exists:
             return [NO_TAPE]
-        if not self.asked:
+        if not self.requests:
             return [NOTHING_ASKED]
-        found = dict.fromkeys(one.verdict for one in self.asked)
-        if self.unsent and found.keys() <= _HARMLESS and any(one.drift.differs for one in self.asked):
+        found = dict.fromkeys(one.verdict for one in self.requests)
+        if self.unsent and found.keys() <= _HARMLESS and any(one.drift.differs for one in self.requests):
             found[FEWER] = None
         for harmless in (NOT_COMPARED, SAME):
             if len(found) > 1:
@@ -52,23 +52,25 @@ class TapeDrift:
         """All verdicts as one text."""
         return ", ".join(self.verdicts)
 
-    def and_then(self, other: TapeDrift) -> TapeDrift:
+    def merge(self, other: CassetteDrift) -> CassetteDrift:
         """Both as one: another block of the same run played the tape, too."""
-        count = max((one.position for one in self.asked), default=0)
-        later = (replace(one, position=count + one.position) for one in other.asked)
-        return replace(self, asked=(*self.asked, *later), unsent=self.unsent & other.unsent)
+        count = max((one.position for one in self.requests), default=0)
+        later = (replace(one, position=count + one.position) for one in other.requests)
+        return replace(self, requests=(*self.requests, *later), unsent=self.unsent & other.unsent)
 
 
-def drift_of(tape: Tape, test: str) -> TapeDrift | None:
+def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
     """How what a closed ``tape`` was told live differs from what it holds; ``test`` is the one in which it was
     closed. None where there is nothing to compare."""
     told = tape.test or test, str(paths.shown(tape.path)), tape.to_record
     counterparts, live = tape.counterparts, tape.live
     if counterparts is None:
-        return TapeDrift(*told, exists=False) if live else None
-    found = exchanges.compare(counterparts, live, explain=lambda one: _reason(tape.scrub(str(tape.missed(one)))))
+        return CassetteDrift(*told, exists=False) if live else None
+    found = conversation_drift.compare_conversations(
+        counterparts, live, explain=lambda one: _reason(tape.scrub(str(tape.missed(one))))
+    )
     unsent = frozenset(entry.position for entry in found.unsent if tape.is_own(entry))
-    return TapeDrift(*told, asked=found.asked, unsent=unsent) if live or unsent else None
+    return CassetteDrift(*told, requests=found.requests, unsent=unsent) if live or unsent else None
 
 
 def _reason(miss: str) -> Sequence[str]:
@@ -76,17 +78,17 @@ def _reason(miss: str) -> Sequence[str]:
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 
-def row(runs: Sequence[TapeDrift], outcomes: Sequence[str]) -> Row:
+def drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> DriftRow:
     """One tape of one test, asked in one run or several; ``outcomes`` tell how the test came out of each, by no word
     where it passed."""
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
     ended = Counter(filter(None, outcomes))
     remarks = [_times(outcome, count, len(outcomes)) for outcome, count in ended.most_common()]
-    if spared := sum(one.drift.verdict == NOT_COMPARED for one in first.asked if first.verdict != NOT_COMPARED):
+    if spared := sum(one.drift.verdict == NOT_COMPARED for one in first.requests if first.verdict != NOT_COMPARED):
         remarks.append(f"{_count(spared)} not compared")
     details = [*(_details(first) if len(runs) == 1 else _samples(runs))]
     words = {verdict for run in runs for verdict in run.verdicts}
-    return Row(
+    return DriftRow(
         test=first.test,
         tape=first.tape,
         verdict=", ".join(_times(verdict, count, len(runs)) for verdict, count in verdicts.most_common()),
@@ -97,8 +99,8 @@ def row(runs: Sequence[TapeDrift], outcomes: Sequence[str]) -> Row:
     )
 
 
-def _details(run: TapeDrift) -> Iterator[str]:
-    for one in run.asked:
+def _details(run: CassetteDrift) -> Iterator[str]:
+    for one in run.requests:
         if one.drift.verdict in (SAME, REORDERED) or (one.drift.verdict == NOT_COMPARED != run.verdict):
             continue
         yield f"{run.test}, request {one.position}: {one.verdict}"
@@ -112,16 +114,16 @@ def _details(run: TapeDrift) -> Iterator[str]:
         yield f"{run.test}: nothing asked for interaction{several} {positions} of the tape"
 
 
-def _samples(runs: Sequence[TapeDrift]) -> Iterator[str]:
-    places = sorted({one.recording for run in runs for one in run.asked if one.recording is not None})
+def _samples(runs: Sequence[CassetteDrift]) -> Iterator[str]:
+    places = sorted({one.recording for run in runs for one in run.requests if one.recording is not None})
     for place in places:
-        asked = [one for run in runs for one in run.asked if one.recording == place]
-        lines = list(agreement([one.drift for one in asked]))
+        asked = [one for run in runs for one in run.requests if one.recording == place]
+        lines = list(describe_agreement([one.drift for one in asked]))
         if lines:
             compared = sum(one.drift.calls is not None for one in asked)
             yield f"{runs[0].test}, interaction {place}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
-    others = Counter(one for run in runs for one in run.asked if one.drift.calls is None)
+    others = Counter(one for run in runs for one in run.requests if one.drift.calls is None)
     for one, count in others.items():
         yield f"{runs[0].test}, request {one.position}: {_times(one.verdict, count, len(runs))}"
         yield from (f"  {line}" for line in one.drift.lines)
