@@ -89,11 +89,11 @@ def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings,
     """Put pending recordings onto their tapes. Nothing goes live."""
     from multitrack.tape import project
     from multitrack.tape.file import storage
-    from multitrack.tape.foreign_redaction import adopting
+    from multitrack.tape.foreign_redaction import make_foreign_redactor
 
-    adopt = adopting(project.nearest(Path.cwd()).settings)
+    adopt = make_foreign_redactor(project.nearest(Path.cwd()).settings)
     for path in paths:
-        accepted = list(storage.accept(path, adopt))
+        accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
             raise MultitrackError(f"{path}: nothing is pending there")
         for tape in accepted:

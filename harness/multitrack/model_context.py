@@ -25,6 +25,6 @@ def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
         _offered.reset(token)
 
 
-def offered_models() -> Mapping[str, type[BaseModel]]:
+def current_models() -> Mapping[str, type[BaseModel]]:
     """The models behind the tools of the request being sent, by tool name; empty if nobody said."""
     return _offered.get({})

@@ -15,8 +15,8 @@ from multitrack.reporting import report_formats
 from multitrack.reporting.report_formats import ReportedTape, ReportedTest
 from multitrack.tape import active
 from multitrack.tape.file import paths
-from multitrack.tape.file.summary import summary
-from multitrack.tape.recording_scope import TapeResult, scrubbed
+from multitrack.tape.file.summary import summarize
+from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
 from multitrack.tape.tape import Tape
 from pytest_multitrack import node_names
 
@@ -60,12 +60,12 @@ class CallsReport:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         # before the plugin's own, which lets go of both
-        asked, owner = active.run_context(), active.run_context().owner
+        asked, owner = active.run_context(), active.run_context().scope
         # a fixture of wider scope has a tape whether it sends or not
-        self._closed += (one for one in asked.closed if one.tape.sent or (one.owner and one.owner.is_test))
+        self._closed += (one for one in asked.tape_results if one.tape.sent or (one.scope and one.scope.is_test))
         report = yield
         if report.failed:
-            setattr(report, FAILURE, scrubbed(_failure(report), owner.tapes if owner else ()))
+            setattr(report, FAILURE, redact_with_tapes(_failure(report), owner.tapes if owner else ()))
         if report.when == "teardown":
             setattr(report, PARTS, [_part(closed, node_names.of(item)) for closed in self._closed])
             self._closed.clear()
@@ -96,7 +96,7 @@ class CallsReport:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for file in self._files:
-            terminalreporter.write_line(f"multitrack: report: {paths.shown(file)}")
+            terminalreporter.write_line(f"multitrack: report: {paths.relative_to_cwd(file)}")
 
     def _entries(self) -> list[ReportedTest]:
         found: dict[str, ReportedTest] = {}
@@ -117,21 +117,21 @@ def _part(closed: TapeResult, test: str) -> dict[str, Any]:
     tape, saved = closed.tape, closed.saved
     pending = saved is not None and saved.state == "pending"
     part = ReportedTape(
-        tape=str(paths.shown(tape.path)),
+        tape=str(paths.relative_to_cwd(tape.path)),
         mode=tape.mode,
         played=len(tape.played),
         recorded=saved.count if saved else 0,
-        live=len(tape.live) if tape.mode == "drift" else 0,
-        pending=str(paths.shown(saved.path)) if saved and pending else "",
+        live=len(tape.live_interactions) if tape.mode == "drift" else 0,
+        pending=str(paths.relative_to_cwd(saved.path)) if saved and pending else "",
         calls=list(_calls(tape)),
-        count=sum(_count(one.response.body) for one in tape.answered),
+        count=sum(_count(one.response.body) for one in tape.answered_interactions),
     )
-    return {"owner": closed.owner.name if closed.owner else test, "tape": asdict(part)}
+    return {"owner": closed.scope.name if closed.scope else test, "tape": asdict(part)}
 
 
 def _calls(tape: Tape) -> Generator[str, None, None]:
-    for number, one in enumerate(tape.answered, start=1):
-        yield from (tape.scrub(line) for line in summary(number, one))
+    for number, one in enumerate(tape.answered_interactions, start=1):
+        yield from (tape.redact(line) for line in summarize(number, one))
 
 
 def _count(body: bytes) -> int:

@@ -121,12 +121,12 @@ class DriftRun:
                 self._test = _Test(node_names.of(item))
             self._test.begin()
         asked = active.run_context()
-        for tape in asked.drifting:
+        for tape in asked.tapes_to_compare:
             if (found := cassette_drift.compare_tape(tape, self._test.name)) is not None:
                 self._test.closed(found)
             # what was compared was made use of
-            asked.used[tape.path.resolve()].update(tape.used)
-        asked.drifting.clear()
+            asked.played_positions[tape.path.resolve()].update(tape.played_positions)
+        asked.tapes_to_compare.clear()
         self._test.ended(_outcome(report, call))
         playing = self._playing(item)
         # what bypasses the tape is no answer that differs, and neither is a tape that cannot be read

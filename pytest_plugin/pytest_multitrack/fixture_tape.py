@@ -28,7 +28,7 @@ class FixtureTape:
         self._test = test
         self._failure: str | None = None
         self._blamed = 0
-        owner.opened(tape)
+        owner.add_tape(tape)
 
     @property
     def tapes(self) -> Sequence[Tape]:
@@ -48,7 +48,7 @@ class FixtureTape:
                 yield
         finally:
             if self._failure is not None:
-                self._test.failed_by(self._owner)
+                self._test.add_failed_fixture(self._owner)
 
     def _taped(self, finalizer: Callable[[], object]) -> Callable[[], object]:
         def taped() -> None:
@@ -61,7 +61,7 @@ class FixtureTape:
     def _playing(self) -> Iterator[None]:
         try:
             with ExitStack() as stack:
-                stack.enter_context(active.run_context().owned(self._owner))
+                stack.enter_context(active.run_context().use_scope(self._owner))
                 if self._tape.mode == "replay":
                     stack.enter_context(credentials.stand_in())
                 stack.enter_context(active.activate(self._tape))
@@ -83,16 +83,18 @@ class FixtureTape:
             self._fail(violation)
             if outer is None:
                 raise violation
-            outer.refuse(violation)
+            outer.add_violation(violation)
 
     def _close(self) -> None:
         asked, passed = active.run_context(), self._failure is None
-        asked.note(self._tape)
+        asked.add_closed_tape(self._tape)
         with playback.failing_plainly():
-            asked.closed.append(TapeResult(self._owner, self._tape, passed, self._tape.save(failure=self._failure)))
-            asked.closed.extend(self._owner.close(failure=self._failure))
+            asked.tape_results.append(
+                TapeResult(self._owner, self._tape, passed, self._tape.save(failure=self._failure))
+            )
+            asked.tape_results.extend(self._owner.save_blocks(failure=self._failure))
             if passed and self._tape.is_strict:
-                self._tape.refuse_unplayed()
+                self._tape.raise_if_unplayed()
 
 
 def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: RecordingScope) -> FixtureTape:
@@ -103,13 +105,13 @@ def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, te
     other, first = request.config.stash.setdefault(_seen, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
         raise BadOption(f"the tapes of {first} and {name} differ only in upper and lower case: rename one")
-    owner = RecordingScope(name, to_record=test.to_record, is_test=False)
+    owner = RecordingScope(name, record_hint=test.record_hint, is_test=False)
     tape = Tape(
         path,
         mode=flags.mode(request.config),
         settings=options.of_markers(request.node).settings,
         test=owner.name,
-        results=test.results,
-        to_record=owner.to_record,
+        fingerprint_results=test.fingerprint_results,
+        record_hint=owner.record_hint,
     )
     return FixtureTape(tape, owner, test)

@@ -41,7 +41,7 @@ def tell(
     anything that followed from it. ``asserted`` are the two sides of the last ``==`` that did not hold. What pytest
     says of values is scrubbed: what was really sent is among them.
     """
-    from multitrack.tape.recording_scope import scrubbed
+    from multitrack.tape.recording_scope import redact_with_tapes
 
     violations = [violation for tape in tapes for violation in tape.violations]
     if violations:
@@ -60,7 +60,7 @@ def tell(
         failure_text.tell(report, line)
     elif line:
         failure_text.begin_with(report, line)
-    failure_text.scrub(report, lambda text: scrubbed(text, tapes))
+    failure_text.scrub(report, lambda text: redact_with_tapes(text, tapes))
 
 
 def _validator(config: pytest.Config) -> ResponseValidator:

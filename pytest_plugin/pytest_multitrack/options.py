@@ -12,7 +12,7 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
-from multitrack.tape.tape import Filters
+from multitrack.tape.tape import InteractionFilter
 from pytest_multitrack import flags, places
 
 
@@ -24,7 +24,7 @@ class Options:
     settings: Settings
     path: Path | None = None
     beside: Sequence[Path] = ()
-    filters: Filters | None = None
+    filters: InteractionFilter | None = None
 
 
 _Stronger = Iterator[tuple[str, Mapping[str, Any]]]

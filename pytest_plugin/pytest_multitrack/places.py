@@ -25,8 +25,8 @@ def tape_path(item: pytest.Item) -> Path:
     folder = folder_beside(item.path.parent, item.config)
     names = list(_names(item))
     if names:
-        return paths.tape_named(folder, names[0])
-    return paths.tape_of_test(folder, item.path.stem, ".".join([*_classes(item), item.name]))
+        return paths.named_cassette_path(folder, names[0])
+    return paths.test_cassette_path(folder, item.path.stem, ".".join([*_classes(item), item.name]))
 
 
 def fixture_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
@@ -41,7 +41,7 @@ def fixture_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureR
     else:
         folder, module = request.node.path.parent, request.node.path.stem
         name = ".".join([*_classes(request.node), name])
-    return paths.tape_of_test(folder_beside(folder, request.config), module, name)
+    return paths.test_cassette_path(folder_beside(folder, request.config), module, name)
 
 
 def _parameter(request: pytest.FixtureRequest) -> str:

@@ -32,7 +32,7 @@ class Playback:
         if self.tape.mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(active.activate(self.tape))
-        self.test.opened(self.tape)
+        self.test.add_tape(self.tape)
 
     def reopen(self, tape: Callable[[], Tape]) -> None:
         """Play another tape instead, before anything was sent; fails the test where something was."""
@@ -97,10 +97,10 @@ class Playback:
         self._closed = True
         self._stack.close()
         asked, passed = active.run_context(), failure is None
-        asked.note(self.tape)
-        asked.closed.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        asked.add_closed_tape(self.tape)
+        asked.tape_results.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
         if passed and self.tape.is_strict:
-            self.tape.refuse_unplayed()
+            self.tape.raise_if_unplayed()
 
 
 def start(item: pytest.Item, test: RecordingScope) -> Playback:
@@ -126,10 +126,10 @@ def _tape(item: pytest.Item, test: RecordingScope, asked: options.Options) -> Ta
         settings=asked.settings,
         test=test.name,
         shared=places.is_shared(item),
-        beside=asked.beside,
+        additional_paths=asked.beside,
         filters=asked.filters,
-        results=partial(layers.results, item.config),
-        to_record=test.to_record,
+        fingerprint_results=partial(layers.results, item.config),
+        record_hint=test.record_hint,
     )
 
 

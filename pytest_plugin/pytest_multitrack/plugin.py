@@ -231,10 +231,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     name = node_names.of(item)
     test = RecordingScope(
         name,
-        to_record=f"pytest {flags.record(item.config)} {shlex.quote(name)}",
-        results=partial(_results, item.config),
+        record_hint=f"pytest {flags.record(item.config)} {shlex.quote(name)}",
+        fingerprint_results=partial(_results, item.config),
     )
-    item.config.stash[_asked].owner = test
+    item.config.stash[_asked].scope = test
     item.config.stash[_compared] = None
     item.stash[_outcome] = None
     item.stash[_playback] = None  # of an attempt before this one
@@ -269,7 +269,7 @@ def _taped(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     module = getattr(fixturedef.func, "__module__", None) or ""
     if module.startswith("_pytest.") or playing is None or playing.is_over:
         # the first test that happens to ask for it is not who a tape plays for
-        return request.config.stash[_asked].owned(None)
+        return request.config.stash[_asked].use_scope(None)
     from pytest_multitrack import fixture_tape, playback
 
     with playback.failing_plainly():
@@ -296,15 +296,15 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         failure = failure or f"teardown failed: {type(error).__name__}"
         raise
     finally:
-        if (test := asked.owner) is not None and test.has_left:
+        if (test := asked.scope) is not None and test.has_closed_blocks:
             from pytest_multitrack import playback
 
             with playback.failing_plainly():
-                asked.closed.extend(test.close(failure=failure))
+                asked.tape_results.extend(test.save_blocks(failure=failure))
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
-    test = config.stash[_asked].owner
+    test = config.stash[_asked].scope
     if test is not None and test.tapes and op == "==":
         config.stash[_compared] = left, right
 
@@ -327,12 +327,12 @@ def pytest_runtest_makereport(
 
         if playing is None or playing.violation is None:
             layers.tell(report, call, tapes, item.config, item.config.stash[_compared])
-    if (test := asked.owner) is not None and (asked.closed or (report.failed and test.recorded)):
+    if (test := asked.scope) is not None and (asked.tape_results or (report.failed and test.recorded_paths)):
         from pytest_multitrack import verdict
 
         verdict.conclude(report, test, asked)
     if report.when == "teardown":
-        asked.owner = None
+        asked.scope = None
     if not report.passed:
         item.stash[_outcome] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
     return report
@@ -346,15 +346,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     asked, failure = stash[_asked], "the run was interrupted"
     if (latest := stash.get(_latest, None)) is not None:
         latest.close(failure=failure)
-    if asked.owner is not None:
-        asked.closed.extend(asked.owner.close(failure=failure))
+    if asked.scope is not None:
+        asked.tape_results.extend(asked.scope.save_blocks(failure=failure))
     run = stash.setdefault(_run, Run())
-    run.played(asked.used)
+    run.played(asked.played_positions)
     run.deselected = run.deselected or _deselected in stash
-    if asked.closed:
+    if asked.tape_results:
         from pytest_multitrack import verdict
 
-        run.late += verdict.facts(asked.closed)
+        run.late += verdict.facts(asked.tape_results)
     for node in stash.get(_nodes, ()):
         if (sent := getattr(node, "workeroutput", {}).get("multitrack")) is not None:
             run.add(sent)
@@ -407,14 +407,14 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
     from multitrack.snapshots.extension import snapshot_for
-    from multitrack.tape.recording_scope import scrubbed
+    from multitrack.tape.recording_scope import redact_with_tapes
     from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)
     tapes = partial(_tapes, request.node)
     return snapshot_for(
         request,
-        scrub=lambda text: scrubbed(text, tapes()),
+        scrub=lambda text: redact_with_tapes(text, tapes()),
         record=playing is not None and playing.tape.mode in ("record", "record-missing"),
         note=lambda: layers.moments(request.config, tapes()),
     )
@@ -422,7 +422,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
 
 def _tapes(item: pytest.Item) -> list[Tape]:
     """The tapes that played for a test: those of its fixtures of wider scope, its own, and those of blocks in it."""
-    test, fixtures = item.config.stash[_asked].owner, item.config.stash.get(_fixtures, {})
+    test, fixtures = item.config.stash[_asked].scope, item.config.stash.get(_fixtures, {})
     # with those that were asked for by `getfixturevalue`
     names = getattr(item.stash.get(_request, item), "fixturenames", ())
     used = [one for name, one in fixtures.items() if name.argname in names and name.cached_result is not None]

@@ -42,7 +42,7 @@ def _unused(config: pytest.Config, run: Run, skipped: Collection[str]) -> Iterat
     asked = set(run.tapes.values())
     waiting = {tape for test, tape in run.tapes.items() if test in skipped}
     for path in _tapes(config):
-        used, name = run.used.get(str(path)), str(paths.shown(path))
+        used, name = run.used.get(str(path)), str(paths.relative_to_cwd(path))
         if used is None:
             if str(path) not in asked:
                 yield name, []
@@ -56,7 +56,7 @@ def _tapes(config: pytest.Config) -> Iterator[Path]:
     root = places.root_of(config)
     folders = _folders(config) if root is None else [root]
     for path in {path.resolve() for folder in folders for path in folder.rglob("*.yaml")}:
-        if not path.name.endswith(paths.PENDING):
+        if not path.name.endswith(paths.PENDING_SUFFIX):
             yield path
 
 

@@ -27,13 +27,13 @@ def amend(report: pytest.TestReport, playing: Playback) -> None:
     report.outcome = "failed"
     # under xfail the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
-    failure_text.tell(report, playing.tape.scrub(terminal.format_violation(playing.violation)))
+    failure_text.tell(report, playing.tape.redact(terminal.format_violation(playing.violation)))
 
 
 def conclude(report: pytest.TestReport, test: RecordingScope, asked: RunContext) -> None:
     """Let ``report``, one of the ``test``, tell of the tapes that were closed by then."""
-    closed = tuple(asked.closed)
-    asked.closed.clear()
+    closed = tuple(asked.tape_results)
+    asked.tape_results.clear()
     if report.failed:
         _advise(report, test, closed)
     if closed:
@@ -42,10 +42,10 @@ def conclude(report: pytest.TestReport, test: RecordingScope, asked: RunContext)
 
 def _advise(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
     """End the text of a ``report`` with how to go on with what was recorded, or will be once the ``test`` is over."""
-    waiting = [paths.pending(path) for path in _unsaved(test.recorded, closed)]
+    waiting = [paths.pending_path(path) for path in _unsaved(test.recorded_paths, closed)]
     waiting += [one.saved.path for one in closed if one.saved and one.saved.state == "pending"]
     if waiting:
-        shown = [str(paths.shown(path)) for path in dict.fromkeys(waiting)]
+        shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(waiting)]
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.name))))
 
 
@@ -59,26 +59,26 @@ def facts(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     one."""
     groups: dict[tuple[str, Path], list[TapeResult]] = {}
     for one in closed:
-        name = one.owner.name if one.owner is not None else ""
+        name = one.scope.name if one.scope is not None else ""
         groups.setdefault((name, one.tape.path.resolve()), []).append(one)
     return [_facts(those).to_dict() for those in groups.values()]
 
 
 def _facts(closed: Sequence[TapeResult]) -> terminal.TapeSummary:
-    tape, owner = closed[-1].tape, closed[-1].owner
+    tape, owner = closed[-1].tape, closed[-1].scope
     saved = next((one.saved for one in closed if one.saved), None)
     unplayed = set[int].intersection(*({entry.position for entry in one.tape.unplayed} for one in closed))
     return terminal.TapeSummary(
         test=owner.name if owner is not None else "",
         is_test=owner is not None and owner.is_test,
         mode=tape.mode,
-        tape=str(paths.shown(tape.path)),
+        tape=str(paths.relative_to_cwd(tape.path)),
         played=sum(len(one.tape.played) for one in closed),
         recorded=saved.count if saved else 0,
-        pending=str(paths.shown(saved.path)) if saved and saved.state == "pending" else "",
+        pending=str(paths.relative_to_cwd(saved.path)) if saved and saved.state == "pending" else "",
         reason=saved.reason if saved else "",
         unplayed=sorted(unplayed) if all(one.passed for one in closed) else [],
-        days=tape.days_too_old,
+        days=tape.days_if_expired,
     )
 
 

@@ -87,7 +87,7 @@ class Provider:
     def reply(self, request):
         self.paths.append(request.url.path)
         self.requests.append(json.loads(request.content))
-        self.models.append(dict(model_context.offered_models()))
+        self.models.append(dict(model_context.current_models()))
         return httpx.Response(200, json=self.body)
 
 

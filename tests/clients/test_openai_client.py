@@ -88,7 +88,7 @@ class Provider:
 
     def __call__(self, request):
         self.requests.append(json.loads(request.content))
-        self.models.append(dict(model_context.offered_models()))
+        self.models.append(dict(model_context.current_models()))
         return httpx.Response(200, content=self.body, headers={"content-type": self.content_type})
 
 
@@ -137,7 +137,7 @@ def test_parallel_calls_become_models(create, make, mode):
         }
     ]
     assert provider.models == [{"Weather": Weather, "GoogleSearch": GoogleSearch}]
-    assert model_context.offered_models() == {}
+    assert model_context.current_models() == {}
 
 
 def test_calls_of_the_responses_api_become_models(create):

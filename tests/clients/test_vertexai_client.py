@@ -99,7 +99,7 @@ class Provider:
         from google.protobuf.json_format import MessageToDict, ParseDict
 
         self.requests.append(MessageToDict(type(request).pb(request)))
-        self.models.append(dict(model_context.offered_models()))
+        self.models.append(dict(model_context.current_models()))
         response = GenerateContentResponse()
         ParseDict(self.body, GenerateContentResponse.pb(response))
         return response

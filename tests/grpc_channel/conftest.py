@@ -233,21 +233,21 @@ class MemoryRecording:
 
     def close(self):
         """The tape ends while the answer is still coming: it takes what there is, and no more."""
-        self.ended("left")
+        self.record_end("left")
         self.received = self.ended = lambda *_, **__: None
 
-    def began(self, status, reason, headers):
+    def record_head(self, status, reason, headers):
         assert self.headers is None
         assert self.response is None
         self.status, self.reason, self.headers = status, reason, headers
 
-    def received(self, chunk, *, continued=False):
+    def record_chunk(self, chunk, *, continued=False):
         assert not continued
         assert self.headers is not None
         assert self.response is None
         self.chunks.append(chunk)
 
-    def ended(self, ending="complete", *, trailers=(), error=None):
+    def record_end(self, ending="complete", *, trailers=(), error=None):
         assert error is None
         assert self.response is None
         assert self.error is None
@@ -260,7 +260,7 @@ class MemoryRecording:
         self.keep(self.response)
         self.over.set()
 
-    def failed(self, error, *, during=None):
+    def record_failure(self, error, *, during=None):
         assert during is None
         assert self.headers is None
         assert self.error is None
@@ -297,7 +297,7 @@ class MemoryTape:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return Replay(answers.popleft())
 
-    def converse(self, request):
+    def route_stream(self, request):
         with self._lock:
             self.requests.append(request)
             if self.mode == "passthrough":
@@ -308,7 +308,8 @@ class MemoryTape:
             if self._index is None:
                 recorded = [(r.request, r.response) for r in self.recordings if r.request.messages is not None]
                 self._index = Index(
-                    Interaction(self._redactor.request(request.whole), response) for request, response in recorded
+                    Interaction(self._redactor.request(request.with_sent_messages), response)
+                    for request, response in recorded
                 )
             entries = self._index.begun(Key.of(request))
             if not entries:
@@ -329,14 +330,14 @@ class MemoryTape:
 
     def _strayed(self, request, reason, found):
         self.refused.append(
-            build_divergence(request, reason, found, path=Path("tape.yaml"), to_record="pytest --record")
+            build_divergence(request, reason, found, path=Path("tape.yaml"), record_hint="pytest --record")
         )
         return self.refused[-1]
 
-    def allows(self, host, port):
+    def allows_connection(self, host, port):
         return (host, port) in self.allowed
 
-    def refuse(self, violation):
+    def add_violation(self, violation):
         self.refused.append(violation)
 
     @property

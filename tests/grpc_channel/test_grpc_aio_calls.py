@@ -326,7 +326,7 @@ def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
     recorded, replayed = live(action)
     assert replayed == recorded
     assert replayed[0] == said(text="a and b")
-    assert [request.whole.body for request in router.requests[:3]] == [
+    assert [request.with_sent_messages.body for request in router.requests[:3]] == [
         b'[{"text": "a"}, {"text": "b"}]',
         b'[{"text": "c"}, {"text": "d"}]',
         b'[{"text": "e"}, {"text": "f"}]',

@@ -28,7 +28,7 @@ def test_an_answer_is_replayed_without_the_server(kind, caller, record_then_repl
     (response,) = router.responses
     assert response.ending == "complete"
     assert response.header("grpc-status") == "0"
-    sent = json.loads(router.requests[0].whole.body)
+    sent = json.loads(router.requests[0].with_sent_messages.body)
     assert sent == ([{"text": "hello"}] if kind in ("gather", "chat") else {"text": "hello"})
 
 

@@ -36,7 +36,7 @@ def turns(router):
 
 
 def sent(router):
-    return [[message["text"] for message in json.loads(request.whole.body)] for request in router.requests]
+    return [[message["text"] for message in json.loads(request.with_sent_messages.body)] for request in router.requests]
 
 
 def heard(router):

@@ -253,7 +253,7 @@ def test_a_conversation_is_replayed(client, vertex, router, aiplatform):
     assert replayed == live
     assert [said.outputs[0].string_val[0] for said in replayed] == ["a", "b"]
     assert type(replayed[0]) is aiplatform.StreamDirectPredictResponse
-    sent = json.loads(router.requests[0].whole.body)
+    sent = json.loads(router.requests[0].with_sent_messages.body)
     assert sent[0] == {"endpoint": ENDPOINT, "inputs": [{"dtype": "STRING", "stringVal": ["a"]}]}
 
 

@@ -245,7 +245,7 @@ def test_streamed_requests_are_one_request_of_the_tape(way, stub, record_then_re
     ask, said = talk_types
     live, replayed = record_then_replay(lambda: way(stub, requests_of(ask, "a", "b")))
     assert replayed == live == said(text="a and b")
-    assert json.loads(router.requests[0].whole.body) == [{"text": "a"}, {"text": "b"}]
+    assert json.loads(router.requests[0].with_sent_messages.body) == [{"text": "a"}, {"text": "b"}]
     router.mode = "replay"
     with activate(router), pytest.raises(CassetteMiss):
         way(stub, requests_of(ask, "b", "a"))
@@ -255,7 +255,7 @@ def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_typ
     _, said = talk_types
     live, replayed = record_then_replay(lambda: stub.gather(iter(())))
     assert replayed == live == said()
-    assert router.requests[0].whole.body == b"[]"
+    assert router.requests[0].with_sent_messages.body == b"[]"
 
 
 @pytest.mark.parametrize("mode", ["record", "replay"])
@@ -322,4 +322,4 @@ def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(
         (grpc.StatusCode.UNKNOWN, "Exception iterating requests!"),
         (grpc.StatusCode.INTERNAL, "Exception serializing request!"),
     ]
-    assert json.loads(router.requests[0].whole.body) == [{"text": "a"}]
+    assert json.loads(router.requests[0].with_sent_messages.body) == [{"text": "a"}]

@@ -41,11 +41,11 @@ class Recorder:
         self.error = None
         self.status = None
 
-    def began(self, status, reason, headers):
+    def record_head(self, status, reason, headers):
         assert self.status is None
         self.status, self.reason, self.headers = status, reason, headers
 
-    def received(self, chunk, *, continued=False):
+    def record_chunk(self, chunk, *, continued=False):
         assert self.status is not None
         assert self.ending is None
         if continued:
@@ -53,14 +53,14 @@ class Recorder:
         else:
             self.chunks.append(chunk)
 
-    def ended(self, ending="complete", *, trailers=(), error=None):
+    def record_end(self, ending="complete", *, trailers=(), error=None):
         assert self.ending is None
         assert self.error is None
         self.ending, self.error = ending, error
         if self.status is None:
             self.keep(Response(599, "", (), b"", "unanswered"))
             return
-        failure = Failure.of(error, "read") if error else None
+        failure = Failure.from_error(error, "read") if error else None
         headers = self.headers + trailers
         body = b"".join(self.chunks)
         # an answer left early cannot always be decoded
@@ -69,12 +69,12 @@ class Recorder:
             headers = tuple(header for header in headers if header[0] != "content-encoding")
         self.keep(Response(self.status, self.reason, headers, body, ending, failure=failure))
 
-    def failed(self, error, *, during=None):
+    def record_failure(self, error, *, during=None):
         assert self.status is None
         assert self.ending is None
         assert self.error is None
         self.error = error
-        self.keep(Response(599, "", (), b"", "unanswered", failure=Failure.of(error, during)))
+        self.keep(Response(599, "", (), b"", "unanswered", failure=Failure.from_error(error, during)))
 
 
 class MemoryTape:
@@ -100,7 +100,7 @@ class MemoryTape:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return Replay(self.recorded[key].popleft())
 
-    def allows(self, host, port):
+    def allows_connection(self, host, port):
         raise AssertionError(f"a seam's own connection to {host}:{port} met the tripwire")
 
 

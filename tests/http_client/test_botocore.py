@@ -50,12 +50,12 @@ def test_its_retries_and_its_streams_are_its_own(provider, client, tmp_path):
     pieces = [frame("contentBlockDelta", b'{"delta": {"text": "%d"}, "contentBlockIndex": 0}' % n) for n in range(3)]
 
     def reply(request):
-        if request.path.endswith("converse-stream"):
+        if request.path.endswith("route_stream-stream"):
             return Answer(iter(pieces), headers={"content-type": "application/vnd.amazon.eventstream"})
         return throttled if len(provider.requests) == 1 else Answer(SAID, headers=JSON)
 
     def use():
-        said = client.converse(**question("model"))["output"]["message"]["content"][0]["text"]
+        said = client.route_stream(**question("model"))["output"]["message"]["content"][0]["text"]
         stream = client.converse_stream(**question("model"))["stream"]
         return said, [event["contentBlockDelta"]["delta"]["text"] for event in stream]
 
@@ -72,6 +72,6 @@ def test_its_retries_and_its_streams_are_its_own(provider, client, tmp_path):
         assert use() == live
         assert len(tape.played) == 3
         with tape.expect_misses() as misses:
-            client.converse(**question("other"))
+            client.route_stream(**question("other"))
     assert [type(miss) for miss in misses] == [CassetteMiss]
     assert len(provider.requests) == 3

@@ -54,9 +54,9 @@ def test_ten_thousand_requests_over_two_processes(project):
         for number in range(EACH):
             body = b'{"test": %d, "number": %d}' % (test, number)
             recording = tape.route(Request("POST", URL, (("content-type", "application/json"),), body))
-            recording.began(200, "OK", (("content-type", "application/json"),))
-            recording.received(b'{"answer": "%d/%03d"}' % (test, number))
-            recording.ended()
+            recording.record_head(200, "OK", (("content-type", "application/json"),))
+            recording.record_chunk(b'{"answer": "%d/%03d"}' % (test, number))
+            recording.record_end()
         assert tape.save().state == "written"
     project.write("test_it.py", ASKING)
     project.write("conftest.py", SHUFFLING)

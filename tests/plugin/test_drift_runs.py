@@ -221,7 +221,10 @@ def test_the_tape_is_there_to_be_looked_at(project):
 @pytest.mark.cassette
 def test_plan(tape):
     plan()
-    assert (tape.mode, tape.sent[0].model, len(tape.interactions), len(tape.live)) == ("drift", "gpt-4o-mini", 1, 1)
+    assert tape.mode == "drift"
+    assert tape.sent[0].model == "gpt-4o-mini"
+    assert len(tape.interactions) == 1
+    assert len(tape.live_interactions) == 1
     assert not tape.played
 """
     )

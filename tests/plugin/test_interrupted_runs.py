@@ -264,9 +264,9 @@ while True:
     tape = Tape(path, mode="record", test="t.py::test")
     for number in range(20):
         recording = tape.route(Request("GET", f"https://api.example.com/{number}", (), b""))
-        recording.began(200, "OK", (("content-type", "text/plain"),))
-        recording.received(b"%d " % generation * 400)
-        recording.ended()
+        recording.record_head(200, "OK", (("content-type", "text/plain"),))
+        recording.record_chunk(b"%d " % generation * 400)
+        recording.record_end()
     failure = "no" if sys.argv[2] == "pending" else None
     tape.save(failure=failure)
     print(generation, flush=True)
@@ -293,4 +293,4 @@ def test_kill_9_while_a_tape_is_written_leaves_a_whole_one(tmp_path, kind):
     assert {found.name for found in tmp_path.glob("*.yaml")} == {written.name}
     left = [found.name for found in tmp_path.iterdir() if found != written]
     assert all(name.startswith(".") and name.endswith(".tmp") for name in left)
-    assert list(storage.accept(tmp_path, lambda cassette: cassette)) == ([] if kind == "written" else [path])
+    assert list(storage.accept_pending(tmp_path, lambda cassette: cassette)) == ([] if kind == "written" else [path])

@@ -27,9 +27,9 @@ class Recorded:
         for sent, answer in exchanges:
             status, headers, body = answer if isinstance(answer, tuple) else (200, JSON, answer)
             recording = tape.route(sent)
-            recording.began(status, "OK", headers)
-            recording.received(body if isinstance(body, bytes) else body.encode())
-            recording.ended()
+            recording.record_head(status, "OK", headers)
+            recording.record_chunk(body if isinstance(body, bytes) else body.encode())
+            recording.record_end()
         saved = tape.save()
         assert saved.state == "written", saved.reason
         return self.text

@@ -36,9 +36,9 @@ def crowded(tmp_path_factory):
         # equal requests come from one thread: else nobody could say which is the first
         for number in range(first, MANY, 8):
             recording = tape.route(Request("POST", URL, JSON, json.dumps(question(number)).encode()))
-            recording.began(200, "OK", JSON)
-            recording.received(b'{"kind": %d, "turn": %d}' % (number % KINDS, number // KINDS))
-            recording.ended()
+            recording.record_head(200, "OK", JSON)
+            recording.record_chunk(b'{"kind": %d, "turn": %d}' % (number % KINDS, number // KINDS))
+            recording.record_end()
 
     assert KINDS % 8 == 0
     threads = [threading.Thread(target=record, args=(first,)) for first in range(8)]

@@ -376,9 +376,9 @@ def test_events_replay_one_by_one(provider, path, separator):
 def put(tape, url, name, number):
     request = Request("POST", f"{url}/", (("content-type", "application/json"),), b"[%d,%d]" % (name, number % 50))
     recording = tape.route(request)
-    recording.began(200, "OK", (("content-type", "application/json"),))
-    recording.received(b"[%d,%d]" % (name, number))
-    recording.ended()
+    recording.record_head(200, "OK", (("content-type", "application/json"),))
+    recording.record_chunk(b"[%d,%d]" % (name, number))
+    recording.record_end()
 
 
 def test_eight_threads_get_each_their_own(provider, path):

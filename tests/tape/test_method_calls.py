@@ -176,7 +176,7 @@ def test_the_same_transport_comes_first_and_each_recording_plays_once(recorded):
     tape = Tape(recorded.path)
     found = [json.loads(tape.route(rest()).response.body) for _ in range(3)]
     assert found == [said("by REST"), said("first by gRPC"), said("second by gRPC")]
-    assert tape.used == [1, 2, 3]
+    assert tape.played_positions == [1, 2, 3]
     with pytest.raises(CassetteMiss):
         tape.route(rest())
 
@@ -406,9 +406,9 @@ def test_a_stream_that_was_left_is_for_its_own_transport(recorded):
     tape = Tape(recorded.path, mode="record")
     sent, (status, headers, body) = STREAMS["grpc"]
     recording = tape.route(sent)
-    recording.began(status, "OK", headers)
-    recording.received(body.encode())
-    recording.ended("left")
+    recording.record_head(status, "OK", headers)
+    recording.record_chunk(body.encode())
+    recording.record_end("left")
     assert tape.save().state == "written"
     assert why_missed(recorded, STREAMS["events"][0]) == (
         "reason: interaction 1 of 1 is the same call, over gRPC; its answer was cut off, and plays over that alone"

@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def test_every_tape_is_read_as_by_its_yaml(folder, interactions):
     tape = folder / "tape.yaml"
     cassette = Cassette(tuple(interactions), {"format": 1})
-    tape.write_text(yaml_format.dumps(cassette), encoding="utf-8", newline="\n")
+    tape.write_text(yaml_format.dump_cassette(cassette), encoding="utf-8", newline="\n")
     read = storage.read(tape).interactions
     assert [(one.body, one.models, one.results) for one in recorded_answers.read(tape)] == [
         (one.response.body, dict(one.models), one.results or ()) for one in read

@@ -235,10 +235,10 @@ def put(path, body, *steps, kind="text/event-stream", query=""):
     """Record ``body``, a list of chunks, for whose arrivals a clock goes on by ``steps``."""
     tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, *steps))
     recording = tape.route(request(query))
-    recording.began(200, "OK", (("content-type", kind),))
+    recording.record_head(200, "OK", (("content-type", kind),))
     for chunk in body:
-        recording.received(chunk)
-    recording.ended()
+        recording.record_chunk(chunk)
+    recording.record_end()
     tape.save()
     return told(path)
 
@@ -279,9 +279,9 @@ def test_other_answers_to_equal_requests_keep_each_their_own(path):
     def both(*steps):
         tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, 0, *steps))
         for recording, text in [(tape.route(request()), name) for name in ("a", "b")]:
-            recording.began(200, "OK", (("content-type", "text/event-stream"),))
+            recording.record_head(200, "OK", (("content-type", "text/event-stream"),))
             for chunk in words(b"chatcmpl-1", text):
-                recording.received(chunk)
+                recording.record_chunk(chunk)
         for _ in "ab":
             tape.save()
         return [one.response.chunks.gaps for one in storage.read(path).interactions]

@@ -114,8 +114,8 @@ def same_body(one, other):
 @given(st.lists(interaction, max_size=3))
 def test_what_is_written_is_read_again(interactions):
     metadata = {"format": 1, "recorder": "x", "sdks": {"openai": "3.0"}, "recorded_at": "2026-01-02T03:04:05+00:00"}
-    written = yaml_format.dumps(Cassette(tuple(interactions), metadata))
-    read = yaml_format.loads(written.encode(), Path("x"))
+    written = yaml_format.dump_cassette(Cassette(tuple(interactions), metadata))
+    read = yaml_format.load_cassette(written.encode(), Path("x"))
     assert read.metadata == metadata
     assert len(read.interactions) == len(interactions)
     for one, other in zip(interactions, read.interactions, strict=True):
@@ -127,13 +127,13 @@ def test_what_is_written_is_read_again(interactions):
         assert other.request.headers == one.request.headers
         assert (other.request.method, other.request.url) == (one.request.method, one.request.url)
     # a second time nothing changes any more, and the loaders of others read the same
-    assert yaml_format.dumps(read) == written
+    assert yaml_format.dump_cassette(read) == written
     document = yaml.load(written, Loader=Loader)
     assert yaml.load(written, Loader=yaml.SafeLoader) == document
     sent, answered, *_ = vcr_deserialize(written, yamlserializer)
     assert [(each.method, each.uri) for each in sent] == [(one.request.method, one.request.url) for one in interactions]
     for one, asked, answer in zip(read.interactions, sent, answered, strict=True):
-        assert Blobs(document["metadata"].get("blobs")).put_back(asked.body) == one.request.body
+        assert Blobs(document["metadata"].get("blobs")).restore(asked.body) == one.request.body
         assert (answer["status"]["code"], answer["body"]["string"]) == (one.response.status, one.response.body)
 
 
@@ -144,7 +144,7 @@ def test_tapes_of_this_repository_are_written_as_they_are():
     assert TAPES
     for path in TAPES:
         text = path.read_text(encoding="utf-8")
-        assert yaml_format.dumps(yaml_format.loads(text.encode(), path)) == text, path
+        assert yaml_format.dump_cassette(yaml_format.load_cassette(text.encode(), path)) == text, path
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_large_body_is_written_in_a_fraction_of_what_pyyaml_takes(body):
         return process_time() - start
 
     recorded = Interaction(request(body), Response(200, "OK", (), b""))
-    ours = time(yaml_format.dumps, Cassette((recorded,), {"format": 1}))
+    ours = time(yaml_format.dump_cassette, Cassette((recorded,), {"format": 1}))
     assert ours < time(yaml.dump, body, Dumper=yaml.SafeDumper, allow_unicode=True, width=10**9) / 4
 
 
@@ -335,11 +335,11 @@ def test_vcrpy_takes_a_tape_with_broken_streams_and_failed_connections(recorded,
     tape = Tape(recorded.path, mode="record", settings=Settings(keep_errors=True))
     asked = [["GET", f"https://api.example.com/v1/{n}", ""] for n in range(2)]
     broken, failed = (tape.route(request(method=method, url=url)) for method, url, _ in asked)
-    broken.began(200, "OK", (("content-type", "text/event-stream"),))
+    broken.record_head(200, "OK", (("content-type", "text/event-stream"),))
     for chunk in (b"data: a", b"\n\ndata: b\n\n"):
-        broken.received(chunk)
-    broken.ended("broken", error=TimeoutError("timed out"))
-    failed.failed(ConnectionRefusedError(111, "Connection refused"), during="connect")
+        broken.record_chunk(chunk)
+    broken.record_end("broken", error=TimeoutError("timed out"))
+    failed.record_failure(ConnectionRefusedError(111, "Connection refused"), during="connect")
     assert tape.save().state == "written"
     assert "chunks: {joined: [1], cut: [1+7]}" in recorded.text
     assert "failure: {error: TimeoutError, message: timed out, during: read}" in recorded.text

@@ -52,7 +52,7 @@ interaction = st.builds(
     st.sampled_from([None, (), ("12345678", "?", "8f2e11aa")]),
 )
 tape = st.lists(interaction, min_size=1, max_size=3).map(
-    lambda found: yaml_format.dumps(Cassette(tuple(found), {"format": 1, "sdks": {"openai": "3.0"}}))
+    lambda found: yaml_format.dump_cassette(Cassette(tuple(found), {"format": 1, "sdks": {"openai": "3.0"}}))
 )
 LINES = [
     "",
@@ -91,7 +91,7 @@ def test_a_changed_tape_is_read_as_its_yaml(text, data):
 
 def outcome(text):
     try:
-        return yaml_format.loads(text.encode(), PATH)
+        return yaml_format.load_cassette(text.encode(), PATH)
     except CassetteCorrupt as error:
         line = error.line - text.startswith("---\n") if error.line else None
         return line, error.reason
@@ -102,7 +102,7 @@ def test_what_we_write_is_of_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_format, "_by_yaml", lambda *_: pytest.fail("it was read as YAML"))
-        assert yaml_format.loads(broken.encode(), PATH) == yaml_format.loads(text.encode(), PATH)
+        assert yaml_format.load_cassette(broken.encode(), PATH) == yaml_format.load_cassette(text.encode(), PATH)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
         Interaction(request(json.dumps({"n": n, "ask": "é " * 200})), Response(200, "OK", JSON, answer), (f"t::{n}",))
         for n in range(150)
     ]
-    content = yaml_format.dumps(Cassette(tuple(found), {"format": 1})).encode()
+    content = yaml_format.dump_cassette(Cassette(tuple(found), {"format": 1})).encode()
 
     def measured(read):
         start = process_time()
@@ -164,7 +164,7 @@ def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
             tracemalloc.stop()
 
     ours, whole = (
-        measured(lambda: yaml_format.loads(content, PATH)),
+        measured(lambda: yaml_format.load_cassette(content, PATH)),
         measured(lambda: yaml.load(content, Loader=Loader)),
     )
     assert ours[0] < whole[0] / 2
@@ -177,7 +177,7 @@ LARGE = "word " * 30_000
 def test_a_large_tape_that_tests_share_is_read_once(recorded, monkeypatch):
     recorded.put(*((request(json.dumps({"n": n})), json.dumps({"n": n, "text": LARGE})) for n in range(2)))
     read = []
-    loads = yaml_format.loads
+    loads = yaml_format.load_cassette
     monkeypatch.setattr(yaml_format, "loads", lambda content, path: read.append(path) or loads(content, path))
     told = [recorded.play(request('{"n": 1}'))[0][:12] for _ in range(3)]
     assert told == ['{\n  "n": 1,\n'] * 3

@@ -136,8 +136,8 @@ def test_hosts_that_are_ignored_go_live(recorded):
 def test_the_line_that_the_tripwire_prints_allows_the_host(recorded, place):
     tape = Tape(recorded.path, settings=Settings(allow_hosts=(place,)))
     host, port = ("db.example", 5432) if place.startswith("db") else ("2001:db8::1", 443)
-    assert tape.allows(host, port)
-    assert not tape.allows("other.example", port)
+    assert tape.allows_connection(host, port)
+    assert not tape.allows_connection("other.example", port)
 
 
 @pytest.mark.parametrize(

@@ -416,9 +416,9 @@ def test_the_recorder_forgets_nothing_under_threads(recorded):
     def send(number):
         key = f"secret-of-{number:04}-abcdefgh"
         recording = tape.route(request(chat(f"my key {key}"), headers=(*JSON, ("x-api-key", key))))
-        recording.began(200, "OK", JSON)
-        recording.received(chat(f"your key {key}").encode())
-        recording.ended()
+        recording.record_head(200, "OK", JSON)
+        recording.record_chunk(chat(f"your key {key}").encode())
+        recording.record_end()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(send, range(200)))

@@ -29,11 +29,11 @@ class Tape:
     def route(self, request):
         raise AssertionError(request)
 
-    def allows(self, host, port):
+    def allows_connection(self, host, port):
         self.asked.append((host, port))
         return f"{host}:{port}" in self.allowed
 
-    def refuse(self, violation):
+    def add_violation(self, violation):
         self.refused.append(violation)
 
 

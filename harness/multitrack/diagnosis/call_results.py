@@ -70,8 +70,8 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 def find_models(interaction: Interaction, paths: ModelPaths, find: Find = find_loaded) -> Models:
     """The models behind the tools of a request: those that it offers in this process, else those that stand at the
     import paths that the tape or the project tells."""
-    if interaction.offered:
-        return interaction.offered
+    if interaction.offered_models:
+        return interaction.offered_models
     at: Mapping[str, str] = {**dict(interaction.models), **paths.tools}
     return {tool: model for tool, path in at.items() if is_model_class(model := find(path))}
 
@@ -115,7 +115,7 @@ class ResponseValidator:
         models = find_models(interaction, self._paths)
         if answer.calls and not models:
             return None
-        return validate_calls(answer, models, offered=bool(interaction.offered))
+        return validate_calls(answer, models, offered=bool(interaction.offered_models))
 
     def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
         """The same, each by its fingerprint. What differs at once from one time to the next, such as a default that

@@ -30,9 +30,9 @@ _ANEW = ("record", "drift")
 def current_fingerprints(tapes: Sequence[Tape], validator: ResponseValidator) -> list[ExchangeFingerprint]:
     """The moments of all that answered so far, from one tape after the other."""
     return [
-        ExchangeFingerprint.of(one, tape.key(one), validator.result_fingerprints(one))
+        ExchangeFingerprint.of(one, tape.matching_key(one), validator.result_fingerprints(one))
         for tape in tapes
-        for one in tape.answered
+        for one in tape.answered_interactions
     ]
 
 
@@ -44,7 +44,7 @@ def find_cause(
 
     None where no tape was there to compare with, or nothing was sent.
     """
-    told = [tape for tape in tapes if tape.mode != "live" and tape.answered]
+    told = [tape for tape in tapes if tape.mode != "live" and tape.answered_interactions]
     return _Case(told, validator, compared).verdict() if told else None
 
 
@@ -56,7 +56,7 @@ class _Case:
         self.drifts = any(tape.mode == "drift" for tape in tapes)
         snapshot = compared.fingerprints if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _TAPE
-        kept = [ExchangeFingerprint.of(one, tape.key(one), one.results) for tape in tapes for one in _on(tape)]
+        kept = [ExchangeFingerprint.of(one, tape.matching_key(one), one.results) for tape in tapes for one in _on(tape)]
         self.then = list(snapshot) if snapshot else kept
 
     def verdict(self) -> str | None:
@@ -139,7 +139,7 @@ class _Case:
 
     @property
     def answered(self) -> Iterator[Interaction]:
-        return (one for tape in self.tapes for one in tape.answered)
+        return (one for tape in self.tapes for one in tape.answered_interactions)
 
     def _same(self, *, and_models: bool = False) -> str:
         count = len(self.now)
@@ -187,11 +187,11 @@ class _Case:
 
 def _on(tape: Tape) -> Sequence[Interaction]:
     """What stands on ``tape`` of what was sent."""
-    return tape.before if tape.mode in _ANEW else tape.played
+    return tape.previous_interactions if tape.mode in _ANEW else tape.played
 
 
 def _live(tape: Tape) -> Sequence[Interaction]:
-    return tape.answered[len(tape.played) :]
+    return tape.answered_interactions[len(tape.played) :]
 
 
 def _paired(

@@ -103,7 +103,7 @@ def revalidate(named: Iterable[Path], importer: ModelImporter) -> RevalidationRe
 def _tapes(named: Iterable[Path]) -> Iterator[Path]:
     for path in named:
         if path.is_dir():
-            yield from sorted(one for one in path.rglob("*.yaml") if not one.name.endswith(paths.PENDING))
+            yield from sorted(one for one in path.rglob("*.yaml") if not one.name.endswith(paths.PENDING_SUFFIX))
         elif path.exists():
             yield path
         else:
@@ -139,7 +139,13 @@ def _revalidate(
             place = locate_error(model, detail["loc"], result.call.arguments)
             report.breaks.append(
                 BrokenCall(
-                    str(paths.shown(path)), position, number + 1, place.owner, place.field, place.path, _told(detail)
+                    str(paths.relative_to_cwd(path)),
+                    position,
+                    number + 1,
+                    place.owner,
+                    place.field,
+                    place.path,
+                    _told(detail),
                 )
             )
 

@@ -27,7 +27,7 @@ class CassetteDrift:
 
     test: str
     tape: str
-    to_record: str
+    record_hint: str
     exists: bool = True
     requests: tuple[RequestDrift, ...] = ()
     unsent: frozenset[int] = frozenset()
@@ -62,12 +62,12 @@ class CassetteDrift:
 def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
     """How what a closed ``tape`` was told live differs from what it holds; ``test`` is the one in which it was
     closed. None where there is nothing to compare."""
-    told = tape.test or test, str(paths.shown(tape.path)), tape.to_record
-    counterparts, live = tape.counterparts, tape.live
+    told = tape.test or test, str(paths.relative_to_cwd(tape.path)), tape.record_hint
+    counterparts, live = tape.replay_lookup, tape.live_interactions
     if counterparts is None:
         return CassetteDrift(*told, exists=False) if live else None
     found = conversation_drift.compare_conversations(
-        counterparts, live, explain=lambda one: _reason(tape.scrub(str(tape.missed(one))))
+        counterparts, live, explain=lambda one: _reason(tape.redact(str(tape.explain_miss(one))))
     )
     unsent = frozenset(entry.position for entry in found.unsent if tape.is_own(entry))
     return CassetteDrift(*told, requests=found.requests, unsent=unsent) if live or unsent else None
@@ -107,7 +107,7 @@ def _details(run: CassetteDrift) -> Iterator[str]:
         yield from (f"  {line}" for line in one.drift.lines)
     if not run.exists:
         yield f"{run.test}: {NO_TAPE} at {run.tape}"
-        yield f"  to record it: {run.to_record}"
+        yield f"  to record it: {run.record_hint}"
     elif run.unsent and not _HARMLESS.issuperset(run.verdicts):
         several = "s" if len(run.unsent) > 1 else ""
         positions = ", ".join(map(str, sorted(run.unsent)))

@@ -10,7 +10,7 @@ from multitrack.drift.response_drift import ResponseDrift, compare_responses
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Entry
-from multitrack.tape.recorder import settled
+from multitrack.tape.recorder import are_final
 from multitrack.tape.replay_lookup import ReplayLookup
 
 CHANGED = "request changed"
@@ -54,8 +54,8 @@ def compare_conversations(
     Of further ones behind it nothing can be said. One that differs before any answer did was changed by the program;
     ``explain`` tells how. An error of the moment that a later answer made good takes no part, on either side.
     """
-    counterparts = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.among(recorded)
-    lasting = [one for one, lasts in zip(live, settled(live), strict=True) if lasts]
+    counterparts = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)
+    lasting = [one for one, lasts in zip(live, are_final(live), strict=True) if lasts]
     asked: list[RequestDrift] = []
     opaque: dict[str, str] = {}
     words: dict[str, str] = {}
@@ -75,7 +75,7 @@ def compare_conversations(
             diverged = True
             line = "what was answered before is another answer now, and went into this request"
             asked.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
-    return ConversationDrift(tuple(asked), tuple(counterparts.waiting))
+    return ConversationDrift(tuple(asked), tuple(counterparts.unused_entries))
 
 
 def _recording(

@@ -17,7 +17,7 @@ from multitrack.snapshots.literals import Call, UnwritableValue
 from multitrack.snapshots.rendering import render
 from multitrack.snapshots.terms import Terms
 from multitrack.tape.exchange import Response
-from multitrack.tape.recorder import passing
+from multitrack.tape.recorder import describe_temporary_error
 from multitrack.wires import WireAnswer
 
 SAME, REORDERED = "same", "reordered"
@@ -65,7 +65,7 @@ def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
     then, now = parse_answer(recorded.body), parse_answer(live.body)
     before, after = _failure(recorded, then), _failure(live, now)
     if after is not None:
-        if before is None or (_outcome(before) != _outcome(after) and passing(live)):
+        if before is None or (_outcome(before) != _outcome(after) and describe_temporary_error(live)):
             return ResponseDrift(FAILED, (after,))
         if _outcome(before) == _outcome(after):
             return ResponseDrift(SAME, differs=False)

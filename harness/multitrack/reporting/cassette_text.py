@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from multitrack import wires
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.summary import summary
+from multitrack.tape.file.summary import summarize
 from multitrack.tape.interaction import Interaction
 
 
 def describe_cassette(cassette: Cassette) -> Iterator[tuple[str, bool]]:
     """The lines, each with whether it is the heading of an interaction."""
     for position, interaction in enumerate(cassette.interactions, start=1):
-        heading, *calls = summary(position, interaction)
+        heading, *calls = summarize(position, interaction)
         yield heading, True
         for line in (*calls, *_said(interaction)):
             yield line, False

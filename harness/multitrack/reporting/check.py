@@ -76,7 +76,7 @@ def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], Colle
     owned = [
         (path, position, test)
         for path, cassette in whole
-        if not path.name.endswith(paths.PENDING)
+        if not path.name.endswith(paths.PENDING_SUFFIX)
         for position, interaction in enumerate(cassette.interactions, start=1)
         for test in interaction.tests
         if "::" in test  # a fixture is no test

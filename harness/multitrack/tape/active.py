@@ -34,27 +34,27 @@ class RunContext:
 
     mode: Mode = "replay"
     root: Path | None = None
-    given: Sequence[tuple[str, Mapping[str, Any]]] = ()
-    owner: RecordingScope | None = None
-    closed: list[TapeResult] = field(default_factory=list)
-    used: dict[Path, set[int]] = field(default_factory=dict)
-    drifting: list[Tape] = field(default_factory=list)
+    command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    scope: RecordingScope | None = None
+    tape_results: list[TapeResult] = field(default_factory=list)
+    played_positions: dict[Path, set[int]] = field(default_factory=dict)
+    tapes_to_compare: list[Tape] = field(default_factory=list)
     """Tapes that were closed, and are still to be compared with what came live."""
 
-    def note(self, tape: Tape) -> None:
+    def add_closed_tape(self, tape: Tape) -> None:
         """The ``tape`` was closed."""
-        self.used.setdefault(tape.path.resolve(), set()).update(tape.used)
+        self.played_positions.setdefault(tape.path.resolve(), set()).update(tape.played_positions)
         if tape.mode == "drift":
-            self.drifting.append(tape)
+            self.tapes_to_compare.append(tape)
 
     @contextmanager
-    def owned(self, owner: RecordingScope | None) -> Iterator[None]:
+    def use_scope(self, scope: RecordingScope | None) -> Iterator[None]:
         """For the time of the block, tapes play for ``owner``."""
-        before, self.owner = self.owner, owner
+        before, self.scope = self.scope, scope
         try:
             yield
         finally:
-            self.owner = before
+            self.scope = before
 
 
 _lock = threading.Lock()

@@ -45,7 +45,7 @@ class Chunks:
     gaps: tuple[int, ...] = ()
     by_item: bool = False
 
-    def of(self, body: bytes, content_type: str | None) -> list[bytes]:
+    def split(self, body: bytes, content_type: str | None) -> list[bytes]:
         """The chunks of ``body``."""
         ends = self._ends(body, content_type)
         starts = (0, *ends)
@@ -56,11 +56,11 @@ class Chunks:
                 boundaries.add(starts[event - 1] + offset)
         return [body[start:end] for start, end in pairwise(sorted({0, *boundaries, len(body)}))]
 
-    def events(self, body: bytes, content_type: str | None) -> int:
+    def count_events(self, body: bytes, content_type: str | None) -> int:
         """How many events ``body`` has."""
         return len(self._ends(body, content_type))
 
-    def moved(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
+    def adapt(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
         """The same for the body ``after``, which ``before`` became by changes within its events."""
         if before == after or self == _EVENTS:
             return self
@@ -78,7 +78,7 @@ class Chunks:
 _EVENTS = Chunks()
 
 
-def seen(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chunks:
+def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chunks:
     """How ``body`` came: ``times`` has, for each place in it where a chunk ended, in order, the milliseconds between
     the sending of the request and that chunk."""
     is_json = body[:1] in (b"{", b"[") and (_is_named_json(content_type) or _is_json(body))
@@ -117,7 +117,7 @@ def _between_items(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -
     return found
 
 
-def waited(milliseconds: int) -> Chunks:
+def chunks_of_wait(milliseconds: int) -> Chunks:
     """The caller waited for so long, and nothing came."""
     return Chunks(gaps=_rounded([milliseconds]))
 

@@ -52,7 +52,7 @@ class RecordedConversation:
         self._sent: float = 0
         self._playing: Entry | None = None
 
-    def sent(self) -> None:
+    def match_message(self) -> None:
         """Another message was sent, the last of the request's. Raises `CassetteMiss` where no recording has it in
         this place."""
         with self._lock:
@@ -65,7 +65,7 @@ class RecordedConversation:
                 lambda nearest: nearest.difference(position, sent),
             )
 
-    def closed(self) -> None:
+    def match_end(self) -> None:
         """The client has no more messages. Raises `CassetteMiss` where every recording has."""
         with self._lock:
             count, self._sent = int(self._sent), CLOSED
@@ -74,26 +74,26 @@ class RecordedConversation:
                 lambda nearest: (f"it ended after {_messages(count)}, and {nearest} holds {len(nearest.messages)}", []),
             )
 
-    def answer(self) -> Replay | None:
+    def find_replay(self) -> Replay | None:
         """The recording, once enough was sent for its first response; None before. Raises `CassetteMiss` where an
         equal call took the last one."""
         with self._lock:
             for course in self._waiting():
                 try:
-                    needed = course.turns.before(0)
+                    needed = course.turns.requests_before(0)
                 except ValueError as error:
                     raise self._strayed(self._scrubbed(None), course.unreadable(error), ()) from error
                 if self._sent >= needed:
                     return self._take(course)
         return None
 
-    def left(self) -> None:
+    def abandon(self) -> None:
         """The client went away: what it was about to get counts as played."""
         with self._lock:
             if self._playing is None and (courses := self._open()):
                 self._take(courses[0])
 
-    def stalled(self) -> CassetteMiss:
+    def resolve_stall(self) -> CassetteMiss:
         """The client neither sends nor closes, and waits for an answer that comes after more messages."""
         with self._lock:
             nearest = self._courses[0]
@@ -151,21 +151,21 @@ class DroppedConversation:
         self._answer = answer
         self._is_over = False
 
-    def sent(self) -> None:
+    def match_message(self) -> None:
         """Another message was sent, to nobody."""
 
-    def closed(self) -> None:
+    def match_end(self) -> None:
         """The client has no more messages."""
         self._is_over = True
 
-    def answer(self) -> Replay | None:
+    def find_replay(self) -> Replay | None:
         """The answer, once it is due; None before."""
         return self._answer if self._is_over else None
 
-    def left(self) -> None:
+    def abandon(self) -> None:
         """The client went away."""
 
-    def stalled(self) -> None:
+    def resolve_stall(self) -> None:
         """The client waits for an answer: the next time, there is one."""
         self._is_over = True
 
@@ -190,13 +190,13 @@ class _Course:
     @property
     def turns(self) -> Interleaving:
         if self._turns is None:
-            self._turns = Interleaving.of(self.entry.interaction.response)
+            self._turns = Interleaving.from_response(self.entry.interaction.response)
         return self._turns
 
     def goes_on(self, position: int, sent: Key) -> bool:
         """Whether it has ``sent`` at ``position``, or its answer came before the client had sent all it had."""
         if position >= len(self.messages):
-            return not self.turns.closed
+            return not self.turns.is_closed
         interaction = self.entry.interaction
         recorded = key_of(self._recorded(position), interaction.provenance, self._placeholders, self._key)
         return Entry(self.entry.position, interaction, recorded).takes(sent)

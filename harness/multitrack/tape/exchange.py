@@ -36,7 +36,7 @@ class Request:
     messages: list[bytes] | None = field(default=None, compare=False)
 
     @property
-    def whole(self) -> Request:
+    def with_sent_messages(self) -> Request:
         """The same request with what it streamed so far in its body."""
         if self.messages is None:
             return self
@@ -89,7 +89,7 @@ class Replay:
         response's ``ending`` and ``failure`` tell."""
         response = self.response
         gaps = response.chunks.gaps if self.paced else ()
-        pieces = response.chunks.of(response.body, response.header("content-type"))
+        pieces = response.chunks.split(response.body, response.header("content-type"))
         return zip(chain((gap / 1000 for gap in gaps), repeat(0.0)), pieces, strict=False)
 
 
@@ -98,25 +98,27 @@ class Passthrough:
     """Go live and tell the tape nothing."""
 
 
-class Recording(Protocol):
+class ResponseRecorder(Protocol):
     """Go live, and tell the tape what comes back, in this order: `began`, `received` as often as bytes
     arrive, and exactly one of `ended` and `failed`. Calls after the last are ignored.
 
     A caller that goes away before `began`, by a cancelled task for one, is told by ``ended("left")`` alone.
     """
 
-    def began(self, status: int, reason: str, headers: Headers) -> None:
+    def record_head(self, status: int, reason: str, headers: Headers) -> None:
         """The head of the answer arrived. Header names in any case."""
 
-    def received(self, chunk: bytes, *, continued: bool = False) -> None:
+    def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
         """A part of the body arrived, still in its content encoding; ``continued`` if it belongs to the chunk of the
         part before, which was cut on the way."""
 
-    def ended(self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None) -> None:
+    def record_end(
+        self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
+    ) -> None:
         """The body is over; ``trailers`` are added to the headers, ``error`` is by what it broke, if the caller was
         told more than that the connection was closed."""
 
-    def failed(self, error: BaseException, *, during: During | None = None) -> None:
+    def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
         """No answer came: the connection failed or timed out before `began`. A seam that can raise ``error`` again on
         replay says ``during`` what it came; else the recording waits to be accepted."""
 
@@ -126,25 +128,25 @@ class Conversation(Protocol):
     """Answer a request that streams with the recording that went the same way; open no connection. Which one that is,
     the messages tell as they come, each of which the seam adds to the request and then tells here."""
 
-    def sent(self) -> None:
+    def match_message(self) -> None:
         """Another message was sent. Raises `CassetteMiss` where no recording has it in this place."""
 
-    def closed(self) -> None:
+    def match_end(self) -> None:
         """The client has no more messages. Raises `CassetteMiss` where every recording has."""
 
-    def answer(self) -> Replay | None:
+    def find_replay(self) -> Replay | None:
         """The recording, once enough was sent for its first response; None before. Raises `CassetteMiss` where an
         equal call took the last one."""
 
-    def left(self) -> None:
+    def abandon(self) -> None:
         """The client went away."""
 
-    def stalled(self) -> CassetteMiss | None:
+    def resolve_stall(self) -> CassetteMiss | None:
         """The client neither sends nor closes, and waits for an answer that comes after more messages: why that is a
         miss, for the seam to raise; None if there is an answer now."""
 
 
-Route = Replay | Passthrough | Recording
+Route = Replay | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
@@ -157,13 +159,13 @@ class Router(Protocol):
     def route(self, request: Request) -> Route:
         """Which way ``request`` goes. Raises `CassetteMiss` where the tape has no answer."""
 
-    def converse(self, request: Request) -> Conversation | Passthrough | Recording:
+    def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
         """Which way ``request`` goes, which streams, and of which nothing was sent yet. Raises `CassetteMiss` where
         the tape has no conversation with this method."""
 
-    def allows(self, host: str, port: int) -> bool:
+    def allows_connection(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``, outside of the interceptors. Loopback is not asked for."""
 
-    def refuse(self, violation: TapeViolation) -> None:
+    def add_violation(self, violation: TapeViolation) -> None:
         """Hold ``violation`` against the test, which fails by it whatever the code under test catches. Called by a
         seam that is about to raise it."""

@@ -30,7 +30,7 @@ class Failure:
     code: str = ""
 
     @classmethod
-    def of(cls, error: BaseException, during: During) -> Failure:
+    def from_error(cls, error: BaseException, during: During) -> Failure:
         """What is to be known of ``error``, or of the system's error that caused it."""
         causes = list(_system_errors(error))
         message = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -42,7 +42,7 @@ class Failure:
         """Whether time ran out."""
         return "timeout" in self.error.lower() or self.code == "ETIMEDOUT"
 
-    def as_system_error(self) -> Exception:
+    def to_system_error(self) -> Exception:
         """The error that the system or the standard library raised; where only a client's own is known, the one
         that it stands for."""
         import http.client  # waits for a client that needs it, as the seam of that name does

@@ -12,7 +12,7 @@ from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.settings import Settings
 
 
-def adopted(cassette: Cassette, redactor: Redactor) -> Cassette:
+def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
     """``cassette`` scrubbed, if another recorder wrote it."""
     if not cassette.is_foreign:
         return cassette
@@ -30,13 +30,13 @@ def adopted(cassette: Cassette, redactor: Redactor) -> Cassette:
     return Cassette(interactions, {**cassette.metadata, "placeholders": sorted(redactor.placeholders)})
 
 
-def adopting(settings: Settings) -> Callable[[Cassette], Cassette]:
-    """`adopted` where no tape plays, by the ``settings`` of a project."""
+def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
+    """`redact_foreign` where no tape plays, by the ``settings`` of a project."""
     rules = Rules(settings.match_on, settings.ignore, settings.placeholders)
 
     def adopt(cassette: Cassette) -> Cassette:
         kept, allowed = settings.keep_headers, settings.allow_secrets
         redactor = Redactor(os.environ, keep_headers=kept, allow_secrets=allowed, worded=rules.worded)
-        return adopted(cassette, redactor)
+        return redact_foreign(cassette, redactor)
 
     return adopt

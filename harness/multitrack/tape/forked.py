@@ -24,7 +24,7 @@ class ForkedTape:
         """Live, if its host may be asked past the tape. Raises `ForkedCall` else."""
         parts = urlsplit(request.url)
         host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
-        if self.allows(host, port):
+        if self.allows_connection(host, port):
             return Passthrough()
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         # without what may be a credential
@@ -39,13 +39,13 @@ class ForkedTape:
             f'    @pytest.mark.cassette(ignore_hosts=["{place}"])'
         )
 
-    def converse(self, request: Request) -> Passthrough:
+    def route_stream(self, request: Request) -> Passthrough:
         """The same for a request that streams."""
         return self.route(request)
 
-    def allows(self, host: str, port: int) -> bool:
+    def allows_connection(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect there."""
-        return self._tape.allows(host, port)
+        return self._tape.allows_connection(host, port)
 
-    def refuse(self, violation: TapeViolation) -> None:
+    def add_violation(self, violation: TapeViolation) -> None:
         """Nobody asks a copy what was refused; the process that raises ``violation`` ends by it."""

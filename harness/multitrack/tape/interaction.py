@@ -31,9 +31,9 @@ class Interaction:
     provenance: Provenance = "live"
     models: tuple[tuple[str, str], ...] = ()
     results: tuple[str, ...] | None = None
-    offered: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
+    offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
     """The models themselves, while a request of this process offers them; never on a tape."""
 
-    def is_of(self, test: str | None) -> bool:
+    def belongs_to(self, test: str | None) -> bool:
         """Whether ``test`` recorded it; for None, whether it was recorded outside any test."""
         return test in self.tests if test is not None else not self.tests

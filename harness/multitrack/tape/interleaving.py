@@ -28,7 +28,7 @@ class Interleaving:
     sent: tuple[float, ...] = (CLOSED,)
 
     @classmethod
-    def taken(cls, sent: Sequence[float]) -> Interleaving:
+    def from_counts(cls, sent: Sequence[float]) -> Interleaving:
         """Of a call for whose responses, and end, so many requests had been sent."""
         numbers = list(sent)
         while len(numbers) > 1 and numbers[-1] == numbers[-2]:
@@ -36,7 +36,7 @@ class Interleaving:
         return cls(tuple(numbers))
 
     @classmethod
-    def of(cls, response: Response) -> Interleaving:
+    def from_response(cls, response: Response) -> Interleaving:
         """Those of a recorded answer. Raises ValueError where the tape has no such numbers."""
         told = response.header(HEADER)
         if told is None:
@@ -44,18 +44,18 @@ class Interleaving:
             return cls() if response.ending in ("complete", "broken") else cls((0,))
         return cls(tuple(CLOSED if word == _CLOSED else int(word) for word in told.split()) or (CLOSED,))
 
-    def header(self, ending: Ending) -> Headers:
+    def to_headers(self, ending: Ending) -> Headers:
         """What tells them on a tape, of an answer that came to this ``ending``."""
         if self == Interleaving() and ending in ("complete", "broken"):
             return ()
         return ((HEADER, " ".join(_CLOSED if number == CLOSED else str(number) for number in self.sent)),)
 
-    def before(self, position: int) -> float:
+    def requests_before(self, position: int) -> float:
         """How many requests were sent before the response at ``position``, counted from 0; the end stands behind the
         last response."""
         return self.sent[min(position, len(self.sent) - 1)]
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the client had sent all it had to send."""
         return self.sent[-1] == CLOSED

@@ -17,7 +17,7 @@ from multitrack import wires
 from multitrack.errors import CassetteMiss, Unplayed
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
-from multitrack.tape.file.summary import summary
+from multitrack.tape.file.summary import summarize
 from multitrack.tape.matching.difference import ABSENT, Difference, differences
 from multitrack.tape.matching.index import Entry, Index, Key, unsent
 from multitrack.tape.matching.method_calls import OverOthers
@@ -37,7 +37,7 @@ def build_miss(
     index: Index | None,
     *,
     path: Path,
-    to_record: str,
+    record_hint: str,
     offered: Mapping[str, type[BaseModel]],
     bared: Callable[[Request], Request] = lambda request: request,
     others: OverOthers | None = None,
@@ -49,7 +49,7 @@ def build_miss(
     ``brief``: do not look for what is near, which takes long on a large tape."""
     lines = [f"{_title(request)} has no recording", f"  tape: {path}"]
     lines += [f"  {line}" for line in _reason(bared(request), key, index, offered, None if brief else bared, others)]
-    lines.append(f"  to record it: {to_record}")
+    lines.append(f"  to record it: {record_hint}")
     return CassetteMiss("\n".join(lines))
 
 
@@ -59,7 +59,7 @@ def build_divergence(
     found: Sequence[Difference] = (),
     *,
     path: Path,
-    to_record: str,
+    record_hint: str,
     might_go_live: bool = False,
 ) -> CassetteMiss:
     """The error for a ``request`` that streams, and of which no recording went the same way, for the ``reason``; a
@@ -67,17 +67,17 @@ def build_divergence(
     lines = [f"{_title(request)} went another way than its recording", f"  tape: {path}", f"  reason: {reason}"]
     lines += [f"  {line}" for line in _listed(found, lambda _: None)]
     lines += ["  it had begun to play, so that it cannot go live as missing"] if might_go_live else []
-    lines.append(f"  to record it: {to_record}")
+    lines.append(f"  to record it: {record_hint}")
     return CassetteMiss("\n".join(lines))
 
 
-def build_unplayed(entries: Sequence[Entry], *, path: Path, to_record: str) -> Unplayed:
+def build_unplayed(entries: Sequence[Entry], *, path: Path, record_hint: str) -> Unplayed:
     """The error for ``entries`` of the tape at ``path``, which nobody asked for."""
     count = "1 interaction was" if len(entries) == 1 else f"{len(entries)} interactions were"
     lines = [f"{count} not played", f"  tape: {path}"]
-    lines += [f"  {line}" for entry in entries[:_SHOWN] for line in summary(entry.position, entry.interaction)]
+    lines += [f"  {line}" for entry in entries[:_SHOWN] for line in summarize(entry.position, entry.interaction)]
     lines += [f"  and {len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else []
-    lines.append(f"  to record what is still sent: {to_record}")
+    lines.append(f"  to record what is still sent: {record_hint}")
     return Unplayed("\n".join(lines))
 
 

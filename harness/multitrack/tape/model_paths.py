@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multitrack import wires
 from multitrack.errors import BadOption
-from multitrack.model_context import offered_models
+from multitrack.model_context import current_models
 from multitrack.tape.exchange import Request
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ModelPaths:
     tools: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, table: Any, source: str) -> ModelPaths:
+    def from_table(cls, table: Any, source: str) -> ModelPaths:
         """The table, as TOML has it. Raises `BadOption`, naming the ``source``."""
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
             raise BadOption(f"{source}: models {_SHAPE}, not {table!r}")
@@ -49,15 +49,15 @@ class ModelPaths:
         return any(f"{module}.".startswith(f"{package}.") for package in self.packages)
 
 
-def offered_by(request: Request) -> Models:
+def models_offered_by(request: Request) -> Models:
     """The models behind the tools of ``request``, which is being sent; none if its client told of none."""
-    models = offered_models()
+    models = current_models()
     # a client may send more while it asks: for a token, for one, or to who counts its calls
     tools = wires.read_request(request.body).tools if models else ()
     return {tool: models[tool] for tool in tools if tool in models}
 
 
-def import_paths(models: Models) -> tuple[tuple[str, str], ...]:
+def find_import_paths(models: Models) -> tuple[tuple[str, str], ...]:
     """Where ``models`` can be imported from (``trip.models:Weather``), by tool name; without those that no import
     finds, such as a class made within a function, or in a program that is run as a script."""
     found = []

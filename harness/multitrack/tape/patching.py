@@ -16,7 +16,7 @@ class Patch:
 
     owner: Any
     name: str
-    make: Callable[[Any], Any]
+    wrap: Callable[[Any], Any]
 
 
 class PatchSet:
@@ -26,12 +26,12 @@ class PatchSet:
         self._swapped: list[tuple[Patch, Any, Any]] = []
         self._lock = threading.RLock()
 
-    def make(self, swaps: Iterable[Patch]) -> None:
+    def apply(self, swaps: Iterable[Patch]) -> None:
         """Patch ``swaps`` in, in their order."""
         with self._lock:
             for swap in swaps:
                 original = vars(swap.owner).get(swap.name, _INHERITED)
-                replacement = swap.make(getattr(swap.owner, swap.name) if original is _INHERITED else original)
+                replacement = swap.wrap(getattr(swap.owner, swap.name) if original is _INHERITED else original)
                 setattr(swap.owner, swap.name, replacement)
                 self._swapped.append((swap, original, replacement))
 

@@ -41,6 +41,6 @@ def read(pyproject: Path) -> Project:
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
         raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir takes a path, not {folder!r}")
-    models = ModelPaths.read(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
+    models = ModelPaths.from_table(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
     return Project(settings, None if folder is None else pyproject.parent / folder, models)

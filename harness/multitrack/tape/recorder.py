@@ -19,7 +19,7 @@ from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
 from multitrack.tape.matching import body
 from multitrack.tape.matching.index import Key
-from multitrack.tape.model_paths import import_paths, offered_by
+from multitrack.tape.model_paths import find_import_paths, models_offered_by
 from multitrack.tape.redaction.redactor import Redactor
 
 Clock = Callable[[], datetime]
@@ -46,7 +46,7 @@ class LiveExchange:
 
     def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
         self._request = request
-        self.offered = offered_by(request)
+        self.offered_models = models_offered_by(request)
         self._redactor = redactor
         self._clock = clock
         self._sent = clock()
@@ -62,35 +62,37 @@ class LiveExchange:
     @property
     def request(self) -> Request:
         """What was asked, with all that it streamed so far."""
-        return self._request.whole
+        return self._request.with_sent_messages
 
-    def began(self, status: int, reason: str, headers: Headers) -> None:
+    def record_head(self, status: int, reason: str, headers: Headers) -> None:
         """The head of the answer arrived."""
         self._headers = tuple((name.lower(), value) for name, value in headers)
         self._redactor.learn_response(self._headers)
         self._status, self._reason = status, reason
 
-    def received(self, chunk: bytes, *, continued: bool = False) -> None:
+    def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
         """A part of the body arrived."""
         if self._over is None:
             self._parts.append(_Part(self._clock(), chunk, continued))
 
-    def ended(self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None) -> None:
+    def record_end(
+        self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
+    ) -> None:
         """The body is over, or the caller went away before an answer began."""
         with self._lock:
             if self._over is None:
                 self._over = self._clock()
                 self._headers += tuple((name.lower(), value) for name, value in trailers)
                 self._ending = ending
-                self._failure = Failure.of(error, "read") if error is not None else None
+                self._failure = Failure.from_error(error, "read") if error is not None else None
 
-    def failed(self, error: BaseException, *, during: During | None = None) -> None:
+    def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
         """No answer came."""
         with self._lock:
             if self._over is None:
                 self._over = self._clock()
                 self._error = error
-                self._failure = Failure.of(error, during) if during is not None else None
+                self._failure = Failure.from_error(error, during) if during is not None else None
 
     @property
     def failure(self) -> str | None:
@@ -100,14 +102,14 @@ class LiveExchange:
         return type(self._error).__name__
 
     @property
-    def has_begun(self) -> bool:
+    def has_response(self) -> bool:
         """Whether the head of an answer came."""
         return bool(self._status)
 
     @property
     def no_answer(self) -> Response:
         """What stands for an answer where there is nothing to keep of one."""
-        failure = Failure.of(self._error, "read") if self._error is not None else None
+        failure = Failure.from_error(self._error, "read") if self._error is not None else None
         return Response(_NO_ANSWER, "", (), b"", "unanswered", failure=failure)
 
     def response(self) -> Response | None:
@@ -115,10 +117,10 @@ class LiveExchange:
 
         What cannot be decoded is kept as it came, with the header that tells its encoding.
         """
-        if not self.has_begun:
+        if not self.has_response:
             if self._failure is None and self._ending is None:
                 return None
-            waited = Chunks() if self._failure else chunks.waited(self._milliseconds(self._over or self._sent))
+            waited = Chunks() if self._failure else chunks.chunks_of_wait(self._milliseconds(self._over or self._sent))
             return Response(_NO_ANSWER, "", (), b"", "unanswered", waited, self._failure)
         received = list(self._parts)
         ending = self._ending or "left"
@@ -152,7 +154,7 @@ class LiveExchange:
                 times[place] = self._milliseconds(part.arrived)
         if not received and self._over is not None:
             times[place] = self._milliseconds(self._over)
-        return chunks.seen(times, response.body, response.header("content-type"))
+        return chunks.measure_chunks(times, response.body, response.header("content-type"))
 
     def _milliseconds(self, time: datetime) -> int:
         return int((time - self._sent).total_seconds() * 1000)
@@ -166,9 +168,10 @@ class Recorder:
         self._clock = clock
         self._exchanges: list[LiveExchange] = []
 
-    def __bool__(self) -> bool:
+    @property
+    def has_responses(self) -> bool:
         """Whether any answer began."""
-        return any(exchange.has_begun for exchange in self._exchanges)
+        return any(exchange.has_response for exchange in self._exchanges)
 
     def exchange(self, request: Request) -> LiveExchange:
         """Begin to record what answers ``request``."""
@@ -179,13 +182,17 @@ class Recorder:
     def close(self) -> None:
         """End what is still open: nobody waits for it any more."""
         for exchange in self._exchanges:
-            exchange.ended("left")
+            exchange.record_end("left")
 
     def interactions(self, test: str | None, *, unanswered: bool = False) -> list[Interaction]:
         """What was recorded so far, scrubbed, as the recording of ``test``; with ``unanswered``, also requests of
         which nothing is to be kept."""
         answered = [
-            (exchange.request, exchange.response() or (exchange.no_answer if unanswered else None), exchange.offered)
+            (
+                exchange.request,
+                exchange.response() or (exchange.no_answer if unanswered else None),
+                exchange.offered_models,
+            )
             for exchange in self._exchanges
         ]
         # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
@@ -200,14 +207,14 @@ class Recorder:
                 self._redactor.response(response),
                 () if test is None else (test,),
                 _provenance(request, response),
-                import_paths(models),
-                offered=models,
+                find_import_paths(models),
+                offered_models=models,
             )
             for request, response, models in answered
             if response is not None
         ]
 
-    def unanswered(self) -> str | None:
+    def find_unanswered(self) -> str | None:
         """Which request got no answer, nor did an equal one after it. None if there is none."""
         for position, exchange in enumerate(self._exchanges):
             if exchange.failure is None:
@@ -229,20 +236,20 @@ class Recorder:
         }
 
 
-def unkept_error(interactions: Sequence[Interaction]) -> str | None:
+def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
     """Why a recording is not one to be kept: an answer that speaks of the moment (401, 403, 429, 5xx) and that no
     later answer to an equal request made good, or none at all. None if there is none."""
-    for interaction, lasts in zip(interactions, settled(interactions), strict=True):
-        if lasts and (status := passing(interaction.response)):
+    for interaction, lasts in zip(interactions, are_final(interactions), strict=True):
+        if lasts and (status := describe_temporary_error(interaction.response)):
             request = interaction.request
             return f"{request.method} {request.url} {status} (keep_errors=True keeps it)"
     return None
 
 
-def settled(interactions: Sequence[Interaction]) -> list[bool]:
+def are_final(interactions: Sequence[Interaction]) -> list[bool]:
     """Of each of ``interactions``, in order, whether it is the last word: not an answer that speaks of the moment and
     that an equal request was sent again behind."""
-    bad = [passing(interaction.response) is not None for interaction in interactions]
+    bad = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
     if not any(bad):
         return [True] * len(interactions)
     keys = [Key.of(interaction.request) for interaction in interactions]
@@ -250,7 +257,7 @@ def settled(interactions: Sequence[Interaction]) -> list[bool]:
     return [not bad[position] or last[key] == position for position, key in enumerate(keys)]
 
 
-def passing(response: Response) -> str | None:
+def describe_temporary_error(response: Response) -> str | None:
     """What an answer that speaks of the moment says of the request: 401, 403, 429, 5xx, or none at all."""
     if response.ending == "unanswered":
         return f"got no answer: {response.failure.error}" if response.failure else None

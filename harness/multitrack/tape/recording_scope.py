@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multitrack.tape.tape import Results, Saved, Tape
+    from multitrack.tape.tape import ResultFingerprinter, SavedRecording, Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,37 +16,44 @@ class TapeResult:
     """A ``tape`` that plays no more for ``owner``, None where nobody is known: whether what it was for ``passed``, and
     what became of the recording, if there is one."""
 
-    owner: RecordingScope | None
+    scope: RecordingScope | None
     tape: Tape
     passed: bool
-    saved: Saved | None = None
+    saved: SavedRecording | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
     tape: Tape
     failure: str | None
-    saved: Saved | None
+    saved: SavedRecording | None
 
 
 class RecordingScope:
-    """Who tapes are played for. ``name`` stands with what is recorded for it, ``to_record`` says how that is done;
+    """Who tapes are played for. ``name`` stands with what is recorded for it, ``record_hint`` says how that is done;
     ``results`` tells what came of an answer; ``is_test`` is false of a fixture.
 
     A tape that a block plays for it, by `use_cassette`, is saved when it is over and not with the block: whether what
     was recorded is right is known by then.
     """
 
-    def __init__(self, name: str, *, to_record: str, results: Results = lambda _: None, is_test: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        record_hint: str,
+        fingerprint_results: ResultFingerprinter = lambda _: None,
+        is_test: bool = True,
+    ) -> None:
         self.name = name
-        self.to_record = to_record
-        self.results = results
+        self.record_hint = record_hint
+        self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self._tapes: list[Tape] = []
         self._left: list[_Block] = []
         self._failed: list[RecordingScope] = []
 
-    def opened(self, tape: Tape) -> None:
+    def add_tape(self, tape: Tape) -> None:
         """``tape`` plays for it."""
         self._tapes.append(tape)
 
@@ -55,38 +62,38 @@ class RecordingScope:
         """Those that were opened for it, in order."""
         return self._tapes
 
-    def plays(self, tape: object) -> bool:
+    def has_tape(self, tape: object) -> bool:
         """Whether ``tape`` plays for it."""
         return any(one is tape for one in self._tapes)
 
-    def left(self, tape: Tape, failure: str | None) -> None:
+    def add_closed_block(self, tape: Tape, failure: str | None) -> None:
         """The block that ``tape`` played for is over, by the ``failure`` if there was one. If it does not play for
         the owner, it is saved with the block."""
-        saved = None if self.plays(tape) else tape.save(failure=failure)
+        saved = None if self.has_tape(tape) else tape.save(failure=failure)
         self._left.append(_Block(tape, failure, saved))
 
     @property
-    def has_left(self) -> bool:
+    def has_closed_blocks(self) -> bool:
         """Whether blocks are over whose tapes `close` is still to tell of."""
         return bool(self._left)
 
-    def failed_by(self, fixture: RecordingScope) -> None:
+    def add_failed_fixture(self, fixture: RecordingScope) -> None:
         """It failed since ``fixture`` did."""
         self._failed.append(fixture)
 
     @property
-    def recorded(self) -> Sequence[Path]:
+    def recorded_paths(self) -> Sequence[Path]:
         """The tapes on which anything was recorded for it, or for a fixture that it failed by."""
         tapes = [tape for owner in (*self._failed, self) for tape in owner._tapes]
-        return list(dict.fromkeys(tape.path for tape in tapes if tape.recorded))
+        return list(dict.fromkeys(tape.path for tape in tapes if tape.has_recordings))
 
-    def close(self, *, failure: str | None) -> Iterator[TapeResult]:
+    def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
         """Save what blocks recorded, as pending where the ``failure`` of it or of one of them tells so; gives what
         became of each."""
         left, self._left = self._left, []
         own: dict[Path, list[_Block]] = {}
         for block in left:
-            if self.plays(block.tape):
+            if self.has_tape(block.tape):
                 own.setdefault(block.tape.path.resolve(), []).append(block)
             else:
                 yield TapeResult(self, block.tape, not (failure or block.failure), block.saved)
@@ -98,9 +105,9 @@ class RecordingScope:
             yield TapeResult(self, last, wrong is None, saved)
 
 
-def scrubbed(text: str, tapes: Sequence[Tape]) -> str:
+def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """``text`` without any secret or private name that one of ``tapes`` was shown: by the last first, since those of
     fixtures, which stand before a test's own, have words of their own for its names."""
     for tape in reversed(tapes):
-        text = tape.scrub(text)
+        text = tape.redact(text)
     return text

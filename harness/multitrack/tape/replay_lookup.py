@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Entry, Index, Key, KeyOf, key_of, unsent
 from multitrack.tape.matching.method_calls import MethodCalls
-from multitrack.tape.recorder import settled
+from multitrack.tape.recorder import are_final
 
 
 class ReplayLookup:
@@ -24,37 +24,37 @@ class ReplayLookup:
         index: Index,
         key: KeyOf = Key.of,
         *,
-        left: Callable[[Request], Request] = lambda request: request,
+        filter_request: Callable[[Request], Request] = lambda request: request,
         placeholders: Collection[str] = (),
-        repeats: bool = False,
+        allow_repeats: bool = False,
     ) -> None:
         self._index = index
         self._key = key
-        self._left = left
+        self._filter_request = filter_request
         self._placeholders = placeholders
-        self._repeats = repeats
-        self._calls = MethodCalls(index, key, left)
-        lasting = settled([entry.interaction for entry in index.entries])
+        self._allow_repeats = allow_repeats
+        self._calls = MethodCalls(index, key, filter_request)
+        lasting = are_final([entry.interaction for entry in index.entries])
         for entry, lasts in zip(index.entries, lasting, strict=True):
             entry.played = not lasts
 
     @classmethod
-    def among(cls, recorded: Sequence[Interaction]) -> ReplayLookup:
+    def from_interactions(cls, recorded: Sequence[Interaction]) -> ReplayLookup:
         """Those among ``recorded``, as they stand there."""
         return cls(Index(recorded))
 
     @property
-    def waiting(self) -> Sequence[Entry]:
+    def unused_entries(self) -> Sequence[Entry]:
         """What no request has asked for."""
         return [entry for entry in self._index.entries if not entry.played]
 
-    def take(self, request: Request) -> Entry | None:
+    def find_recording(self, request: Request) -> Entry | None:
         """The entry that answers the scrubbed ``request``, which is taken from now on; None where there is none."""
         if (begun := unsent(request)) is not request:
             return self._conversation(request, begun)
         key = self._of(request)
         found = self._index.take(key) or self._calls.take(request, self._placeholders, key)
-        if found is None and self._repeats:
+        if found is None and self._allow_repeats:
             found = self._index.again(key)
         return next((entry for entry in self._index.entries if entry.interaction is found), None)
 
@@ -69,4 +69,4 @@ class ReplayLookup:
         return None
 
     def _of(self, request: Request) -> Key:
-        return self._key(self._left(request), self._placeholders)
+        return self._key(self._filter_request(request), self._placeholders)

@@ -62,7 +62,7 @@ class Sent:
     @property
     def body(self) -> bytes:
         """The body, decoded; protobuf JSON for gRPC."""
-        return self.request.whole.body
+        return self.request.with_sent_messages.body
 
     @cached_property
     def json(self) -> Any:

@@ -127,7 +127,7 @@ class Settings:
         dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
         return _matches(*_place(url), dropped) and not _matches(*_place(url), kept)
 
-    def allows(self, host: str, port: int) -> bool:
+    def allows_connection(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``."""
         return _matches(host, port, self.allow_hosts) or _matches(host, port, self.ignore_hosts)
 

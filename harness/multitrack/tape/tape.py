@@ -12,14 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
-from multitrack.model_context import offered_models
+from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss, pace
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
-from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Response, Route
+from multitrack.tape.exchange import (
+    Conversation,
+    Passthrough,
+    Replay,
+    Request,
+    Response,
+    ResponseRecorder,
+    Route,
+)
 from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.pending import Take, joined
-from multitrack.tape.foreign_redaction import adopted
+from multitrack.tape.file.recordings import Recording, join_recordings
+from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.google import token_exchange, transcoding
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching import body
@@ -27,7 +35,7 @@ from multitrack.tape.matching.difference import Difference
 from multitrack.tape.matching.index import Entry, Index, Key, key_of, keys_of
 from multitrack.tape.matching.method_calls import MethodCalls
 from multitrack.tape.matching.rules import Rules
-from multitrack.tape.recorder import Clock, Recorder, unkept_error
+from multitrack.tape.recorder import Clock, Recorder, find_temporary_error
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
@@ -41,12 +49,12 @@ T = TypeVar("T")
 _EXPLAINED = 5
 """So many misses are compared with the whole tape; code that swallows hundreds would wait for each."""
 
-Results = Callable[[Interaction], "tuple[str, ...] | None"]
+ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
 """Tells by a fingerprint what comes of each call of an answer, with the models that were offered for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedRecording:
     """What became of a recording: ``path`` was ``written``, or lies ``pending`` for the ``reason``; ``count`` new
     interactions are in it."""
 
@@ -56,13 +64,13 @@ class Saved:
     reason: str = ""
 
 
-class Filters(Protocol):
+class InteractionFilter(Protocol):
     """What a project takes out of requests and answers by functions of its own."""
 
-    def request(self, request: Request, /) -> Request | None:
+    def filter_request(self, request: Request, /) -> Request | None:
         """What is left of ``request``; None where it is to go live unrecorded."""
 
-    def response(self, response: Response, /) -> Response | None:
+    def filter_response(self, response: Response, /) -> Response | None:
         """What is left of ``response``; None where it is not to be recorded."""
 
 
@@ -70,7 +78,8 @@ class Tape:
     """One cassette while it plays. Threads share it.
 
     ``test`` is the node id of the test whose recording it makes, ``shared`` whether other tests play it, too;
-    ``beside`` are tapes that are played, too, and never written. ``to_record`` says in a miss how to record.
+    ``additional_paths`` are cassettes that are also replayed, but never written. ``record_hint`` is the command that a
+    miss suggests.
     """
 
     def __init__(
@@ -81,16 +90,16 @@ class Tape:
         settings: Settings | None = None,
         test: str | None = None,
         shared: bool = False,
-        beside: Sequence[Path] = (),
-        filters: Filters | None = None,
-        results: Results = lambda _: None,
-        to_record: str = "use_cassette(..., mode='record')",
+        additional_paths: Sequence[Path] = (),
+        filters: InteractionFilter | None = None,
+        fingerprint_results: ResultFingerprinter = lambda _: None,
+        record_hint: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
         self.mode: Mode = mode
         self.test = test
-        self.to_record = to_record
+        self.record_hint = record_hint
         self.sent: list[Sent] = []
         """What was really sent, in order."""
         self.played: list[Interaction] = []
@@ -100,7 +109,7 @@ class Tape:
         self._settings = settings or Settings()
         self._shared = shared
         self._filters = filters
-        self._results = results
+        self._fingerprint_results = fingerprint_results
         self._clock = clock
         self._rules = Rules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
         self._redactor = Redactor(
@@ -111,8 +120,8 @@ class Tape:
         )
         self._recorder = Recorder(self._redactor, clock)
         found = None if mode == "live" else storage.read(path)
-        self._cassette = None if found is None else self._adopted(found)
-        self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in beside])
+        self._cassette = None if found is None else self._redact_foreign(found)
+        self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in additional_paths])
         self._calls = MethodCalls(self._index, self._rules.key, self._left) if self._index is not None else None
         # re-entrant: a dropped call that the garbage collector ends may come by while it is held
         self._lock = threading.RLock()
@@ -131,33 +140,33 @@ class Tape:
         return (*(self._cassette.interactions if self._cassette else ()), *recorded)
 
     @property
-    def answered(self) -> Sequence[Interaction]:
+    def answered_interactions(self) -> Sequence[Interaction]:
         """What answered so far: what was played, in order, and what was recorded."""
         return (*self.played, *self._recorded())
 
     @property
-    def live(self) -> Sequence[Interaction]:
+    def live_interactions(self) -> Sequence[Interaction]:
         """What was asked live so far, in order, whether an answer came or not."""
         return tuple(self._recorded(unanswered=True))
 
     @property
-    def counterparts(self) -> ReplayLookup | None:
+    def replay_lookup(self) -> ReplayLookup | None:
         """What the tape holds, to be compared with what came live; None where there is no tape."""
         if self._index is None:
             return None
         return ReplayLookup(
             self._index,
             self._rules.key,
-            left=self._left,
+            filter_request=self._left,
             placeholders=self._redactor.placeholders,
-            repeats=self._settings.allow_repeats,
+            allow_repeats=self._settings.allow_repeats,
         )
 
-    def missed(self, interaction: Interaction) -> CassetteMiss:
+    def explain_miss(self, interaction: Interaction) -> CassetteMiss:
         """What the miss of an ``interaction`` that came live would have been."""
         request = self._left(interaction.request)
         key = self._rules.key(request, self._redactor.placeholders)
-        return self._miss(interaction.request, key, interaction.offered)
+        return self._miss(interaction.request, key, interaction.offered_models)
 
     def is_own(self, entry: Entry) -> bool:
         """Whether this test alone answers for ``entry``. Of a tape that others share, what no test is named for is
@@ -167,19 +176,19 @@ class Tape:
         return on_it and (self.test in tests or (not tests and not self._shared))
 
     @property
-    def before(self) -> Sequence[Interaction]:
+    def previous_interactions(self) -> Sequence[Interaction]:
         """What this test had recorded when the tape was opened."""
-        return [one for one in (self._cassette.interactions if self._cassette else ()) if one.is_of(self.test)]
+        return [one for one in (self._cassette.interactions if self._cassette else ()) if one.belongs_to(self.test)]
 
-    def key(self, interaction: Interaction) -> Key:
+    def matching_key(self, interaction: Interaction) -> Key:
         """By what ``interaction`` is told from others on this tape."""
         words = self._redactor.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
         return key_of(interaction.request, interaction.provenance, words, self._key_on_tape)
 
     @property
-    def recorded(self) -> bool:
+    def has_recordings(self) -> bool:
         """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
-        return self.mode != "drift" and bool(self._recorder)
+        return self.mode != "drift" and self._recorder.has_responses
 
     @property
     def unplayed(self) -> Sequence[Entry]:
@@ -189,7 +198,7 @@ class Tape:
         return [entry for entry in self._index.entries if not entry.played and self.is_own(entry)]
 
     @property
-    def used(self) -> Collection[int]:
+    def played_positions(self) -> Collection[int]:
         """The positions, from 1, of what was played."""
         return [entry.position for entry in self._index.entries if entry.played] if self._index is not None else []
 
@@ -198,13 +207,13 @@ class Tape:
         """Whether what was not played fails its test."""
         return self._settings.strict
 
-    def refuse_unplayed(self) -> None:
+    def raise_if_unplayed(self) -> None:
         """Raises `Unplayed` where the tape holds what this test recorded and did not play."""
         if entries := self.unplayed:
-            raise miss.build_unplayed(entries, path=paths.shown(self.path), to_record=self.to_record)
+            raise miss.build_unplayed(entries, path=paths.relative_to_cwd(self.path), record_hint=self.record_hint)
 
     @property
-    def days_too_old(self) -> int | None:
+    def days_if_expired(self) -> int | None:
         """How many days old the tape is, where that is more than its ``max_age``."""
         recorded = self._cassette.recorded_at if self._cassette is not None else None
         if recorded is None or not self._settings.max_age:
@@ -225,7 +234,7 @@ class Tape:
             request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
         return self._way(request, self._taken)
 
-    def converse(self, request: Request) -> Conversation | Passthrough | Recording:
+    def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
         """Which way ``request`` goes, which streams, and of which nothing was sent yet. Raises `CassetteMiss` where
         the tape has no conversation with this method, or none that was not played."""
         if self._settings.ignores(request.url):
@@ -239,14 +248,14 @@ class Tape:
 
     def _way(
         self, request: Request, recorded: Callable[[Request, Request, Key], T | None]
-    ) -> T | Passthrough | Recording:
+    ) -> T | Passthrough | ResponseRecorder:
         self._redactor.learn_request(request)
         with self._lock:
             self.sent.append(Sent(request))
             if self.mode == "live":
                 return Passthrough()
             if self._filters is not None:
-                left = self._filters.request(request)
+                left = self._filters.filter_request(request)
                 if left is None:
                     return Passthrough()
                 request = left
@@ -259,7 +268,7 @@ class Tape:
                 return answer
             if self.mode == "record-missing":
                 return self._recorder.exchange(request)
-            violation = self._miss(scrubbed, key, offered_models())
+            violation = self._miss(scrubbed, key, current_models())
             self._missed += 1
             self._violated(violation)
             raise violation
@@ -271,8 +280,8 @@ class Tape:
             scrubbed,
             key,
             self._index,
-            path=paths.shown(self.path),
-            to_record=self.to_record,
+            path=paths.relative_to_cwd(self.path),
+            record_hint=self.record_hint,
             offered=models,
             bared=self._rules.bared,
             others=near,
@@ -289,7 +298,7 @@ class Tape:
         if answer is None:
             return None
         response = transcoding.answer(answer.response, answer.request.url, scrubbed.url)
-        return self._play(replace(answer, offered=offered_models()), response)
+        return self._play(replace(answer, offered_models=current_models()), response)
 
     def _begun(self, request: Request, scrubbed: Request, key: Key) -> Conversation | None:
         del scrubbed
@@ -317,18 +326,18 @@ class Tape:
             request,
             reason,
             found,
-            path=paths.shown(self.path),
-            to_record=self.to_record,
+            path=paths.relative_to_cwd(self.path),
+            record_hint=self.record_hint,
             might_go_live=self.mode == "record-missing",
         )
         self._violated(violation)
         return violation
 
-    def allows(self, host: str, port: int) -> bool:
+    def allows_connection(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``."""
-        return self.mode == "live" or self._settings.allows(host, port)
+        return self.mode == "live" or self._settings.allows_connection(host, port)
 
-    def refuse(self, violation: TapeViolation) -> None:
+    def add_violation(self, violation: TapeViolation) -> None:
         """Hold ``violation`` against the test, whatever happens to it on its way up; a seam calls it before it
         raises."""
         with self._lock:
@@ -352,12 +361,12 @@ class Tape:
             with self._lock:
                 self._forgiven = before
 
-    def scrub(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """``text`` without any secret or private name that this tape was shown."""
         return self._redactor.text(text)
 
-    def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> Saved | None:
-        """Keep what was recorded: on the tape itself, or beside it where ``failure`` says what went wrong, where a
+    def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
+        """Keep what was recorded: in the cassette, or pending if ``failure`` says what went wrong, where a
         request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
         but failed connections by a test that failed, and under ``drift``: then the tape stays as it is. ``earlier``
         are those that played before it for the same test at the same path; what they recorded is kept with it."""
@@ -366,26 +375,28 @@ class Tape:
             tape._recorder.close()
         if self.mode == "drift":
             return None
-        recorded = joined([tape._recorded() for tape in tapes])
-        if not recorded or (failure and not any(tape.recorded for tape in tapes)):
+        recorded = join_recordings([tape._recorded() for tape in tapes])
+        if not recorded or (failure and not any(tape.has_recordings for tape in tapes)):
             return None
         allowed = self._settings.allow_secrets
-        reason = failure or next((why for tape in tapes if (why := tape._recorder.unanswered())), None)
+        reason = failure or next((why for tape in tapes if (why := tape._recorder.find_unanswered())), None)
         if reason is None and not self._settings.keep_errors:
-            reason = unkept_error(recorded)
+            reason = find_temporary_error(recorded)
         if reason is None:
-            recorded = [replace(interaction, results=self._results(interaction)) for interaction in recorded]
+            recorded = [
+                replace(interaction, results=self._fingerprint_results(interaction)) for interaction in recorded
+            ]
         appends = self.mode == "record-missing"
         words = sorted({word for tape in tapes for word in tape._redactor.placeholders})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
-        take = Take(tuple(recorded), self.test, metadata, appends)
+        take = Recording(tuple(recorded), self.test, metadata, appends)
         if reason is None:
-            storage.keep(self.path, take, self._adopted, allowed=allowed)
-            return Saved("written", self.path, len(recorded))
-        return Saved("pending", storage.put_aside(self.path, take, allowed=allowed), len(recorded), reason)
+            storage.save_recording(self.path, take, self._redact_foreign, allowed=allowed)
+            return SavedRecording("written", self.path, len(recorded))
+        return SavedRecording("pending", storage.save_pending(self.path, take, allowed=allowed), len(recorded), reason)
 
-    def _indexed(self, beside: Sequence[Cassette | None]) -> Index | None:
-        cassettes = [self._adopted(cassette) for cassette in beside if cassette is not None]
+    def _indexed(self, additional_paths: Sequence[Cassette | None]) -> Index | None:
+        cassettes = [self._redact_foreign(cassette) for cassette in additional_paths if cassette is not None]
         if self._cassette is not None:
             cassettes.insert(0, self._cassette)
         if not cassettes:
@@ -397,7 +408,7 @@ class Tape:
 
     def _keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[Key]:
         if self._filters is None:
-            return cassette.keys(self._rules, placeholders)
+            return cassette.matching_keys(self._rules, placeholders)
         return keys_of(cassette.interactions, placeholders, self._key_on_tape)
 
     def _key_on_tape(self, request: Request, placeholders: Collection[str]) -> Key:
@@ -405,17 +416,17 @@ class Tape:
 
     def _left(self, request: Request) -> Request:
         # a filter may be younger than the tape; what it would leave out was recorded all the same
-        return (self._filters.request(request) if self._filters is not None else None) or request
+        return (self._filters.filter_request(request) if self._filters is not None else None) or request
 
     def _recorded(self, *, unanswered: bool = False) -> list[Interaction]:
         recorded = self._recorder.interactions(self.test, unanswered=unanswered)
         if self._filters is None:
             return recorded
-        answers = [(interaction, self._filters.response(interaction.response)) for interaction in recorded]
+        answers = [(interaction, self._filters.filter_response(interaction.response)) for interaction in recorded]
         return [replace(interaction, response=answer) for interaction, answer in answers if answer is not None]
 
-    def _adopted(self, cassette: Cassette) -> Cassette:
-        return adopted(cassette, self._redactor)
+    def _redact_foreign(self, cassette: Cassette) -> Cassette:
+        return redact_foreign(cassette, self._redactor)
 
 
 def _dropped(request: Request) -> Response:

@@ -36,35 +36,35 @@ class use_cassette:  # noqa: N801 - a function to its users
         root = active.run_context().root
         own = project.nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
         self._settings = own.settings.with_options(options, "use_cassette")
-        for source, given in active.run_context().given:
+        for source, given in active.run_context().command_line_options:
             self._settings = self._settings.with_options(given, source)
         self._stack = ExitStack()
         self._tape: Tape | None = None
-        self._owner: RecordingScope | None = None
+        self._scope: RecordingScope | None = None
 
     def __enter__(self) -> Tape:
         outer, asked = active.current_tape(), active.run_context()
         mode = self._mode or asked.mode
-        owner = self._owner = asked.owner
+        scope = self._scope = asked.scope
         # within a block that has a mode of its own, that of the test is not asked for
-        plays_for_it = self._mode is None and owner is not None and (outer is None or owner.plays(outer))
+        plays_for_it = self._mode is None and scope is not None and (outer is None or scope.has_tape(outer))
         given: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
-            given = {"test": outer.test, **({} if self._mode else {"to_record": outer.to_record})}
-        elif owner is not None and plays_for_it:
-            given = {"test": owner.name, "to_record": owner.to_record}
+            given = {"test": outer.test, **({} if self._mode else {"record_hint": outer.record_hint})}
+        elif scope is not None and plays_for_it:
+            given = {"test": scope.name, "record_hint": scope.record_hint}
         if asked.mode == "drift" and mode.startswith("record"):
             mode = "drift"  # a run that compares writes nothing
-        if owner is not None and plays_for_it:
-            given["results"] = owner.results
+        if scope is not None and plays_for_it:
+            given["fingerprint_results"] = scope.fingerprint_results
         tape = Tape(self._path, mode=mode, settings=self._settings, **given)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(active.activate(tape))
         self._tape = tape
-        if owner is not None and plays_for_it:
-            owner.opened(tape)
+        if scope is not None and plays_for_it:
+            scope.add_tape(tape)
         return tape
 
     def __exit__(
@@ -78,19 +78,21 @@ class use_cassette:  # noqa: N801 - a function to its users
         violations = tape.violations
         raised = error or (violations[0] if violations else None)
         failure = None if raised is None else f"the block raised {type(raised).__name__}"
-        if self._owner is None:
-            active.run_context().closed.append(TapeResult(None, tape, failure is None, tape.save(failure=failure)))
+        if self._scope is None:
+            active.run_context().tape_results.append(
+                TapeResult(None, tape, failure is None, tape.save(failure=failure))
+            )
         else:
-            self._owner.left(tape, failure)
+            self._scope.add_closed_block(tape, failure)
         outer = active.current_tape()
         if outer is not None:
             for violation in violations:
-                outer.refuse(violation)
-        active.run_context().note(tape)
+                outer.add_violation(violation)
+        active.run_context().add_closed_tape(tape)
         if violations and (error is None or isinstance(error, Exception)):
             raise violations[0] from error
         if error is None and tape.is_strict:
-            tape.refuse_unplayed()
+            tape.raise_if_unplayed()
 
     async def __aenter__(self) -> Tape:
         return self.__enter__()

@@ -110,7 +110,7 @@ def suspended() -> Iterator[None]:
 
 def _installer(family: str) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        _patches.make(import_module(f"{__name__}.{family}").patches(module))
+        _patches.apply(import_module(f"{__name__}.{family}").patches(module))
 
     return install_into
 

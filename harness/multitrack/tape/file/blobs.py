@@ -27,12 +27,12 @@ class Blobs:
     def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
         self.pieces = dict(pieces or {})
 
-    def taken_out(self, body: bytes) -> bytes:
+    def extract(self, body: bytes) -> bytes:
         """``body`` with names in the place of its large pieces, which are kept here."""
         return _BASE64.sub(self._name, body)
 
-    def put_back(self, body: bytes) -> bytes:
-        """The body that `taken_out` made this one of. A name of a piece that is not here stays as it is."""
+    def restore(self, body: bytes) -> bytes:
+        """The body that `extract` made this one of. A name of a piece that is not here stays as it is."""
         return _NAME.sub(self._piece, body)
 
     def _piece(self, name: re.Match[bytes]) -> bytes:

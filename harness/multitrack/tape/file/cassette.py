@@ -53,7 +53,7 @@ class Cassette:
         """The plain words on it that stand for private names."""
         return frozenset(self.metadata.get("placeholders", ()))
 
-    def keys(self, rules: Rules, placeholders: frozenset[str]) -> Sequence[Key]:
+    def matching_keys(self, rules: Rules, placeholders: frozenset[str]) -> Sequence[Key]:
         """The keys of its interactions in an index, in which ``placeholders`` stand for names; made once, however many
         tests play it."""
         asked = (rules, placeholders)
@@ -61,7 +61,7 @@ class Cassette:
             self._keys[asked] = keys_of(self.interactions, placeholders, rules.key)
         return self._keys[asked]
 
-    def merged(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
+    def with_replaced(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
         """This cassette with ``recorded`` in the place of what ``test`` had recorded before (None: of what no test
         did); what belongs to other tests stays, and what ``test`` shared with them stays theirs. Of what belongs to
         no test, an older answer to a request recorded again goes: it would be played in the new one's place. An
@@ -72,7 +72,7 @@ class Cassette:
         place: int | None = None
         for interaction in self.interactions:
             outdated = not interaction.tests and Key.of(interaction.request) in answered
-            if not (outdated or interaction.is_of(test)):
+            if not (outdated or interaction.belongs_to(test)):
                 kept.append(interaction)
                 continue
             place = len(kept) if place is None else place
@@ -85,13 +85,13 @@ class Cassette:
     def _steady(self, recorded: Iterable[Interaction], test: str | None) -> Iterator[Interaction]:
         before: dict[Key, deque[Interaction]] = defaultdict(deque)
         for interaction in self.interactions:
-            if interaction.is_of(test):
+            if interaction.belongs_to(test):
                 before[Key.of(interaction.request)].append(interaction)
         for interaction in recorded:
             waiting = before[Key.of(interaction.request)] if before else ()
             yield _with_chunks_of(waiting.popleft(), interaction) if waiting else interaction
 
-    def extended(self, recorded: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
+    def with_appended(self, recorded: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
         """This cassette with ``recorded`` behind what it holds."""
         return Cassette((*self.interactions, *recorded), self._metadata(metadata))
 
@@ -106,7 +106,7 @@ def _with_chunks_of(before: Interaction, interaction: Interaction) -> Interactio
     alike = (
         before.provenance == interaction.provenance
         and (old.status, old.ending, old.header("content-type")) == (new.status, new.ending, kind)
-        and old.chunks.events(old.body, kind) == old.chunks.events(new.body, kind)
+        and old.chunks.count_events(old.body, kind) == old.chunks.count_events(new.body, kind)
         and _says_the_same(old, new)
     )
     return replace(interaction, response=replace(new, chunks=old.chunks)) if alike else interaction

@@ -11,7 +11,7 @@ _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _LONGEST = 180
 
 _WAITS = ".pending"
-PENDING = f"{_WAITS}.yaml"
+PENDING_SUFFIX = f"{_WAITS}.yaml"
 
 
 def file_name(name: str) -> str:
@@ -27,12 +27,12 @@ def file_name(name: str) -> str:
     return f"{encoded[: _LONGEST - 9]}~{digest}"
 
 
-def tape_of_test(folder: Path, module: str, qualified_name: str) -> Path:
+def test_cassette_path(folder: Path, module: str, qualified_name: str) -> Path:
     """The tape of the test ``qualified_name`` (``Class.function[id]``) of the module ``module`` in ``folder``."""
     return folder / file_name(module) / f"{file_name(qualified_name)}.yaml"
 
 
-def tape_named(folder: Path, name: str) -> Path:
+def named_cassette_path(folder: Path, name: str) -> Path:
     """The tape that several tests share as ``name``. Raises `BadOption` where it would lie outside ``folder``, or
     be taken for a pending recording."""
     if not isinstance(name, str):
@@ -46,17 +46,17 @@ def tape_named(folder: Path, name: str) -> Path:
     return folder.joinpath(*folders, f"{last}.yaml")
 
 
-def pending(path: Path) -> Path:
+def pending_path(path: Path) -> Path:
     """Where a recording lies that was not accepted yet, beside the tape at ``path``."""
-    return path.with_name(path.name.removesuffix(".yaml") + PENDING)
+    return path.with_name(path.name.removesuffix(".yaml") + PENDING_SUFFIX)
 
 
-def accepted(path: Path) -> Path:
+def cassette_path(path: Path) -> Path:
     """The tape that the pending recording at ``path`` is meant for."""
-    return path.with_name(path.name.removesuffix(PENDING) + ".yaml")
+    return path.with_name(path.name.removesuffix(PENDING_SUFFIX) + ".yaml")
 
 
-def shown(path: Path) -> Path:
+def relative_to_cwd(path: Path) -> Path:
     """``path`` from where the user stands."""
     try:
         return path.relative_to(Path.cwd())

@@ -59,7 +59,7 @@ def read(path: Path) -> list[RecordedAnswer]:
     text = storage.read_text(path) or ""
     return _quickly(text) or [
         RecordedAnswer(one.response.body, dict(one.models), one.results)
-        for one in yaml_format.loads(text.encode(), path).interactions
+        for one in yaml_format.load_cassette(text.encode(), path).interactions
     ]
 
 

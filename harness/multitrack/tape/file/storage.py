@@ -13,7 +13,7 @@ from filelock import FileLock
 from multitrack.errors import CassetteCorrupt, SecretInCassette
 from multitrack.tape.file import paths, yaml_format
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.pending import Pending, Take
+from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction import secrets
 
 _LARGE = 100_000
@@ -21,7 +21,7 @@ _REMEMBERED = 4
 _read: dict[Path, tuple[bytes, Cassette]] = {}
 """The large tapes that were read last, each with the digest of its content."""
 
-Adopt = Callable[[Cassette], Cassette]
+RedactForeign = Callable[[Cassette], Cassette]
 """Gives a cassette of another recorder as this one would have written it."""
 
 
@@ -35,12 +35,12 @@ def read(path: Path) -> Cassette | None:
     except OSError as error:
         raise CassetteCorrupt(path, f"it cannot be read: {error.strerror}") from error
     if len(content) < _LARGE:
-        return yaml_format.loads(content, path)
+        return yaml_format.load_cassette(content, path)
     # the tests that share a large tape open it one after the other
     digest = hashlib.sha256(content).digest()
     known = _read.pop(path, None)
     if known is None or known[0] != digest:
-        known = digest, yaml_format.loads(content, path)
+        known = digest, yaml_format.load_cassette(content, path)
     _read[path] = known
     for other in list(_read)[:-_REMEMBERED]:
         _read.pop(other, None)
@@ -64,40 +64,42 @@ def read_text(path: Path) -> str | None:
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
     """Put ``cassette`` at ``path``. Raises `SecretInCassette` rather than write something shaped like a
     credential that is not among the texts ``allowed``."""
-    text = yaml_format.dumps(cassette)
+    text = yaml_format.dump_cassette(cassette)
     _refuse_secrets(path, text, allowed)
     _write(path, text)
 
 
-def keep(path: Path, take: Take, adopt: Adopt, *, allowed: Collection[str] = ()) -> None:
+def save_recording(
+    path: Path, take: Recording, redact_foreign: RedactForeign, *, allowed: Collection[str] = ()
+) -> None:
     """Put ``take`` onto the tape at ``path``, alone among all processes that do; one of the same test that
     waits beside it is outdated, and goes. Raises as `write` and `read` do."""
     with FileLock(_lock(path)):
-        _write_with(take, path, take.onto(adopt(read(path) or Cassette())), allowed)
-        waiting = paths.pending(path)
+        _write_with(take, path, take.apply_to(redact_foreign(read(path) or Cassette())), allowed)
+        waiting = paths.pending_path(path)
         if (found := read(waiting)) is None:
             return
-        if (left := Pending.of(found).without(take.test)).takes:
-            _write(waiting, yaml_format.dumps(left.cassette()))
+        if (left := PendingRecordings.from_cassette(found).without(take.test)).recordings:
+            _write(waiting, yaml_format.dump_cassette(left.to_cassette()))
         else:
             waiting.unlink()
 
 
-def put_aside(path: Path, take: Take, *, allowed: Collection[str] = ()) -> Path:
+def save_pending(path: Path, take: Recording, *, allowed: Collection[str] = ()) -> Path:
     """Put ``take`` beside the tape at ``path``, where it waits with those of other tests to be accepted; gives
     the file. Raises as `write` and `read` do."""
-    waiting = paths.pending(path)
+    waiting = paths.pending_path(path)
     with FileLock(_lock(path)):
-        pending = Pending.of(read(waiting) or Cassette()).with_(take)
-        _write_with(take, waiting, pending.cassette(), allowed)
+        pending = PendingRecordings.from_cassette(read(waiting) or Cassette()).with_recording(take)
+        _write_with(take, waiting, pending.to_cassette(), allowed)
     return waiting
 
 
-def _write_with(take: Take, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
-    text = yaml_format.dumps(cassette)
+def _write_with(take: Recording, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
+    text = yaml_format.dump_cassette(cassette)
     # what else is there may hold what only its own test allows
     if secrets.is_credential(text, allowed):
-        _refuse_secrets(path, yaml_format.dumps(Cassette(take.interactions, take.metadata)), allowed)
+        _refuse_secrets(path, yaml_format.dump_cassette(Cassette(take.interactions, take.metadata)), allowed)
     _write(path, text)
 
 
@@ -106,20 +108,25 @@ def _refuse_secrets(path: Path, text: str, allowed: Collection[str]) -> None:
         raise SecretInCassette(f"{path}: not written, since it would hold something shaped like a credential")
 
 
-def accept(path: Path, adopt: Adopt) -> Iterator[Path]:
+def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
     """Put the recordings that wait at ``path`` (those of one file, of one tape, or of all in a folder) onto their
     tapes as these are now; gives the tapes. Raises `CassetteCorrupt` for a file that cannot be read."""
     if path.is_dir():
-        found = sorted(path.rglob(f"*{paths.PENDING}"))
+        found = sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
     else:
-        found = [path if path.name.endswith(paths.PENDING) else paths.pending(path)]
+        found = [path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)]
     for waiting in found:
-        tape = paths.accepted(waiting)
+        tape = paths.cassette_path(waiting)
         with FileLock(_lock(tape)):
             if (cassette := read(waiting)) is None:
                 continue
             # looked through for secrets before it was put aside, with what its test allows, which nobody knows here
-            _write(tape, yaml_format.dumps(Pending.of(cassette).onto(adopt(read(tape) or Cassette()))))
+            _write(
+                tape,
+                yaml_format.dump_cassette(
+                    PendingRecordings.from_cassette(cassette).apply_to(redact_foreign(read(tape) or Cassette()))
+                ),
+            )
             waiting.unlink()
         yield tape
 

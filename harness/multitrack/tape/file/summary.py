@@ -9,7 +9,7 @@ from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 
 
-def summary(position: int, interaction: Interaction) -> Iterator[str]:
+def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     """One line for the interaction at ``position`` (from 1), and one for each tool call of its answer, indented."""
     request, response = interaction.request, interaction.response
     ended = f" · {told}" if (told := _ended(response)) else ""

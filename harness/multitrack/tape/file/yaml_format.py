@@ -23,7 +23,7 @@ from multitrack.tape.failure import During, Failure
 from multitrack.tape.file import yaml_layout, yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.summary import summary
+from multitrack.tape.file.summary import summarize
 from multitrack.tape.file.yaml_loader import Aliased, Loader
 from multitrack.tape.interaction import Interaction, Provenance
 
@@ -34,13 +34,13 @@ _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "chunks", "ending", "failure"})
 
 
-def dumps(cassette: Cassette) -> str:
+def dump_cassette(cassette: Cassette) -> str:
     """``cassette`` as YAML, made to be read in a pull request."""
     blobs = Blobs()
     comments: list[str] = []
     interactions: list[str] = []
     for position, interaction in enumerate(cassette.interactions, start=1):
-        comments += map(_comment, summary(position, interaction))
+        comments += map(_comment, summarize(position, interaction))
         interactions += _lines(interaction, blobs)
     return "\n".join(
         [
@@ -63,41 +63,43 @@ def _comment(line: str) -> str:
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "metadata:"
     for key, value in metadata.items():
-        yield f"  {yaml_text.line(key)}: {yaml_text.line(value)}"
+        yield f"  {yaml_text.format_line(key)}: {yaml_text.format_line(value)}"
 
 
 def _pieces(blobs: Blobs) -> Iterator[str]:
     if blobs.pieces:
         yield "  blobs:"
-    yield from (f"    {yaml_text.line(digest)}: {yaml_text.line(piece)}" for digest, piece in blobs.pieces.items())
+    yield from (
+        f"    {yaml_text.format_line(digest)}: {yaml_text.format_line(piece)}" for digest, piece in blobs.pieces.items()
+    )
 
 
 def _lines(interaction: Interaction, blobs: Blobs) -> Iterator[str]:
     request, response = interaction.request, interaction.response
     yield "- request:"
-    yield f"    method: {yaml_text.line(request.method)}"
-    yield f"    uri: {yaml_text.line(request.url)}"
+    yield f"    method: {yaml_text.format_line(request.method)}"
+    yield f"    uri: {yaml_text.format_line(request.url)}"
     yield f"    headers: {_headers(request.headers)}"
-    yield f"    body: {_body(blobs.taken_out(request.body), 6)}"
+    yield f"    body: {_body(blobs.extract(request.body), 6)}"
     yield "  response:"
-    yield f"    status: {yaml_text.line({'code': response.status, 'message': response.reason})}"
+    yield f"    status: {yaml_text.format_line({'code': response.status, 'message': response.reason})}"
     yield f"    headers: {_headers(response.headers)}"
     yield "    body:"
     yield f"      string: {_body(response.body, 8)}"
     if chunks := _chunks(response.chunks):
-        yield f"    chunks: {yaml_text.line(chunks)}"
+        yield f"    chunks: {yaml_text.format_line(chunks)}"
     if response.ending != "complete":
         yield f"    ending: {response.ending}"
     if response.failure:
         failure = {name: value for name, value in asdict(response.failure).items() if value}
-        yield f"    failure: {yaml_text.line(failure)}"
+        yield f"    failure: {yaml_text.format_line(failure)}"
     if interaction.provenance != "live":
         yield f"  provenance: {interaction.provenance}"
-    yield f"  tests: {yaml_text.line(interaction.tests)}"
+    yield f"  tests: {yaml_text.format_line(interaction.tests)}"
     if interaction.models:
-        yield f"  models: {yaml_text.line(dict(interaction.models))}"
+        yield f"  models: {yaml_text.format_line(dict(interaction.models))}"
     if interaction.results is not None:
-        yield f"  results: {yaml_text.line(interaction.results)}"
+        yield f"  results: {yaml_text.format_line(interaction.results)}"
 
 
 def _chunks(chunks: Chunks) -> dict[str, Any]:
@@ -117,21 +119,30 @@ def _headers(headers: Headers) -> str:
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
         grouped.setdefault(name, []).append(value)
-    return yaml_text.line(grouped)
+    return yaml_text.format_line(grouped)
 
 
 def _body(body: bytes, indent: int) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return yaml_text.binary(body, indent)
+        return yaml_text.format_binary(body, indent)
     laid_out = jsontext.indented(text) or text
-    return yaml_text.block(laid_out, indent) if yaml_text.fits_a_block(laid_out) else yaml_text.line(laid_out)
+    return (
+        yaml_text.format_block(laid_out, indent) if yaml_text.fits_block(laid_out) else yaml_text.format_line(laid_out)
+    )
 
 
-def loads(content: bytes, path: Path) -> Cassette:
-    """The cassette that stands in the file ``content``, as `dumps` wrote it, or vcrpy or a tool on top of it did;
-    ``path`` is for messages. Raises `CassetteCorrupt` with the line or the interaction where it cannot be read."""
+def load_cassette(content: bytes, path: Path) -> Cassette:
+    """Return the cassette in ``content``, written by `dump_cassette`, by vcrpy, or by a tool built on vcrpy.
+
+    Args:
+        content: The bytes of the file.
+        path: Where it is stored, for messages; ``.toml`` files are parsed as TOML.
+
+    Raises:
+        CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
+    """
     # git may have changed the line ends
     content = content.replace(b"\r\n", b"\n")
     try:
@@ -141,11 +152,11 @@ def loads(content: bytes, path: Path) -> Cassette:
 
 
 def _by_layout(content: bytes) -> Cassette:
-    metadata = yaml_layout.metadata(content)
+    metadata = yaml_layout.read_metadata(content)
     if metadata["format"] != FORMAT:
-        raise yaml_layout.OtherLayout
+        raise yaml_layout.UnknownLayout
     blobs = _blobs(metadata)
-    return _cassette((_read(item, blobs) for item in yaml_layout.interactions(content)), metadata)
+    return _cassette((_read(item, blobs) for item in yaml_layout.read_interactions(content)), metadata)
 
 
 def _cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
@@ -247,7 +258,7 @@ def _read(item: Any, blobs: Blobs) -> Interaction:
             _text(request["method"], "the method"),
             _text(request["uri"], "the uri"),
             _pairs(request["headers"]),
-            blobs.put_back(_bytes(request["body"])),
+            blobs.restore(_bytes(request["body"])),
         ),
         Response(
             status["code"],

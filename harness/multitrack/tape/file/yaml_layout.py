@@ -43,27 +43,27 @@ _ODD = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\uf
 _SHORT = 1000
 
 
-class OtherLayout(ValueError):
+class UnknownLayout(ValueError):
     """It is not our layout; what it is, YAML knows."""
 
 
-def metadata(content: bytes) -> Any:
-    """What stands on the tape ``content`` under ``metadata``. Raises `OtherLayout`, or an error of YAML's."""
+def read_metadata(content: bytes) -> Any:
+    """What stands on the tape ``content`` under ``metadata``. Raises `UnknownLayout`, or an error of YAML's."""
     place = content.rfind(_METADATA)
     if place < 0:
-        raise OtherLayout
+        raise UnknownLayout
     found = yaml.load(content[place:], Loader=Loader)
     if list(found) != ["metadata"]:
-        raise OtherLayout
+        raise UnknownLayout
     return found["metadata"]
 
 
-def interactions(content: bytes) -> Iterator[dict[str, Any]]:
-    """The interactions on the tape ``content``, one after the other, as YAML would give them. Raises `OtherLayout` at
+def read_interactions(content: bytes) -> Iterator[dict[str, Any]]:
+    """The interactions on the tape ``content``, one after the other, as YAML would give them. Raises `UnknownLayout` at
     the first of another layout, or an error of YAML's."""
     head = _HEAD.match(content)
     if not head:
-        raise OtherLayout
+        raise UnknownLayout
     _text(head[0])
     start, end = head.end(), content.rindex(_METADATA) + 1
     while start < end:
@@ -75,7 +75,7 @@ def interactions(content: bytes) -> Iterator[dict[str, Any]]:
 def _interaction(content: bytes) -> dict[str, Any]:
     found = _INTERACTION.fullmatch(_text(content))
     if not found:
-        raise OtherLayout
+        raise UnknownLayout
     return {
         "request": {
             "method": _value(found["method"]),
@@ -96,14 +96,14 @@ def _interaction(content: bytes) -> dict[str, Any]:
 def _text(content: bytes) -> str:
     text = content.decode()
     if content.translate(None, _PLAIN) if content.isascii() else _ODD.search(text):
-        raise OtherLayout
+        raise UnknownLayout
     return text
 
 
 def _values(lines: str) -> dict[str, Any]:
     pairs = [line.strip().split(": ", 1) for line in lines.splitlines()]
     if len({key for key, _ in pairs}) < len(pairs):
-        raise OtherLayout
+        raise UnknownLayout
     return {key: _value(value) for key, value in pairs}
 
 
@@ -129,7 +129,7 @@ def _body(text: str, indent: int) -> Any:
         return _value(style)
     # more spaces before the first line would be taken for the indent
     if not lines.startswith(" " * indent) or lines[indent] in " \n":
-        raise OtherLayout
+        raise UnknownLayout
     block = f"\n{lines}".replace("\n" + " " * indent, "\n")[1:]
     match style:
         case "|-":
@@ -140,4 +140,4 @@ def _body(text: str, indent: int) -> Any:
             return block
         case "!!binary |":
             return base64.decodebytes(block.encode())
-    raise OtherLayout
+    raise UnknownLayout

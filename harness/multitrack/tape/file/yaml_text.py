@@ -26,22 +26,22 @@ _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")
 
 
-def line(value: Any, *, bracketed: bool = False) -> str:
+def format_line(value: Any, *, bracketed: bool = False) -> str:
     """``value`` on one line, ``bracketed`` where that stands within a list or mapping of one line."""
     match value:
         case str():
             return _text(value, bracketed)
         case list() | tuple():
-            return f"[{', '.join(line(item, bracketed=True) for item in value)}]"
+            return f"[{', '.join(format_line(item, bracketed=True) for item in value)}]"
         case Mapping():
             return f"{{{', '.join(_pair(key, item) for key, item in value.items())}}}"
     return _by_pyyaml(value, bracketed=True)
 
 
 def _pair(key: Any, item: Any) -> str:
-    written = line(key, bracketed=True)
+    written = format_line(key, bracketed=True)
     mark = ("", "") if key != "" and len(written) <= _LONGEST_KEY else ("? ", " ")
-    return f"{mark[0]}{written}{mark[1]}: {line(item, bracketed=True)}"
+    return f"{mark[0]}{written}{mark[1]}: {format_line(item, bracketed=True)}"
 
 
 def _text(text: str, bracketed: bool) -> str:
@@ -74,7 +74,7 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\x{code:02X}" if code <= 0xFF else f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 
 
-def fits_a_block(text: str) -> bool:
+def fits_block(text: str) -> bool:
     """Whether every tool and every editor leaves ``text`` as it is in a literal block."""
     # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; trailing spaces and tabs get lost in editors
     lines = text.split("\n")
@@ -85,12 +85,12 @@ def fits_a_block(text: str) -> bool:
     )
 
 
-def block(text: str, indent: int) -> str:
-    """``text``, which `fits_a_block`, as one, each line behind ``indent`` spaces."""
+def format_block(text: str, indent: int) -> str:
+    """``text``, which `fits_block`, as one, each line behind ``indent`` spaces."""
     kept = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
     return f"|{kept}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
 
 
-def binary(content: bytes, indent: int) -> str:
+def format_binary(content: bytes, indent: int) -> str:
     """``content`` as base64, in a literal block, each line behind ``indent`` spaces."""
-    return f"!!binary {block(base64.encodebytes(content).decode(), indent)}"
+    return f"!!binary {format_block(base64.encodebytes(content).decode(), indent)}"

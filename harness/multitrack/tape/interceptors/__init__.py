@@ -64,6 +64,6 @@ def on_restore(closer: Callable[[], None]) -> None:
 
 def _installer(seam: str, current: Current) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        _patches.make(import_module(f"{__name__}.{seam}").patches(module, current))
+        _patches.apply(import_module(f"{__name__}.{seam}").patches(module, current))
 
     return install_into

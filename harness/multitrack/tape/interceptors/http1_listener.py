@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from http.client import IncompleteRead
 
-from multitrack.tape.exchange import Recording
+from multitrack.tape.exchange import ResponseRecorder
 from multitrack.tape.failure import During
 from multitrack.tape.interceptors import http1
 
@@ -18,7 +18,7 @@ class Listener:
     so far; ``began`` is true once its head was told.
     """
 
-    def __init__(self, recording: Recording, method: str, interim: Container[int]) -> None:
+    def __init__(self, recording: ResponseRecorder, method: str, interim: Container[int]) -> None:
         self._recording = recording
         self.message = http1.response(method, interim)
         self.began = False
@@ -38,14 +38,14 @@ class Listener:
             code, reason = http1.status(self.message.start)
             if not code:
                 return  # the client refuses it, too
-            self._recording.began(code, reason, self.message.headers)
+            self._recording.record_head(code, reason, self.message.headers)
             self.began = True
         for part in parts:
-            self._recording.received(part, continued=continued)
+            self._recording.record_chunk(part, continued=continued)
             continued = False
         if self.message.over:
             self._over = True
-            self._recording.ended(trailers=self.message.trailers)
+            self._recording.record_end(trailers=self.message.trailers)
 
     def lost(self, error: BaseException | None) -> None:
         """The connection ended, by ``error`` unless the other side closed it. Where no answer began, `broke` is to
@@ -56,7 +56,7 @@ class Listener:
         self._over = True
         if error is None and self.message.missing:
             error = IncompleteRead(b"", self.message.missing)
-        self._recording.ended("complete" if self.message.over else "broken", error=error)
+        self._recording.record_end("complete" if self.message.over else "broken", error=error)
 
     def broke(self, error: BaseException, during: During | None = None) -> None:
         """The client gave up, with ``error``; ``during`` where it can be raised again."""
@@ -64,12 +64,12 @@ class Listener:
             return
         self._over = True
         if self.began:
-            self._recording.ended("broken", error=None if during is None else error)
+            self._recording.record_end("broken", error=None if during is None else error)
         else:
-            self._recording.failed(error, during=during)
+            self._recording.record_failure(error, during=during)
 
     def left(self) -> None:
         """The client closed the connection, or went away."""
         if not self._over:
             self._over = True
-            self._recording.ended("left")
+            self._recording.record_end("left")

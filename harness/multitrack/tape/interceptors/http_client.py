@@ -19,7 +19,7 @@ from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.exchange import Passthrough, Recording, Replay, Request
+from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder
 from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.interceptors import Current, http1
 from multitrack.tape.interceptors.http1_listener import Listener
@@ -95,7 +95,7 @@ class _Switchboard:
         self._method = ""
         self._routed = False
         self._replay: Replay | None = None
-        self._recording: Recording | None = None
+        self._recording: ResponseRecorder | None = None
         self._error: OSError | None = None
         self._overdue: BaseException | None = None
         self._signal: tuple[socket.socket, socket.socket] | None = None
@@ -133,9 +133,9 @@ class _Switchboard:
         """Close the real socket, if there is one."""
         if self._recording is not None:
             if self._error is not None:
-                self._recording.failed(self._error, during="send")
+                self._recording.record_failure(self._error, during="send")
             else:
-                self._recording.ended("left")
+                self._recording.record_end("left")
             self._recording = None
         for end in self._signal or ():
             end.close()
@@ -238,7 +238,7 @@ class _Switchboard:
 
     def _fail(self, failure: Failure) -> None:
         """Raise what the client raised when the request was recorded; not yet where it waited for the answer."""
-        error = failure.as_system_error()
+        error = failure.to_system_error()
         if failure.during == "connect":
             # through the client's own code, which wraps the error in its own
             with failing(error):
@@ -286,14 +286,14 @@ def _during(error: BaseException, connection: Connection) -> During:
     return "handshake" if is_bare else "connect"
 
 
-def _tell_failure(recording: Recording, error: BaseException, during: During) -> None:
+def _tell_failure(recording: ResponseRecorder, error: BaseException, during: During) -> None:
     cause = system_error(error)
     if not isinstance(error, Exception):
-        recording.ended("left")
+        recording.record_end("left")
     elif cause is None:
-        recording.failed(error)
+        recording.record_failure(error)
     else:
-        recording.failed(cause, during=during)
+        recording.record_failure(cause, during=during)
 
 
 def _url(connection: Connection, target: str) -> str:
@@ -326,7 +326,7 @@ class _Played(io.RawIOBase):
                 time.sleep(wait)
         # what an answer lacks of its announced length, the client finds by itself
         if not self._piece and self._failure is not None and self._failure.error != "IncompleteRead":
-            raise self._failure.as_system_error()
+            raise self._failure.to_system_error()
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
@@ -336,7 +336,7 @@ class _Played(io.RawIOBase):
 class _Tap(io.RawIOBase):
     """A live answer on its way to the client, told to the recording part by part."""
 
-    def __init__(self, source: io.RawIOBase, recording: Recording, method: str) -> None:
+    def __init__(self, source: io.RawIOBase, recording: ResponseRecorder, method: str) -> None:
         self._source = source
         self._listener = Listener(recording, method, interim=(HTTPStatus.CONTINUE,))
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.exchange import Ending, Headers, Passthrough, Recording, Replay, Request, Response, Router
+from multitrack.tape.exchange import Ending, Headers, Passthrough, Replay, Request, Response, ResponseRecorder, Router
 from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.interceptors import Current, tripwire, unanswered
 from multitrack.tape.patching import Patch
@@ -75,19 +75,19 @@ async def _wait_for_no_answer(response: Response, tape: Router) -> None:
         raise unanswered.miss(tape)
 
 
-def _connecting(module: ModuleType) -> Callable[[Recording], AbstractContextManager[None]]:
+def _connecting(module: ModuleType) -> Callable[[ResponseRecorder], AbstractContextManager[None]]:
     @contextmanager
-    def connecting(recording: Recording) -> Iterator[None]:
+    def connecting(recording: ResponseRecorder) -> Iterator[None]:
         try:
             yield
         except module.TransportError as error:
-            recording.failed(error, during=_during(error))
+            recording.record_failure(error, during=_during(error))
             raise
         except Exception as error:
-            recording.failed(error)
+            recording.record_failure(error)
             raise
         except BaseException:  # the caller's own: it was cancelled, or interrupted
-            recording.ended("left")
+            recording.record_end("left")
             raise
 
     return connecting
@@ -169,7 +169,7 @@ def _headers(response: Response, request: Any) -> Headers:
 
 def _error(module: ModuleType, failure: Failure, request: Any) -> Exception:
     """The exception of ``module`` for ``failure``: the same that was raised, or the one for what another client met."""
-    cause = failure.as_system_error()
+    cause = failure.to_system_error()
     kind = getattr(module, failure.error, None)
     if not (isinstance(kind, type) and issubclass(kind, module.TransportError)):
         place = {"connect": "Connect", "handshake": "Connect", "send": "Write", "read": "Read"}[failure.during]
@@ -181,24 +181,24 @@ def _error(module: ModuleType, failure: Failure, request: Any) -> Exception:
     return error
 
 
-def _tee(module: ModuleType) -> Callable[[Any, Recording], Any]:
+def _tee(module: ModuleType) -> Callable[[Any, ResponseRecorder], Any]:
     class Teed(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc, name-defined]
         """A live body: each chunk goes to the caller when it arrives, and to the recording."""
 
-        def __init__(self, live: Any, recording: Recording) -> None:
+        def __init__(self, live: Any, recording: ResponseRecorder) -> None:
             self._live = live
             self._recording = recording
 
         def __iter__(self) -> Iterator[bytes]:
             with self._reading():
                 for chunk in self._live:
-                    self._recording.received(chunk)
+                    self._recording.record_chunk(chunk)
                     yield chunk
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             with self._reading():
                 async for chunk in self._live:
-                    self._recording.received(chunk)
+                    self._recording.record_chunk(chunk)
                     yield chunk
 
         @contextmanager
@@ -215,21 +215,21 @@ def _tee(module: ModuleType) -> Callable[[Any, Recording], Any]:
                 ending = "left"
                 raise
             finally:
-                self._recording.ended(ending, error=failure)
+                self._recording.record_end(ending, error=failure)
 
         def close(self) -> None:
-            self._recording.ended("left")
+            self._recording.record_end("left")
             self._live.close()
 
         async def aclose(self) -> None:
-            self._recording.ended("left")
+            self._recording.record_end("left")
             await self._live.aclose()
 
-    def teed(response: Any, recording: Recording) -> Any:
+    def teed(response: Any, recording: ResponseRecorder) -> Any:
         headers: Headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
         )
-        recording.began(response.status_code, response.reason_phrase, headers)
+        recording.record_head(response.status_code, response.reason_phrase, headers)
         response.stream = Teed(response.stream, recording)
         return response
 

@@ -157,10 +157,10 @@ def _place(sock: socket.socket, address: Any) -> tuple[str, int] | None:
 def refusal(tape: Router, called: Sequence[str], port: int) -> LiveCall | None:
     """What to raise where a socket would connect to the host that is ``called`` so, its address last; None where it
     may. It is held against the test, too."""
-    if is_loopback(called[-1]) or any(tape.allows(name, port) for name in called):
+    if is_loopback(called[-1]) or any(tape.allows_connection(name, port) for name in called):
         return None
     violation = LiveCall(_message(called[0], port))
-    tape.refuse(violation)
+    tape.add_violation(violation)
     return violation
 
 

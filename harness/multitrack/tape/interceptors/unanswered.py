@@ -30,5 +30,5 @@ def miss(tape: Router | None) -> CassetteMiss:
         "  record it again (pytest --record)"
     )
     if tape is not None:
-        tape.refuse(violation)
+        tape.add_violation(violation)
     return violation

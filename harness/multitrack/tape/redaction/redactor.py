@@ -131,7 +131,7 @@ class Redactor:
             response,
             headers=self._headers(response.headers, kept),
             body=body,
-            chunks=response.chunks.moved(response.body, body, response.header("content-type")),
+            chunks=response.chunks.adapt(response.body, body, response.header("content-type")),
             failure=replace(failure, message=self.text(failure.message)) if failure else None,
         )
 

@@ -24,7 +24,7 @@ class VcrFilters:
         self._request = merged["before_record_request"]
         self._response = merged["before_record_response"]
 
-    def request(self, request: Request) -> Request | None:
+    def filter_request(self, request: Request) -> Request | None:
         """What is left of ``request``; None where it is not one to be recorded."""
         sent = vcr.request.Request(request.method, request.url, request.body, _grouped(request.headers))
         left = self._request(sent)
@@ -32,7 +32,7 @@ class VcrFilters:
             return None
         return replace(request, method=left.method, url=left.uri, headers=_pairs(left.headers), body=_bytes(left.body))
 
-    def response(self, response: Response) -> Response | None:
+    def filter_response(self, response: Response) -> Response | None:
         """What is left of ``response``; None where it is not one to be recorded."""
         left = self._response(
             {

@@ -20,7 +20,7 @@ from aiohttp import BaseConnector, ClientRequest
 from aiohttp.connector import Connection
 
 from multitrack.errors import LiveCall
-from multitrack.tape.exchange import Passthrough, Recording, Replay, Request, Route, Router
+from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.failure import Failure
 from multitrack.tape.interceptors import Current, http1, unanswered
 from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, during_connecting, repeated
@@ -172,7 +172,7 @@ class Switchboard(asyncio.Transport):
             self._going = self._loop.create_task(self._go())
 
     async def _go(self) -> None:
-        recording: Recording | None = None
+        recording: ResponseRecorder | None = None
         try:
             route = self._route()
             if isinstance(route, Replay):
@@ -220,13 +220,13 @@ class Switchboard(asyncio.Transport):
         finally:
             _connecting.reset(token)
 
-    def _tell(self, recording: Recording, error: BaseException) -> None:
+    def _tell(self, recording: ResponseRecorder, error: BaseException) -> None:
         if not isinstance(error, asyncio.CancelledError):
-            recording.failed(error, during=during_connecting(error))
+            recording.record_failure(error, during=during_connecting(error))
         elif late := self.handler.overdue():
-            recording.failed(late, during="read")
+            recording.record_failure(late, during="read")
         else:
-            recording.ended("left")
+            recording.record_end("left")
 
     async def _replay(self, replay: Replay) -> None:
         self.handler.hold(self._connector, self._asked)
@@ -243,7 +243,7 @@ class Switchboard(asyncio.Transport):
         if failure is not None and failure.is_timeout:
             self.handler.fail(repeated(failure, self._connector, self._asked))
             return
-        error = None if failure is None else failure.as_system_error()
+        error = None if failure is None else failure.to_system_error()
         # what the answer lacks of its announced length, the parser finds by itself
         self._lose(error if isinstance(error, OSError) else None)
 
@@ -269,7 +269,7 @@ def _authorise_at_proxy(request: ClientRequest) -> None:
 
 def _let_upgrade(tape: Router, asked: ClientRequest) -> Passthrough:
     host, port = asked.url.host or "", asked.url.port or 0
-    if tape.allows(host, port):
+    if tape.allows_connection(host, port):
         return Passthrough()
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     violation = LiveCall(
@@ -281,5 +281,5 @@ def _let_upgrade(tape: Router, asked: ClientRequest) -> Passthrough:
         f"  or at the test:\n"
         f'    @pytest.mark.cassette(ignore_hosts=["{place}"])'
     )
-    tape.refuse(violation)
+    tape.add_violation(violation)
     raise violation

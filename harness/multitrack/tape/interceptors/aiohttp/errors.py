@@ -45,7 +45,7 @@ def repeated(failure: Failure, connector: BaseConnector, request: ClientRequest)
     if failure.error == TimeoutError.__name__ and failure.during == "read":
         # a limit on the whole of the request, or another client's on reading
         return TimeoutError()
-    cause = failure.as_system_error()
+    cause = failure.to_system_error()
     system_error = cause if isinstance(cause, OSError) else ConnectionError(failure.message)
     if system_error.strerror is None:
         # all that aiohttp tells of it

@@ -18,7 +18,7 @@ import grpc
 from grpc import aio
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape.exchange import Conversation, Passthrough, Recording, Replay, Request, Router
+from multitrack.tape.exchange import Conversation, Passthrough, Replay, Request, ResponseRecorder, Router
 from multitrack.tape.interceptors.grpc import callables, replay
 from multitrack.tape.interceptors.grpc.grpc_call import Method, Pairs, Status, Take
 from multitrack.tape.interceptors.grpc.replay import Answer, Dialogue, Recorded, Script, Step
@@ -106,7 +106,7 @@ class TapedCall:
             return
         request = self._method.opening(metadata)
         with self._routing():
-            route = self._tape.converse(request)
+            route = self._tape.route_stream(request)
             if isinstance(route, Conversation):
                 self._call.play(Dialogue(self._method, request, route, self._tape))
             else:
@@ -122,7 +122,7 @@ class TapedCall:
         finally:
             self._routed.set()
 
-    def _go_live(self, route: Passthrough | Recording, request: Request) -> None:
+    def _go_live(self, route: Passthrough | ResponseRecorder, request: Request) -> None:
         if isinstance(route, Passthrough):
             self._adopt(self._live())
             return

@@ -190,7 +190,7 @@ def _conversing(current: Current, door: _Door) -> Callable[[Function], Function]
             requests, metadata = bound.arguments[requests_name], _kept_metadata(bound)
             method = _method(callee, door)
             request = method.opening(metadata)
-            route = tape.converse(request)
+            route = tape.route_stream(request)
             if isinstance(route, Conversation):
                 dialogue = Dialogue(method, request, route, tape)
 

@@ -34,7 +34,7 @@ def patches(module: ModuleType, current: Current) -> list[Patch]:
         if tape is None or tape.mode != "replay":
             return False
         place = urlsplit(method_url(target, "/"))
-        return not tape.allows(place.hostname or "", place.port or _TLS)
+        return not tape.allows_connection(place.hostname or "", place.port or _TLS)
 
     def subscribe(original: Function) -> Function:
         @functools.wraps(original)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import grpc
 
-from multitrack.tape.exchange import Ending, Headers, Recording, Request, Response
+from multitrack.tape.exchange import Ending, Headers, Request, Response, ResponseRecorder
 from multitrack.tape.google.protobuf import json_to_wire, wire_to_json
 from multitrack.tape.interleaving import CLOSED, HEADER, Interleaving
 
@@ -130,7 +130,7 @@ class Status:
 class Take:
     """One live call, told to the tape while it goes on. What arrives after its end is not told."""
 
-    def __init__(self, recording: Recording, method: Method, request: Request) -> None:
+    def __init__(self, recording: ResponseRecorder, method: Method, request: Request) -> None:
         self._recording = recording
         self._method = method
         self._request = request
@@ -165,12 +165,12 @@ class Take:
                 return
             if not self._began:
                 self._began = True
-                self._recording.began(200, "OK", (("content-type", GRPC), *to_headers(metadata)))
+                self._recording.record_head(200, "OK", (("content-type", GRPC), *to_headers(metadata)))
                 if self._method.streams_responses:
-                    self._recording.received(b"[")
+                    self._recording.record_chunk(b"[")
             while self._arrived:
                 message = wire_to_json(self._arrived.popleft(), self._method.response_type)
-                self._recording.received((", " + message if self._told else message).encode())
+                self._recording.record_chunk((", " + message if self._told else message).encode())
                 self._told += 1
                 self._turns.append(self._sent)
 
@@ -198,23 +198,23 @@ class Take:
                 self._end((), "left", ())
             else:
                 self._over = True
-                self._recording.ended("left")
+                self._recording.record_end("left")
 
     def failed(self, error: BaseException) -> None:
         """There was no call."""
         with self._lock:
             if not self._over:
                 self._over = True
-                self._recording.failed(error)
+                self._recording.record_failure(error)
 
     def _end(self, initial: Metadata, ending: Ending, trailers: Headers) -> None:
         self.head(initial)
         if self._method.streams_responses:
-            self._recording.received(b"]")
+            self._recording.record_chunk(b"]")
         self._over = True
         if self._request.messages is not None:
-            trailers += Interleaving.taken([*self._turns, self._sent]).header(ending)
-        self._recording.ended(ending, trailers=trailers)
+            trailers += Interleaving.from_counts([*self._turns, self._sent]).to_headers(ending)
+        self._recording.record_end(ending, trailers=trailers)
 
 
 def method_url(target: str, method: str) -> str:

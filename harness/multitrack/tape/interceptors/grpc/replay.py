@@ -45,13 +45,13 @@ class Recorded:
         response = replay.response
         try:
             messages = [] if response.ending == "unanswered" else method.messages(response)
-            status, turns = Status.recorded(response), Interleaving.of(response)
+            status, turns = Status.recorded(response), Interleaving.from_response(response)
         except ValueError as error:
             violation = CassetteMiss(
                 f"the recorded answer to POST {method.url} cannot be read: {error}\n"
                 "  restore the tape, or record it again (pytest --record)"
             )
-            tape.refuse(violation)
+            tape.add_violation(violation)
             raise violation from error
 
         def miss() -> CassetteMiss:
@@ -61,7 +61,7 @@ class Recorded:
                 f"the answer to POST {method.url} was left early when it was recorded, and is now read on: "
                 "the tape holds no more of it\n  record it again (pytest --record)"
             )
-            tape.refuse(violation)
+            tape.add_violation(violation)
             return violation
 
         if status.code is grpc.StatusCode.OK and not (messages or method.streams_responses):
@@ -160,12 +160,12 @@ class Dialogue:
         assert self._request.messages is not None
         self._request.messages.append(message)
         self._sent += 1
-        self._conversation.sent()
+        self._conversation.match_message()
 
     def closed(self) -> None:
         """The client has no more messages. Raises `CassetteMiss` where every recording has."""
         self._sent = CLOSED
-        self._conversation.closed()
+        self._conversation.match_end()
 
     @property
     def status(self) -> Status | None:
@@ -184,18 +184,18 @@ class Dialogue:
         return self._since - now, given
 
     def left(self) -> None:
-        self._conversation.left()
+        self._conversation.abandon()
 
     def stalled(self) -> CassetteMiss | None:
         recorded = self._found()
         if recorded is not None and self._may_have(recorded, self._given):
             return recorded.miss()
-        return self._conversation.stalled()
+        return self._conversation.resolve_stall()
 
     def _found(self) -> Recorded | None:
-        if self.recorded is None and (replay := self._conversation.answer()) is not None:
+        if self.recorded is None and (replay := self._conversation.find_replay()) is not None:
             self.recorded = Recorded.of(self._method, replay, self._tape)
         return self.recorded
 
     def _may_have(self, recorded: Recorded, position: int) -> bool:
-        return self._sent >= recorded.turns.before(position)
+        return self._sent >= recorded.turns.requests_before(position)

@@ -16,7 +16,7 @@ _APPENDS = "appends"
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class Recording:
     """The new ``interactions`` of ``test`` (None: of no test); ``appends`` whether they stand behind what the tape
     holds, and not in the place of what the test had recorded before."""
 
@@ -25,21 +25,21 @@ class Take:
     metadata: Mapping[str, Any]
     appends: bool = False
 
-    def onto(self, cassette: Cassette) -> Cassette:
+    def apply_to(self, cassette: Cassette) -> Cassette:
         """``cassette`` with this take."""
         if self.appends:
-            return cassette.extended(self.interactions, self.metadata)
-        return cassette.merged(self.interactions, self.test, self.metadata)
+            return cassette.with_appended(self.interactions, self.metadata)
+        return cassette.with_replaced(self.interactions, self.test, self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingRecordings:
     """The takes that wait beside one tape, one of each test."""
 
-    takes: tuple[Take, ...] = ()
+    recordings: tuple[Recording, ...] = ()
 
     @classmethod
-    def of(cls, cassette: Cassette) -> Pending:
+    def from_cassette(cls, cassette: Cassette) -> PendingRecordings:
         """What stands in a pending file."""
         appending = cassette.metadata.get(_APPENDS, ())
         metadata = {name: value for name, value in cassette.metadata.items() if name != _APPENDS}
@@ -48,32 +48,32 @@ class Pending:
             for test in interaction.tests or (None,):
                 tests = () if test is None else (test,)
                 found.setdefault(test, []).append(replace(interaction, tests=tests))
-        return cls(tuple(Take(tuple(those), test, metadata, test in appending) for test, those in found.items()))
+        return cls(tuple(Recording(tuple(those), test, metadata, test in appending) for test, those in found.items()))
 
-    def without(self, test: str | None) -> Pending:
+    def without(self, test: str | None) -> PendingRecordings:
         """These but for that of ``test``."""
-        return Pending(tuple(one for one in self.takes if one.test != test))
+        return PendingRecordings(tuple(one for one in self.recordings if one.test != test))
 
-    def with_(self, take: Take) -> Pending:
+    def with_recording(self, take: Recording) -> PendingRecordings:
         """These with ``take`` in the place of an earlier one of its test."""
-        return Pending((*self.without(take.test).takes, take))
+        return PendingRecordings((*self.without(take.test).recordings, take))
 
-    def onto(self, cassette: Cassette) -> Cassette:
+    def apply_to(self, cassette: Cassette) -> Cassette:
         """``cassette`` with all of them."""
-        for take in self.takes:
-            cassette = take.onto(cassette)
+        for take in self.recordings:
+            cassette = take.apply_to(cassette)
         return cassette
 
-    def cassette(self) -> Cassette:
+    def to_cassette(self) -> Cassette:
         """What stands in the file that holds them."""
         cassette = Cassette()
-        for take in self.takes:
-            cassette = cassette.extended(take.interactions, take.metadata)
-        appending = [one.test for one in self.takes if one.appends]
+        for take in self.recordings:
+            cassette = cassette.with_appended(take.interactions, take.metadata)
+        appending = [one.test for one in self.recordings if one.appends]
         return replace(cassette, metadata={**cassette.metadata, **({_APPENDS: appending} if appending else {})})
 
 
-def joined(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
+def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
     """What was recorded by ``blocks`` that each play the same tape from its start: of equal requests, those of the
     block that sent the most of them, the last of such blocks."""
     if len(blocks) == 1:
