@@ -85,4 +85,4 @@ def _recording(
     spellings = [request, *([substitutions.restore_recorded_texts(request, opaque)] if opaque else [])]
     if words:
         spellings.append(substitutions.restore_recorded_texts(request, {**words, **opaque}))
-    return next((entry for spelling in spellings if (entry := counterparts.take(spelling)) is not None), None)
+    return next((entry for spelling in spellings if (entry := counterparts.find_recording(spelling)) is not None), None)

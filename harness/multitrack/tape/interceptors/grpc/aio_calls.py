@@ -129,7 +129,7 @@ class TapedCall:
         try:
             live = self._live()
         except Exception as error:
-            route.failed(error)
+            route.record_failure(error)
             raise
         self._adopt(RecordedCall(live, Take(route, self._method, request), self._write))
 
