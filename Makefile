@@ -3,13 +3,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test matrix setup lint coverage docs package benchmarks help
+.PHONY: demo test quick matrix setup lint coverage docs package benchmarks help
 
 demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider (the default)
 	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile
+
+quick: $(INSTALLED)  ## run the tests that start no process and no server, in less than a minute
+	$(BIN)/python -m pytest tests examples -m 'not slow' --numprocesses auto --dist loadfile
 
 # Coverage takes half of the time again, so that it is measured with the quick tests only. `make coverage SELECTION=`
 # measures all tests.

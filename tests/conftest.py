@@ -15,7 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 settings.register_profile("multitrack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("multitrack")
 
-pytest_plugins = ["pytester", "local_provider"]
+pytest_plugins = ["pytester", "local_provider", "slow_tests"]
 
 SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "grpcio", "httpx", "aiohttp", "pydantic")
 

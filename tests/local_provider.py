@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import ModuleType
 
 import pytest
 
@@ -90,6 +91,42 @@ class LocalProvider:
         self._thread.join()
 
 
+class MockProvider:
+    """A provider within the process, which answers the clients of `http_client()` and `async_http_client()`."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.requests: list[ProviderRequest] = []
+        self.reply: Callable[[ProviderRequest], Answer] = echo
+        self._module = module
+
+    def http_client(self):
+        return self._module.Client(transport=self._module.MockTransport(self._respond))
+
+    def async_http_client(self):
+        return self._module.AsyncClient(transport=self._module.MockTransport(self._respond))
+
+    def _respond(self, request):
+        logged = ProviderRequest(request.method, request.url.path, dict(request.headers), request.content)
+        self.requests.append(logged)
+        answer = self.reply(logged)
+        if isinstance(answer.body, bytes):
+            return self._module.Response(answer.status, headers=answer.headers, content=answer.body)
+        body, module = answer.body, self._module
+
+        class Stream(module.SyncByteStream, module.AsyncByteStream):
+            def __iter__(self):
+                try:
+                    yield from body
+                except ConnectionCut:
+                    raise module.RemoteProtocolError("peer closed connection") from None
+
+            async def __aiter__(self):
+                for chunk in self:
+                    yield chunk
+
+        return module.Response(answer.status, headers=answer.headers, stream=Stream())
+
+
 class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -134,7 +171,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def provider():
+def provider(starts_server):
     """A local provider, stopped after the test."""
     provider = LocalProvider()
     yield provider

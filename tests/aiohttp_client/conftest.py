@@ -12,7 +12,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("aiohttp") else ["test_*"]
 
 
 @pytest.fixture
-def wire():
+def wire(starts_server):
     """`wire(script)` starts a server that answers by ``script``, bytes or a function."""
     with contextlib.ExitStack() as closing:
 

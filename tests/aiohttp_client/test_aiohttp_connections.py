@@ -517,6 +517,7 @@ async def application():
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["replay", "record"])
 def test_a_web_socket_is_refused(tape_runner, mode):
     async def use():
@@ -530,6 +531,7 @@ def test_a_web_socket_is_refused(tape_runner, mode):
     tape_runner.run(use)
 
 
+@pytest.mark.slow
 def test_ignored_hosts_keep_their_web_sockets_and_a_test_client(tape_runner):
     async def use():
         async with TestClient(TestServer(await application())) as client, client.ws_connect("/live") as socket:

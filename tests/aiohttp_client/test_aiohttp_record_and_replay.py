@@ -220,6 +220,7 @@ def test_a_miss_comes_out_and_leaves_the_session_sound(tape_runner, wire):
     assert len(tape_runner.tape.violations) == 3
 
 
+@pytest.mark.slow
 def test_aiohttp_imported_under_the_tape_is_caught(tmp_path):
     program = f"""
 import asyncio, sys

@@ -33,7 +33,7 @@ RULES = [
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn(RULES) as standin:
         yield standin
 

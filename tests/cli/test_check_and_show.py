@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_multitrack
 
 ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
@@ -52,10 +53,12 @@ def put(path, test, text=None):
     path.write_text(text[:start] + f"  tests: ['{test}']\n" + rest.partition("\n")[2], encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong(tapes):
     assert told(multitrack("check", "cassettes", cwd=tapes.parent)) == (0, ["1 tape: nothing is wrong"], "")
 
 
+@pytest.mark.slow
 def test_each_kind_of_finding_has_a_line(tapes):
     (tapes / "damaged.yaml").write_text("version: 1\ninteractions: [\n")
     put(tapes / "orphan.yaml", "test_it.py::test_plan[2]")
@@ -87,6 +90,7 @@ def test_each_kind_of_finding_has_a_line(tapes):
     ]
 
 
+@pytest.mark.slow
 def test_a_secret_of_the_environment_is_found(tapes):
     text = PLAN.read_text(encoding="utf-8").replace('"content": "You must', '"content": "hush-hush-0123456789 You must')
     put(tapes / "fine.yaml", "test_it.py::test_plan[1]", text)
@@ -95,6 +99,7 @@ def test_a_secret_of_the_environment_is_found(tapes):
     assert line.endswith(": secret: a value that a variable of the environment holds")
 
 
+@pytest.mark.slow
 def test_tests_that_cannot_be_collected_are_no_orphans(tapes):
     (tapes.parent / "test_bad.py").write_text("import nothing_of_this_name\n")
     code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent))
@@ -102,6 +107,7 @@ def test_tests_that_cannot_be_collected_are_no_orphans(tapes):
     assert line.startswith("orphans: not looked for, since pytest could not collect the tests: ")
 
 
+@pytest.mark.slow
 def test_from_a_folder_below_only_its_own_tests_are_looked_for(tapes):
     below = tapes.parent / "below"
     below.mkdir()
@@ -114,6 +120,7 @@ def test_from_a_folder_below_only_its_own_tests_are_looked_for(tapes):
     )
 
 
+@pytest.mark.slow
 def test_the_age_that_the_project_allows(tapes):
     pyproject = tapes.parent / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + "[tool.multitrack]\nmax_age = 30\n")
@@ -129,7 +136,7 @@ def test_show_tells_text_and_refusals_too(tmp_path):
     tape = tmp_path / "tape.yaml"
     text = PLAN.read_text(encoding="utf-8")
     tape.write_text(text.replace('"content": null', '"content": "Looking\\ninto it"'), encoding="utf-8")
-    assert told(multitrack("show", "tape.yaml", cwd=tmp_path)) == (
+    assert told(run_multitrack("show", "tape.yaml", cwd=tmp_path)) == (
         0,
         [
             "1 · openai.chat gpt-4o-mini · 3 calls",
@@ -144,6 +151,7 @@ def test_show_tells_text_and_refusals_too(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_git_compares_tapes_by_their_calls(tmp_path):
     def git(*arguments):
         finished = run("git", *arguments, cwd=tmp_path)
@@ -217,21 +225,22 @@ def test_what_is_no_tape_is_told_by_name(tmp_path):
     # a folder whose name is that of a tape holds tapes
     (tmp_path / "folder" / "empty.yaml").mkdir()
     expected = [line for _, line in REASONS.values()]
-    assert told(multitrack("check", *REASONS, cwd=tmp_path)) == (1, expected, "")
-    shown = multitrack("show", "folder", cwd=tmp_path)
+    assert told(run_multitrack("check", *REASONS, cwd=tmp_path)) == (1, expected, "")
+    shown = run_multitrack("show", "folder", cwd=tmp_path)
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr.startswith("multitrack: folder: the cassette is damaged: it cannot be read: ")
-    shown = multitrack("show", "--textconv", "none.yaml/tape.yaml", cwd=tmp_path)
+    shown = run_multitrack("show", "--textconv", "none.yaml/tape.yaml", cwd=tmp_path)
     assert told(shown) == (1, [], "multitrack: none.yaml/tape.yaml: there is no such cassette\n")
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_the_help_says_what_an_exit_code_means(tmp_path, command):
-    shown = " ".join(multitrack(command, "--help", cwd=tmp_path).stdout.split())
+    shown = " ".join(run_multitrack(command, "--help", cwd=tmp_path).stdout.split())
     assert "Exit codes: 0 all is well; 1 something is wrong, and printed; 2 the command was not understood." in shown
-    assert multitrack(command, cwd=tmp_path).returncode == 2
+    assert run_multitrack(command, cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_show_writes_utf_8_whatever_the_locale(tmp_path):
     tape = tmp_path / "tape.yaml"
     tape.write_text(PLAN.read_text(encoding="utf-8").replace("Toronto", "Zürich 😀"), encoding="utf-8")
@@ -239,6 +248,7 @@ def test_show_writes_utf_8_whatever_the_locale(tmp_path):
     assert "  Weather(location='Zürich 😀', units='metric')" in shown.stdout
 
 
+@pytest.mark.slow
 def test_show_is_plain_where_there_is_no_terminal(tmp_path):
     plain = multitrack("show", str(PLAN), cwd=tmp_path, TERM="xterm-256color").stdout
     assert "\x1b" not in plain

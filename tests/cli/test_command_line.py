@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_multitrack
 
 ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
 
 
-def multitrack(*arguments, cwd):
+def multitrack_process(*arguments, cwd):
     program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -24,8 +25,9 @@ def multitrack(*arguments, cwd):
     )
 
 
-def test_show_prints_the_calls(tmp_path):
-    finished = multitrack("show", str(PLAN), cwd=tmp_path)
+@pytest.mark.parametrize("run", [run_multitrack, pytest.param(multitrack_process, marks=pytest.mark.slow)])
+def test_show_prints_the_calls(tmp_path, run):
+    finished = run("show", str(PLAN), cwd=tmp_path)
     assert finished.stdout.splitlines() == [
         "1 · openai.chat gpt-4o-mini · 3 calls",
         "  Weather(location='Toronto', units='metric')",
@@ -37,13 +39,13 @@ def test_show_prints_the_calls(tmp_path):
 
 
 def test_show_says_what_is_not_there(tmp_path):
-    finished = multitrack("show", "no.yaml", cwd=tmp_path)
+    finished = run_multitrack("show", "no.yaml", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (1, "multitrack: no.yaml: there is no such cassette\n")
 
 
 def test_show_says_where_a_tape_is_damaged(tmp_path):
     (tmp_path / "bad.yaml").write_text("version: 1\ninteractions: [\n", encoding="utf-8")
-    finished = multitrack("show", "bad.yaml", cwd=tmp_path)
+    finished = run_multitrack("show", "bad.yaml", cwd=tmp_path)
     assert finished.returncode == 1
     assert finished.stderr.startswith("multitrack: bad.yaml, line 3: the cassette is damaged: ")
 
@@ -52,40 +54,41 @@ def test_show_says_where_a_tape_is_damaged(tmp_path):
 def test_accept_puts_a_pending_recording_in_place(tmp_path, named):
     shutil.copy(PLAN, tmp_path / "a.pending.yaml")
     shutil.copy(PLAN, tmp_path / "a.yaml")
-    finished = multitrack("accept", named, cwd=tmp_path)
+    finished = run_multitrack("accept", named, cwd=tmp_path)
     assert (finished.returncode, finished.stdout) == (0, "accepted a.yaml\n"), finished.stderr
     assert (tmp_path / "a.yaml").read_bytes() == PLAN.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
 
 
 def test_accept_says_that_nothing_is_pending(tmp_path):
-    finished = multitrack("accept", "a.yaml", cwd=tmp_path)
+    finished = run_multitrack("accept", "a.yaml", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (1, "multitrack: a.yaml: nothing is pending there\n")
 
 
 def test_accept_refuses_a_damaged_recording(tmp_path):
     (tmp_path / "a.pending.yaml").write_text("interactions: 1", encoding="utf-8")
     (tmp_path / "a.yaml").write_text("the tape before", encoding="utf-8")
-    assert multitrack("accept", "a.yaml", cwd=tmp_path).returncode == 1
+    assert run_multitrack("accept", "a.yaml", cwd=tmp_path).returncode == 1
     assert (tmp_path / "a.yaml").read_text(encoding="utf-8") == "the tape before"
 
 
 def test_init_adds_its_lines_once(tmp_path):
     (tmp_path / ".gitignore").write_text("*.pyc\n", encoding="utf-8")
     for _ in range(2):
-        assert multitrack("init", cwd=tmp_path).returncode == 0
+        assert run_multitrack("init", cwd=tmp_path).returncode == 0
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n*.pending.yaml\n"
     assert (tmp_path / ".gitattributes").read_text(encoding="utf-8") == "cassettes/**/*.yaml text eol=lf\n"
 
 
+@pytest.mark.slow
 def test_demo_fails_where_the_tapes_hold_other_calls(tmp_path):
     for name in ("examples", "cassettes"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("test_vertex*", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    assert multitrack("demo", cwd=tmp_path).returncode == 0
+    assert multitrack_process("demo", cwd=tmp_path).returncode == 0
     tape = tmp_path / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
     tape.write_text(tape.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
-    finished = multitrack("demo", cwd=tmp_path)
+    finished = multitrack_process("demo", cwd=tmp_path)
     assert finished.returncode == 1
     assert (
         "demo failed: the committed cassette test_openai/test_plan.yaml has different calls than the new one"

@@ -1,12 +1,10 @@
 """``multitrack revalidate``: today's models on recorded answers, and what may be imported for it."""
 
 import json
-import os
-import subprocess
-import sys
 from textwrap import dedent
 
 import pytest
+from command_line import run_multitrack
 
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file import storage
@@ -64,15 +62,7 @@ def tape(path, *calls, models="trip.models", results=None):
 
 
 def revalidate(project, *arguments):
-    program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, "revalidate", *arguments],
-        cwd=project,
-        env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_multitrack("revalidate", *arguments, cwd=project)
 
 
 def told(project, *arguments):
@@ -144,7 +134,7 @@ def test_arguments_that_are_no_json(project):
     (project / "cassettes/a.yaml").write_text(text.replace(r"\"metric\"}", ""))
     code, (line, last) = told(project)
     assert line.startswith("cassettes/a.yaml: interaction 1, call 1: Weather at $: call 1 of 1 (id 'call'), Weather: ")
-    assert "no JSON" in line
+    assert "not valid JSON" in line
     assert (code, last) == (1, "1 of 1 call would break, on 1 of 1 tape")
 
 

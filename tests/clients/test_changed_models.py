@@ -59,7 +59,7 @@ REPORTED_FOR_GEMINI = {"optional": ["`GoogleSearch.limit` is no longer required"
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn([Rule(calls=[ScriptedCall("Weather", {"units": "metric"})])]) as standin:
         yield standin
 

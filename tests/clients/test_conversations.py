@@ -7,7 +7,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from multitrack.standin import Rule, ScriptedCall, StandIn
+
+pytestmark = pytest.mark.slow
 
 APPLICATION = Path(__file__).parent / "applications" / "conversation.py"
 RULES = [Rule(prompt="Plan the trip", calls=[ScriptedCall("Weather", {"location": "Toronto"})])]

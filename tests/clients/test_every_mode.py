@@ -7,7 +7,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, reduce
 from importlib import import_module
 from importlib.metadata import version
@@ -181,7 +181,13 @@ def gemini(is_async, standin, **options):
 
 
 def gemini_on_vertex(is_async, standin):
-    return gemini(is_async, standin, vertexai=True, project=GOOGLE_PROJECT, location="us-central1")
+    from google.oauth2.credentials import Credentials
+
+    # without a server, there is nothing to ask for a token
+    credentials = Credentials("token-0") if standin is None else None
+    return gemini(
+        is_async, standin, vertexai=True, project=GOOGLE_PROJECT, location="us-central1", credentials=credentials
+    )
 
 
 MODES = {
@@ -278,7 +284,7 @@ async def _close(client):
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn(RULES) as standin:
         yield standin
 
@@ -331,7 +337,9 @@ def runner(request):
 def place_param(mode, where):
     modules = {"responses": "openai.resources.responses", "gemini": "google.genai", "gemini on vertex": "google.genai"}
     missing = mode in modules and find_spec(modules[mode]) is None
-    marks = pytest.mark.skipif(missing, reason=f"{modules.get(mode)} is not installed")
+    marks = [pytest.mark.skipif(missing, reason=f"{modules.get(mode)} is not installed")]
+    if where == "network":
+        marks.append(pytest.mark.slow)
     return pytest.param((mode, where), id=f"{mode}-{where}", marks=marks)
 
 
@@ -345,11 +353,18 @@ def place(request):
 
 
 @pytest.fixture
-def cell(place, runner, standin):
+def cell(request, place, runner):
     mode, where = place
-    transport = mode.removeprefix("vertex ")
-    with standin_environment(standin) if mode in HTTPX_MODES else vertexai_environment(standin, transport):
-        client = MODES[mode](runner is not None, standin if where == "network" else None)
+    # Within the process, no server is started.
+    standin = request.getfixturevalue("standin") if where == "network" else None
+    if standin is None:
+        environment = nullcontext()
+    elif mode in HTTPX_MODES:
+        environment = standin_environment(standin)
+    else:
+        environment = vertexai_environment(standin, mode.removeprefix("vertex "))
+    with environment:
+        client = MODES[mode](runner is not None, standin)
         yield Cell(mode, client, runner)
         if runner:
             runner.run(_close(client))

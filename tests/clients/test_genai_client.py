@@ -162,6 +162,7 @@ def plan(interface, is_async, standin=None, prompt="Plan the trip"):
 PLAN = [Weather(location="Toronto", units="metric", days=3), GoogleSearch(query="super bowl")]
 
 
+@pytest.mark.slow
 def test_extraction_from_the_real_host_names(interface, is_async):
     with reachable_standin() as standin:
         extraction = plan(interface, is_async, standin)
@@ -182,6 +183,7 @@ def test_extraction_from_the_real_host_names(interface, is_async):
     assert [declaration["name"] for declaration in tool["functionDeclarations"]] == ["Weather", "GoogleSearch"]
 
 
+@pytest.mark.slow
 def test_a_cassette_recorded_from_the_standin_replays_without_it_and_without_a_key(
     interface, is_async, monkeypatch, tmp_path
 ):
@@ -429,6 +431,7 @@ def test_other_clients_and_modes_are_rejected(provider):
         multitrack.from_genai(provider.client, mode=Mode.PARALLEL_TOOLS)
 
 
+@pytest.mark.slow
 def test_without_the_sdk_the_error_says_what_to_install():
     code = (
         "import sys\n"

@@ -52,15 +52,18 @@ def imported_by(code):
     return set(process.stdout.split())
 
 
+@pytest.mark.slow
 def test_importing_multitrack_imports_no_heavy_package():
     assert imported_by("import multitrack") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Tape", "Sent", "Settings"])
 def test_the_types_of_a_tape_are_imported_without_pytest(name):
     assert not {"pytest", "syrupy"} & imported_by(f"from multitrack import {name}")
 
 
+@pytest.mark.slow
 def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
     imported = imported_by(
         "sys.modules['openai'] = sys.modules['vertexai'] = None\n"
@@ -70,6 +73,7 @@ def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
     assert imported - {"openai", "vertexai"} == {"pydantic"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "extra"), [("patch", "openai"), ("from_openai", "openai"), ("from_vertexai", "vertexai")]
 )

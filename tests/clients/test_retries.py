@@ -6,6 +6,7 @@ Over three wire formats, sync and async.
 import asyncio
 import json
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Literal
 
 import httpx
@@ -13,7 +14,7 @@ import openai
 import pytest
 from google import genai
 from google.genai import types
-from local_provider import Answer
+from local_provider import Answer, MockProvider
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 import multitrack
@@ -42,12 +43,14 @@ class Chat:
 
     mode = Mode.PARALLEL_TOOLS
 
-    def ask(self, url, arguments):
-        with openai.OpenAI(api_key="key-0", base_url=f"{url}/v1") as client:
+    httpx = import_module("httpx2" if openai.VERSION.startswith("3") else "httpx")
+
+    def ask(self, provider, arguments):
+        with openai.OpenAI(api_key="key-0", http_client=provider.http_client()) as client:
             return multitrack.from_openai(client, mode=self.mode).create(**arguments)
 
-    async def ask_async(self, url, arguments):
-        async with openai.AsyncOpenAI(api_key="key-0", base_url=f"{url}/v1") as client:
+    async def ask_async(self, provider, arguments):
+        async with openai.AsyncOpenAI(api_key="key-0", http_client=provider.async_http_client()) as client:
             return await multitrack.from_openai(client, mode=self.mode).create(**arguments)
 
     def arguments(self, messages):
@@ -118,14 +121,16 @@ class Gemini(Chat):
     first_turn = ({"role": "user", "parts": [{"text": "Plan the trip"}]},)
     limit = "MAX_TOKENS"
 
-    def ask(self, url, arguments):
-        with httpx.Client() as http:
-            sdk = genai.Client(api_key="key-0", http_options=types.HttpOptions(base_url=url, httpx_client=http))
+    httpx = httpx
+
+    def ask(self, provider, arguments):
+        with provider.http_client() as own:
+            sdk = genai.Client(api_key="key-0", http_options=types.HttpOptions(httpx_client=own))
             return multitrack.from_genai(sdk, model="gemini-2.0-flash").create(**arguments)
 
-    async def ask_async(self, url, arguments):
-        async with httpx.AsyncClient() as http:
-            sdk = genai.Client(api_key="key-0", http_options=types.HttpOptions(base_url=url, httpx_async_client=http))
+    async def ask_async(self, provider, arguments):
+        async with provider.async_http_client() as own:
+            sdk = genai.Client(api_key="key-0", http_options=types.HttpOptions(httpx_async_client=own))
             return await multitrack.from_genai(sdk, model="gemini-2.0-flash").create_async(**arguments)
 
     def arguments(self, messages):
@@ -164,6 +169,11 @@ def wire(request):
     return request.param
 
 
+@pytest.fixture
+def provider(wire):
+    return MockProvider(wire.httpx)
+
+
 @pytest.fixture(params=["sync", "async"])
 def create(request, wire, provider):
     """A function that calls `create` with the responses of the provider, in order, and arguments."""
@@ -174,7 +184,7 @@ def create(request, wire, provider):
         provider.reply = lambda _: as_answer(waiting.pop(0))
         messages = [{"role": "user", "content": "Plan the trip"}] if messages is None else messages
         arguments = {"response_model": BOTH, **wire.arguments(messages), **arguments}
-        return asyncio.run(wire.ask_async(provider.url, arguments)) if is_async else wire.ask(provider.url, arguments)
+        return asyncio.run(wire.ask_async(provider, arguments)) if is_async else wire.ask(provider, arguments)
 
     return call_create
 

@@ -5,11 +5,13 @@ import json
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Literal
 
 import openai
 import pytest
-from local_provider import DONE, STREAM, Answer, ConnectionCut, event
+from local_provider import DONE, STREAM, Answer, ConnectionCut, MockProvider, event
 from pydantic import BaseModel
 
 import multitrack
@@ -114,12 +116,16 @@ async def _read_all(stream):
 
 
 @pytest.fixture(params=["sync", "async"])
-def ask(request, provider):
-    """A function that calls `create` with the chunks that the provider streams, and arguments."""
-    provider.silence()
-    runner = asyncio.Runner() if request.param == "async" else None
-    client_class = openai.AsyncOpenAI if runner else openai.OpenAI
-    client = multitrack.from_openai(client_class(api_key="key-0", base_url=f"{provider.url}/v1", max_retries=0))
+def is_async(request):
+    return request.param == "async"
+
+
+@contextmanager
+def streaming_client(provider, is_async, **options):
+    """Yield a function that calls `create` with the chunks that the provider streams, and arguments."""
+    runner = asyncio.Runner() if is_async else None
+    client_class = openai.AsyncOpenAI if is_async else openai.OpenAI
+    client = multitrack.from_openai(client_class(api_key="key-0", max_retries=0, **options))
 
     def call_create(body, status=200, **arguments):
         headers = {"content-type": "application/json"} if status >= 400 else STREAM
@@ -136,7 +142,28 @@ def ask(request, provider):
         client.close()
 
 
-def test_a_complete_stream(ask, provider):
+@pytest.fixture
+def mock_provider():
+    return MockProvider(import_module("httpx2" if openai.VERSION.startswith("3") else "httpx"))
+
+
+@pytest.fixture
+def ask(mock_provider, is_async):
+    """Ask a provider within the process."""
+    http_client = mock_provider.async_http_client() if is_async else mock_provider.http_client()
+    with streaming_client(mock_provider, is_async, http_client=http_client) as asked:
+        yield asked
+
+
+@pytest.fixture
+def ask_over_network(provider, is_async):
+    """Ask a provider on a real socket."""
+    provider.silence()
+    with streaming_client(provider, is_async, base_url=f"{provider.url}/v1") as asked:
+        yield asked
+
+
+def test_a_complete_stream(ask, mock_provider):
     reader = ask(WHOLE)
     assert isinstance(reader.stream, ExtractionStream)
     models = reader.remaining()
@@ -154,7 +181,7 @@ def test_a_complete_stream(ask, provider):
     assert extraction.usage is None
     assert extraction.raw is reader.stream.raw
     assert extraction.raw.response.status_code == 200
-    assert provider.requests[0].json == {
+    assert mock_provider.requests[0].json == {
         "model": "gpt-4o-mini",
         "stream": True,
         "messages": [{"role": "user", "content": "hi"}],
@@ -199,7 +226,7 @@ def test_a_call_without_arguments_is_complete_at_the_end(ask):
 
 
 @pytest.mark.parametrize("how", ["close", "with block"])
-def test_stopping_early_closes_the_connection_at_once(ask, how):
+def test_stopping_early_closes_the_connection_at_once(ask_over_network, how):
     sent = []
 
     def body():
@@ -209,7 +236,7 @@ def test_stopping_early_closes_the_connection_at_once(ask, how):
             sent.append(time.monotonic())
             time.sleep(0.01)
 
-    reader = ask(body())
+    reader = ask_over_network(body())
     if how == "close":
         assert reader.next() == TORONTO
         reader.close()
@@ -326,20 +353,20 @@ def test_a_response_that_is_not_streamed_is_read_anyway(ask):
     assert ask(json.dumps(completion).encode()).remaining() == [GoogleSearch(query="x")]
 
 
-def test_usage_is_available_if_it_is_requested(ask, provider):
+def test_usage_is_available_if_it_is_requested(ask, mock_provider):
     usage = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}\n\n'
     reader = ask([*WHOLE[:-1], usage, DONE], stream_options={"include_usage": True})
     assert reader.stream.usage is None
     reader.remaining()
-    assert provider.requests[0].json["stream_options"] == {"include_usage": True}
+    assert mock_provider.requests[0].json["stream_options"] == {"include_usage": True}
     assert isinstance(reader.stream.usage, openai.types.CompletionUsage)
     assert reader.stream.extraction.usage.total_tokens == reader.stream.usage.total_tokens == 7
 
 
-def test_retries_are_not_available_for_streams(ask, provider):
+def test_retries_are_not_available_for_streams(ask, mock_provider):
     with pytest.raises(TypeError, match=r"^pass either max_retries= or stream=True, not both: "):
         ask(WHOLE, max_retries=1)
-    assert provider.requests == []
+    assert mock_provider.requests == []
 
 
 def test_the_wrong_kind_of_loop_is_an_error_that_names_the_right_one(ask):

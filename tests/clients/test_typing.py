@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 APPLICATIONS = Path(__file__).parent / "applications"
 RESULT_TYPES = APPLICATIONS / "typing_results.py"
 MISTAKES = APPLICATIONS / "typing_mistakes.py"

@@ -58,7 +58,7 @@ def run(mode, runs, environment):
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(starts_server, tmp_path_factory):
     """The outcomes over each transport while recording, and over each transport from each cassette, offline."""
     folder = tmp_path_factory.mktemp("cassettes")
     cassettes = {over: folder / f"{over}.yaml" for over in TRANSPORTS}

@@ -36,6 +36,7 @@ CALLS = (
 )
 
 
+@pytest.mark.slow
 def test_an_application_extracts_over_grpc_and_rest():
     with ExitStack() as stack:
         processes = {}

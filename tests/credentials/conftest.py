@@ -27,7 +27,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def bare_process(tmp_path: Path) -> Callable[..., str]:
+def bare_process(starts_server, tmp_path: Path) -> Callable[..., str]:
     """Runs source code in a process with an empty environment and no home, and gives what it printed."""
 
     def run(source: str, *, offline: bool = False, **env: str) -> str:

@@ -26,7 +26,7 @@ KEY = {"AZURE_OPENAI_API_KEY": "0123456789abcdef0123456789abcdef"}
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(starts_server, tmp_path):
     def run(*flags, **environment):
         (tmp_path / "test_ask.py").write_text(TEST, encoding="utf-8")
         done = subprocess.run(

@@ -156,6 +156,7 @@ def test_a_file_named_by_the_environment_wins(user_file, monkeypatch):
         monkeypatch.delenv(name)
 
 
+@pytest.mark.slow
 def test_gclouds_file_wins(tmp_path, monkeypatch):
     folder = tmp_path / ".config" / "gcloud"
     folder.mkdir(parents=True)
@@ -260,7 +261,7 @@ class Listener:
 
 
 @pytest.fixture
-def listener():
+def listener(starts_server):
     listener = Listener()
     yield listener
     listener.close()

@@ -95,7 +95,7 @@ WITHOUT_TAPES = "\n".join(line for line in TESTS.splitlines() if "mark.cassette"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(starts_server, tmp_path_factory):
     """An application whose clients are made on import, its tests, and their tapes."""
     folder = tmp_path_factory.mktemp("project")
     for name, source in {"app": APPLICATION, "test_app": TESTS, "test_plain": WITHOUT_TAPES}.items():

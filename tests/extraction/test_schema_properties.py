@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal, Optional, Union
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, create_model
@@ -127,6 +128,7 @@ models_for_openai = st.dictionaries(st.text("xyz", min_size=1), kinds | st.sampl
 )
 
 
+@pytest.mark.slow
 @MANY
 @given(models_for_openai, st.data())
 def test_values_of_a_strict_schema_are_valid_for_the_model(model, data):
@@ -139,6 +141,7 @@ def test_values_of_a_strict_schema_are_valid_for_the_model(model, data):
     assert type(instance) is model
 
 
+@pytest.mark.slow
 @MANY
 @given(models)
 def test_schemas_for_gemini_are_accepted_by_its_servers_and_sdks(model):

@@ -362,7 +362,7 @@ def authority():
 
 
 @pytest.fixture(params=["insecure", "tls"])
-def talk(request, authority):
+def talk(starts_server, request, authority):
     server = Talk(authority if request.param == "tls" else None)
     server.secure = request.param == "tls"
     yield server

@@ -57,6 +57,7 @@ def run(folder, standin, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_calls_over_grpc_are_compared(tmp_path):
     (tmp_path / "test_app.py").write_text(TESTS, "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")

@@ -31,7 +31,7 @@ def aiplatform():
 
 
 @pytest.fixture
-def vertex(aiplatform, authority, talk_failure):
+def vertex(starts_server, aiplatform, authority, talk_failure):
     """A server that speaks a little of Vertex's `PredictionService`, over TLS."""
     reply = aiplatform.GenerateContentResponse
 

@@ -140,6 +140,7 @@ def run(project, *arguments, before=(), **environment):
     )
 
 
+@pytest.mark.slow
 def test_what_was_recorded_replays_where_there_is_nothing(project):
     with StandIn(RULES) as standin:
         for names in ("not on_the_next_loop", "on_the_next_loop"):

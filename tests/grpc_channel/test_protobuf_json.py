@@ -59,6 +59,7 @@ def restored(message):
     return json.loads(document)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_message_comes_back_from_its_json_alone(data, talk_types):

@@ -249,7 +249,7 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def server():
+def server(starts_server):
     server = Server()
     yield server
     server.stop()
@@ -268,7 +268,7 @@ def ca_file(authority, tmp_path_factory):
 
 
 @pytest.fixture
-def tls_server(authority):
+def tls_server(starts_server, authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "api.example.com").configure_cert(context)
     server = Server(context)
@@ -328,7 +328,7 @@ class Proxy(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def proxy(tls_server):
+def proxy(starts_server, tls_server):
     proxy = Proxy(tls_server)
     yield proxy
     proxy.stop()

@@ -115,6 +115,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

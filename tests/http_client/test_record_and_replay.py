@@ -30,6 +30,7 @@ REQUESTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("kind", ["server", "tls_server"])
 def test_the_replay_equals_the_recording(client, record, router, kind, sent, request):

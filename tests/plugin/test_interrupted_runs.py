@@ -273,6 +273,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["written", "pending"])
 def test_kill_9_while_a_tape_is_written_leaves_a_whole_one(tmp_path, kind):
     path = tmp_path / "tape.yaml"

@@ -41,6 +41,7 @@ RULES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["extraction.md"])
 def test_the_examples_of_a_page_print_what_it_says(page, tmp_path):
     blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
@@ -60,6 +61,7 @@ def test_the_examples_of_a_page_print_what_it_says(page, tmp_path):
             assert (finished.stdout, finished.stderr) == (shown, ""), command
 
 
+@pytest.mark.slow
 def test_the_page_on_tapes_shows_what_a_terminal_shows(tmp_path):
     blocks = BLOCK.findall((DOCS / "tapes.md").read_text(encoding="utf-8"))
     for _, title, text in blocks:

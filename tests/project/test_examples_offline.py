@@ -45,6 +45,7 @@ def pytest_run(arguments, home, environment=(), before=()):
     )
 
 
+@pytest.mark.slow
 def test_the_examples_replay_where_there_is_no_interface_at_all(tmp_path):
     unshare = shutil.which("unshare")
     before = [unshare, "--map-root-user", "--net", "--"]
@@ -55,6 +56,7 @@ def test_the_examples_replay_where_there_is_no_interface_at_all(tmp_path):
     assert "multitrack: 8 tests on tape, 8 requests replayed" in finished.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_examples_replay_in_whatever_project_the_environment_names(tmp_path):
     finished = pytest_run(["examples/test_vertex.py"], tmp_path, {"GOOGLE_CLOUD_PROJECT": "somewhere-else-4"})
     assert finished.returncode == 0, finished.stdout
@@ -87,6 +89,7 @@ print(openai)
 """
 
 
+@pytest.mark.slow
 def test_vcrpy_alone_loads_every_tape_and_replays_those_of_openai(tmp_path):
     finished = subprocess.run(
         [sys.executable, "-c", VCRPY, *map(str, TAPES)],
@@ -174,6 +177,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path):
     project, home = tmp_path / "project", tmp_path / "home"
     project.mkdir()

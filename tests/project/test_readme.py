@@ -35,6 +35,7 @@ def run(folder, *command, environment=()):
     )
 
 
+@pytest.mark.slow
 def test_the_example_records_replays_and_misses_as_it_says(project):
     with StandIn(script=ROOT / "examples" / "standin.yaml") as standin:
         recorded = run(project, "-m", "pytest", "-q", "--record", environment=standin.environment)
@@ -55,6 +56,7 @@ def test_the_example_records_replays_and_misses_as_it_says(project):
     assert shown in missed.stdout
 
 
+@pytest.mark.slow
 def test_the_loop_prints_what_it_says(project):
     (session,) = [text for language, _, text in BLOCKS if language == "console" and text.startswith(">>>")]
     lines = session.splitlines()

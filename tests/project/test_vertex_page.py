@@ -12,6 +12,8 @@ import yaml
 
 from multitrack.standin import GOOGLE_COOKIE, Rule, ScriptedCall, StandIn
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("vertexai")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "vertex.md").read_text(encoding="utf-8")

@@ -249,6 +249,7 @@ def test_a_value_that_cannot_be_compared_is_named_by_its_path():
         assert_calls([TORONTO, trip(created_at=object())], [])
 
 
+@pytest.mark.slow
 def test_it_needs_neither_pytest_nor_syrupy():
     program = (
         "import sys; sys.modules['syrupy'] = sys.modules['pytest'] = sys.modules['filelock'] = None\n"
@@ -294,6 +295,7 @@ def passes(actual, expected, **options) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(calls, calls, st.permutations(range(5)), st.booleans())
 def test_what_is_the_same_stays_the_same_on_looser_terms_and_in_any_order(one, other, order, ordered):
@@ -306,6 +308,7 @@ def test_what_is_the_same_stays_the_same_on_looser_terms_and_in_any_order(one, o
         assert passes(one, other, **terms) == passes(other, one, **terms)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.recursive(

@@ -136,6 +136,7 @@ some_calls = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(some_calls, some_calls, st.booleans())
 def test_each_call_is_in_exactly_one_entry(expected, actual, ordered):
@@ -157,6 +158,7 @@ loosely = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(loosely, max_size=4), st.lists(loosely, max_size=4))
 def test_within_a_tolerance_calls_are_the_same_if_any_pairing_says_so(expected, actual):

@@ -128,6 +128,7 @@ def test_the_mode_of_the_file_stays(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     path = tmp_path / "a.calls"
     script = (

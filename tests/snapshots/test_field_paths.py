@@ -47,6 +47,7 @@ def test_what_is_no_path_is_refused(text):
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.text().filter(lambda step: "*" not in step), min_size=1, max_size=4))
 def test_the_path_of_any_keys_stands_for_itself_and_for_nothing_longer(keys):
     path = ""

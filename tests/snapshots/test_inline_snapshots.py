@@ -48,7 +48,7 @@ WRITTEN = 'Weather(location="Toronto"), Search(query="who won", day=date(2024, 5
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(starts_server, tmp_path):
     module = tmp_path / "test_trip.py"
 
     def run(value: str, *flags: str) -> tuple[int, str]:

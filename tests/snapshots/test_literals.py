@@ -354,6 +354,7 @@ NAMESPACE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(values)
 def test_round_trip(value):
@@ -373,6 +374,7 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.text(min_size=1), st.dictionaries(st.text(min_size=1), trees, max_size=3), st.none() | st.text())
 def test_round_trip_of_what_stands_for_a_value_and_of_ids(name, keywords, id_):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "multitrack.standin"]
 EXAMPLES_SCRIPT = Path(__file__).parents[2] / "examples" / "standin.yaml"
 APPLICATION = """

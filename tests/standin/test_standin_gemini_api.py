@@ -6,6 +6,8 @@ import pytest
 from multitrack.standin import Rule, ScriptedCall, StandIn
 from multitrack.standin.identity import STANDIN_HEADER
 
+pytestmark = pytest.mark.slow
+
 QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Call"}]}]}
 
 

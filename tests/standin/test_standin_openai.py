@@ -44,7 +44,7 @@ TOOLS = [
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     rules = [
         Rule(prompt="Greet", text="Grüße aus Köln"),
         Rule(prompt="Both", text="Looking.", calls=[ScriptedCall("Weather", {"location": "Köln"}, id="call_own")]),
@@ -68,7 +68,7 @@ def access(request, standin, monkeypatch):
 
 
 @pytest.fixture(params=["sync", "async"])
-def create(request, access):  # noqa: ARG001  (access sets the environment)
+def create(request, access):
     """``chat.completions.create``. It returns a stream as the list of its chunks."""
 
     def plain(**arguments):
@@ -295,6 +295,7 @@ def test_an_azure_client_reaches_it_under_its_own_host_name(standin, monkeypatch
     assert standin.requests[-1].path == "/openai/deployments/planner/chat/completions"
 
 
+@pytest.mark.slow
 def test_a_restarted_standin_sends_the_same_bytes_in_any_order():
     def replies(prompts):
         with StandIn(script=EXAMPLES_SCRIPT) as standin:
@@ -308,6 +309,7 @@ def test_a_restarted_standin_sends_the_same_bytes_in_any_order():
     assert replies(reversed(prompts)) == first[::-1]
 
 
+@pytest.mark.slow
 def test_equal_requests_get_different_ids():
     with StandIn() as standin:
         ids = {ask(standin, "Again").json()["id"] for _ in range(3)}
@@ -315,6 +317,7 @@ def test_equal_requests_get_different_ids():
     assert len(ids) == 3
 
 
+@pytest.mark.slow
 def test_the_next_rule_applies_when_a_limited_rule_is_used_up():
     rules = [
         Rule(prompt="Go", times=2, error=ScriptedError(status=429), headers={"Retry-After": "0"}),
@@ -338,6 +341,7 @@ def test_the_next_rule_applies_when_a_limited_rule_is_used_up():
     assert len(standin.requests) == 3
 
 
+@pytest.mark.slow
 def test_an_error_can_have_any_body():
     error = ScriptedError(status=502, body="<html>Bad gateway</html>")
     with StandIn([Rule(error=error, headers={"content-type": "text/html"})]) as standin:
@@ -348,6 +352,7 @@ def test_an_error_can_have_any_body():
     assert answer.headers["content-type"] == "text/html"
 
 
+@pytest.mark.slow
 def test_a_stream_can_end_with_an_error():
     rule = Rule(text="Once upon a time", delta_size=4, after=2, error=ScriptedError(status=500))
     with (
@@ -363,12 +368,14 @@ def test_a_stream_can_end_with_an_error():
     assert len(standin.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_connection_can_be_closed_without_a_response(stream):
     with StandIn([Rule(close=True)]) as standin, pytest.raises(httpx.RemoteProtocolError):
         ask(standin, "Go", stream=stream)
 
 
+@pytest.mark.slow
 def test_a_connection_can_be_closed_in_the_middle_of_a_response():
     rule = Rule(text="Once upon a time", chunk_size=50, close=True, after=2)
     with StandIn([rule]) as standin, pytest.raises(httpx.RemoteProtocolError) as failure:
@@ -377,6 +384,7 @@ def test_a_connection_can_be_closed_in_the_middle_of_a_response():
     assert "received 100 bytes" in str(failure.value)
 
 
+@pytest.mark.slow
 def test_a_connection_can_be_closed_in_the_middle_of_a_stream():
     rule = Rule(text="Once upon a time", delta_size=4, close=True, after=2)
     body = {"model": "m", "messages": user("Go"), "stream": True}
@@ -401,6 +409,7 @@ def receive_chunks(rule):
         return list(answer.iter_raw())
 
 
+@pytest.mark.slow
 def test_one_event_is_one_chunk():
     chunks = receive_chunks(Rule(text="Once upon a time", delta_size=4, chunk_delay=0.02))
 
@@ -408,6 +417,7 @@ def test_one_event_is_one_chunk():
     assert len(chunks) == 7
 
 
+@pytest.mark.slow
 def test_a_chunk_can_end_inside_a_character():
     chunks = receive_chunks(Rule(text="üüüüüüüü", chunk_size=1, chunk_delay=0.0005))
 
@@ -415,6 +425,7 @@ def test_a_chunk_can_end_inside_a_character():
     assert b"\xc3" in chunks
 
 
+@pytest.mark.slow
 def test_the_deltas_of_several_calls_can_be_interleaved():
     calls = [ScriptedCall("A", {"text": "one and two"}), ScriptedCall("B", {"text": "three"})]
     with (
@@ -431,6 +442,7 @@ def test_the_deltas_of_several_calls_can_be_interleaved():
     ]
 
 
+@pytest.mark.slow
 def test_a_rule_can_define_the_whole_body():
     with StandIn([Rule(prompt="JSON", body={"any": 1}), Rule(body="data: {}\n\ndata: [DONE]\n\n")]) as standin:
         assert ask(standin, "JSON").json() == {"any": 1}
@@ -454,6 +466,7 @@ def test_request_bodies_can_be_compressed_or_chunked(standin):
     assert unknown.text == "the stand-in cannot read the request body: the content-encoding snappy is not supported\n"
 
 
+@pytest.mark.slow
 def test_a_connection_serves_many_requests():
     with StandIn() as standin, httpx.Client() as client:
         for _ in range(3):

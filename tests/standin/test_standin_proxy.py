@@ -20,7 +20,7 @@ HOSTS = "api.openai.com, *.openai.azure.com, *.googleapis.com"
 
 
 @pytest.fixture
-def standin():
+def standin(starts_server):
     with StandIn() as standin:
         yield standin
 
@@ -60,6 +60,7 @@ def test_plain_http_to_any_other_host_is_rejected(standin):
     assert standin.requests == []
 
 
+@pytest.mark.slow
 def test_additional_hosts_can_be_served():
     with (
         StandIn([Rule(text="here")], hosts=["*.example.com"]) as standin,
@@ -149,6 +150,7 @@ def test_a_client_that_offers_http_2_and_http_1_1_gets_http_1_1(standin):
     assert answer.status_code == 400
 
 
+@pytest.mark.slow
 def test_stopping_closes_connections_threads_and_files():
     before = set(threading.enumerate())
     rule = Rule(text="Once upon a time", chunk_delay=60)
@@ -178,6 +180,7 @@ def test_the_error_before_the_start_says_how_to_start():
         _ = StandIn().openai_base_url
 
 
+@pytest.mark.slow
 def test_a_standin_for_openai_imports_nothing_for_google():
     program = (
         "import sys, time\n"

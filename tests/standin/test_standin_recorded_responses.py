@@ -34,6 +34,7 @@ def post(standin, body, path="/v1/chat/completions"):
     return httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False)
 
 
+@pytest.mark.slow
 def test_equal_requests_get_recorded_responses_in_file_order_and_then_rules(tmp_path):
     body = {"model": "m", "messages": [{"role": "user", "content": "Go"}]}
     answers = write_records(
@@ -46,6 +47,7 @@ def test_equal_requests_get_recorded_responses_in_file_order_and_then_rules(tmp_
     assert received == ["1", "3", "4"]
 
 
+@pytest.mark.slow
 def test_recorded_errors_and_streams_are_replayed(tmp_path):
     events = "data: {}\r\n\r\ndata: [DONE]\n\n"
     answers = write_records(
@@ -63,6 +65,7 @@ def test_recorded_errors_and_streams_are_replayed(tmp_path):
     assert stream.headers["transfer-encoding"] == "chunked"
 
 
+@pytest.mark.slow
 def test_the_host_of_a_recorded_response_is_served_and_named(tmp_path):
     uri = "https://api.groq.com/openai/v1/chat/completions"
     path = write_records(tmp_path / "answers.jsonl", build_record({"n": 1}, "{}", uri=uri))
@@ -108,6 +111,7 @@ def test_a_missing_file_is_rejected(tmp_path):
         StandIn(answers=tmp_path / "none.jsonl")
 
 
+@pytest.mark.slow
 def test_recorded_responses_are_replayed_over_grpc(tmp_path):
     import grpc
     from google.cloud.aiplatform_v1.types import prediction_service
@@ -144,6 +148,7 @@ def test_recorded_responses_are_replayed_over_grpc(tmp_path):
     assert failure.value.details() == "No such model"
 
 
+@pytest.mark.slow
 def test_the_whole_corpus_is_replayed_unchanged():
     with StandIn(answers=OPENLLMETRY) as standin, httpx.Client(trust_env=False) as client:
         for each in load_corpus(OPENLLMETRY):
@@ -155,6 +160,7 @@ def test_the_whole_corpus_is_replayed_unchanged():
             assert answer.headers[STANDIN_HEADER] == url.hostname
 
 
+@pytest.mark.slow
 def test_the_real_sdk_reads_a_recorded_stream():
     recorded = next(
         each

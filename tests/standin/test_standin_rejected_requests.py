@@ -1,10 +1,16 @@
 """Requests that the providers reject. The stand-in rejects them with the same messages."""
 
+import json
+
 import grpc
 import httpx
 import pytest
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
+from multitrack.standin.provider import Provider
+from multitrack.standin.recorded_responses import RecordedResponses
+from multitrack.standin.request_log import ReceivedRequest
+from multitrack.standin.script import Script
 from multitrack.standin.vertex.protobuf_types import supports_signatures
 
 GENERATE = "/v1beta/models/gemini-2.0-flash:generateContent"
@@ -18,15 +24,27 @@ CALL_CONTENT = {"role": "model", "parts": [{"functionCall": {"name": "Weather", 
 RESULT_CONTENT = {"role": "user", "parts": [{"functionResponse": {"name": "Weather", "response": {"output": 21}}}]}
 
 
+RULES = [Rule(prompt="Call", calls=[ScriptedCall("Weather")]), Rule(text="Fine")]
+
+
 @pytest.fixture(scope="module")
-def standin():
-    with StandIn([Rule(prompt="Call", calls=[ScriptedCall("Weather")]), Rule(text="Fine")]) as standin:
+def standin(starts_server):
+    with StandIn(RULES) as standin:
         yield standin
 
 
-def post(standin, path, body):
-    # The first request to Gemini imports the types of google-cloud-aiplatform, which can take seconds.
-    return httpx.post(f"{standin.proxy_url}{path}", json=body, trust_env=False, timeout=30)
+@pytest.fixture(scope="module")
+def provider():
+    """The part of a stand-in that answers requests, without the servers that receive them."""
+    return Provider(Script(RULES), RecordedResponses([]))
+
+
+def post(provider, path, body):
+    content = json.dumps(body).encode()
+    reply = provider.reply_http(ReceivedRequest("http", "POST", f"http://127.0.0.1{path}", (), body, content))
+    return httpx.Response(
+        reply.status, headers=reply.headers, content=b"".join(chunk.content for chunk in reply.chunks)
+    )
 
 
 def build_function(**more):
@@ -113,8 +131,8 @@ TOO_LONG = "string too long. Expected a string with maximum length {}, but got a
         ),
     ],
 )
-def test_a_chat_is_rejected(standin, body, param, message):
-    answer = post(standin, "/v1/chat/completions", body)
+def test_a_chat_is_rejected(provider, body, param, message):
+    answer = post(provider, "/v1/chat/completions", body)
 
     error = answer.json()["error"]
     assert answer.status_code == 400
@@ -157,17 +175,17 @@ INNER = {"type": "object", "properties": {"x": {"type": "string"}}, "required": 
     ],
 )
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_strict_requires_a_strict_schema(standin, api, schema, reason):
+def test_strict_requires_a_strict_schema(provider, api, schema, reason):
     tool = build_strict_function(schema)
     if api == "chat":
-        answer = post(standin, "/v1/chat/completions", build_chat_with_tools(tool))
+        answer = post(provider, "/v1/chat/completions", build_chat_with_tools(tool))
     else:
-        answer = post(standin, "/v1/responses", {"input": "Go", "tools": [{"type": "function", **tool}]})
+        answer = post(provider, "/v1/responses", {"input": "Go", "tools": [{"type": "function", **tool}]})
 
     error = answer.json()["error"]
     assert error["message"] == f"Invalid schema for function 'Weather': {reason}"
     assert error["code"] == "invalid_function_parameters"
-    assert post(standin, "/v1/chat/completions", build_chat_with_tools({**tool, "strict": False})).status_code == 200
+    assert post(provider, "/v1/chat/completions", build_chat_with_tools({**tool, "strict": False})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -201,8 +219,8 @@ def test_strict_requires_a_strict_schema(standin, api, schema, reason):
         ([], None, "We could not parse the JSON body of your request."),
     ],
 )
-def test_a_responses_request_is_rejected(standin, body, param, message):
-    answer = post(standin, "/v1/responses", body)
+def test_a_responses_request_is_rejected(provider, body, param, message):
+    answer = post(provider, "/v1/responses", body)
 
     error = answer.json()["error"]
     assert answer.status_code == 400
@@ -211,10 +229,10 @@ def test_a_responses_request_is_rejected(standin, body, param, message):
     assert error["type"] == "invalid_request_error"
 
 
-def test_a_response_that_was_not_stored_is_not_found(standin):
-    first = post(standin, "/v1/responses", {"input": "Go", "store": False}).json()
+def test_a_response_that_was_not_stored_is_not_found(provider):
+    first = post(provider, "/v1/responses", {"input": "Go", "store": False}).json()
 
-    answer = post(standin, "/v1/responses", {"input": "On", "previous_response_id": first["id"]})
+    answer = post(provider, "/v1/responses", {"input": "On", "previous_response_id": first["id"]})
 
     assert answer.json()["error"]["code"] == "previous_response_not_found"
 
@@ -251,8 +269,8 @@ REJECTED_BY_GEMINI = [
 
 
 @pytest.mark.parametrize(("body", "message"), REJECTED_BY_GEMINI)
-def test_a_gemini_request_is_rejected_over_rest(standin, body, message):
-    answer = post(standin, GENERATE, body)
+def test_a_gemini_request_is_rejected_over_rest(provider, body, message):
+    answer = post(provider, GENERATE, body)
 
     assert answer.status_code == 400
     assert answer.json()["error"] == {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
@@ -278,13 +296,13 @@ def test_gemini_requests_are_rejected_over_grpc(standin):
 
 
 @pytest.mark.skipif(not supports_signatures(), reason="this google-cloud-aiplatform has no signatures")
-def test_a_model_that_signs_its_calls_requires_their_signatures(standin):
+def test_a_model_that_signs_its_calls_requires_their_signatures(provider):
     prompt = {"role": "user", "parts": [{"text": "Call"}]}
-    signed = post(standin, SIGNING, {"contents": [prompt]}).json()["candidates"][0]["content"]
+    signed = post(provider, SIGNING, {"contents": [prompt]}).json()["candidates"][0]["content"]
     assert signed["parts"][0]["thoughtSignature"]
     unsigned = {**signed, "parts": [{"functionCall": signed["parts"][0]["functionCall"]}]}
 
-    answer = post(standin, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT]})
+    answer = post(provider, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT]})
 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == (
@@ -293,9 +311,9 @@ def test_a_model_that_signs_its_calls_requires_their_signatures(standin):
         "call `default_api:Weather` , position 2. Please refer to https://ai.google.dev/gemini-api/docs/"
         "thought-signatures for more details."
     )
-    assert post(standin, SIGNING, {"contents": [prompt, signed, RESULT_CONTENT]}).status_code == 200
-    assert post(standin, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT, PROMPT_CONTENT]}).status_code == 200
-    assert post(standin, GENERATE, {"contents": [prompt, unsigned, RESULT_CONTENT]}).status_code == 200
+    assert post(provider, SIGNING, {"contents": [prompt, signed, RESULT_CONTENT]}).status_code == 200
+    assert post(provider, SIGNING, {"contents": [prompt, unsigned, RESULT_CONTENT, PROMPT_CONTENT]}).status_code == 200
+    assert post(provider, GENERATE, {"contents": [prompt, unsigned, RESULT_CONTENT]}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -308,5 +326,5 @@ def test_a_model_that_signs_its_calls_requires_their_signatures(standin):
         (GENERATE, {"contents": [{"parts": PROMPT_CONTENT["parts"]}]}),
     ],
 )
-def test_valid_requests_are_accepted(standin, path, body):
-    assert post(standin, path, body).status_code == 200
+def test_valid_requests_are_accepted(provider, path, body):
+    assert post(provider, path, body).status_code == 200

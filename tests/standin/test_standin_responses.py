@@ -52,7 +52,7 @@ TOOLS = [
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn(RULES) as standin:
         yield standin
 

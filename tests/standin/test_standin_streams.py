@@ -54,7 +54,7 @@ HTTP = {
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn(RULES) as standin:
         yield standin
 

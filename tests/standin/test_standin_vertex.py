@@ -43,7 +43,7 @@ CALLS = [
 
 
 @pytest.fixture(scope="module")
-def applications():
+def applications(starts_server):
     """For each transport, the output of the application and the requests received. Both run at the same time."""
     with ExitStack() as stack:
         running = {}
@@ -120,7 +120,7 @@ def ask(prompt, **more):
 
 
 @pytest.fixture(scope="module")
-def standin():
+def standin(starts_server):
     with StandIn(RULES) as standin:
         yield standin
 

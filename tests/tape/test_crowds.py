@@ -69,6 +69,7 @@ def by_requests():
     return session, lambda number: (question(number), session.post(URL, json=question(number)).json())
 
 
+@pytest.mark.slow
 def test_ten_thousand_from_eight_threads(crowded):
     with activate(Tape(crowded)) as tape:
         session, ask = by_requests()
@@ -78,6 +79,7 @@ def test_ten_thousand_from_eight_threads(crowded):
     assert tape.violations == []
 
 
+@pytest.mark.slow
 def test_ten_thousand_from_five_hundred_tasks(crowded):
     numbers = shuffled()
 

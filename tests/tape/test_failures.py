@@ -165,6 +165,7 @@ def replayed(path, send, url, timeout=0.15):
     return told
 
 
+@pytest.mark.slow
 @SENDERS
 @pytest.mark.parametrize("behave", [*BEFORE, *WITHIN])
 def test_an_answer_that_fails(path, serve, send, behave):
@@ -257,6 +258,7 @@ def resetting(serve):
 TROUBLES = ["refusing", "full", "unknown", "untrusted", "plain", "stalled", "hanging_up", "resetting"]
 
 
+@pytest.mark.slow
 @SENDERS
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -270,6 +272,7 @@ def test_a_connection_that_fails(path, send, trouble, request):
     gc.collect()  # httplib2 leaves its unconnected sockets to the collector
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorder", ["httpx-async", "requests"])
 @pytest.mark.parametrize("trouble", ["refusing", "full", "unknown", "untrusted", mute, reset, silent])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -284,6 +287,7 @@ def test_what_one_client_met_another_meets_in_its_own_words(tmp_path, recorder, 
     gc.collect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["httpx", "httpx-async", "requests"])
 def test_a_request_that_could_not_be_sent(path, serve, name):
     def hang_up(connection, held):
@@ -353,6 +357,7 @@ def through(proxy):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", through(""))
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("trouble", ["refusing", refuse_tunnel, mute, silent])
@@ -380,6 +385,7 @@ def by_async_openai(url, seen, timeout):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("send", [by_openai, by_async_openai])
 @pytest.mark.parametrize("trouble", [*TROUBLES, mute, reset, silent, cut, silent_within])
 def test_openais_errors_are_the_same_again(path, serve, send, trouble, request):

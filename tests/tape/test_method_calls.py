@@ -432,6 +432,7 @@ except CassetteMiss:
 """
 
 
+@pytest.mark.slow
 def test_nothing_of_googles_is_imported_for_a_tape_of_one_transport(recorded):
     recorded.put((rest(), by_rest(said("There."))))
     program = [sys.executable, "-c", PROGRAM, recorded.path, rest().url, rest().body]

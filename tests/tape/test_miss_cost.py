@@ -22,6 +22,7 @@ def asking(number, **changes):
     return request(json.dumps({"messages": messages, "model": "m", "temperature": 0, **changes}))
 
 
+@pytest.mark.slow
 def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch):
     recorded.put(*((asking(number), "answer") for number in range(60)))
     compared = []
@@ -36,6 +37,7 @@ def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch
     assert 3 <= len(compared) <= 3 * 10
 
 
+@pytest.mark.slow
 def test_one_that_is_larger_than_all_that_is_compared_is_compared(recorded):
     text = "x" * 1_500_000
     recorded.put((request(json.dumps({"a": 1, "text": text})), "answer"), (request(json.dumps({"a": text})), "answer"))

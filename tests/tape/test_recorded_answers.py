@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tapes")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(interaction, max_size=3))
 def test_every_tape_is_read_as_by_its_yaml(folder, interactions):

@@ -111,6 +111,7 @@ def same_body(one, other):
     return spelled[0] == spelled[1]
 
 
+@pytest.mark.slow
 @given(st.lists(interaction, max_size=3))
 def test_what_is_written_is_read_again(interactions):
     metadata = {"format": 1, "recorder": "x", "sdks": {"openai": "3.0"}, "recorded_at": "2026-01-02T03:04:05+00:00"}
@@ -147,6 +148,7 @@ def test_tapes_of_this_repository_are_written_as_they_are():
         assert yaml_format.dump_cassette(yaml_format.load_cassette(text.encode(), path)) == text, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body", ["one line " * 50_000, "a line\n" * 70_000, "data: {}\r\n\r\n" * 40_000, b"\xff" * 400_000]
 )
@@ -161,6 +163,7 @@ def test_a_large_body_is_written_in_a_fraction_of_what_pyyaml_takes(body):
     assert ours < time(yaml.dump, body, Dumper=yaml.SafeDumper, allow_unicode=True, width=10**9) / 4
 
 
+@pytest.mark.slow
 @given(document)
 def test_json_laid_out_is_the_same_document(text):
     laid_out = jsontext.indented(text)
@@ -313,6 +316,7 @@ def vcrpy(path, requests, library, mode="none"):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", SENDING)
 def test_vcrpy_alone_replays_what_we_write(recorded, library):
     answers = ['{"answer": "grüße 😀", "n": 1.0}', "line\r\nline\u2028end ", "data: {}\n\ndata: [DONE]\n\n"]
@@ -330,6 +334,7 @@ def test_vcrpy_alone_replays_what_we_write(recorded, library):
     assert [text for *_, text in told[1:]] == answers[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", SENDING)
 def test_vcrpy_takes_a_tape_with_broken_streams_and_failed_connections(recorded, library):
     tape = Tape(recorded.path, mode="record", settings=Settings(keep_errors=True))

@@ -68,6 +68,7 @@ LINES = [
 PARTS = [":", " ", "'", '"', "&a ", "*a", "{", "]", "|", "\t", "\x85", "\u2028", "\x01", "é", "!!binary "]
 
 
+@pytest.mark.slow
 @given(tape, st.data())
 @settings(deadline=None)
 def test_a_changed_tape_is_read_as_its_yaml(text, data):
@@ -97,6 +98,7 @@ def outcome(text):
         return line, error.reason
 
 
+@pytest.mark.slow
 @given(tape)
 def test_what_we_write_is_of_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")

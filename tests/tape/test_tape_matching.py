@@ -106,6 +106,7 @@ def test_a_tape_of_a_provider_is_that_provider_only(recorded):
         recorded.play(request("{}", url="http://127.0.0.1:1/v1/chat"))
 
 
+@pytest.mark.slow
 def test_the_cost_of_matching_does_not_grow_with_the_tape(monkeypatch):
     requests = [request(f"[{number}]") for number in range(10_000)]
     index = Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)

@@ -358,6 +358,7 @@ def redactor():
     return redactor
 
 
+@pytest.mark.slow
 @given(texts)
 def test_redaction_is_idempotent(text):
     scrub = redactor()
@@ -370,6 +371,7 @@ def test_redaction_is_idempotent(text):
     assert scrub.body(body) == body
 
 
+@pytest.mark.slow
 @given(st.recursive(texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
 def test_scrubbed_json_stays_json_of_the_same_shape(document):
     clean = json.loads(redactor().body(json.dumps(document).encode()))
@@ -384,6 +386,7 @@ def test_scrubbed_json_stays_json_of_the_same_shape(document):
     assert shape(json.loads(redactor().body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3))
 def test_whatever_is_scrubbed_replays_with_the_same_and_with_no_keys(tmp_path_factory, prompts):
@@ -397,6 +400,7 @@ def test_whatever_is_scrubbed_replays_with_the_same_and_with_no_keys(tmp_path_fa
     assert recorded.play(*(request(chat(prompt)) for prompt in prompts)) == ["answer"] * len(prompts)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
     key = data.draw(st.sampled_from([SHAPES["openai"], SHAPES["aws"], "hush-hush-0123456789"]))
@@ -410,6 +414,7 @@ def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
     assert "".join(delta["content"] for delta in deltas) == whole.replace(key, REDACTED)
 
 
+@pytest.mark.slow
 def test_the_recorder_forgets_nothing_under_threads(recorded):
     tape = Tape(recorded.path, mode="record")
 

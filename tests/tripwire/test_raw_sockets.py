@@ -47,7 +47,7 @@ def unroutable():
 
 
 @pytest.fixture
-def listener():
+def listener(starts_server):
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
@@ -95,6 +95,7 @@ def test_ipv6_loopback_passes():
             assert sock.connect_ex((host, 1)) != 0
 
 
+@pytest.mark.slow
 def test_a_unix_socket_passes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as sock:
@@ -132,6 +133,7 @@ def test_a_datagram_is_stopped(send):
     assert str(stopped.value).startswith("192.0.2.1:443: a socket would leave this machine past the tape")
 
 
+@pytest.mark.slow
 def test_datagrams_that_pass():
     with socket.socket(type=socket.SOCK_DGRAM) as near, socket.socket(type=socket.SOCK_DGRAM) as sock:
         near.bind(("127.0.0.1", 0))
@@ -152,6 +154,7 @@ def test_datagrams_that_pass():
                 asking.send(b"x")
 
 
+@pytest.mark.slow
 def test_an_allowed_connection_passes(unroutable):
     tape = Tape(f"{FOREIGN}:443")
     with activate(tape), pytest.raises(OSError):  # noqa: PT011 - the system's, as unroutable
@@ -176,6 +179,7 @@ def dial(host, port):
     return socket.create_connection((host, port), timeout=5, source_address=("127.0.0.1", 0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("look_up")
 def test_the_name_that_was_looked_up_is_printed_and_can_be_allowed():
     tape = Tape()
@@ -248,6 +252,7 @@ def test_threads_meet_it():
     assert len(stopped) == 1
 
 
+@pytest.mark.slow
 def test_a_seams_own_connection_passes(unroutable):
     tape = Tape()
     with activate(tape):
@@ -258,6 +263,7 @@ def test_a_seams_own_connection_passes(unroutable):
             unroutable.connect((FOREIGN, 443))
 
 
+@pytest.mark.slow
 def test_a_seams_own_connection_passes_in_tasks_begun_inside(unroutable):
     unroutable.setblocking(False)
 
@@ -276,6 +282,7 @@ def test_a_seams_own_connection_passes_in_tasks_begun_inside(unroutable):
         asyncio.run(dial())
 
 
+@pytest.mark.slow
 def test_what_the_http_seam_connects_is_its_own():
     class Live(Tape):
         def route(self, _):
@@ -286,6 +293,7 @@ def test_what_the_http_seam_connects_is_its_own():
         connection.request("GET", "/")
 
 
+@pytest.mark.slow
 def test_without_a_tape_nothing_is_left(unroutable):
     look_up = socket.getaddrinfo
     with activate(Tape()):

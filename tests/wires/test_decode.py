@@ -143,11 +143,13 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.binary() | st.text() | json_values)
 def test_recognize_never_raises(body):
     assert recognize(body) in (None, *WIRES)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["choices", "candidates", "output", "type", "response"]), json_values))
 def test_every_decoder_accepts_json_of_any_shape(document):
     for wire in WIRES:

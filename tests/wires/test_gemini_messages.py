@@ -726,6 +726,7 @@ def normalize_base64(value):
             return value
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(messages=CONVERSATIONS, ids=st.booleans())
 def test_both_sdks_read_any_conversation_completely(sdk, messages, ids):

@@ -26,6 +26,7 @@ def cut(body, cuts):
     return [body[start:end] for start, end in pairwise(edges)]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=100_000), max_size=12))
 def test_written_streams_may_be_cut_anywhere(cuts):
@@ -45,6 +46,7 @@ def test_written_streams_may_arrive_byte_by_byte(wire, answer):
     assert decoded == decoded_at_once
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=1_000_000), max_size=40))
 def test_recorded_streams_may_be_cut_anywhere(cuts):
@@ -100,6 +102,7 @@ def test_a_call_without_arguments_is_returned_when_the_choice_ends():
     ]
 
 
+@pytest.mark.slow
 def test_a_long_answer_is_decoded_in_one_pass():
     argument = json.dumps({"text": "x" * 2000})
     pieces = [argument[start : start + 40] for start in range(0, len(argument), 40)]
