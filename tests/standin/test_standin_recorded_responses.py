@@ -91,7 +91,7 @@ def trust_context(standin):
     [
         (
             "{}\n",
-            "line 1: missing method, uri, status, request_body, response_headers, response_body; each line needs ",
+            "line 1: missing method, uri, status, request_body, response_headers, response_body; each line requires ",
         ),
         ("\n{\n", "line 2: not valid JSON: "),
     ],

@@ -60,15 +60,15 @@ def standin(starts_server):
 @pytest.fixture(params=["sync", "async"])
 def create(request, standin):
     """``responses.create``. It returns a stream as the list of its events."""
-    where = {"base_url": standin.openai_base_url, "api_key": "any", "max_retries": 0}
+    options = {"base_url": standin.openai_base_url, "api_key": "any", "max_retries": 0}
 
     def plain(**arguments):
-        with openai.OpenAI(**where) as client:
+        with openai.OpenAI(**options) as client:
             answer = client.responses.create(model="gpt-4.1-nano", **arguments)
             return list(answer) if arguments.get("stream") else answer
 
     async def asynchronous(**arguments):
-        async with openai.AsyncOpenAI(**where) as client:
+        async with openai.AsyncOpenAI(**options) as client:
             answer = await client.responses.create(model="gpt-4.1-nano", **arguments)
             return [event async for event in answer] if arguments.get("stream") else answer
 

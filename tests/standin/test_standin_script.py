@@ -164,6 +164,6 @@ def test_a_missing_script_is_rejected(tmp_path):
 def test_arguments_that_are_not_an_object_cannot_be_sent_as_an_object():
     with pytest.raises(
         ScriptError,
-        match=re.escape("the arguments of Weather are not a JSON object, which this wire format needs: '[1]'"),
+        match=re.escape("the arguments of Weather are not a JSON object, which this wire format requires: '[1]'"),
     ):
         _ = ScriptedCall("Weather", "[1]").object

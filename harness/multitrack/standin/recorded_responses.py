@@ -81,7 +81,7 @@ def _parse_line(line: str, location: str) -> RecordedResponse:
         raise ScriptError(f"{location}: not valid JSON: {error}") from error
     missing = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
     if missing:
-        raise ScriptError(f"{location}: missing {', '.join(missing)}; each line needs {', '.join(_KEYS)}")
+        raise ScriptError(f"{location}: missing {', '.join(missing)}; each line requires {', '.join(_KEYS)}")
     return RecordedResponse(
         method=record["method"],
         uri=record["uri"],

@@ -95,7 +95,8 @@ class ScriptedCall:
             parsed = None
         if not isinstance(parsed, dict):
             raise ScriptError(
-                f"the arguments of {self.name} are not a JSON object, which this wire format needs: {self.arguments!r}"
+                f"the arguments of {self.name} are not a JSON object, "
+                f"which this wire format requires: {self.arguments!r}"
             )
         return parsed
 

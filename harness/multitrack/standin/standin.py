@@ -1,4 +1,4 @@
-"""The stand-in as one object: a context manager that starts its servers and tells clients how to reach them."""
+"""The stand-in as one object: a context manager that starts its servers and has the addresses for clients."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def check_contents(contents: Sequence[Content], *, signed: bool) -> None:
     for number, content in enumerate(contents):
         if content.get("role", "") not in _ROLES:
             raise InvalidMessageError("Please use a valid role: user, model.")
-        if not parts_of(content):
+        if not get_parts(content):
             location = f"GenerateContentRequest.contents[{number}].parts"
             raise InvalidMessageError(f"* {location}: contents.parts must not be empty.\n")
     for previous, content in pairwise([{}, *contents]):
@@ -54,7 +54,7 @@ def check_functions(tools: Sequence[OfferedTool]) -> None:
             raise InvalidMessageError(f"Duplicate function declaration found: {tool.name}")
 
 
-def parts_of(content: Content) -> Sequence[Mapping[str, Any]]:
+def get_parts(content: Content) -> Sequence[Mapping[str, Any]]:
     """Return the parts of ``content``."""
     parts: Sequence[Mapping[str, Any]] = content.get("parts", [])
     return parts
@@ -62,12 +62,12 @@ def parts_of(content: Content) -> Sequence[Mapping[str, Any]]:
 
 def has_part(content: Content, kind: str) -> bool:
     """Return whether ``content`` has a part of that kind, such as ``functionResponse``."""
-    return any(kind in part for part in parts_of(content))
+    return any(kind in part for part in get_parts(content))
 
 
 def _check_results(previous: Content, content: Content) -> None:
-    calls = sum("functionCall" in part for part in parts_of(previous))
-    results = sum("functionResponse" in part for part in parts_of(content))
+    calls = sum("functionCall" in part for part in get_parts(previous))
+    results = sum("functionResponse" in part for part in get_parts(content))
     if results and not calls:
         raise InvalidMessageError(
             "Please ensure that function response turn comes immediately after a function call turn."
@@ -83,7 +83,7 @@ def _check_signatures(contents: Sequence[Content]) -> None:
     prompts = [number for number, content in enumerate(contents) if is_prompt(content)]
     # Signatures are only required in the current turn, which starts at the last prompt.
     for number in range(prompts[-1] if prompts else 0, len(contents)):
-        calls = [part for part in parts_of(contents[number]) if "functionCall" in part]
+        calls = [part for part in get_parts(contents[number]) if "functionCall" in part]
         if calls and not calls[0].get("thoughtSignature"):
             name = calls[0]["functionCall"].get("name", "")
             raise InvalidMessageError(

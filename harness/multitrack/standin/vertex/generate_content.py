@@ -17,7 +17,7 @@ from multitrack.standin.reply import split_text
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
-from multitrack.standin.vertex.contents import check_contents, check_functions, has_part, is_prompt, parts_of
+from multitrack.standin.vertex.contents import check_contents, check_functions, get_parts, has_part, is_prompt
 from multitrack.standin.vertex.protobuf_types import supports_signatures
 
 _INTEGER_KEYWORDS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
@@ -51,13 +51,13 @@ def parse_request(request: Mapping[str, Any]) -> ModelRequest:
     Raises `InvalidMessageError` if the service would reject it.
     """
     contents = request.get("contents", [])
-    check_contents(contents, signed=_signs_calls(model_name(request)))
+    check_contents(contents, signed=_signs_calls(extract_model_name(request)))
     tools = tuple(_read_tools(request.get("tools", [])))
     check_functions(tools)
     texts = [_extract_text(content) for content in (request.get("systemInstruction", {}), *contents)]
     prompts = [_extract_text(content) for content in contents if is_prompt(content)]
     return ModelRequest(
-        model=model_name(request),
+        model=extract_model_name(request),
         prompt=prompts[-1] if prompts else "",
         texts=tuple(texts),
         tools=tools,
@@ -72,7 +72,7 @@ def _signs_calls(model: str) -> bool:
     return model.startswith("gemini-3") and supports_signatures()
 
 
-def model_name(request: Mapping[str, Any]) -> str:
+def extract_model_name(request: Mapping[str, Any]) -> str:
     """Return the name of the model, which is the last part of its resource name."""
     return str(request.get("model", "")).rpartition("/")[2]
 
@@ -91,7 +91,7 @@ def _extract_text(content: Mapping[str, Any]) -> str:
         json.dumps(part["functionResponse"].get("response"), ensure_ascii=False)
         if "functionResponse" in part
         else part.get("text", "")
-        for part in parts_of(content)
+        for part in get_parts(content)
     )
     return "".join(texts)
 
@@ -179,7 +179,9 @@ def parse_scripted_body(body: Any) -> list[ResponseDocument]:
         try:
             body = json.loads(body)
         except ValueError as error:
-            raise ScriptError(f"the scripted body is not valid JSON, which this wire format needs: {error}") from error
+            raise ScriptError(
+                f"the scripted body is not valid JSON, which this wire format requires: {error}"
+            ) from error
     return [(None, document) for document in (body if isinstance(body, list) else [body])]
 
 
