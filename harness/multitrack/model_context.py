@@ -1,7 +1,7 @@
-"""Which Pydantic model stands behind each tool that the request now being sent model_context.
+"""The Pydantic models of the tools in the request that is being sent.
 
-The clients set it around the SDK's call; the tape reads it, so that a changed tool schema can be told in
-terms of the class and the field that changed, without the tape knowing any client.
+The clients set them around the SDK's call, and the tape reads them. So a miss can name the class and the field that
+changed in a tool's schema, although the tape does not depend on any client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _offered: ContextVar[Mapping[str, type[BaseModel]]] = ContextVar("multitrack_off
 
 @contextmanager
 def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
-    """For the time of the block, requests offer ``models``, keyed by tool name."""
+    """Set the models of the offered tools, by tool name, for the requests sent within the block."""
     token = _offered.set(models)
     try:
         yield
@@ -26,5 +26,5 @@ def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
 
 
 def current_models() -> Mapping[str, type[BaseModel]]:
-    """The models behind the tools of the request being sent, by tool name; empty if nobody said."""
+    """Return the models of the tools in the request that is being sent, by tool name; empty if they are unknown."""
     return _offered.get({})

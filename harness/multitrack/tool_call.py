@@ -1,4 +1,4 @@
-"""The tool call: the leaf that every other part speaks of."""
+"""The tool call, on which every other part of the package depends."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool, as a model's answer held it.
+    """One tool call of a response.
 
-    ``id`` is the provider's id of the call, None where it sent none or an empty one. ``name`` is the
-    tool's name. ``arguments`` is the text exactly as received; on Gemini, where no text exists, compact
-    JSON of ``args`` with whole numbers as integers; None where the answer has no arguments at all.
-    ``index`` is the call's position in the answer, from 0.
+    Args:
+        id: The provider's id of the call; None if it sent none or an empty one.
+        name: The name of the tool.
+        arguments: The arguments exactly as received. Gemini sends them as an object, so that they are its compact JSON,
+            with whole numbers as integers. None if the response has no arguments.
+        index: The position of the call in the response, starting at 0.
     """
 
     id: str | None
@@ -24,9 +26,9 @@ class ToolCall:
     index: int
 
     def __str__(self) -> str:
-        """The call as a call expression: ``Weather(location='Toronto', units='metric')``.
+        """Return the call as a Python expression: ``Weather(location='Toronto', units='metric')``.
 
-        Arguments that are no JSON object are shown as the text they are: ``Weather(<'{"loc'>)``.
+        Arguments that are not a JSON object are shown as text: ``Weather(<'{"loc'>)``.
         """
         if self.arguments is None:
             return f"{self.name}()"
@@ -36,10 +38,10 @@ class ToolCall:
             arguments = None
         if not isinstance(arguments, dict):
             return f"{self.name}(<{self.arguments!r}>)"
-        return f"{self.name}({_keywords(arguments)})"
+        return f"{self.name}({_format_keywords(arguments)})"
 
 
-def _keywords(arguments: dict[str, Any]) -> str:
+def _format_keywords(arguments: dict[str, Any]) -> str:
     if all(name.isidentifier() and not iskeyword(name) for name in arguments):
         return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     return f"**{arguments!r}"

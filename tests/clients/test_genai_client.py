@@ -74,7 +74,7 @@ class Provider:
         self.body = {}
         self.requests = []
         self.models = []
-        """The models behind the tools of each request, by tool name."""
+        """The Pydantic models of the tools in each request, by tool name."""
         self.paths = []
         self.client = genai.Client(
             **GEMINI,

@@ -84,7 +84,7 @@ class Provider:
         self.content_type = content_type
         self.requests = []
         self.models = []
-        """The models behind the tools of each request, by tool name."""
+        """The Pydantic models of the tools in each request, by tool name."""
 
     def __call__(self, request):
         self.requests.append(json.loads(request.content))

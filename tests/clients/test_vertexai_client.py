@@ -93,7 +93,7 @@ class Provider:
         self.body = body
         self.requests = []
         self.models = []
-        """The models behind the tools of each request, by tool name."""
+        """The Pydantic models of the tools in each request, by tool name."""
 
     def generate_content(self, request):
         from google.cloud.aiplatform_v1.types import GenerateContentResponse

@@ -58,7 +58,7 @@ class CreateRequest(Generic[T]):
         self.tools = self._toolset.schemas(wire, strict=strict)
         self.is_stream = bool(stream)
         self.follow_up_messages: list[dict[str, Any]] = []
-        """What is appended to the caller's conversation when the model is asked again."""
+        """The messages that are appended to the caller's conversation when the model is asked again."""
 
     @property
     def tool_names(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class CreateRequest(Generic[T]):
         return self._toolset.names
 
     def sending(self) -> AbstractContextManager[None]:
-        """Return a context for the SDK's call, in which the tape can look up the models of the offered tools."""
+        """Return a context manager for the SDK's call, so that the tape can look up the models of the offered tools."""
         return model_context.offering_models(self._toolset.models)
 
     def handle_response(

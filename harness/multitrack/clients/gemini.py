@@ -135,19 +135,19 @@ class GeminiClient(ABC, Generic[R]):
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
                 The SDK's own errors are not changed.
         """
-        contents = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
+        conversation = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
         if response_model is None:
-            return self._send(contents, None, **arguments)
+            return self._send(conversation, None, **arguments)
         request, tools, arguments = self._split_arguments(response_model, arguments)
         if request.is_stream:
             with request.sending():
-                chunks = self._send(contents, tools, stream=True, **arguments)
+                chunks = self._send(conversation, tools, stream=True, **arguments)
                 # the SDKs neither send the request nor raise its errors before the first chunk is read
                 first = list(islice(chunks, 1))
             return request.read_stream(_GeminiStreamSource(self, chunks, chain(first, chunks)))
         while True:
             with request.sending():
-                raw = self._send(_add_follow_up(contents, request), tools, **arguments)
+                raw = self._send(_add_follow_up(conversation, request), tools, **arguments)
             extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
             if extraction is not None:
                 return extraction
@@ -205,18 +205,18 @@ class GeminiClient(ABC, Generic[R]):
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
         """Ask asynchronously. Arguments, result and errors are those of `create`."""
-        contents = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
+        conversation = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
         if response_model is None:
-            return await self._send_async(contents, None, **arguments)
+            return await self._send_async(conversation, None, **arguments)
         request, tools, arguments = self._split_arguments(response_model, arguments)
         if request.is_stream:
             with request.sending():
-                chunks = await self._send_async(contents, tools, stream=True, **arguments)
+                chunks = await self._send_async(conversation, tools, stream=True, **arguments)
                 first = await anext(chunks, _END)
             return request.read_stream(_GeminiStreamSource(self, chunks, _PrependedChunk(first, chunks)))
         while True:
             with request.sending():
-                raw = await self._send_async(_add_follow_up(contents, request), tools, **arguments)
+                raw = await self._send_async(_add_follow_up(conversation, request), tools, **arguments)
             extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
             if extraction is not None:
                 return extraction
@@ -234,7 +234,7 @@ class GeminiClient(ABC, Generic[R]):
 
     @abstractmethod
     def _send(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         """Send the request. Returns the SDK's response, or its generator of responses.
 
@@ -243,13 +243,13 @@ class GeminiClient(ABC, Generic[R]):
 
     @abstractmethod
     async def _send_async(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         """Send the request asynchronously, like `_send`."""
 
     @abstractmethod
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
-        """Return the tools that the caller gave to the SDK. They cannot be combined with ours."""
+        """Return the tools that the caller passed to the SDK. They cannot be combined with ours."""
 
     @abstractmethod
     def dump_response(self, raw: R) -> Mapping[str, Any]:
@@ -260,10 +260,10 @@ class GeminiClient(ABC, Generic[R]):
         """Return the SDK's usage object in ``raw``."""
 
 
-def _add_follow_up(contents: GeminiConversation, request: CreateRequest[Any]) -> GeminiConversation:
+def _add_follow_up(conversation: GeminiConversation, request: CreateRequest[Any]) -> GeminiConversation:
     if not request.follow_up_messages:
-        return contents
-    return contents._replace(contents=[*contents.contents, *request.follow_up_messages])
+        return conversation
+    return conversation._replace(contents=[*conversation.contents, *request.follow_up_messages])
 
 
 class _GeminiStreamSource(StreamSource, Generic[R]):
@@ -338,6 +338,6 @@ async def _close_generators(generator: AsyncGenerator[Any]) -> None:
         if not reading.done():
             reading.cancel()
         await asyncio.wait([reading])
-        # ignore the result of a cancelled read and the error of a stream that broke meanwhile: nobody reads them
+        # the result of a cancelled read is ignored, and so is the error of a stream that broke meanwhile
         if reading.cancelled() or reading.exception() or reading.result() is _END:
             return

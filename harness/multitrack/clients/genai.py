@@ -39,29 +39,31 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         self.model = model
 
     def _send(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         models = self.client.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
-        return generate(contents=_to_contents(contents), **self._build_arguments(contents, tools, arguments))
+        return generate(contents=_to_contents(conversation), **self._build_arguments(conversation, tools, arguments))
 
     async def _send_async(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
         models = self.client.aio.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
-        return await generate(contents=_to_contents(contents), **self._build_arguments(contents, tools, arguments))
+        return await generate(
+            contents=_to_contents(conversation), **self._build_arguments(conversation, tools, arguments)
+        )
 
     def _build_arguments(
-        self, contents: GeminiConversation, tools: GeminiTools | None, arguments: dict[str, Any]
+        self, conversation: GeminiConversation, tools: GeminiTools | None, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         model = arguments.get("model") or self.model
         if model is None:
             raise TypeError("create requires a model: pass model= to create or to from_genai")
         changes: dict[str, Any] = {}
         config = _to_config(arguments.get("config"))
-        if contents.system:
-            system = [types.Part.model_validate(part) for part in contents.system]
+        if conversation.system:
+            system = [types.Part.model_validate(part) for part in conversation.system]
             changes["system_instruction"] = [*_instruction_parts(config.system_instruction), *system]
         if tools:
             changes["tools"] = [types.Tool.model_validate(tool) for tool in tools.tools]
@@ -79,9 +81,9 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         return raw.usage_metadata
 
 
-def _to_contents(contents: GeminiConversation) -> list[types.ContentUnion]:
+def _to_contents(conversation: GeminiConversation) -> list[types.ContentUnion]:
     # through JSON, because the SDK's types only decode base64 when they read JSON
-    return [types.Content.model_validate_json(json.dumps(content)) for content in contents.contents]
+    return [types.Content.model_validate_json(json.dumps(content)) for content in conversation.contents]
 
 
 def _to_config(given: Any) -> types.GenerateContentConfig:

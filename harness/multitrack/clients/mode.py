@@ -17,7 +17,7 @@ class _ModeMeta(EnumMeta):
 
 
 class Mode(Enum, metaclass=_ModeMeta):
-    """How a client makes tool calls. The default of each client is its own mode.
+    """The API through which a client makes tool calls. The default of each client is its own mode.
 
     - ``PARALLEL_TOOLS``: OpenAI's chat completions, the default of `from_openai` and `patch`.
     - ``RESPONSES_PARALLEL_TOOLS``: OpenAI's Responses API.

@@ -1,4 +1,4 @@
-"""Convert the arguments of OpenAI's `create` to a `CreateRequest`, and the SDK's response to what a decoder reads.
+"""Convert the arguments of OpenAI's `create` to a `CreateRequest`, and the SDK's response to a decoder's input.
 
 The same code serves chat completions and the Responses API, which differ in their wire format.
 """

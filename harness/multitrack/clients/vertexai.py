@@ -43,23 +43,23 @@ class VertexClient(GeminiClient[GenerationResponse]):
         self.model = model
 
     def _send(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        model, sdk_contents, arguments = self._build_request(contents, tools, arguments, "_prediction_client")
+        model, sdk_contents, arguments = self._build_request(conversation, tools, arguments, "_prediction_client")
         if stream and tools:
             return _stream_responses(model, model._prepare_request(sdk_contents, **arguments))
         generate: Any = model.generate_content
         return generate(sdk_contents, stream=stream, **arguments)
 
     async def _send_async(
-        self, contents: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
+        self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        model, sdk_contents, arguments = self._build_request(contents, tools, arguments, "_prediction_async_client")
+        model, sdk_contents, arguments = self._build_request(conversation, tools, arguments, "_prediction_async_client")
         generate: Any = model.generate_content_async
         return await generate(sdk_contents, stream=stream, **arguments)
 
     def _build_request(
-        self, contents: GeminiConversation, tools: GeminiTools | None, arguments: dict[str, Any], connection: str
+        self, conversation: GeminiConversation, tools: GeminiTools | None, arguments: dict[str, Any], connection: str
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
         """Return the model to ask, the contents, and the other arguments.
 
@@ -67,14 +67,14 @@ class VertexClient(GeminiClient[GenerationResponse]):
         property that connects to Vertex AI.
         """
         model = self.model
-        if contents.system:
+        if conversation.system:
             instruction: Any = model._system_instruction
             own = instruction if isinstance(instruction, list) else [instruction] if instruction else []
             # connect before the model is copied: the copies share the connection, and would otherwise each open one
             getattr(model, connection)
             model = copy.copy(model)
-            model._system_instruction = [*own, *map(generative_models.Part.from_dict, contents.system)]
-        sdk_contents = [generative_models.Content.from_dict(content) for content in contents.contents]
+            model._system_instruction = [*own, *map(generative_models.Part.from_dict, conversation.system)]
+        sdk_contents = [generative_models.Content.from_dict(content) for content in conversation.contents]
         return model, sdk_contents, {**arguments, **(_to_sdk_tools(tools) if tools else {})}
 
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class FollowUp(NamedTuple):
-    """What is sent to the model with the next attempt.
+    """The tool results and the remark that are sent to the model with the next attempt.
 
     ``results`` has a result for each call of the last response, in order. ``remark`` lists invalid calls of an
     earlier response that the last one did not correct, or is None.
@@ -91,7 +91,7 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
     indexed = list(new_calls)
     corrections = list(range(len(new_calls)))
     if len(new_calls) > len(positions):
-        # the model repeated accepted calls, although it was told not to
+        # the model repeated accepted calls, although the tool results say not to
         corrections = [
             number for number in corrections if not _remove_if_present(_call_content(new_calls[number]), accepted)
         ]

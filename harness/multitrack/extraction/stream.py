@@ -26,7 +26,7 @@ class StreamSource(ABC):
     @property
     @abstractmethod
     def raw(self) -> Any:
-        """What the SDK returned for the response."""
+        """The SDK's object for the response."""
 
     @property
     @abstractmethod
@@ -88,7 +88,7 @@ class ExtractionStream(Generic[T_co]):
 
     @property
     def raw(self) -> Any:
-        """What the SDK returned: OpenAI's ``Stream``, or a tuple of the Gemini responses received so far."""
+        """The SDK's object: OpenAI's ``Stream``, or a tuple of the Gemini responses received so far."""
         return self._source.raw
 
     @property
