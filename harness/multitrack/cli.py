@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from multitrack.errors import MultitrackError
+from multitrack.wording import count_noun
 
 try:
     import typer
@@ -71,7 +72,7 @@ def check(
     from multitrack.tape import project
 
     folder = Path.cwd()
-    settings = project.nearest(folder).settings
+    settings = project.read_nearest(folder).settings
     settings = settings if max_age is None else replace(settings, max_age=max_age)
     tapes = [tape for path in paths for tape in checking.tapes(path)]
     findings = list(
@@ -81,7 +82,7 @@ def check(
         typer.echo(finding)
     if findings:
         raise typer.Exit(1)
-    typer.echo(f"{len(tapes)} tape{'' if len(tapes) == 1 else 's'}: nothing is wrong")
+    typer.echo(f"{count_noun(len(tapes), 'tape')}: nothing is wrong")
 
 
 @app.command()
@@ -91,7 +92,7 @@ def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings,
     from multitrack.tape.file import storage
     from multitrack.tape.foreign_redaction import make_foreign_redactor
 
-    adopt = make_foreign_redactor(project.nearest(Path.cwd()).settings)
+    adopt = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)
     for path in paths:
         accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
@@ -114,7 +115,7 @@ def revalidate(
     folder = Path.cwd()
     # before what is installed, as pytest has it: the models that the tests import
     sys.path[:0] = model_importer.import_folders(folder)
-    report = revalidation.revalidate(paths, model_importer.ModelImporter(project.nearest(folder).models))
+    report = revalidation.revalidate(paths, model_importer.ModelImporter(project.read_nearest(folder).models))
     typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if not report.is_good:
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from multitrack.diagnosis.call_results import is_model_class
 from multitrack.errors import MultitrackError
 from multitrack.tape.model_paths import ModelPaths
+from multitrack.tape.project import find_pyproject
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -96,7 +97,7 @@ def _defines(module_name: str, name: str) -> bool:
 def import_folders(folder: Path) -> list[str]:
     """The folders from which the tests of the project that ``folder`` is in import: its root, and those that pytest is
     told of in its pyproject.toml."""
-    file = next((file for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), None)
+    file = find_pyproject(folder)
     if file is None:
         return [str(folder)]
     options = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {}).get("ini_options", {})

@@ -16,6 +16,7 @@ from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
 from multitrack.tape.file import paths, recorded_answers
 from multitrack.tape.file.recorded_answers import RecordedAnswer
+from multitrack.wording import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,15 @@ class RevalidationReport:
         yield from map(str, self.breaks)
         yield from self.unreadable
         for (tool, reason), count in self.unchecked.items():
-            yield f"not checked: {_count(count, 'call')} of {tool}: {reason}"
+            yield f"not checked: {count_noun(count, 'call')} of {tool}: {reason}"
         broken = len({(entry.tape, entry.interaction, entry.call) for entry in self.breaks})
-        on = _count(self.tapes, "tape")
+        on = count_noun(self.tapes, "tape")
         checked = self.calls - sum(self.unchecked.values())
         if broken:
             tapes = len({entry.tape for entry in self.breaks})
-            yield f"{broken} of {_count(checked, 'call')} would break, on {tapes} of {on}"
+            yield f"{broken} of {count_noun(checked, 'call')} would break, on {tapes} of {on}"
         else:
-            yield f"{_count(checked, 'call')} on {on} {'fits' if checked == 1 else 'fit'} the models of today"
+            yield f"{count_noun(checked, 'call')} on {on} {'fits' if checked == 1 else 'fit'} the models of today"
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -153,7 +154,3 @@ def _revalidate(
 def _told(detail: Any) -> str:
     given = "" if detail.get("type") == "missing" or "input" not in detail else f", not {detail['input']!r:.80}"
     return f"{detail['msg']}{given}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from multitrack.drift.sample_agreement import describe_agreement
 from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape.file import paths
 from multitrack.tape.tape import Tape
+from multitrack.wording import count_noun, enumerate_positions
 
 NO_TAPE, NOTHING_ASKED, FEWER = "no tape", "nothing asked", "fewer requests"
 
@@ -85,7 +86,7 @@ def drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> DriftRo
     ended = Counter(filter(None, outcomes))
     remarks = [_times(outcome, count, len(outcomes)) for outcome, count in ended.most_common()]
     if spared := sum(one.drift.verdict == NOT_COMPARED for one in first.requests if first.verdict != NOT_COMPARED):
-        remarks.append(f"{_count(spared)} not compared")
+        remarks.append(f"{count_noun(spared, 'request')} not compared")
     details = [*(_details(first) if len(runs) == 1 else _samples(runs))]
     words = {verdict for run in runs for verdict in run.verdicts}
     return DriftRow(
@@ -109,9 +110,7 @@ def _details(run: CassetteDrift) -> Iterator[str]:
         yield f"{run.test}: {NO_TAPE} at {run.tape}"
         yield f"  to record it: {run.record_hint}"
     elif run.unsent and not _HARMLESS.issuperset(run.verdicts):
-        several = "s" if len(run.unsent) > 1 else ""
-        positions = ", ".join(map(str, sorted(run.unsent)))
-        yield f"{run.test}: nothing asked for interaction{several} {positions} of the tape"
+        yield f"{run.test}: nothing asked for {enumerate_positions(sorted(run.unsent))} of the tape"
 
 
 def _samples(runs: Sequence[CassetteDrift]) -> Iterator[str]:
@@ -133,7 +132,3 @@ def _samples(runs: Sequence[CassetteDrift]) -> Iterator[str]:
 
 def _times(word: str, count: int, of: int) -> str:
     return word if of == 1 else f"{word} {count}/{of}"
-
-
-def _count(number: int) -> str:
-    return f"{number} request{'' if number == 1 else 's'}"

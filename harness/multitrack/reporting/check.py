@@ -15,6 +15,7 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction import secrets
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
+from multitrack.wording import enumerate_positions
 
 
 def tapes(path: Path) -> Sequence[Path]:
@@ -93,5 +94,4 @@ def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], Colle
         if collected.lacks(test):
             lost.setdefault((path, test), []).append(position)
     for (path, test), positions in lost.items():
-        plural = "" if len(positions) == 1 else "s"
-        yield f"{path}: orphan: there is no test {test} (interaction{plural} {', '.join(map(str, positions))})"
+        yield f"{path}: orphan: there is no test {test} ({enumerate_positions(positions)})"

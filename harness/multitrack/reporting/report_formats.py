@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from multitrack.wording import count_noun
+
 FORMAT = 1
 
 
@@ -115,7 +117,7 @@ def _title(entries: Sequence[ReportedTest]) -> str:
     outcomes = Counter(entry.outcome for entry in entries if entry.outcome)
     tests = sum(outcomes.values())
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    return f"Tool calls of {tests} test{'' if tests == 1 else 's'}" + (f": {told}" if told else "")
+    return f"Tool calls of {count_noun(tests, 'test')}" + (f": {told}" if told else "")
 
 
 def _cells(entry: ReportedTest) -> Iterator[Sequence[str]]:

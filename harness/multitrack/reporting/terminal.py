@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from multitrack.errors import TapeViolation
+from multitrack.wording import count_noun, enumerate_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
     if not facts:
         return
     tests = {fact.test for fact in facts if fact.is_test}
-    told = [_count(len(tests), "test") + " on tape"] if tests else []
+    told = [count_noun(len(tests), "test") + " on tape"] if tests else []
     if played := sum(fact.played for fact in facts):
-        told.append(_count(played, "request") + " replayed")
+        told.append(count_noun(played, "request") + " replayed")
     written = [fact for fact in facts if fact.recorded and not fact.pending]
     if written:
         told.append(
-            f"{_count(sum(fact.recorded for fact in written), 'request')} recorded on "
-            f"{_count(len({fact.tape for fact in written}), 'tape')}"
+            f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded on "
+            f"{count_noun(len({fact.tape for fact in written}), 'tape')}"
         )
     if told:
         yield f"multitrack: {', '.join(told)}"
@@ -70,7 +71,7 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
         yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
         if fact.unplayed:
-            yield f"multitrack: not played: {fact.tape}: {_positions(fact.unplayed)}{_whose(fact)}"
+            yield f"multitrack: not played: {fact.tape}: {enumerate_positions(fact.unplayed)}{_whose(fact)}"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 
@@ -93,7 +94,7 @@ def unused_lines(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
         return
     yield "multitrack: this run did not use:"
     for tape, interactions in tapes.items():
-        yield f"  {tape}" + (f": {_positions(interactions)}" if interactions else "")
+        yield f"  {tape}" + (f": {enumerate_positions(interactions)}" if interactions else "")
 
 
 def partial_run_line(reason: str) -> str:
@@ -103,17 +104,9 @@ def partial_run_line(reason: str) -> str:
 
 def live_run_line(flag: str, count: int) -> str:
     """The line before a run that records without a selection."""
-    return f"multitrack: {flag}: {_count(count, 'test')} go{'es' if count == 1 else ''} live"
+    return f"multitrack: {flag}: {count_noun(count, 'test')} go{'es' if count == 1 else ''} live"
 
 
 def worker_live_run_line(flag: str, count: int) -> str:
     """The same, where nobody on this machine knows which of the tests have a tape."""
-    return f"multitrack: {flag}: of {_count(count, 'test')}, those with a tape go live"
-
-
-def _positions(positions: Sequence[int]) -> str:
-    return f"interaction{'' if len(positions) == 1 else 's'} {', '.join(map(str, positions))}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"multitrack: {flag}: of {count_noun(count, 'test')}, those with a tape go live"

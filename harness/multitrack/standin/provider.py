@@ -11,13 +11,14 @@ import re
 from typing import Any, cast
 from urllib.parse import unquote
 
+from multitrack.hosts import is_loopback
 from multitrack.standin import google_auth
 from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
 from multitrack.standin.openai import chat, responses
 from multitrack.standin.recorded_responses import RecordedResponse, RecordedResponses
 from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, split_events
-from multitrack.standin.request_log import ReceivedRequest, RequestLog, is_loopback
+from multitrack.standin.request_log import ReceivedRequest, RequestLog
 from multitrack.standin.script import Script
 from multitrack.standin.stream_gates import StreamGates
 

@@ -67,8 +67,3 @@ class RequestLog:
         """Return a copy of the list."""
         with self._lock:
             return list(self._requests)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is this machine and not the name of a provider."""
-    return host in ("127.0.0.1", "localhost", "::1", "")

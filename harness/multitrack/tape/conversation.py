@@ -19,6 +19,7 @@ from multitrack.tape.interleaving import CLOSED, Interleaving
 from multitrack.tape.matching.difference import Difference, differences
 from multitrack.tape.matching.index import Entry, Key, KeyOf, key_of
 from multitrack.tape.redaction.redactor import Redactor
+from multitrack.wording import count_noun
 
 Strayed = Callable[[Request, str, Sequence[Difference]], CassetteMiss]
 """Makes the miss of a scrubbed request, for a reason, with the differences of its last message, and holds it against
@@ -71,7 +72,10 @@ class RecordedConversation:
             count, self._sent = int(self._sent), CLOSED
             self._go_on(
                 lambda course: len(course.messages) <= count,
-                lambda nearest: (f"it ended after {_messages(count)}, and {nearest} holds {len(nearest.messages)}", []),
+                lambda nearest: (
+                    f"it ended after {count_noun(count, 'message')}, and {nearest} holds {len(nearest.messages)}",
+                    [],
+                ),
             )
 
     def find_replay(self) -> Replay | None:
@@ -97,7 +101,8 @@ class RecordedConversation:
         """The client neither sends nor closes, and waits for an answer that comes after more messages."""
         with self._lock:
             nearest = self._courses[0]
-            reason = f"it waits for an answer after {_messages(int(self._sent))}; in {nearest} more was sent before"
+            messages = count_noun(int(self._sent), "message")
+            reason = f"it waits for an answer after {messages}; in {nearest} more was sent before"
             return self._strayed(self._scrubbed(None), reason, ())
 
     def _take(self, course: _Course) -> Replay:
@@ -220,7 +225,3 @@ class _Course:
 
     def __str__(self) -> str:
         return f"interaction {self.entry.position}"
-
-
-def _messages(count: int) -> str:
-    return f"{count} message{'' if count == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from multitrack.errors import ForkedCall, TapeViolation
+from multitrack.hosts import join_host_and_port, split_host_and_port
 from multitrack.tape.exchange import Passthrough, Request, Router
 
 
@@ -22,11 +23,10 @@ class ForkedTape:
 
     def route(self, request: Request) -> Passthrough:
         """Live, if its host may be asked past the tape. Raises `ForkedCall` else."""
-        parts = urlsplit(request.url)
-        host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+        host, port = split_host_and_port(request.url)
         if self.allows_connection(host, port):
             return Passthrough()
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place, parts = join_host_and_port(host, port), urlsplit(request.url)
         # without what may be a credential
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         raise ForkedCall(

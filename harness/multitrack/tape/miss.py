@@ -21,6 +21,7 @@ from multitrack.tape.file.summary import summarize
 from multitrack.tape.matching.difference import ABSENT, Difference, differences
 from multitrack.tape.matching.index import Entry, Index, Key, unsent
 from multitrack.tape.matching.method_calls import OverOthers
+from multitrack.wording import count_noun
 
 T = TypeVar("T")
 Text = TypeVar("Text", str, bytes)
@@ -111,7 +112,7 @@ def _reason(
     alike = [*_alike(request, key, index, bared), *(_alike_over_others(others, bared) if others is not None else ())]
     nearest = min(alike, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
     if nearest is None:
-        yield f"reason: nothing like it among the {total} recorded interaction{'' if total == 1 else 's'}"
+        yield f"reason: nothing like it among the {count_noun(total, 'recorded interaction')}"
         yield from _problem(others)
         return
     position = f"interaction {nearest.entry.position} of {total}"

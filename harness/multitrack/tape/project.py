@@ -21,9 +21,15 @@ class Project:
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
 
 
-def nearest(folder: Path) -> Project:
-    """The settings of the project that ``folder`` is in: those in the first pyproject.toml there or above."""
-    return next((read(file) for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), Project())
+def find_pyproject(folder: Path) -> Path | None:
+    """Return the first pyproject.toml in ``folder`` or above it, `None` if there is none."""
+    return next((file for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), None)
+
+
+def read_nearest(folder: Path) -> Project:
+    """Return the settings of the project that contains ``folder``; the defaults without a pyproject.toml."""
+    file = find_pyproject(folder)
+    return Project() if file is None else read(file)
 
 
 def read(pyproject: Path) -> Project:

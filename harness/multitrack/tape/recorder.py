@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
+from multitrack.hosts import is_loopback
 from multitrack.tape import chunks
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
@@ -270,8 +270,4 @@ def describe_temporary_error(response: Response) -> str | None:
 def _provenance(request: Request, response: Response) -> Provenance:
     if response.header(STANDIN_HEADER) is not None:
         return "standin"
-    host = urlsplit(request.url).hostname or ""
-    try:
-        return "local" if ipaddress.ip_address(host).is_loopback else "live"
-    except ValueError:
-        return "local" if host == "localhost" or host.endswith(".localhost") else "live"
+    return "local" if is_loopback(urlsplit(request.url).hostname or "") else "live"

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from multitrack.errors import BadOption
+from multitrack.hosts import join_host_and_port, split_host_and_port
 from multitrack.tape.matching.jsonpath import JsonPath
+from multitrack.tape.redaction import secrets
 
 Mode = Literal["replay", "record", "record-missing", "live", "drift"]
 """``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and
@@ -69,9 +70,8 @@ class Settings:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        forbidden = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
         for header in self.keep_headers:
-            if header.lower() in forbidden:
+            if header.lower() in secrets.CREDENTIAL_HEADERS:
                 raise BadOption(f"keep_headers refuses {header!r}: a credential never reaches a tape")
         if self.pace not in PACES:
             raise BadOption(f"pace is one of {', '.join(PACES)}, not {self.pace!r}")
@@ -119,13 +119,13 @@ class Settings:
 
     def ignores(self, url: str) -> bool:
         """Whether a request to ``url`` goes live unrecorded."""
-        return _matches(*_place(url), self.ignore_hosts)
+        return _matches(*split_host_and_port(url), self.ignore_hosts)
 
     def drops(self, url: str) -> bool:
         """Whether a request to ``url`` is refused quietly: it goes nowhere, and no test fails by it."""
         kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))
         dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
-        return _matches(*_place(url), dropped) and not _matches(*_place(url), kept)
+        return _matches(*split_host_and_port(url), dropped) and not _matches(*split_host_and_port(url), kept)
 
     def allows_connection(self, host: str, port: int) -> bool:
         """Whether a raw socket may connect to ``host:port``."""
@@ -141,12 +141,7 @@ def _words(value: Any, source: str) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def _place(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
-
-
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:
     # an IPv6 address with its port has brackets, which mean something else in a glob
-    names = (host.lower(), f"[{host}]:{port}" if ":" in host else f"{host.lower()}:{port}")
+    names = (host.lower(), join_host_and_port(host.lower(), port))
     return any(glob in names or any(fnmatchcase(name, glob) for name in names) for glob in map(str.lower, globs))

@@ -34,7 +34,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         self._path = Path(path)
         self._mode = mode
         root = active.run_context().root
-        own = project.nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
+        own = project.read_nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
         self._settings = own.settings.with_options(options, "use_cassette")
         for source, given in active.run_context().command_line_options:
             self._settings = self._settings.with_options(given, source)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from multitrack.hosts import is_loopback
 from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, openai_headers
 from multitrack.standin.model_request import ModelRequest, count_turns
@@ -29,7 +30,7 @@ from multitrack.standin.reply import (
     split_events,
     split_text,
 )
-from multitrack.standin.request_log import ReceivedRequest, is_loopback
+from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedCall
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens

@@ -11,6 +11,7 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
+from multitrack.hosts import is_loopback
 from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.identity import OPENAI_HOST, Headers, openai_headers
 from multitrack.standin.model_request import ModelRequest, count_turns
@@ -40,7 +41,7 @@ from multitrack.standin.reply import (
     split_events,
     split_text,
 )
-from multitrack.standin.request_log import ReceivedRequest, is_loopback
+from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens

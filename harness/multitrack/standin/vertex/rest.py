@@ -12,10 +12,11 @@ from urllib.parse import parse_qs
 
 from google.protobuf.json_format import MessageToDict
 
+from multitrack.hosts import is_loopback
 from multitrack.standin.answer_selection import AnswerSelector, bad_request_answer, internal_error_answer
 from multitrack.standin.identity import google_headers
 from multitrack.standin.reply import AnswerPart, HttpReply, build_http_reply, end_with_error, split_events
-from multitrack.standin.request_log import ReceivedRequest, is_loopback
+from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.script import ScriptedAnswer, ScriptError
 from multitrack.standin.vertex import generate_content as vertex
 from multitrack.standin.vertex.protobuf_types import (

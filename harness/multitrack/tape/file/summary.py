@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from multitrack import wires
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
+from multitrack.wording import count_noun
 
 
 def summarize(position: int, interaction: Interaction) -> Iterator[str]:
@@ -19,7 +20,7 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
         yield f"{position} · {request.method} {request.url}{status}{ended}"
         return
     answer = wires.read_answer(response.body, wire)
-    calls = f"{len(answer.calls)} call{'' if len(answer.calls) == 1 else 's'}"
+    calls = count_noun(len(answer.calls), "call")
     model = wires.read_request(request.body).model or answer.model or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ended}"
     yield from (f"  {call}" for call in answer.calls)

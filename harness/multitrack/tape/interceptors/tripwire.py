@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from ipaddress import ip_address
 from types import ModuleType
 from typing import Any
 
 from multitrack.errors import LiveCall
+from multitrack.hosts import is_loopback, join_host_and_port
 from multitrack.tape import interceptors
 from multitrack.tape.exchange import Router
 from multitrack.tape.interceptors import Current
@@ -164,19 +164,8 @@ def refusal(tape: Router, called: Sequence[str], port: int) -> LiveCall | None:
     return violation
 
 
-def is_loopback(host: str) -> bool:
-    """Whether ``host``, a name or an address, is this machine."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host == "" or host == "localhost" or host.endswith(".localhost")
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    # connecting to the unspecified address reaches this machine
-    return bool(mapped.is_loopback or mapped.is_unspecified)
-
-
 def _message(host: str, port: int) -> str:
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = join_host_and_port(host, port)
     return (
         f"{place}: a socket would leave this machine past the tape, opened by a client that no seam sees\n"
         f"  if it may, say so in pyproject.toml:\n"

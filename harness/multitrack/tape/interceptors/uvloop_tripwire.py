@@ -8,6 +8,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from multitrack.hosts import is_loopback
 from multitrack.tape.interceptors import Current, tripwire
 from multitrack.tape.patching import Patch
 
@@ -21,7 +22,7 @@ def patches(module: ModuleType, current: Current) -> list[Patch]:
             loop: Any, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
         ) -> Any:
             tape = current()
-            if tape is not None and host and not tripwire.is_opened() and not tripwire.is_loopback(_text(host)):
+            if tape is not None and host and not tripwire.is_opened() and not is_loopback(_text(host)):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 *_, (address, number, *_) = found[0]
                 if (violation := tripwire.refusal(tape, (_text(host), address), number)) is not None:

@@ -20,6 +20,7 @@ from aiohttp import BaseConnector, ClientRequest
 from aiohttp.connector import Connection
 
 from multitrack.errors import LiveCall
+from multitrack.hosts import join_host_and_port
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.failure import Failure
 from multitrack.tape.interceptors import Current, http1, unanswered
@@ -271,7 +272,7 @@ def _let_upgrade(tape: Router, asked: ClientRequest) -> Passthrough:
     host, port = asked.url.host or "", asked.url.port or 0
     if tape.allows_connection(host, port):
         return Passthrough()
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = join_host_and_port(host, port)
     violation = LiveCall(
         # without what may be a credential
         f"{asked.url.with_query(None).with_user(None)}: a WebSocket, which no tape holds\n"

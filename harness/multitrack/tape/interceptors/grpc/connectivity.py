@@ -11,10 +11,10 @@ import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 
+from multitrack.hosts import split_host_and_port
 from multitrack.tape.interceptors import Current
 from multitrack.tape.interceptors.grpc import callables
 from multitrack.tape.interceptors.grpc.grpc_call import method_url
@@ -33,8 +33,7 @@ def patches(module: ModuleType, current: Current) -> list[Patch]:
         tape = current()
         if tape is None or tape.mode != "replay":
             return False
-        place = urlsplit(method_url(target, "/"))
-        return not tape.allows_connection(place.hostname or "", place.port or _TLS)
+        return not tape.allows_connection(*split_host_and_port(method_url(target, "/")))
 
     def subscribe(original: Function) -> Function:
         @functools.wraps(original)
