@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -65,6 +65,7 @@ class ExtractionStream(Generic[T_co]):
         self._source = source
         self._chunks = source.chunks()
         self._ready: deque[T_co] = deque()
+        self._yielded: set[int] = set()
         self._result: Extraction[T_co] | ExtractionError | None = None
         self._unraised: ExtractionError | None = None
         self._is_finished = False
@@ -171,7 +172,7 @@ class ExtractionStream(Generic[T_co]):
     def _process(self, chunk: Any) -> None:
         decoder = self._source.decoder
         calls = decoder.close() if chunk is _END else self._source.feed(chunk)
-        self._ready.extend(model for call in calls if (model := self._reader.read_early_call(call)) is not None)
+        self._add_ready(model for call in calls if (model := self._reader.read_early_call(call)) is not None)
         if chunk is _END or decoder.has_ended:
             self._finish()
 
@@ -188,8 +189,15 @@ class ExtractionStream(Generic[T_co]):
         answer = self._source.decoder.answer
         self._set_result(self._reader.read_broken(answer, reason, raw=self.raw, usage=self.usage), cause=error)
 
+    def _add_ready(self, models: Iterable[T_co]) -> None:
+        for model in models:
+            self._ready.append(model)
+            self._yielded.add(id(model))
+
     def _set_result(self, validated: ValidatedResponse, cause: Exception | None = None) -> None:
         self._is_finished = True
+        # whatever the decoder took for incomplete: the stream yields exactly the models of its extraction
+        self._add_ready(model for model in validated.extraction if id(model) not in self._yielded)
         try:
             self._result = self._reader.unwrap(validated)
         except ExtractionError as error:

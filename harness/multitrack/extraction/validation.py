@@ -92,8 +92,9 @@ def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> Extr
 
 
 def _arguments_json(call: ToolCall) -> str:
-    # for a tool without arguments, some providers send no arguments, others {}
-    return call.arguments if call.arguments and not call.arguments.isspace() else "{}"
+    # for a tool without arguments, some providers send no arguments, others {}, and others null
+    text = call.arguments.strip() if call.arguments else ""
+    return "{}" if text in ("", "null") else text
 
 
 def _unknown_tool_error(call: ToolCall, total: int, models: Models) -> UnknownTool:

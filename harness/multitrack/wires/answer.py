@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,8 @@ class WireAnswer:
         text: The text that the model wrote besides or instead of calls. None if there is none.
         finish_reason: Why the answer ended, in the provider's own word.
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
-        error: The error that the provider sent instead of an answer, or in the middle of a stream.
+        error: The error that the provider sent instead of an answer or in the middle of a stream, or the finish
+            reason if it reports a failure.
         model: The model that the answer names.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
@@ -40,3 +41,17 @@ class WireAnswer:
     def is_truncated(self) -> bool:
         """Whether a length limit cut the answer off."""
         return self.finish_reason in _LENGTH_LIMITS
+
+
+# The finish reasons of an answer that the model ended by itself, in every wire format.
+_NORMAL_REASONS = frozenset({"stop", "tool_calls", "function_call", "completed", "STOP"})
+
+
+def select_finish_reason(reasons: Iterable[str | None]) -> str | None:
+    """Return the finish reason of an answer with several choices.
+
+    The first reason that is not a normal end counts, because the answer is not a success if one of its choices failed.
+    Otherwise it is the first reason, or None if there is none.
+    """
+    known = [reason for reason in reasons if reason]
+    return next((reason for reason in known if reason not in _NORMAL_REASONS), next(iter(known), None))

@@ -10,7 +10,7 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires import gemini_schema
-from multitrack.wires.answer import WireAnswer
+from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
@@ -30,8 +30,8 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     functions = [
         call for candidate_parts in parts for part in candidate_parts if (call := read_function_call(part)) is not None
     ]
-    finish_reason = next((reason for entry in candidates if (reason := read_finish_reason(entry))), None)
-    messages = (as_text(candidate.get("finishMessage")) for candidate in candidates)
+    finish_reason = select_finish_reason(map(read_finish_reason, candidates))
+    messages = [as_text(candidate.get("finishMessage")) for candidate in candidates]
     return WireAnswer(
         calls=tuple(
             ToolCall(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function), index)
@@ -40,7 +40,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         text=next(filter(None, map(join_text, parts)), None) or next(filter(None, messages), None),
         finish_reason=finish_reason,
         refusal=read_filter_reason(document, finish_reason),
-        error=error_message(document.get("error")),
+        error=error_message(document.get("error")) or find_failure(finish_reason, messages),
         model=as_text(document.get("modelVersion")),
         usage=as_object(document.get("usageMetadata")) or None,
     )
@@ -96,6 +96,22 @@ def read_filter_reason(document: Mapping[str, Any], finish_reason: str | None) -
     if block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED":
         return as_text(feedback.get("blockReasonMessage")) or block_reason
     return finish_reason if finish_reason in _FILTER_REASONS else None
+
+
+# The finish reasons that other fields of `WireAnswer` report, or that report nothing.
+_REPORTED_REASONS = _FILTER_REASONS | {None, "STOP", "MAX_TOKENS"}
+
+
+def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:
+    """Return the finish reason and its message if it reports a failure, such as MALFORMED_FUNCTION_CALL, or None.
+
+    Every reason except STOP does, so a reason that Google adds later counts as a failure too:
+    https://ai.google.dev/api/generate-content#FinishReason
+    """
+    if finish_reason in _REPORTED_REASONS:
+        return None
+    message = next(filter(None, messages), None)
+    return f"finish reason {finish_reason!r}: {message}" if message else f"finish reason {finish_reason!r}"
 
 
 def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:

@@ -11,8 +11,10 @@ from itertools import count
 from typing import Any
 
 from multitrack.tool_call import ToolCall
-from multitrack.wires.answer import WireAnswer
+from multitrack.wires.answer import WireAnswer, select_finish_reason
+from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.gemini import (
+    find_failure,
     join_text,
     read_arguments,
     read_filter_reason,
@@ -29,7 +31,8 @@ class GeminiStreamDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._candidates: dict[int, _Candidate] = {}
-        self._arrivals = count()
+        self._queue = CallQueue[_StreamedCall]()
+        self._first_open_candidate = 0
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
         self._block_reason: str | None = None
@@ -39,99 +42,131 @@ class GeminiStreamDecoder(StreamDecoder):
         self._model = self._model or as_text(chunk.get("modelVersion"))
         self._usage = as_object(chunk.get("usageMetadata")) or self._usage
         self._block_reason = self._block_reason or read_filter_reason(chunk, None)
-        completed: list[ToolCall] = []
         for entry in as_objects(chunk.get("candidates")):
             index = entry.get("index")
-            candidate = self._candidates.setdefault(index if isinstance(index, int) else 0, _Candidate())
-            completed += [ToolCall(*fields, next(self._arrivals)) for fields in candidate.feed(entry)]
-        return completed
+            index = index if isinstance(index, int) else 0
+            candidate = self._candidates.get(index)
+            if candidate is None:
+                candidate = self._candidates[index] = _Candidate(index, self._queue)
+            candidate.feed(entry)
+        return self._release()
+
+    def _release(self) -> list[ToolCall]:
+        # A call of the second candidate waits for the end of the first one, whose calls come before it in the answer.
+        while (first := self._candidates.get(self._first_open_candidate)) is not None and first.finish_reason:
+            self._first_open_candidate += 1
+        for index, candidate in self._candidates.items():
+            if index <= self._first_open_candidate:
+                candidate.is_held_back = False
+        return self._queue.release()
+
+    def _complete_open_calls(self) -> list[ToolCall]:
+        for candidate in self._candidates.values():
+            candidate.end()
+            candidate.is_held_back = False
+        return self._queue.release(is_last=True)
 
     @property
     def answer(self) -> WireAnswer:
         candidates = [candidate for _, candidate in sorted(self._candidates.items())]
-        calls = [fields for candidate in candidates for fields in candidate.calls()]
-        finish_reason = next((candidate.finish_reason for candidate in candidates if candidate.finish_reason), None)
+        finish_reason = select_finish_reason(candidate.finish_reason for candidate in candidates)
         is_finished = bool(candidates) and all(candidate.finish_reason for candidate in candidates)
         return WireAnswer(
-            calls=tuple(ToolCall(*fields, index) for index, fields in enumerate(calls)),
+            calls=self._queue.calls(),
             text=next((text for candidate in candidates if (text := candidate.text)), None),
             finish_reason=finish_reason,
             refusal=self._block_reason or read_filter_reason({}, finish_reason),
-            error=self._error,
+            error=self._error or find_failure(finish_reason, [candidate.message for candidate in candidates]),
             model=self._model,
             usage=self._usage,
             is_complete=self._error is None and (is_finished or self._block_reason is not None),
         )
 
 
-# The id, the name and the arguments of a call.
-_CallFields = tuple[str | None, str, str | None]
-
-
 class _Candidate:
-    def __init__(self) -> None:
+    def __init__(self, index: int, queue: CallQueue[_StreamedCall]) -> None:
         self.finish_reason: str | None = None
+        self.message: str | None = None
+        self.is_held_back = True
         self._text: list[str] = []
-        self._message: str | None = None
-        self._calls: list[_CallFields] = []
-        self._partial: _PartialCall | None = None
+        self._index = index
+        self._queue = queue
+        self._arrivals = count()
+        self._open_call: _StreamedCall | None = None
 
     @property
     def text(self) -> str | None:
-        return "".join(self._text) or self._message
+        return "".join(self._text) or self.message
 
-    def calls(self) -> list[_CallFields]:
-        return [*self._calls, *([self._partial.fields] if self._partial else [])]
-
-    def feed(self, entry: Mapping[str, Any]) -> list[_CallFields]:
-        """Return the calls that ``entry`` completes."""
+    def feed(self, entry: Mapping[str, Any]) -> None:
         parts = as_objects(as_object(entry.get("content")).get("parts"))
         if text := join_text(parts):
             self._text.append(text)
-        self._message = as_text(entry.get("finishMessage")) or self._message
+        self.message = as_text(entry.get("finishMessage")) or self.message
+        for part in parts:
+            if (function := read_function_call(part)) is not None:
+                self._add(function)
         self.finish_reason = read_finish_reason(entry) or self.finish_reason
-        functions = [call for part in parts if (call := read_function_call(part)) is not None]
-        completed = [call for function in functions for call in self._add(function)]
-        self._calls += completed
-        return completed
+        if self.finish_reason == "STOP":
+            self.end()
 
-    def _add(self, function: Mapping[str, Any]) -> list[_CallFields]:
-        continues = bool(function.get("willContinue"))
-        if self._partial is None and not continues and "partialArgs" not in function:
-            return [(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function))]
-        self._partial = self._partial or _PartialCall()
-        self._partial.add(function)
-        if continues:
-            return []
-        completed, self._partial = self._partial, None
-        return [completed.fields]
+    def end(self) -> None:
+        """Complete the call that is still open: its last part may say that more follows, but nothing does."""
+        if self._open_call is not None:
+            self._open_call.has_ended = True
+            self._open_call = None
+
+    def _add(self, function: Mapping[str, Any]) -> None:
+        call = self._open_call
+        if call is None or call.is_followed_by(function):
+            self.end()
+            call = _StreamedCall((self._index, next(self._arrivals)), self)
+            self._queue.add(call)
+        call.add(function)
+        self._open_call = call if function.get("willContinue") else None
 
 
-class _PartialCall:
-    """A call whose arguments arrive value by value, each with its JSON path.
+class _StreamedCall:
+    """A call, whole or with arguments that arrive value by value, each with its JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
     """
 
-    def __init__(self) -> None:
+    is_empty = False
+
+    def __init__(self, order: tuple[int, int], candidate: _Candidate) -> None:
+        self.order = order
+        self.has_ended = False
+        self._candidate = candidate
         self._id: str | None = None
         self._name: str | None = None
-        self._args: dict[str, Any] | None = None
+        self._args: Any = None
 
     @property
-    def fields(self) -> _CallFields:
+    def fields(self) -> CallFields:
         return self._id, self._name or "", read_arguments({"args": self._args})
+
+    @property
+    def is_complete(self) -> bool:
+        return self.has_ended and not self._candidate.is_held_back
+
+    def is_followed_by(self, function: Mapping[str, Any]) -> bool:
+        """Return whether ``function`` begins another call. Only the first part of a call names its function."""
+        return bool(self._name and as_text(function.get("name")))
 
     def add(self, function: Mapping[str, Any]) -> None:
         self._id = self._id or as_text(function.get("id"))
         self._name = self._name or as_text(function.get("name"))
         args = function.get("args")
-        if isinstance(args, Mapping):
-            self._args = {**(self._args or {}), **args}
+        if isinstance(args, Mapping) and isinstance(self._args, Mapping):
+            self._args = {**self._args, **args}
+        elif args is not None:
+            self._args = args
         for partial in as_objects(function.get("partialArgs")):
             steps = _parse_path(as_text(partial.get("jsonPath")) or "")
             if steps:
                 self._args = _insert(self._args, steps, _read_value(partial))
+        self.has_ended = not function.get("willContinue")
 
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
@@ -144,7 +179,9 @@ def _parse_path(path: str) -> list[str | int]:
 
 
 def _read_value(partial: Mapping[str, Any]) -> Any:
-    return next((partial[kind] for kind in ("stringValue", "numberValue", "boolValue") if kind in partial), None)
+    # The SDK's objects have a None for each value that is absent. A value that is null is None, too.
+    values = (partial.get(kind) for kind in ("stringValue", "numberValue", "boolValue"))
+    return next((value for value in values if value is not None), None)
 
 
 def _insert(target: Any, steps: list[str | int], value: Any) -> Any:

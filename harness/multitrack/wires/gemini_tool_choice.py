@@ -19,7 +19,7 @@ def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[s
 
     Args:
         tool_choice: The choice in OpenAI's form, or None.
-        offered: The names of the functions that the request model_context.
+        offered: The names of the functions that the request offers.
 
     Returns:
         The ``toolConfig``, or None if ``tool_choice`` is None.

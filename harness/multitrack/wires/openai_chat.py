@@ -5,12 +5,12 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires import openai_schema
-from multitrack.wires.answer import WireAnswer
+from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 from multitrack.wires.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
@@ -21,13 +21,13 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     choices = as_objects(document.get("choices"))
     messages = [as_object(choice.get("message")) for choice in choices]
     calls = [call for message in messages for call in _read_calls(message)]
-    finish_reason = next((reason for choice in choices if (reason := as_text(choice.get("finish_reason")))), None)
+    finish_reason = select_finish_reason(as_text(choice.get("finish_reason")) for choice in choices)
     return WireAnswer(
         calls=tuple(ToolCall(*call, index) for index, call in enumerate(calls)),
         text=next((text for message in messages if (text := read_text(message.get("content")))), None),
         finish_reason=finish_reason,
         refusal=find_refusal((message.get("refusal") for message in messages), finish_reason),
-        error=error_message(document.get("error")),
+        error=error_message(document.get("error")) or find_failure(map(read_failure, choices), finish_reason),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
     )
@@ -71,6 +71,35 @@ def find_refusal(refusals: Any, finish_reason: str | None) -> str | None:
     """Return the first refusal, or the filter that the finish reason names, or None."""
     first = next((text for refusal in refusals if (text := as_text(refusal))), None)
     return first or ("content_filter" if finish_reason == "content_filter" else None)
+
+
+# The finish reasons that report a failure. OpenAI has none; these come from gateways and servers with its wire format:
+# https://openrouter.ai/docs/api-reference/errors, https://api-docs.deepseek.com/api/create-chat-completion and vLLM.
+_FAILURE_REASONS = frozenset(
+    {
+        "error",
+        "server_error",
+        "abort",
+        "aborted",
+        "cancelled",
+        "insufficient_system_resource",
+        "malformed_function_call",
+    }
+)
+
+
+def read_failure(choice: Mapping[str, Any]) -> str | None:
+    """Return the error that a gateway put into a choice, or None.
+
+    https://openrouter.ai/docs/api-reference/errors
+    """
+    return error_message(choice.get("error"))
+
+
+def find_failure(errors: Iterable[str | None], finish_reason: str | None) -> str | None:
+    """Return the first of the choices' ``errors``, or the finish reason if it reports a failure, or None."""
+    is_failure = finish_reason is not None and finish_reason.lower() in _FAILURE_REASONS
+    return next(filter(None, errors), f"finish reason {finish_reason!r}" if is_failure else None)
 
 
 def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:

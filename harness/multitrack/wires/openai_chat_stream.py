@@ -5,15 +5,16 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
 from multitrack.tool_call import ToolCall
-from multitrack.wires.answer import WireAnswer
+from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
-from multitrack.wires.openai_chat import find_refusal, read_function, read_text
+from multitrack.wires.openai_chat import find_failure, find_refusal, read_failure, read_function, read_text
 from multitrack.wires.stream_decoder import StreamDecoder
 
 
@@ -23,7 +24,8 @@ class ChatStreamDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._arrivals = count()
+        self._queue = CallQueue[_StreamedCall]()
+        self._first_open_choice = 0
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
 
@@ -31,31 +33,43 @@ class ChatStreamDecoder(StreamDecoder):
         self._error = self._error or error_message(chunk.get("error"))
         self._model = self._model or as_text(chunk.get("model"))
         self._usage = as_object(chunk.get("usage")) or self._usage
-        completed: list[ToolCall] = []
+        has_completed = False
         for entry in as_objects(chunk.get("choices")):
             index = entry.get("index")
             index = index if isinstance(index, int) else 0
             choice = self._choices.get(index)
             if choice is None:
-                choice = self._choices[index] = _Choice(self._arrivals)
-            completed += choice.feed(entry)
-        return completed
+                choice = self._choices[index] = _Choice(index, self._queue)
+            has_completed = choice.feed(entry) or has_completed
+            self._error = self._error or choice.late_arguments_error
+        return self._release() if has_completed else []
+
+    def _release(self) -> list[ToolCall]:
+        # A call of the second choice waits for the end of the first one, whose calls come before it in the answer.
+        while (choice := self._choices.get(self._first_open_choice)) is not None and choice.finish_reason:
+            self._first_open_choice += 1
+        for index, choice in self._choices.items():
+            if index <= self._first_open_choice:
+                choice.is_held_back = False
+        return self._queue.release()
 
     def _complete_open_calls(self) -> list[ToolCall]:
-        return [call for choice in self._choices.values() for call in choice.end()]
+        for choice in self._choices.values():
+            choice.end()
+            choice.is_held_back = False
+        return self._queue.release(is_last=True)
 
     @property
     def answer(self) -> WireAnswer:
         choices = [choice for _, choice in sorted(self._choices.items())]
-        calls = [call.fields for choice in choices for call in choice.calls()]
-        finish_reason = next((choice.finish_reason for choice in choices if choice.finish_reason), None)
+        finish_reason = select_finish_reason(choice.finish_reason for choice in choices)
         is_finished = bool(choices) and all(choice.finish_reason for choice in choices)
         return WireAnswer(
-            calls=tuple(ToolCall(*fields, index) for index, fields in enumerate(calls)),
+            calls=self._queue.calls(),
             text=next((text for choice in choices if (text := "".join(choice.text))), None),
             finish_reason=finish_reason,
             refusal=find_refusal(("".join(choice.refusal) for choice in choices), finish_reason),
-            error=self._error,
+            error=self._error or find_failure((choice.error for choice in choices), finish_reason),
             model=self._model,
             usage=self._usage,
             is_complete=self._error is None and (self.has_ended or is_finished),
@@ -63,43 +77,64 @@ class ChatStreamDecoder(StreamDecoder):
 
 
 class _Choice:
-    def __init__(self, arrivals: Iterator[int]) -> None:
+    def __init__(self, index: int, queue: CallQueue[_StreamedCall]) -> None:
         self.finish_reason: str | None = None
+        self.error: str | None = None
         self.text: list[str] = []
         self.refusal: list[str] = []
-        self._arrivals = arrivals
+        self.is_held_back = True
+        self.late_arguments_error: str | None = None
+        self._index = index
+        self._queue = queue
+        self._arrivals = count()
         self._calls: list[_StreamedCall] = []
         self._last_by_index: dict[int | None, _StreamedCall] = {}
         self._by_id: dict[tuple[int | None, str], _StreamedCall] = {}
         self._legacy: _StreamedCall | None = None
 
-    def calls(self) -> list[_StreamedCall]:
-        """Return the calls, ordered by the provider's index, or by arrival if it sent none."""
-        legacy = [self._legacy] if self._legacy else []
-        return [call for call in sorted(self._calls, key=lambda call: call.order) + legacy if not call.is_empty]
-
-    def feed(self, entry: Mapping[str, Any]) -> list[ToolCall]:
+    def feed(self, entry: Mapping[str, Any]) -> bool:
+        """Read one entry of ``choices``. Return whether it completes a call or the choice."""
         # A gateway that does not stream sends the whole message. If one sends both, the delta counts.
         delta = as_object(entry.get("delta")) or as_object(entry.get("message"))
         if text := read_text(delta.get("content")):
             self.text.append(text)
         if refusal := as_text(delta.get("refusal")):
             self.refusal.append(refusal)
+        self.error = self.error or read_failure(entry)
         seen: set[_StreamedCall] = set()
-        completed = []
+        has_completed = False
         for fragment in as_objects(delta.get("tool_calls")):
             call = self._find_call(fragment, seen)
             seen.add(call)
-            completed += call.add(fragment)
+            has_completed = self._add(call, fragment) or has_completed
         if legacy := as_object(delta.get("function_call")):
-            self._legacy = self._legacy or _StreamedCall(None, next(self._arrivals))
-            completed += self._legacy.add({"function": legacy})
-        self.finish_reason = as_text(entry.get("finish_reason")) or self.finish_reason
-        return completed + (self.end() if self.finish_reason else [])
+            if self._legacy is None:
+                # A legacy call comes after the tool calls of its choice.
+                self._legacy = self._open_call((self._index, 1, 0, 0))
+            has_completed = self._add(self._legacy, {"function": legacy}) or has_completed
+        if reason := as_text(entry.get("finish_reason")):
+            self.finish_reason = reason
+            self.end()
+        return has_completed or self.finish_reason is not None
 
-    def end(self) -> list[ToolCall]:
-        """Return the calls that the end of the choice completes."""
-        return [completed for call in self.calls() for completed in call.end()]
+    def end(self) -> None:
+        """Complete the calls that the end of the choice completes."""
+        for call in self._calls:
+            call.end()
+
+    def _add(self, call: _StreamedCall, fragment: Mapping[str, Any]) -> bool:
+        had_ended = call.has_ended
+        if not call.add(fragment):
+            self.late_arguments_error = (
+                f"the call {call.fields[1]!r} received more arguments after its JSON object was complete"
+            )
+        return call.has_ended and not had_ended
+
+    def _open_call(self, order: tuple[int, ...]) -> _StreamedCall:
+        call = _StreamedCall(order, self)
+        self._calls.append(call)
+        self._queue.add(call)
+        return call
 
     def _find_call(self, fragment: Mapping[str, Any], seen: set[_StreamedCall]) -> _StreamedCall:
         """Return the call that ``fragment`` belongs to, which is a new one if the fragment begins it.
@@ -113,8 +148,8 @@ class _Choice:
         call_id = as_text(fragment.get("id"))
         call = (self._by_id.get((index, call_id)) if call_id else None) or self._last_by_index.get(index)
         if call is None or call in seen or call.is_followed_by(fragment):
-            call = _StreamedCall(index, next(self._arrivals))
-            self._calls.append(call)
+            arrival = next(self._arrivals)
+            call = self._open_call((self._index, 0, arrival if index is None else index, arrival))
             self._last_by_index[index] = call
         if call_id:
             self._by_id[index, call_id] = call
@@ -122,24 +157,26 @@ class _Choice:
 
 
 class _StreamedCall:
-    def __init__(self, index: int | None, arrival: int) -> None:
-        self.order = (arrival if index is None else index, arrival)
-        self._arrival = arrival
+    def __init__(self, order: tuple[int, ...], choice: _Choice) -> None:
+        self.order = order
+        self._choice = choice
         self._id: str | None = None
         self._name = ""
         self._arguments: list[str] | None = None
         self._brackets: BracketCounter | None = None
-        self._is_complete = False
+        self.has_ended = False
 
     @property
-    def fields(self) -> tuple[str | None, str, str | None]:
-        """The id, name and arguments, as far as they have arrived."""
+    def fields(self) -> CallFields:
         return self._id, self._name, None if self._arguments is None else "".join(self._arguments)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has arrived that makes it a call."""
         return not (self._id or self._name or (self._arguments and any(self._arguments)))
+
+    @property
+    def is_complete(self) -> bool:
+        return self.has_ended and not self._choice.is_held_back
 
     def is_followed_by(self, fragment: Mapping[str, Any]) -> bool:
         """Return whether ``fragment``, which has the index of this call, begins another call."""
@@ -150,34 +187,30 @@ class _StreamedCall:
         if call_id and self._id and call_id != self._id:
             return True
         # Some providers repeat the name or the id in a last, empty delta, which does not begin a new call.
-        return self._is_complete and (bool(arguments) or name != self._name)
+        return self.has_ended and (bool(arguments) or name != self._name)
 
-    def add(self, fragment: Mapping[str, Any]) -> list[ToolCall]:
-        """Add a fragment. Return the call if the fragment completes it."""
-        self._id = self._id or as_text(fragment.get("id"))
+    def add(self, fragment: Mapping[str, Any]) -> bool:
+        """Add a fragment. Return False if it has arguments although the call has ended."""
         name, arguments = read_function(fragment)
+        if self.has_ended:
+            return not (arguments and arguments.strip())
+        self._id = self._id or as_text(fragment.get("id"))
         # Several gateways repeat the whole name in each delta. Others send it in pieces.
         if name and name != self._name:
             self._name += name
         if arguments is None:
-            return []
+            return True
         if self._arguments is None:
             self._arguments = []
         self._arguments.append(arguments)
         if self._brackets is None and arguments.lstrip().startswith("{") and not self._has_other_text():
             self._brackets = BracketCounter()
-        is_closed = self._brackets is not None and self._brackets.feed(arguments) is not None
-        return self._complete() if is_closed else []
+        self.has_ended = self._brackets is not None and self._brackets.feed(arguments) is not None
+        return True
 
-    def end(self) -> list[ToolCall]:
-        """Return the call if it is complete at the end of the choice. A call with JSON that was cut off never is."""
-        return [] if self._brackets is not None else self._complete()
+    def end(self) -> None:
+        """Complete the call at the end of the choice, unless its JSON was cut off."""
+        self.has_ended = self.has_ended or (self._brackets is None and not self.is_empty)
 
     def _has_other_text(self) -> bool:
         return any(text.strip() for text in (self._arguments or ())[:-1])
-
-    def _complete(self) -> list[ToolCall]:
-        if self._is_complete:
-            return []
-        self._is_complete = True
-        return [ToolCall(*self.fields, self._arrival)]

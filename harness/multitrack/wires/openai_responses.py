@@ -31,11 +31,32 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         text="".join(text for part in contents if (text := as_text(part.get("text")))) or None,
         finish_reason=finish_reason,
         refusal=refusal or ("content_filter" if finish_reason == "content_filter" else None),
-        error=error_message(document.get("error")),
+        error=error_message(document.get("error")) or _find_failure(document, finish_reason),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
         is_complete=status not in _UNFINISHED,
     )
+
+
+# The reasons of an incomplete answer that other fields of `WireAnswer` report.
+_REPORTED_REASONS = frozenset({"max_output_tokens", "content_filter"})
+
+
+def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str | None:
+    """Return the status, and its reason, if it reports a failure.
+
+    https://platform.openai.com/docs/api-reference/responses/object#responses/object-status
+    """
+    match document.get("status"):
+        case "failed" | "cancelled" as status:
+            return f"status {status!r}"
+        case "incomplete" if finish_reason not in _REPORTED_REASONS:
+            return (
+                f"status 'incomplete', reason {finish_reason!r}"
+                if finish_reason != "incomplete"
+                else "status 'incomplete'"
+            )
+    return None
 
 
 def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:

@@ -19,8 +19,9 @@ class StreamDecoder(ABC):
 
     Pass it either bytes, cut anywhere (`feed`), or the parsed chunks (`feed_chunk`), and call `close` at the end.
 
-    The ``index`` of a returned call is its position in order of arrival. `answer` corrects it if the provider
-    numbers the calls differently. A call that the end of the stream cuts off is never returned, but is in `answer`.
+    A call is returned once, in the order of the answer: a complete call waits for the calls before it. The calls that
+    were returned are the first calls of `answer`, unchanged. A call that the end of the stream cuts off is never
+    returned, but is in `answer`.
     """
 
     def __init__(self) -> None:
@@ -34,8 +35,9 @@ class StreamDecoder(ABC):
         return [call for frame in self._frames.feed(data) for call in self._decode_frame(frame)]
 
     def close(self) -> list[ToolCall]:
-        """End the stream. Return the calls that its last frame completes."""
-        return [call for frame in self._frames.close() for call in self._decode_frame(frame)]
+        """End the stream. Return the calls that its end completes."""
+        calls = [call for frame in self._frames.close() for call in self._decode_frame(frame)]
+        return calls + (self._complete_open_calls() if self.answer.is_complete else [])
 
     @abstractmethod
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
@@ -46,9 +48,9 @@ class StreamDecoder(ABC):
     def answer(self) -> WireAnswer:
         """The answer as far as it has arrived, including calls that are still incomplete."""
 
+    @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:
-        """Return the calls that the end mark of the stream completes."""
-        return []
+        """Return the calls that the end of a complete stream completes."""
 
     def _decode_frame(self, frame: ServerSentEvent) -> list[ToolCall]:
         data = frame.data.strip()

@@ -1,0 +1,71 @@
+"""The calls of a streamed answer, released one by one in the order of the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Protocol, TypeVar
+
+from multitrack.tool_call import ToolCall
+
+CallFields = tuple[str | None, str, str | None]
+"""The id, the name and the arguments of a call."""
+
+
+class StreamedCall(Protocol):
+    """A call whose fragments arrive one after the other."""
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """The place of the call in the answer, compared with that of the other calls."""
+
+    @property
+    def fields(self) -> CallFields:
+        """The id, name and arguments, as far as they have arrived."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has arrived yet that makes it a call."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more can arrive that changes it."""
+
+
+C = TypeVar("C", bound=StreamedCall)
+
+
+class CallQueue(Generic[C]):
+    """Releases each call once, after it and every call before it are complete.
+
+    A released call never changes, so the calls that a stream released are the first calls of its answer.
+    """
+
+    def __init__(self) -> None:
+        self._released: list[ToolCall] = []
+        self._waiting: list[C] = []
+
+    def add(self, call: C) -> None:
+        """Add a call of which the first fragment has arrived."""
+        self._waiting.append(call)
+
+    def release(self, *, is_last: bool = False) -> list[ToolCall]:
+        """Release the calls that are complete and have no incomplete call before them.
+
+        Args:
+            is_last: The answer is complete, so an incomplete call no longer holds back the calls after it.
+        """
+        start = len(self._released)
+        for call in self._in_order():
+            if call.is_complete:
+                self._waiting.remove(call)
+                self._released.append(ToolCall(*call.fields, len(self._released)))
+            elif not (is_last or call.is_empty):
+                break
+        return self._released[start:]
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """Return the calls so far, including those that are still incomplete."""
+        waiting = [call.fields for call in self._in_order() if not call.is_empty]
+        return (*self._released, *(ToolCall(*fields, len(self._released) + n) for n, fields in enumerate(waiting)))
+
+    def _in_order(self) -> list[C]:
+        return sorted(self._waiting, key=lambda call: call.order)

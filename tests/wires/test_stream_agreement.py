@@ -1,0 +1,435 @@
+"""A stream, the whole answer and `decode` agree, whatever the provider does with indices, ids and final events."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+
+from multitrack import decode
+from multitrack.errors import ExtractionError
+from multitrack.extraction import ExtractionStream, StreamSource, Toolset
+from multitrack.extraction.response_reader import ResponseReader
+from multitrack.wires import create_stream_decoder, read_answer
+
+
+class Weather(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Search(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Ping(BaseModel):
+    """A tool without fields."""
+
+
+MODELS = {"Weather": Weather, "Search": Search, "Ping": Ping}
+
+
+class Chunks(StreamSource):
+    """A stream whose chunks are parsed events, as google-genai returns them."""
+
+    raw: Any = None
+    usage: Any = None
+
+    def __init__(self, wire, chunks):
+        super().__init__(create_stream_decoder(wire))
+        self._iterator = iter(chunks)
+
+    def chunks(self):
+        return self._iterator
+
+    def feed(self, chunk):
+        return self.decoder.feed_chunk(chunk)
+
+    def close(self):
+        return None
+
+
+def extract_stream(wire, chunks, **options):
+    """Return the models that the stream yields, and its `Extraction` or its error."""
+    stream = ExtractionStream(ResponseReader(MODELS, **options), Chunks(wire, chunks))
+    models = []
+    try:
+        models.extend(stream)
+    except ExtractionError as error:
+        return models, error
+    return models, stream.extraction
+
+
+def to_sse(chunks, end="data: [DONE]\n\n"):
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + end.encode()
+
+
+def to_values(calls):
+    return [(call.name, json.loads(call.arguments or "{}")) for call in calls]
+
+
+# --- the property -----------------------------------------------------------------------------------------------
+
+ARGUMENTS = st.dictionaries(
+    st.text('ab"\\{}é', max_size=3), st.one_of(st.integers(), st.text(max_size=5), st.none()), max_size=3
+)
+CALLS = st.lists(st.tuples(st.sampled_from(["Weather", "Search", "Ping"]), ARGUMENTS), min_size=1, max_size=4)
+
+
+def cut_text(draw, text):
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
+    return [text[start:end] for start, end in itertools.pairwise([0, *cuts, len(text)])]
+
+
+def interleave(draw, sequences):
+    """Merge ``sequences``, each in its own order, beginning them one after the other."""
+    merged = []
+    waiting = [list(sequence) for sequence in sequences]
+    started = 0
+    while any(waiting):
+        candidates = [n for n, rest in enumerate(waiting) if rest and n <= started]
+        chosen = draw(st.sampled_from(candidates)) if candidates else next(n for n, rest in enumerate(waiting) if rest)
+        started = max(started, chosen + 1)
+        merged.append(waiting[chosen].pop(0))
+    return merged
+
+
+@st.composite
+def chat_streams(draw):
+    calls = draw(CALLS)
+    is_interleaved, has_ids = draw(st.booleans()), draw(st.booleans())
+    # a server that sends the same index, or none, for every call sends them one after the other, with their ids
+    index_of = (lambda n: n) if is_interleaved or not has_ids or draw(st.booleans()) else (lambda _: 0)
+    sequences = []
+    for n, (name, arguments) in enumerate(calls):
+        first, *rest = cut_text(draw, json.dumps(arguments))
+        head = {"index": index_of(n), "function": {"name": name, "arguments": first}}
+        if has_ids:
+            head["id"] = f"call_{n}"
+        if draw(st.booleans()):
+            head["type"] = "function"
+        sequences.append([head, *({"index": index_of(n), "function": {"arguments": piece}} for piece in rest)])
+    fragments = interleave(draw, sequences) if is_interleaved else [one for sequence in sequences for one in sequence]
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [fragment]}}]} for fragment in fragments]
+    ends = draw(st.integers(1, 2))  # some gateways repeat the last chunk
+    chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}] * ends
+    if draw(st.booleans()):
+        chunks.append({"choices": [], "usage": {"total_tokens": 1}})
+    tool_calls = [
+        {"id": f"call_{n}" if has_ids else None, "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for n, (name, arguments) in enumerate(calls)
+    ]
+    whole = {"choices": [{"message": {"tool_calls": tool_calls}, "finish_reason": "tool_calls"}]}
+    return "openai.chat", calls, chunks, whole
+
+
+@st.composite
+def responses_streams(draw):
+    calls = draw(CALLS)
+    numbering = draw(st.sampled_from(["right", "zero", "none"]))
+    ids = draw(st.sampled_from(["both", "call_id", "changing"]))
+    is_repeated, has_output = draw(st.booleans()), draw(st.booleans())
+    output, events = [], []
+    if draw(st.booleans()):
+        output.append({"type": "reasoning", "id": "rs_1", "summary": []})
+    for n, (name, arguments) in enumerate(calls):
+        item = {"type": "function_call", "call_id": f"call_{n}", "name": name, "arguments": json.dumps(arguments)}
+        if ids != "call_id":
+            item["id"] = f"fc_{n}"
+        output.append(item)
+    for position, item in enumerate(output):
+        place = {"right": {"output_index": position}, "zero": {"output_index": 0}, "none": {}}[numbering]
+        if item["type"] == "function_call":
+            item_id = {} if ids == "call_id" else {"item_id": item["id"]}
+            started = {**item, "arguments": ""}
+            if ids == "changing":
+                started["id"] = f"other_{position}"
+                item_id = {"item_id": f"other_{position}"}
+            events.append({"type": "response.output_item.added", **place, "item": started})
+            events += [
+                {"type": "response.function_call_arguments.delta", **place, **item_id, "delta": piece}
+                for piece in cut_text(draw, item["arguments"])
+            ]
+            if draw(st.booleans()):
+                done = {"type": "response.function_call_arguments.done", **place, **item_id}
+                events.append({**done, "arguments": item["arguments"]})
+        done = {"type": "response.output_item.done", **place, "item": item}
+        events += [done, done] if is_repeated else [done]
+    final = {"status": "completed", **({"output": output} if has_output else {})}
+    events.append({"type": "response.completed", "response": final})
+    return "openai.responses", calls, events, {"object": "response", "status": "completed", "output": output}
+
+
+@st.composite
+def gemini_streams(draw):
+    calls = draw(CALLS)
+    chunks, parts = [], []
+    for name, arguments in calls:
+        part = {"functionCall": {"name": name, "args": arguments}}
+        parts.append(part)
+        has_simple_keys = all(key.isalnum() for key in arguments)
+        if has_simple_keys and draw(st.booleans()):
+            chunks.append([{"functionCall": {"name": name, "willContinue": True}}])
+            for key, value in arguments.items():
+                kind = {int: "numberValue", str: "stringValue", type(None): "nullValue"}[type(value)]
+                partial = {"jsonPath": f"$.{key}", kind: value}
+                # google-genai's objects have every field, and None where it is absent
+                if draw(st.booleans()):
+                    partial = {"stringValue": None, "numberValue": None, "boolValue": None, **partial}
+                chunks.append([{"functionCall": {"partialArgs": [partial], "willContinue": True}}])
+            if draw(st.booleans()):
+                chunks.append([{"functionCall": {}}])
+        else:
+            chunks.append([part])
+    documents = [{"candidates": [{"content": {"parts": chunk}}]} for chunk in chunks]
+    documents.append({"candidates": [{"finishReason": "STOP"}]})
+    whole = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
+    return "gemini", calls, documents, whole
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(chat_streams(), responses_streams(), gemini_streams()))
+def test_stream_and_whole_answer_agree(case):
+    wire, calls, chunks, whole = case
+    expected = [(name, {} if name == "Ping" and arguments is None else arguments) for name, arguments in calls]
+    assert to_values(decode(whole, wire)) == expected
+    assert to_values(decode(chunks, f"{wire}.stream")) == expected
+    assert to_values(decode(to_sse(chunks), f"{wire}.stream")) == expected
+    models, extraction = extract_stream(f"{wire}.stream", chunks)
+    assert not isinstance(extraction, ExtractionError), extraction
+    assert models == list(extraction)
+    assert models == list(Toolset(list[Weather | Search | Ping]).extract(read_answer(whole, wire)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=st.one_of(chat_streams(), responses_streams(), gemini_streams()), data=st.data())
+def test_a_stream_that_is_cut_yields_the_models_of_its_error(case, data):
+    wire, _, chunks, _ = case
+    end = data.draw(st.integers(0, len(chunks) - 1))
+    models, result = extract_stream(f"{wire}.stream", chunks[:end])
+    held = list(result.models) if isinstance(result, ExtractionError) else list(result)
+    assert models == held
+
+
+# --- each class of fault ----------------------------------------------------------------------------------------
+
+
+def item(call_id, name="Weather", arguments='{"n": 1}', **fields):
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **fields}
+
+
+def done(fields, **place):
+    return {"type": "response.output_item.done", "item": fields, **place}
+
+
+def completed(*output, **fields):
+    return {"type": "response.completed", "response": {"status": "completed", "output": list(output), **fields}}
+
+
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
+
+
+def test_two_items_with_the_same_output_index_are_two_items():
+    events = [
+        done(REASONING, output_index=0),
+        done(item("call_a"), output_index=0),
+        completed(REASONING, item("call_a")),
+    ]
+    models, extraction = extract_stream("openai.responses.stream", events)
+    assert models == [Weather(n=1)]
+    assert list(extraction) == models
+
+
+@pytest.mark.parametrize("has_output", [True, False])
+def test_items_without_an_output_index_are_each_yielded_once(has_output):
+    items = [item("call_a", arguments='{"n": 1}'), item("call_b", arguments='{"n": 2}')]
+    events = [*map(done, items), completed(*(items if has_output else ()))]
+    models, extraction = extract_stream("openai.responses.stream", events)
+    assert models == [Weather(n=1), Weather(n=2)]
+    assert list(extraction) == models
+
+
+def test_equal_items_without_any_id_are_not_merged():
+    twice = [item(None), item(None)]
+    events = [done(twice[0], output_index=0), done(twice[1], output_index=1), completed(*twice)]
+    models, extraction = extract_stream("openai.responses.stream", events)
+    assert models == [Weather(n=1), Weather(n=1)]
+    assert list(extraction) == models
+
+
+def test_the_final_event_completes_an_item_that_was_only_added():
+    added = {"type": "response.output_item.added", "output_index": 0, "item": item("call_a", name="", arguments="")}
+    models, extraction = extract_stream("openai.responses.stream", [added, completed(item("call_a"))])
+    assert models == [Weather(n=1)]
+    assert list(extraction) == models
+
+
+def test_the_final_event_adds_an_item_that_had_no_event():
+    events = [done(item("call_a"), output_index=0), completed(item("call_a"), item("call_b", name="Search"))]
+    models, extraction = extract_stream("openai.responses.stream", events)
+    assert models == [Weather(n=1), Search(n=1)]
+    assert list(extraction) == models
+
+
+def test_a_final_event_that_contradicts_a_complete_call_is_an_error():
+    events = [done(item("call_a"), output_index=0), completed(item("call_a", arguments='{"n": 2}'))]
+    models, error = extract_stream("openai.responses.stream", events)
+    assert models == [Weather(n=1)]
+    assert isinstance(error, ExtractionError)
+    assert "other arguments after it was complete" in str(error)
+
+
+def gemini(*parts, **candidate):
+    return {"candidates": [{"content": {"parts": list(parts)}, **candidate}]}
+
+
+def function_call(**fields):
+    return {"functionCall": fields}
+
+
+def test_a_gemini_call_that_stays_open_is_yielded_when_the_stream_ends():
+    chunks = [
+        gemini(function_call(name="Weather", willContinue=True)),
+        gemini(function_call(partialArgs=[{"jsonPath": "$.n", "numberValue": 1}], willContinue=True)),
+        {"candidates": [{"finishReason": "STOP"}]},
+    ]
+    models, extraction = extract_stream("gemini.stream", chunks)
+    assert models == [Weather(n=1)]
+    assert list(extraction) == models
+
+
+def test_a_named_gemini_call_ends_the_open_one_before_it():
+    chunks = [
+        gemini(function_call(name="Weather", willContinue=True)),
+        gemini(function_call(name="Search", args={"n": 2})),
+        {"candidates": [{"finishReason": "STOP"}]},
+    ]
+    models, extraction = extract_stream("gemini.stream", chunks)
+    assert models == [Weather(), Search(n=2)]
+    assert list(extraction) == models
+
+
+def test_an_absent_value_of_a_partial_argument_may_be_none():
+    partial = {"jsonPath": "$.n", "stringValue": None, "numberValue": 7, "boolValue": None, "nullValue": None}
+    part = function_call(name="Weather", args=None, partialArgs=[partial], willContinue=None)
+    models, _ = extract_stream("gemini.stream", [gemini(part, finishReason="STOP")])
+    assert models == [Weather(n=7)]
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "A_FUTURE_REASON"])
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_gemini_finish_reason_that_reports_a_failure_is_an_error(reason, is_stream):
+    call = function_call(name="Weather", args={"n": 1})
+    body = gemini(call, finishReason=reason, finishMessage="print(x")
+    if is_stream:
+        models, error = extract_stream("gemini.stream", [body])
+        assert models == [Weather(n=1)]
+    else:
+        with pytest.raises(ExtractionError) as raised:
+            Toolset(list[Weather]).extract(read_answer(body, "gemini"))
+        error = raised.value
+    assert isinstance(error, ExtractionError)
+    assert f"finish reason '{reason}': print(x" in str(error)
+    assert list(error.models) == [Weather(n=1)]
+
+
+CHAT_CALL = {"id": "a", "index": 0, "function": {"name": "Weather", "arguments": '{"n": 1}'}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"finish_reason": "error", "error": {"message": "upstream died", "code": 502}}, "upstream died"),
+        ({"finish_reason": "error"}, "finish reason 'error'"),
+        ({"finish_reason": "insufficient_system_resource"}, "finish reason 'insufficient_system_resource'"),
+        ({"finish_reason": "stop", "error": "cut"}, "cut"),
+    ],
+)
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_chat_choice_that_reports_a_failure_is_an_error(choice, reason, is_stream):
+    if is_stream:
+        chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [CHAT_CALL]}}]}]
+        chunks.append({"choices": [{"index": 0, "delta": {}, **choice}]})
+        models, error = extract_stream("openai.chat.stream", chunks)
+        assert models == [Weather(n=1)]
+    else:
+        with pytest.raises(ExtractionError) as raised:
+            Toolset(list[Weather]).extract(
+                read_answer({"choices": [{"message": {"tool_calls": [CHAT_CALL]}, **choice}]})
+            )
+        error = raised.value
+    assert isinstance(error, ExtractionError)
+    assert reason in str(error)
+    assert list(error.models) == [Weather(n=1)]
+
+
+def test_a_failure_in_a_later_choice_is_not_a_success():
+    choices = [
+        {"index": 0, "message": {"tool_calls": [CHAT_CALL]}, "finish_reason": "tool_calls"},
+        {"index": 1, "message": {"content": None}, "finish_reason": "error"},
+    ]
+    assert read_answer({"choices": choices}, "openai.chat").error == "finish reason 'error'"
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_responses_status_that_reports_a_failure_is_an_error(status, is_stream):
+    body = {"object": "response", "status": status, "error": None, "output": [item("a")]}
+    if is_stream:
+        _, error = extract_stream("openai.responses.stream", [{"type": "response.failed", "response": body}])
+    else:
+        with pytest.raises(ExtractionError) as raised:
+            Toolset(list[Weather]).extract(read_answer(body, "openai.responses"))
+        error = raised.value
+    assert f"status '{status}'" in str(error)
+    assert list(error.models) == [Weather(n=1)]
+
+
+def test_interleaved_calls_are_yielded_in_the_order_of_the_answer():
+    def fragment(index, text, **head):
+        delta = {"index": index, **head, "function": {"arguments": text, **({"name": "Weather"} if head else {})}}
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [delta]}}]}
+
+    chunks = [
+        fragment(0, '{"n":', id="a"),
+        fragment(1, '{"n": 2}', id="b"),
+        fragment(0, " 1}"),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    models, extraction = extract_stream("openai.chat.stream", chunks)
+    assert models == [Weather(n=1), Weather(n=2)]
+    assert list(extraction) == models
+
+
+def test_the_calls_of_the_first_choice_come_first():
+    def chunk(choice, number, reason=None):
+        call = {"index": 0, "id": f"c{choice}", "function": {"name": "Weather", "arguments": f'{{"n": {number}}}'}}
+        return {"choices": [{"index": choice, "delta": {"tool_calls": [call]}, "finish_reason": reason}]}
+
+    models, extraction = extract_stream("openai.chat.stream", [chunk(1, 2, "tool_calls"), chunk(0, 1, "tool_calls")])
+    assert models == [Weather(n=1), Weather(n=2)]
+    assert list(extraction) == models
+
+
+def test_a_call_after_one_that_was_cut_off_is_yielded_when_errors_are_collected():
+    calls = [
+        {"index": 0, "id": "a", "function": {"name": "Weather", "arguments": '{"n":'}},
+        {"index": 1, "id": "b", "function": {"name": "Weather", "arguments": '{"n": 2}'}},
+    ]
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": calls}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    models, extraction = extract_stream("openai.chat.stream", chunks, on_error="collect")
+    assert models == [Weather(n=2)]
+    assert list(extraction) == models
+    assert len(extraction.errors) == 1
+
+
+@pytest.mark.parametrize("arguments", ["null", " null ", "", None, "{}"])
+def test_a_tool_without_fields_accepts_absent_arguments(arguments):
+    call = {"id": "a", "function": {"name": "Ping", "arguments": arguments}}
+    body = {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    assert list(Toolset(list[Ping]).extract(read_answer(body, "openai.chat"))) == [Ping()]
