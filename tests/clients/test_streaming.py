@@ -207,7 +207,7 @@ def test_a_model_is_yielded_before_the_next_call_arrives(ask):
     assert reader.remaining() == [SEARCH]
 
 
-def test_models_are_yielded_in_the_order_in_which_their_calls_complete(ask):
+def test_models_are_yielded_in_the_order_of_the_answer(ask):
     body = [
         calls(call(0, "Weather", '{"location": ', "call_a"), call(1, "GoogleSearch", '{"query": ', "call_b")),
         calls(call(1, None, '"super bowl"}')),
@@ -216,7 +216,7 @@ def test_models_are_yielded_in_the_order_in_which_their_calls_complete(ask):
         DONE,
     ]
     reader = ask(body)
-    assert reader.remaining() == [SEARCH, TORONTO]
+    assert reader.remaining() == [TORONTO, SEARCH]
     assert reader.stream.extraction == [TORONTO, SEARCH]
     assert [call.index for call in reader.stream.extraction.calls] == [0, 1]
 

@@ -403,6 +403,18 @@ def test_interleaved_calls_are_yielded_in_the_order_of_the_answer():
     assert list(extraction) == models
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_call_with_a_higher_index_waits_for_the_lower_one(first):
+    def chunk(index):
+        call = {"index": index, "id": f"c{index}", "function": {"name": "Weather", "arguments": f'{{"n": {index}}}'}}
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    models, extraction = extract_stream("openai.chat.stream", [chunk(first), chunk(1 - first), end])
+    assert models == [Weather(n=0), Weather(n=1)]
+    assert list(extraction) == models
+
+
 def test_the_calls_of_the_first_choice_come_first():
     def chunk(choice, number, reason=None):
         call = {"index": 0, "id": f"c{choice}", "function": {"name": "Weather", "arguments": f'{{"n": {number}}}'}}

@@ -91,6 +91,13 @@ class _Choice:
         self._last_by_index: dict[int | None, _StreamedCall] = {}
         self._by_id: dict[tuple[int | None, str], _StreamedCall] = {}
         self._legacy: _StreamedCall | None = None
+        self._first_missing_index = 0
+
+    def is_after_gap(self, index: int) -> bool:
+        """Return whether a lower index than ``index`` has not arrived yet, so that its call may still come."""
+        while self._first_missing_index in self._last_by_index:
+            self._first_missing_index += 1
+        return not self.finish_reason and index > self._first_missing_index
 
     def feed(self, entry: Mapping[str, Any]) -> bool:
         """Read one entry of ``choices``. Return whether it completes a call or the choice."""
@@ -110,7 +117,7 @@ class _Choice:
         if legacy := as_object(delta.get("function_call")):
             if self._legacy is None:
                 # A legacy call comes after the tool calls of its choice.
-                self._legacy = self._open_call((self._index, 1, 0, 0))
+                self._legacy = self._open_call((self._index, 1, 0, 0), None)
             has_completed = self._add(self._legacy, {"function": legacy}) or has_completed
         if reason := as_text(entry.get("finish_reason")):
             self.finish_reason = reason
@@ -130,8 +137,8 @@ class _Choice:
             )
         return call.has_ended and not had_ended
 
-    def _open_call(self, order: tuple[int, ...]) -> _StreamedCall:
-        call = _StreamedCall(order, self)
+    def _open_call(self, order: tuple[int, ...], index: int | None) -> _StreamedCall:
+        call = _StreamedCall(order, index, self)
         self._calls.append(call)
         self._queue.add(call)
         return call
@@ -149,7 +156,7 @@ class _Choice:
         call = (self._by_id.get((index, call_id)) if call_id else None) or self._last_by_index.get(index)
         if call is None or call in seen or call.is_followed_by(fragment):
             arrival = next(self._arrivals)
-            call = self._open_call((self._index, 0, arrival if index is None else index, arrival))
+            call = self._open_call((self._index, 0, arrival if index is None else index, arrival), index)
             self._last_by_index[index] = call
         if call_id:
             self._by_id[index, call_id] = call
@@ -157,8 +164,9 @@ class _Choice:
 
 
 class _StreamedCall:
-    def __init__(self, order: tuple[int, ...], choice: _Choice) -> None:
+    def __init__(self, order: tuple[int, ...], index: int | None, choice: _Choice) -> None:
         self.order = order
+        self._index = index
         self._choice = choice
         self._id: str | None = None
         self._name = ""
@@ -176,7 +184,9 @@ class _StreamedCall:
 
     @property
     def is_complete(self) -> bool:
-        return self.has_ended and not self._choice.is_held_back
+        if not self.has_ended or self._choice.is_held_back:
+            return False
+        return self._index is None or not self._choice.is_after_gap(self._index)
 
     def is_followed_by(self, fragment: Mapping[str, Any]) -> bool:
         """Return whether ``fragment``, which has the index of this call, begins another call."""
