@@ -10,7 +10,7 @@ from corpora import OPENLLMETRY, load_corpus
 
 from multitrack.standin import STANDIN_HEADER, Rule, ScriptedCall, ScriptedError, StandIn
 
-Response = pytest.importorskip("openai.types.responses", reason="the Responses API came with openai 1.66").Response
+Response = pytest.importorskip("openai.types.responses", reason="the Responses API requires openai 1.66").Response
 
 RULES = [
     Rule(prompt="Greet", text="Grüße aus Köln", delta_size=5),

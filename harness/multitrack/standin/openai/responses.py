@@ -112,7 +112,7 @@ def respond(received: ReceivedRequest, selector: AnswerSelector, store: Response
     streamed = bool(body.get("stream"))
     if answer.error is not None and not (streamed and answer.breaks_off):
         return _build_error_reply(answer, answer.error, headers)
-    response = _Response(answer, request, body, ids)
+    response = _ResponseBuilder(answer, request, body, ids)
     if body.get("store") is not False:
         store.save(response.id, [*items, *response.output])
     if streamed:
@@ -149,13 +149,13 @@ def _build_error_reply(answer: ScriptedAnswer, error: ScriptedError, headers: He
     return build_http_reply(answer, error.status, (_JSON, *headers), parts, streamed=False)
 
 
-def _build_body(answer: ScriptedAnswer, response: _Response) -> bytes:
+def _build_body(answer: ScriptedAnswer, response: _ResponseBuilder) -> bytes:
     if isinstance(answer.body, str):
         return answer.body.encode()
     return format_json(response.completed if answer.body is None else answer.body)
 
 
-def _build_stream(answer: ScriptedAnswer, response: _Response) -> list[AnswerPart]:
+def _build_stream(answer: ScriptedAnswer, response: _ResponseBuilder) -> list[AnswerPart]:
     if isinstance(answer.body, str):
         return [AnswerPart(event) for event in split_events(answer.body)]
     numbers = count()
@@ -176,8 +176,8 @@ def _format_event(event: Mapping[str, Any], numbers: Iterator[int]) -> bytes:
     return f"event: {event.get('type')}\ndata: {data}\n\n".encode()
 
 
-class _Response:
-    """A response, as the completed object and as the events of its stream."""
+class _ResponseBuilder:
+    """Builds a response: the completed object and the events of its stream."""
 
     def __init__(
         self, answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds
