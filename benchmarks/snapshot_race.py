@@ -9,10 +9,10 @@ from importlib.metadata import version
 from random import Random
 
 from benchmarks.race import Contender, printed, race, timed
-from multitrack.snapshots.comparison import compare
-from multitrack.snapshots.literals import Call, Plain
-from multitrack.snapshots.rendering import render
-from multitrack.snapshots.terms import Terms
+from multitrack.snapshots.comparison import compare_calls
+from multitrack.snapshots.comparison_options import ComparisonOptions
+from multitrack.snapshots.expressions import Expression, SnapshotCall
+from multitrack.snapshots.rendering import render_comparison
 
 SIZES = (30, 200)
 
@@ -20,24 +20,24 @@ _WORDS = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
     "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon",
 )  # fmt: skip
-_Make = Callable[[Random, int], Call]
+_Make = Callable[[Random, int], SnapshotCall]
 
 
 def _text(random: Random, words: int) -> str:
     return " ".join(random.choice(_WORDS) for _ in range(words))
 
 
-def _weather(random: Random, units: Sequence[str], days: range) -> Call:
+def _weather(random: Random, units: Sequence[str], days: range) -> SnapshotCall:
     return _call(location=_text(random, 2), units=random.choice(units), days=random.choice(days))
 
 
-def _trip(random: Random) -> Call:
-    stops: list[Plain] = [{"city": _text(random, 1), "nights": random.randint(1, 3)} for _ in range(4)]
+def _trip(random: Random) -> SnapshotCall:
+    stops: list[Expression] = [{"city": _text(random, 1), "nights": random.randint(1, 3)} for _ in range(4)]
     return _call(title=_text(random, 3), stops=stops)
 
 
-def _call(**arguments: Plain) -> Call:
-    return Call("Tool", (), tuple(arguments.items()))
+def _call(**arguments: Expression) -> SnapshotCall:
+    return SnapshotCall("Tool", (), tuple(arguments.items()))
 
 
 # by what the calls have in common: how to make the expected and the actual ones
@@ -69,7 +69,7 @@ _MAKERS: dict[str, tuple[_Make, _Make]] = {
     "nine values, eight of them in a list": (lambda random, _: _trip(random), lambda random, _: _trip(random)),
 }
 # the options of the comparison; with a tolerance, each number may be the same as any other
-TERMS: dict[str, Terms] = {"": Terms(), ", tolerance=0.01": Terms(tolerance=0.01)}
+TERMS: dict[str, ComparisonOptions] = {"": ComparisonOptions(), ", tolerance=0.01": ComparisonOptions(tolerance=0.01)}
 CASES = tuple(_MAKERS)
 
 
@@ -78,11 +78,11 @@ def contender(case: str, size: int, terms: str) -> str:
     return f"{size} calls: {case}{terms}"
 
 
-def _make_contender(case: str, size: int, terms: Terms) -> Contender:
+def _make_contender(case: str, size: int, terms: ComparisonOptions) -> Contender:
     random = Random(case)
     expected, actual = ([make(random, number) for number in range(size)] for make in _MAKERS[case])
     random.shuffle(actual)
-    return timed(lambda: render(compare(expected, actual, terms=terms)))
+    return timed(lambda: render_comparison(compare_calls(expected, actual, options=terms)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, ExtractionStream, Toolset
     from multitrack.snapshots.assertion import assert_calls
-    from multitrack.snapshots.extension import CallsSnapshot
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot
     from multitrack.tape.sent import Sent
     from multitrack.tape.settings import Settings
     from multitrack.tape.tape import Tape
@@ -41,7 +41,7 @@ __all__ = [
 # Imported on first access (https://peps.python.org/pep-0562/), so that code that only extracts does not import the
 # tape, and tests without our clients do not import them.
 _MODULES = {
-    "CallsSnapshot": "multitrack.snapshots.extension",
+    "CallsSnapshot": "multitrack.snapshots.calls_snapshot",
     "Extraction": "multitrack.extraction",
     "ExtractionStream": "multitrack.extraction",
     "Mode": "multitrack.clients",

@@ -14,7 +14,7 @@ from pytest_multitrack import assertion_rewriting, flags, going_live, node_names
 from pytest_multitrack.run import Run
 
 if TYPE_CHECKING:
-    from multitrack.snapshots.extension import CallsSnapshot
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot
     from multitrack.tape.active import RunContext
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
@@ -115,7 +115,7 @@ def pytest_load_initial_conftests(
 
 def pytest_configure(config: pytest.Config) -> None:
     assertion_rewriting.spare(config, "multitrack")
-    from multitrack.snapshots import outcomes
+    from multitrack.snapshots import run_outcomes
     from multitrack.tape import active
 
     asking = ExitStack()
@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not any(map(config.pluginmanager.hasplugin, VCR_PLUGINS)):
         for line in VCR_MARKERS:
             config.addinivalue_line("markers", line)
-    outcomes.install(config)
+    run_outcomes.register(config)
     if (asked := flags.drift(config)) is not None:
         from pytest_multitrack import drift
 
@@ -406,17 +406,17 @@ def tape(request: pytest.FixtureRequest) -> Tape:
 def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
     ``calls_snapshot(ordered=True)`` with it."""
-    from multitrack.snapshots.extension import snapshot_for
+    from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes
     from pytest_multitrack import layers
 
     playing: Playback | None = request.node.stash.get(_playback, None)
     tapes = partial(_tapes, request.node)
-    return snapshot_for(
+    return make_calls_snapshot(
         request,
         scrub=lambda text: redact_with_tapes(text, tapes()),
         record=playing is not None and playing.tape.mode in ("record", "record-missing"),
-        note=lambda: layers.moments(request.config, tapes()),
+        make_note=lambda: layers.moments(request.config, tapes()),
     )
 
 

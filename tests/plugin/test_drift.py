@@ -96,7 +96,7 @@ def test_what_changed(project, model):
         test_it.py::test_it[finish], request 1: finish reason changed
           finish reason: was tool_calls, now length
         test_it.py::test_it[refusal], request 1: refusal changed
-          no calls came
+          no calls received
           removed: Weather(location='Toronto', units='metric')
           refusal: was none, now 'I cannot help with that.'
           finish reason: was tool_calls, now stop
@@ -109,7 +109,7 @@ def test_what_changed(project, model):
               tool: was Weather, now GetWeather
           tool set: was Weather, now GetWeather
         test_it.py::test_it[silent], request 1: calls added or removed
-          no calls came
+          no calls received
           removed: Weather(location='Toronto', units='metric')
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
@@ -248,7 +248,7 @@ def test_conversations(project, model):
         reordered, diverged at call 2               test_it.py::test_it[order]
         same                                        test_it.py::test_it[same]
         test_it.py::test_it[ended], request 1: calls added or removed
-          no calls came
+          no calls received
           removed: Weather(location='Toronto', units='metric')
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none

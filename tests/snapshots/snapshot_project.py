@@ -1,4 +1,4 @@
-"""A project of tests with ``calls_snapshot``, run by pytest as its users run theirs."""
+"""A project with tests that use ``calls_snapshot``, run by pytest."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 
 CONFTEST = """
 import pytest
-from multitrack.snapshots.outcomes import install
+from multitrack.snapshots.run_outcomes import register
 
 def pytest_addoption(parser):
     parser.addoption("--rec", action="store_true")
 
 def pytest_configure(config):
-    install(config)
+    register(config)
 
 @pytest.fixture
 def calls_snapshot(request):
-    from multitrack.snapshots.extension import snapshot_for
+    from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     scrub = lambda text: text.replace("sk-live-1", "[secret]")
-    return snapshot_for(request, scrub=scrub, record=request.config.getoption("--rec"))
+    return make_calls_snapshot(request, scrub=scrub, record=request.config.getoption("--rec"))
 """
 MODELS = """
 from typing import Literal
@@ -42,7 +42,7 @@ TORONTO = "Weather(location='Toronto', units='metric')"
 DALLAS = "Weather(location='Dallas', units='imperial')"
 SEARCH = "GoogleSearch(query='who won the super bowl')"
 
-# of the outer run, and of a developer's shell: they change what pytest prints and what syrupy counts
+# variables of the outer run and of a developer's shell that change what pytest prints and what syrupy counts
 ENVIRONMENT = (
     "CI",
     "BUILD_NUMBER",
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def failure(self) -> list[str]:
-        """The lines of a failed assertion, less what pytest puts in front of them."""
+        """The lines of a failed assertion, without the prefix that pytest adds."""
         first, *lines = [line[8:] for line in self.text.splitlines() if line.startswith("E  ")]
         return [first, *(line[2:] for line in lines)]
 

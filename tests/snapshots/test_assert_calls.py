@@ -1,4 +1,4 @@
-"""``assert_calls``: the comparison without files, its options, and matchers in what is expected."""
+"""`assert_calls`: the comparison without files, its options, and matchers in the expected calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from syrupy.matchers import path_type
 
 from multitrack import ToolCall, assert_calls, errors
 from multitrack.extraction import Extraction
-from multitrack.snapshots.literals import canonical, one_line, plain
+from multitrack.snapshots.conversion import to_expression
+from multitrack.snapshots.expressions import canonical_text, format_line
 from multitrack.snapshots.matchers import Matcher
-from multitrack.snapshots.reading import read_value
+from multitrack.snapshots.parsing import parse_expression
 
 
 class Units(Enum):
@@ -57,11 +58,11 @@ def difference(actual, expected, **options) -> list[str]:
     with pytest.raises(AssertionError) as found:
         assert_calls(actual, expected, **options)
     first, *lines = str(found.value).splitlines()
-    assert first == "the calls are not those expected"
+    assert first == "the calls differ from the expected ones"
     return lines
 
 
-def test_the_order_counts_only_if_asked_for():
+def test_the_order_is_only_compared_with_ordered():
     assert_calls([TORONTO, DALLAS], [DALLAS, TORONTO])
     assert difference([TORONTO, DALLAS], [DALLAS, TORONTO], ordered=True) == [
         "moved: Weather(location='Dallas', units=Units.IMPERIAL)",
@@ -70,7 +71,7 @@ def test_the_order_counts_only_if_asked_for():
     ]
 
 
-def test_the_lines_are_those_of_a_snapshot():
+def test_the_message_has_the_lines_of_a_snapshot():
     assert difference([TORONTO, Weather(location="Dallas")], [DALLAS, TORONTO]) == [
         "changed: Weather(location='Dallas', units=Units.IMPERIAL)",
         "    units: was Units.IMPERIAL, now Units.METRIC",
@@ -78,7 +79,7 @@ def test_the_lines_are_those_of_a_snapshot():
     ]
 
 
-def test_an_extraction_a_generator_and_calls_of_any_kind():
+def test_an_extraction_a_generator_and_other_kinds_of_calls_are_accepted():
     call = ToolCall("call_1", "Weather", '{"location": "Toronto"}', 0)
     assert_calls(Extraction([TORONTO, DALLAS]), (model for model in (DALLAS, TORONTO)))
     assert_calls([call], [{"name": "Weather", "arguments": {"location": "Toronto"}}])
@@ -104,7 +105,7 @@ def test_an_extraction_a_generator_and_calls_of_any_kind():
         (trip(title="Round-trip"), {"text": lambda text: text.replace("-", " ")}),
     ],
 )
-def test_what_an_option_makes_the_same_differs_without_it(actual, options):
+def test_calls_that_are_the_same_with_an_option_differ_without_it(actual, options):
     assert_calls([TORONTO, actual], [TRIP, TORONTO], **options)
     if type(actual.created_at) is not object:
         assert difference([TORONTO, actual], [TRIP, TORONTO])
@@ -124,12 +125,12 @@ def test_what_an_option_makes_the_same_differs_without_it(actual, options):
         ),
     ],
 )
-def test_what_an_option_does_not_cover_is_told(actual, options, lines):
+def test_differences_that_an_option_does_not_cover_are_reported(actual, options, lines):
     _, *found = difference([actual], [TRIP], **options)
     assert found == [f"    {line}" for line in lines]
 
 
-def test_a_function_that_refuses_a_value_fails_though_nothing_else_differs():
+def test_a_value_that_a_match_function_rejects_fails_even_if_nothing_differs():
     assert difference([TRIP], [TRIP], match=path_type({"Trip.title": (int,)})) == [
         "[0] Trip.title: Round trip at 'Trip.title' of type <class 'str'> does not match any of the expected types: "
         "(<class 'int'>,)",
@@ -137,29 +138,29 @@ def test_a_function_that_refuses_a_value_fails_though_nothing_else_differs():
     ]
 
 
-def test_matchers_may_stand_in_what_is_expected():
+def test_expected_calls_may_contain_matchers():
     expected = [
         Trip.model_construct(title=IsStr, stops=[{"city": str, "nights": IsInt(ge=1)}], created_at=...),
         {"name": "Weather", "arguments": {"location": IsStr(regex="T.*"), "units": Units}},
     ]
-    came = [TORONTO, trip(stops=[{"city": "Dallas", "nights": 1}])]
-    for _ in range(2):  # one of dirty-equals' changes how it shows itself once it was equal to something
-        assert_calls(came, expected)
-        assert difference([DALLAS, came[1]], expected) == [
+    received = [TORONTO, trip(stops=[{"city": "Dallas", "nights": 1}])]
+    for _ in range(2):  # the repr of a dirty-equals object changes after it was equal to something
+        assert_calls(received, expected)
+        assert difference([DALLAS, received[1]], expected) == [
             "changed: Weather(location=IsStr(regex='T.*'), units=Units)",
-            "    location: expected IsStr(regex='T.*'), came 'Dallas'",
+            "    location: expected IsStr(regex='T.*'), received 'Dallas'",
             "1 call unchanged",
         ]
 
 
-def test_matchers_take_part_in_pairing():
-    come = [{"name": "f", "args": {"n": n, "x": x}} for n, x in [(1, "a"), (2, "b"), (3, "c")]]
+def test_calls_are_paired_by_matchers():
+    received = [{"name": "f", "args": {"n": n, "x": x}} for n, x in [(1, "a"), (2, "b"), (3, "c")]]
     expected = [{"name": "f", "args": {"n": IsInt(ge=n), "x": str}} for n in (3, 2, 1)]
-    assert_calls(come, expected)
-    assert len(difference(come, [*expected[:2], expected[0]])) == 3
+    assert_calls(received, expected)
+    assert len(difference(received, [*expected[:2], expected[0]])) == 3
 
 
-def test_numbers_within_their_tolerance_are_paired_so_that_most_are_the_same():
+def test_calls_with_a_tolerance_are_paired_so_that_most_are_the_same():
     def of(*numbers):
         return [{"name": "f", "args": {"n": number}} for number in numbers]
 
@@ -174,7 +175,7 @@ def test_numbers_within_their_tolerance_are_paired_so_that_most_are_the_same():
     assert difference([trip(created_at=float("nan"))], [trip(created_at=1)], tolerance=9)
 
 
-def test_an_ignored_field_may_be_absent_and_an_ignored_item_may_not():
+def test_an_ignored_field_may_be_absent_but_an_ignored_item_may_not():
     def of(arguments):
         return [{"name": "f", "arguments": arguments}]
 
@@ -183,7 +184,7 @@ def test_an_ignored_field_may_be_absent_and_an_ignored_item_may_not():
     assert difference(of({"a": [1, 2]}), of({"a": [1]}), ignore="a[*]")
 
 
-def test_ids_count_only_if_asked_for():
+def test_ids_are_only_compared_with_ids():
     def of(*ids):
         return [ToolCall(id_, "f", '{"x": 1}', index) for index, id_ in enumerate(ids)]
 
@@ -203,7 +204,9 @@ def test_ids_count_only_if_asked_for():
         {"call_id": "a", "id": "fc_1", "name": "Weather", "arguments": TORONTO.model_dump()},
     ]
     assert_calls(extraction, named, ids=True)
-    with pytest.raises(TypeError, match=r"^\[0\]: ids=True, and this Weather has no id; compare extraction.calls$"):
+    with pytest.raises(
+        TypeError, match=r"^\[0\]: ids=True requires an id, and this Weather has none; compare extraction.calls$"
+    ):
         assert_calls(models, named, ids=True)
 
 
@@ -213,44 +216,44 @@ def test_ids_count_only_if_asked_for():
         (
             {"exclude": 1},
             TypeError,
-            "assert_calls has no option 'exclude'; it has ordered, ids, ignore, match, tolerance, text",
+            "assert_calls has no option 'exclude'; its options are ordered, ids, ignore, match, tolerance, text",
         ),
         (
             {"ignore": "a["},
             errors.BadOption,
-            "'a[' is no path to a field; paths look like 'Weather.location', '*.created_at', 'stops[*].city'",
+            "'a[' is not a path to a field; write a path such as 'Weather.location', '*.created_at' or 'stops[*].city'",
         ),
-        ({"ignore": 3}, errors.BadOption, "ignore=3: takes one text or several"),
+        ({"ignore": 3}, errors.BadOption, "ignore=3: pass a string or several strings"),
         (
             {"match": datetime(2024, 1, 1)},
             errors.BadOption,
-            "match=datetime.datetime(2024, 1, 1, 0, 0): takes a mapping of paths, such as {'*.created_at': datetime}",
+            "match=datetime.datetime(2024, 1, 1, 0, 0): pass a mapping of paths, such as {'*.created_at': datetime}",
         ),
         (
             {"tolerance": -1},
             errors.BadOption,
-            "tolerance=-1: takes a number from 0 on, or a mapping of paths to numbers",
+            "tolerance=-1: pass a number of at least 0, or a mapping of paths to numbers",
         ),
         (
             {"text": "upper"},
             errors.BadOption,
-            "text='upper': takes 'case', 'space', 'unicode', a function, or several of these",
+            "text='upper': pass 'case', 'space', 'unicode', a function, or several of these",
         ),
     ],
 )
-def test_options_that_cannot_be_are_refused(options, error, message):
-    with pytest.raises(error) as refused:
+def test_invalid_options_are_rejected(options, error, message):
+    with pytest.raises(error) as error_info:
         assert_calls([], [], **options)
-    assert str(refused.value) == message
+    assert str(error_info.value) == message
 
 
-def test_a_value_that_cannot_be_compared_is_named_by_its_path():
+def test_the_message_for_a_value_that_cannot_be_compared_has_its_path():
     with pytest.raises(TypeError, match=r"^\[1\]\.created_at: builtins\.object cannot be written in a snapshot$"):
         assert_calls([TORONTO, trip(created_at=object())], [])
 
 
 @pytest.mark.slow
-def test_it_needs_neither_pytest_nor_syrupy():
+def test_assert_calls_requires_neither_pytest_nor_syrupy():
     program = (
         "import sys; sys.modules['syrupy'] = sys.modules['pytest'] = sys.modules['filelock'] = None\n"
         "from multitrack import assert_calls; assert_calls([], [])"
@@ -276,10 +279,10 @@ def test_it_needs_neither_pytest_nor_syrupy():
         ("metric", "'metric'"),
     ],
 )
-def test_what_is_written_for_a_matcher_reads_back(matcher, text):
-    node = Matcher(matcher).node
-    assert text is None or one_line(node) == text
-    assert canonical(read_value(one_line(node))) == canonical(node)
+def test_the_text_of_a_matcher_can_be_parsed(matcher, text):
+    node = Matcher(matcher).expression
+    assert text is None or format_line(node) == text
+    assert canonical_text(parse_expression(format_line(node))) == canonical_text(node)
 
 
 names, numbers = st.sampled_from(["f", "g"]), st.integers(0, 3)
@@ -298,14 +301,14 @@ def passes(actual, expected, **options) -> bool:
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(calls, calls, st.permutations(range(5)), st.booleans())
-def test_what_is_the_same_stays_the_same_on_looser_terms_and_in_any_order(one, other, order, ordered):
-    looser = [{"tolerance": 1}, {"text": ("case", "space")}, {"ignore": "c"}, {"match": {"a": int}}]
+def test_calls_that_are_the_same_stay_the_same_with_more_options_and_in_any_order(one, other, order, ordered):
+    more_options = [{"tolerance": 1}, {"text": ("case", "space")}, {"ignore": "c"}, {"match": {"a": int}}]
     assert passes(one, one, ordered=ordered)
     assert passes([one[place] for place in order if place < len(one)], one)
     if passes(one, other, ordered=ordered):
-        assert all(passes(one, other, ordered=ordered, **terms) for terms in looser)
-    for terms in looser:
-        assert passes(one, other, **terms) == passes(other, one, **terms)
+        assert all(passes(one, other, ordered=ordered, **options) for options in more_options)
+    for options in more_options:
+        assert passes(one, other, **options) == passes(other, one, **options)
 
 
 @pytest.mark.slow
@@ -315,6 +318,6 @@ def test_what_is_the_same_stays_the_same_on_looser_terms_and_in_any_order(one, o
         st.integers() | st.text() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_any_value_is_its_own_matcher(value):
+def test_any_value_matches_itself(value):
     assert Matcher(value).fits(value)
-    assert value is None or canonical(Matcher(value).node) == canonical(plain(value))
+    assert value is None or canonical_text(Matcher(value).expression) == canonical_text(to_expression(value))

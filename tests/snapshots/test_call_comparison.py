@@ -1,4 +1,4 @@
-"""Calls are paired by what they are; the comparison is a value, and its lines read well."""
+"""How calls are paired, what the comparison contains, and the lines of its report."""
 
 from __future__ import annotations
 
@@ -10,61 +10,72 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitrack.snapshots.assignment import assign
-from multitrack.snapshots.comparison import Added, Changed, Comparison, Moved, Removed, Unchanged, compare
-from multitrack.snapshots.differences import ABSENT, Differences, FieldChange
-from multitrack.snapshots.literals import Call, Name, canonical
-from multitrack.snapshots.reading import read_calls
-from multitrack.snapshots.rendering import render
-from multitrack.snapshots.terms import Terms
+from multitrack.snapshots.comparison import (
+    AddedCall,
+    CallComparison,
+    ChangedCall,
+    MovedCall,
+    RemovedCall,
+    UnchangedCall,
+    compare_calls,
+)
+from multitrack.snapshots.comparison_options import ComparisonOptions
+from multitrack.snapshots.differences import ABSENT, CallDiffer, FieldChange
+from multitrack.snapshots.expressions import Name, SnapshotCall, canonical_text
+from multitrack.snapshots.parsing import parse_calls
+from multitrack.snapshots.rendering import render_comparison
 
 TORONTO = "Weather(location='Toronto', units='metric')"
 DALLAS = "Weather(location='Dallas', units='imperial')"
 SEARCH = "GoogleSearch(query='who won the super bowl')"
 
 
-def between(expected: list[str], actual: list[str], *, ordered: bool = False) -> Comparison:
-    return compare(read_calls("\n".join(expected)), read_calls("\n".join(actual)), ordered=ordered)
+def between(expected: list[str], actual: list[str], *, ordered: bool = False) -> CallComparison:
+    return compare_calls(parse_calls("\n".join(expected)), parse_calls("\n".join(actual)), ordered=ordered)
 
 
-def call(text: str) -> Call:
-    return read_calls(text)[0]
+def call(text: str) -> SnapshotCall:
+    return parse_calls(text)[0]
 
 
-def test_the_same_calls_in_another_order_are_the_same():
+def test_the_same_calls_in_a_different_order_are_the_same():
     found = between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS])
-    assert found.same
-    assert found == Comparison(
+    assert found.is_same
+    assert found == CallComparison(
         unchanged=(
-            Unchanged(call(TORONTO), 0, 1),
-            Unchanged(call(DALLAS), 1, 2),
-            Unchanged(call(SEARCH), 2, 0),
+            UnchangedCall(call(TORONTO), 0, 1),
+            UnchangedCall(call(DALLAS), 1, 2),
+            UnchangedCall(call(SEARCH), 2, 0),
         )
     )
 
 
-def test_with_order_the_fewest_calls_have_moved():
+def test_with_ordered_as_few_calls_as_possible_have_moved():
     found = between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS], ordered=True)
-    assert not found.same
-    assert found.moved == (Moved(call(SEARCH), 2, 0),)
+    assert not found.is_same
+    assert found.moved == (MovedCall(call(SEARCH), 2, 0),)
     assert [entry.call for entry in found.unchanged] == [call(TORONTO), call(DALLAS)]
 
 
 def test_one_inserted_call_is_one_added_call():
     found = between([TORONTO, DALLAS], [SEARCH, TORONTO, DALLAS], ordered=True)
-    assert found.added == (Added(call(SEARCH), 0),)
-    assert (found.changed, found.moved, found.removed) == ((), (), ())
+    assert found.added == (AddedCall(call(SEARCH), 0),)
+    assert found.changed == ()
+    assert found.moved == ()
+    assert found.removed == ()
 
 
-def test_duplicates_count():
+def test_equal_calls_are_counted():
     found = between([TORONTO, TORONTO, DALLAS], [TORONTO, DALLAS, DALLAS])
-    assert (found.removed, found.added) == ((Removed(call(TORONTO), 1),), (Added(call(DALLAS), 2),))
+    assert found.removed == (RemovedCall(call(TORONTO), 1),)
+    assert found.added == (AddedCall(call(DALLAS), 2),)
     assert len(found.unchanged) == 2
 
 
-def test_a_changed_field_is_told_with_old_and_new():
+def test_a_changed_field_has_its_old_and_new_value():
     found = between([TORONTO, DALLAS], [TORONTO, DALLAS.replace("imperial", "metric")])
     (changed,) = found.changed
-    assert changed == Changed(
+    assert changed == ChangedCall(
         call(DALLAS),
         call("Weather(location='Dallas', units='metric')"),
         1,
@@ -73,19 +84,19 @@ def test_a_changed_field_is_told_with_old_and_new():
     )
 
 
-def test_the_order_of_fields_and_keys_does_not_matter_and_types_do():
-    assert between(["f(a=1, b={'x': 1, 'y': 2})"], ["f(b={'y': 2, 'x': 1}, a=1)"]).same
-    assert not between(["f(a=1)"], ["f(a=1.0)"]).same
-    assert not between(["f(a=1)"], ["f(a=True)"]).same
+def test_the_order_of_fields_and_keys_does_not_matter_but_types_do():
+    assert between(["f(a=1, b={'x': 1, 'y': 2})"], ["f(b={'y': 2, 'x': 1}, a=1)"]).is_same
+    assert not between(["f(a=1)"], ["f(a=1.0)"]).is_same
+    assert not between(["f(a=1)"], ["f(a=True)"]).is_same
 
 
-def test_calls_are_paired_where_the_fewest_fields_differ():
+def test_calls_are_paired_so_that_the_fewest_fields_differ():
     found = between(["f(a=1, b=1, c=1)", "f(a=2, b=2, c=2)"], ["f(a=2, b=2, c=9)", "f(a=1, b=8, c=1)"], ordered=True)
-    assert [(entry.old, entry.new, entry.moved) for entry in found.changed] == [(0, 1, True), (1, 0, False)]
+    assert [(entry.old, entry.new, entry.is_moved) for entry in found.changed] == [(0, 1, True), (1, 0, False)]
     assert [entry.fields for entry in found.changed] == [(FieldChange("b", 1, 8),), (FieldChange("c", 2, 9),)]
 
 
-def test_texts_that_are_alike_belong_together():
+def test_calls_with_similar_texts_are_paired():
     found = between(
         ["S(q='weather toronto')", "S(q='weather dallas')", "S(q='super bowl winner')"],
         ["S(q='who is the super bowl winner')", "S(q='weather in dallas')", "S(q='weather in toronto')"],
@@ -93,9 +104,10 @@ def test_texts_that_are_alike_belong_together():
     assert [(entry.old, entry.new) for entry in found.changed] == [(0, 2), (1, 1), (2, 0)]
 
 
-def test_calls_of_one_tool_that_share_nothing_are_one_removed_and_one_added():
+def test_calls_of_one_tool_with_nothing_in_common_are_removed_and_added():
     found = between([TORONTO], [DALLAS])
-    assert (found.removed, found.added) == ((Removed(call(TORONTO), 0),), (Added(call(DALLAS), 0),))
+    assert found.removed == (RemovedCall(call(TORONTO), 0),)
+    assert found.added == (AddedCall(call(DALLAS), 0),)
 
 
 def test_a_call_with_one_argument_is_changed_however_much_it_differs():
@@ -103,36 +115,39 @@ def test_a_call_with_one_argument_is_changed_however_much_it_differs():
     assert changed.fields == (FieldChange("q", "abc", "xyz"),)
 
 
-def test_a_renamed_tool_is_told_as_such():
+def test_a_renamed_tool_is_a_changed_call():
     (changed,) = between([SEARCH], [SEARCH.replace("GoogleSearch", "Search")]).changed
     assert changed.fields == (FieldChange("", Name("GoogleSearch"), Name("Search")),)
 
 
-def test_calls_without_arguments_are_no_renamed_tool():
+def test_calls_without_arguments_are_not_a_renamed_tool():
     found = between(["f()"], ["g()"])
-    assert (len(found.removed), len(found.added)) == (1, 1)
+    assert len(found.removed) == 1
+    assert len(found.added) == 1
 
 
-def test_differences_go_to_the_field_that_differs():
+def test_differences_are_located_at_the_innermost_field():
     (changed,) = between(
         ["Plan(a=Leg(start='x', end='y'), b=[1, {'c d': 2}], when=date(2024, 1, 1), tags={1}, n=[1], gone=1)"],
         ["Plan(a=Leg(start='x', end='z'), b=[1, {'c d': 3}], when=date(2024, 1, 2), tags={2}, n=[1, 2], new=2)"],
     ).changed
     assert [entry.path for entry in changed.fields] == ["a.end", "b[1]['c d']", "when", "tags", "n[1]", "gone", "new"]
     assert changed.fields[0] == FieldChange("a.end", "y", "z")
-    assert changed.fields[2] == FieldChange("when", Call("date", (2024, 1, 1)), Call("date", (2024, 1, 2)))
+    assert changed.fields[2] == FieldChange(
+        "when", SnapshotCall("date", (2024, 1, 1)), SnapshotCall("date", (2024, 1, 2))
+    )
     assert changed.fields[5:] == (FieldChange("gone", 1, ABSENT), FieldChange("new", ABSENT, 2))
 
 
 def test_no_calls_at_all():
-    assert between([], []).same
+    assert between([], []).is_same
     assert [entry.call for entry in between([], [SEARCH]).added] == [call(SEARCH)]
     assert [entry.call for entry in between([SEARCH], []).removed] == [call(SEARCH)]
 
 
 fields = st.fixed_dictionaries({"a": st.integers(0, 2), "b": st.sampled_from(["x", "y"])})
 some_calls = st.lists(
-    st.builds(lambda name, f: Call(name, (), tuple(f.items())), st.sampled_from(["f", "g"]), fields), max_size=6
+    st.builds(lambda name, f: SnapshotCall(name, (), tuple(f.items())), st.sampled_from(["f", "g"]), fields), max_size=6
 )
 
 
@@ -140,41 +155,41 @@ some_calls = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(some_calls, some_calls, st.booleans())
 def test_each_call_is_in_exactly_one_entry(expected, actual, ordered):
-    found = compare(expected, actual, ordered=ordered)
+    found = compare_calls(expected, actual, ordered=ordered)
     pairs = (*found.unchanged, *found.changed, *found.moved)
     assert sorted([e.old for e in pairs] + [e.old for e in found.removed]) == list(range(len(expected)))
     assert sorted([e.new for e in pairs] + [e.new for e in found.added]) == list(range(len(actual)))
     if ordered:
-        assert found.same == ([*map(canonical, expected)] == [*map(canonical, actual)])
+        assert found.is_same == ([*map(canonical_text, expected)] == [*map(canonical_text, actual)])
     else:
         assert not found.moved
-        assert found.same == (sorted(map(canonical, expected)) == sorted(map(canonical, actual)))
+        assert found.is_same == (sorted(map(canonical_text, expected)) == sorted(map(canonical_text, actual)))
 
 
-loosely = st.builds(
-    lambda a, b: Call("f", (), (("a", a), ("b", b))),
-    st.sampled_from([1, 2, 1.5, 2.25, -0.0, True, 10**40, 10**40 + 1, float("inf"), Call("Decimal", ("1.4",))]),
+tolerant_calls = st.builds(
+    lambda a, b: SnapshotCall("f", (), (("a", a), ("b", b))),
+    st.sampled_from([1, 2, 1.5, 2.25, -0.0, True, 10**40, 10**40 + 1, float("inf"), SnapshotCall("Decimal", ("1.4",))]),
     st.lists(st.sampled_from([0, 0.5, 1.0]), max_size=2) | st.just((0.5,)),
 )
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(st.lists(loosely, max_size=4), st.lists(loosely, max_size=4))
-def test_within_a_tolerance_calls_are_the_same_if_any_pairing_says_so(expected, actual):
-    terms = Terms(tolerance=0.5)
+@given(st.lists(tolerant_calls, max_size=4), st.lists(tolerant_calls, max_size=4))
+def test_with_a_tolerance_calls_are_the_same_if_any_pairing_makes_them_so(expected, actual):
+    options = ComparisonOptions(tolerance=0.5)
 
-    def same(old: Call, new: Call) -> bool:
-        return next(Differences(terms, "f", {}).between(old, new), None) is None
+    def same(old: SnapshotCall, new: SnapshotCall) -> bool:
+        return next(CallDiffer(options, "f", {}).find_changes(old, new), None) is None
 
     possible = len(expected) == len(actual) and any(all(map(same, expected, order)) for order in permutations(actual))
-    assert compare(expected, actual, terms=terms).same is possible
+    assert compare_calls(expected, actual, options=options).is_same is possible
 
 
-def test_two_numbers_are_held_against_each_other_in_all_of_their_digits():
+def test_two_numbers_are_compared_in_all_their_digits():
     def same(old: object, new: object, tolerance: object) -> bool:
-        calls = [Call("f", (), (("x", value),)) for value in (old, new)]
-        return compare(calls[:1], calls[1:], terms=Terms(tolerance=tolerance)).same
+        calls = [SnapshotCall("f", (), (("x", value),)) for value in (old, new)]
+        return compare_calls(calls[:1], calls[1:], options=ComparisonOptions(tolerance=tolerance)).is_same
 
     assert same(0.1, 0.3, 0.2)
     assert same(10_000_000_000_000_003, 1e16, 3)
@@ -223,7 +238,7 @@ def test_an_assignment_with_long_chains_comes_to_an_end():
 
 
 def test_the_lines_of_a_comparison():
-    lines = render(
+    lines = render_comparison(
         between(
             [TORONTO, DALLAS, "Plan(stop='x', days=1)", "Book(id=1)"],
             [TORONTO, DALLAS.replace("imperial", "metric"), SEARCH, "Book(id=1)"],
@@ -239,12 +254,12 @@ def test_the_lines_of_a_comparison():
 
 
 def test_the_lines_of_moved_calls_count_from_one():
-    assert render(between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS], ordered=True)) == [
+    assert render_comparison(between([TORONTO, DALLAS, SEARCH], [SEARCH, TORONTO, DALLAS], ordered=True)) == [
         "moved: GoogleSearch(query='who won the super bowl')",
         "    was call 3, now call 1",
         "2 calls unchanged",
     ]
-    assert render(between(["f(a=1, b=1)", "g()", "h()"], ["g()", "h()", "f(a=1, b=2)"], ordered=True)) == [
+    assert render_comparison(between(["f(a=1, b=1)", "g()", "h()"], ["g()", "h()", "f(a=1, b=2)"], ordered=True)) == [
         "changed: f(a=1, b=1)",
         "    b: was 1, now 2",
         "    was call 1, now call 3",
@@ -252,19 +267,19 @@ def test_the_lines_of_moved_calls_count_from_one():
     ]
 
 
-def test_the_lines_of_fields_that_came_and_went_and_of_a_renamed_tool():
-    assert render(between(["f(a=1, old=2)", "g(x=1)"], ["f(a=1, new=[3])", "h(x=1)"])) == [
+def test_the_lines_of_added_and_removed_fields_and_of_a_renamed_tool():
+    assert render_comparison(between(["f(a=1, old=2)", "g(x=1)"], ["f(a=1, new=[3])", "h(x=1)"])) == [
         "changed: f(a=1, old=2)",
-        "    old: gone, was 2",
-        "    new: new, [3]",
+        "    old: removed, was 2",
+        "    new: added, [3]",
         "changed: g(x=1)",
         "    tool: was g, now h",
     ]
 
 
-def test_long_values_stand_below_each_other_and_a_long_call_is_cut_in_its_headline():
+def test_long_values_have_their_own_lines_and_a_long_call_is_shortened():
     old, new = "x" * 60, "y" * 60
-    lines = render(between([f"f(id=1, text='{old}')", TORONTO], [f"f(id=1, text='{new}')", TORONTO]))
+    lines = render_comparison(between([f"f(id=1, text='{old}')", TORONTO], [f"f(id=1, text='{new}')", TORONTO]))
     assert lines == [
         f"changed: f(id=1, text='{old}')",
         "    text:",
@@ -272,5 +287,5 @@ def test_long_values_stand_below_each_other_and_a_long_call_is_cut_in_its_headli
         f"        now '{new}'",
         "1 call unchanged",
     ]
-    headline = render(between([f"f(id=1, text='{old * 2}')"], ["f(id=1, text='')"]))[0]
+    headline = render_comparison(between([f"f(id=1, text='{old * 2}')"], ["f(id=1, text='')"]))[0]
     assert headline == "changed: " + f"f(id=1, text='{old * 2}')"[:97] + "..."

@@ -1,4 +1,4 @@
-"""Every shape that parallel tool calls come in compares as the same calls."""
+"""Every representation of parallel tool calls is converted to the same calls."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from multitrack.extraction import Extraction
-from multitrack.snapshots.calls import calls_of
-from multitrack.snapshots.literals import UnwritableValue
+from multitrack.snapshots.collected_calls import to_snapshot_calls
+from multitrack.snapshots.conversion import UnwritableValue
 from multitrack.tool_call import ToolCall
 
 
@@ -136,42 +136,48 @@ def protobuf():
     ],
 )
 @pytest.mark.parametrize("collect", [list, tuple, iter])
-def test_a_call_of_any_shape(call, collect):
-    assert [str(item) for item in calls_of(collect([call()]))] == ["Weather(location='Toronto', units='metric')"]
+def test_a_call_of_any_class_is_accepted(call, collect):
+    assert [str(item) for item in to_snapshot_calls(collect([call()]))] == [
+        "Weather(location='Toronto', units='metric')"
+    ]
 
 
 @pytest.mark.parametrize("make", [genai, vertexai, proto_plus])
-def test_whole_numbers_of_gemini_are_integers_though_its_wire_knows_doubles_only(make):
+def test_whole_numbers_of_gemini_are_integers_although_it_only_sends_doubles(make):
     arguments = {"days": 3.0, "low": -0.5, "stops": [{"nights": 1.0}, None], "open": True}
     kind = type(make())
-    (full,) = calls_of([kind(name="Plan", args=arguments)])
+    (full,) = to_snapshot_calls([kind(name="Plan", args=arguments)])
     assert dict(full.keywords) == {"days": 3, "low": -0.5, "stops": [{"nights": 1}, None], "open": True}
     assert isinstance(dict(full.keywords)["days"], int)
-    assert [str(call) for call in calls_of([kind(name="Stop", args={})])] == ["Stop()"]
+    assert [str(call) for call in to_snapshot_calls([kind(name="Stop", args={})])] == ["Stop()"]
 
 
-def test_a_stream_that_has_ended_gives_its_extraction():
+def test_the_extraction_of_a_stream_has_the_calls_of_its_models():
     extraction = Extraction([Weather(location="Toronto")], calls=[ToolCall("1", "Weather", ARGUMENTS, 0)])
-    assert calls_of(extraction) == calls_of(extraction.calls) == calls_of([Weather(location="Toronto")])
+    assert (
+        to_snapshot_calls(extraction)
+        == to_snapshot_calls(extraction.calls)
+        == to_snapshot_calls([Weather(location="Toronto")])
+    )
 
 
-def test_a_model_of_ones_own_by_the_name_of_geminis_is_a_model():
+def test_a_users_model_with_the_name_of_geminis_class_is_a_model():
     class FunctionCall(BaseModel):
         name: str
         args: dict[str, int]
 
-    assert [str(call) for call in calls_of([FunctionCall(name="f", args={"x": 1})])] == [
+    assert [str(call) for call in to_snapshot_calls([FunctionCall(name="f", args={"x": 1})])] == [
         "FunctionCall(name='f', args={'x': 1})"
     ]
 
 
 def test_a_model_with_a_name_and_arguments_is_a_model():
-    (call,) = calls_of([RunCommand(name="ls", arguments="-l")])
+    (call,) = to_snapshot_calls([RunCommand(name="ls", arguments="-l")])
     assert str(call) == "RunCommand(name='ls', arguments='-l')"
 
 
 def test_a_dataclass_is_a_call():
-    assert [str(call) for call in calls_of([Search("x")])] == ["Search(query='x')"]
+    assert [str(call) for call in to_snapshot_calls([Search("x")])] == ["Search(query='x')"]
 
 
 @pytest.mark.parametrize(
@@ -183,10 +189,10 @@ def test_a_dataclass_is_a_call():
         ("[1]", "Weather('[1]')"),
         ("[" * 100_000, f"Weather('{'[' * 100_000}')"),
     ],
-    ids=["none", "empty", "broken", "no object", "too deep"],
+    ids=["none", "empty", "broken", "not an object", "too deep"],
 )
-def test_arguments_that_are_no_json_object_are_kept_as_text(arguments, text):
-    assert [str(call) for call in calls_of([ToolCall("1", "Weather", arguments, 0)])] == [text]
+def test_arguments_that_are_not_a_json_object_are_kept_as_text(arguments, text):
+    assert [str(call) for call in to_snapshot_calls([ToolCall("1", "Weather", arguments, 0)])] == [text]
 
 
 ACCEPTED = (
@@ -197,16 +203,16 @@ ACCEPTED = (
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "expected an iterable of calls, got None; no calls are []: message.tool_calls or []"),
+        (None, "expected an iterable of calls, got None; pass [] if there are no calls: message.tool_calls or []"),
         (3, f"expected an iterable of calls, got int; {ACCEPTED}"),
         ("Weather()", f"expected an iterable of calls, got str; {ACCEPTED}"),
         (Weather(location="x"), "expected an iterable of calls, got one Weather; put it in a list: [call]"),
         ({"name": "x"}, "expected an iterable of calls, got one dict; put it in a list: [call]"),
         (Search("x"), "expected an iterable of calls, got one Search; put it in a list: [call]"),
-        ([Weather(location="x"), 3], f"[1]: int is no tool call; {ACCEPTED}"),
-        ([{"city": "x"}], f"[0]: dict is no tool call; {ACCEPTED}"),
-        ([{"name": "x", "arguments": 3}], f"[0]: dict is no tool call; {ACCEPTED}"),
-        ([[Weather(location="x")]], f"[0]: list is no tool call; {ACCEPTED}"),
+        ([Weather(location="x"), 3], f"[1]: int is not a tool call; {ACCEPTED}"),
+        ([{"city": "x"}], f"[0]: dict is not a tool call; {ACCEPTED}"),
+        ([{"name": "x", "arguments": 3}], f"[0]: dict is not a tool call; {ACCEPTED}"),
+        ([[Weather(location="x")]], f"[0]: list is not a tool call; {ACCEPTED}"),
         (
             [{"name": "x", "arguments": {"payload": {"inner": object()}}}],
             "[0].payload.inner: builtins.object cannot be written in a snapshot",
@@ -214,13 +220,13 @@ ACCEPTED = (
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_is_no_iterable_of_calls_is_refused(value, message):
-    with pytest.raises(UnwritableValue) as refused:
-        calls_of(value)
-    assert str(refused.value) == message
+def test_a_value_that_is_not_an_iterable_of_calls_is_rejected(value, message):
+    with pytest.raises(UnwritableValue) as error_info:
+        to_snapshot_calls(value)
+    assert str(error_info.value) == message
 
 
-def test_texts_pass_through_the_scrubber_in_every_shape():
+def test_texts_of_every_kind_of_call_are_scrubbed():
     def scrub(text: str) -> str:
         return text.replace("sk-1", "[key]")
 
@@ -229,7 +235,7 @@ def test_texts_pass_through_the_scrubber_in_every_shape():
         ToolCall("1", "Weather", '{"location": "sk-1", "sk-1": "x"}', 0),
         ToolCall("1", "Weather", "{broken sk-1", 0),
     ]
-    assert [str(call) for call in calls_of(calls, scrub=scrub)] == [
+    assert [str(call) for call in to_snapshot_calls(calls, scrub=scrub)] == [
         "Weather(location='at [key]', units='metric')",
         "Weather(location='[key]', **{'[key]': 'x'})",
         "Weather('{broken [key]')",
@@ -253,7 +259,7 @@ def vertexai_text_part():
 
 
 @pytest.mark.parametrize("item", [reasoning, text_part, vertexai_text_part])
-def test_what_an_answer_holds_beside_calls_is_refused_and_no_call_of_that_name(item):
-    with pytest.raises(UnwritableValue) as refused:
-        calls_of([Weather(location="x"), item()])
-    assert str(refused.value) == f"[1]: {type(item()).__name__} is no tool call; {ACCEPTED}"
+def test_other_parts_of_a_response_are_rejected_and_not_taken_for_calls(item):
+    with pytest.raises(UnwritableValue) as error_info:
+        to_snapshot_calls([Weather(location="x"), item()])
+    assert str(error_info.value) == f"[1]: {type(item()).__name__} is not a tool call; {ACCEPTED}"

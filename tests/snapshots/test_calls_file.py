@@ -1,4 +1,4 @@
-"""The snapshot file: its layout, its damage, and two that write it at once."""
+"""The snapshot file: its layout, damaged files, and processes that write it at the same time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.snapshots.callsfile import (
+from multitrack.snapshots.calls_file import (
     DamagedCallsFile,
-    entry_text,
+    format_entry,
     merge_entries,
     read_entries,
     remove_entries,
 )
-from multitrack.snapshots.reading import read_calls
+from multitrack.snapshots.parsing import parse_calls
 
 
-def test_the_layout_and_back(tmp_path):
+def test_entries_are_written_and_read(tmp_path):
     path = tmp_path / "__snapshots__" / "test_trip.calls"
     entries = {"test_plan": "g(x=1)\nf(\n    y=2,\n)", "test_none": "# no calls"}
     merge_entries(path, entries)
@@ -31,7 +31,7 @@ def test_the_layout_and_back(tmp_path):
     assert [item.name for item in path.parent.iterdir()] == ["test_trip.calls"]
 
 
-def test_merging_keeps_the_others_and_removing_the_last_removes_the_file(tmp_path):
+def test_merging_keeps_other_entries_and_removing_the_last_entry_removes_the_file(tmp_path):
     path = tmp_path / "a.calls"
     merge_entries(path, {"a": "f()", "b": "g()"})
     merge_entries(path, {"b": "h()"})
@@ -43,23 +43,23 @@ def test_merging_keeps_the_others_and_removing_the_last_removes_the_file(tmp_pat
     assert read_entries(path) == {}
 
 
-def test_a_file_with_the_line_ends_of_windows_reads_the_same(tmp_path):
+def test_a_file_with_windows_line_endings_is_read(tmp_path):
     path = tmp_path / "a.calls"
     merge_entries(path, {"a": "f(\n    x=1,\n)"})
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert read_entries(path) == {"a": "f(\n    x=1,\n)"}
 
 
-def test_unordered_calls_are_written_by_tool_and_arguments_and_ordered_ones_as_they_came():
-    calls = read_calls("g(x=2)\nf(b=2, a=1)\ng(x=1)\nf(a=1, b=1)")
-    assert entry_text(calls) == "f(a=1, b=1)\nf(b=2, a=1)\ng(x=1)\ng(x=2)"
-    assert entry_text(calls, ordered=True) == "g(x=2)\nf(b=2, a=1)\ng(x=1)\nf(a=1, b=1)"
-    assert entry_text(()) == "# no calls"
+def test_calls_are_sorted_by_tool_and_arguments_unless_they_are_ordered():
+    calls = parse_calls("g(x=2)\nf(b=2, a=1)\ng(x=1)\nf(a=1, b=1)")
+    assert format_entry(calls) == "f(a=1, b=1)\nf(b=2, a=1)\ng(x=1)\ng(x=2)"
+    assert format_entry(calls, ordered=True) == "g(x=2)\nf(b=2, a=1)\ng(x=1)\nf(a=1, b=1)"
+    assert format_entry(()) == "# no calls"
 
 
-def test_a_line_of_the_file_is_wrapped_at_the_width_with_its_indent():
-    calls = read_calls(f"f(x='{'x' * 91}')\nf(x='{'x' * 92}')")
-    assert [len(line) for line in entry_text(calls).split("\n")] == [98, 2, 101, 1]
+def test_lines_are_wrapped_at_the_width_including_their_indent():
+    calls = parse_calls(f"f(x='{'x' * 91}')\nf(x='{'x' * 92}')")
+    assert [len(line) for line in format_entry(calls).split("\n")] == [98, 2, 101, 1]
 
 
 HEAD = "# serializer version: 1\n"
@@ -77,7 +77,7 @@ HEAD = "# serializer version: 1\n"
         (f"{HEAD}# name: a\n<<<<<<< HEAD\n  f()\n# ---\n", 3, "unexpected '<<<<<<< HEAD'"),
     ],
 )
-def test_a_damaged_file_is_refused_by_its_line_and_never_written_over(tmp_path, text, line, reason):
+def test_a_damaged_file_is_rejected_with_its_line_and_never_overwritten(tmp_path, text, line, reason):
     path = tmp_path / "a.calls"
     path.write_text(text, encoding="utf-8")
     for attempt in (read_entries, lambda p: merge_entries(p, {"b": "f()"}), lambda p: remove_entries(p, {"a"})):
@@ -90,20 +90,20 @@ def test_a_damaged_file_is_refused_by_its_line_and_never_written_over(tmp_path, 
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_a_file_that_is_no_utf_8_is_damaged(tmp_path):
+def test_a_file_that_is_not_valid_utf_8_is_damaged(tmp_path):
     path = tmp_path / "a.calls"
     path.write_bytes(f"{HEAD}# name: a\n  f('".encode() + b"\xff')\n# ---\n")
-    with pytest.raises(DamagedCallsFile, match=r"line 3: the snapshot file is damaged: it is no UTF-8"):
+    with pytest.raises(DamagedCallsFile, match=r"line 3: the snapshot file is damaged: it is not valid UTF-8"):
         read_entries(path)
 
 
-def test_a_name_of_two_lines_is_refused(tmp_path):
+def test_a_name_of_two_lines_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="the name of a snapshot must be one line"):
         merge_entries(tmp_path / "a.calls", {"a\nb": "f()"})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_the_file_and_nothing_else(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.calls"
     merge_entries(path, {"a": "f()"})
 
@@ -117,7 +117,7 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_mode_of_the_file_stays(tmp_path):
+def test_the_mode_of_the_file_is_kept(tmp_path):
     path = tmp_path / "a.calls"
     merge_entries(path, {"a": "f()"})
     plain = tmp_path / "plain"
@@ -129,10 +129,10 @@ def test_the_mode_of_the_file_stays(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_that_write_at_once_lose_nothing(tmp_path):
+def test_processes_that_write_at_the_same_time_lose_no_entries(tmp_path):
     path = tmp_path / "a.calls"
     script = (
-        "import sys; from pathlib import Path; from multitrack.snapshots.callsfile import merge_entries\n"
+        "import sys; from pathlib import Path; from multitrack.snapshots.calls_file import merge_entries\n"
         "for n in range(15): merge_entries(Path(sys.argv[1]), {f'{sys.argv[2]}.{n}': 'f()'})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(path), str(n)]) for n in range(3)]

@@ -1,4 +1,4 @@
-"""``calls_snapshot`` in whole pytest runs: what it prints, how the run ends, and what stands in the file."""
+"""``calls_snapshot`` in pytest runs: the output, the outcomes, and the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from snapshot_project import DALLAS, SEARCH, TORONTO, stored
 
 NEWER_SYRUPY = pytest.mark.skipif(
     int(version("syrupy").partition(".")[0]) < 7,
-    reason="older releases of syrupy lack the flag, or count nothing under xdist",
+    reason="older releases of syrupy do not have the flag, or do not count with xdist",
 )
 ALONE_AND_XDIST = pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n2",), marks=NEWER_SYRUPY)], ids=["alone", "xdist"]
@@ -20,21 +20,27 @@ PLAN = "def test_plan(calls_snapshot):\n    assert [TORONTO, DALLAS, SEARCH] == 
 PLAN_ENTRY = f"{SEARCH}\n{DALLAS}\n{TORONTO}"
 
 
-def test_a_snapshot_is_written_on_update_and_the_order_does_not_matter(project):
+def test_an_update_writes_a_snapshot_and_the_order_does_not_matter(project):
     project.module(PLAN)
     run = project.run("--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot generated.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1}
+    assert run.summary == "1 snapshot generated."
     assert project.file() == stored(test_plan=PLAN_ENTRY)
     project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "iter((SEARCH, TORONTO, DALLAS))"))
     run = project.run()
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot passed.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1}
+    assert run.summary == "1 snapshot passed."
     assert project.file() == stored(test_plan=PLAN_ENTRY)
 
 
-def test_a_snapshot_that_does_not_exist_fails_and_says_what_to_run(project):
+def test_a_missing_snapshot_fails_with_the_command_to_run(project):
     project.module(PLAN)
     run = project.run()
-    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
+    assert run.summary == "1 snapshot failed."
     assert run.failure == [
         "AssertionError: assert [+ received] == [- snapshot]",
         "Snapshot 'test_plan' does not exist!",
@@ -46,7 +52,7 @@ def test_a_snapshot_that_does_not_exist_fails_and_says_what_to_run(project):
     assert project.file() is None
 
 
-def test_a_difference_is_told_call_by_call_and_comparing_writes_nothing(project):
+def test_differences_are_reported_by_call_and_a_comparison_writes_nothing(project):
     project.module(PLAN)
     project.run("--snapshot-update")
     project.module(
@@ -55,25 +61,29 @@ def test_a_difference_is_told_call_by_call_and_comparing_writes_nothing(project)
         )
     )
     run = project.run()
-    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
+    assert run.summary == "1 snapshot failed."
     assert run.failure == [
         "AssertionError: assert [+ received] == [- snapshot]",
         f"changed: {DALLAS}",
         "    units: was 'imperial', now 'metric'",
         f"added: {TORONTO}",
-        "    expected once, came 2 times",
+        "    expected once, received 2 times",
         "2 calls unchanged",
         "to accept: pytest --snapshot-update test_trip.py::test_plan",
     ]
     assert project.file() == stored(test_plan=PLAN_ENTRY)
     run = project.run("--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot updated.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1}
+    assert run.summary == "1 snapshot updated."
     assert project.file() == stored(
         test_plan=f"{SEARCH}\nWeather(location='Dallas', units='metric')\n{TORONTO}\n{TORONTO}"
     )
 
 
-def test_with_order_the_calls_are_written_as_they_came_and_a_moved_one_fails(project):
+def test_ordered_calls_are_written_in_their_order_and_a_moved_call_fails(project):
     ordered = PLAN.replace("== calls_snapshot", "== calls_snapshot(ordered=True)")
     project.module(ordered)
     assert project.run("--snapshot-update").code == 0
@@ -81,13 +91,14 @@ def test_with_order_the_calls_are_written_as_they_came_and_a_moved_one_fails(pro
     assert project.run().outcomes == {"passed": 1}
     project.module(ordered.replace("[TORONTO, DALLAS, SEARCH]", "[SEARCH, TORONTO, DALLAS]"))
     run = project.run()
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert run.failure[1:-1] == [f"moved: {SEARCH}", "    was call 3, now call 1", "2 calls unchanged"]
     project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[SEARCH, TORONTO, DALLAS]"))
     assert project.run().outcomes == {"passed": 1}
 
 
-def test_several_asserts_and_names_and_no_calls(project):
+def test_a_test_may_have_several_snapshots_and_names_and_no_calls(project):
     project.module(
         """
 def test_plan(calls_snapshot):
@@ -104,7 +115,9 @@ class TestTrip:
 """
     )
     run = project.run("--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 2}, "6 snapshots generated.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 2}
+    assert run.summary == "6 snapshots generated."
     assert project.file() == stored(
         **{
             "test_plan": TORONTO,
@@ -116,10 +129,12 @@ class TestTrip:
         }
     )
     run = project.run()
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 2}, "6 snapshots passed.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 2}
+    assert run.summary == "6 snapshots passed."
 
 
-def test_an_extraction_compares_on_the_left(project):
+def test_an_extraction_may_be_the_left_side(project):
     project.module(
         """
 class Extraction:
@@ -137,12 +152,12 @@ def test_plan(calls_snapshot):
     assert Extraction(TORONTO, SEARCH) != calls_snapshot(name="x")
 """
     )
-    assert project.run("--rec").outcomes == {"failed": 1}  # the second is written, so it is equal
+    assert project.run("--rec").outcomes == {"failed": 1}  # the second is created, and is therefore equal
     assert project.file() is None
 
 
 @pytest.mark.parametrize("flag", ["-q", "--snapshot-update", "--rec"])
-def test_what_is_no_iterable_of_calls_is_refused_without_a_traceback(project, flag):
+def test_a_value_that_is_not_an_iterable_of_calls_is_rejected_without_a_traceback(project, flag):
     project.module(
         """
 @pytest.mark.parametrize("value", [3, TORONTO, [SEARCH, {"name": "f", "arguments": {"a": {"b": object()}}}]])
@@ -151,7 +166,8 @@ def test_plan(calls_snapshot, value):
 """
     )
     run = project.run(flag)
-    assert (run.code, run.outcomes) == (1, {"failed": 3})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 3}
     assert [line.strip() for line in run.failure if "[+ received]" not in line] == [
         "expected an iterable of calls, got int; a call is a Pydantic model, a dataclass, a ToolCall,"
         " a tool call of an SDK, or a dict with 'name' and 'arguments'",
@@ -161,7 +177,7 @@ def test_plan(calls_snapshot, value):
     assert project.file() is None
 
 
-def test_what_is_written_and_shown_has_passed_the_scrubber(project):
+def test_what_is_written_and_shown_is_scrubbed(project):
     project.module(
         "def test_plan(calls_snapshot):\n    found = GoogleSearch(query='key sk-live-' + '1')\n"
         "    assert [found] == calls_snapshot"
@@ -186,53 +202,63 @@ THREE = [
 
 
 @ALONE_AND_XDIST
-def test_recording_writes_what_is_new_of_tests_that_passed(project, workers):
+def test_recording_writes_new_snapshots_of_tests_that_passed(project, workers):
     project.module(*THREE)
     run = project.run("--rec", *workers, apart=bool(workers))
-    assert (run.code, run.outcomes) == (1, {"passed": 2, "failed": 1, "errors": 1, "xfailed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"passed": 2, "failed": 1, "errors": 1, "xfailed": 1}
     assert run.summary == "1 snapshot generated."
     assert project.file() == stored(test_plan=PLAN_ENTRY)
 
 
-def test_recording_does_not_change_what_is_there(project):
+def test_recording_does_not_change_existing_snapshots(project):
     project.module(PLAN)
     project.run("--rec")
     project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]"))
     run = project.run("--rec")
-    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "1 snapshot failed.")
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
+    assert run.summary == "1 snapshot failed."
     assert project.file() == stored(test_plan=PLAN_ENTRY)
     run = project.run("--rec", "--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "1 snapshot updated.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1}
+    assert run.summary == "1 snapshot updated."
     assert project.file() == stored(test_plan=TORONTO)
 
 
-def test_recording_and_updating_a_test_that_fails_later_leaves_its_snapshot(project):
+def test_recording_and_updating_a_test_that_fails_later_keeps_its_snapshot(project):
     project.module(PLAN)
     project.run("--rec")
     project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]") + "\n    assert 0")
     run = project.run("--rec", "--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 1}, "")
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
+    assert run.summary == ""
     assert project.file() == stored(test_plan=PLAN_ENTRY)
 
 
-def test_recording_again_after_a_failed_attempt_forgets_what_that_attempt_saw(project):
+def test_recording_a_rerun_discards_the_snapshots_of_the_failed_attempt(project):
     project.module(
         "ATTEMPTS = []\n\n@pytest.mark.flaky(reruns=2)\ndef test_plan(calls_snapshot):\n"
         "    ATTEMPTS.append(GoogleSearch(query=f'attempt {len(ATTEMPTS)}'))\n"
         "    assert ATTEMPTS[-1:] == calls_snapshot\n    assert len(ATTEMPTS) == 2"
     )
     run = project.run("--rec")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1, "rerun": 1}, "1 snapshot generated.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1, "rerun": 1}
+    assert run.summary == "1 snapshot generated."
     assert project.file() == stored(test_plan="GoogleSearch(query='attempt 1')")
 
 
-def test_the_same_name_twice_while_recording_compares_with_the_first(project):
+def test_a_name_used_twice_while_recording_compares_with_the_first(project):
     project.module(
         "def test_plan(calls_snapshot):\n    assert [TORONTO] == calls_snapshot(name='x')\n"
         "    assert [SEARCH] == calls_snapshot(name='x')"
     )
     run = project.run("--rec")
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert run.failure[1:3] == [f"removed: {TORONTO}", f"added: {SEARCH}"]
     assert project.file() is None
 
@@ -248,7 +274,7 @@ def test_an_interrupted_recording_writes_the_tests_that_passed(project):
 
 
 @NEWER_SYRUPY
-def test_syrupys_flag_for_new_snapshots_only(project):
+def test_syrupys_flag_for_new_snapshots_only_creates(project):
     project.module(PLAN)
     assert project.run("--snapshot-update-new-only").summary == "1 snapshot generated."
     project.module(PLAN.replace("[TORONTO, DALLAS, SEARCH]", "[TORONTO]"))
@@ -256,7 +282,7 @@ def test_syrupys_flag_for_new_snapshots_only(project):
     assert project.file() == stored(test_plan=PLAN_ENTRY)
 
 
-# --- nothing is trimmed -------------------------------------------------------------------------------------
+# --- unused snapshots --------------------------------------------------------------------------------------
 
 TWO = [
     "def test_one(calls_snapshot):\n    BEFORE\n    assert [TORONTO] == calls_snapshot",
@@ -317,17 +343,18 @@ def test_an_update_keeps_the_snapshots_of_tests_that_did_not_pass(recorded, befo
     ],
     ids=" ".join,
 )
-def test_an_update_of_some_tests_keeps_the_snapshots_of_the_others(recorded, selection):
+def test_an_update_of_some_tests_keeps_the_snapshots_of_other_tests(recorded, selection):
     recorded.module("def test_else(calls_snapshot):\n    assert [SEARCH] == calls_snapshot", name="test_else.py")
     run = recorded.run("--snapshot-update", *selection)
     assert "deleted" not in run.summary
     assert recorded.file() == TWO_STORED
 
 
-def test_an_update_that_stops_at_the_first_failure_keeps_the_rest(recorded):
+def test_an_update_that_stops_at_the_first_failure_keeps_other_snapshots(recorded):
     recorded.module("def test_a():\n    assert 0", name="test_a.py")
     run = recorded.run("--snapshot-update", "-x")
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert recorded.file() == TWO_STORED
 
 
@@ -336,26 +363,31 @@ def test_an_update_of_the_last_failed_tests_keeps_the_snapshots_of_the_others(re
     assert recorded.run().outcomes == {"passed": 2, "failed": 1}
     two(recorded)
     run = recorded.run("--snapshot-update", "--lf")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 1}, "2 snapshots passed.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 1}
+    assert run.summary == "2 snapshots passed."
     assert recorded.file() == TWO_STORED
 
 
-def test_an_update_keeps_the_snapshots_of_a_module_that_does_not_import(recorded):
+def test_an_update_keeps_the_snapshots_of_a_module_that_cannot_be_imported(recorded):
     recorded.module("import not_there")
     recorded.module("def test_else(calls_snapshot):\n    assert [SEARCH] == calls_snapshot", name="test_else.py")
     run = recorded.run("--snapshot-update", "--continue-on-collection-errors")
-    assert (run.code, run.outcomes) == (1, {"passed": 1, "errors": 1})
+    assert run.code == 1
+    assert run.outcomes == {"passed": 1, "errors": 1}
     assert recorded.file() == TWO_STORED
 
 
-def test_a_plain_run_with_a_failure_calls_nothing_unused(recorded):
+def test_a_run_with_failures_reports_no_unused_snapshots(recorded):
     two(recorded, "assert 0")
     run = recorded.run()
-    assert (run.code, run.outcomes, run.summary) == (1, {"failed": 3}, "")
+    assert run.code == 1
+    assert run.outcomes == {"failed": 3}
+    assert run.summary == ""
 
 
 @ALONE_AND_XDIST
-def test_what_a_passed_test_does_not_use_any_more_is_unused(recorded, workers):
+def test_a_snapshot_that_its_passed_test_does_not_use_is_unused(recorded, workers):
     recorded.module(
         *(
             test.replace("BEFORE", "pass").replace("\n    assert [DALLAS] == calls_snapshot(name='x')", "")
@@ -364,18 +396,20 @@ def test_what_a_passed_test_does_not_use_any_more_is_unused(recorded, workers):
     )
     apart = bool(workers)
     run = recorded.run(*workers, apart=apart)
-    assert (run.code, run.outcomes) == (1, {"passed": 3})
+    assert run.code == 1
+    assert run.outcomes == {"passed": 3}
     assert run.summary == "3 snapshots passed. 2 snapshots unused."
     assert recorded.file() == TWO_STORED
     run = recorded.run("--snapshot-warn-unused", "--snapshot-details", *workers, apart=apart)
     assert run.code == 0
     assert "Unused test_two[a][x], test_two[b][x] (__snapshots__/test_trip.calls)" in run.text
     run = recorded.run("--snapshot-update", *workers, apart=apart)
-    assert (run.code, run.summary) == (0, "3 snapshots passed. 2 unused snapshots deleted.")
+    assert run.code == 0
+    assert run.summary == "3 snapshots passed. 2 unused snapshots deleted."
     assert recorded.file() == stored(**{"test_one": TORONTO, "test_two[a]": SEARCH, "test_two[b]": SEARCH})
 
 
-def test_the_snapshots_of_a_test_and_of_a_module_that_are_gone_are_unused(recorded):
+def test_the_snapshots_of_a_removed_test_and_of_a_removed_module_are_unused(recorded):
     recorded.module(TWO[0].replace("BEFORE", "pass"))
     assert recorded.run("--snapshot-update").summary == "1 snapshot passed. 4 unused snapshots deleted."
     assert recorded.file() == stored(test_one=TORONTO)
@@ -387,35 +421,40 @@ def test_the_snapshots_of_a_test_and_of_a_module_that_are_gone_are_unused(record
     assert recorded.file("test_else.calls") == stored(test_else=SEARCH)
 
 
-def test_beside_syrupys_own_snapshots_each_keeps_to_its_files(recorded):
+def test_syrupys_own_snapshots_and_ours_do_not_delete_each_other(recorded):
     recorded.module("def test_amber(snapshot):\n    assert {'a': 1} == snapshot", name="test_amber.py")
-    # no test gets as far as our fixture, so syrupy meets our file by its own extension alone
+    # no test reaches our fixture, so that syrupy finds our file through its own extension only
     recorded.module(
         "@pytest.fixture\ndef broken():\n    assert 0\n\n"
         "def test_one(broken, calls_snapshot):\n    assert [TORONTO] == calls_snapshot"
     )
     run = recorded.run("--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (1, {"passed": 1, "errors": 1}, "1 snapshot generated.")
+    assert run.code == 1
+    assert run.outcomes == {"passed": 1, "errors": 1}
+    assert run.summary == "1 snapshot generated."
     assert recorded.file() == TWO_STORED
-    # and the other way round: only our fixture is met beside amber's file and one of nobody's
+    # the other way round: only our fixture is used, next to an amber file and a file of no extension
     amber = recorded.file("test_amber.ambr")
     recorded.write("__snapshots__/notes.txt", "not a snapshot")
     recorded.module("def test_amber(snapshot):\n    assert 1", name="test_amber.py")
     two(recorded)
     run = recorded.run("--snapshot-update", "test_trip.py")
-    assert (run.code, run.outcomes, run.summary) == (0, {"passed": 3}, "5 snapshots passed.")
+    assert run.code == 0
+    assert run.outcomes == {"passed": 3}
+    assert run.summary == "5 snapshots passed."
     assert amber is not None
     assert recorded.file("test_amber.ambr") == amber
     assert recorded.file("notes.txt") == "not a snapshot"
 
 
-def test_a_damaged_file_fails_the_tests_that_read_it_and_stays(recorded):
+def test_a_damaged_file_fails_the_tests_that_read_it_and_is_kept(recorded):
     path = recorded.dir / "__snapshots__" / "test_trip.calls"
     damaged = TWO_STORED.replace("# ---\n# name: test_two[a]\n", "<<<<<<< HEAD\n# name: test_two[a]\n")
     path.write_text(damaged, encoding="utf-8")
     for flags in ((), ("--snapshot-update",), ("--rec",)):
         run = recorded.run(*flags, "-k", "test_one")
-        assert (run.code, run.outcomes.get("failed")) == (1, 1)
+        assert run.code == 1
+        assert run.outcomes.get("failed") == 1
         assert run.failure == [
             "AssertionError: assert [+ received] == [- snapshot]",
             f"{path}, line 4: the snapshot file is damaged: unexpected '<<<<<<< HEAD'",
@@ -424,25 +463,27 @@ def test_a_damaged_file_fails_the_tests_that_read_it_and_stays(recorded):
         assert path.read_text(encoding="utf-8") == damaged
 
 
-def test_an_entry_that_is_no_calls_fails_with_its_line_and_an_update_mends_it(recorded):
+def test_an_entry_that_cannot_be_parsed_fails_with_its_line_and_an_update_replaces_it(recorded):
     path = recorded.dir / "__snapshots__" / "test_trip.calls"
     path.write_text(TWO_STORED.replace(f"  {TORONTO}", "  import os"), encoding="utf-8")
     run = recorded.run("-k", "test_one")
-    assert (run.code, run.outcomes["failed"]) == (1, 1)
+    assert run.code == 1
+    assert run.outcomes["failed"] == 1
     assert run.failure[1:] == [
-        f"{path}, in 'test_one', line 1: no call expression: import os",
+        f"{path}, in 'test_one', line 1: not a call expression: import os",
         "to accept: pytest --snapshot-update test_trip.py::test_one",
     ]
     assert recorded.run("--snapshot-update", "-k", "test_one").code == 0
     assert recorded.file() == TWO_STORED
 
 
-def test_without_syrupy_the_fixture_says_what_to_install(project):
+def test_without_syrupy_the_fixture_reports_what_to_install(project):
     project.module(PLAN)
     run = project.run("-p", "no:syrupy", "-p", "no:snapshot")
-    assert (run.code, run.outcomes) == (1, {"errors": 1})
+    assert run.code == 1
+    assert run.outcomes == {"errors": 1}
     assert (
-        "calls_snapshot needs syrupy's pytest plugin, which is not active: "
+        "calls_snapshot requires syrupy's pytest plugin, which is not active: "
         "pip install 'multitrack[test]', and run without -p no:syrupy"
     ) in run.text.splitlines()
 
@@ -450,22 +491,25 @@ def test_without_syrupy_the_fixture_says_what_to_install(project):
 @pytest.mark.parametrize(
     "call", ["calls_snapshot(exclude=None)", "calls_snapshot(matcher=None)", "calls_snapshot.with_defaults(name='x')"]
 )
-def test_options_of_syrupys_that_do_not_apply_are_refused(project, call):
+def test_options_of_syrupy_that_do_not_apply_are_rejected(project, call):
     project.module(f"def test_plan(calls_snapshot):\n    assert [] == {call}")
     run = project.run()
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert "TypeError" in run.text
 
 
-def test_a_name_of_two_lines_is_refused_before_anything_is_written(project):
+def test_a_name_of_two_lines_is_rejected_before_anything_is_written(project):
     project.module(PLAN, "def test_two(calls_snapshot):\n    assert [TORONTO] == calls_snapshot(name='a\\nb')")
     run = project.run("--snapshot-update")
-    assert (run.code, run.outcomes, run.summary) == (1, {"passed": 1, "failed": 1}, "1 snapshot generated.")
-    assert r"multitrack.errors.BadOption: calls_snapshot: a name is one line, not 'a\nb'" in run.text
+    assert run.code == 1
+    assert run.outcomes == {"passed": 1, "failed": 1}
+    assert run.summary == "1 snapshot generated."
+    assert r"multitrack.errors.BadOption: calls_snapshot: a name must be one line, not 'a\nb'" in run.text
     assert project.file() == stored(test_plan=PLAN_ENTRY)
 
 
-def test_ids_of_parameters_with_any_characters(project):
+def test_ids_of_parameters_may_contain_any_characters(project):
     project.module(
         "PLACES = ['a]b[c', 'a.1', 'ü/\\\\\\\\', 'two\\nlines', '', '# ---', '  x', 'x' * 300]\n\n"
         "@pytest.mark.parametrize('place', PLACES)\n"
@@ -477,5 +521,6 @@ def test_ids_of_parameters_with_any_characters(project):
     written = project.file()
     for flags in ((), ("--snapshot-update",), ("--snapshot-update", "-k", "x")):
         run = project.run(*flags)
-        assert (run.code, project.file()) == (0, written)
+        assert run.code == 0
+        assert project.file() == written
         assert "deleted" not in run.summary

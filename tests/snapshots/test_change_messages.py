@@ -1,6 +1,6 @@
-"""What a failing comparison says about the commonest changes, and the table of it in docs/snapshots.md.
+"""The messages for the most common changes, and their table in docs/snapshots.md.
 
-``python tests/snapshots/test_change_messages.py`` writes the table anew.
+``python tests/snapshots/test_change_messages.py`` writes the table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multitrack import assert_calls
-from multitrack.snapshots.calls import calls_of
+from multitrack.snapshots.collected_calls import to_snapshot_calls
 from multitrack.tool_call import ToolCall
 
 PAGE = Path(__file__).parents[2] / "docs" / "snapshots.md"
@@ -29,46 +29,46 @@ STOPS = [{"city": "Toronto", "nights": 2}, {"city": "Dallas", "nights": 1}]
 TRIP = call("Trip", title="Round trip", stops=STOPS)
 LETTER = "Dear all, we would like to have {} rooms for the nights from the first to the third of May. " * 2
 
-# what changed; what was expected; what came; the options
+# by what changed: the expected calls, the received ones, and the options
 CHANGES = {
-    "An argument has another value": (
+    "An argument has a different value": (
         [TORONTO, DALLAS, SEARCH],
         [SEARCH, TORONTO, call("Weather", location="Dallas", units="metric")],
         {},
     ),
-    "A call came that was not expected": ([TORONTO, DALLAS], [TORONTO, SEARCH, DALLAS], {}),
-    "A call did not come": ([TORONTO, DALLAS, SEARCH], [TORONTO, DALLAS], {}),
-    "No call came at all": ([SEARCH], [], {}),
-    "The same call came twice": ([TORONTO, DALLAS], [TORONTO, DALLAS, TORONTO], {}),
-    "A call asks for something else altogether": ([TORONTO, SEARCH], [DALLAS, SEARCH], {}),
-    "The order is another one, with `ordered=True`": (
+    "A call was not expected": ([TORONTO, DALLAS], [TORONTO, SEARCH, DALLAS], {}),
+    "A call is missing": ([TORONTO, DALLAS, SEARCH], [TORONTO, DALLAS], {}),
+    "All calls are missing": ([SEARCH], [], {}),
+    "The same call was received twice": ([TORONTO, DALLAS], [TORONTO, DALLAS, TORONTO], {}),
+    "A call has entirely different arguments": ([TORONTO, SEARCH], [DALLAS, SEARCH], {}),
+    "The order changed, with `ordered=True`": (
         [TORONTO, DALLAS, SEARCH],
         [SEARCH, TORONTO, DALLAS],
         {"ordered": True},
     ),
-    "A tool has another name": ([TORONTO, SEARCH], [TORONTO, call("WebSearch", query="who won the super bowl")], {}),
-    "A field came, another went": (
+    "A tool was renamed": ([TORONTO, SEARCH], [TORONTO, call("WebSearch", query="who won the super bowl")], {}),
+    "A field was added, another removed": (
         [call("Weather", location="Toronto", units="metric")],
         [call("Weather", location="Toronto", days=3)],
         {},
     ),
-    "A value is of another type": ([call("Forecast", days=3)], [call("Forecast", days="3")], {}),
-    "Something within a nested value": (
+    "A value has a different type": ([call("Forecast", days=3)], [call("Forecast", days="3")], {}),
+    "A nested value changed": (
         [TRIP],
         [call("Trip", title="Round trip", stops=[STOPS[0], {"city": "Dallas", "nights": 3}])],
         {},
     ),
-    "An item was put into a list": (
+    "An item was inserted into a list": (
         [TRIP],
         [call("Trip", title="Round trip", stops=[STOPS[0], {"city": "Boston", "nights": 1}, STOPS[1]])],
         {},
     ),
-    "A word in a long text": (
+    "A word in a long text changed": (
         [call("Mail", to="hotel@example.com", text=LETTER.format("two", "two"))],
         [call("Mail", to="hotel@example.com", text=LETTER.format("two", "three"))],
         {},
     ),
-    "The arguments are cut off": (
+    "The arguments are truncated": (
         [TORONTO],
         [ToolCall("call_1", "Weather", '{"location": "Toronto", "un', 0)],
         {},
@@ -88,23 +88,23 @@ def message(expected, actual, options) -> list[str]:
 
 
 def table() -> str:
-    rows = ["| what changed | what the failing test says |", "| --- | --- |"]
+    rows = ["| what changed | message of the failing test |", "| --- | --- |"]
     for title, (expected, actual, options) in CHANGES.items():
         lines = [html.escape(line, quote=False).replace("|", "&#124;") for line in message(expected, actual, options)]
         rows.append(f"| {title} | <pre>{'<br>'.join(lines)}</pre> |")
     return "\n".join(rows) + "\n"
 
 
-def test_the_page_says_what_a_failing_test_says():
+def test_the_page_shows_the_messages_of_failing_tests():
     page = PAGE.read_text(encoding="utf-8")
     assert page.partition(BEGIN)[2].partition(END)[0] == table()
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_each_side_is_the_same_as_itself(change):
+def test_each_example_compares_different_calls(change):
     expected, actual, options = CHANGES[change]
     assert_calls(expected, expected, **options)
-    assert calls_of(actual) != calls_of(expected)
+    assert to_snapshot_calls(actual) != to_snapshot_calls(expected)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""inline-snapshot's ``snapshot()`` with an ``Extraction``: it writes the models as a list, mends it, and compares."""
+"""inline-snapshot's ``snapshot()`` creates, fixes and compares the models of an ``Extraction`` as a list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-pytest.importorskip("inline_snapshot.plugin", reason="inline-snapshot is not installed, or older than its plugins")
+pytest.importorskip(
+    "inline_snapshot.plugin", reason="inline-snapshot is not installed, or is older than its plugin API"
+)
 
 MODULE = """
 from datetime import date
@@ -41,7 +43,7 @@ def test_plan():
     assert EXTRACTION == snapshot(VALUE)
 
 
-def test_turned_round():
+def test_reversed():
     assert snapshot(VALUE) == EXTRACTION
 """
 WRITTEN = 'Weather(location="Toronto"), Search(query="who won", day=date(2024, 5, 1))'
@@ -71,7 +73,7 @@ def test_a_list_of_models_is_compared(run):
     ("value", "flag"),
     [("", "create"), ("[Weather(location='Dallas')]", "fix"), (f"[{WRITTEN}, {WRITTEN}]", "fix"), ("[]", "fix")],
 )
-def test_it_is_created_and_mended_as_a_list(run, value, flag):
+def test_a_list_is_created_and_fixed(run, value, flag):
     expected = "".join(MODULE.replace("VALUE", f"[{WRITTEN}]").split())
     _, text = run(value, f"--inline-snapshot={flag}")
     assert text == expected

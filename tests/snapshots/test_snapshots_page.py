@@ -1,4 +1,4 @@
-"""The examples of docs/snapshots.md: they pass, and write the file that it shows."""
+"""The examples of docs/snapshots.md pass, and write the file that the page shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "snapshots.md").read_text(encoding=
 BLOCKS = dict(re.findall(r"^```\w+ title=\"([^\"]+)\"\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 
 
-def test_the_examples_write_the_file_that_is_shown_and_pass(tmp_path):
+def test_the_examples_write_the_file_on_the_page_and_pass(tmp_path):
     shown = BLOCKS.pop("__snapshots__/test_trip.calls")
     for name, text in BLOCKS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from multitrack import wires
 from multitrack.errors import InvalidArguments, UnknownTool
 from multitrack.extraction.validation import Models, validate_call
-from multitrack.snapshots.literals import canonical, model_call
+from multitrack.snapshots.conversion import to_call
+from multitrack.snapshots.expressions import canonical_text
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths, find_loaded
 from multitrack.tool_call import ToolCall
@@ -46,7 +47,7 @@ class CallResult:
                 return f"invalid:{fingerprint(repr([(error['loc'], error['type']) for error in self.outcome.details]))}"
             case BaseModel():
                 try:
-                    return fingerprint(canonical(model_call(self.outcome)))
+                    return fingerprint(canonical_text(to_call(self.outcome)))
                 except TypeError:  # it holds what no text can express
                     return UNKNOWN
         return UNKNOWN

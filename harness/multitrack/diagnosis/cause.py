@@ -16,9 +16,9 @@ from multitrack.diagnosis.error_location import locate_error
 from multitrack.diagnosis.failed_assertion import FailedAssertion
 from multitrack.diagnosis.fingerprints import ExchangeFingerprint
 from multitrack.errors import InvalidArguments, UnknownTool
-from multitrack.snapshots.calls import calls_of
-from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Call, canonical
+from multitrack.snapshots.collected_calls import to_snapshot_calls
+from multitrack.snapshots.comparison import CallComparison, compare_calls
+from multitrack.snapshots.expressions import SnapshotCall, canonical_text
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.tape import Tape
 
@@ -122,7 +122,7 @@ class _Case:
         if self.asked_anew and self.since is _TAPE:
             sides = ([one for tape in self.tapes for one in side(tape)] for side in (_on, _live))
             before, after = ([call for one in side for call in _calls(one)] for side in sides)
-            difference: Comparison | None = compare(before, after)
+            difference: CallComparison | None = compare_calls(before, after)
         else:
             difference = self.compared.difference if self.compared is not None else None
         if difference is None:
@@ -205,13 +205,13 @@ def _paired(
     return pairs, [moment for left in waiting.values() for moment in left]
 
 
-def _calls(interaction: Interaction) -> tuple[Call, ...]:
+def _calls(interaction: Interaction) -> tuple[SnapshotCall, ...]:
     answer = parse_answer(interaction.response.body)
-    return calls_of(answer.calls) if answer is not None else ()
+    return to_snapshot_calls(answer.calls) if answer is not None else ()
 
 
-def _set(calls: Sequence[Call] | Iterator[Call]) -> list[str]:
-    return sorted(map(canonical, calls))
+def _set(calls: Sequence[SnapshotCall] | Iterator[SnapshotCall]) -> list[str]:
+    return sorted(map(canonical_text, calls))
 
 
 def _bad_places(result: CallResult) -> Iterator[str]:
@@ -226,12 +226,12 @@ def _good_places(result: CallResult, before: str) -> Iterator[str]:
     """The fields of a model that moved. They are known where it held, before, just what the call says."""
     if not isinstance(result.outcome, BaseModel):
         return
-    (called,), (came,) = calls_of([result.call]), calls_of([result.outcome])
-    as_called = Call(came.name, called.positional, called.keywords)
-    if fingerprint(canonical(as_called)) != before:
+    (called,), (came,) = to_snapshot_calls([result.call]), to_snapshot_calls([result.outcome])
+    as_called = SnapshotCall(came.name, called.positional, called.keywords)
+    if fingerprint(canonical_text(as_called)) != before:
         yield came.name
         return
-    for entry in compare([as_called], [came]).changed:
+    for entry in compare_calls([as_called], [came]).changed:
         yield from (_place(came.name, field.path) for field in entry.fields)
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from multitrack.diagnosis import fingerprints
 from multitrack.diagnosis.fingerprints import ExchangeFingerprint
 from multitrack.extraction import Extraction
-from multitrack.snapshots.assertion import COMPARED
-from multitrack.snapshots.calls import calls_of
-from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Call
-from multitrack.snapshots.reading import read_calls
+from multitrack.snapshots.assertion import COMPARISON_ATTRIBUTE
+from multitrack.snapshots.collected_calls import to_snapshot_calls
+from multitrack.snapshots.comparison import CallComparison, compare_calls
+from multitrack.snapshots.expressions import SnapshotCall
+from multitrack.snapshots.parsing import parse_calls
 
 if TYPE_CHECKING:
-    from multitrack.snapshots.extension import CallsSnapshot
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +28,23 @@ class FailedAssertion:
     was taken without a tape.
     """
 
-    expected: Sequence[Call]
-    received: Sequence[Call]
-    difference: Comparison
+    expected: Sequence[SnapshotCall]
+    received: Sequence[SnapshotCall]
+    difference: CallComparison
     fingerprints: Sequence[ExchangeFingerprint] = ()
 
 
 def read_failed_assertion(error: BaseException) -> FailedAssertion | None:
     """What `assert_calls` compared when it raised ``error``; None where that is from elsewhere."""
-    found = getattr(error, COMPARED, None)
+    found = getattr(error, COMPARISON_ATTRIBUTE, None)
     return None if found is None else FailedAssertion(*found)
 
 
 def compare_operands(left: object, right: object) -> FailedAssertion | None:
     """The two sides of an ``==`` that did not hold; None where they are no calls."""
     # who compares with a snapshot has imported it
-    if "multitrack.snapshots.extension" in sys.modules:
-        from multitrack.snapshots.extension import CallsSnapshot
+    if "multitrack.snapshots.calls_snapshot" in sys.modules:
+        from multitrack.snapshots.calls_snapshot import CallsSnapshot
 
         for side in (left, right):
             if isinstance(side, CallsSnapshot):
@@ -53,10 +53,10 @@ def compare_operands(left: object, right: object) -> FailedAssertion | None:
     if not all(isinstance(side, (list, tuple, Extraction)) for side in (expected, came)):
         return None
     try:
-        calls = calls_of(expected), calls_of(came)
+        calls = to_snapshot_calls(expected), to_snapshot_calls(came)
     except TypeError:
         return None
-    return FailedAssertion(*calls, compare(*calls))
+    return FailedAssertion(*calls, compare_calls(*calls))
 
 
 def _with_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
@@ -65,9 +65,9 @@ def _with_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
     if stored is None or received is None:
         return None
     try:
-        terms, expected = snapshot.extension.terms, read_calls(stored)
+        terms, expected = snapshot.extension.options, parse_calls(stored)
     except ValueError:  # the entry is damaged, which its own message tells
         return None
-    came = read_calls(received)
-    difference = compare([terms.stored(call) for call in expected], came, terms=terms)
+    came = parse_calls(received)
+    difference = compare_calls([terms.replace_values(call) for call in expected], came, options=terms)
     return FailedAssertion(expected, came, difference, fingerprints.parse_fingerprints(stored))

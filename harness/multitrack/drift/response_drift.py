@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from multitrack.diagnosis.call_results import parse_answer
-from multitrack.snapshots.calls import calls_of
-from multitrack.snapshots.comparison import Comparison, compare
-from multitrack.snapshots.literals import Call, UnwritableValue
-from multitrack.snapshots.rendering import render
-from multitrack.snapshots.terms import Terms
+from multitrack.snapshots.collected_calls import to_snapshot_calls
+from multitrack.snapshots.comparison import CallComparison, compare_calls
+from multitrack.snapshots.comparison_options import ComparisonOptions
+from multitrack.snapshots.conversion import UnwritableValue
+from multitrack.snapshots.expressions import SnapshotCall
+from multitrack.snapshots.rendering import render_comparison
 from multitrack.tape.exchange import Response
 from multitrack.tape.recorder import describe_temporary_error
 from multitrack.wires import WireAnswer
@@ -27,7 +28,7 @@ FINISH, REFUSAL, TEXT = "finish reason changed", "refusal changed", "text change
 NOT_COMPARED = "not compared"
 
 # of a number, how it is written plays no part
-_TERMS = Terms(tolerance=0)
+_TERMS = ComparisonOptions(tolerance=0)
 _NONE = "none"
 _HTTP_OK = "200 OK"
 
@@ -54,8 +55,8 @@ class ResponseDrift:
 
     verdict: str
     lines: tuple[str, ...] = ()
-    recorded: tuple[Call, ...] = ()
-    calls: Comparison | None = None
+    recorded: tuple[SnapshotCall, ...] = ()
+    calls: CallComparison | None = None
     properties: tuple[AnswerProperty, ...] = field(default=())
     differs: bool = True
 
@@ -84,8 +85,8 @@ def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
 
 
 def _of_models(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
-    expected, came = calls_of(then.calls), calls_of(now.calls)
-    calls = compare(expected, came, terms=_TERMS)
+    expected, came = to_snapshot_calls(then.calls), to_snapshot_calls(now.calls)
+    calls = compare_calls(expected, came, options=_TERMS)
     properties = tuple(_answer_properties(then, now, has_calls=bool(expected or came)))
     moved = [one for one in properties if one.recorded != one.live]
     order = [entry.new for entry in calls.unchanged]
@@ -100,7 +101,7 @@ def _of_models(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
         verdict = FINISH if moved[0].name == "finish reason" else TEXT
     elif order != sorted(order):
         verdict = REORDERED
-    lines = () if calls.same else tuple(render(calls))
+    lines = () if calls.is_same else tuple(render_comparison(calls))
     # an answer may be another one only by its words, or by how its calls are written
     differs = (expected, then.text, then.refusal, then.finish_reason) != (
         came,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from multitrack.drift.response_drift import ResponseDrift
-from multitrack.snapshots.comparison import Comparison
+from multitrack.snapshots.comparison import CallComparison
 from multitrack.snapshots.differences import ARGUMENTS
-from multitrack.snapshots.literals import Call, Plain, one_line
+from multitrack.snapshots.expressions import Expression, SnapshotCall, format_line
 
 _WIDEST = 40
 _SHOWN = 4
@@ -55,7 +55,7 @@ def describe_agreement(answers: Sequence[ResponseDrift]) -> Iterator[str]:
         yield f"added: {_cut(call)} {_TIMES}{count}"
 
 
-def _fields(recorded: Sequence[Call], answers: Sequence[Comparison]) -> Iterator[_SampledField]:
+def _fields(recorded: Sequence[SnapshotCall], answers: Sequence[CallComparison]) -> Iterator[_SampledField]:
     of_tool, seen = Counter(call.name for call in recorded), Counter[str]()
     for place, call in enumerate(recorded):
         seen[call.name] += 1
@@ -79,7 +79,7 @@ def _answer_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledFie
         yield _SampledField(name, found[0].recorded, [one.live for one in found])
 
 
-def _partner(answer: Comparison, place: int) -> tuple[Call | None, Sequence[str]]:
+def _partner(answer: CallComparison, place: int) -> tuple[SnapshotCall | None, Sequence[str]]:
     """The call that came for the recorded one at ``place``, None if none did, and which of its fields differ."""
     for same in answer.unchanged:
         if same.old == place:
@@ -98,19 +98,19 @@ def _is_in(path: str, field: str) -> bool:
     return whole or path == field or path.startswith((f"{field}.", f"{field}["))
 
 
-def _parts(call: Call) -> dict[str, Plain]:
+def _parts(call: SnapshotCall) -> dict[str, Expression]:
     return {_UNREADABLE: call.positional[0]} if call.positional else dict(call.keywords)
 
 
-def _came(call: Call | None, field: str, tool: str) -> str:
+def _came(call: SnapshotCall | None, field: str, tool: str) -> str:
     if call is None:
         return _NO_CALL
     return _value(call, field) if call.name == tool else _OTHER_TOOL
 
 
-def _value(call: Call, field: str) -> str:
+def _value(call: SnapshotCall, field: str) -> str:
     parts = _parts(call)
-    return one_line(parts[field]) if field in parts else _ABSENT
+    return format_line(parts[field]) if field in parts else _ABSENT
 
 
 def _cut(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Comparing parsed tool calls, and the snapshot files that hold what a test expects of them."""
+"""Compare tool calls with the expected ones, and store the expected ones in snapshot files."""
 
 SUFFIX = "calls"
-"""The ending of a snapshot file; no other extension of syrupy claims it."""
+"""The extension of a snapshot file; no other syrupy extension uses it."""

@@ -1,43 +1,50 @@
-"""``assert_calls``: the comparison of ``calls_snapshot``, with what is expected in the test instead of in a file."""
+"""`assert_calls`: the comparison of ``calls_snapshot`` with expected calls that are part of the test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Unpack
 
-from multitrack.snapshots.calls import gather
-from multitrack.snapshots.comparison import compare
-from multitrack.snapshots.rendering import render
-from multitrack.snapshots.terms import Options, Terms
+from multitrack.snapshots.collected_calls import collect_calls
+from multitrack.snapshots.comparison import compare_calls
+from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
+from multitrack.snapshots.rendering import render_comparison
 
-COMPARED = "multitrack_compared"
-"""The attribute of the error that holds the calls expected, those that came, and how they differ."""
+COMPARISON_ATTRIBUTE = "multitrack_compared"
+"""The attribute of the raised error with the expected calls, the received ones, and their comparison."""
 
 
-def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[Options]) -> None:
-    """Assert that ``actual`` holds the ``expected`` calls, in whatever order unless ``ordered=True``.
+def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[ComparisonKeywords]) -> None:
+    """Assert that `actual` contains the `expected` calls, in any order unless ``ordered=True``.
 
-    Both are iterables of calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, dicts with ``name`` and
-    ``arguments``. Values in ``expected`` may also be types, ``...`` for anything, and objects whose ``==`` decides,
-    such as those of dirty-equals. The options are those of ``calls_snapshot``: see `Options`.
+    Args:
+        actual: The calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, or dicts with ``name`` and
+            ``arguments``.
+        expected: Calls of the same kinds. Their values may also be types, ``...`` for any value, and objects that
+            compare with ``==``, such as those of dirty-equals.
+        **options: The options of ``calls_snapshot``, see `ComparisonKeywords`.
 
-    Raises `AssertionError` with what differs call by call, `BadOption` for an option that cannot be, and a
-    `TypeError` that names the path for what is no call.
+    Raises:
+        AssertionError: The calls differ. The message lists the differences call by call.
+        BadOption: An option has a value that it does not accept.
+        TypeError: A value is not a call, or cannot be compared. The message contains its path.
     """
     __tracebackhide__ = True
-    terms = Terms("assert_calls", **options)
-    wanted = gather(expected, terms, expected=True)
-    came = gather(actual, terms)
-    comparison = compare(
-        [terms.stored(call) for call in wanted.calls],
-        came.calls,
-        terms=terms,
-        values=came.values if wanted.matchers else (),
+    comparison_options = ComparisonOptions("assert_calls", **options)
+    wanted = collect_calls(expected, comparison_options, is_expected=True)
+    received = collect_calls(actual, comparison_options)
+    comparison = compare_calls(
+        [comparison_options.replace_values(call) for call in wanted.calls],
+        received.calls,
+        options=comparison_options,
+        values=received.values if wanted.has_matchers else (),
     )
-    # a value that was refused stands in its call, and differs from what is expected there, unless a function refused it
-    refused = [str(error) for error in came.refused] if comparison.same else []
-    if refused or not comparison.same:
-        error = AssertionError("\n".join(["the calls are not those expected", *refused, *render(comparison)]))
-        # for who tells which layer moved
-        vars(error)[COMPARED] = wanted.calls, came.calls, comparison
+    # a value that does not match is kept in its call, so that it differs from the expected one; but the value that a
+    # function for `match` rejects is expected too
+    rejected = [str(error) for error in received.rejected] if comparison.is_same else []
+    if rejected or not comparison.is_same:
+        lines = ["the calls differ from the expected ones", *rejected, *render_comparison(comparison)]
+        error = AssertionError("\n".join(lines))
+        # for the diagnosis of which layer changed
+        vars(error)[COMPARISON_ATTRIBUTE] = wanted.calls, received.calls, comparison
         raise error

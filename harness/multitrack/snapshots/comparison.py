@@ -1,7 +1,7 @@
-"""What changed between the calls that were expected and those that came.
+"""Compare the expected calls with the received ones.
 
-Parallel calls are a set that happened side by side, so calls are paired by what they are, not by where they stand. A
-call that has no partner was added or removed. Comparing reads values and gives values; nothing is written.
+Parallel calls are a set, so that calls are paired by what they contain, not by their positions. A call without a
+partner was added or removed. This module only computes values; it writes nothing.
 """
 
 from __future__ import annotations
@@ -10,124 +10,135 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from multitrack.snapshots.differences import Differences, FieldChange
-from multitrack.snapshots.literals import Call
+from multitrack.snapshots.comparison_options import ComparisonOptions
+from multitrack.snapshots.differences import CallDiffer, FieldChange
+from multitrack.snapshots.expressions import SnapshotCall
 from multitrack.snapshots.pairing import pair_calls
-from multitrack.snapshots.terms import Terms
 
-_EXACT, _IN_ORDER = Terms(), Terms(ordered=True)
+_DEFAULT_OPTIONS, _ORDERED = ComparisonOptions(), ComparisonOptions(ordered=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A call that came as expected. ``old`` and ``new`` are its positions, from 0."""
+class UnchangedCall:
+    """A call that was received as expected. `old` and `new` are its positions, from 0."""
 
-    call: Call
+    call: SnapshotCall
     old: int
     new: int
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """A call that came with other arguments; ``moved`` too, where the order counts."""
+class ChangedCall:
+    """A call that was received with different arguments. `is_moved` is only set if the order is compared."""
 
-    before: Call
-    after: Call
+    before: SnapshotCall
+    after: SnapshotCall
     old: int
     new: int
     fields: tuple[FieldChange, ...]
-    moved: bool = False
+    is_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """A call that came and was not expected."""
+class AddedCall:
+    """A call that was received and not expected."""
 
-    call: Call
+    call: SnapshotCall
     new: int
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """A call that was expected and did not come."""
+class RemovedCall:
+    """A call that was expected and not received."""
 
-    call: Call
+    call: SnapshotCall
     old: int
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """A call that came as expected, but elsewhere in the order."""
+class MovedCall:
+    """A call that was received as expected, but at a different place in the order."""
 
-    call: Call
+    call: SnapshotCall
     old: int
     new: int
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """All that `compare` found. Each call, expected or actual, is in exactly one entry."""
+class CallComparison:
+    """The result of `compare_calls`. Each call, expected or received, is in exactly one entry."""
 
-    unchanged: tuple[Unchanged, ...] = ()
-    changed: tuple[Changed, ...] = ()
-    added: tuple[Added, ...] = ()
-    removed: tuple[Removed, ...] = ()
-    moved: tuple[Moved, ...] = ()
+    unchanged: tuple[UnchangedCall, ...] = ()
+    changed: tuple[ChangedCall, ...] = ()
+    added: tuple[AddedCall, ...] = ()
+    removed: tuple[RemovedCall, ...] = ()
+    moved: tuple[MovedCall, ...] = ()
 
     @property
-    def same(self) -> bool:
-        """Whether the calls came as expected."""
+    def is_same(self) -> bool:
+        """Whether the calls were received as expected."""
         return not (self.changed or self.added or self.removed or self.moved)
 
 
-def compare(
-    expected: Sequence[Call],
-    actual: Sequence[Call],
+def compare_calls(
+    expected: Sequence[SnapshotCall],
+    received: Sequence[SnapshotCall],
     *,
     ordered: bool = False,
-    terms: Terms | None = None,
+    options: ComparisonOptions | None = None,
     values: Sequence[Mapping[str, object]] = (),
-) -> Comparison:
-    """Pair the expected with the actual calls and say what differs, on the given terms; ``ordered`` is short for one.
+) -> CallComparison:
+    """Pair the expected with the received calls and find the differences.
 
-    ``values``: for each actual call what was found at each path, if the expected ones hold matchers.
+    Args:
+        expected: The expected calls.
+        received: The received calls.
+        ordered: Short for `options` with that option only.
+        options: The options of the comparison.
+        values: For each received call its Python values by path, required if expected calls contain matchers.
     """
-    terms = terms or (_IN_ORDER if ordered else _EXACT)
-    before, after = [terms.counted(call) for call in expected], [terms.counted(call) for call in actual]
-    pairs = pair_calls([terms.seen(call) for call in before], [terms.seen(call) for call in after], terms, values)
-    moved = _out_of_order(pairs) if terms.ordered else set()
-    unchanged, changed, moves = [], [], []
+    options = options or (_ORDERED if ordered else _DEFAULT_OPTIONS)
+    before = [options.drop_ignored(call) for call in expected]
+    after = [options.drop_ignored(call) for call in received]
+    pairs = pair_calls(
+        [options.normalize(call) for call in before], [options.normalize(call) for call in after], options, values
+    )
+    moved = _find_moved(pairs) if options.ordered else set()
+    unchanged_calls, changed_calls, moved_calls = [], [], []
     for old, new in sorted(pairs.items()):
-        found = Differences(terms, after[new].name, values[new] if values else {}).between(before[old], after[new])
-        if fields := tuple(found):
-            changed.append(Changed(expected[old], actual[new], old, new, fields, old in moved))
+        differ = CallDiffer(options, after[new].name, values[new] if values else {})
+        if changes := tuple(differ.find_changes(before[old], after[new])):
+            changed_calls.append(ChangedCall(expected[old], received[new], old, new, changes, old in moved))
         elif old in moved:
-            moves.append(Moved(actual[new], old, new))
+            moved_calls.append(MovedCall(received[new], old, new))
         else:
-            unchanged.append(Unchanged(actual[new], old, new))
-    taken = set(pairs.values())
-    return Comparison(
-        unchanged=tuple(unchanged),
-        changed=tuple(changed),
-        added=tuple(Added(call, new) for new, call in enumerate(actual) if new not in taken),
-        removed=tuple(Removed(call, old) for old, call in enumerate(expected) if old not in pairs),
-        moved=tuple(moves),
+            unchanged_calls.append(UnchangedCall(received[new], old, new))
+    paired = set(pairs.values())
+    return CallComparison(
+        unchanged=tuple(unchanged_calls),
+        changed=tuple(changed_calls),
+        added=tuple(AddedCall(call, new) for new, call in enumerate(received) if new not in paired),
+        removed=tuple(RemovedCall(call, old) for old, call in enumerate(expected) if old not in pairs),
+        moved=tuple(moved_calls),
     )
 
 
-def _out_of_order(pairs: dict[int, int]) -> set[int]:
-    """The fewest expected positions whose removal leaves the actual ones in order: all but a longest ascent."""
+def _find_moved(pairs: dict[int, int]) -> set[int]:
+    """Return the fewest expected positions without which the received ones are in order.
+
+    These are all that are not part of a longest increasing subsequence.
+    """
     tails: list[int] = []
-    before: dict[int, int | None] = {}
-    old_at: list[int] = []
+    predecessors: dict[int, int | None] = {}
+    old_of_tails: list[int] = []
     for old, new in sorted(pairs.items()):
         place = bisect_left(tails, new)
         tails[place:] = [new, *tails[place + 1 :]]
-        old_at[place:] = [old, *old_at[place + 1 :]]
-        before[old] = old_at[place - 1] if place else None
-    kept: set[int] = set()
-    step = old_at[-1] if old_at else None
+        old_of_tails[place:] = [old, *old_of_tails[place + 1 :]]
+        predecessors[old] = old_of_tails[place - 1] if place else None
+    in_order: set[int] = set()
+    step = old_of_tails[-1] if old_of_tails else None
     while step is not None:
-        kept.add(step)
-        step = before[step]
-    return set(pairs) - kept
+        in_order.add(step)
+        step = predecessors[step]
+    return set(pairs) - in_order

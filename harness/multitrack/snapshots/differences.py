@@ -1,4 +1,4 @@
-"""Where two calls differ, field by field."""
+"""Find where two calls differ, field by field."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
-from multitrack.snapshots.literals import Call, Name, Plain, canonical, child_path, children, content
-from multitrack.snapshots.matchers import Expected
-from multitrack.snapshots.terms import Terms, number, reach
+from multitrack.snapshots.comparison_options import ComparisonOptions, range_around, to_number
+from multitrack.snapshots.expression_paths import Key, join_path, list_children, unwrap
+from multitrack.snapshots.expressions import Expression, Name, SnapshotCall, canonical_text
+from multitrack.snapshots.matchers import MatcherNode
 
 
 class Absent(Enum):
-    """Stands for the value of a field that one of two calls does not have."""
+    """The value of a field that one of two calls does not have."""
 
     ABSENT = "absent"
 
 
 ABSENT: Final = Absent.ABSENT
-
-Key: TypeAlias = "str | int"
 
 TOOL = ""
 """The path of the tool's name."""
@@ -30,117 +29,138 @@ ID = "@"
 """The path of the call's id."""
 
 ARGUMENTS = "()"
-"""The path of all arguments together, where those of one call are no fields."""
+"""The path of all arguments together, if those of one call could not be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs: its path in the call (``stops[1].city``; `TOOL`, `ID` or `ARGUMENTS`), old and new."""
+    """A field that differs.
 
-    path: str
-    old: Plain | Absent
-    new: Plain | Absent
-
-
-class Differences:
-    """Tells what differs between expected calls and one of ``tool`` that came, on the given terms.
-
-    ``values`` are what was found at each path of the call that came: what a matcher is asked about.
+    Attributes:
+        path: The path in the call (``stops[1].city``), or `TOOL`, `ID` or `ARGUMENTS`.
+        old: The expected value.
+        new: The received value.
     """
 
-    def __init__(self, terms: Terms, tool: str, values: Mapping[str, object]) -> None:
-        self._terms = terms
+    path: str
+    old: Expression | Absent
+    new: Expression | Absent
+
+
+class CallDiffer:
+    """Find the differences between expected calls and one received call.
+
+    Args:
+        options: The options of the comparison.
+        tool: The name of the received call.
+        values: The Python values of the received call by path, for matchers.
+    """
+
+    def __init__(self, options: ComparisonOptions, tool: str, values: Mapping[str, object]) -> None:
+        self._options = options
         self._values = values
         self._tool = tool
 
-    def between(self, old: Call, new: Call) -> Iterator[FieldChange]:
-        """Each difference, in the order of the fields."""
+    def find_changes(self, old: SnapshotCall, new: SnapshotCall) -> Iterator[FieldChange]:
+        """Yield the differences in the order of the fields."""
         if old.name != new.name:
             yield FieldChange(TOOL, Name(old.name), Name(new.name))
         if old.id != new.id:
-            yield FieldChange(ID, _id(old), _id(new))
+            yield FieldChange(ID, _get_id(old), _get_id(new))
         if bool(old.positional) != bool(new.positional):
-            yield FieldChange(ARGUMENTS, _whole(old), _whole(new))
+            yield FieldChange(ARGUMENTS, _get_all_arguments(old), _get_all_arguments(new))
         elif old.positional:
-            for change in self._value(old.positional[0], new.positional[0], ""):
-                yield change if change.path else FieldChange(ARGUMENTS, _whole(old), _whole(new))
+            for change in self._compare(old.positional[0], new.positional[0], ""):
+                if change.path:
+                    yield change
+                else:
+                    yield FieldChange(ARGUMENTS, _get_all_arguments(old), _get_all_arguments(new))
         else:
-            yield from self._parts(children(old), children(new), "")
+            yield from self._compare_children(list_children(old), list_children(new), "")
 
-    def _parts(self, before: Mapping[Key, Plain], after: Mapping[Key, Plain], path: str) -> Iterator[FieldChange]:
-        for key, was in before.items():
-            if key in after:
-                yield from self._value(was, after[key], _join(path, key))
-            else:
-                yield FieldChange(_join(path, key), was, ABSENT)
-        for key, now in after.items():
-            if key not in before:
-                yield FieldChange(_join(path, key), ABSENT, now)
-
-    def _value(self, old: Plain, new: Plain, path: str) -> Iterator[FieldChange]:
-        if isinstance(old, (str, int, float)) and isinstance(new, (str, int, float)):
-            if not self.same(old, new, path):
-                yield FieldChange(path, old, new)
-            return
-        one, other = content(old), content(new)
-        before, after = children(one), children(other)
-        if not before or not after or not _told_by_parts(old, new):
-            if not self.same(old, new, path):
-                yield FieldChange(path, old, new)
-        elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) != len(other):
-            yield from self._items(one, other, path)
-        else:
-            yield from self._parts(before, after, path)
-
-    def same(self, old: Plain, new: Plain, path: str) -> bool:
-        """Whether a value that is one whole is the expected one."""
-        if isinstance(old, Expected):
+    def is_same(self, old: Expression, new: Expression, path: str) -> bool:
+        """Return whether two values are the same, compared as a whole."""
+        if isinstance(old, MatcherNode):
             return old == new or (path in self._values and old.fits(self._values[path]))
         if isinstance(old, str) and isinstance(new, str):
-            return self._terms.normal(self._tool, path, old) == self._terms.normal(self._tool, path, new)
-        tolerance = None if self._terms.exact else self._terms.tolerance(self._tool, path)
-        if tolerance is not None and (one := number(old)) is not None and (other := number(new)) is not None:
-            least, greatest = reach(one, tolerance)
+            normalize = self._options.normalize_text
+            return normalize(self._tool, path, old) == normalize(self._tool, path, new)
+        tolerance = None if self._options.is_exact else self._options.find_tolerance(self._tool, path)
+        if tolerance is not None and (one := to_number(old)) is not None and (other := to_number(new)) is not None:
+            least, greatest = range_around(one, tolerance)
             return least <= other <= greatest
-        return canonical(old) == canonical(new)
+        return canonical_text(old) == canonical_text(new)
 
-    def _items(
-        self, old: list[Plain] | tuple[Plain, ...], new: list[Plain] | tuple[Plain, ...], path: str
+    def _compare_children(
+        self, before: Mapping[Key, Expression], after: Mapping[Key, Expression], path: str
     ) -> Iterator[FieldChange]:
-        """Lists of different lengths: items that came and went, and not all that stand behind them."""
-        before, after = [canonical(item) for item in old], [canonical(item) for item in new]
-        for what, start, end, from_, to in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-            if what == "equal":
+        for key, old in before.items():
+            if key in after:
+                yield from self._compare(old, after[key], _join(path, key))
+            else:
+                yield FieldChange(_join(path, key), old, ABSENT)
+        for key, new in after.items():
+            if key not in before:
+                yield FieldChange(_join(path, key), ABSENT, new)
+
+    def _compare(self, old: Expression, new: Expression, path: str) -> Iterator[FieldChange]:
+        if isinstance(old, (str, int, float)) and isinstance(new, (str, int, float)):
+            if not self.is_same(old, new, path):
+                yield FieldChange(path, old, new)
+            return
+        one, other = unwrap(old), unwrap(new)
+        before, after = list_children(one), list_children(other)
+        if not before or not after or not _have_comparable_children(old, new):
+            if not self.is_same(old, new, path):
+                yield FieldChange(path, old, new)
+        elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) != len(other):
+            yield from self._compare_items(one, other, path)
+        else:
+            yield from self._compare_children(before, after, path)
+
+    def _compare_items(
+        self,
+        old: list[Expression] | tuple[Expression, ...],
+        new: list[Expression] | tuple[Expression, ...],
+        path: str,
+    ) -> Iterator[FieldChange]:
+        """Compare lists of different lengths: report items that were added or removed, and not all items after them."""
+        before, after = [canonical_text(item) for item in old], [canonical_text(item) for item in new]
+        for operation, start, end, new_start, new_end in SequenceMatcher(
+            None, before, after, autojunk=False
+        ).get_opcodes():
+            if operation == "equal":
                 continue
-            both = min(end - start, to - from_)
+            both = min(end - start, new_end - new_start)
             for step in range(both):
-                yield from self._value(old[start + step], new[from_ + step], f"{path}[{from_ + step}]")
+                index = new_start + step
+                yield from self._compare(old[start + step], new[index], f"{path}[{index}]")
             for index in range(start + both, end):
                 yield FieldChange(f"{path}[{index}]", old[index], ABSENT)
-            for index in range(from_ + both, to):
+            for index in range(new_start + both, new_end):
                 yield FieldChange(f"{path}[{index}]", ABSENT, new[index])
 
 
-def _told_by_parts(old: Plain, new: Plain) -> bool:
-    """Whether the difference of two values that have parts is better told by these."""
-    if isinstance(old, Call) and isinstance(new, Call):
+def _have_comparable_children(old: Expression, new: Expression) -> bool:
+    """Return whether the parts of two values describe their difference better than the whole values."""
+    if isinstance(old, SnapshotCall) and isinstance(new, SnapshotCall):
         if old.name != new.name:
             return False
         if old.positional and new.positional:
-            return _told_by_parts(old.positional[0], new.positional[0])
+            return _have_comparable_children(old.positional[0], new.positional[0])
     return type(old) is type(new)
 
 
 def _join(path: str, key: Key) -> str:
-    return f"{path}[{key}]" if isinstance(key, int) else child_path(path, key)
+    return f"{path}[{key}]" if isinstance(key, int) else join_path(path, key)
 
 
-def _id(call: Call) -> Plain | Absent:
+def _get_id(call: SnapshotCall) -> Expression | Absent:
     return ABSENT if call.id is None else call.id
 
 
-def _whole(call: Call) -> Plain | Absent:
-    """All arguments as one value: the text that they are where it could not be read, else a mapping."""
+def _get_all_arguments(call: SnapshotCall) -> Expression | Absent:
+    """Return the arguments as one value: their text if it could not be parsed, otherwise a mapping."""
     if call.positional:
         return call.positional[0]
     return dict(call.keywords)

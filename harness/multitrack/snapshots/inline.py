@@ -1,8 +1,8 @@
-"""``assert extraction == snapshot([...])``: what inline-snapshot writes into a test for an ``Extraction``.
+"""``assert extraction == snapshot([...])``: let inline-snapshot write an ``Extraction`` into a test.
 
 inline-snapshot finds this module by the entry point ``inline_snapshot`` of the distribution
-(https://15r10nk.github.io/inline-snapshot/latest/plugin/); nothing else imports it. It compares by ``==``, and so as a
-list: in order, and without the options of ``calls_snapshot``.
+(https://15r10nk.github.io/inline-snapshot/latest/plugin/); nothing else imports it. It compares with ``==``, and
+therefore as a list: in order, and without the options of ``calls_snapshot``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from inline_snapshot.plugin import customize
 
 @customize
 def extraction_as_list(value: Any) -> Any:
-    """An ``Extraction`` as the list of its models, each of which inline-snapshot can write."""
-    # imported by whoever made one: a run without extractions does not pay for it
+    """Return the models of an ``Extraction`` as a list, which inline-snapshot can write; `None` for other values."""
+    # imported already if there is an Extraction, and a run without one does not pay for the import
     extraction = sys.modules.get("multitrack.extraction")
     if extraction is not None and isinstance(value, extraction.Extraction):
         return list(value)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from multitrack.snapshots.literals import Call, Plain, canonical, children
+from multitrack.snapshots.expression_paths import list_children
+from multitrack.snapshots.expressions import Expression, SnapshotCall, canonical_text
 
 # Two calls that agree in no argument are one removed and one added call, unless their texts share more than this part
 # (3 of 10) of their character triples. Reported field by field, they would read as noise.
@@ -37,36 +38,37 @@ class _Traits:
 
 
 def worth_of_pairs(
-    expected: Sequence[Call], actual: Sequence[Call], agreeing: Mapping[tuple[int, int], int] = MappingProxyType({})
+    expected: Sequence[SnapshotCall],
+    received: Sequence[SnapshotCall],
+    agreeing: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> list[list[int]]:
-    """Return for each expected call what it is worth to pair it with each actual call of the same tool.
+    """Return for each expected call what it is worth to pair it with each received call of the same tool.
 
     An argument that agrees weighs most; among pairs with as many of these, how alike the texts are. Each argument that
     only one of the two calls has makes their pair worth less.
 
     Args:
         expected: The expected calls, the rows.
-        actual: The actual calls, the columns.
-        agreeing: By row and column, how many numbers agree within their tolerance, and values with a matcher.
+        received: The received calls, the columns.
+        agreeing: By row and column, how many numbers are within their tolerance, and values fit their matcher.
 
     Returns:
         Numbers from 0, which stands for calls that are not alike.
     """
-    rows, columns = _traits(expected, actual)
-    sizes = {column.paths for column in columns}
+    rows, columns = _compute_traits(expected, received)
     table = []
     for number, row in enumerate(rows):
-        lines = {paths: _lines_saved(row.paths, paths) for paths in sizes}
+        lines_saved = {paths: _count_lines_saved(row.paths, paths) for paths in {column.paths for column in columns}}
         table.append(
             [
-                _worth(row, column, *lines[column.paths], agreeing.get((number, other), 0))
+                _compute_worth(row, column, *lines_saved[column.paths], agreeing.get((number, other), 0))
                 for other, column in enumerate(columns)
             ]
         )
     return table
 
 
-def _worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_not: int, agreeing: int) -> int:
+def _compute_worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_not: int, agreeing: int) -> int:
     agreeing += len(row.values & column.values)
     shared = len(row.pieces & column.pieces)
     total = len(row.pieces) + len(column.pieces) - shared
@@ -78,11 +80,11 @@ def _worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_not: int
     return max(saved_if_alike + 2 * _HALF_LINE * agreeing + level, 0)
 
 
-def _lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return what one changed call saves against one removed and one added call, if all of its arguments changed.
+def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
+    """Return what one changed call saves against one removed and one added call, if all its arguments changed.
 
     The first number is for calls that have something in common, the second for calls that have not: these are only
-    paired if neither has more than one argument, or if the arguments of exactly one of them could not be read.
+    paired if neither has more than one argument, or if the arguments of exactly one of them could not be parsed.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE
@@ -90,43 +92,43 @@ def _lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
     return saved, saved if len(one) < 2 and len(other) < 2 else 0
 
 
-def _traits(*sides: Sequence[Call]) -> list[list[_Traits]]:
-    leaves = [[_leaves(call) for call in calls] for calls in sides]
+def _compute_traits(*sides: Sequence[SnapshotCall]) -> list[list[_Traits]]:
+    leaves = [[_list_leaves(call) for call in calls] for calls in sides]
     by_words = sum(len(value) for side in leaves for call in side for _, value in call) > _MANY_CHARACTERS
     pieces: dict[str, frozenset[str]] = {}
 
-    def traits(call: list[tuple[str, str]]) -> _Traits:
+    def compute(call: list[tuple[str, str]]) -> _Traits:
         for _, value in call:
             if value not in pieces:
-                pieces[value] = frozenset(_pieces(value, by_words=by_words))
+                pieces[value] = frozenset(_split_text(value, by_words=by_words))
         texts = [pieces[value] for _, value in call]
         return _Traits(frozenset([path for path, _ in call]), frozenset(call), frozenset().union(*texts))
 
-    return [[traits(call) for call in side] for side in leaves]
+    return [[compute(call) for call in side] for side in leaves]
 
 
-def _pieces(text: str, *, by_words: bool) -> Iterable[str]:
+def _split_text(text: str, *, by_words: bool) -> Iterable[str]:
     text = text.lower()
     if by_words:
         return re.findall(r"\w+", text)
     return map("".join, zip(text, text[1:], text[2:], strict=False)) if len(text) > 2 else (text,)
 
 
-def _leaves(call: Call) -> list[tuple[str, str]]:
+def _list_leaves(call: SnapshotCall) -> list[tuple[str, str]]:
     """Return each value with its path. Items have no numbers, so that one that moved within its list is the same."""
     leaves: list[tuple[str, str]] = []
 
-    def collect(parts: Mapping[str | int, Plain], path: str) -> None:
+    def collect(parts: Mapping[str | int, Expression], path: str) -> None:
         for key, part in parts.items():
-            where = path if isinstance(key, int) else f"{path}.{key}"
+            leaf_path = path if isinstance(key, int) else f"{path}.{key}"
             if isinstance(part, (str, int, float)):
-                leaves.append((where, repr(part)))
-            elif below := children(part):
-                collect(below, f"{where}[]" if isinstance(part, (list, tuple)) else where)
+                leaves.append((leaf_path, repr(part)))
+            elif inner := list_children(part):
+                collect(inner, f"{leaf_path}[]" if isinstance(part, (list, tuple)) else leaf_path)
             else:
-                leaves.append((where, canonical(part)))
+                leaves.append((leaf_path, canonical_text(part)))
 
-    if call.positional and not children(call):  # arguments that could not be read
-        return [("", canonical(call))]
-    collect(children(call), "")
+    if call.positional and not list_children(call):  # arguments that could not be parsed
+        return [("", canonical_text(call))]
+    collect(list_children(call), "")
     return leaves

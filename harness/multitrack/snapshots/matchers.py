@@ -1,7 +1,7 @@
-"""What may stand for a value instead of the value: a type, or an object that is equal to it.
+"""Matchers: a type, or an object that compares with ``==``, in the place of an expected value.
 
 The objects are those of dirty-equals (https://dirty-equals.helpmanual.io), ``unittest.mock.ANY``, ``pytest.approx``,
-or anything else with an ``__eq__`` of its own; none of them is imported here.
+and any other object with its own ``__eq__``. None of these libraries is imported here.
 """
 
 from __future__ import annotations
@@ -11,85 +11,85 @@ from dataclasses import dataclass, field
 from types import EllipsisType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from multitrack.snapshots.literals import Call, Name, Plain, one_line
-from multitrack.snapshots.reading import UnreadableCalls, read_value
+from multitrack.snapshots.expressions import Expression, Name, SnapshotCall, format_line
+from multitrack.snapshots.parsing import UnreadableCalls, parse_expression
 
 
 @dataclass(frozen=True, slots=True)
-class Expected(Name):
-    """In a call that is expected: a value that fits ``fits``, written as ``text``."""
+class MatcherNode(Name):
+    """A matcher in an expected call, written as `text`. `fits` returns whether it accepts a value."""
 
     fits: Callable[[object], bool] = field(compare=False)
 
 
 class Matcher:
-    """A type, several types (``date | None``, or a tuple of them), ``...`` for anything, or an object with ``==``."""
+    """A type, several types (``date | None``, or a tuple), ``...`` for any value, or an object with ``==``."""
 
-    def __init__(self, what: object) -> None:
-        self._types = _types(what)
-        self._what = what
-        self.node = self._node()
-        """What is written for a value that fits."""
+    def __init__(self, matcher: object) -> None:
+        self._types = _list_types(matcher)
+        self._matcher = matcher
+        self.expression = self._to_expression()
+        """What is written instead of a value that fits."""
 
     def fits(self, value: object) -> bool:
-        """Whether the value is of the type, or equal to the object. A bool is no int here, as it is none in JSON."""
-        if self._what is ...:
+        """Return whether the value has the type, or equals the object. As in JSON, a bool is not an int."""
+        if self._matcher is ...:
             return True
         if self._types is None:
-            return _equal(self._what, value)
+            return _is_equal(self._matcher, value)
         if isinstance(value, bool):
             return any(kind in (bool, object) for kind in self._types)
         return isinstance(value, self._types)
 
     @property
-    def expected(self) -> Expected:
+    def node(self) -> MatcherNode:
         """The matcher in the tree of an expected call."""
-        return Expected(one_line(self.node), self.fits)
+        return MatcherNode(format_line(self.expression), self.fits)
 
-    def _node(self) -> Plain:
+    def _to_expression(self) -> Expression:
         if self._types is not None:
             names = [kind.__name__ for kind in self._types]
             text = " | ".join("None" if name == "NoneType" and names[1:] else name for name in names)
-        elif self._what is ... or _equal(self._what, _NOTHING):
+        elif self._matcher is ... or _is_equal(self._matcher, _UNEQUAL):
             return ...
         else:
-            text = repr(self._what)
+            text = repr(self._matcher)
         try:
-            return read_value(text)
-        except UnreadableCalls:  # it is no expression of literals and names
-            return Call("type" if self._types else type(self._what).__name__, (text,))
+            return parse_expression(text)
+        except UnreadableCalls:  # not an expression of literals and names
+            return SnapshotCall("type" if self._types else type(self._matcher).__name__, (text,))
 
 
 def is_matcher(value: object) -> bool:
-    """Whether a value can only be meant as a matcher: a type, ``...``, or an object with its own ``==``."""
-    return value is ... or _types(value) is not None or type(value).__eq__ is not object.__eq__
+    """Return whether a value can only be a matcher: a type, ``...``, or an object with its own ``==``."""
+    return value is ... or _list_types(value) is not None or type(value).__eq__ is not object.__eq__
 
 
-class _Nothing:
-    """Equal to nothing but what is equal to everything."""
+class _Unequal:
+    """An object that only equals what is equal to everything."""
 
 
-_NOTHING = _Nothing()
+_UNEQUAL = _Unequal()
 
 
-def _equal(matcher: Any, value: object) -> bool:
+def _is_equal(matcher: Any, value: object) -> bool:
     try:
         return bool(matcher == value)
     finally:
-        # one of dirty-equals' shows the value that it was equal to last, and not itself, until it meets another
-        if value is not _NOTHING:
-            matcher == _NOTHING  # noqa: B015
+        # the repr of a dirty-equals object is the value that it was equal to last, until it is unequal to another
+        if value is not _UNEQUAL:
+            matcher == _UNEQUAL  # noqa: B015
 
 
-def _types(what: object) -> tuple[type, ...] | None:
-    if what is None:
+def _list_types(value: object) -> tuple[type, ...] | None:
+    if value is None:
         return (NoneType,)
-    if isinstance(what, UnionType) or get_origin(what) is Union:
-        what = get_args(what)
-    if isinstance(what, tuple) and what:
-        kinds = [_types(item) for item in what]
+    if isinstance(value, UnionType) or get_origin(value) is Union:
+        value = get_args(value)
+    if isinstance(value, tuple) and value:
+        kinds = [_list_types(item) for item in value]
         return None if None in kinds else tuple(kind for group in kinds for kind in group or ())
-    # the classes of dirty-equals are matchers, too, by the == of their metaclass
-    if isinstance(what, type) and type(what).__eq__ is type.__eq__ and what is not EllipsisType:
-        return (what,)
+    # the classes of dirty-equals are matchers as well, because their metaclass has its own ==
+    if isinstance(value, type) and type(value).__eq__ is type.__eq__ and value is not EllipsisType:
+        return (value,)
     return None

@@ -1,4 +1,4 @@
-"""A comparison as the lines that a person reads when a test fails."""
+"""Render a comparison as the lines that pytest shows when a test fails."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
 
-from multitrack.snapshots.comparison import Changed, Comparison, Moved
+from multitrack.snapshots.comparison import CallComparison, ChangedCall, MovedCall
 from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent, FieldChange
-from multitrack.snapshots.literals import WIDTH, Call, Plain, canonical, one_line, wrapped
-from multitrack.snapshots.matchers import Expected
+from multitrack.snapshots.expressions import (
+    WIDTH,
+    Expression,
+    SnapshotCall,
+    canonical_text,
+    format_line,
+    format_wrapped,
+)
+from multitrack.snapshots.matchers import MatcherNode
 
-_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
+_FIELD_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
 
-# characters of a long text that are shown on either side of what changed in it
-_AROUND = 20
+# characters of a long text that are shown on either side of the part that changed
+_CONTEXT = 20
 
 
-def render(comparison: Comparison) -> list[str]:
-    """What differs first, call by call in the order of the calls; the unchanged ones folded into a last line.
+def render_comparison(comparison: CallComparison) -> list[str]:
+    """Return the lines for what differs, call by call in the order of the calls, and one for the unchanged calls.
 
     ::
 
@@ -29,90 +36,88 @@ def render(comparison: Comparison) -> list[str]:
     """
     lines: list[str] = []
     if comparison.removed and not (comparison.unchanged or comparison.changed or comparison.moved or comparison.added):
-        lines.append("no calls came")
+        lines.append("no calls received")
     for changed in comparison.changed:
-        lines += _changed(changed)
+        lines += _render_changed(changed)
     for moved in comparison.moved:
-        lines += [f"moved: {_headline(moved.call)}", f"    {_places(moved)}"]
+        lines += [f"moved: {_shorten(moved.call)}", f"    {_render_positions(moved)}"]
     if comparison.removed or comparison.added:
-        expected, came = _counted(comparison)
-        lines += _alone("removed", [entry.call for entry in comparison.removed], expected, came)
-        lines += _alone("added", [entry.call for entry in comparison.added], expected, came)
+        expected, received = _count_calls(comparison)
+        lines += _render_unpaired("removed", [entry.call for entry in comparison.removed], expected, received)
+        lines += _render_unpaired("added", [entry.call for entry in comparison.added], expected, received)
     count = len(comparison.unchanged)
     if count:
         lines.append(f"{count} call{'s' if count > 1 else ''} unchanged")
     return lines
 
 
-def _counted(comparison: Comparison) -> tuple[Counter[str], Counter[str]]:
-    """How often each call was expected, and how often it came."""
+def _count_calls(comparison: CallComparison) -> tuple[Counter[str], Counter[str]]:
+    """Return how often each call was expected, and how often it was received."""
     both = [entry.call for entry in comparison.unchanged] + [entry.call for entry in comparison.moved]
     expected = [*both, *(entry.before for entry in comparison.changed), *(entry.call for entry in comparison.removed)]
-    came = [*both, *(entry.after for entry in comparison.changed), *(entry.call for entry in comparison.added)]
-    return Counter(map(canonical, expected)), Counter(map(canonical, came))
+    received = [*both, *(entry.after for entry in comparison.changed), *(entry.call for entry in comparison.added)]
+    return Counter(map(canonical_text, expected)), Counter(map(canonical_text, received))
 
 
-def _alone(what: str, calls: list[Call], expected: Counter[str], came: Counter[str]) -> Iterator[str]:
-    """Calls without a partner; those that are equal once."""
-    for key, call in {canonical(call): call for call in calls}.items():
-        yield from f"{what}: {wrapped(call)}".splitlines()
-        if expected[key] and came[key]:
-            yield f"    expected {_times(expected[key])}, came {_times(came[key])}"
-        elif expected[key] + came[key] > 1:
-            yield f"    {_times(expected[key] + came[key])}"
+def _render_unpaired(
+    label: str, calls: list[SnapshotCall], expected: Counter[str], received: Counter[str]
+) -> Iterator[str]:
+    """Yield the lines for calls without a partner, one entry for calls that are equal."""
+    for key, call in {canonical_text(call): call for call in calls}.items():
+        yield from f"{label}: {format_wrapped(call)}".splitlines()
+        if expected[key] and received[key]:
+            yield f"    expected {_format_times(expected[key])}, received {_format_times(received[key])}"
+        elif expected[key] + received[key] > 1:
+            yield f"    {_format_times(expected[key] + received[key])}"
 
 
-def _times(count: int) -> str:
+def _format_times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _changed(entry: Changed) -> Iterator[str]:
-    yield f"changed: {_headline(entry.before)}"
-    for field in entry.fields:
-        yield from _field(field)
-    if entry.moved:
-        yield f"    {_places(entry)}"
+def _render_changed(entry: ChangedCall) -> Iterator[str]:
+    yield f"changed: {_shorten(entry.before)}"
+    for change in entry.fields:
+        yield from _render_field(change)
+    if entry.is_moved:
+        yield f"    {_render_positions(entry)}"
 
 
-def _field(change: FieldChange) -> list[str]:
-    name = _NAMES.get(change.path, change.path)
-    if isinstance(change.old, Absent):
-        return [f"    {name}: new, {_value(change.new)}"]
+def _render_field(change: FieldChange) -> list[str]:
+    name = _FIELD_NAMES.get(change.path, change.path)
     if isinstance(change.new, Absent):
-        return [f"    {name}: gone, was {_value(change.old)}"]
-    old, new = _values(change.old, change.new)
-    before, after = ("expected", "came") if isinstance(change.old, Expected) else ("was", "now")
+        return [f"    {name}: removed, was {'' if isinstance(change.old, Absent) else format_line(change.old)}"]
+    if isinstance(change.old, Absent):
+        return [f"    {name}: added, {format_line(change.new)}"]
+    old, new = _format_pair(change.old, change.new)
+    before, after = ("expected", "received") if isinstance(change.old, MatcherNode) else ("was", "now")
     if change.path == ARGUMENTS:
-        old, new = _readable(change.old, old), _readable(change.new, new)
+        old, new = _label_unparsed(change.old, old), _label_unparsed(change.new, new)
     line = f"    {name}: {before} {old}, {after} {new}"
     if len(line) <= WIDTH:
         return [line]
     return [f"    {name}:", f"        {before} {old}", f"        {after} {new}"]
 
 
-def _readable(arguments: Plain | Absent, shown: str) -> str:
-    return f"no JSON object: {shown}" if isinstance(arguments, str) else shown
+def _label_unparsed(arguments: Expression, text: str) -> str:
+    return f"not a JSON object: {text}" if isinstance(arguments, str) else text
 
 
-def _value(value: Plain | Absent) -> str:
-    return "" if isinstance(value, Absent) else one_line(value)
-
-
-def _values(old: Plain, new: Plain) -> tuple[str, str]:
-    """Both values, so that one sees where they differ."""
+def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
+    """Return the texts of two values, so that the reader sees where they differ."""
     if isinstance(old, str) and isinstance(new, str):
-        return _texts(old, new)
-    alike = type(old) is not type(new) and (str(old) == str(new) or old == new)
-    if alike:
-        return f"{one_line(old)} ({type(old).__name__})", f"{one_line(new)} ({type(new).__name__})"
-    return one_line(old), one_line(new)
+        return _format_texts(old, new)
+    look_alike = type(old) is not type(new) and (str(old) == str(new) or old == new)
+    if look_alike:
+        return f"{format_line(old)} ({type(old).__name__})", f"{format_line(new)} ({type(new).__name__})"
+    return format_line(old), format_line(new)
 
 
-def _texts(old: str, new: str) -> tuple[str, str]:
-    """Two texts, without the long beginning and the long end that they share."""
-    start = _shared(old, new)
-    end = _shared(old[start:][::-1], new[start:][::-1])
-    if max(len(old), len(new)) <= WIDTH or start + end < _AROUND:
+def _format_texts(old: str, new: str) -> tuple[str, str]:
+    """Return two texts without a long beginning and a long end that they have in common."""
+    start = _count_hidden(old, new)
+    end = _count_hidden(old[start:][::-1], new[start:][::-1])
+    if max(len(old), len(new)) <= WIDTH or start + end < _CONTEXT:
         return repr(old), repr(new)
 
     def excerpt(text: str) -> str:
@@ -121,16 +126,16 @@ def _texts(old: str, new: str) -> tuple[str, str]:
     return excerpt(old), excerpt(new)
 
 
-def _shared(old: str, new: str) -> int:
-    """How much of the beginning of both need not be shown."""
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    return max(sum(1 for _ in alike) - _AROUND, 0)
+def _count_hidden(old: str, new: str) -> int:
+    """Return how many characters at the beginning of both texts need not be shown."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    return max(sum(1 for _ in same) - _CONTEXT, 0)
 
 
-def _places(entry: Changed | Moved) -> str:
+def _render_positions(entry: ChangedCall | MovedCall) -> str:
     return f"was call {entry.old + 1}, now call {entry.new + 1}"
 
 
-def _headline(call: Call) -> str:
+def _shorten(call: SnapshotCall) -> str:
     text = str(call)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

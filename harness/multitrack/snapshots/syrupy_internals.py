@@ -1,4 +1,4 @@
-"""Every name of syrupy's that is not public, so that a new release of it is met in one place."""
+"""The private names of syrupy that this project uses, in one place because a new release may change them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from syrupy.session import SnapshotSession
 
 
-def syrupy_session(config: pytest.Config) -> SnapshotSession:
-    """syrupy's session. Fails the test where its plugin is not active."""
+def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
+    """Return syrupy's session. Fails the test if its plugin is not active."""
     session: SnapshotSession | None = getattr(config, "_syrupy", None)
     if session is None:
         pytest.fail(
-            "calls_snapshot needs syrupy's pytest plugin, which is not active: "
+            "calls_snapshot requires syrupy's pytest plugin, which is not active: "
             "pip install 'multitrack[test]', and run without -p no:syrupy",
             pytrace=False,
         )
@@ -25,7 +25,7 @@ def syrupy_session(config: pytest.Config) -> SnapshotSession:
 
 
 class StoredExtension(AbstractSyrupyExtension):
-    """syrupy's extension class under the names of syrupy 4, where its storage methods had an underscore."""
+    """syrupy's extension class with the names of syrupy 4, whose storage methods began with an underscore."""
 
     _file_extension: ClassVar[str]
 

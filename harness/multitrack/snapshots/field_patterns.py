@@ -15,39 +15,42 @@ _STEP = re.compile(
       | [\[{] (?: (?P<text>'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*") | (?P<item>[^\]}'"]+) ) [\]}] )""",
     re.VERBOSE,
 )
-_ANY: Final = None
+_ANY_STEPS: Final = None
 
 
-class FieldPath:
-    """A pattern of paths, with or without the tool's name before it.
+class FieldPattern:
+    """A pattern of paths, with or without the name of the tool in front.
 
-    ``*`` stands for one step or a part of it, ``[*]`` for any item of a list or a mapping, ``**`` for any number of
-    steps. A step that is no name is written as in Python: ``prices['per night']``. Raises `BadOption` for a text that
-    is no such pattern.
+    ``*`` matches one step or a part of it, ``[*]`` any item of a list or mapping, ``**`` any number of steps. A step
+    that is not a name is written as in Python: ``prices['per night']``.
+
+    Raises:
+        BadOption: `text` is not such a pattern.
     """
 
     def __init__(self, text: str) -> None:
-        steps = _steps(text) if isinstance(text, str) else None
+        steps = _parse_steps(text) if isinstance(text, str) else None
         if not steps:
             raise BadOption(
-                f"{text!r} is no path to a field; paths look like 'Weather.location', '*.created_at', 'stops[*].city'"
+                f"{text!r} is not a path to a field; "
+                "write a path such as 'Weather.location', '*.created_at' or 'stops[*].city'"
             )
         self.text = text
-        self._steps = tuple(_ANY if step == "**" else _expression(step) for step in steps)
+        self._steps = tuple(_ANY_STEPS if step == "**" else _compile_step(step) for step in steps)
 
     def matches(self, tool: str, path: str) -> bool:
-        """Whether the pattern stands for the value at ``path`` in a call of ``tool``."""
-        steps = steps_of(path)
-        return _match(self._steps, steps) or _match(self._steps, steps_of(tool) + steps)
+        """Return whether the pattern matches the value at `path` in a call of `tool`."""
+        steps = split_path(path)
+        return _match(self._steps, steps) or _match(self._steps, split_path(tool) + steps)
 
 
 @lru_cache(maxsize=4096)
-def steps_of(path: str) -> tuple[str, ...]:
-    """The names, keys and numbers that a path is made of; a path that cannot be read is one step."""
-    return tuple(_steps(path) or [path])
+def split_path(path: str) -> tuple[str, ...]:
+    """Return the names, keys and numbers of a path; a path that cannot be parsed is one step."""
+    return tuple(_parse_steps(path) or [path])
 
 
-def _steps(path: str) -> list[str] | None:
+def _parse_steps(path: str) -> list[str] | None:
     steps: list[str] = []
     at = 0
     while at < len(path):
@@ -59,7 +62,7 @@ def _steps(path: str) -> list[str] | None:
     return steps
 
 
-def _expression(step: str) -> re.Pattern[str]:
+def _compile_step(step: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, step.split("*"))), re.DOTALL)
 
 
@@ -67,6 +70,6 @@ def _match(pattern: tuple[re.Pattern[str] | None, ...], steps: tuple[str, ...]) 
     if not pattern:
         return not steps
     first, *rest = pattern
-    if first is _ANY:
+    if first is _ANY_STEPS:
         return any(_match(tuple(rest), steps[skipped:]) for skipped in range(len(steps) + 1))
     return bool(steps) and first.fullmatch(steps[0]) is not None and _match(tuple(rest), steps[1:])

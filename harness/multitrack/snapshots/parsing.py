@@ -1,6 +1,6 @@
-"""Call expressions of literals, read as the trees that they were written from.
+"""Parse the text of call expressions.
 
-With :mod:`ast`, so that a snapshot file is data and never code.
+The parser is :mod:`ast` and evaluates nothing, so that a snapshot file is data and never code.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import ast
 import dataclasses
 from types import EllipsisType
 
-from multitrack.snapshots.literals import Braces, Call, Name, Plain, canonical
+from multitrack.snapshots.expressions import Braces, Expression, Name, SnapshotCall, canonical_text
 
 
 class UnreadableCalls(ValueError):
-    """A text is no list of call expressions of literals. ``line`` is the line in it, from 1."""
+    """A text is not a list of call expressions of literals. `line` is the number of the line in it, from 1."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -21,10 +21,11 @@ class UnreadableCalls(ValueError):
         self.reason = reason
 
 
-def read_calls(text: str) -> tuple[Call, ...]:
-    """The calls of a text that holds one call expression of literals after the other; comments may stand between.
+def parse_calls(text: str) -> tuple[SnapshotCall, ...]:
+    """Return the calls of a text that consists of call expressions of literals, and of comments.
 
-    Nothing is evaluated. Raises `UnreadableCalls` with the line.
+    Raises:
+        UnreadableCalls: The text contains anything else.
     """
     try:
         module = ast.parse(text)
@@ -33,31 +34,35 @@ def read_calls(text: str) -> tuple[Call, ...]:
         raise UnreadableCalls(line or 1, getattr(error, "msg", str(error))) from None
     calls = []
     for statement in module.body:
-        node = _read_tool_call(statement.value) if isinstance(statement, ast.Expr) else None
-        if not isinstance(node, Call):
-            raise UnreadableCalls(statement.lineno, f"no call expression: {ast.unparse(statement)}")
+        node = _parse_tool_call(statement.value) if isinstance(statement, ast.Expr) else None
+        if not isinstance(node, SnapshotCall):
+            raise UnreadableCalls(statement.lineno, f"not a call expression: {ast.unparse(statement)}")
         calls.append(node)
     return tuple(calls)
 
 
-def read_value(text: str) -> Plain:
-    """The tree of one expression of literals. Raises `UnreadableCalls`."""
+def parse_expression(text: str) -> Expression:
+    """Return the tree of one expression of literals.
+
+    Raises:
+        UnreadableCalls: The text is not such an expression.
+    """
     try:
-        return _read(ast.parse(text, mode="eval").body)
+        return _parse(ast.parse(text, mode="eval").body)
     except UnreadableCalls:
         raise
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnreadableCalls(1, str(error)) from None
 
 
-def _read_tool_call(node: ast.expr) -> Plain:
+def _parse_tool_call(node: ast.expr) -> Expression:
     match node:
         case ast.BinOp(left=ast.Call() as call, op=ast.MatMult(), right=ast.Constant(value=str() as id_)):
-            return dataclasses.replace(_read_call(call), id=id_)
-    return _read(node)
+            return dataclasses.replace(_parse_call(call), id=id_)
+    return _parse(node)
 
 
-def _read(node: ast.expr) -> Plain:
+def _parse(node: ast.expr) -> Expression:
     match node:
         case ast.Constant(value=EllipsisType()):
             return ...
@@ -66,15 +71,15 @@ def _read(node: ast.expr) -> Plain:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return -value
         case ast.List(elts=items):
-            return [_read(item) for item in items]
+            return [_parse(item) for item in items]
         case ast.Tuple(elts=items):
-            return tuple(_read(item) for item in items)
+            return tuple(_parse(item) for item in items)
         case ast.Set(elts=items):
-            return Braces(tuple(sorted((_read(item) for item in items), key=canonical)))
+            return Braces(tuple(sorted((_parse(item) for item in items), key=canonical_text)))
         case ast.Dict():
-            return _read_dict(node)
+            return _parse_dict(node)
         case ast.Call():
-            return _read_call(node)
+            return _parse_call(node)
         case (
             ast.Name()
             | ast.Attribute()
@@ -82,32 +87,32 @@ def _read(node: ast.expr) -> Plain:
             | ast.UnaryOp(op=ast.Invert(), operand=ast.Name() | ast.Call())
         ):
             return Name(ast.unparse(node))
-    raise UnreadableCalls(node.lineno, f"no literal: {ast.unparse(node)}")
+    raise UnreadableCalls(node.lineno, f"not a literal: {ast.unparse(node)}")
 
 
-def _read_dict(node: ast.Dict) -> dict[Plain, Plain]:
-    result: dict[Plain, Plain] = {}
+def _parse_dict(node: ast.Dict) -> dict[Expression, Expression]:
+    result: dict[Expression, Expression] = {}
     for key, item in zip(node.keys, node.values, strict=True):
         if key is None:
-            raise UnreadableCalls(node.lineno, f"no literal: {ast.unparse(node)}")
+            raise UnreadableCalls(node.lineno, f"not a literal: {ast.unparse(node)}")
         try:
-            result[_read(key)] = _read(item)
+            result[_parse(key)] = _parse(item)
         except TypeError:
             raise UnreadableCalls(key.lineno, f"cannot be a key: {ast.unparse(key)}") from None
     return result
 
 
-def _read_call(node: ast.Call) -> Call:
+def _parse_call(node: ast.Call) -> SnapshotCall:
     name = node.func.value if isinstance(node.func, ast.Constant) else ast.unparse(node.func)
     if not isinstance(name, str):
-        raise UnreadableCalls(node.lineno, f"no call expression: {ast.unparse(node)}")
-    keywords: list[tuple[str, Plain]] = []
+        raise UnreadableCalls(node.lineno, f"not a call expression: {ast.unparse(node)}")
+    keywords: list[tuple[str, Expression]] = []
     for keyword in node.keywords:
-        item = _read(keyword.value)
+        item = _parse(keyword.value)
         if keyword.arg is not None:
             keywords.append((keyword.arg, item))
         elif isinstance(item, dict) and all(isinstance(key, str) for key in item):
             keywords += [(str(key), value) for key, value in item.items()]
         else:
-            raise UnreadableCalls(node.lineno, f"no literal: **{ast.unparse(keyword.value)}")
-    return Call(name, tuple(_read(item) for item in node.args), tuple(keywords))
+            raise UnreadableCalls(node.lineno, f"not a literal: **{ast.unparse(keyword.value)}")
+    return SnapshotCall(name, tuple(_parse(item) for item in node.args), tuple(keywords))

@@ -1,4 +1,4 @@
-"""Patterns of paths: which fields they stand for, and what is no pattern."""
+"""Patterns of paths: which fields they match, and which texts are rejected."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multitrack.errors import BadOption
-from multitrack.snapshots.fieldpaths import FieldPath, steps_of
-from multitrack.snapshots.literals import child_path
+from multitrack.snapshots.expression_paths import join_path
+from multitrack.snapshots.field_patterns import FieldPattern, split_path
 
 
 @pytest.mark.parametrize(
@@ -34,25 +34,25 @@ from multitrack.snapshots.literals import child_path
         ("get-weather.city", "get-weather", "city", True),
     ],
 )
-def test_the_fields_that_a_pattern_stands_for(pattern, tool, path, matches):
-    assert FieldPath(pattern).matches(tool, path) is matches
+def test_a_pattern_matches_fields(pattern, tool, path, matches):
+    assert FieldPattern(pattern).matches(tool, path) is matches
 
 
 @pytest.mark.parametrize("text", ["", "a.", "a..b", "a[", "a[]", "a]b", "a[0]b", "a['x]", 3])
-def test_what_is_no_path_is_refused(text):
-    with pytest.raises(BadOption) as refused:
-        FieldPath(text)
-    assert str(refused.value) == (
-        f"{text!r} is no path to a field; paths look like 'Weather.location', '*.created_at', 'stops[*].city'"
+def test_a_text_that_is_not_a_path_is_rejected(text):
+    with pytest.raises(BadOption) as error_info:
+        FieldPattern(text)
+    assert str(error_info.value) == (
+        f"{text!r} is not a path to a field; write a path such as 'Weather.location', '*.created_at' or 'stops[*].city'"
     )
 
 
 @pytest.mark.slow
 @given(st.lists(st.text().filter(lambda step: "*" not in step), min_size=1, max_size=4))
-def test_the_path_of_any_keys_stands_for_itself_and_for_nothing_longer(keys):
+def test_a_path_matches_itself_and_no_longer_path(keys):
     path = ""
     for key in keys:
-        path = child_path(path, key)
-    assert steps_of(path) == tuple(keys)
-    assert FieldPath(path).matches("Tool", path)
-    assert not FieldPath(path).matches("Tool", f"{path}.more")
+        path = join_path(path, key)
+    assert split_path(path) == tuple(keys)
+    assert FieldPattern(path).matches("Tool", path)
+    assert not FieldPattern(path).matches("Tool", f"{path}.more")

@@ -1,4 +1,4 @@
-"""A value is written as a person would write it, reads back without eval, and is refused if it cannot be."""
+"""Values are written as a person would write them, and parsed again without eval."""
 
 from __future__ import annotations
 
@@ -19,18 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, HttpUrl, RootModel, SecretStr, TypeAdapter
 
-from multitrack.snapshots.literals import (
-    WIDTH,
-    Call,
-    Name,
-    UnwritableValue,
-    canonical,
-    model_call,
-    one_line,
-    plain,
-    wrapped,
-)
-from multitrack.snapshots.reading import UnreadableCalls, read_calls
+from multitrack.snapshots.conversion import UnwritableValue, to_call, to_expression
+from multitrack.snapshots.expressions import WIDTH, Name, SnapshotCall, canonical_text, format_line, format_wrapped
+from multitrack.snapshots.parsing import UnreadableCalls, parse_calls
 
 
 class Units(Enum):
@@ -155,27 +146,27 @@ Pair = namedtuple("Pair", "left right")
         (Open(query="x", **{"not-a-name": 1}), "Open(query='x', **{'not-a-name': 1})"),
         (Box[int](item=1), "Box[int](item=1)"),
     ],
-    # the order of a set differs between processes, and what stands in an id must not
+    # the order of a set differs between processes, but the ids must not
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_a_value_is_written_as_a_person_would_and_reads_back(value, text):
-    assert one_line(plain(value)) == text
-    (read,) = read_calls(f"f({text})")
-    assert one_line(read) == f"f({text})"
-    assert canonical(read) == canonical(Call("f", (plain(value),)))
+def test_a_value_is_written_as_a_person_would_and_parsed_again(value, text):
+    assert format_line(to_expression(value)) == text
+    (read,) = parse_calls(f"f({text})")
+    assert format_line(read) == f"f({text})"
+    assert canonical_text(read) == canonical_text(SnapshotCall("f", (to_expression(value),)))
 
 
 @pytest.mark.parametrize("name", ["get-weather", "multi tool", "class", "None", "a.b(c)", "naïve ", "ﬁnd", "1"])
-def test_a_tool_whose_name_is_no_identifier_is_quoted(name):
-    call = Call(name, (), (("from", 1), ("ﬁeld", 2), ("city", 3)))
+def test_a_tool_name_that_is_not_an_identifier_is_quoted(name):
+    call = SnapshotCall(name, (), (("from", 1), ("ﬁeld", 2), ("city", 3)))
     assert str(call) == f"{name!r}(city=3, **{{'from': 1, 'ﬁeld': 2}})"
-    (read,) = read_calls(str(call))
+    (read,) = parse_calls(str(call))
     assert read.name == name
     assert dict(read.keywords) == {"city": 3, "from": 1, "ﬁeld": 2}
 
 
-def test_a_dotted_tool_name_stands_as_it_is():
-    assert str(Call("multi_tool_use.parallel")) == "multi_tool_use.parallel()"
+def test_a_dotted_tool_name_is_not_quoted():
+    assert str(SnapshotCall("multi_tool_use.parallel")) == "multi_tool_use.parallel()"
 
 
 @pytest.mark.parametrize(
@@ -193,45 +184,47 @@ def test_a_dotted_tool_name_stands_as_it_is():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_value_that_cannot_be_written_is_refused_by_its_path(payload, message):
-    with pytest.raises(UnwritableValue) as refused:
-        model_call(Anything(payload=payload))
-    assert str(refused.value).startswith(message)
-    assert isinstance(refused.value, TypeError)
+def test_a_value_that_cannot_be_written_is_rejected_with_its_path(payload, message):
+    with pytest.raises(UnwritableValue) as error_info:
+        to_call(Anything(payload=payload))
+    assert str(error_info.value).startswith(message)
+    assert isinstance(error_info.value, TypeError)
 
 
-def test_a_value_that_holds_itself_is_refused():
+def test_a_value_that_contains_itself_is_rejected():
     loop: list[Any] = [1]
     loop.append({"again": loop})
-    with pytest.raises(UnwritableValue, match=r"^\[2\]\[1\]\.again: the list holds itself$"):
-        plain(loop, path="[2]")
+    with pytest.raises(UnwritableValue, match=r"^\[2\]\[1\]\.again: the list contains itself$"):
+        to_expression(loop, path="[2]")
 
 
-def test_a_value_may_hold_another_one_twice():
+def test_a_value_may_contain_another_one_twice():
     twice = [1]
-    assert one_line(plain([twice, twice])) == "[[1], [1]]"
+    assert format_line(to_expression([twice, twice])) == "[[1], [1]]"
 
 
-def test_a_value_nested_too_deep_for_the_parser_is_refused_and_the_deepest_allowed_one_reads_back():
+def test_values_are_rejected_if_they_are_nested_too_deeply_for_the_parser():
     deep: Any = 1
     for _ in range(90):
         deep = [deep]
-    read_calls(wrapped(Call("f", (), (("x", {"y": plain(deep)}),))))
+    parse_calls(format_wrapped(SnapshotCall("f", (), (("x", {"y": to_expression(deep)}),))))
     with pytest.raises(UnwritableValue, match=r"nested up to 90 levels deep$"):
-        plain([deep])
+        to_expression([deep])
 
 
-def test_every_text_passes_through_the_scrubber():
+def test_every_text_is_scrubbed():
     value = {"key-1": ["key-1", b"a key-1 \xff", Text("key-1")], "url": HttpUrl("https://a.example/key-1")}
-    written = one_line(plain(value, scrub=lambda text: text.replace("key-1", "[key]")))
+    written = format_line(to_expression(value, scrub=lambda text: text.replace("key-1", "[key]")))
     assert written == (
         r"{'[key]': ['[key]', b'a [key] \xff', Text('[key]')], 'url': HttpUrl('https://a.example/[key]')}"
     )
 
 
-def test_a_long_call_stands_one_argument_per_line():
-    call = Call("Plan", (), (("title", "x"), ("stops", [{"city": "Toronto", "why": "y" * 80}, {"city": "Dallas"}])))
-    assert wrapped(call) == (
+def test_a_long_call_has_one_argument_per_line():
+    call = SnapshotCall(
+        "Plan", (), (("title", "x"), ("stops", [{"city": "Toronto", "why": "y" * 80}, {"city": "Dallas"}]))
+    )
+    assert format_wrapped(call) == (
         "Plan(\n"
         "    title='x',\n"
         "    stops=[\n"
@@ -243,13 +236,13 @@ def test_a_long_call_stands_one_argument_per_line():
         "    ],\n"
         ")"
     )
-    assert read_calls(wrapped(call)) == (call,)
+    assert parse_calls(format_wrapped(call)) == (call,)
 
 
 @pytest.mark.parametrize("extra", [0, 1])
-def test_a_line_is_wrapped_only_past_the_width(extra):
-    call = Call("f", ("x" * (WIDTH - len("f('')") + extra),))
-    assert ("\n" in wrapped(call)) is bool(extra)
+def test_only_a_line_longer_than_the_width_is_wrapped(extra):
+    call = SnapshotCall("f", ("x" * (WIDTH - len("f('')") + extra),))
+    assert ("\n" in format_wrapped(call)) is bool(extra)
 
 
 @pytest.mark.parametrize(
@@ -265,40 +258,40 @@ def test_a_line_is_wrapped_only_past_the_width(extra):
         (Decimal("1.0"), Decimal("1.00"), False),
     ],
 )
-def test_values_are_equal_if_they_are_written_the_same_but_for_the_order_of_keys(one, other, equal):
-    assert (canonical(plain(one)) == canonical(plain(other))) is equal
+def test_values_are_equal_if_only_the_order_of_their_keys_differs(one, other, equal):
+    assert (canonical_text(to_expression(one)) == canonical_text(to_expression(other))) is equal
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("f(1)\nx = 2", "line 2: no call expression: x = 2"),
-        ("f(1)\n\n'a'", "line 3: no call expression: 'a'"),
+        ("f(1)\nx = 2", "line 2: not a call expression: x = 2"),
+        ("f(1)\n\n'a'", "line 3: not a call expression: 'a'"),
         ("f(", "line 1: '(' was never closed"),
-        ("f(x[0])", "line 1: no literal: x[0]"),
-        ("f(1 + 1)", "line 1: no literal: 1 + 1"),
-        ("f(*[1])", "line 1: no literal: *[1]"),
-        ("f(**g())", "line 1: no literal: **g()"),
-        ("f({**{}})", "line 1: no literal: {**{}}"),
+        ("f(x[0])", "line 1: not a literal: x[0]"),
+        ("f(1 + 1)", "line 1: not a literal: 1 + 1"),
+        ("f(*[1])", "line 1: not a literal: *[1]"),
+        ("f(**g())", "line 1: not a literal: **g()"),
+        ("f({**{}})", "line 1: not a literal: {**{}}"),
         ("f({[]: 1})", "line 1: cannot be a key: []"),
         ("f(__import__('os').system('x'))(1)", None),
         ("(lambda: 0)(1)", None),
-        ("3(1)", "line 1: no call expression: 3(1)"),
+        ("3(1)", "line 1: not a call expression: 3(1)"),
     ],
 )
-def test_a_text_that_is_no_list_of_calls_is_refused_and_nothing_is_run(text, message):
+def test_a_text_that_is_not_a_list_of_calls_is_rejected_and_not_executed(text, message):
     if message is None:
-        # such a callee is only ever a name to us
-        assert read_calls(text)[0].name == ast.unparse(ast.parse(text, mode="eval").body.func)
+        # such a callee is only a name here
+        assert parse_calls(text)[0].name == ast.unparse(ast.parse(text, mode="eval").body.func)
         return
-    with pytest.raises(UnreadableCalls) as refused:
-        read_calls(text)
-    assert str(refused.value) == message
+    with pytest.raises(UnreadableCalls) as error_info:
+        parse_calls(text)
+    assert str(error_info.value) == message
 
 
-def test_comments_may_stand_between_calls():
-    assert read_calls("# no calls") == ()
-    assert [str(call) for call in read_calls("f()\n# or\ng(\n  x=1,  # why\n)")] == ["f()", "g(x=1)"]
+def test_comments_between_calls_are_ignored():
+    assert parse_calls("# no calls") == ()
+    assert [str(call) for call in parse_calls("f()\n# or\ng(\n  x=1,  # why\n)")] == ["f()", "g(x=1)"]
 
 
 zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -358,13 +351,13 @@ NAMESPACE = {
 @settings(max_examples=150, deadline=None)
 @given(values)
 def test_round_trip(value):
-    call = model_call(Anything(payload=value))
-    for text in (one_line(call), wrapped(call), wrapped(call, width=20)):
-        (read,) = read_calls(text)
-        assert one_line(read) == one_line(call)
-        assert canonical(read) == canonical(call)
-    # what stands in the file is the Python that makes the value
-    assert eval(one_line(call), dict(NAMESPACE)) == Anything(payload=value)
+    call = to_call(Anything(payload=value))
+    for text in (format_line(call), format_wrapped(call), format_wrapped(call, width=20)):
+        (read,) = parse_calls(text)
+        assert format_line(read) == format_line(call)
+        assert canonical_text(read) == canonical_text(call)
+    # the text in the file is the Python expression for the value
+    assert eval(format_line(call), dict(NAMESPACE)) == Anything(payload=value)
 
 
 trees = st.recursive(
@@ -377,14 +370,15 @@ trees = st.recursive(
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.text(min_size=1), st.dictionaries(st.text(min_size=1), trees, max_size=3), st.none() | st.text())
-def test_round_trip_of_what_stands_for_a_value_and_of_ids(name, keywords, id_):
-    call = Call(name, (), tuple(keywords.items()), id_)
-    for text in (one_line(call), wrapped(call, width=20)):
-        (read,) = read_calls(text)
-        assert (canonical(read), read.id) == (canonical(call), id_)
+def test_round_trip_of_placeholders_and_ids(name, keywords, id_):
+    call = SnapshotCall(name, (), tuple(keywords.items()), id_)
+    for text in (format_line(call), format_wrapped(call, width=20)):
+        (read,) = parse_calls(text)
+        assert canonical_text(read) == canonical_text(call)
+        assert read.id == id_
 
 
 @pytest.mark.parametrize("text", ["f() @ 1", "f() @ g()", "f(x=g() @ 'a')", "'a' @ f()", "f(x=1 | 2)[0]"])
-def test_an_id_stands_behind_a_tool_call_alone(text):
+def test_only_a_tool_call_has_an_id(text):
     with pytest.raises(UnreadableCalls):
-        read_calls(text)
+        parse_calls(text)

@@ -1,12 +1,12 @@
-"""The options of ``calls_snapshot``: what stands in the file, what passes, and what an update makes of it."""
+"""The options of ``calls_snapshot``: what is written, what passes, and what an update changes."""
 
 from __future__ import annotations
 
 import pytest
 from snapshot_project import stored
 
-from multitrack.snapshots.callsfile import entry_text
-from multitrack.snapshots.reading import read_calls
+from multitrack.snapshots.calls_file import format_entry
+from multitrack.snapshots.parsing import parse_calls
 
 MODELS = """
 from datetime import date, datetime
@@ -40,7 +40,7 @@ PLAIN = f"Trip(title='Round trip', {STOPS}, created_at=datetime(2024, 5, 1, 0, 0
 
 
 def entry(*calls: str) -> str:
-    return stored(test_plan=entry_text(read_calls("\n".join(calls))))
+    return stored(test_plan=format_entry(parse_calls("\n".join(calls))))
 
 
 @pytest.fixture
@@ -81,13 +81,14 @@ def check(trips, value: str, options: str, *flags: str):
         ("text='case'", PLAIN, "title='ROUND TRIP'", "title='ROUNDTRIP'"),
     ],
 )  # fmt: skip
-def test_what_an_option_writes_and_takes(trips, options, written, same, other):
+def test_what_an_option_writes_and_accepts(trips, options, written, same, other):
     assert check(trips, "[TRIP]", options, "--snapshot-update").summary == "1 snapshot generated."
     assert trips.file() == entry(written)
     for value in ("[TRIP]", f"[trip({same})]"):
         assert check(trips, value, options).outcomes == {"passed": 1}
         run = check(trips, value, options, "--snapshot-update")
-        assert (run.code, run.summary) == (0, "1 snapshot passed.")
+        assert run.code == 0
+        assert run.summary == "1 snapshot passed."
     assert trips.file() == entry(written)
     assert check(trips, f"[trip({other})]", options).outcomes == {"failed": 1}
 
@@ -99,27 +100,29 @@ def test_what_an_option_writes_and_takes(trips, options, written, same, other):
         ("match={'*.created_at': datetime}", f"Trip(title='Round trip', {STOPS}, created_at=datetime)"),
     ],
 )
-def test_an_option_holds_for_a_snapshot_from_before_it_and_an_update_writes_it(trips, options, written):
+def test_an_option_applies_to_an_older_snapshot_and_an_update_writes_it(trips, options, written):
     check(trips, "[TRIP]", "", "--snapshot-update")
     assert trips.file() == entry(PLAIN)
     later = "[trip(created_at=datetime(1999, 1, 1))]"
     assert check(trips, later, options).outcomes == {"passed": 1}
     assert trips.file() == entry(PLAIN)
     run = check(trips, later, options, "--snapshot-update")
-    assert (run.code, run.summary) == (0, "1 snapshot updated.")
+    assert run.code == 0
+    assert run.summary == "1 snapshot updated."
     assert trips.file() == entry(written)
     run = check(trips, later, "")
     assert run.outcomes == {"failed": 1}
     assert "created_at: was" in run.text
 
 
-def test_an_update_leaves_numbers_and_texts_that_are_the_same_as_they_were(trips):
+def test_an_update_keeps_numbers_and_texts_that_are_the_same(trips):
     check(trips, "[TRIP, trip(title='Other')]", "", "--snapshot-update")
     changed = (
         "[trip(title='New'), trip(title='ROUND TRIP', stops=[Stop(city='Toronto', nights=1.2), Stop(city='Dallas')])]"
     )
     run = check(trips, changed, "tolerance=0.5, text='case'", "--snapshot-update")
-    assert (run.code, run.summary) == (0, "1 snapshot updated.")
+    assert run.code == 0
+    assert run.summary == "1 snapshot updated."
     assert trips.file() == entry(PLAIN.replace("Round trip", "New"), PLAIN)
 
 
@@ -127,7 +130,8 @@ def test_an_update_leaves_numbers_and_texts_that_are_the_same_as_they_were(trips
 def test_a_value_that_does_not_match_fails_and_is_never_written(trips, flags):
     options = "match={'*.created_at': datetime, 'title': IsStr(regex='R.*')}"
     run = check(trips, "[trip(created_at='then')]", options, *flags)
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert run.failure[1:-1] == [
         "[0] Trip.created_at: 'then' does not match datetime, which no update accepts",
         "added: Trip(",
@@ -147,14 +151,15 @@ def test_a_value_that_does_not_match_fails_and_is_never_written(trips, flags):
     assert "'then'" not in trips.file()
 
 
-def test_a_function_that_refuses_a_value_fails_under_an_update_too(trips):
+def test_a_value_that_a_match_function_rejects_fails_an_update_too(trips):
     run = check(trips, "[TRIP]", "match=path_type({'Trip.title': (int,)})", "--snapshot-update")
-    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert run.code == 1
+    assert run.outcomes == {"failed": 1}
     assert run.failure[1].startswith("[0] Trip.title: Round trip at 'Trip.title' of type <class 'str'> does not match")
     assert trips.file() is None
 
 
-def test_ids_are_written_behind_their_calls(trips):
+def test_ids_are_written_after_their_calls(trips):
     calls = "[ToolCall('call_2', 'f', '{\"x\": 2}', 0), ToolCall(\"it's\", 'f', '{\"x\": 1}', 1)]"
     assert check(trips, calls, "ids=True", "--snapshot-update").code == 0
     assert trips.file() == stored(test_plan="f(x=1) @ \"it's\"\nf(x=2) @ 'call_2'")
@@ -170,13 +175,13 @@ def test_ids_are_written_behind_their_calls(trips):
     assert trips.file() == stored(test_plan="f(x=1)\nf(x=2)")
 
 
-def test_a_secret_in_what_a_matcher_says_is_scrubbed(trips):
+def test_a_secret_in_the_result_of_a_match_function_is_scrubbed(trips):
     options = "match=lambda data, path: 'key sk-live-1' if path[-1][0] == 'title' else data"
     assert check(trips, "[trip(stops=[])]", options, "--snapshot-update").code == 0
     assert "title='key [secret]'" in trips.file()
 
 
-def test_defaults_for_every_comparison_of_a_project(trips):
+def test_with_defaults_sets_options_for_every_comparison(trips):
     trips.module(
         "@pytest.fixture\ndef calls_snapshot(calls_snapshot):\n"
         "    return calls_snapshot.with_defaults(ignore='*.created_at').with_defaults(text='case')",
@@ -195,15 +200,15 @@ def test_defaults_for_every_comparison_of_a_project(trips):
     assert trips.run().summary == "3 snapshots passed."
 
 
-def test_an_option_that_is_none_is_refused(trips):
+def test_an_unknown_option_is_rejected(trips):
     run = check(trips, "[TRIP]", "exclude=None")
     assert run.outcomes == {"failed": 1}
-    message = "TypeError: calls_snapshot has no option 'exclude'; it has ordered, ids, ignore, match, tolerance, text"
-    assert run.failure == [f"        {message}"]
+    message = "calls_snapshot has no option 'exclude'; its options are ordered, ids, ignore, match, tolerance, text"
+    assert run.failure == [f"        TypeError: {message}"]
 
 
 @pytest.mark.parametrize("options", ["ignore='prices[0]'", "match={'prices[*]': float}", "tolerance={'prices[0]': .5}"])
-def test_a_root_model_is_no_step_of_a_path(trips, options):
+def test_a_root_model_is_not_a_step_of_a_path(trips, options):
     trips.write(
         "models.py",
         "import pytest\nfrom pydantic import BaseModel, RootModel\n\nclass Prices(RootModel[list[float]]): ...\n\n"

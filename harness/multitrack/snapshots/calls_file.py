@@ -1,6 +1,6 @@
-"""The snapshot file ``<module>.calls``: named entries of call expressions, in the layout of syrupy's amber files.
+"""Read and write the snapshot file ``<module>.calls``: named entries of call expressions.
 
-::
+The layout is that of syrupy's amber files::
 
     # serializer version: 1
     # name: test_plan
@@ -9,10 +9,10 @@
       # request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e
     # ---
 
-What an entry was taken from may stand below it as a comment, which plays no part in comparing.
+The comment below the calls of an entry is its note, which is not compared.
 
-A file is written whole or not at all, and two processes that write one at the same time wait for each other. A
-file that does not read in full is an error and is never written over.
+A file is written completely or not at all, and processes that write the same file wait for each other. A file that
+cannot be read completely is an error, and is never overwritten.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TypeAlias
 
 from filelock import FileLock
 
-from multitrack.snapshots.literals import WIDTH, Call, canonical, wrapped
+from multitrack.snapshots.expressions import WIDTH, SnapshotCall, canonical_text, format_wrapped
 
 _VERSION = "# serializer version: 1"
 _NAME = "# name: "
@@ -36,12 +36,12 @@ _INDENT = "  "
 _NO_CALLS = "# no calls"
 
 
-Note: TypeAlias = Callable[[], str]
-"""Gives what an entry is taken from, as comments; nothing where nobody knows."""
+MakeNote: TypeAlias = Callable[[], str]
+"""Returns the note of an entry as lines of comments, empty if there is nothing to note."""
 
 
 class DamagedCallsFile(ValueError):
-    """A snapshot file cannot be read. ``path`` names it, ``line`` the line from 1."""
+    """A snapshot file cannot be read. `line` is the number of the line, from 1."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
         super().__init__(
@@ -52,29 +52,36 @@ class DamagedCallsFile(ValueError):
         self.line = line
 
 
-def entry_text(calls: Collection[Call], *, ordered: bool = False) -> str:
-    """The text of an entry: as they came if ``ordered``, else by tool and arguments, so that equal sets look equal."""
+def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> str:
+    """Return the text of an entry.
+
+    The calls are sorted by tool and arguments, so that equal sets have equal texts, unless `ordered` is true.
+    """
     if not calls:
         return _NO_CALLS
-    lines = calls if ordered else sorted(calls, key=lambda call: (call.name, canonical(call)))
-    return "\n".join(wrapped(call, width=WIDTH - len(_INDENT)) for call in lines)
+    lines = calls if ordered else sorted(calls, key=lambda call: (call.name, canonical_text(call)))
+    return "\n".join(format_wrapped(call, width=WIDTH - len(_INDENT)) for call in lines)
 
 
-def noted(text: str, note: str) -> str:
-    """The text of an entry with ``note`` below it, in the place of the one that it has."""
-    kept = [line for line in text.split("\n") if line == _NO_CALLS or not line.startswith("# ")]
-    return "\n".join([*kept, *note.splitlines()])
+def replace_note(text: str, note: str) -> str:
+    """Return the text of an entry with `note` instead of the note that it has."""
+    calls = [line for line in text.split("\n") if line == _NO_CALLS or not line.startswith("# ")]
+    return "\n".join([*calls, *note.splitlines()])
 
 
 def read_entries(path: Path) -> dict[str, str]:
-    """The entries by name, empty if there is no file. Raises `DamagedCallsFile`."""
+    """Return the entries by name, empty if there is no file.
+
+    Raises:
+        DamagedCallsFile: The file cannot be read completely.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
-        raise DamagedCallsFile(path, number, "it is no UTF-8") from None
+        raise DamagedCallsFile(path, number, "it is not valid UTF-8") from None
     first, *lines = text.rstrip("\n").split("\n")
     if first != _VERSION:
         raise DamagedCallsFile(path, 1, f"expected {_VERSION!r}")
@@ -96,12 +103,20 @@ def read_entries(path: Path) -> dict[str, str]:
 
 
 def merge_entries(path: Path, entries: Mapping[str, str]) -> None:
-    """Add the entries to the file, or replace those of the same names. Raises `DamagedCallsFile`."""
+    """Add the entries to the file, and replace those with the same names.
+
+    Raises:
+        DamagedCallsFile: The file cannot be read completely.
+    """
     _rewrite(path, lambda present: {**present, **entries})
 
 
 def remove_entries(path: Path, names: Collection[str]) -> None:
-    """Take entries out of the file, and the file away with its last one. Raises `DamagedCallsFile`."""
+    """Remove entries from the file, and the file with its last entry.
+
+    Raises:
+        DamagedCallsFile: The file cannot be read completely.
+    """
     _rewrite(path, lambda present: {name: text for name, text in present.items() if name not in names})
 
 
@@ -118,9 +133,9 @@ def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> 
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(_file_text(path, wanted))
-            # mkstemp gives 0600, which would lock a shared checkout's other users out
-            Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+                file.write(_format_file(path, wanted))
+            # mkstemp creates the file with mode 0600, which other users of a shared checkout could not read
+            Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_get_umask())
             os.replace(temporary, path)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -128,23 +143,23 @@ def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> 
             raise
 
 
-def _file_text(path: Path, entries: Mapping[str, str]) -> str:
+def _format_file(path: Path, entries: Mapping[str, str]) -> str:
     lines = [_VERSION]
     for name, text in sorted(entries.items()):
         if name.splitlines() != [name]:
-            raise ValueError(f"{path}: the name of a snapshot must be one line: {name!r}")
+            raise ValueError(f"{path}: the name of a snapshot must be one line, not {name!r}")
         lines += [f"{_NAME}{name}", *(f"{_INDENT}{line}" for line in text.split("\n")), _END]
     return "\n".join(lines) + "\n"
 
 
 def _lock(path: Path) -> FileLock:
-    # not beside the file: a lock is never deleted, and would be committed with the snapshots
+    # not next to the file, because a lock file is never deleted and would be committed with the snapshots
     owner = os.getuid() if hasattr(os, "getuid") else ""
     key = sha256(f"{owner}:{path.resolve()}".encode()).hexdigest()[:16]
     return FileLock(Path(tempfile.gettempdir()) / f"multitrack-{key}.lock", timeout=60)
 
 
-def _umask() -> int:
+def _get_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

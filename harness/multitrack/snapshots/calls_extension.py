@@ -1,0 +1,174 @@
+"""The syrupy extension that writes, reads, compares and shows calls, in files of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.data import Snapshot, SnapshotCollection, SnapshotCollections
+from syrupy.exceptions import TaintedSnapshotError
+from syrupy.location import PyTestLocation
+
+from multitrack.snapshots import SUFFIX
+from multitrack.snapshots.calls_file import (
+    DamagedCallsFile,
+    format_entry,
+    merge_entries,
+    read_entries,
+    remove_entries,
+)
+from multitrack.snapshots.collected_calls import collect_calls
+from multitrack.snapshots.comparison import CallComparison, MovedCall, UnchangedCall, compare_calls
+from multitrack.snapshots.comparison_options import ComparisonOptions, MatchError
+from multitrack.snapshots.conversion import unchanged_text
+from multitrack.snapshots.expressions import Scrub, SnapshotCall, canonical_text
+from multitrack.snapshots.parsing import UnreadableCalls, parse_calls
+from multitrack.snapshots.rendering import render_comparison
+from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
+from multitrack.snapshots.syrupy_internals import StoredExtension
+
+
+class UnmatchedValues(TypeError):
+    """Values do not fit the option ``match``, so that they cannot be written to a snapshot.
+
+    `text` is the entry with these values as they are.
+    """
+
+    def __init__(self, rejected: tuple[MatchError, ...], text: str) -> None:
+        super().__init__("\n".join(f"{error}, which no update accepts" for error in rejected))
+        self.text = text
+
+
+class CallsExtension(StoredExtension):
+    """The extension of one assertion.
+
+    Attributes:
+        scrub: Applied to every text in a value.
+        options: The options of the current comparison.
+        is_update: Whether an entry that is the same, but would be written differently, counts as different.
+        updated_entry: What to write instead of the entry that was compared last. Numbers and texts that are the same
+            with the given options stay as they were stored.
+    """
+
+    file_extension = SUFFIX
+
+    def __init__(self, *, scrub: Scrub = unchanged_text) -> None:
+        self.scrub = scrub
+        self.options = ComparisonOptions()
+        self.is_update = False
+        self.updated_entry: str | None = None
+
+    def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
+        """Return the text of an entry.
+
+        syrupy always passes a `matcher`; `CallsSnapshot` does not accept one from the user, nor the two filters.
+
+        Raises:
+            UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
+            UnmatchedValues: Values do not fit the option ``match``.
+        """
+        del exclude, include, matcher
+        self.updated_entry = None
+        collected = collect_calls(data, self.options, scrub=self.scrub)
+        text = format_entry(collected.calls, ordered=self.options.ordered)
+        if collected.rejected:
+            raise UnmatchedValues(collected.rejected, text)
+        return text
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        stored = parse_calls(snapshot_data)
+        comparison = self._compare(serialized_data, stored)
+        updated = [*parse_calls(serialized_data)]
+        same: list[UnchangedCall | MovedCall] = [*comparison.unchanged, *comparison.moved]
+        for pair in same:
+            updated[pair.new] = self.options.choose_stored(stored[pair.old], updated[pair.new])
+        self.updated_entry = format_entry(updated, ordered=self.options.ordered)
+        is_stale = sorted(map(canonical_text, updated)) != sorted(map(canonical_text, stored))
+        return comparison.is_same and not (self.is_update and is_stale)
+
+    def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
+        return iter(render_comparison(self._compare(serialized_data, parse_calls(snapshot_data))))
+
+    def _compare(self, received: str, stored: tuple[SnapshotCall, ...]) -> CallComparison:
+        expected = [self.options.replace_values(call) for call in stored]
+        return compare_calls(expected, parse_calls(received), options=self.options)
+
+    def read_snapshot_data_from_location(
+        self, *, snapshot_location: str, snapshot_name: str, session_id: str
+    ) -> str | None:
+        del session_id  # syrupy uses it as the key of a cache; our files are small and are read each time
+        text = read_entries(Path(snapshot_location)).get(snapshot_name)
+        if text is not None and find_fault(text):
+            raise TaintedSnapshotError(snapshot_data=text)  # fails the test, and lets an update overwrite the entry
+        return text
+
+    def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
+        collection = SnapshotCollection(location=snapshot_location)
+        for name, text in read_entries(Path(snapshot_location)).items():
+            collection.add(Snapshot(name=name, data=text))
+        return collection
+
+    @classmethod
+    def write_snapshot_collection(
+        cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
+    ) -> None:
+        del name_order  # entries are always sorted by name
+        entries = {snapshot.name: str(snapshot.data) for snapshot in snapshot_collection}
+        merge_entries(Path(snapshot_collection.location), entries)
+
+    def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
+        remove_entries(Path(snapshot_location), snapshot_names)
+
+    def discover_snapshots(
+        self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
+    ) -> SnapshotCollections:
+        """Return our files next to a test, and no others, because syrupy may delete what an extension discovers.
+
+        After the run, the files only contain the entries that are certainly unused unless a test used them.
+        """
+        del ignore_extensions  # it contains our own file extension, see `run_outcomes.register`
+        config = test_location.item.config
+        outcomes, is_last_failed = get_run_outcomes(config), config.getoption("lf", default=False)
+        discovered = SnapshotCollections()
+        for path in sorted(Path(self.dirname(test_location=test_location)).glob(f"*.{SUFFIX}")):
+            try:
+                collection = self.read_snapshot_collection(snapshot_location=str(path))
+            except DamagedCallsFile:
+                continue  # each test that reads it reports it; syrupy leaves a file alone that it does not know
+            if outcomes.is_finished:
+                module = Path(test_location.filepath).with_name(f"{path.stem}.py")
+                items = outcomes.collected.get(module, [])
+                # --lf removes tests before the hook that counts the collected ones
+                are_all_known = not is_last_failed and (bool(items) or not module.exists())
+                _keep_only_unused(collection, items, outcomes, are_all_known=are_all_known)
+            if collection.has_snapshots:
+                discovered.add(collection)
+        return discovered
+
+
+def find_fault(text: str) -> str:
+    """Return why a stored entry cannot be parsed, empty if it can be."""
+    try:
+        parse_calls(text)
+    except UnreadableCalls as error:
+        return str(error)
+    return ""
+
+
+def _keep_only_unused(
+    collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
+) -> None:
+    """Remove the entries of tests that did not pass, and those that belong to no test unless all tests are known."""
+    names = [(PyTestLocation(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
+    for snapshot in list(collection):
+        passed = [has_passed for name, has_passed in names if _is_snapshot_of(snapshot.name, name)]
+        if not all(passed or [are_all_known]):
+            collection.remove(snapshot.name)
+
+
+def _is_snapshot_of(snapshot: str, test: str) -> bool:
+    """Return whether a test writes snapshots of that name: ``test``, ``test.1``, ``test[name]``."""
+    return snapshot.startswith(test) and re.fullmatch(r"|\.\d+|\[.*\]", snapshot[len(test) :], re.S) is not None

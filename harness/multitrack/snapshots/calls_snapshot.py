@@ -1,0 +1,210 @@
+"""``assert extraction == calls_snapshot``: compare calls with a syrupy snapshot."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Unpack
+
+import pytest
+from syrupy.assertion import DiffMode, SnapshotAssertion
+from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
+from syrupy.location import PyTestLocation
+
+from multitrack.errors import BadOption
+from multitrack.snapshots.calls_extension import CallsExtension, UnmatchedValues, find_fault
+from multitrack.snapshots.calls_file import DamagedCallsFile, MakeNote, replace_note
+from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
+from multitrack.snapshots.conversion import UnwritableValue, unchanged_text
+from multitrack.snapshots.expressions import Scrub
+from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
+from multitrack.snapshots.syrupy_internals import get_syrupy_session
+
+if TYPE_CHECKING:
+    from syrupy.session import SnapshotSession
+    from syrupy.types import SnapshotIndex
+
+
+def make_calls_snapshot(
+    request: pytest.FixtureRequest,
+    *,
+    scrub: Scrub = unchanged_text,
+    record: bool = False,
+    make_note: MakeNote = str,
+) -> CallsSnapshot:
+    """Return the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
+
+    Args:
+        request: The request of the fixture.
+        scrub: Applied to every text in a value before it is compared or written.
+        record: Whether to write a snapshot that does not exist yet, if the test passes, and to update the note of
+            one that does. A changed snapshot still requires ``--snapshot-update``.
+        make_note: Returns the comment to write below an entry.
+    """
+    return CallsSnapshot(
+        session=get_syrupy_session(request.config),
+        item=request.node,
+        outcomes=get_run_outcomes(request.config),
+        scrub=scrub,
+        record=record,
+        make_note=make_note,
+    )
+
+
+class CallsSnapshot(SnapshotAssertion):
+    """Equal to an iterable of calls if they are those of the snapshot, in any order unless ``ordered=True``.
+
+    ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does;
+    ``calls_snapshot.with_defaults(ignore="*.created_at")`` sets them for all comparisons.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: SnapshotSession,
+        item: pytest.Item,
+        outcomes: RunOutcomes,
+        scrub: Scrub = unchanged_text,
+        record: bool = False,
+        make_note: MakeNote = str,
+        **defaults: Unpack[ComparisonKeywords],
+    ) -> None:
+        option = session.pytest_session.config.option
+        self._arguments: dict[str, Any] = {
+            "session": session,
+            "item": item,
+            "outcomes": outcomes,
+            "scrub": scrub,
+            "record": record,
+            "make_note": make_note,
+        }
+        self._defaults = defaults
+        self._calls_extension = CallsExtension(scrub=scrub)
+        self._next_options = self._make_options()
+        self._is_creating = record or bool(getattr(option, "update_new_snapshots_only", False))
+        writes = self._writes = _SnapshotWrites(session, self, make_note)
+        if record:
+            outcomes.add_pending(item.nodeid, writes)
+            writes.is_deferred = True
+        super().__init__(
+            session=writes,  # type: ignore[arg-type]
+            extension_class=CallsExtension,
+            test_location=PyTestLocation(item),
+            update_snapshots=bool(option.update_snapshots),
+        )
+
+    @property
+    def extension(self) -> CallsExtension:
+        return self._calls_extension
+
+    def __call__(  # type: ignore[override]
+        self, *, name: SnapshotIndex | None = None, **options: Unpack[ComparisonKeywords]
+    ) -> CallsSnapshot:
+        if isinstance(name, str) and name.splitlines() not in ([name], []):
+            raise BadOption(f"calls_snapshot: a name must be one line, not {name!r}")
+        self._next_options = self._make_options(**options)
+        super().__call__(name=name)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        updates = self.update_snapshots
+        # the extension keeps the options for `get_assert_diff`, which pytest calls later
+        self._calls_extension.options, self._next_options = self._next_options, self._make_options()
+        self._calls_extension.is_update = updates
+        try:
+            is_same = super().__eq__(other)
+        finally:
+            self.update_snapshots = updates
+        if is_same:
+            self._writes.refresh_note()
+        return is_same
+
+    def with_defaults(self, **options: Unpack[ComparisonKeywords]) -> CallsSnapshot:  # type: ignore[override]
+        """Return a snapshot that uses these options unless a comparison sets them."""
+        defaults: Any = {**self._defaults, **options}
+        return type(self)(**self._arguments, **defaults)
+
+    def _make_options(self, **options: Unpack[ComparisonKeywords]) -> ComparisonOptions:
+        return ComparisonOptions("calls_snapshot", **{**self._defaults, **options})
+
+    def allow_creation(self) -> None:
+        """Let the current comparison write its snapshot, which does not exist, if new ones are to be written."""
+        if self._is_creating:
+            self.update_snapshots = True
+
+    def get_assert_diff(self, *, diff_mode: DiffMode = DiffMode.DETAILED) -> list[str]:
+        """Return the lines that pytest shows: those of syrupy, and the command that accepts the calls."""
+        result = self.executions[self.num_executions - 1]
+        if isinstance(result.exception, (UnwritableValue, DamagedCallsFile)):
+            return f"{result.exception}".splitlines()
+        if isinstance(result.exception, UnmatchedValues):
+            stored = result.recalled_data or ""
+            diff = self._calls_extension.diff_lines(result.exception.text, stored)
+            return [*f"{result.exception}".splitlines(), *diff]
+        if isinstance(result.exception, TaintedSnapshotError):
+            location = f"{result.snapshot_location}, in {result.snapshot_name!r}"
+            lines = [f"{location}, {find_fault(str(result.recalled_data))}"]
+        else:
+            lines = super().get_assert_diff(diff_mode=diff_mode)
+        command = shlex.join(["pytest", "--snapshot-update", self.test_location.nodeid])
+        return [*lines, f"to accept: {command}"]
+
+
+class _SnapshotWrites:
+    """The session of syrupy as one assertion sees it, which can defer writes until the test has passed.
+
+    Attributes:
+        is_deferred: Whether writes wait for `write` or `discard`.
+    """
+
+    def __init__(self, session: SnapshotSession, snapshot: CallsSnapshot, make_note: MakeNote) -> None:
+        self.is_deferred = False
+        self._session = session
+        self._snapshot = snapshot
+        self._make_note = make_note
+        self._last_recalled: dict[str, Any] | None = None
+        self._pending: dict[SnapshotIndex, dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def recall_snapshot(self, extension: CallsExtension, test_location: PyTestLocation, index: SnapshotIndex) -> Any:
+        self._last_recalled = None
+        if index in self._pending:
+            return self._pending[index]["data"]
+        try:
+            text = self._session.recall_snapshot(extension, test_location, index)
+        except SnapshotDoesNotExist:
+            self._snapshot.allow_creation()
+            raise
+        self._last_recalled = {"extension": extension, "test_location": test_location, "index": index, "data": text}
+        return text
+
+    def queue_snapshot_write(self, **write: Any) -> None:
+        self._last_recalled = None
+        write["data"] = replace_note(self._snapshot.extension.updated_entry or write["data"], self._make_note())
+        self._write_or_defer(write)
+
+    def refresh_note(self) -> None:
+        """Update the note of the entry that was compared last, if this is a recording and the note has changed."""
+        if self.is_deferred and self._last_recalled and (note := self._make_note()):
+            text = replace_note(self._last_recalled["data"], note)
+            if text != self._last_recalled["data"]:
+                self._write_or_defer({**self._last_recalled, "data": text})
+
+    def _write_or_defer(self, write: dict[str, Any]) -> None:
+        if self.is_deferred:
+            self._pending[write["index"]] = write
+        else:
+            self._session.queue_snapshot_write(**write)
+
+    def write(self) -> None:
+        for write in self._pending.values():
+            self._session.queue_snapshot_write(**write)
+        self._pending.clear()
+
+    def discard(self) -> None:
+        """Forget the pending writes, and their results, which syrupy's report would count as generated."""
+        self._pending.clear()
+        executions = self._snapshot.executions
+        for number in [number for number, result in executions.items() if result.created or result.updated]:
+            del executions[number]

@@ -1,0 +1,236 @@
+"""Collect the calls of any iterable of parallel tool calls, as call expressions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+from pydantic import BaseModel
+
+from multitrack.errors import InvalidArguments, UnknownTool
+from multitrack.extraction import Extraction
+from multitrack.snapshots.comparison_options import ComparisonOptions, MatchError
+from multitrack.snapshots.conversion import UnwritableValue, reject_unknown, to_call, unchanged_text
+from multitrack.snapshots.expression_paths import UNREPLACED, Unreplaced
+from multitrack.snapshots.expressions import Expression, Scrub, SnapshotCall
+from multitrack.snapshots.matchers import Matcher, is_matcher
+from multitrack.tool_call import ToolCall
+
+_ACCEPTED = (
+    "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"
+)
+_DEFAULT_OPTIONS = ComparisonOptions()
+_LEGACY_MODULE = "openai.types.chat.chat_completion_message"  # its `FunctionCall` has no field `type`
+_SDK_MODULES = ("openai.", "google.", "vertexai.")
+_RESPONSES_TYPES = ("function_call", "custom_tool_call")
+_ID_FIELDS = ("call_id", "id")  # the `id` of an item of OpenAI's responses is not the id of its call
+
+
+@dataclass(frozen=True)
+class CollectedCalls:
+    """The calls of an iterable.
+
+    Attributes:
+        calls: The calls as expressions.
+        rejected: The values that do not fit the option ``match``; the calls contain them as they are.
+        values: For each call, the Python values by their paths.
+        has_matchers: Whether the calls contain matchers.
+    """
+
+    calls: tuple[SnapshotCall, ...]
+    rejected: tuple[MatchError, ...]
+    values: tuple[Mapping[str, object], ...]
+    has_matchers: bool
+
+
+def collect_calls(
+    value: object,
+    options: ComparisonOptions = _DEFAULT_OPTIONS,
+    *,
+    scrub: Scrub = unchanged_text,
+    is_expected: bool = False,
+) -> CollectedCalls:
+    """Collect the calls of an iterable.
+
+    Args:
+        value: An ``Extraction``, or an iterable of models, dicts, `ToolCall`, or tool calls of an SDK.
+        options: The options of the comparison.
+        scrub: Applied to every text in the arguments.
+        is_expected: Whether values that can only be matchers are matchers.
+
+    Raises:
+        UnwritableValue: `value` is not an iterable of calls, or contains a value that cannot be written. The message
+            contains its path: ``[1].payload``.
+    """
+    if isinstance(value, (BaseModel, Mapping, ToolCall)) or (is_dataclass(value) and not isinstance(value, type)):
+        raise UnwritableValue(
+            "", f"expected an iterable of calls, got one {type(value).__name__}; put it in a list: [call]"
+        )
+    if value is None:  # what OpenAI's SDK returns for the calls of a message without calls
+        raise UnwritableValue(
+            "", "expected an iterable of calls, got None; pass [] if there are no calls: message.tool_calls or []"
+        )
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        raise UnwritableValue("", f"expected an iterable of calls, got {type(value).__name__}; {_ACCEPTED}")
+    items = list(value)
+    collectors = [_CallCollector(options, scrub, is_expected, f"[{index}]") for index in range(len(items))]
+    calls = [collector.collect(item) for collector, item in zip(collectors, items, strict=True)]
+    if options.ids:
+        calls = [replace(call, id=scrub(id_)) for call, id_ in zip(calls, _find_ids(value, items), strict=True)]
+    return CollectedCalls(
+        calls=tuple(calls),
+        rejected=tuple(error for collector in collectors for error in collector.rejected),
+        values=tuple(collector.values for collector in collectors),
+        has_matchers=any(collector.has_matchers for collector in collectors),
+    )
+
+
+def to_snapshot_calls(value: object, *, scrub: Scrub = unchanged_text) -> tuple[SnapshotCall, ...]:
+    """Return the calls of an iterable that `collect_calls` accepts, without any options.
+
+    Raises:
+        UnwritableValue: As for `collect_calls`.
+    """
+    return collect_calls(value, scrub=scrub).calls
+
+
+class _CallCollector:
+    """Convert one call. `root` is its path: ``[1]``."""
+
+    def __init__(self, options: ComparisonOptions, scrub: Scrub, is_expected: bool, root: str) -> None:
+        self.options, self.scrub, self.is_expected, self.root = options, scrub, is_expected, root
+        self.tool = ""
+        self.rejected: list[MatchError] = []
+        self.values: dict[str, object] = {}
+        self.has_matchers = False
+
+    def collect(self, value: object) -> SnapshotCall:
+        if (found := _find_name_and_arguments(value)) is not None:
+            return self._convert_arguments(*found)
+        # the text or reasoning of a response is a model too, but not a call of a tool with that name
+        is_of_sdk = type(value).__module__.startswith(_SDK_MODULES)
+        if (isinstance(value, BaseModel) and not is_of_sdk) or (is_dataclass(value) and not isinstance(value, type)):
+            self.tool = type(value).__name__
+            return self._convert(value)
+        raise UnwritableValue(self.root, f"{type(value).__name__} is not a tool call; {_ACCEPTED}")
+
+    def _convert_arguments(self, name: str, arguments: object) -> SnapshotCall:
+        if arguments is None:
+            return SnapshotCall(name)
+        if isinstance(arguments, str):
+            try:
+                decoded = json.loads(arguments)
+            except (ValueError, RecursionError):
+                decoded = None
+            if not isinstance(decoded, dict):
+                return SnapshotCall(name, (self.scrub(arguments),))
+            arguments = decoded
+        assert isinstance(arguments, Mapping)
+        self.tool = name
+        return self._convert(dict(arguments), name)
+
+    def _convert(self, value: object, name: str | None = None) -> SnapshotCall:
+        convert_unknown = self._convert_matcher if self.is_expected else reject_unknown
+        return to_call(
+            value, name, path=self.root, scrub=self.scrub, replace=self._replace, convert_unknown=convert_unknown
+        )
+
+    def _replace(self, value: object, path: str) -> Expression | Unreplaced:
+        path = path[len(self.root) :].removeprefix(".")
+        self.values[path] = value
+        try:
+            return self.options.replacement_for(self.tool, path, value, self.scrub)
+        except MatchError as error:
+            if not self.is_expected:
+                self.rejected.append(MatchError(f"{self.root} {self.tool}.{path}", error.reason))
+            return UNREPLACED
+
+    def _convert_matcher(self, value: object) -> Expression | Unreplaced:
+        if not is_matcher(value):
+            return UNREPLACED
+        self.has_matchers = True
+        return Matcher(value).node
+
+
+def _find_name_and_arguments(value: Any) -> tuple[str, object] | None:
+    if isinstance(value, ToolCall):
+        return value.name, value.arguments
+    if type(value).__name__ == "Part" and _is_from_google(value):
+        # for a part of a different kind, vertexai raises, and protobuf returns an empty call
+        value = getattr(value, "function_call", None)
+        if not getattr(value, "name", None):
+            return None
+    if isinstance(value, Mapping):
+        # OpenAI's chat completions nest name and arguments in "function" or "custom"; Gemini nests them in the part
+        # and calls the arguments "args"
+        nested = next(
+            (value[key] for key in ("function", "custom", "functionCall", "function_call") if key in value), None
+        )
+        fields = nested if isinstance(nested, Mapping) else value
+        name = fields.get("name")
+        arguments = next((fields[key] for key in ("arguments", "args", "input") if key in fields), None)
+    elif type(value).__name__ == "FunctionCall" and _is_from_google(value):
+        name, arguments = value.name, _get_gemini_arguments(value)
+    elif hasattr(value, "function") or hasattr(value, "custom"):
+        nested = getattr(value, "function", None) or getattr(value, "custom", None)
+        name = getattr(nested, "name", None)
+        arguments = getattr(nested, "arguments", getattr(nested, "input", None))
+        if not isinstance(arguments, str):
+            return None
+    elif type(value).__module__ == _LEGACY_MODULE or getattr(value, "type", None) in _RESPONSES_TYPES:
+        name = getattr(value, "name", None)
+        arguments = getattr(value, "arguments", getattr(value, "input", None))
+    else:
+        return None
+    if isinstance(name, str) and (arguments is None or isinstance(arguments, (str, Mapping))):
+        return name, arguments
+    return None
+
+
+def _is_from_google(value: Any) -> bool:
+    """Return whether the class of a value is from google-genai, vertexai, proto-plus or protobuf."""
+    kind = type(value)
+    return hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith(("google.", "vertexai."))
+
+
+def _get_gemini_arguments(value: Any) -> str | None:
+    from multitrack.wires import gemini
+
+    if isinstance(value, BaseModel):
+        return gemini.read_arguments({"args": getattr(value, "args", None)})
+    with catch_warnings():
+        simplefilter("ignore", DeprecationWarning)  # vertexai's own property `args` warns about itself
+        args = value.args
+    if not isinstance(args, dict):
+        from google.protobuf.json_format import MessageToDict
+
+        args = MessageToDict(type(value).pb(value) if hasattr(type(value), "pb") else value).get("args")
+    text = gemini.read_arguments({"args": args})
+    # a protobuf map has no order, and iterates differently each time
+    return text and json.dumps(json.loads(text), sort_keys=True)
+
+
+def _find_ids(value: object, items: list[object]) -> list[str]:
+    if isinstance(value, Extraction):
+        invalid = {error.call for error in value.errors if isinstance(error, (InvalidArguments, UnknownTool))}
+        valid = [call for call in value.calls if call not in invalid]
+        if len(valid) == len(items):
+            items = [*valid]
+    ids = [_find_id(item) for item in items]
+    for index, found in enumerate(ids):
+        if found is None:
+            raise UnwritableValue(
+                f"[{index}]",
+                f"ids=True requires an id, and this {type(items[index]).__name__} has none; compare extraction.calls",
+            )
+    return [found for found in ids if found is not None]
+
+
+def _find_id(item: Any) -> str | None:
+    fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in _ID_FIELDS}
+    if not isinstance(item, ToolCall) and _find_name_and_arguments(item) is None:
+        return None  # a field of a model with that name
+    return next((fields[name] for name in _ID_FIELDS if isinstance(fields.get(name), str) and fields[name]), None)

@@ -1,0 +1,267 @@
+"""The options of ``calls_snapshot`` and `assert_calls`, and what they do to values."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any, TypeAlias, TypedDict, cast
+
+from multitrack.errors import BadOption
+from multitrack.snapshots.conversion import UnwritableValue, to_expression, unchanged_text
+from multitrack.snapshots.expression_paths import UNREPLACED, Unreplaced, replace_parts
+from multitrack.snapshots.expressions import Expression, Scrub, SnapshotCall
+from multitrack.snapshots.field_patterns import FieldPattern, split_path
+from multitrack.snapshots.matchers import Matcher
+
+TextNormalizer: TypeAlias = "str | Callable[[str], str]"
+
+_TEXT_NORMALIZERS: Mapping[str, Callable[[str], str]] = {
+    "case": str.casefold,
+    "space": lambda text: " ".join(text.split()),
+    "unicode": lambda text: unicodedata.normalize("NFKC", text),
+}
+
+
+# exact, because an int can have 4300 digits, and a float can be as small as 1e-324
+_EXACT = Context(prec=10_000)
+
+
+class ComparisonKeywords(TypedDict, total=False):
+    """The options, all passed by keyword. A path is ``Weather.location``, ``*.created_at`` or ``stops[*].city``.
+
+    Attributes:
+        ordered: Compare the order of the calls. Default: False.
+        ids: Compare the ids of the calls. Default: False.
+        ignore: Paths of values that are not compared. They are written as ``...``.
+        match: By path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of the
+            value. Or a function such as syrupy's ``path_type``.
+        tolerance: The difference up to which two numbers are the same, for all numbers or by path.
+        text: How texts are normalized before they are compared, for all texts or by path: ``"case"``, ``"space"``,
+            ``"unicode"``, a function, or several of these.
+    """
+
+    ordered: bool
+    ids: bool
+    ignore: str | Iterable[str]
+    match: Mapping[str, object] | Callable[..., object] | None
+    tolerance: float | Decimal | Mapping[str, float | Decimal] | None
+    text: TextNormalizer | Iterable[TextNormalizer] | Mapping[str, TextNormalizer | Iterable[TextNormalizer]] | None
+
+
+class MatchError(TypeError):
+    """A value does not fit the option ``match``. The message consists of `path` and `reason`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _PathSetting:
+    """The value of an option for the paths that match a pattern, or for all paths if there is no pattern."""
+
+    pattern: FieldPattern | None
+    value: Any
+
+    def matches(self, tool: str, path: str) -> bool:
+        return self.pattern is None or self.pattern.matches(tool, path)
+
+
+class ComparisonOptions:
+    """The validated options.
+
+    Args:
+        caller: Who received the options, for messages.
+        **options: See `ComparisonKeywords`.
+
+    Raises:
+        BadOption: An option has a value that it does not accept.
+        TypeError: There is no option with that name.
+    """
+
+    def __init__(self, caller: str = "a comparison", /, **options: Any) -> None:
+        names = ComparisonKeywords.__annotations__
+        for name in options:
+            if name not in names:
+                raise TypeError(f"{caller} has no option {name!r}; its options are {', '.join(names)}")
+        self.ordered = bool(options.get("ordered"))
+        self.ids = bool(options.get("ids"))
+        self._ignore = tuple(FieldPattern(path) for path in _as_tuple(options.get("ignore"), "ignore"))
+        match = options.get("match")
+        self._replace = match if callable(match) else None
+        self._match = () if callable(match) else _by_path(match, Matcher, "match", is_global_allowed=False)
+        self._tolerance = _by_path(options.get("tolerance"), _validate_tolerance, "tolerance")
+        self._tolerances: dict[tuple[str, str], float | Decimal | None] = {}
+        self._text = _by_path(options.get("text"), _make_normalizer, "text")
+        self.is_exact = not self._tolerance
+        """Whether two values of `normalize` calls are the same only if they are written the same way."""
+
+    def replacement_for(
+        self, tool: str, path: str, value: object, scrub: Scrub = unchanged_text
+    ) -> Expression | Unreplaced:
+        """Return what is written instead of the value of a call: ``...``, or what it matches.
+
+        Raises:
+            MatchError: The value does not match.
+        """
+        setting = self._find_setting(tool, path)
+        if isinstance(setting, Matcher):
+            if not setting.fits(value):
+                raise MatchError(path, f"{value!r} does not match {setting.node.text}")
+            return setting.expression
+        if setting is UNREPLACED and self._replace is not None:
+            return self._call_replace(tool, path, value, scrub)
+        return setting
+
+    def replace_values(self, call: SnapshotCall) -> SnapshotCall:
+        """Return a call of a snapshot as these options would have written it.
+
+        Values that are not compared do not count there either, whatever the options were when it was written.
+        """
+
+        def replace(_: Expression, path: str) -> Expression | Unreplaced:
+            setting = self._find_setting(call.name, path)
+            return setting.expression if isinstance(setting, Matcher) else setting
+
+        return replace_parts(call, replace) if self._ignore or self._match else call
+
+    def drop_ignored(self, call: SnapshotCall) -> SnapshotCall:
+        """Return a call without its id, unless ids are compared, and without the ignored fields."""
+        if not self.ids and call.id is not None:
+            call = SnapshotCall(call.name, call.positional, call.keywords)
+        return cast(SnapshotCall, _drop_ignored(call)) if self._ignore else call
+
+    def normalize(self, call: SnapshotCall) -> SnapshotCall:
+        """Return a call with its texts as they are compared."""
+        if not self._text:
+            return call
+
+        def replace(node: Expression, path: str) -> Expression | Unreplaced:
+            return self.normalize_text(call.name, path, node) if isinstance(node, str) else UNREPLACED
+
+        return replace_parts(call, replace)
+
+    def normalize_text(self, tool: str, path: str, text: str) -> str:
+        """Return a text of a call as it is compared."""
+        normalizer = _find(self._text, tool, path)
+        return text if normalizer is None else cast(str, normalizer(text))
+
+    def choose_stored(self, stored: SnapshotCall, received: SnapshotCall) -> SnapshotCall:
+        """Return what an update writes for two calls that are the same: the numbers and texts that were stored."""
+        if self.is_exact and not self._text:
+            return received
+        stored = self.replace_values(stored)
+        return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
+
+    def find_tolerance(self, tool: str, path: str) -> float | Decimal | None:
+        """Return the tolerance for numbers at that path, `None` if there is none."""
+        key = tool, path
+        if key not in self._tolerances:
+            self._tolerances[key] = _find(self._tolerance, tool, path)
+        return self._tolerances[key]
+
+    def _find_setting(self, tool: str, path: str) -> Expression | Unreplaced | Matcher:
+        if any(pattern.matches(tool, path) for pattern in self._ignore):
+            return ...
+        matcher = _find(self._match, tool, path)
+        return UNREPLACED if matcher is None else cast(Matcher, matcher)
+
+    def _call_replace(self, tool: str, path: str, value: object, scrub: Scrub) -> Expression | Unreplaced:
+        """Call the function that was passed as ``match``, such as syrupy's ``path_type``."""
+        assert self._replace is not None
+        steps = ((step, type(value)) for step in (tool, *split_path(path)))
+        try:
+            result = self._replace(data=value, path=tuple(steps))
+        except TypeError as error:  # syrupy raises it for a value of a different type
+            raise MatchError(path, str(error)) from None
+        if result is value:
+            return UNREPLACED
+        try:
+            return to_expression(result, scrub=scrub)
+        except UnwritableValue:  # an object of syrupy whose repr is to be written
+            return Matcher(result).expression
+
+
+def to_number(node: Expression) -> Decimal | None:
+    """Return the value of a finite int, float or ``Decimal``, the only values with a tolerance; `None` for others."""
+    if type(node) in (int, float):
+        text = repr(node)
+    elif isinstance(node, SnapshotCall) and node.name == "Decimal" and len(node.positional) == 1:
+        text = str(node.positional[0])
+    else:
+        return None
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def range_around(number: Decimal, tolerance: float | Decimal) -> tuple[Decimal, Decimal]:
+    """Return the least and the greatest number that is the same as `number`, with exact decimal digits."""
+    distance = Decimal(str(tolerance))
+    return _EXACT.subtract(number, distance), _EXACT.add(number, distance)
+
+
+def _drop_ignored(node: Expression) -> Expression:
+    if isinstance(node, SnapshotCall):
+        keywords = tuple((name, _drop_ignored(item)) for name, item in node.keywords if item is not ...)
+        return SnapshotCall(node.name, tuple(map(_drop_ignored, node.positional)), keywords, node.id)
+    if isinstance(node, dict):
+        return {key: _drop_ignored(item) for key, item in node.items() if item is not ...}
+    if isinstance(node, (list, tuple)):
+        return type(node)(map(_drop_ignored, node))
+    return node
+
+
+def _find(settings: tuple[_PathSetting, ...], tool: str, path: str) -> Any:
+    return next((setting.value for setting in settings if setting.matches(tool, path)), None)
+
+
+def _by_path(
+    option: Any, make: Callable[[Any], Any], name: str, *, is_global_allowed: bool = True
+) -> tuple[_PathSetting, ...]:
+    if option is None:
+        return ()
+    if isinstance(option, Mapping):
+        return tuple(_PathSetting(FieldPattern(path), make(value)) for path, value in option.items())
+    if not is_global_allowed:
+        raise BadOption(f"{name}={option!r}: pass a mapping of paths, such as {{'*.created_at': datetime}}")
+    return (_PathSetting(None, make(option)),)
+
+
+def _validate_tolerance(option: object) -> float | Decimal:
+    if isinstance(option, (int, float, Decimal)) and not isinstance(option, bool) and option >= 0:
+        return option
+    raise BadOption(f"tolerance={option!r}: pass a number of at least 0, or a mapping of paths to numbers")
+
+
+def _make_normalizer(option: object) -> Callable[[str], str]:
+    if callable(option):
+        return cast("Callable[[str], str]", option)
+    if isinstance(option, str):
+        if option not in _TEXT_NORMALIZERS:
+            names = ", ".join(map(repr, _TEXT_NORMALIZERS))
+            raise BadOption(f"text={option!r}: pass {names}, a function, or several of these")
+        return _TEXT_NORMALIZERS[option]
+    steps = [_make_normalizer(step) for step in _as_tuple(option, "text")]
+
+    def normalize(text: str) -> str:
+        for step in steps:
+            text = step(text)
+        return text
+
+    return normalize
+
+
+def _as_tuple(option: Any, name: str) -> tuple[Any, ...]:
+    if option is None:
+        return ()
+    if isinstance(option, str):
+        return (option,)
+    if isinstance(option, Iterable):
+        return tuple(option)
+    raise BadOption(f"{name}={option!r}: pass a string or several strings")

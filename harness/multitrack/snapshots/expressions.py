@@ -1,0 +1,145 @@
+"""Expressions of literals: the tree of a value, and its text as a person would write it.
+
+`multitrack.snapshots.conversion` makes such a tree of a Python value, and `multitrack.snapshots.parsing` of a text. Two
+values are equal in a snapshot if their `canonical_text` is: ``1``, ``1.0`` and ``True`` are three values. An ellipsis,
+``...``, stands for a value that is ignored.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import EllipsisType
+from typing import TypeAlias
+
+WIDTH = 100
+"""The columns of a line in a snapshot; longer ones are wrapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A dotted name, such as the enum member ``Units.METRIC``, or names and calls joined by ``|``, ``&`` and ``~``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Braces:
+    """A set that is not empty; the items are in canonical order."""
+
+    items: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCall:
+    """A call expression: a tool call, a nested model, a date, or any other value that needs a class to be written.
+
+    `id` is the id of a tool call, if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
+    """
+
+    name: str
+    positional: tuple[Expression, ...] = ()
+    keywords: tuple[tuple[str, Expression], ...] = ()
+    id: str | None = None
+
+    def __str__(self) -> str:
+        return format_line(self)
+
+
+Expression: TypeAlias = (
+    "bool | int | float | str | bytes | list[Expression] | tuple[Expression, ...] | dict[Expression, Expression]"
+    " | Name | Braces | SnapshotCall | EllipsisType | None"
+)
+Scrub: TypeAlias = Callable[[str], str]
+"""Removes secrets from a text."""
+
+
+def format_line(node: Expression) -> str:
+    """Return the expression in one line, with fields and keys in their own order."""
+    if isinstance(node, (str, int, float)):
+        return repr(node)
+    opening, items, closing = _split(node)
+    text = ", ".join(f"{prefix}{format_line(item)}" for prefix, item in items)
+    comma = "," if isinstance(node, tuple) and len(node) == 1 else ""
+    return f"{opening}{text}{comma}{closing}"
+
+
+def format_wrapped(node: Expression, *, width: int = WIDTH) -> str:
+    """Return the expression with one argument or item per line wherever a line would be longer than `width`."""
+    return _wrap(node, width, 0, 0)
+
+
+def _wrap(node: Expression, width: int, indent: int, used: int) -> str:
+    line = format_line(node)
+    opening, items, closing = _split(node)
+    if not items or used + len(line) <= width:
+        return line
+    inner = indent + 4
+    lines = [f"{' ' * inner}{prefix}{_wrap(item, width, inner, inner + len(prefix) + 1)}," for prefix, item in items]
+    return "\n".join([opening, *lines, f"{' ' * indent}{closing}"])
+
+
+def canonical_text(node: Expression) -> str:
+    """Return the expression in one line with sorted keywords and keys, so that equal values have equal texts."""
+    if isinstance(node, (str, int, float)):
+        return repr(node)
+    if isinstance(node, dict):
+        pairs = sorted([f"{canonical_text(key)}: {canonical_text(item)}" for key, item in node.items()])
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(node, SnapshotCall):
+        keywords = sorted([f"{name!r}={canonical_text(item)}" for name, item in node.keywords])
+        return f"{node.name}({', '.join([*map(canonical_text, node.positional), *keywords])}){_format_id(node)}"
+    if isinstance(node, Braces):
+        return f"{{{', '.join(map(canonical_text, node.items))}}}"
+    if isinstance(node, list):
+        return f"[{', '.join(map(canonical_text, node))}]"
+    if isinstance(node, tuple):
+        return f"({', '.join(map(canonical_text, node))},)"
+    return format_line(node)
+
+
+def _split(node: Expression) -> tuple[str, list[tuple[str, Expression]], str]:
+    """Return the opening of an expression, its items with the text before each, and its closing."""
+    if isinstance(node, list):
+        return "[", [("", item) for item in node], "]"
+    if isinstance(node, tuple):
+        return "(", [("", item) for item in node], ")"
+    if isinstance(node, Braces):
+        return "{", [("", item) for item in node.items], "}"
+    if isinstance(node, dict):
+        return "{", [(f"{format_line(key)}: ", item) for key, item in node.items()], "}"
+    if isinstance(node, SnapshotCall):
+        arguments: list[tuple[str, Expression]] = [("", item) for item in node.positional]
+        arguments += [(f"{name}=", item) for name, item in node.keywords if _is_keyword(name)]
+        others: dict[Expression, Expression] = {name: item for name, item in node.keywords if not _is_keyword(name)}
+        if others:
+            arguments.append(("**", others))
+        return f"{format_callee(node.name)}(", arguments, f"){_format_id(node)}"
+    if node is ...:
+        return "...", [], ""
+    return node.text if isinstance(node, Name) else repr(node), [], ""
+
+
+def _format_id(call: SnapshotCall) -> str:
+    return "" if call.id is None else f" @ {call.id!r}"
+
+
+@lru_cache(maxsize=1024)
+def format_callee(name: str) -> str:
+    """Return the name of a call as it is if Python can parse it there, and as a string otherwise."""
+    try:
+        expression = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError):
+        return repr(name)
+    is_bare = isinstance(expression, (ast.Name, ast.Attribute, ast.Subscript)) and ast.unparse(expression) == name
+    return name if is_bare else repr(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_keyword(name: str) -> bool:
+    try:
+        return ast.unparse(ast.parse(f"f({name}=0)", mode="eval")) == f"f({name}=0)"
+    except (SyntaxError, ValueError):
+        return False
