@@ -9,10 +9,10 @@ demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider 
 	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## run all tests
-	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 quick: $(INSTALLED)  ## run the tests that start no process and no server, in less than a minute
-	$(BIN)/python -m pytest tests examples -m 'not slow' --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest tests examples -m 'not slow' --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Coverage takes half of the time again, so that it is measured with the quick tests only. `make coverage SELECTION=`
 # measures all tests.
@@ -20,7 +20,7 @@ SELECTION ?= -m "not slow"
 
 coverage: $(INSTALLED)  ## run the quick tests and measure branch coverage; fail below the figure in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests examples --numprocesses auto --dist loadfile $(SELECTION)
+	$(BIN)/coverage run -m pytest tests examples --numprocesses auto --dist loadfile --no-loadscope-reorder $(SELECTION)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

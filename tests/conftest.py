@@ -1,5 +1,6 @@
 """Plugins, settings of other libraries and the report header of the whole test suite."""
 
+import gc
 import os
 from importlib import metadata
 
@@ -30,3 +31,13 @@ def pytest_runtest_logreport(report):
     # Many tests open tapes and, on purpose, do not play all of them or leave pending recordings. Without this, the
     # summary of the whole run would list these as if they were the project's own.
     vars(report).pop("multitrack", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_older_objects():
+    """Let `gc.collect()` examine only what the tests of one module create.
+
+    Many tests call it, above all those that run pytest. Without this, each call examines all that was ever imported.
+    """
+    gc.collect()
+    gc.freeze()

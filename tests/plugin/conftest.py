@@ -119,15 +119,6 @@ class Project:
             return self.run(*(args or ("--record",)), **options)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_old_is_collected():
-    """Each run collects what it left behind: without this, among all that was ever imported."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 # these play no part here, and half the time in which a run starts is theirs
 OTHERS = "-p no:inline_snapshot -p no:hypothesispytest"
 
