@@ -82,7 +82,7 @@ def check(
         typer.echo(finding)
     if findings:
         raise typer.Exit(1)
-    typer.echo(f"{count_noun(len(tapes), 'tape')}: nothing is wrong")
+    typer.echo(f"{count_noun(len(tapes), 'cassette')}: no problems")
 
 
 @app.command()
@@ -96,7 +96,7 @@ def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings,
     for path in paths:
         accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
-            raise MultitrackError(f"{path}: nothing is pending there")
+            raise MultitrackError(f"{path}: there is no pending recording")
         for tape in accepted:
             typer.echo(f"accepted {tape}")
 
@@ -128,7 +128,7 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of a repository")
         file = folder / name
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         if line in lines:
-            typer.echo(f"{file} has the line already: {line}")
+            typer.echo(f"{file} already has the line: {line}")
             continue
         file.write_text("\n".join([*lines, line, ""]), encoding="utf-8", newline="\n")
         typer.echo(f"added to {file}: {line}")

@@ -23,7 +23,7 @@ def reason(config: pytest.Config, deselected: bool = False) -> str | None:
     """Why not everything ran, as a verb with its object; None where everything did."""
     for name, flag in _FLAGS.items():
         if getattr(config.option, name, None):
-            return f"had {flag}"
+            return f"used {flag}"
     if not _is_everything(config):
         return "was told where to look for tests"
     return "left out tests" if deselected else None

@@ -33,7 +33,7 @@ def tell(terminalreporter: Any, run: Run, exitstatus: int) -> None:
 def _live(config: pytest.Config) -> str | None:
     mode = flags.mode(config)
     # what goes live plays nothing, and what it records was played by nobody yet
-    return f"had --{mode}" if mode in ("record", "record-missing", "live") else None
+    return f"used --{mode}" if mode in ("record", "record-missing", "live") else None
 
 
 def _unused(config: pytest.Config, run: Run, skipped: Collection[str]) -> Iterator[tuple[str, list[int]]]:

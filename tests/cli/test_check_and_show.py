@@ -55,7 +55,7 @@ def put(path, test, text=None):
 
 @pytest.mark.slow
 def test_nothing_is_wrong(tapes):
-    assert told(multitrack("check", "cassettes", cwd=tapes.parent)) == (0, ["1 tape: nothing is wrong"], "")
+    assert told(multitrack("check", "cassettes", cwd=tapes.parent)) == (0, ["1 cassette: no problems"], "")
 
 
 @pytest.mark.slow
@@ -80,12 +80,12 @@ def test_each_kind_of_finding_has_a_line(tapes):
     assert code == 1
     [old] = [line for line in lines if ": old: " in line]
     assert old.startswith("cassettes/theirs.yaml: old: recorded ")
-    assert old.endswith(" days ago, and max_age is 30")
+    assert old.endswith(" days ago; max_age is 30 days")
     assert [line for line in lines if ": old: " not in line] == [
         "cassettes/damaged.yaml:3: damaged: did not find expected node content",
-        f"cassettes/secret.yaml:{line}: secret: something shaped like a credential",
-        "cassettes/theirs.yaml: secret: interaction 1 was sent or answered with a credential, which is on the tape",
-        "gone.yaml: missing: there is no such tape",
+        f"cassettes/secret.yaml:{line}: secret: a value that looks like a credential",
+        "cassettes/theirs.yaml: secret: a credential in the headers or the URL of interaction 1",
+        "gone.yaml: missing: there is no such cassette",
         "cassettes/orphan.yaml: orphan: there is no test test_it.py::test_plan[2] (interaction 1)",
     ]
 
@@ -96,7 +96,7 @@ def test_a_secret_of_the_environment_is_found(tapes):
     put(tapes / "fine.yaml", "test_it.py::test_plan[1]", text)
     code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent, THEIR_API_KEY="hush-hush-0123456789"))
     assert code == 1
-    assert line.endswith(": secret: a value that a variable of the environment holds")
+    assert line.endswith(": secret: the value of a credential variable in the environment")
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_tests_that_cannot_be_collected_are_no_orphans(tapes):
     (tapes.parent / "test_bad.py").write_text("import nothing_of_this_name\n")
     code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent))
     assert code == 1
-    assert line.startswith("orphans: not looked for, since pytest could not collect the tests: ")
+    assert line.startswith("orphans: not checked, because pytest could not collect the tests: ")
 
 
 @pytest.mark.slow
@@ -212,8 +212,8 @@ REASONS = {
         b"version: 1\ninteractions: []\nmetadata: {format: 99}\n",
         "newer.yaml: damaged: it is of format 99, and this Multitrack reads format 1: upgrade it",
     ),
-    "folder": (None, "folder: missing: there is no tape in this folder"),
-    "none.yaml/tape.yaml": (None, "none.yaml/tape.yaml: missing: there is no such tape"),
+    "folder": (None, "folder: missing: this folder has no cassettes"),
+    "none.yaml/tape.yaml": (None, "none.yaml/tape.yaml: missing: there is no such cassette"),
 }
 
 

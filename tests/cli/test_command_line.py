@@ -62,7 +62,7 @@ def test_accept_puts_a_pending_recording_in_place(tmp_path, named):
 
 def test_accept_says_that_nothing_is_pending(tmp_path):
     finished = run_multitrack("accept", "a.yaml", cwd=tmp_path)
-    assert (finished.returncode, finished.stderr) == (1, "multitrack: a.yaml: nothing is pending there\n")
+    assert (finished.returncode, finished.stderr) == (1, "multitrack: a.yaml: there is no pending recording\n")
 
 
 def test_accept_refuses_a_damaged_recording(tmp_path):

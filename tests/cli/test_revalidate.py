@@ -74,7 +74,7 @@ def told(project, *arguments):
 def test_models_that_fit(project):
     tape(project / "cassettes/a.yaml", TORONTO, DALLAS)
     tape(project / "cassettes/deep/b.yaml", TRIP)
-    assert told(project) == (0, ["3 calls on 2 tapes fit the models of today"])
+    assert told(project) == (0, ["3 calls in 2 cassettes match the current models"])
 
 
 def test_models_that_do_not_fit_any_more(project):
@@ -94,7 +94,7 @@ def test_models_that_do_not_fit_any_more(project):
             "cassettes/a.yaml: interaction 1, call 2: Weather.days at $.days: Field required",
             "cassettes/b.yaml: interaction 1, call 1: Stop.nights at $.stops[0].for: "
             "Input should be a valid boolean, unable to interpret input, not 2",
-            "3 of 3 calls would break, on 2 of 2 tapes",
+            "3 of 3 calls would break, in 2 of 2 cassettes",
         ],
     )
 
@@ -125,7 +125,7 @@ def test_as_json(project):
 def test_a_call_that_was_bad_when_its_test_passed_is_what_that_test_is_about(project):
     rome = ("Weather", {"location": "Rome"})
     tape(project / "cassettes/a.yaml", rome, TORONTO, results=("invalid:12345678", "12345678"))
-    assert told(project) == (0, ["2 calls on 1 tape fit the models of today"])
+    assert told(project) == (0, ["2 calls in 1 cassette match the current models"])
 
 
 def test_arguments_that_are_no_json(project):
@@ -135,7 +135,7 @@ def test_arguments_that_are_no_json(project):
     code, (line, last) = told(project)
     assert line.startswith("cassettes/a.yaml: interaction 1, call 1: Weather at $: call 1 of 1 (id 'call'), Weather: ")
     assert "not valid JSON" in line
-    assert (code, last) == (1, "1 of 1 call would break, on 1 of 1 tape")
+    assert (code, last) == (1, "1 of 1 call would break, in 1 of 1 cassette")
 
 
 def test_a_validator_that_needs_a_context_is_told(project):
@@ -151,7 +151,7 @@ def test_a_validator_that_needs_a_context_is_told(project):
         0,
         [
             "not checked: 1 call of Weather: a validator raised TypeError: 'NoneType' object is not subscriptable",
-            "1 call on 1 tape fits the models of today",
+            "1 call in 1 cassette matches the current models",
         ],
     )
 
@@ -162,7 +162,7 @@ def test_a_damaged_tape_is_a_finding(project):
     code, lines = told(project)
     assert code == 1
     assert lines[0].startswith("cassettes/b.yaml, line 2: the cassette is damaged: ")
-    assert lines[1:] == ["1 call on 1 tape fits the models of today"]
+    assert lines[1:] == ["1 call in 1 cassette matches the current models"]
 
 
 def test_a_path_where_nothing_is(project):
@@ -177,7 +177,7 @@ class TestWhatIsImported:
         tape(project / "cassettes/a.yaml", (name, {}), models=named)
         assert told(project) == (
             1,
-            [f"not checked: 1 call of {name}: {reason}", "0 calls on 1 tape fit the models of today"],
+            [f"not checked: 1 call of {name}: {reason}", "0 calls in 1 cassette match the current models"],
         )
 
     def test_no_package_is_listed(self, project):
@@ -185,7 +185,8 @@ class TestWhatIsImported:
         self.unchecked(
             project,
             named="trip.models",
-            reason="trip.models:Weather is not imported; allow it: [tool.multitrack.models] packages = ['trip.models']",
+            reason="trip.models:Weather may not be imported; "
+            "allow it: [tool.multitrack.models] packages = ['trip.models']",
         )
 
     @pytest.mark.parametrize("module", ["evil", "trip_evil", "trip.evil"])
@@ -196,7 +197,7 @@ class TestWhatIsImported:
         self.unchecked(
             project,
             named=module,
-            reason=f"{module}:Weather is not imported; allow it: [tool.multitrack.models] packages = ['{module}']",
+            reason=f"{module}:Weather may not be imported; allow it: [tool.multitrack.models] packages = ['{module}']",
         )
         assert not (project / "ran").exists()
 
@@ -216,18 +217,18 @@ class TestWhatIsImported:
                 """
             )
         )
-        self.unchecked(project, named="trip.other", name=name, reason=f"trip.other:{name} is no Pydantic model")
+        self.unchecked(project, named="trip.other", name=name, reason=f"trip.other:{name} is not a Pydantic model")
 
     def test_nor_what_a_module_makes_up(self, project):
         (project / "trip/other.py").write_text("def __getattr__(name):\n    raise SystemExit(name)")
-        self.unchecked(project, named="trip.other", reason="trip.other:Weather is no Pydantic model")
+        self.unchecked(project, named="trip.other", reason="trip.other:Weather is not a Pydantic model")
 
     @pytest.mark.parametrize("module", ["trip.__main__", "trip.scripts.drop"])
     def test_a_script_of_a_listed_package_does_not_run_for_a_name_that_it_does_not_have(self, project, module):
         file = project / f"{module.replace('.', '/')}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text("from pathlib import Path\nPath('ran').touch()\nfrom trip.models import Weather")
-        self.unchecked(project, named=module, reason=f"{module}:Weather is no Pydantic model")
+        self.unchecked(project, named=module, reason=f"{module}:Weather is not a Pydantic model")
         assert not (project / "ran").exists()
 
     def test_a_module_that_ends_the_process_ends_nothing(self, project):
@@ -238,14 +239,14 @@ class TestWhatIsImported:
         "module", ["trip..models", ".trip.models", "trip.models:Weather", "trip/models", "trip\x1b"]
     )
     def test_what_is_no_import_path(self, project, module):
-        self.unchecked(project, named=module, reason=f"{f'{module}:Weather'!r} is no import path")
+        self.unchecked(project, named=module, reason=f"{f'{module}:Weather'!r} is not an import path")
 
     def test_a_model_that_is_made_by_a_call(self, project):
         (project / "trip/other.py").write_text(
             "from pydantic import create_model\nWeather = create_model('Weather', __module__=__name__)"
         )
         tape(project / "cassettes/a.yaml", TORONTO, models="trip.other")
-        assert told(project) == (0, ["1 call on 1 tape fits the models of today"])
+        assert told(project) == (0, ["1 call in 1 cassette matches the current models"])
 
     def test_a_module_that_is_gone(self, project):
         self.unchecked(
@@ -267,7 +268,7 @@ class TestWhatIsImported:
                 "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
                 "not checked: 1 call of Search: no model is known; "
                 "name it: [tool.multitrack.models] tools = {Search = 'package:Class'}",
-                "2 of 2 calls would break, on 1 of 1 tape",
+                "2 of 2 calls would break, in 1 of 1 cassette",
             ],
         )
 
@@ -277,7 +278,7 @@ class TestWhatIsImported:
         (project / "moved").rename(project / "src/trip")
         (project / "pyproject.toml").write_text(f"{ALLOWED}[tool.pytest.ini_options]\npythonpath = ['src']\n")
         tape(project / "cassettes/a.yaml", TORONTO)
-        assert told(project) == (0, ["1 call on 1 tape fits the models of today"])
+        assert told(project) == (0, ["1 call in 1 cassette matches the current models"])
 
     @pytest.mark.parametrize(
         ("table", "message"),

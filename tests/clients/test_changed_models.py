@@ -47,12 +47,12 @@ REPORTED = {
     "description": ["`GoogleSearch.query` lost its description"],
     "value": ['`Weather.units` gained the allowed value "si"'],
     "renamed": [
-        "`GoogleSearch.limit` is no longer there",
+        "`GoogleSearch.limit` was removed",
         "`GoogleSearch.most` is new",
-        "`GoogleSearch.most` is required now, `GoogleSearch.limit` is no longer required",
+        "`GoogleSearch.most` is now required, `GoogleSearch.limit` is no longer required",
     ],
     "optional": ["`GoogleSearch.limit` gained its default", "`GoogleSearch.limit` is no longer required"],
-    "class": ["`GoogleSearch` is named `Search` now"],
+    "class": ["`GoogleSearch` is now named `Search`"],
 }
 # schemas for Gemini have no defaults
 REPORTED_FOR_GEMINI = {"optional": ["`GoogleSearch.limit` is no longer required"]}

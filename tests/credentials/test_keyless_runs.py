@@ -133,7 +133,7 @@ def test_tapes_play_and_all_else_is_as_without_us(project):
     found = run(project, "-rs", "--deselect", "test_plain.py::test_on_tape", before=alone, NO_GCE_CHECK="true")
     assert found.returncode == 0, found.stdout
     lines = found.stdout.splitlines()
-    assert "multitrack: 4 tests on tape, 3 requests replayed" in lines
+    assert "multitrack: 4 tests used a cassette, 3 requests replayed" in lines
     assert sum(line.endswith("needs a key") for line in lines) == 4
     assert lines[-1].startswith("21 passed, 4 skipped, 3 deselected in ")
 

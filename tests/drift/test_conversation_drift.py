@@ -134,7 +134,7 @@ def test_answers_that_end_otherwise():
     ]
     found = conversation_drift.compare_conversations(recorded, live).requests
     assert [(one.verdict, one.drift.lines) for one in found] == [
-        ("not compared", ("one of the answers was left before its end",)),
+        ("not compared", ("one of the responses was not read to its end",)),
         ("failed", ("broken off",)),
         ("not compared", ("the recording ends with a failure (broken off)",)),
     ]

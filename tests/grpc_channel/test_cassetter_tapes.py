@@ -96,7 +96,7 @@ def test_another_message_is_a_miss(stub_of, ask, path):
         with pytest.raises(CassetteMiss):
             stub_of(channel).once(ask(text="good evening", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
         text = str(missed[0])
-    assert 'tape: "good morning"\n      sent: "good evening"' in text
+    assert 'recorded: "good morning"\n      sent: "good evening"' in text
 
 
 def test_what_is_a_secret_here_is_none_on_the_tape(stub_of, ask, path, monkeypatch):

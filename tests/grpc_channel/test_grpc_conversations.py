@@ -208,8 +208,8 @@ def recorded(chat, router):
 
 def strayed(talk, reason):
     return (
-        f"POST {URL.format(port=talk.port)} went another way than its recording\n"
-        "  tape: tape.yaml\n"
+        f"POST {URL.format(port=talk.port)} stopped matching its recording\n"
+        "  cassette: tape.yaml\n"
         f"  reason: {reason}\n"
         "  to record it: pytest --record"
     )
@@ -229,7 +229,7 @@ def test_another_message_is_a_miss_that_shows_the_difference(at, chat, talk, rou
         talk,
         f"changed: message {at} differs from that of interaction 1 in 1 place\n"
         "    $.text\n"
-        f'      tape: "{before}"\n'
+        f'      recorded: "{before}"\n'
         '      sent: "other"',
     )
     assert router.refused == [caught.value]

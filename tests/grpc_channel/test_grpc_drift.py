@@ -67,7 +67,7 @@ def test_calls_over_grpc_are_compared(tmp_path):
         assert recorded.returncode == 0, recorded.stdout
         before = {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")}
         same = run(tmp_path, standin, "--calls-drift", "--calls-drift-fail")
-        assert "multitrack: drift: 3 of 3 as on tape" in same.stdout.splitlines(), same.stdout
+        assert "multitrack: drift: 3 of 3 unchanged" in same.stdout.splitlines(), same.stdout
     with StandIn(rules([trip, ScriptedCall("Weather", {"days": 4, "city": "Toronto"})], [trip])) as standin:
         drifted = run(tmp_path, standin, "--calls-drift", "--calls-drift-fail", "-k", "not whole")
     told = drifted.stdout.splitlines()
@@ -80,13 +80,13 @@ def test_calls_over_grpc_are_compared(tmp_path):
         "      days: was 3, now 4",
         "  1 call unchanged",
         "test_app.py::test_asyncio, request 2: diverged at call 2",
-        "  what was answered before is another answer now, and went into this request",
-        "test_app.py::test_asyncio: nothing asked for interaction 2 of the tape",
+        "  an earlier response changed, and this request contains it",
+        "test_app.py::test_asyncio: interaction 2 of the cassette was not requested",
         "test_app.py::test_stream, request 1: arguments changed",
         "  changed: Weather(city='Toronto', days=3)",
         "      days: was 3, now 4",
         "  1 call unchanged",
-        "multitrack: drift: 0 of 2 as on tape; exit code 1 by --calls-drift-fail",
+        "multitrack: drift: 0 of 2 unchanged; exit code 1 because of --calls-drift-fail",
     ]
     assert drifted.returncode == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")} == before

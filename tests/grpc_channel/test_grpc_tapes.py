@@ -232,7 +232,7 @@ def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):
     ("mode", "note"),
     [
         ("replay", ""),
-        ("record-missing", "  it had begun to play, so that it cannot go live as missing\n"),
+        ("record-missing", "  its replay had already started, so it cannot be recorded as missing\n"),
     ],
 )
 def test_a_stream_that_strays_says_how_to_record(mode, note, chat, talk, path):
@@ -251,11 +251,11 @@ def test_a_stream_that_strays_says_how_to_record(mode, note, chat, talk, path):
     with pytest.raises(CassetteMiss) as caught, use_cassette(path, mode=mode):
         other()
     assert str(caught.value) == (
-        f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat went another way than its recording\n"
-        f"  tape: {path}\n"
+        f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat stopped matching its recording\n"
+        f"  cassette: {path}\n"
         "  reason: changed: message 1 differs from that of interaction 1 in 1 place\n"
         "    $.text\n"
-        '      tape: "a"\n'
+        '      recorded: "a"\n'
         '      sent: "b"\n'
         f"{note}"
         "  to record it: use_cassette(..., mode='record')"
@@ -297,7 +297,7 @@ def test_a_miss_that_is_swallowed_is_raised_at_the_end(swallow, async_connect, s
         async with async_connect() as channel:
             await swallow(stub_of(channel), ask)
 
-    with pytest.raises(CassetteMiss, match="there is no tape yet"), use_cassette(path):
+    with pytest.raises(CassetteMiss, match="there is no cassette yet"), use_cassette(path):
         asyncio.run(main())
     assert talk.hits == 0
 

@@ -157,4 +157,4 @@ def test_what_was_recorded_replays_where_there_is_nothing(project):
         alone = []
     replayed = run(project, before=alone)
     assert replayed.returncode == 0, replayed.stdout
-    assert "multitrack: 6 tests on tape, 8 requests replayed" in replayed.stdout.splitlines()
+    assert "multitrack: 6 tests used a cassette, 8 requests replayed" in replayed.stdout.splitlines()

@@ -35,14 +35,14 @@ def test_ask():
     assert (run.counts, run.changed) == ({"failed": 1}, {PENDING})
     assert run.holds(
         f"""
-        The tape is as it was. If the new recording is right:
+        The cassette is unchanged. If the new recording is right:
           multitrack accept {PENDING}
           pytest --snapshot-update test_it.py::test_ask
         """
     )
     assert run.holds(
         f"""
-        multitrack: 1 test on tape
+        multitrack: 1 test used a cassette
         multitrack: pending: {PENDING}: call failed
           to keep it: multitrack accept {PENDING}
         """
@@ -66,7 +66,7 @@ def test_ask(city):
     project.test(text.format(word="rain"))
     run = project.record("--record", "-n", "2", subprocess=True)
     assert (run.counts, run.changed) == ({"passed": 2}, {TAPE})
-    assert "multitrack: 2 tests on tape, 2 requests recorded on 1 tape" in run.lines
+    assert "multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette" in run.lines
     project.test(text.format(word="snow"))
     project.record("--record", "-k", "Oslo")
     assert sorted(asked(project.path / TAPE)) == [
@@ -97,8 +97,8 @@ def test_ask():
     project.provider.stop()
     run = project.run()
     assert (run.counts, run.changed) == ({"passed": 1}, set())
-    assert "multitrack: 1 test on tape, 6 requests replayed" in run.lines
-    assert "not played" not in run.out
+    assert "multitrack: 1 test used a cassette, 6 requests replayed" in run.lines
+    assert "not replayed" not in run.out
 
 
 @pytest.mark.parametrize("mode", ["", ', mode="replay"'], ids=["flags", "replay"])
@@ -114,15 +114,15 @@ def test_what_a_block_did_not_play_is_told_and_refused(project, mode, workers):
     project.provider.stop()
     run = project.run(*workers, subprocess=bool(workers))
     assert (run.counts, run.code) == ({"passed": 1}, 0)
-    assert f"multitrack: not played: {TAPE}: interaction 2 (test_it.py::test_ask)" in run.lines
+    assert f"multitrack: not replayed: {TAPE}: interaction 2 (test_it.py::test_ask)" in run.lines
     run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
-    assert "Unplayed: 1 interaction was not played" in run.out
+    assert "Unplayed: 1 interaction was not replayed" in run.out
     # not where an exception is on its way
     project.test(text.format(mode=mode, more="; raise KeyError('mine')"))
     run = project.run("--cassettes-strict")
     assert "KeyError: 'mine'" in run.out
-    assert "not played" not in run.out
+    assert "not replayed" not in run.out
 
 
 def test_settings_of_the_command_line_hold_for_blocks(project):
@@ -155,7 +155,7 @@ def test_ask():
     run = project.record()
     assert (run.counts, run.changed) == ({"passed": 1, "rerun": 1}, {TAPE})
     assert asked(project.path / TAPE) == [("attempt 2", "test_it.py::test_ask")]
-    assert "multitrack: 1 test on tape, 1 request recorded on 1 tape" in run.lines
+    assert "multitrack: 1 test used a cassette, 1 request recorded in 1 cassette" in run.lines
 
 
 def test_a_block_in_a_fixture_of_wider_scope_belongs_to_no_test(project):
@@ -176,7 +176,7 @@ def test_ask(opened, number): pass
     run = project.record()
     assert (run.counts, run.changed) == ({"passed": 2}, {TAPE})
     assert asked(project.path / TAPE) == [("open",), ("close",)]
-    assert "multitrack: 2 requests recorded on 1 tape" in run.lines
+    assert "multitrack: 2 requests recorded in 1 cassette" in run.lines
     assert project.record("--record", "-k", "2").counts == {"passed": 1}
     assert asked(project.path / TAPE) == [("open",), ("close",)]
     project.provider.stop()

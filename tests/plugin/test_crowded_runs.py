@@ -62,4 +62,4 @@ def test_ten_thousand_requests_over_two_processes(project):
     project.write("conftest.py", SHUFFLING)
     run = project.run("-n", "2", subprocess=True)
     assert (run.counts, run.changed) == ({"passed": TESTS}, set())
-    assert f"multitrack: {TESTS} tests on tape, {TESTS * EACH} requests replayed" in run.lines
+    assert f"multitrack: {TESTS} tests used a cassette, {TESTS * EACH} requests replayed" in run.lines

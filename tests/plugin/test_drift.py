@@ -55,7 +55,7 @@ def test_what_holds(project, model):
         reordered  test_it.py::test_it[other_order]
         same       test_it.py::test_it[other_words]
         same       test_it.py::test_it[refused_otherwise]
-        multitrack: drift: 6 of 6 as on tape
+        multitrack: drift: 6 of 6 unchanged
         """
     )
     assert (run.counts, run.code, run.changed) == ({"passed": 6}, 0, set())
@@ -115,7 +115,7 @@ def test_what_changed(project, model):
           tool set: was Weather, now none
         test_it.py::test_it[text], request 1: text changed
           text: was there, now none
-        multitrack: drift: 0 of 8 as on tape; exit code 1 by --calls-drift-fail
+        multitrack: drift: 0 of 8 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
     assert (run.counts, run.code, run.changed) == ({"passed": 8}, 1, set())
@@ -162,8 +162,8 @@ def test_what_failed(project, model):
         test_it.py::test_it[limit], request 1: failed
           429 Too Many Requests: Rate limit reached
         test_it.py::test_it[no_model], request 1: not compared
-          no answer of a model
-        multitrack: drift: 2 of 6 as on tape; exit code 1 by --calls-drift-fail
+          not a model's response
+        multitrack: drift: 2 of 6 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
     assert "RemoteProtocolError" in cut
@@ -252,18 +252,18 @@ def test_conversations(project, model):
           removed: Weather(location='Toronto', units='metric')
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
-        test_it.py::test_it[ended]: nothing asked for interactions 2, 3 of the tape
+        test_it.py::test_it[ended]: interactions 2, 3 of the cassette were not requested
         test_it.py::test_it[later], request 2: calls added or removed
           removed: GoogleSearch(query='who won the super bowl')
           added: Weather(location='Dallas', units='imperial')
           tool set: was GoogleSearch, now Weather
         test_it.py::test_it[later], request 3: diverged at call 3
-          what was answered before is another answer now, and went into this request
-        test_it.py::test_it[later]: nothing asked for interaction 3 of the tape
+          an earlier response changed, and this request contains it
+        test_it.py::test_it[later]: interaction 3 of the cassette was not requested
         test_it.py::test_it[order], request 2: diverged at call 2
-          what was answered before is another answer now, and went into this request
-        test_it.py::test_it[order]: nothing asked for interaction 2 of the tape
-        multitrack: drift: 1 of 4 as on tape; exit code 1 by --calls-drift-fail
+          an earlier response changed, and this request contains it
+        test_it.py::test_it[order]: interaction 2 of the cassette was not requested
+        multitrack: drift: 1 of 4 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
     assert (run.code, run.changed) == (1, set())

@@ -174,20 +174,20 @@ def test_new():
         request changed  test_it.py::test_prompt
         nothing asked    test_it.py::test_silent
         request changed  test_it.py::test_twice
-        test_it.py::test_new: no tape at cassettes/test_it/test_new.yaml
+        test_it.py::test_new: no cassette at cassettes/test_it/test_new.yaml
           to record it: pytest --record test_it.py::test_new
         test_it.py::test_prompt, request 1: request changed
           reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place
             $.messages[0].content
-              tape: "plan"
+              recorded: "plan"
               sent: "other"
           to record it: pytest --record test_it.py::test_prompt
-        test_it.py::test_prompt: nothing asked for interaction 1 of the tape
-        test_it.py::test_silent: nothing asked for interaction 1 of the tape
+        test_it.py::test_prompt: interaction 1 of the cassette was not requested
+        test_it.py::test_silent: interaction 1 of the cassette was not requested
         test_it.py::test_twice, request 2: request changed
-          reason: already played: the tape holds this request once (interaction 1)
+          reason: already replayed: the cassette has this request once (interaction 1)
           to record it: pytest --record test_it.py::test_twice
-        multitrack: drift: 0 of 4 as on tape; exit code 1 by --calls-drift-fail
+        multitrack: drift: 0 of 4 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
     assert (run.counts, run.code, run.changed) == ({"passed": 4}, 1, set())
@@ -199,7 +199,7 @@ def test_a_tape_that_cannot_be_read_fails_the_run(project):
     project.tape("test_it/test_plan").write_text("no tape: [", "utf-8")
     run = project.record("--calls-drift")
     assert (run.counts, run.code) == ({"errors": 1}, 1)
-    assert table(run) == ["multitrack: drift: no test asked anything that a tape holds"]
+    assert table(run) == ["multitrack: drift: no test with a cassette sent a request"]
 
 
 @pytest.mark.usefixtures("model")
@@ -278,7 +278,7 @@ def test_streams(project, model):
         test_it.py::test_stream_async, request 1: arguments changed
           changed: Weather(location='Dallas', units='imperial')
               units: was 'imperial', now 'metric'
-        multitrack: drift: 0 of 2 as on tape
+        multitrack: drift: 0 of 2 unchanged
         """
     )
 
@@ -330,7 +330,7 @@ def test_samples_say_how_often_each_field_agrees(project, model, options):
           added: Add() ×1
         test_it.py::test_plan, request 1: failed 1/5
           401 Unauthorized: no key
-        multitrack: drift: 0 of 1 as on tape
+        multitrack: drift: 0 of 1 unchanged
         """  # noqa: E501, RUF001
     )
     assert (run.counts, run.code, run.changed) == ({"failed": 1, "passed": 1}, 0, set())
@@ -391,7 +391,7 @@ def test_plan(calls_snapshot):
     model.says["plan"] = model.calling(SEARCH)
     run = project.record("--calls-drift")
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 0, set())
-    told = "the reply changed: the request on the tape is answered otherwise now: 2 calls removed (Weather)"
+    told = "the reply changed: the provider now answers the recorded request differently: 2 calls removed (Weather)"
     assert f"FAILED test_it.py::test_plan - {told}" in run.lines
     (project.path / "__snapshots__" / "test_it.calls").unlink()
     run = project.record("--calls-drift")
@@ -438,8 +438,8 @@ def test_one_row_for_a_test_whatever_its_attempts_groups_and_blocks(project, mod
           removed: GoogleSearch(query='who won the super bowl')
           1 call unchanged
           tool set: was GoogleSearch, Weather, now Weather
-        test_it.py::test_goes_on: nothing asked for interaction 2 of the tape
-        multitrack: drift: 1 of 3 as on tape
+        test_it.py::test_goes_on: interaction 2 of the cassette was not requested
+        multitrack: drift: 1 of 3 unchanged
         """
     )
     run = project.record("--calls-drift")

@@ -53,7 +53,7 @@ def test_a_fixture_of_wider_scope_has_a_tape_of_its_own(project, scope, name):
     for selection in ([], ["-k", "second"], ["-p", "no:randomly", "--cassettes-strict", "--cassettes-unused"]):
         run = project.run(*selection)
         assert (run.code, run.changed) == (0, set()), run.out
-    assert "multitrack: this run used all that is on the tapes" in run.lines
+    assert "multitrack: this run used every recording" in run.lines
 
 
 def test_recording_one_test_leaves_the_tapes_of_the_others_alone(project):
@@ -107,7 +107,7 @@ def test_a_miss_of_a_wider_fixture_fails_its_test(project, swallowed):
     )
     run = project.run()
     assert run.counts == {"failed": 1} if swallowed else {"errors": 1}
-    assert "  tape: cassettes/test_it/account.yaml" in run.lines
+    assert "  cassette: cassettes/test_it/account.yaml" in run.lines
     assert "  to record it: pytest --record test_it.py::test_ask" in run.lines
 
 
@@ -131,7 +131,7 @@ def test_a_miss_behind_the_last_test_fails_the_run(project):
     run = project.run()
     assert (run.counts, run.code) == ({"passed": 2, "errors": 1}, 1)
     assert "CassetteMiss: POST" in run.out
-    assert "  tape: cassettes/test_it/account.yaml" in run.out
+    assert "  cassette: cassettes/test_it/account.yaml" in run.out
 
 
 def test_a_fixture_that_fails_leaves_its_tape(project):
@@ -180,14 +180,14 @@ def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
     assert questions(project.path / account) == ["open new", "close new", "at last"]
     assert run.holds(
         f"""
-        The tapes are as they were. If the new recording is right:
+        The cassettes are unchanged. If the new recording is right:
           multitrack accept {account} {last}
           pytest --snapshot-update test_it.py::test_last
         """
     )
     assert run.holds(
         f"""
-        multitrack: 2 tests on tape, 1 request recorded on 1 tape
+        multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette
         multitrack: pending: {account}: the fixture raised RuntimeError
           to keep it: multitrack accept {account}
         multitrack: pending: {last}: teardown failed: RuntimeError
@@ -215,15 +215,15 @@ def test_what_a_fixture_did_not_play_is_told_and_refused(project, workers):
     run = project.run(*workers, subprocess=bool(workers))
     assert (run.counts, run.code) == ({"passed": 1}, 0)
     tape = "cassettes/test_it/account.yaml"
-    assert f"multitrack: not played: {tape}: interaction 2 (fixture account of test_it)" in run.lines
+    assert f"multitrack: not replayed: {tape}: interaction 2 (fixture account of test_it)" in run.lines
     run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
     assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
     assert run.holds(
         f"""
-        1 interaction was not played
-          tape: {tape}
+        1 interaction was not replayed
+          cassette: {tape}
           2 · openai.chat gpt-4o-mini · 0 calls
-          to record what is still sent: pytest --record test_it.py::test_ask
+          to record only what is still sent: pytest --record test_it.py::test_ask
         """
     )
 
@@ -312,12 +312,12 @@ def test_several_modules_and_processes_share_a_fixture_of_the_session(project, d
     assert run.counts == {"passed": 6}
     assert len(run.changed) == 7
     assert questions(project.tape("conftest/account")) == ["open", "close"]
-    assert "multitrack: 6 tests on tape, 8 requests recorded on 7 tapes" in run.lines
+    assert "multitrack: 6 tests used a cassette, 8 requests recorded in 7 cassettes" in run.lines
     project.provider.stop()
     for flags in ((), ("-n", "2", "--dist", dist)):
         run = project.run("--cassettes-strict", "--cassettes-unused", *flags, subprocess=bool(flags))
         assert (run.counts, run.changed) == ({"passed": 6}, set())
-        assert "multitrack: this run used all that is on the tapes" in run.lines
+        assert "multitrack: this run used every recording" in run.lines
 
 
 def test_a_fixture_has_a_tape_for_each_parameter_wherever_it_stands(project):
@@ -378,7 +378,7 @@ def test_a_fixture_that_overrides_another_shares_its_tape(project):
     project.provider.stop()
     run = project.run("--cassettes-strict", "--cassettes-unused")
     assert run.counts == {"passed": 1}
-    assert "multitrack: this run used all that is on the tapes" in run.lines
+    assert "multitrack: this run used every recording" in run.lines
 
 
 def test_fixtures_whose_tapes_differ_only_in_case_are_refused(project):

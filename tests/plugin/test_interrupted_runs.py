@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_the_tape_and_what_was_recorded_beside_it(recorded, start)
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
     assert f"  to keep it: multitrack accept {pending}" in lines
     # the test before it was over
-    assert "multitrack: 2 tests on tape, 1 request recorded on 1 tape" in lines
+    assert "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette" in lines
     assert KEY not in after[pending].decode()
 
 
@@ -185,7 +185,7 @@ def test_a_process_that_is_killed_loses_the_test_that_it_was_in(project, start):
     assert sorted(prompts(project.tape("shared"))) == [(word, "complete") for word in ("a", "c", "d")]
     assert prompts(project.tape("shared.pending")) == [("b", "complete")]
     lines = out.splitlines()
-    assert "multitrack: 4 tests on tape, 3 requests recorded on 1 tape" in lines
+    assert "multitrack: 4 tests used a cassette, 3 requests recorded in 1 cassette" in lines
     assert "multitrack: pending: cassettes/shared.pending.yaml: call failed" in lines
 
 

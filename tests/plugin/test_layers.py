@@ -192,7 +192,8 @@ class TestEachLayer:
         recorded(self.project, FIELDS)
         with_validator(self.project, SHOUTED)
         assert self.verdict() == (
-            "the models or validators changed: Weather.location; same request and reply as when the tape was recorded"
+            "the models or validators changed: Weather.location; "
+            "same request and reply as when the cassette was recorded"
         )
 
     def test_the_models_by_an_error(self):
@@ -200,7 +201,7 @@ class TestEachLayer:
         with_validator(self.project, NO_IMPERIAL)
         assert self.verdict() == (
             "the models or validators changed: Weather.units: Value error, nobody uses it; "
-            "same request and reply as when the tape was recorded"
+            "same request and reply as when the cassette was recorded"
         )
 
     def test_the_test_against_a_snapshot(self):
@@ -211,13 +212,13 @@ class TestEachLayer:
     def test_the_test_with_a_plain_assertion(self):
         recorded(self.project, PLAIN)
         self.project.change("test_it.py", "Dallas", "Austin")
-        assert self.verdict() == "the test changed; same request, reply and models as when the tape was recorded"
+        assert self.verdict() == "the test changed; same request, reply and models as when the cassette was recorded"
 
     @also_under_xdist
     def test_the_test_by_an_error_of_its_own(self):
         recorded(self.project, SNAPSHOT)
         self.project.change("test_it.py", "trip.plan()", "trip.plan().nothing")
-        assert self.verdict() == "the test changed; same request, reply and models as when the tape was recorded"
+        assert self.verdict() == "the test changed; same request, reply and models as when the cassette was recorded"
 
 
 @pytest.mark.parametrize(
@@ -227,14 +228,14 @@ class TestEachLayer:
             SNAPSHOT,
             "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)",
         ),
-        (PLAIN, "the reply or the test changed; the models give the reply as it is on the tape"),
+        (PLAIN, "the reply or the test changed; the models return the calls of the recorded reply"),
     ],
 )
 def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards):
     recorded(trip, test)
     trip.provider.reply = calling(*METRIC)
     assert first_line(trip.record()) == (
-        "the reply changed: the request on the tape is answered otherwise now: 1 call changed (Weather)"
+        "the reply changed: the provider now answers the recorded request differently: 1 call changed (Weather)"
     )
     accept(trip)
     assert first_line(trip.run()) == afterwards
@@ -244,7 +245,7 @@ def test_a_new_recording_that_says_the_same(trip):
     recorded(trip, PLAIN)
     trip.change("test_it.py", "Dallas", "Austin")
     assert first_line(trip.record()) == (
-        "the test changed; same request, reply and models as when the tape was recorded"
+        "the test changed; same request, reply and models as when the cassette was recorded"
     )
 
 
@@ -254,7 +255,7 @@ def test_a_request_that_was_recorded_again_since(trip):
     trip.provider.reply = calling(*METRIC)
     trip.record()
     accept(trip)
-    assert first_line(trip.run()) == "the request changed, and was recorded again, since the snapshot was taken"
+    assert first_line(trip.run()) == "the request changed and was recorded again after the snapshot was taken"
 
 
 def test_more_and_fewer_requests(trip):
@@ -327,7 +328,7 @@ def test_assert_calls(trip):
     trip.record()
     with_validator(trip, SHOUTED)
     assert first_line(trip.run()) == (
-        "the models or validators changed: Weather.location; same request and reply as when the tape was recorded"
+        "the models or validators changed: Weather.location; same request and reply as when the cassette was recorded"
     )
 
 
@@ -390,7 +391,7 @@ def test_models_of_other_clients(trip):
     recorded(trip, BY_HAND)
     trip.change("test_it.py", "return value", "return value.upper()")
     assert first_line(trip.run()) == (
-        "the models or validators changed: Weather.location; the reply on the tape is what is expected"
+        "the models or validators changed: Weather.location; the recorded reply is the expected one"
     )
 
 
@@ -429,7 +430,7 @@ def test_a_fixture_that_fails(trip):
 def test_every_style_of_a_traceback(trip, style):
     recorded(trip, PLAIN)
     trip.change("test_it.py", "Dallas", "Austin")
-    line = "the test changed; same request, reply and models as when the tape was recorded"
+    line = "the test changed; same request, reply and models as when the cassette was recorded"
     run = trip.run(f"--tb={style}", "--junit-xml=report.xml")
     assert f"FAILED test_it.py::test_plan - {line}" in run.lines
     assert line in (trip.path / "report.xml").read_text()
@@ -498,7 +499,7 @@ def test_a_snapshot_of_before_is_compared_by_what_the_tape_keeps(trip):
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "# request" not in line))
     with_validator(trip, SHOUTED)
     assert first_line(trip.run()) == (
-        "the models or validators changed: Weather.location; same request and reply as when the tape was recorded"
+        "the models or validators changed: Weather.location; same request and reply as when the cassette was recorded"
     )
 
 

@@ -7,7 +7,7 @@ from multitrack.tape.file import storage
 
 __all__ = ["trip"]  # a fixture
 
-THE_TEST = "the test changed; same request, reply and models as when the tape was recorded"
+THE_TEST = "the test changed; same request, reply and models as when the cassette was recorded"
 
 CASE = """
 import unittest

@@ -22,8 +22,8 @@ def test_no_tape_yet(project):
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
     assert miss_of(run) == [
         f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
-        "  tape: cassettes/test_it/test_ask.yaml",
-        "  reason: there is no tape yet",
+        "  cassette: cassettes/test_it/test_ask.yaml",
+        "  reason: there is no cassette yet",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
     assert project.provider.requests == []
@@ -37,10 +37,10 @@ def test_changed(project):
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
     assert miss_of(run) == [
         f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
-        "  tape: cassettes/test_it/test_ask.yaml",
+        "  cassette: cassettes/test_it/test_ask.yaml",
         "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place",
         "    $.messages[0].content",
-        '      tape: "what is the weather?"',
+        '      recorded: "what is the weather?"',
         '      sent: "what is the time?"',
         "  to record it: pytest --record test_it.py::test_ask",
     ]
@@ -53,7 +53,7 @@ def test_already_played(project):
     run = project.run()
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
     assert miss_of(run)[2:] == [
-        "  reason: already played: the tape holds this request once (interaction 1)",
+        "  reason: already replayed: the cassette has this request once (interaction 1)",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
 
@@ -71,7 +71,7 @@ def test_nothing_like_it(project):
     run = project.run()
     assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
     assert miss_of(run)[0] == f"CassetteMiss: GET {project.provider.url}/v1/models has no recording"
-    assert miss_of(run)[2] == "  reason: nothing like it among the 1 recorded interaction"
+    assert miss_of(run)[2] == "  reason: no similar request among the 1 recorded interaction"
 
 
 def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
@@ -96,7 +96,7 @@ def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
     assert miss_of(run)[2:] == [
         "  reason: changed: interaction 2 of 3 is the nearest; it differs in 1 place",
         "    $.temperature",
-        "      tape: 0",
+        "      recorded: 0",
         "      sent: 1",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
@@ -119,10 +119,10 @@ def test_another_place_is_told_with_both_urls(project):
     assert miss_of(run)[2:] == [
         "  reason: changed: interaction 1 of 1 is the nearest; it differs in 2 places",
         "    url",
-        f"      tape: {project.provider.url}/v1/items?page=1",
+        f"      recorded: {project.provider.url}/v1/items?page=1",
         f"      sent: {project.provider.url}/v1/items?page=2",
         "    $.n",
-        "      tape: 1",
+        "      recorded: 1",
         "      sent: 2",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
@@ -213,7 +213,7 @@ def test_private_values_stay_out_of_a_miss(project, monkeypatch):
     monkeypatch.setenv("THEIR_API_KEY", "hush-hush-0123456789")
     run = project.run("-p", "no:logging", "--tb=short")
     assert run.counts == {"failed": 1}
-    assert "(there is no tape yet" not in run.out
+    assert "(there is no cassette yet" not in run.out
     for private in (secret, "abcdefgh12345", "hush-hush"):
         assert private not in run.out + run.err
 
@@ -384,7 +384,7 @@ def test_whatever_is_caught_the_test_fails(project):
     assert len(failed) == 20
     assert all("CassetteMiss: POST" in line for line in failed)
     # nothing was retried, and nothing told twice
-    assert run.out.count("reason: there is no tape yet") == 20
+    assert run.out.count("reason: there is no cassette yet") == 20
     assert "  then: RuntimeError: the application's own" in run.lines
     assert project.provider.requests == []
 
@@ -436,7 +436,7 @@ def test_expected_misses_are_forgiven_and_no_others(project):
     )
     run = project.run()
     assert run.counts == {"passed": 2, "failed": 1}
-    assert run.out.count("reason: there is no tape yet") == 1
+    assert run.out.count("reason: there is no cassette yet") == 1
     assert any(line.startswith("FAILED test_it.py::test_not_forgiven - CassetteMiss") for line in run.lines)
 
 
@@ -473,7 +473,7 @@ def test_a_miss_in_setup_is_told_once(project):
     )
     run = project.run()
     assert run.counts == {"errors": 2, "failed": 1}
-    assert run.out.count("reason: there is no tape yet") == 3
+    assert run.out.count("reason: there is no cassette yet") == 3
     assert "  then: RuntimeError: another" in run.lines
 
 
@@ -495,7 +495,7 @@ def test_a_miss_in_teardown_fails_the_test(project):
     run = project.run()
     assert run.counts == {"passed": 1, "errors": 1}
     assert run.code == 1
-    assert miss_of(run)[2] == "  reason: there is no tape yet"
+    assert miss_of(run)[2] == "  reason: there is no cassette yet"
 
 
 def test_reruns_do_not_turn_a_miss_green(project):

@@ -48,7 +48,7 @@ def test_record_missing_replays_and_appends(project):
     run = project.record("--record-missing")
     assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
     assert len(project.provider.requests) == 2
-    assert "multitrack: 1 test on tape, 1 request replayed, 1 request recorded on 1 tape" in run.lines
+    assert "multitrack: 1 test used a cassette, 1 request replayed, 1 request recorded in 1 cassette" in run.lines
     assert [prompt for prompt, _ in prompts(project.tape("test_it/test_ask"))] == ["old", "new"]
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
@@ -128,7 +128,7 @@ def test_the_recording_of_a_failed_test_waits_beside_the_tape(project, body, cou
     assert prompts(project.path / pending) == [("new", "test_it.py::test_ask")]
     assert run.holds(
         f"""
-        The tape is as it was. If the new recording is right:
+        The cassette is unchanged. If the new recording is right:
           multitrack accept {pending}
           pytest --snapshot-update test_it.py::test_ask
         """
@@ -180,7 +180,7 @@ def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
     project.provider.stop()
     run = project.run()
     assert (run.counts, run.changed) == ({"passed": 1}, set())
-    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
+    assert "multitrack: 1 test used a cassette, 2 requests replayed" in run.lines
 
 
 def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(project):
@@ -201,7 +201,7 @@ def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(pro
     project.provider.stop()
     run = project.run()
     assert (run.counts, run.changed) == ({"passed": 1}, set())
-    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
+    assert "multitrack: 1 test used a cassette, 2 requests replayed" in run.lines
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
@@ -266,7 +266,7 @@ def test_processes_that_record_on_one_tape_lose_nothing(project):
     project.test(SHARED.format(prompt="weather in ").replace('["Toronto", "Dallas", "Rome"]', repr(cities)))
     run = project.record("--record", "-n", "2", subprocess=True)
     assert run.counts == {"passed": 12}
-    assert "multitrack: 12 tests on tape, 12 requests recorded on 1 tape" in run.lines
+    assert "multitrack: 12 tests used a cassette, 12 requests recorded in 1 cassette" in run.lines
     assert sorted(prompt for prompt, _ in prompts(project.tape("shared/weather"))) == sorted(
         f"weather in {city}" for city in cities
     )

@@ -51,7 +51,7 @@ def test_those_of_several_tests_and_processes_add_up(project, flags):
         [("Bern", "rain"), ("Rome", "rain")],
     )
     told = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
-    assert told[0] == "multitrack: 4 tests on tape, 2 requests recorded on 1 tape"
+    assert told[0] == "multitrack: 4 tests used a cassette, 2 requests recorded in 1 cassette"
     assert sorted(told[1:]) == [
         f"multitrack: pending: {PENDING}: call failed ({node(city)})" for city in ("Bern", "Rome")
     ]
@@ -219,12 +219,12 @@ def test_of_reruns_the_last_attempt_counts(project, workers, phase, good):
     if good == 2:
         assert (run.code, run.changed) == (0, {TAPE})
         assert ("attempt 2", "test_it.py::test_ask") in asked(project.path / TAPE)
-        assert told == ["multitrack: 2 tests on tape, 2 requests recorded on 1 tape"]
+        assert told == ["multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette"]
     else:
         assert (run.code, run.changed) == (1, {TAPE, PENDING})
         assert asked(project.path / PENDING) == [("attempt 2", "test_it.py::test_ask")]
         reason = "call failed" if phase == "call" else "teardown failed: AssertionError"
         assert told == [
-            "multitrack: 2 tests on tape, 1 request recorded on 1 tape",
+            "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette",
             f"multitrack: pending: {PENDING}: {reason}",
         ]

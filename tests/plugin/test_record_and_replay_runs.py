@@ -75,13 +75,13 @@ def test_what_was_recorded_replays_without_key_and_provider(project):
             "TestClass.test_method[b]",
         )
     }
-    assert "multitrack: 8 tests on tape, 9 requests recorded on 8 tapes" in recorded.lines
+    assert "multitrack: 8 tests used a cassette, 9 requests recorded in 8 cassettes" in recorded.lines
     assert len(project.provider.requests) == 9
 
     project.provider.stop()
     replayed = project.run()
     assert (replayed.counts, replayed.code, replayed.changed) == ({"passed": 8}, 0, set())
-    assert "multitrack: 8 tests on tape, 9 requests replayed" in replayed.lines
+    assert "multitrack: 8 tests used a cassette, 9 requests replayed" in replayed.lines
     assert len(project.provider.requests) == 9
 
 
@@ -147,4 +147,4 @@ def test_retries_of_the_sdk_are_recorded_and_replayed_in_order(project, mode):
     project.provider.stop()
     replayed = project.run()
     assert (replayed.counts, replayed.changed) == ({"passed": 1}, set())
-    assert "multitrack: 1 test on tape, 3 requests replayed" in replayed.lines
+    assert "multitrack: 1 test used a cassette, 3 requests replayed" in replayed.lines

@@ -25,7 +25,7 @@ def test_what_a_passing_test_did_not_play_is_told(project, workers):
     outdated(project)
     run = project.run(*workers, subprocess=bool(workers))
     assert (run.counts, run.code, run.changed) == ({"passed": 1}, 0, set())
-    line = f"multitrack: not played: cassettes/test_it/test_ask.yaml: interactions 2, 3 ({NODE})"
+    line = f"multitrack: not replayed: cassettes/test_it/test_ask.yaml: interactions 2, 3 ({NODE})"
     assert line in run.lines
 
 
@@ -37,11 +37,11 @@ def test_strict_fails_a_test_that_did_not_play_all(project, how):
     assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
     assert run.holds(
         f"""
-        2 interactions were not played
-          tape: cassettes/test_it/test_ask.yaml
+        2 interactions were not replayed
+          cassette: cassettes/test_it/test_ask.yaml
           2 · openai.chat gpt-4o-mini · 0 calls
           3 · openai.chat gpt-4o-mini · 0 calls
-          to record what is still sent: pytest --record {NODE}
+          to record only what is still sent: pytest --record {NODE}
         """
     )
     assert "During handling" not in run.out
@@ -51,7 +51,7 @@ def test_strict_fails_a_test_that_did_not_play_all(project, how):
 def test_of_a_test_that_did_not_pass_nothing_is_told(project, how):
     outdated(project, TWO.format(options="", rest="\n    " + how))
     run = project.run("--cassettes-strict")
-    assert "not played" not in run.out
+    assert "not replayed" not in run.out
     assert "errors" not in run.counts
 
 
@@ -60,7 +60,7 @@ def test_recording_again_drops_what_was_not_played(project):
     project.record()
     project.test(LESS)
     run = project.record("--record", "--cassettes-strict")
-    assert (run.counts, "not played" in run.out) == ({"passed": 1}, False)
+    assert (run.counts, "not replayed" in run.out) == ({"passed": 1}, False)
     assert project.run("--cassettes-strict").counts == {"passed": 1}
 
 
@@ -76,8 +76,8 @@ def test_of_a_shared_tape_a_test_answers_for_its_own_part(project):
     project.test(text.format(rest="\n            word == 'b' and ask('b2')"))
     run = project.run("--cassettes-strict")
     assert run.counts == {"passed": 2, "errors": 1}
-    assert run.holds("1 interaction was not played\n  tape: cassettes/shared.yaml")
-    assert "ERROR test_it.py::test_ask[a] - Failed: 1 interaction was not played" in run.lines
+    assert run.holds("1 interaction was not replayed\n  cassette: cassettes/shared.yaml")
+    assert "ERROR test_it.py::test_ask[a] - Failed: 1 interaction was not replayed" in run.lines
 
 
 def test_of_reruns_the_last_one_counts(project):
@@ -98,8 +98,8 @@ def test_of_reruns_the_last_one_counts(project):
     project.provider.stop()
     run = project.run("--cassettes-strict", "--cassettes-unused")
     assert run.counts == {"passed": 1, "rerun": 2}
-    assert "multitrack: 1 test on tape, 2 requests replayed" in run.lines
-    assert "multitrack: this run used all that is on the tapes" in run.lines
+    assert "multitrack: 1 test used a cassette, 2 requests replayed" in run.lines
+    assert "multitrack: this run used every recording" in run.lines
 
 
 MANY = """
@@ -158,20 +158,20 @@ def test_a_full_run_lists_what_it_did_not_use(project, workers):
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (["-k", "test"], "had -k"),
-        (["-m", "cassette"], "had -m"),
-        (["--deselect", "test_it.py::test_own"], "had --deselect"),
-        (["--ignore", "other.py"], "had --ignore"),
-        (["--lf", "-p", "cacheprovider"], "had --lf"),
+        (["-k", "test"], "used -k"),
+        (["-m", "cassette"], "used -m"),
+        (["--deselect", "test_it.py::test_own"], "used --deselect"),
+        (["--ignore", "other.py"], "used --ignore"),
+        (["--lf", "-p", "cacheprovider"], "used --lf"),
         (["test_it.py"], "was told where to look for tests"),
         (["test_it.py::test_own"], "was told where to look for tests"),
-        (["--collect-only"], "had --collect-only"),
-        (["--record"], "had --record"),
-        (["--record-missing"], "had --record-missing"),
-        (["--live"], "had --live"),
+        (["--collect-only"], "used --collect-only"),
+        (["--record"], "used --record"),
+        (["--record-missing"], "used --record-missing"),
+        (["--live"], "used --live"),
         (["-p", "leaves_out"], "left out tests"),
         (["-p", "fails"], "did not pass"),
-        (["-k", "test", "-n", "2"], "had -k"),
+        (["-k", "test", "-n", "2"], "used -k"),
         (["-p", "leaves_out", "-n", "2"], "left out tests"),
         (["-p", "fails", "-n", "2"], "did not pass"),
     ],
@@ -190,7 +190,7 @@ def test_a_run_that_was_not_full_does_not_judge(project, flags, reason):
     project.write("fails.py", "def pytest_runtest_teardown(item): assert 'own' not in item.name")
     project.pytester.syspathinsert()
     run = project.run("--cassettes-unused", *flags, subprocess="-n" in flags)
-    assert f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}" in run.lines
+    assert f"multitrack: unused recordings are only reported for a full run; this run {reason}" in run.lines
     assert "did not use:" not in run.out
 
 
@@ -204,7 +204,7 @@ def test_a_run_of_all_its_folders_is_a_full_one(project, root):
     project.provider.stop()
     run = project.run("--cassettes-unused", root)
     assert run.counts == {"passed": 1}
-    assert "multitrack: this run used all that is on the tapes" in run.lines
+    assert "multitrack: this run used every recording" in run.lines
 
 
 def test_tapes_below_one_root_are_listed_from_there(project):

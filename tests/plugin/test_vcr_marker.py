@@ -53,7 +53,7 @@ def test_names_and_folders_are_those_of_pytest_recording(project):
     )
     run = project.run("--strict-markers", "--cassettes-strict", "--cassettes-unused")
     assert (run.counts, run.code, run.changed) == ({"passed": 4}, 0, set())
-    assert "multitrack: this run used all that is on the tapes" in run.lines
+    assert "multitrack: this run used every recording" in run.lines
 
 
 def test_further_tapes_are_played_beside_the_own_one(project):
@@ -86,7 +86,7 @@ def test_the_body_plays_no_part_unless_it_is_asked_for(project):
     )
     run = project.run()
     assert run.counts == {"passed": 1, "failed": 1}
-    assert '      tape: "something else"' in run.lines
+    assert '      recorded: "something else"' in run.lines
 
 
 def test_nothing_is_recorded_without_our_flags_and_all_with_them(project):
@@ -103,7 +103,7 @@ def test_nothing_is_recorded_without_our_flags_and_all_with_them(project):
     )
     run = project.run()
     assert (run.counts, run.changed, project.provider.requests) == ({"failed": 1}, set(), [])
-    assert "  tape: cassettes/test_it/test_ask.yaml" in run.lines
+    assert "  cassette: cassettes/test_it/test_ask.yaml" in run.lines
     run = project.record()
     assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
     project.provider.stop()

@@ -53,14 +53,14 @@ def test_the_examples_replay_where_there_is_no_interface_at_all(tmp_path):
         pytest.skip("this machine permits no network namespaces")
     finished = pytest_run(["examples"], tmp_path, before=before)
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 8 tests on tape, 8 requests replayed" in finished.stdout.splitlines()
+    assert "multitrack: 8 tests used a cassette, 8 requests replayed" in finished.stdout.splitlines()
 
 
 @pytest.mark.slow
 def test_the_examples_replay_in_whatever_project_the_environment_names(tmp_path):
     finished = pytest_run(["examples/test_vertex.py"], tmp_path, {"GOOGLE_CLOUD_PROJECT": "somewhere-else-4"})
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 3 tests on tape, 3 requests replayed" in finished.stdout.splitlines()
+    assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout.splitlines()
 
 
 def test_the_examples_are_the_stand_ins_and_say_so():

@@ -131,7 +131,7 @@ def test_the_workflow_is_green_with_no_credentials_and_no_project(project):
     ]
     finished = shell(project, command, before=alone(), CI="true")
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 3 tests on tape, 3 requests replayed" in finished.stdout
+    assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_init_may_name_a_project_and_a_transport_or_not(project, settings):
     (project / "trip.py").write_text(changed, encoding="utf-8")
     finished = shell(project, "pytest -q", before=alone())
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 3 tests on tape, 3 requests replayed" in finished.stdout
+    assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
 
 def test_without_credentials_the_sdk_says_so_before_it_asks(project):

@@ -163,7 +163,7 @@ def test_repeats_are_played_where_that_is_allowed(recorded):
     sent = [request(body) for body in ("[1]", "[2]", "[1]", "[1]", "[2]", "[1]")]
     answers = ["first", "other", "second", "second", "other", "second"]
     assert recorded.play(*sent, settings=Settings(allow_repeats=True)) == answers
-    with pytest.raises(CassetteMiss, match="already played: the tape holds this request 2 times"):
+    with pytest.raises(CassetteMiss, match="already replayed: the cassette has this request 2 times"):
         recorded.play(*sent)
 
 

@@ -214,10 +214,10 @@ def test_a_miss_tells_in_one_spelling_how_the_nearest_call_over_another_transpor
     assert why_missed(recorded, rest(sent, query=NUMBERS, model=MODEL + "-pro")) == (
         "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 2 places\n"
         "  url\n"
-        f"    tape: https://location-0-aiplatform.googleapis.com/{PLACED}:generateContent\n"
+        f"    recorded: https://location-0-aiplatform.googleapis.com/{PLACED}:generateContent\n"
         f"    sent: https://location-0-aiplatform.googleapis.com/{PLACED}-pro:generateContent\n"
         "  $.generationConfig.responseSchema.minItems\n"
-        '    tape: "2"\n'
+        '    recorded: "2"\n'
         '    sent: "3"'
     )
 
@@ -229,7 +229,7 @@ def test_a_miss_over_grpc_tells_of_rest_and_leaves_out_what_is_ignored(recorded)
     assert why_missed(recorded, rpc(body), settings=ignoring) == (
         "reason: changed: interaction 1 of 1 is the nearest, over REST; it differs in 1 place\n"
         "  $.contents[0].parts[0].text\n"
-        '    tape: "Where?"\n'
+        '    recorded: "Where?"\n'
         '    sent: "When?"'
     )
 
@@ -237,7 +237,7 @@ def test_a_miss_over_grpc_tells_of_rest_and_leaves_out_what_is_ignored(recorded)
 def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     assert why_missed(recorded, rest(), rest()) == (
-        "reason: already played: the tape holds this request once (interaction 1)"
+        "reason: already replayed: the cassette has this request once (interaction 1)"
     )
 
 
@@ -293,7 +293,7 @@ def test_without_classes_a_miss_is_as_exact(recorded):
     assert why_missed(recorded, rest(other)) == (
         "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 1 place\n"
         "  $.contents[0].parts[0].text\n"
-        '    tape: "Where?"\n'
+        '    recorded: "Where?"\n'
         '    sent: "When?"'
     )
 
@@ -411,7 +411,8 @@ def test_a_stream_that_was_left_is_for_its_own_transport(recorded):
     recording.record_end("left")
     assert tape.save().state == "written"
     assert why_missed(recorded, STREAMS["events"][0]) == (
-        "reason: interaction 1 of 1 is the same call, over gRPC; its answer was cut off, and plays over that alone"
+        "reason: interaction 1 of 1 is the same call over gRPC; "
+        "its response was cut off, so it is only replayed over gRPC"
     )
     assert json.loads(replies(recorded, sent)[0].body) == [said("a"), said("b")]
 

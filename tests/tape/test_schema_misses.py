@@ -79,7 +79,7 @@ def asked(wire, change=None):
 
 TOLD = {
     "description": ["`Street.name` lost its description"],
-    "nested field": ["`Street.number` is new", "`Street.number` is required now"],
+    "nested field": ["`Street.number` is new", "`Street.number` is now required"],
     "constraint": ["`Address.zip` changed its minLength"],
     "new value": ['`Order.kind` gained the allowed value "z"'],
     "no value": ['`Order.kind` lost the allowed value "y"'],
@@ -88,15 +88,15 @@ TOLD = {
     "optional": ["`Order.count` lost its type", "`Order.count` gained its alternative types"],
     "default": ["`Order.note` changed its default"],
     "new field": ["`Order.gift` is new"],
-    "left out": ["`Order.when` is no longer there", "`Order.when` is no longer required"],
+    "left out": ["`Order.when` was removed", "`Order.when` is no longer required"],
     "not required": ["`Order.when` gained its default", "`Order.when` is no longer required"],
     "docstring": ["`Order` changed its description"],
-    "class": ["`Order` is named `Purchase` now"],
-    "order": ["`Search` is offered in another place"] * 2,
+    "class": ["`Order` is now named `Purchase`"],
+    "order": ["`Search` is offered at a different position"] * 2,
     "field": [
-        "`Order.count` is no longer there",
+        "`Order.count` was removed",
         "`Order.number` is new",
-        "`Order.number` is required now, `Order.count` is no longer required",
+        "`Order.number` is now required, `Order.count` is no longer required",
     ],
 }
 # its schemas have no defaults, and say of null what others say by another type
@@ -141,5 +141,5 @@ def test_only_the_first_misses_are_compared_with_the_whole_tape(recorded):
             tape.route(request(f'{{"n": {number}}}'))
         told.append(str(missed.value))
     assert ["$.n" in message for message in told] == [True] * 5 + [False] * 5
-    assert "  reason: none of its recordings is equal (how it differs, only the first misses of a test tell)" in told[5]
+    assert "  reason: no recording matches (differences are only reported for the first misses of a test)" in told[5]
     assert len(tape.violations) == 10

@@ -57,8 +57,8 @@ def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, requ
     command = "use_cassette(..., mode='record')" if mode else f"pytest --record '{request.node.nodeid}'"
     assert str(missed.value) == (
         f"GET {provider.url} has no recording\n"
-        f"  tape: {path}\n"
-        f"  reason: there is no tape yet\n"
+        f"  cassette: {path}\n"
+        f"  reason: there is no cassette yet\n"
         f"  to record it: {command}"
     )
 

@@ -22,7 +22,7 @@ from multitrack.snapshots.expressions import SnapshotCall, canonical_text
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.tape import Tape
 
-_SNAPSHOT, _TAPE = "the snapshot was taken", "the tape was recorded"
+_SNAPSHOT, _TAPE = "the snapshot was taken", "the cassette was recorded"
 _SHOWN = 3
 _ANEW = ("record", "drift")
 
@@ -108,14 +108,14 @@ class _Case:
 
     def _request(self, gone: int, new: int) -> str:
         if gone and new:
-            return f"the request changed, and was recorded again, since {self.since}"
+            return f"the request changed and was recorded again after {self.since}"
         count = f"{new} more than" if new else f"{gone} fewer than"
         return f"the requests changed: {count} when {self.since}"
 
     def _reply(self) -> str:
         told = f": {changes}" if (changes := ", ".join(self._changes())) else ""
         if self.asked_anew:
-            return f"the reply changed: the request on the tape is answered otherwise now{told}"
+            return f"the reply changed: the provider now answers the recorded request differently{told}"
         return f"the reply changed: it was recorded again after {self.since}{told}"
 
     def _changes(self) -> Iterator[str]:
@@ -154,11 +154,11 @@ class _Case:
         called = _set(call for one in self.answered for call in _calls(one))
         expected, came = _set(self.compared.expected), _set(self.compared.received)
         if called == expected and self.compared.difference.changed:
-            return f"the models or validators changed{self._places()}; the reply on the tape is what is expected"
+            return f"the models or validators changed{self._places()}; the recorded reply is the expected one"
         if self.since is _SNAPSHOT:
             return f"the models or the test changed{self._places()}; {self._same()} as when {self.since}"
         if called == came != expected:
-            return "the reply or the test changed; the models give the reply as it is on the tape"
+            return "the reply or the test changed; the models return the calls of the recorded reply"
         return None
 
     def _unknown(self) -> str:

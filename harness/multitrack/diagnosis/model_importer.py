@@ -41,7 +41,7 @@ class ModelImporter:
         path = self._paths.tools.get(tool, on_tape)
         if path is None:
             raise ModelNotFound(
-                f"no model is known; name it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
+                f"its model is unknown; set it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
             )
         key = (path, tool in self._paths.tools)
         if key not in self._found:
@@ -56,15 +56,15 @@ class ModelImporter:
 
     def _import(self, path: str, trusted: bool) -> type[BaseModel]:
         if not _PATH.fullmatch(path):
-            raise ModelNotFound(f"{path!r} is no import path")
+            raise ModelNotFound(f"{path!r} is not an import path")
         module_name, _, name = path.partition(":")
         if not trusted and not self._paths.allows(module_name):
             raise ModelNotFound(
-                f"{path} is not imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]"
+                f"{path} may not be imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]"
             )
         try:
             if not trusted and not _defines(module_name, name.partition(".")[0]):
-                raise ModelNotFound(f"{path} is no Pydantic model")
+                raise ModelNotFound(f"{path} is not a Pydantic model")
             found: object = importlib.import_module(module_name)
         except ModelNotFound:
             raise
@@ -75,7 +75,7 @@ class ModelImporter:
             found = vars(found).get(step) if hasattr(found, "__dict__") else None
         # a name that a module has from elsewhere leads out of what the project lists
         if not is_model_class(found) or not (trusted or found.__module__ == module_name):
-            raise ModelNotFound(f"{path} is no Pydantic model")
+            raise ModelNotFound(f"{path} is not a Pydantic model")
         return found
 
 

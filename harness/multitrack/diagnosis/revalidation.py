@@ -61,13 +61,13 @@ class RevalidationReport:
         for (tool, reason), count in self.unchecked.items():
             yield f"not checked: {count_noun(count, 'call')} of {tool}: {reason}"
         broken = len({(entry.tape, entry.interaction, entry.call) for entry in self.breaks})
-        on = count_noun(self.tapes, "tape")
+        on = count_noun(self.tapes, "cassette")
         checked = self.calls - sum(self.unchecked.values())
         if broken:
             tapes = len({entry.tape for entry in self.breaks})
-            yield f"{broken} of {count_noun(checked, 'call')} would break, on {tapes} of {on}"
+            yield f"{broken} of {count_noun(checked, 'call')} would break, in {tapes} of {on}"
         else:
-            yield f"{count_noun(checked, 'call')} on {on} {'fits' if checked == 1 else 'fit'} the models of today"
+            yield f"{count_noun(checked, 'call')} in {on} {'matches' if checked == 1 else 'match'} the current models"
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""

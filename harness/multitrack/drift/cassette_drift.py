@@ -107,10 +107,11 @@ def _details(run: CassetteDrift) -> Iterator[str]:
         yield f"{run.test}, request {one.position}: {one.verdict}"
         yield from (f"  {line}" for line in one.drift.lines)
     if not run.exists:
-        yield f"{run.test}: {NO_TAPE} at {run.tape}"
+        yield f"{run.test}: no cassette at {run.tape}"
         yield f"  to record it: {run.record_hint}"
     elif run.unsent and not _HARMLESS.issuperset(run.verdicts):
-        yield f"{run.test}: nothing asked for {enumerate_positions(sorted(run.unsent))} of the tape"
+        positions, verb = enumerate_positions(sorted(run.unsent)), "were" if len(run.unsent) > 1 else "was"
+        yield f"{run.test}: {positions} of the cassette {verb} not requested"
 
 
 def _samples(runs: Sequence[CassetteDrift]) -> Iterator[str]:

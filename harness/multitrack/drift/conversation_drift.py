@@ -73,7 +73,7 @@ def compare_conversations(
             asked.append(RequestDrift(position, ResponseDrift(CHANGED, tuple(explain(one)))))
         elif not diverged:
             diverged = True
-            line = "what was answered before is another answer now, and went into this request"
+            line = "an earlier response changed, and this request contains it"
             asked.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
     return ConversationDrift(tuple(asked), tuple(counterparts.unused_entries))
 

@@ -71,13 +71,13 @@ def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
         if _outcome(before) == _outcome(after):
             return ResponseDrift(SAME, differs=False)
     if "left" in (recorded.ending, live.ending):
-        return ResponseDrift(NOT_COMPARED, ("one of the answers was left before its end",))
+        return ResponseDrift(NOT_COMPARED, ("one of the responses was not read to its end",))
     if recorded.ending in ("broken", "unanswered"):
         return ResponseDrift(NOT_COMPARED, (f"the recording ends with a failure ({before})",))
     if before is not None:
         return ResponseDrift(STATUS, (str(AnswerProperty("status", before, after or _HTTP_OK)),))
     if then is None or now is None:
-        return ResponseDrift(NOT_COMPARED, ("no answer of a model",), differs=recorded.body != live.body)
+        return ResponseDrift(NOT_COMPARED, ("not a model's response",), differs=recorded.body != live.body)
     try:
         return _of_models(then, now)
     except UnwritableValue as error:

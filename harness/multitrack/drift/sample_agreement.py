@@ -13,7 +13,7 @@ from multitrack.snapshots.expressions import Expression, SnapshotCall, format_li
 
 _WIDEST = 40
 _SHOWN = 4
-_CALLED, _NO_CALL, _ABSENT, _UNREADABLE, _OTHER_TOOL = "called", "no call", "absent", "arguments", "another tool"
+_CALLED, _NO_CALL, _ABSENT, _UNREADABLE, _OTHER_TOOL = "called", "no call", "absent", "arguments", "a different tool"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 

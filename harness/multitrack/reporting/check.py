@@ -32,7 +32,7 @@ def findings(
     whole: list[tuple[Path, Cassette]] = []
     for path in found:
         if path.is_dir():
-            yield f"{path}: missing: there is no tape in this folder"
+            yield f"{path}: missing: this folder has no cassettes"
             continue
         try:
             cassette = storage.read(path)
@@ -41,7 +41,7 @@ def findings(
             yield f"{place}: damaged: {error.reason}"
             continue
         if cassette is None:
-            yield f"{path}: missing: there is no such tape"
+            yield f"{path}: missing: there is no such cassette"
             continue
         yield from _secrets(path, cassette, settings.allow_secrets)
         yield from _age(path, cassette, settings.max_age, now)
@@ -54,12 +54,12 @@ def _secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterat
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
         if secrets.is_credential(line, allowed):
-            yield f"{path}:{number}: secret: something shaped like a credential"
+            yield f"{path}:{number}: secret: a value that looks like a credential"
         elif any(secret in line for secret in held):
-            yield f"{path}:{number}: secret: a value that a variable of the environment holds"
+            yield f"{path}:{number}: secret: the value of a credential variable in the environment"
     for position, interaction in enumerate(cassette.interactions, start=1):
         if any(REDACTED not in value and value not in allowed for value in _sent(interaction)):
-            yield f"{path}: secret: interaction {position} was sent or answered with a credential, which is on the tape"
+            yield f"{path}: secret: a credential in the headers or the URL of interaction {position}"
 
 
 def _sent(interaction: Interaction) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _sent(interaction: Interaction) -> Iterator[str]:
 def _age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:
     recorded = cassette.recorded_at
     if max_age and recorded is not None and (days := (now - recorded).days) > max_age:
-        yield f"{path}: old: recorded {days} days ago, and max_age is {max_age}"
+        yield f"{path}: old: recorded {days} days ago; max_age is {max_age} days"
 
 
 def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], Colle
     try:
         collected = collect()
     except ValueError as error:
-        yield f"orphans: not looked for, since pytest could not collect the tests: {error}"
+        yield f"orphans: not checked, because pytest could not collect the tests: {error}"
         return
     lost: dict[tuple[Path, str], list[int]] = {}
     for path, position, test in owned:

@@ -52,7 +52,7 @@ def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str,
 
 def _closing(rows: Sequence[DriftRow], *, fails: bool) -> tuple[str, Colour]:
     if not rows:
-        return "multitrack: drift: no test asked anything that a tape holds", "yellow"
+        return "multitrack: drift: no test with a cassette sent a request", "yellow"
     good = sum(row.holds for row in rows)
-    code = "; exit code 1 by --calls-drift-fail" if fails and good < len(rows) else ""
-    return f"multitrack: drift: {good} of {len(rows)} as on tape{code}", "green" if good == len(rows) else "yellow"
+    code = "; exit code 1 because of --calls-drift-fail" if fails and good < len(rows) else ""
+    return f"multitrack: drift: {good} of {len(rows)} unchanged{code}", "green" if good == len(rows) else "yellow"

@@ -104,7 +104,7 @@ FORMATS: Mapping[str, Callable[[Sequence[ReportedTest]], str]] = {
 }
 """What makes a report, by the ending of its file."""
 
-_HEAD = ("outcome", "test", "requests", "calls", "tape", "verdict")
+_HEAD = ("outcome", "test", "requests", "calls", "cassette", "finding")
 _BACKTICKS = re.compile("`*")
 _STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse}"

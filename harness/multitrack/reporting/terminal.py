@@ -56,14 +56,14 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
     if not facts:
         return
     tests = {fact.test for fact in facts if fact.is_test}
-    told = [count_noun(len(tests), "test") + " on tape"] if tests else []
+    told = [count_noun(len(tests), "test") + " used a cassette"] if tests else []
     if played := sum(fact.played for fact in facts):
         told.append(count_noun(played, "request") + " replayed")
     written = [fact for fact in facts if fact.recorded and not fact.pending]
     if written:
         told.append(
-            f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded on "
-            f"{count_noun(len({fact.tape for fact in written}), 'tape')}"
+            f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded in "
+            f"{count_noun(len({fact.tape for fact in written}), 'cassette')}"
         )
     if told:
         yield f"multitrack: {', '.join(told)}"
@@ -71,7 +71,7 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
         yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
         if fact.unplayed:
-            yield f"multitrack: not played: {fact.tape}: {enumerate_positions(fact.unplayed)}{_whose(fact)}"
+            yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_whose(fact)}"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 
@@ -90,7 +90,7 @@ def unused_lines(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
     """The lines about ``tapes`` that a full run did not use: wholly, or, where there are any, but for these
     interactions."""
     if not tapes:
-        yield "multitrack: this run used all that is on the tapes"
+        yield "multitrack: this run used every recording"
         return
     yield "multitrack: this run did not use:"
     for tape, interactions in tapes.items():
@@ -99,7 +99,7 @@ def unused_lines(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
 
 def partial_run_line(reason: str) -> str:
     """The line that stands where a run was not full, for the ``reason``."""
-    return f"multitrack: what the tapes hold unused is told by a full run only; this one {reason}"
+    return f"multitrack: unused recordings are only reported for a full run; this run {reason}"
 
 
 def live_run_line(flag: str, count: int) -> str:
@@ -109,4 +109,4 @@ def live_run_line(flag: str, count: int) -> str:
 
 def worker_live_run_line(flag: str, count: int) -> str:
     """The same, where nobody on this machine knows which of the tests have a tape."""
-    return f"multitrack: {flag}: of {count_noun(count, 'test')}, those with a tape go live"
+    return f"multitrack: {flag}: of {count_noun(count, 'test')}, those with a cassette go live"

@@ -283,7 +283,7 @@ class Tape:
             path=paths.relative_to_cwd(self.path),
             record_hint=self.record_hint,
             offered=models,
-            bared=self._rules.bared,
+            strip=self._rules.bared,
             others=near,
             brief=is_brief,
         )
