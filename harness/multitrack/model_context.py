@@ -1,7 +1,7 @@
-"""The Pydantic models of the tools in the request that is being sent.
+"""The Pydantic models behind the tools of the request that is being sent.
 
-The clients set them around the SDK's call, and the tape reads them. So a miss can name the class and the field that
-changed in a tool's schema, although the tape does not depend on any client.
+The clients set them around the call of the SDK, and the tape reads them. So a miss can explain a changed tool schema by
+the class and the field that changed, and the tape need not know any client.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from contextvars import ContextVar
 
 from pydantic import BaseModel
 
-_offered: ContextVar[Mapping[str, type[BaseModel]]] = ContextVar("multitrack_offered")
+_models: ContextVar[Mapping[str, type[BaseModel]]] = ContextVar("multitrack_models")
 
 
 @contextmanager
 def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
-    """Set the models of the offered tools, by tool name, for the requests sent within the block."""
-    token = _offered.set(models)
+    """Declare that requests sent within the block offer ``models``, given by tool name."""
+    token = _models.set(models)
     try:
         yield
     finally:
-        _offered.reset(token)
+        _models.reset(token)
 
 
 def current_models() -> Mapping[str, type[BaseModel]]:
-    """Return the models of the tools in the request that is being sent, by tool name; empty if they are unknown."""
-    return _offered.get({})
+    """Return the models behind the tools of the request that is being sent, by tool name; empty if unknown."""
+    return _models.get({})

@@ -1,1 +1,1 @@
-"""The tape: what a cassette holds, how a request finds its answer, and what is written back."""
+"""The tape: what a cassette contains, how a request finds its recording, and what is written back."""

@@ -1,4 +1,4 @@
-"""What passes between a client seam and the tape: a request, and one of the ways to go on."""
+"""What interceptors and the tape exchange: a request, and how to proceed with it."""
 
 from __future__ import annotations
 
@@ -14,158 +14,220 @@ from multitrack.tape.failure import During, Failure
 Headers = tuple[tuple[str, str], ...]
 
 Ending = Literal["complete", "left", "broken", "unanswered"]
-"""How an answer came to its end: its body was read whole, the caller left it early, or the connection broke;
-``unanswered``: none came, since the connection failed or the caller went away before."""
+"""How a response ended.
+
+``complete``: the body was read to its end. ``left``: the caller stopped reading early. ``broken``: the connection
+broke. ``unanswered``: no response arrived, because the connection failed or the caller went away first.
+"""
+
+# https://github.com/openai/openai-python#retries: the statuses after which clients retry
+_TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as a seam caught it.
-
-    ``method`` is upper case. ``url`` is absolute; a gRPC call has ``grpc://host[:port]/package.Service/Method``
-    and the method ``POST``. ``headers`` have lower-case names, in order, repeated where sent repeatedly.
-    ``body`` is what was sent, decoded from any content encoding; of a gRPC call, the message as protobuf JSON.
-    ``messages`` are those of a gRPC call that streams its requests, to which the seam adds while they are sent; its
-    ``body`` is the empty JSON array that they belong into. None for all other requests.
-    """
+    """A request as an interceptor caught it."""
 
     method: str
+    """Upper case. ``POST`` for a gRPC call."""
     url: str
+    """Absolute. ``grpc://host[:port]/package.Service/Method`` for a gRPC call."""
     headers: Headers
+    """In the order sent, with lower-case names; a name that was sent repeatedly is repeated."""
     body: bytes
+    """The body without its content encoding. The message as protobuf JSON for a gRPC call."""
     messages: list[bytes] | None = field(default=None, compare=False)
+    """The messages of a gRPC call that streams its requests, which the interceptor appends as they are sent; ``body``
+    is then an empty JSON array. `None` for all other requests."""
 
     @property
     def with_sent_messages(self) -> Request:
-        """The same request with what it streamed so far in its body."""
+        """The same request, with the messages sent so far in its body."""
         if self.messages is None:
             return self
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
 
     def header(self, name: str) -> str | None:
-        """The first value of the header ``name`` (lower case), or None."""
-        return _first(self.headers, name)
+        """Return the first value of the header ``name`` (lower case), or `None`."""
+        return _find_header(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. ``body`` is decoded; of a gRPC call, the message as protobuf JSON, a JSON array of the
-    messages where the method streams its responses; ``headers`` then hold ``grpc-status`` and its kin.
-
-    ``chunks`` tell in which parts the body came. ``failure`` is what ended an answer that is broken or unanswered;
-    None where the connection was closed, or the caller went away. An answer that never came has the status 599.
-    """
+    """A response, or a record of the fact that none arrived."""
 
     status: int
+    """The HTTP status. 599 if no response arrived."""
     reason: str
     headers: Headers
+    """With lower-case names. For a gRPC call, they include ``grpc-status`` and other trailers."""
     body: bytes
+    """The body without its content encoding. For a gRPC call, the message as protobuf JSON, or a JSON array of messages
+    if the method streams its responses."""
     ending: Ending = "complete"
     chunks: Chunks = Chunks()  # noqa: RUF009 - it is frozen
+    """Where the chunks of the body ended."""
     failure: Failure | None = None
+    """The error that ended a response which is ``broken`` or ``unanswered``. `None` if the connection was closed, or if
+    the caller went away."""
 
     def header(self, name: str) -> str | None:
-        """The first value of the header ``name`` (lower case), or None."""
-        return _first(self.headers, name)
+        """Return the first value of the header ``name`` (lower case), or `None`."""
+        return _find_header(self.headers, name)
 
     def with_body(self, body: bytes) -> Response:
-        """The same answer with another body."""
+        """Return the same response with a different body."""
         return replace(self, body=body)
 
 
-def _first(headers: Headers, name: str) -> str | None:
+def _find_header(headers: Headers, name: str) -> str | None:
     return next((value for key, value in headers if key == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Answer with ``response``; open no connection. ``paced``: take as long for it as the recorded one took."""
+    """Answer with ``response``, without opening a connection."""
 
     response: Response
     paced: bool = False
+    """Whether to take as long as the recorded response took."""
+
+    @classmethod
+    def at_pace(cls, recorded: Response, pace: str) -> Replay:
+        """Return the replay of ``recorded`` at a ``pace``, which is one of `settings.PACES`.
+
+        A response after which clients retry tells them to wait for a millisecond, unless the pace is ``recorded``. The
+        cassette keeps the recorded value.
+        """
+        if pace == "recorded":
+            return cls(recorded, paced=True)
+        return cls(_without_retry_delay(recorded) if _is_retried(recorded) else recorded)
 
     def chunks(self) -> Iterator[tuple[float, bytes]]:
-        """The chunks of the body, each with the seconds to wait before it. What is to be raised behind them, the
-        response's ``ending`` and ``failure`` tell."""
+        """Yield the chunks of the body, each with the seconds to wait before it.
+
+        The interceptor then raises the error that the ``ending`` and the ``failure`` of the response describe.
+        """
         response = self.response
         gaps = response.chunks.gaps if self.paced else ()
         pieces = response.chunks.split(response.body, response.header("content-type"))
         return zip(chain((gap / 1000 for gap in gaps), repeat(0.0)), pieces, strict=False)
 
 
+def _is_retried(response: Response) -> bool:
+    if (should_retry := response.header("x-should-retry")) is not None:
+        return should_retry == "true"
+    return response.status in (_TIMEOUT, _CONFLICT, _TOO_MANY) or response.status >= _SERVER_ERROR
+
+
+def _without_retry_delay(response: Response) -> Response:
+    delays = {"retry-after-ms": "1", "retry-after": "0"}
+    headers = tuple((name, delays.get(name, value)) for name, value in response.headers)
+    if response.header("retry-after-ms") is None:
+        headers += (("retry-after-ms", "1"),)
+    return replace(response, headers=headers)
+
+
 @dataclass(frozen=True, slots=True)
 class Passthrough:
-    """Go live and tell the tape nothing."""
+    """Go live, and report nothing to the tape."""
 
 
 class ResponseRecorder(Protocol):
-    """Go live, and tell the tape what comes back, in this order: `began`, `received` as often as bytes
-    arrive, and exactly one of `ended` and `failed`. Calls after the last are ignored.
+    """Go live, and report the response to the tape.
 
-    A caller that goes away before `began`, by a cancelled task for one, is told by ``ended("left")`` alone.
+    The interceptor calls `record_head` once, `record_chunk` as often as bytes arrive, and then exactly one of
+    `record_end` and `record_failure`. Later calls are ignored. If the caller goes away before the head arrives, for
+    example because its task is cancelled, the interceptor only calls ``record_end("left")``.
     """
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:
-        """The head of the answer arrived. Header names in any case."""
+        """Record the status and the headers. Header names may have any case."""
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
-        """A part of the body arrived, still in its content encoding; ``continued`` if it belongs to the chunk of the
-        part before, which was cut on the way."""
+        """Record a part of the body, still in its content encoding.
+
+        Args:
+            chunk: The bytes that arrived.
+            continued: Whether the bytes belong to the same chunk as the previous part, because the network cut it.
+        """
 
     def record_end(
         self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
     ) -> None:
-        """The body is over; ``trailers`` are added to the headers, ``error`` is by what it broke, if the caller was
-        told more than that the connection was closed."""
+        """Record the end of the body.
+
+        Args:
+            ending: How the response ended.
+            trailers: Headers to add to those of the head.
+            error: The error that broke the response, if the caller got to know more than that the connection was
+                closed.
+        """
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
-        """No answer came: the connection failed or timed out before `began`. A seam that can raise ``error`` again on
-        replay says ``during`` what it came; else the recording waits to be accepted."""
+        """Record that no response arrived, because the connection failed or timed out before the head.
+
+        Args:
+            error: What the caller received.
+            during: What the client was doing, if the interceptor can raise ``error`` again on replay. Without it, the
+                recording stays pending.
+        """
 
 
 @runtime_checkable
 class Conversation(Protocol):
-    """Answer a request that streams with the recording that went the same way; open no connection. Which one that is,
-    the messages tell as they come, each of which the seam adds to the request and then tells here."""
+    """Answer a streaming request with the recording that has the same messages, without opening a connection.
+
+    Which recording that is becomes clear as the messages are sent: the interceptor appends each to the request, and
+    then calls `match_message`.
+    """
 
     def match_message(self) -> None:
-        """Another message was sent. Raises `CassetteMiss` where no recording has it in this place."""
+        """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
 
     def match_end(self) -> None:
-        """The client has no more messages. Raises `CassetteMiss` where every recording has."""
+        """Compare the end of the client's messages. Raises `CassetteMiss` if every recording has more."""
 
     def find_replay(self) -> Replay | None:
-        """The recording, once enough was sent for its first response; None before. Raises `CassetteMiss` where an
-        equal call took the last one."""
+        """Return the recording, or `None` if its first response came after more messages than were sent so far.
+
+        Raises `CassetteMiss` if an equal call has replayed the last recording.
+        """
 
     def abandon(self) -> None:
-        """The client went away."""
+        """Handle that the client went away."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """The client neither sends nor closes, and waits for an answer that comes after more messages: why that is a
-        miss, for the seam to raise; None if there is an answer now."""
+        """Handle that the client neither sends nor closes, but waits for a response that comes after more messages.
+
+        Returns the miss for the interceptor to raise, or `None` if there is a response now.
+        """
 
 
 Route = Replay | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
-    """The tape as a seam sees it."""
+    """The tape as an interceptor sees it."""
 
     @property
     def mode(self) -> str:
         """One of `settings.MODES`."""
 
     def route(self, request: Request) -> Route:
-        """Which way ``request`` goes. Raises `CassetteMiss` where the tape has no answer."""
+        """Decide how to proceed with ``request``. Raises `CassetteMiss` if no recording matches."""
 
     def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
-        """Which way ``request`` goes, which streams, and of which nothing was sent yet. Raises `CassetteMiss` where
-        the tape has no conversation with this method."""
+        """Decide how to proceed with a streaming ``request`` before its first message is sent.
+
+        Raises `CassetteMiss` if no recording of this method is left.
+        """
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Whether a raw socket may connect to ``host:port``, outside of the interceptors. Loopback is not asked for."""
+        """Return whether a raw socket may connect to ``host:port``. Loopback is always allowed, without asking."""
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Hold ``violation`` against the test, which fails by it whatever the code under test catches. Called by a
-        seam that is about to raise it."""
+        """Fail the test because of ``violation``, whatever the code under test catches.
+
+        An interceptor calls this before it raises ``violation``.
+        """

@@ -1,4 +1,4 @@
-"""Tapes of other recorders, as this one would have written them: nothing on them was scrubbed."""
+"""Redact cassettes of other recorders as this one would have: they contain everything that was sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multitrack.tape.settings import Settings
 
 
 def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
-    """``cassette`` scrubbed, if another recorder wrote it."""
+    """Return ``cassette`` redacted if another recorder wrote it, and unchanged otherwise."""
     if not cassette.is_foreign:
         return cassette
     for interaction in cassette.interactions:
@@ -31,12 +31,12 @@ def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
 
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
-    """`redact_foreign` where no tape plays, by the ``settings`` of a project."""
+    """Return `redact_foreign` with the ``settings`` of a project, for use without a tape."""
     rules = Rules(settings.match_on, settings.ignore, settings.placeholders)
 
-    def adopt(cassette: Cassette) -> Cassette:
+    def redact(cassette: Cassette) -> Cassette:
         kept, allowed = settings.keep_headers, settings.allow_secrets
         redactor = Redactor(os.environ, keep_headers=kept, allow_secrets=allowed, worded=rules.worded)
         return redact_foreign(cassette, redactor)
 
-    return adopt
+    return redact

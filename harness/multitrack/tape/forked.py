@@ -1,4 +1,4 @@
-"""The tape in a process that a test forked: a copy, from which nothing that happens to it comes back."""
+"""The tape in a forked process: a copy, whose recordings and violations never reach the test."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from multitrack.tape.exchange import Passthrough, Request, Router
 
 
 class ForkedTape:
-    """Stands for ``tape`` in a process that was forked while it played. It refuses what would be neither recorded nor
-    counted as played."""
+    """Replaces ``tape`` in a process that was forked while the tape was open.
+
+    It refuses every request that the tape could neither record nor count as replayed.
+    """
 
     def __init__(self, tape: Router) -> None:
         self._tape = tape
 
     @property
     def mode(self) -> str:
-        """That of the tape."""
+        """The mode of the tape."""
         return self._tape.mode
 
     def route(self, request: Request) -> Passthrough:
-        """Live, if its host may be asked past the tape. Raises `ForkedCall` else."""
+        """Let ``request`` go live if its host needs no tape. Raises `ForkedCall` otherwise."""
         host, port = split_host_and_port(request.url)
         if self.allows_connection(host, port):
             return Passthrough()
         place, parts = join_host_and_port(host, port), urlsplit(request.url)
-        # without what may be a credential
+        # without the parts that may hold a credential
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         raise ForkedCall(
-            f"{request.method} {url}: sent by a process that the test forked, which has no part in its tape\n"
-            f"  send it from the test's own process, from threads for one; or, if it may go live, say so in\n"
-            f"  pyproject.toml:\n"
+            f"{request.method} {url}: sent by a process that the test forked, which cannot use the test's cassette\n"
+            f"  send the request from the test's own process, for example from a thread; or, if it may go live, allow\n"
+            f"  it in pyproject.toml:\n"
             f"    [tool.multitrack]\n"
             f'    ignore_hosts = ["{place}"]\n'
             f"  or at the test:\n"
@@ -40,12 +42,12 @@ class ForkedTape:
         )
 
     def route_stream(self, request: Request) -> Passthrough:
-        """The same for a request that streams."""
+        """Do the same for a streaming request."""
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Whether a raw socket may connect there."""
+        """Return whether a raw socket may connect to ``host:port``."""
         return self._tape.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Nobody asks a copy what was refused; the process that raises ``violation`` ends by it."""
+        """Do nothing: the test never sees this copy, and ``violation`` ends the process that raises it."""

@@ -1,6 +1,6 @@
-"""Runs a callback when a module has been imported, or at once if it already was.
+"""Call back when a module has been imported, or at once if it already was.
 
-So a seam can be put into a library that the test itself imports, and nothing heavy is imported by us.
+So an interceptor can patch a library that the test itself imports, and we import nothing heavy.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ Callback = Callable[[ModuleType], None]
 
 
 class ImportWatch(MetaPathFinder):
-    """Watches for the import of some modules, while it stands in ``sys.meta_path``."""
+    """Watches for the import of some modules, while it is in ``sys.meta_path``."""
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callback]] = {}
         self._finding: set[str] = set()
 
     def when_imported(self, name: str, callback: Callback) -> None:
-        """Call ``callback`` with the module ``name``: now if it is imported already, else once it is."""
+        """Call ``callback`` with the module ``name``: now if it is imported already, otherwise once it is."""
         module = sys.modules.get(name)
-        # a mock put in the module's place has no `__spec__`, and nothing to be swapped; a module still being
-        # executed lacks the names to be swapped, and its import will call back
+        # a mock that replaces the module has no `__spec__`, and nothing to patch; a module still being executed lacks
+        # the names to patch, and calls back when its import is complete
         if isinstance(module, ModuleType) and not getattr(module.__spec__, "_initializing", False):
             callback(module)
             return
@@ -43,7 +43,7 @@ class ImportWatch(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The real spec, with a loader that calls back after it has run; None for modules not watched."""
+        """Return the real spec, with a loader that calls back after it has run. `None` for other modules."""
         del path, target
         if fullname not in self._callbacks or fullname in self._finding:
             return None
@@ -54,21 +54,21 @@ class ImportWatch(MetaPathFinder):
             self._finding.discard(fullname)
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Calling(spec.loader, self._loaded)
+        spec.loader = _NotifyingLoader(spec.loader, self._notify)
         return spec
 
-    def _loaded(self, module: ModuleType) -> None:
+    def _notify(self, module: ModuleType) -> None:
         for callback in self._callbacks.pop(module.__name__, ()):
             callback(module)
 
 
-class _Calling(Loader):
-    def __init__(self, loader: Loader, loaded: Callback) -> None:
+class _NotifyingLoader(Loader):
+    def __init__(self, loader: Loader, notify: Callback) -> None:
         self._loader = loader
-        self._loaded = loaded
+        self._notify = notify
 
     def __getattr__(self, name: str) -> object:
-        # resources, source and the like are asked of the loader that really has them
+        # only the real loader has resources, source and the like
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -80,4 +80,4 @@ class _Calling(Loader):
             spec.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._loaded(module)
+        self._notify(module)

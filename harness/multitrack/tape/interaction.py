@@ -1,4 +1,4 @@
-"""An interaction: one recorded request with its response, scrubbed, as it stands on a tape."""
+"""An interaction: one recorded request with its response, redacted, as stored in a cassette."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Provenance = Literal["live", "local", "standin"]
-"""Who answered: a provider, something on a loopback address, or Multitrack's own stand-in provider."""
+"""Who answered: a provider, a server on a loopback address, or Multitrack's own stand-in provider."""
 
 STANDIN_HEADER = "x-multitrack-standin"
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """``tests`` are the node ids of the tests whose recording this is.
-
-    ``models`` are the import paths of the models that the request offered, by tool name; ``results`` tell, for each
-    call of the answer, by a fingerprint what came of it when a test passed with it, None where none did.
-    """
+    """One request and its response."""
 
     request: Request
     response: Response
     tests: tuple[str, ...] = ()
+    """The node ids of the tests that recorded it."""
     provenance: Provenance = "live"
     models: tuple[tuple[str, str], ...] = ()
+    """The names of the offered tools, each with the import path of its model."""
     results: tuple[str, ...] | None = None
+    """A fingerprint of the validated result of each tool call, from a test that passed. `None` if no test passed."""
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
-    """The models themselves, while a request of this process offers them; never on a tape."""
+    """The models of the offered tools, by tool name, while this process sends the request; never stored."""
 
     def belongs_to(self, test: str | None) -> bool:
-        """Whether ``test`` recorded it; for None, whether it was recorded outside any test."""
+        """Return whether ``test`` recorded it. With `None`: whether it was recorded outside of any test."""
         return test in self.tests if test is not None else not self.tests

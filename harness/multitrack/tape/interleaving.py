@@ -1,7 +1,7 @@
-"""Interleaving: who spoke when, in a call whose requests and responses stream.
+"""Interleaving: the order of requests and responses in a call that streams both.
 
-On a tape stand the messages of either side in their order. How the two orders go together is told by a header of
-the answer: for each response, and at last for the end of the call, how many requests had been sent by then.
+A cassette stores the messages of either side in order. A header of the response says how the two orders combine: for
+each response, and for the end of the call, how many requests had been sent by then.
 """
 
 from __future__ import annotations
@@ -15,47 +15,50 @@ from multitrack.tape.exchange import Ending, Headers, Response
 HEADER = "x-multitrack-turns"
 
 CLOSED = math.inf
-"""More requests than any number of them: the client had said that there are no more."""
+"""The request count after the client has closed its side: greater than the number of any message."""
 
 _CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """``sent`` is how many requests had been sent before each response; the last number holds for all that follow,
-    and for the end. Most clients send all first, and that is not written."""
+    """How many requests had been sent before each response."""
 
-    sent: tuple[float, ...] = (CLOSED,)
+    request_counts: tuple[float, ...] = (CLOSED,)
+    """One count for each response. The last one also holds for all later responses and for the end. The default, which
+    is not stored, describes most clients: they send everything first."""
 
     @classmethod
-    def from_counts(cls, sent: Sequence[float]) -> Interleaving:
-        """Of a call for whose responses, and end, so many requests had been sent."""
-        numbers = list(sent)
-        while len(numbers) > 1 and numbers[-1] == numbers[-2]:
-            numbers.pop()
-        return cls(tuple(numbers))
+    def from_counts(cls, request_counts: Sequence[float]) -> Interleaving:
+        """Return the interleaving of a call with these ``request_counts`` for its responses and its end."""
+        counts = list(request_counts)
+        while len(counts) > 1 and counts[-1] == counts[-2]:
+            counts.pop()
+        return cls(tuple(counts))
 
     @classmethod
     def from_response(cls, response: Response) -> Interleaving:
-        """Those of a recorded answer. Raises ValueError where the tape has no such numbers."""
-        told = response.header(HEADER)
-        if told is None:
-            # a call that was still open when the tape ended could not tell
+        """Return the interleaving of a recorded ``response``. Raises ValueError if its header is malformed."""
+        header = response.header(HEADER)
+        if header is None:
+            # a call that was still open when the tape closed had no end to store the header with
             return cls() if response.ending in ("complete", "broken") else cls((0,))
-        return cls(tuple(CLOSED if word == _CLOSED else int(word) for word in told.split()) or (CLOSED,))
+        return cls(tuple(CLOSED if word == _CLOSED else int(word) for word in header.split()) or (CLOSED,))
 
     def to_headers(self, ending: Ending) -> Headers:
-        """What tells them on a tape, of an answer that came to this ``ending``."""
+        """Return the headers to store with a response that ended with ``ending``."""
         if self == Interleaving() and ending in ("complete", "broken"):
             return ()
-        return ((HEADER, " ".join(_CLOSED if number == CLOSED else str(number) for number in self.sent)),)
+        return ((HEADER, " ".join(_CLOSED if count == CLOSED else str(count) for count in self.request_counts)),)
 
     def requests_before(self, position: int) -> float:
-        """How many requests were sent before the response at ``position``, counted from 0; the end stands behind the
-        last response."""
-        return self.sent[min(position, len(self.sent) - 1)]
+        """Return how many requests had been sent before the response at ``position``.
+
+        Positions count from 0; the end of the call has the position after the last response.
+        """
+        return self.request_counts[min(position, len(self.request_counts) - 1)]
 
     @property
     def is_closed(self) -> bool:
-        """Whether the client had sent all it had to send."""
-        return self.sent[-1] == CLOSED
+        """Whether the client had sent all its messages."""
+        return self.request_counts[-1] == CLOSED

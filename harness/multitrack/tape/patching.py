@@ -1,4 +1,4 @@
-"""Attributes of other people's classes and modules, swapped for ours and put back."""
+"""Replace attributes of other libraries' classes and modules, and restore them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INHERITED = object()
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Put ``make(original)`` in the place of the attribute ``name`` of ``owner``, its own or inherited."""
+    """Replace the attribute ``name`` of ``owner``, its own or an inherited one, by ``wrap(original)``."""
 
     owner: Any
     name: str
@@ -20,30 +20,30 @@ class Patch:
 
 
 class PatchSet:
-    """What is swapped in at present. Threads share it."""
+    """The patches that are applied at present. Threads may share it."""
 
     def __init__(self) -> None:
-        self._swapped: list[tuple[Patch, Any, Any]] = []
+        self._applied: list[tuple[Patch, Any, Any]] = []
         self._lock = threading.RLock()
 
-    def apply(self, swaps: Iterable[Patch]) -> None:
-        """Patch ``swaps`` in, in their order."""
+    def apply(self, patches: Iterable[Patch]) -> None:
+        """Apply ``patches`` in order."""
         with self._lock:
-            for swap in swaps:
-                original = vars(swap.owner).get(swap.name, _INHERITED)
-                replacement = swap.wrap(getattr(swap.owner, swap.name) if original is _INHERITED else original)
-                setattr(swap.owner, swap.name, replacement)
-                self._swapped.append((swap, original, replacement))
+            for patch in patches:
+                original = vars(patch.owner).get(patch.name, _INHERITED)
+                replacement = patch.wrap(getattr(patch.owner, patch.name) if original is _INHERITED else original)
+                setattr(patch.owner, patch.name, replacement)
+                self._applied.append((patch, original, replacement))
 
     def undo(self) -> None:
-        """Patch all out, the last first."""
+        """Undo all patches, the last one first."""
         with self._lock:
-            while self._swapped:
-                swap, original, replacement = self._swapped.pop()
-                # what somebody else put over ours stays: it still calls ours, which does nothing by then
-                if vars(swap.owner).get(swap.name) is not replacement:
+            while self._applied:
+                patch, original, replacement = self._applied.pop()
+                # keep what somebody else put over ours: it still calls ours, which by then only calls the original
+                if vars(patch.owner).get(patch.name) is not replacement:
                     continue
                 if original is _INHERITED:
-                    delattr(swap.owner, swap.name)
+                    delattr(patch.owner, patch.name)
                 else:
-                    setattr(swap.owner, swap.name, original)
+                    setattr(patch.owner, patch.name, original)

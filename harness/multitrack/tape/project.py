@@ -1,4 +1,4 @@
-"""The project's own settings: ``[tool.multitrack]`` in its pyproject.toml."""
+"""The settings of a project: ``[tool.multitrack]`` in its pyproject.toml."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from multitrack.tape.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """``cassettes_dir`` is the root of the tapes, None for a folder beside each test file; ``models`` tell where the
-    models of recorded tool calls are."""
+    """The settings of a project."""
 
     settings: Settings = field(default_factory=Settings)
     cassettes_dir: Path | None = None
+    """The root of all cassettes. `None` for a folder ``cassettes`` next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
+    """Where the models of recorded tool calls can be imported from."""
 
 
 def find_pyproject(folder: Path) -> Path | None:
@@ -33,9 +34,10 @@ def read_nearest(folder: Path) -> Project:
 
 
 def read(pyproject: Path) -> Project:
-    """The settings in the file ``pyproject``; the defaults where there is no such file or no such table.
+    """Return the settings in the file ``pyproject``; the defaults if the file or the table does not exist.
 
-    Raises `BadOption` for an unknown key or a value of the wrong type.
+    Raises:
+        BadOption: A key is unknown, a value has the wrong type, or the file is not valid TOML.
     """
     try:
         table = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("multitrack", {})
@@ -46,7 +48,7 @@ def read(pyproject: Path) -> Project:
     options = dict(table)
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
-        raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir takes a path, not {folder!r}")
+        raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir must be a path, not {folder!r}")
     models = ModelPaths.from_table(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
     return Project(settings, None if folder is None else pyproject.parent / folder, models)

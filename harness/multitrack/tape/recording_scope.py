@@ -1,4 +1,4 @@
-"""For whom tapes play within pytest: a test, or a fixture of wider scope, while it runs."""
+"""The test, or the fixture of a wider scope, that tapes are opened for within pytest."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TapeResult:
-    """A ``tape`` that plays no more for ``owner``, None where nobody is known: whether what it was for ``passed``, and
-    what became of the recording, if there is one."""
+    """A closed tape, and what became of its recording."""
 
     scope: RecordingScope | None
+    """The test or fixture that the tape was opened for, if known."""
     tape: Tape
     passed: bool
+    """Whether the test, the fixture or the block passed."""
     saved: SavedRecording | None = None
+    """What was saved. `None` if nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _ClosedBlock:
     tape: Tape
     failure: str | None
     saved: SavedRecording | None
 
 
 class RecordingScope:
-    """Who tapes are played for. ``name`` stands with what is recorded for it, ``record_hint`` says how that is done;
-    ``results`` tells what came of an answer; ``is_test`` is false of a fixture.
+    """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that a block plays for it, by `use_cassette`, is saved when it is over and not with the block: whether what
-    was recorded is right is known by then.
+    A tape that `use_cassette` opens for it is saved when the test or fixture is over, not when the block ends, because
+    only then is it known whether the recording is right.
     """
 
     def __init__(
@@ -45,69 +46,84 @@ class RecordingScope:
         fingerprint_results: ResultFingerprinter = lambda _: None,
         is_test: bool = True,
     ) -> None:
+        """Create the scope.
+
+        Args:
+            name: The node id of the test, or the name of the fixture; stored with its interactions.
+            record_hint: The command that records it, for messages.
+            fingerprint_results: Returns the fingerprints of the validated calls of a response.
+            is_test: Whether it is a test and not a fixture.
+        """
         self.name = name
         self.record_hint = record_hint
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self._tapes: list[Tape] = []
-        self._left: list[_Block] = []
-        self._failed: list[RecordingScope] = []
+        self._closed_blocks: list[_ClosedBlock] = []
+        self._failed_fixtures: list[RecordingScope] = []
 
     def add_tape(self, tape: Tape) -> None:
-        """``tape`` plays for it."""
+        """Add a ``tape`` that was opened for this scope."""
         self._tapes.append(tape)
 
     @property
     def tapes(self) -> Sequence[Tape]:
-        """Those that were opened for it, in order."""
+        """The tapes that were opened for this scope, in order."""
         return self._tapes
 
     def has_tape(self, tape: object) -> bool:
-        """Whether ``tape`` plays for it."""
+        """Return whether ``tape`` was opened for this scope."""
         return any(one is tape for one in self._tapes)
 
     def add_closed_block(self, tape: Tape, failure: str | None) -> None:
-        """The block that ``tape`` played for is over, by the ``failure`` if there was one. If it does not play for
-        the owner, it is saved with the block."""
+        """Add the ``tape`` of a block that ended, with the reason of its ``failure``, if it failed.
+
+        A tape that was not opened for this scope is saved now.
+        """
         saved = None if self.has_tape(tape) else tape.save(failure=failure)
-        self._left.append(_Block(tape, failure, saved))
+        self._closed_blocks.append(_ClosedBlock(tape, failure, saved))
 
     @property
     def has_closed_blocks(self) -> bool:
-        """Whether blocks are over whose tapes `close` is still to tell of."""
-        return bool(self._left)
+        """Whether `save_blocks` has results to return."""
+        return bool(self._closed_blocks)
 
     def add_failed_fixture(self, fixture: RecordingScope) -> None:
-        """It failed since ``fixture`` did."""
-        self._failed.append(fixture)
+        """Note that this test failed because ``fixture`` did."""
+        self._failed_fixtures.append(fixture)
 
     @property
     def recorded_paths(self) -> Sequence[Path]:
-        """The tapes on which anything was recorded for it, or for a fixture that it failed by."""
-        tapes = [tape for owner in (*self._failed, self) for tape in owner._tapes]
+        """The cassettes with recordings of this scope, or of a fixture whose failure failed it."""
+        tapes = [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
         return list(dict.fromkeys(tape.path for tape in tapes if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
-        """Save what blocks recorded, as pending where the ``failure`` of it or of one of them tells so; gives what
-        became of each."""
-        left, self._left = self._left, []
-        own: dict[Path, list[_Block]] = {}
-        for block in left:
+        """Save what the closed blocks recorded, and yield the result for each of their tapes.
+
+        The recordings stay pending if the scope, or one of the blocks that use the same cassette, failed.
+        """
+        blocks, self._closed_blocks = self._closed_blocks, []
+        blocks_by_path: dict[Path, list[_ClosedBlock]] = {}
+        for block in blocks:
             if self.has_tape(block.tape):
-                own.setdefault(block.tape.path.resolve(), []).append(block)
+                blocks_by_path.setdefault(block.tape.path.resolve(), []).append(block)
             else:
                 yield TapeResult(self, block.tape, not (failure or block.failure), block.saved)
-        for blocks in own.values():
+        for blocks in blocks_by_path.values():
             *earlier, last = (block.tape for block in blocks)
-            wrong = failure or next((block.failure for block in blocks if block.failure), None)
-            saved = last.save(failure=wrong, earlier=earlier)
-            yield from (TapeResult(self, tape, wrong is None) for tape in earlier)
-            yield TapeResult(self, last, wrong is None, saved)
+            reason = failure or next((block.failure for block in blocks if block.failure), None)
+            saved = last.save(failure=reason, earlier=earlier)
+            yield from (TapeResult(self, tape, reason is None) for tape in earlier)
+            yield TapeResult(self, last, reason is None, saved)
 
 
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
-    """``text`` without any secret or private name that one of ``tapes`` was shown: by the last first, since those of
-    fixtures, which stand before a test's own, have words of their own for its names."""
+    """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
+
+    The last tape goes first: the tapes of fixtures come before that of the test, and have pseudonyms of their own for
+    the names of the test.
+    """
     for tape in reversed(tapes):
         text = tape.redact(text)
     return text

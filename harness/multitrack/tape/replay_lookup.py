@@ -1,4 +1,4 @@
-"""The recordings that would have answered requests which went live, found as replay finds them."""
+"""Find the recordings that would have answered requests which went live, with the same rules as replay."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from multitrack.tape.recorder import are_final
 
 
 class ReplayLookup:
-    """The entries of ``index``, each given once, the first of equal ones first.
+    """The recordings of an index. Each is found once; of equal ones, the first is found first.
 
-    ``key`` makes the key of a request, in which ``placeholders`` stand for names; ``left`` leaves of a request what
-    takes part in matching; with ``repeats``, the last one of equal ones is given again. An error of the moment that
-    was made good is no answer: who asks live may be spared it.
+    A temporary error that a later response replaced is never found, because a live run may be spared it.
     """
 
     def __init__(
@@ -28,45 +26,54 @@ class ReplayLookup:
         placeholders: Collection[str] = (),
         allow_repeats: bool = False,
     ) -> None:
+        """Create the lookup.
+
+        Args:
+            index: The recordings.
+            key: Returns the matching key of a request.
+            filter_request: Removes from a request what plays no part in matching.
+            placeholders: The pseudonyms in live requests.
+            allow_repeats: Whether to find the last of equal recordings again and again.
+        """
         self._index = index
         self._key = key
         self._filter_request = filter_request
         self._placeholders = placeholders
         self._allow_repeats = allow_repeats
         self._calls = MethodCalls(index, key, filter_request)
-        lasting = are_final([entry.interaction for entry in index.entries])
-        for entry, lasts in zip(index.entries, lasting, strict=True):
-            entry.played = not lasts
+        finals = are_final([entry.interaction for entry in index.entries])
+        for entry, is_final in zip(index.entries, finals, strict=True):
+            entry.played = not is_final
 
     @classmethod
-    def from_interactions(cls, recorded: Sequence[Interaction]) -> ReplayLookup:
-        """Those among ``recorded``, as they stand there."""
-        return cls(Index(recorded))
+    def from_interactions(cls, interactions: Sequence[Interaction]) -> ReplayLookup:
+        """Return a lookup of ``interactions`` with the default matching."""
+        return cls(Index(interactions))
 
     @property
     def unused_entries(self) -> Sequence[Entry]:
-        """What no request has asked for."""
+        """The recordings that no request has found."""
         return [entry for entry in self._index.entries if not entry.played]
 
     def find_recording(self, request: Request) -> Entry | None:
-        """The entry that answers the scrubbed ``request``, which is taken from now on; None where there is none."""
-        if (begun := unsent(request)) is not request:
-            return self._conversation(request, begun)
-        key = self._of(request)
+        """Return the recording that answers a redacted ``request``, and mark it as used. `None` if there is none."""
+        if (without_messages := unsent(request)) is not request:
+            return self._find_conversation(request, without_messages)
+        key = self._key_of(request)
         found = self._index.take(key) or self._calls.take(request, self._placeholders, key)
         if found is None and self._allow_repeats:
             found = self._index.again(key)
         return next((entry for entry in self._index.entries if entry.interaction is found), None)
 
-    def _conversation(self, request: Request, begun: Request) -> Entry | None:
-        whole = self._of(request)
-        for entry in self._index.begun(self._of(begun)):
+    def _find_conversation(self, request: Request, without_messages: Request) -> Entry | None:
+        whole_key = self._key_of(request)
+        for entry in self._index.begun(self._key_of(without_messages)):
             recorded = entry.interaction
             key = key_of(recorded.request, recorded.provenance, self._index.placeholders, self._key)
-            if Entry(entry.position, recorded, key).takes(whole):
-                self._index.play(entry, whole)
+            if Entry(entry.position, recorded, key).takes(whole_key):
+                self._index.play(entry, whole_key)
                 return entry
         return None
 
-    def _of(self, request: Request) -> Key:
+    def _key_of(self, request: Request) -> Key:
         return self._key(self._filter_request(request), self._placeholders)

@@ -1,4 +1,4 @@
-"""What the code under test really sent, for a test to look at."""
+"""Requests as the code under test sent them, for assertions in tests."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ _MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")
 _IN_URL = re.compile(rf"(?i)(?<=[?&])({'|'.join(sorted(secrets.CREDENTIAL_PARAMETERS))})=[^&#]+")
 
 
-class _Hiding(str):
-    """A text that is ``shown`` as another one: pytest prints all that a failed assertion is made of."""
+class _HiddenText(str):
+    """A text with a different ``repr``, because pytest prints all parts of a failed assertion."""
 
-    shown: str
+    displayed: str
 
-    def __new__(cls, text: str, shown: str = _HIDDEN) -> _Hiding:
-        hiding = super().__new__(cls, text)
-        hiding.shown = shown
-        return hiding
+    def __new__(cls, text: str, displayed: str = _HIDDEN) -> _HiddenText:
+        hidden = super().__new__(cls, text)
+        hidden.displayed = displayed
+        return hidden
 
     def __repr__(self) -> str:
-        return repr(self.shown)
+        return repr(self.displayed)
 
 
 @dataclass(frozen=True, repr=False)
 class Sent:
-    """One request as it left the client, with nothing taken out: it lives in memory only.
+    """One request as it left the client, without redaction. It is only kept in memory.
 
-    ``headers`` have lower-case names; of repeated ones the last. Credentials in them and in the ``url`` are compared as
-    they are, and are not shown.
+    Credentials in the headers and in the URL can be compared, but their ``repr`` hides them.
     """
 
     request: Request
@@ -49,38 +48,38 @@ class Sent:
     @property
     def url(self) -> str:
         """The absolute URL; ``grpc://host/package.Service/Method`` for gRPC."""
-        return _Hiding(self.request.url, _IN_URL.sub(rf"\1={_HIDDEN}", self.request.url))
+        return _HiddenText(self.request.url, _IN_URL.sub(rf"\1={_HIDDEN}", self.request.url))
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, or a gRPC call's metadata."""
+        """The headers, or the metadata of a gRPC call, by lower-case name; the last value of a repeated header."""
         return {
-            name: _Hiding(value) if name in secrets.CREDENTIAL_HEADERS else value
+            name: _HiddenText(value) if name in secrets.CREDENTIAL_HEADERS else value
             for name, value in self.request.headers
         }
 
     @property
     def body(self) -> bytes:
-        """The body, decoded; protobuf JSON for gRPC."""
+        """The body without its content encoding; protobuf JSON for gRPC."""
         return self.request.with_sent_messages.body
 
     @cached_property
     def json(self) -> Any:
-        """The body as a JSON document. Raises ValueError where it is none, such as a form with a file in it."""
+        """The body as a JSON document. Raises ValueError if it is not JSON, for example a form with a file."""
         try:
             return json.loads(self.body)
         except ValueError as error:
             kind = self.headers.get("content-type", "no content type").partition(";")[0]
-            raise ValueError(f"the body of {self} is no JSON, but {kind}; see its .body") from error
+            raise ValueError(f"the body of {self} is not JSON but {kind}; use .body instead") from error
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The names of the tools that the request offered."""
+        """The names of the tools that the request offers."""
         return wires.read_request(self.body).tools
 
     @property
     def model(self) -> str | None:
-        """The name of the model asked, where the request says it; Gemini's REST does so in the URL."""
+        """The name of the requested model, if the request contains it; the REST API of Gemini has it in the URL."""
         in_url = _MODEL_IN_URL.search(self.request.url)
         return wires.read_request(self.body).model or (in_url and in_url[1])
 

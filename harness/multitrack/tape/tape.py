@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.model_context import current_models
-from multitrack.tape import interleaving, miss, pace
+from multitrack.tape import interleaving, miss
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.exchange import (
     Conversation,
@@ -319,7 +319,7 @@ class Tape:
 
     def _play(self, interaction: Interaction, response: Response | None = None) -> Replay:
         self.played.append(interaction)
-        return pace.replay(response or interaction.response, self._settings.pace)
+        return Replay.at_pace(response or interaction.response, self._settings.pace)
 
     def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
         violation = miss.build_divergence(
