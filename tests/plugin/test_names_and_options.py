@@ -209,7 +209,7 @@ def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):
     ("settings", "message"),
     [
         ("wrong = 1", f"pyproject.toml: [tool.multitrack]: unknown option 'wrong'; {KNOWN}"),
-        ("cassettes_dir = 3", "pyproject.toml: [tool.multitrack] cassettes_dir takes a path, not 3"),
+        ("cassettes_dir = 3", "pyproject.toml: [tool.multitrack] cassettes_dir must be a path, not 3"),
         ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts takes a list of strings, not 'x'"),
     ],
 )

@@ -46,9 +46,9 @@ def test_they_are_refused_and_leave_the_tape_alone(provider, tmp_path, fork, cli
             assert ask(client, provider.url, 3) == 200
         assert str(refused.value).splitlines() == [
             f"POST {provider.url}{'/' if client == 'requests' else ''}: sent by a process that the test forked, "
-            "which has no part in its tape",
-            "  send it from the test's own process, from threads for one; or, if it may go live, say so in",
-            "  pyproject.toml:",
+            "which cannot use the test's cassette",
+            "  send the request from the test's own process, for example from a thread; or, if it may go live, allow",
+            "  it in pyproject.toml:",
             "    [tool.multitrack]",
             f'    ignore_hosts = ["{place}"]',
             "  or at the test:",
