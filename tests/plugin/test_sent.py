@@ -39,7 +39,8 @@ def test_a_form_with_a_file_in_it():
         Request("POST", "https://api.openai.com/v1/files?key=AIza-1&x=1", headers, b"--b\r\n\r\nhello\r\n--b--")
     )
     assert (sent.model, sent.tools, b"hello" in sent.body) == (None, (), True)
-    told = "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON but multipart/form-data; use .body instead"
+    told = "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON but multipart/form-data; "
+    told += "use .body instead"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         sent.json  # noqa: B018 - reading it is the test
     assert sent.headers["authorization"] == "Bearer sk-1"
