@@ -1,1 +1,1 @@
-"""What it costs: each benchmark is a section of docs/benchmarks.md, written by ``python -m benchmarks``."""
+"""Benchmarks: each writes a section of docs/benchmarks.md. Run them with ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks and writes their sections: ``python -m benchmarks [--quick] [NAME ...]``."""
+"""Run the benchmarks and write their sections: ``python -m benchmarks [--quick] [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from importlib import import_module
 
 from benchmarks import page
 
-# in the order of the page; each is a module here with `section(quick)`, which gives its heading and its text
-SECTIONS = ("extraction", "snapshots", "revalidation", "tape", "large_tapes")
+# in the order of the page; each is a module of this package with a function `run_benchmark(quick)`
+NAMES = ("extraction", "snapshots", "revalidation", "replay", "large_cassettes")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=f"Measure, and write {page.PATH}.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"those to run, all if none: {', '.join(SECTIONS)}")
-    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it works; printed, not written")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=f"Run benchmarks and write {page.PATH}.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; default: all of them")
+    parser.add_argument("--quick", action="store_true", help="run a few rounds and print the sections, write nothing")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(SECTIONS))
+    unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; there is {', '.join(SECTIONS)}")
-    for name in options.names or SECTIONS:
-        section: page.Section = import_module(f"benchmarks.{name}").section(quick=options.quick)
+        parser.error(f"unknown benchmark {', '.join(unknown)}; choose from {', '.join(NAMES)}")
+    for name in options.names or NAMES:
+        section: page.Section = import_module(f"benchmarks.{name}").run_benchmark(quick=options.quick)
         if options.quick:
             print(section)
         else:
-            page.write(section)
+            page.write_section(section)
 
 
 main()

@@ -1,121 +1,141 @@
-"""What `create` costs beside the SDK's own: a short answer, the first model of a stream, long answers."""
+"""Compare `create` with the SDK's own: a short response, the first model of a stream, long responses."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmarks.environment import python_with
-from benchmarks.openai_race import BARE, BEYOND, CONTROL, FROM_FIRST, FROM_LAST, INSTRUCTOR, MULTITRACK, RAW
-from benchmarks.page import Section, measured, ratio, table, time
-from benchmarks.race import TIME, Results, run
+from benchmarks.extraction_process import (
+    EXTRA_EVENTS,
+    FROM_COMPLETING,
+    FROM_FIRST,
+    INSTRUCTOR,
+    MULTITRACK,
+    RAW,
+    RAW_AGAIN,
+    RAW_WITHOUT_CHOICE,
+)
+from benchmarks.measurement import CPU_TIME, Results, run_processes
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.virtual_environments import create_environment
 
-# of the time that the raw client takes for three calls
+# the ratio to the time of the raw client for three calls
 _TARGET = 1.08
 
 _KINDS: Mapping[str, tuple[str, ...]] = {"sync": (), "async": ("--async",)}
 
-# how many rounds there are for answers of so many calls, plain and streamed
+# by the number of calls in a response: the rounds, plain and streamed
 _ROUNDS = {1: (300, 100), 10: (300, 50), 100: (100, 20), 1000: (20, 5)}
 
 _OPENING = """
-What `create` with a `response_model` adds to the SDK's own `create`, with the provider behind a `MockTransport` in the
-same process, so that no network hides it. The *raw client* is what one writes by hand: `create(tools=...)` with the
-same schemas, then `Model.model_validate_json(call.function.arguments)` by the tool's name. All give the same models,
-and multitrack sends the same body as the raw client, which stands in the race a second time to show the noise.
+The time that `create` with a `response_model` adds to the SDK's own `create`. The provider is a `MockTransport` in the
+same process, because a network would hide the difference. The *raw client* is code written by hand:
+`create(tools=...)` with the same schemas, then `Model.model_validate_json(call.function.arguments)` by the tool's name.
+All candidates return the same models, and multitrack sends the same body as the raw client. The raw client is measured
+twice to show the noise.
 """
 
 _SHORT = """
-### An answer with three calls
+### A response with three calls
 
-{measured}
+{conditions}
 
-{races}
+{figures}
 
-At most {target} times the raw client is the target: {verdict} ({reached}).
+The target is at most {target} times the raw client: {verdict} ({reached}).
 
-Multitrack takes longer in comparison with a raw client that sends no `tool_choice`, and so another body: {bare}. The
-SDK holds each argument against every type that it may have, and that takes its time; multitrack sends its default
-`tool_choice="auto"` past those types, in `extra_body`.
+The ratio is higher for a raw client that sends no `tool_choice`, and therefore a different body: {bare}. The SDK
+compares each argument with every type that it may have, which takes time. Multitrack avoids that for its default
+`tool_choice="auto"` and sends it in `extra_body`.
 
-instructor in its mode for parallel tools, in an environment of its own with the SDK that it takes:
+instructor in its mode for parallel tools, in a virtual environment with the SDK version that it supports:
 
-{measured_there}
+{conditions_there}
 
-{races_there}
+{figures_there}
 """
 
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same answer streamed, four characters of arguments in an event. The clock, of the wall here, starts when the
-transport hands over an event, and stops when the caller has the first model. The raw client is told which event
-completes the first call; then it validates what it has put together. instructor does not stream parallel tools.
+The same response, streamed with four characters of the arguments in each event. These are wall-clock times, from an
+event that the transport passes on to the first model that the caller receives. The raw client knows which event
+completes the first call, and then validates the arguments that it has collected. instructor does not stream parallel
+tools.
 
-{measured}
+{conditions}
 
-{races}
+{figures}
 
-Events read beyond the one that completes the call, before its model is there: {beyond}.
+Events read after the one that completes the call, before its model is returned: {extra_events}.
 """
 
 _LONG = """
-### Long answers
+### Long responses
 
-Calls of 2 KB each, sync; streamed with 100 characters in an event. The times are for one call.
+Calls of 2 KB each, sync; streamed with 100 characters in each event. The times are per call.
 
-{measured} Streamed: {streamed_rounds}.
+{conditions} Streamed: {streamed_rounds}.
 
-{races}
+{figures}
 
-From an answer of 100 calls to one of 1,000, multitrack's time for one call is multiplied by {plain}, streamed by
-{streamed}; linear is 1.
+From a response with 100 calls to one with 1,000, multitrack's time per call is multiplied by {plain}, streamed by
+{streamed}. Linear growth is 1.
 """
 
 
-def section(*, quick: bool) -> Section:
-    """Measure; ``quick`` is one process with a tenth of the rounds."""
-    return Section("Extraction", "".join([_OPENING, _short(quick), _first_model(quick), _long(quick)]))
-
-
-def _short(quick: bool) -> str:
-    names, names_there = (RAW, CONTROL, BARE, MULTITRACK), (RAW, MULTITRACK, INSTRUCTOR)
-    here = {kind: _run(names, 500, *options, quick=quick) for kind, options in _KINDS.items()}
-    python = python_with(["instructor==1.17.*"], "instructor")
-    there = {kind: _run(names_there, 300, *options, quick=quick, python=python) for kind, options in _KINDS.items()}
-    reached = {kind: results.ratio(MULTITRACK, to=RAW).middle for kind, results in here.items()}
-    bare = {kind: results.ratio(MULTITRACK, to=BARE).middle for kind, results in here.items()}
-    return _SHORT.format(
-        measured=measured(here["sync"]),
-        races=_side_by_side(here, names),
-        target=_TARGET,
-        verdict="met" if max(reached.values()) <= _TARGET else "missed",
-        reached=_by_kind(reached),
-        bare=_by_kind(bare),
-        measured_there=measured(there["sync"]),
-        races_there=_side_by_side(there, names_there),
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; `quick` runs one process with a tenth of the rounds."""
+    return Section(
+        "Extraction", "".join([_OPENING, _measure_short(quick), _measure_first_model(quick), _measure_long(quick)])
     )
 
 
-def _first_model(quick: bool) -> str:
+def _measure_short(quick: bool) -> str:
+    names_here, names_there = (RAW, RAW_AGAIN, RAW_WITHOUT_CHOICE, MULTITRACK), (RAW, MULTITRACK, INSTRUCTOR)
+    here = {kind: _run(names_here, 500, *options, quick=quick) for kind, options in _KINDS.items()}
+    python = create_environment(["instructor==1.17.*"], "instructor")
+    there = {kind: _run(names_there, 300, *options, quick=quick, python=python) for kind, options in _KINDS.items()}
+    ratios = {kind: results.ratio(MULTITRACK, to=RAW).middle for kind, results in here.items()}
+    ratios_without_choice = {
+        kind: results.ratio(MULTITRACK, to=RAW_WITHOUT_CHOICE).middle for kind, results in here.items()
+    }
+    return _SHORT.format(
+        conditions=describe_conditions(here["sync"]),
+        figures=_format_side_by_side(here, names_here),
+        target=_TARGET,
+        verdict="met" if max(ratios.values()) <= _TARGET else "missed",
+        reached=_format_by_kind(ratios),
+        bare=_format_by_kind(ratios_without_choice),
+        conditions_there=describe_conditions(there["sync"]),
+        figures_there=_format_side_by_side(there, names_there),
+    )
+
+
+def _measure_first_model(quick: bool) -> str:
     names = (RAW, MULTITRACK)
     streamed = {
         kind: _run(names, 300, "--stream", "--first-model", *options, quick=quick) for kind, options in _KINDS.items()
     }
     rows = [
-        [f"{name}, {kind}", *_cells(results, name, FROM_FIRST), *_cells(results, name, FROM_LAST)]
+        [f"{name}, {kind}", *_format_cells(results, name, FROM_FIRST), *_format_cells(results, name, FROM_COMPLETING)]
         for kind, results in streamed.items()
         for name in names
     ]
-    read = {lap[BEYOND] for results in streamed.values() for laps in results.processes for lap in laps[MULTITRACK]}
+    extra_events = {
+        run[EXTRA_EVENTS]
+        for results in streamed.values()
+        for figures in results.processes
+        for run in figures[MULTITRACK]
+    }
     return _FIRST_MODEL.format(
-        measured=measured(streamed["sync"]),
-        races=table(["", FROM_FIRST, "ratio", FROM_LAST, "ratio"], rows),
-        beyond=f"{max(read):.0f}",
+        conditions=describe_conditions(streamed["sync"]),
+        figures=format_table(["", FROM_FIRST, "ratio", FROM_COMPLETING, "ratio"], rows),
+        extra_events=f"{max(extra_events):.0f}",
     )
 
 
-def _long(quick: bool) -> str:
+def _measure_long(quick: bool) -> str:
     plain, streamed = (
         {
             calls: _run((RAW, MULTITRACK), rounds[column], f"--calls={calls}", *options, processes=3, quick=quick)
@@ -124,20 +144,22 @@ def _long(quick: bool) -> str:
         for column, options in enumerate(((), ("--stream",)))
     )
     rows = [
-        [f"{calls:,}", *(cell for results in (plain, streamed) for cell in _cells_of_long(results[calls], calls))]
+        [f"{calls:,}", *_format_long_cells(plain[calls], calls), *_format_long_cells(streamed[calls], calls)]
         for calls in _ROUNDS
     ]
     return _LONG.format(
-        measured=measured(*plain.values()),
+        conditions=describe_conditions(*plain.values()),
         streamed_rounds=", ".join(str(results.rounds) for results in streamed.values()),
-        races=table(["calls", RAW, MULTITRACK, "ratio", f"{RAW}, streamed", f"{MULTITRACK}, streamed", "ratio"], rows),
-        plain=f"{_growth(plain):.2f}",
-        streamed=f"{_growth(streamed):.2f}",
+        figures=format_table(
+            ["calls", RAW, MULTITRACK, "ratio", f"{RAW}, streamed", f"{MULTITRACK}, streamed", "ratio"], rows
+        ),
+        plain=f"{_compute_growth(plain):.2f}",
+        streamed=f"{_compute_growth(streamed):.2f}",
     )
 
 
 def _run(
-    contenders: Sequence[str],
+    candidates: Sequence[str],
     rounds: int,
     *options: str,
     quick: bool,
@@ -145,28 +167,31 @@ def _run(
     python: str = sys.executable,
 ) -> Results:
     rounds, processes = (max(rounds // 10, 2), 1) if quick else (rounds, processes)
-    return run([python, "-m", "benchmarks.openai_race", *contenders, f"--rounds={rounds}", *options], processes)
+    return run_processes(
+        [python, "-m", "benchmarks.extraction_process", *candidates, f"--rounds={rounds}", *options], processes
+    )
 
 
-def _side_by_side(races: Mapping[str, Results], names: Sequence[str]) -> str:
-    head = ["", *(cell for kind in races for cell in (kind, "ratio"))]
-    return table(head, [[name, *(cell for race in races.values() for cell in _cells(race, name))] for name in names])
+def _format_side_by_side(results: Mapping[str, Results], names: Sequence[str]) -> str:
+    head = ["", *(cell for kind in results for cell in (kind, "ratio"))]
+    rows = [[name, *(cell for one in results.values() for cell in _format_cells(one, name))] for name in names]
+    return format_table(head, rows)
 
 
-def _cells(results: Results, name: str, figure: str = TIME) -> list[str]:
-    compared = "1" if name == RAW else ratio(results.ratio(name, to=RAW, figure=figure))
-    return [time(results.quartiles(name, figure)), compared]
+def _format_cells(results: Results, name: str, figure: str = CPU_TIME) -> list[str]:
+    ratio = "1" if name == RAW else format_ratio(results.ratio(name, to=RAW, figure=figure))
+    return [format_time(results.quartiles(name, figure)), ratio]
 
 
-def _cells_of_long(results: Results, calls: int) -> list[str]:
-    times = [time(results.quartiles(name), share=calls) for name in (RAW, MULTITRACK)]
-    return [*times, ratio(results.ratio(MULTITRACK, to=RAW))]
+def _format_long_cells(results: Results, calls: int) -> list[str]:
+    times = [format_time(results.quartiles(name), share=calls) for name in (RAW, MULTITRACK)]
+    return [*times, format_ratio(results.ratio(MULTITRACK, to=RAW))]
 
 
-def _by_kind(ratios: Mapping[str, float]) -> str:
+def _format_by_kind(ratios: Mapping[str, float]) -> str:
     return ", ".join(f"{kind} {value:.3f}" for kind, value in ratios.items())
 
 
-def _growth(races: Mapping[int, Results]) -> float:
-    """By what our time for one call is multiplied where an answer has 1,000 of them instead of 100."""
-    return races[1000].quartiles(MULTITRACK).median / 1000 / (races[100].quartiles(MULTITRACK).median / 100)
+def _compute_growth(results: Mapping[int, Results]) -> float:
+    """Return the ratio of the times per call in a response with 1,000 calls and one with 100."""
+    return results[1000].quartiles(MULTITRACK).median / 1000 / (results[100].quartiles(MULTITRACK).median / 100)

@@ -1,4 +1,4 @@
-"""The page of measurements, docs/benchmarks.md: one section for each benchmark."""
+"""The page docs/benchmarks.md: one section for each benchmark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.race import Quartiles, Results, Spread
+from benchmarks.measurement import Quartiles, Results, Spread
 
 PATH = Path("docs/benchmarks.md")
 
@@ -18,16 +18,16 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 _HEAD = """# Benchmarks
 
-Written by `make benchmarks`. The contenders of a table take turns in one process, in a new order each round, so that
-whatever else the machine does strikes all of them alike, and several such processes are run. Times are CPU time unless
-a table says otherwise: the median of all rounds, with the quartiles. A ratio is that of the medians in one process; it
-stands here as the median of the processes, with the lowest and the highest. Ratios mean something on other machines,
-too; times only beside each other.
+`make benchmarks` writes this page. The candidates of a table take turns in one process, in a new random order each
+round, so that other load on the machine affects all of them in the same way. Several such processes are run. Times are
+CPU times unless a table says otherwise: the median of all rounds, with the quartiles in parentheses. A ratio is the
+ratio of two medians in one process: the median of the processes, with the lowest and the highest in parentheses. Ratios
+also hold on other machines; compare times only with each other.
 """
 
 
 class Section(NamedTuple):
-    """A heading, and what stands below it."""
+    """A heading, and the text below it."""
 
     heading: str
     text: str
@@ -36,22 +36,22 @@ class Section(NamedTuple):
         return f"## {self.heading}\n\n{self.text.strip()}\n"
 
 
-def write(section: Section) -> None:
-    """Put ``section`` on the page, in the place of the one with its heading; the other sections stay."""
+def write_section(section: Section) -> None:
+    """Write a section to the page. It replaces the one with the same heading; the others are kept."""
     old = re.split(r"^(?=## )", PATH.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:] if PATH.exists() else []
     texts = {text.partition("\n")[0]: text.strip() + "\n" for text in old}
     texts[f"## {section.heading}"] = str(section)
     PATH.write_text("\n".join([_HEAD, *texts.values()]), encoding="utf-8")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
+def format_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table; all columns but the first contain numbers."""
     ruled = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ruled, *rows])
 
 
-def measured(*measurements: Results) -> str:
-    """When, on what, with which versions and how often the figures below were taken, which differ in rounds only."""
+def describe_conditions(*measurements: Results) -> str:
+    """Return the date, the machine, the versions and the number of rounds of results that only differ in rounds."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     versions = ", ".join(f"{name} {version}" for name, version in measurements[0].versions.items())
@@ -60,13 +60,13 @@ def measured(*measurements: Results) -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}, {python}, {machine}: {versions}. {extent}"
 
 
-def ratio(spread: Spread) -> str:
-    """``1.03 (1.02 to 1.05)``."""
+def format_ratio(spread: Spread) -> str:
+    """Return a text such as ``1.03 (1.02 to 1.05)``."""
     return f"{spread.middle:.2f} ({spread.low:.2f} to {spread.high:.2f})"
 
 
-def time(quartiles: Quartiles, share: int = 1) -> str:
-    """``0.81 ms (0.80 to 0.84)``, in the unit that suits, of one of ``share`` equal parts."""
+def format_time(quartiles: Quartiles, share: int = 1) -> str:
+    """Return a text such as ``0.81 ms (0.80 to 0.84)``, for the time divided by `share`."""
     unit, size = next((unit, size) for unit, size in _UNITS if quartiles.median / share >= size)
     # to three digits, and `g` to keep 1,000 from becoming 1e+03
     low, median, high = (f"{float(f'{value / share / size:.3g}'):g}" for value in quartiles)

@@ -1,43 +1,43 @@
-"""Today's models on recorded answers: how many calls in a second."""
+"""Revalidate recorded tool calls with current models, and count the calls per second."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.page import Section, measured, table, time
-from benchmarks.race import run
-from benchmarks.revalidation_race import CALLS, CASES
+from benchmarks.measurement import run_processes
+from benchmarks.page import Section, describe_conditions, format_table, format_time
+from benchmarks.revalidation_process import CALLS, CASES
 
 _TARGET = 10_000
 
 _TEXT = """
-What `multitrack revalidate` takes for {calls:,} recorded calls: finding the tapes, reading them, decoding the answers
-and validating every call.
+The time of `multitrack revalidate` for {calls:,} recorded calls: find the cassettes, read them, decode the responses,
+and validate every call.
 
-{measured}
+{conditions}
 
-{races}
+{figures}
 
-At least {target:,} calls a second are the target: {verdict}.
+The target is at least {target:,} calls per second: {verdict}.
 """
 
 
-def section(*, quick: bool) -> Section:
-    """Measure; ``quick`` is one process with a few rounds."""
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; `quick` runs one process with a few rounds."""
     rounds, processes = (3, 1) if quick else (10, 5)
-    results = run([sys.executable, "-m", "benchmarks.revalidation_race", f"--rounds={rounds}"], processes)
+    results = run_processes([sys.executable, "-m", "benchmarks.revalidation_process", f"--rounds={rounds}"], processes)
     rows, slowest = [], float("inf")
     for case in CASES:
         quartiles = results.quartiles(case)
         rate = CALLS / quartiles.median
         slowest = min(slowest, rate)
-        rows.append([case, time(quartiles), f"{rate:,.0f}"])
+        rows.append([case, format_time(quartiles), f"{rate:,.0f}"])
     return Section(
-        "Revalidating tapes",
+        "Revalidating cassettes",
         _TEXT.format(
             calls=CALLS,
-            measured=measured(results),
-            races=table(["", "time", "calls a second"], rows),
+            conditions=describe_conditions(results),
+            figures=format_table(["", "time", "calls per second"], rows),
             target=_TARGET,
             verdict="met" if slowest >= _TARGET else "missed",
         ),

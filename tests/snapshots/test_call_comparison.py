@@ -1,4 +1,4 @@
-"""How calls are paired, what the comparison contains, and the lines of its report."""
+"""The pairing of calls, the result of the comparison, and the lines of its report."""
 
 from __future__ import annotations
 

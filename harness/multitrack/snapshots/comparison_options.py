@@ -74,7 +74,7 @@ class ComparisonOptions:
     """The validated options.
 
     Args:
-        caller: Who received the options, for messages.
+        caller: The name of the function or fixture that received the options, for messages.
         **options: See `ComparisonKeywords`.
 
     Raises:

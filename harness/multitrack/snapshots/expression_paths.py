@@ -85,7 +85,7 @@ def replace_parts(call: SnapshotCall, replace: Callable[[Expression, str], Expre
 
     def rewrite_parts(node: Expression, path: str) -> Expression:
         if isinstance(node, SnapshotCall):
-            # a positional argument is no step of the path: `Prices([1.0])` has the path of its list
+            # a positional argument adds no step to the path: `Prices([1.0])` has the path of its list
             positional = tuple(rewrite(item, path) for item in node.positional)
             keywords = tuple((name, rewrite(item, join_path(path, name))) for name, item in node.keywords)
             return SnapshotCall(node.name, positional, keywords, node.id)

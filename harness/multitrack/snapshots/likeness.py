@@ -1,4 +1,4 @@
-"""How much two calls of one tool have in common: what is gained by reporting them as one changed call."""
+"""Measure what two calls of one tool have in common, and so what is gained by reporting them as one changed call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def worth_of_pairs(
         agreeing: By row and column, how many numbers are within their tolerance, and values fit their matcher.
 
     Returns:
-        Numbers from 0, which stands for calls that are not alike.
+        For each row, a number of at least 0 per column. Calls worth 0 are never paired.
     """
     rows, columns = _compute_traits(expected, received)
     table = []

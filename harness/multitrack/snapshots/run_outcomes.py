@@ -1,4 +1,4 @@
-"""Which tests were collected, and which passed: what decides if a snapshot is written, and if one is unused.
+"""Track which tests were collected and which passed, to know which snapshots to write and which are unused.
 
 syrupy writes what a test asserted even if the test fails afterwards. It also reports and deletes as unused the
 snapshots of a test that failed before its assertion, was deselected, or never ran. `RunOutcomes` is a pytest plugin of

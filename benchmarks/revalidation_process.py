@@ -1,4 +1,4 @@
-"""One process of the race: each contender revalidates a folder of tapes, as ``multitrack revalidate`` does."""
+"""One process of the revalidation benchmark: each candidate revalidates a folder of cassettes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from benchmarks.race import printed, race, timed
+from benchmarks.measurement import format_results, measure_in_turns, time_call
 from multitrack.diagnosis.model_importer import ModelImporter
 from multitrack.diagnosis.revalidation import revalidate
 from multitrack.extraction import Toolset
@@ -24,7 +24,7 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
 
 CALLS = 3000
-CASES = {"1 call on each tape": 1, "3 calls on each tape": 3, "20 calls on each tape": 20}
+CASES = {"1 call in each cassette": 1, "3 calls in each cassette": 3, "20 calls in each cassette": 20}
 
 
 class Weather(BaseModel):
@@ -34,9 +34,13 @@ class Weather(BaseModel):
     units: Literal["imperial", "metric"]
 
 
-def _interaction(calls: int) -> Interaction:
+def _make_interaction(calls: int) -> Interaction:
     tools = Toolset(list[Weather]).schemas("openai.chat")
-    asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is the weather?"}], "tools": tools}
+    request = {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "What is the weather?"}],
+        "tools": tools,
+    }
     message = {
         "role": "assistant",
         "content": None,
@@ -49,42 +53,44 @@ def _interaction(calls: int) -> Interaction:
             for number in range(calls)
         ],
     }
-    answered = {
+    response = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "model": "gpt-4o-mini",
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
     }
-    kind = (("content-type", "application/json"),)
+    headers = (("content-type", "application/json"),)
     return Interaction(
-        Request("POST", "https://api.openai.com/v1/chat/completions", kind, json.dumps(asked).encode()),
-        Response(200, "OK", kind, json.dumps(answered).encode()),
+        Request("POST", "https://api.openai.com/v1/chat/completions", headers, json.dumps(request).encode()),
+        Response(200, "OK", headers, json.dumps(response).encode()),
         ("test_weather.py::test_weather",),
         models=(("Weather", f"{__name__}:Weather"),),
         results=("12345678",) * calls,
     )
 
 
-def _tapes(folder: Path, calls: int) -> Path:
+def _write_cassettes(folder: Path, calls: int) -> Path:
     for number in range(CALLS // calls):
-        storage.write(folder / f"{number}.yaml", Cassette((_interaction(calls),), {"format": 1}))
+        storage.write(folder / f"{number}.yaml", Cassette((_make_interaction(calls),), {"format": 1}))
     return folder
 
 
 def _check(folder: Path) -> None:
     report = revalidate([folder], ModelImporter(ModelPaths(tools={"Weather": f"{Weather.__module__}:Weather"})))
-    assert (report.calls, report.is_good, len(report.unchecked)) == (CALLS, True, 0)
+    assert report.calls == CALLS
+    assert report.is_good
+    assert not report.unchecked
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.revalidation_process")
     parser.add_argument("--rounds", type=int, required=True)
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as scratch:
-        folders = {name: _tapes(Path(scratch, str(calls)), calls) for name, calls in CASES.items()}
-        contenders = {name: timed(partial(_check, folder)) for name, folder in folders.items()}
-        laps = asyncio.run(race(contenders, rounds))
-    print(printed({name: version(name) for name in ("multitrack", "pydantic", "PyYAML")}, laps))
+        folders = {name: _write_cassettes(Path(scratch, str(calls)), calls) for name, calls in CASES.items()}
+        candidates = {name: time_call(partial(_check, folder)) for name, folder in folders.items()}
+        figures = asyncio.run(measure_in_turns(candidates, rounds))
+    print(format_results({name: version(name) for name in ("multitrack", "pydantic", "PyYAML")}, figures))
 
 
 if __name__ == "__main__":

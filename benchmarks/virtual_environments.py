@@ -1,4 +1,4 @@
-"""Python environments for what cannot be installed beside the project's own requirements."""
+"""Virtual environments for packages that cannot be installed together with the project's own requirements."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 _FOLDER = Path("build")
 
 
-def python_with(requirements: Sequence[str], name: str) -> str:
-    """The interpreter of an environment with this project and ``requirements``; made anew when these change."""
+def create_environment(requirements: Sequence[str], name: str) -> str:
+    """Return the interpreter of an environment with this project and `requirements`.
+
+    An existing environment is used again unless the requirements have changed.
+    """
     folder = (_FOLDER / f"venv-{name}").resolve()
     python, stamp = folder / "bin" / "python", folder / "requirements.txt"
     wanted = "\n".join(requirements)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        print(f"setting up {folder}", file=sys.stderr)
+        print(f"creating {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", "."]
         subprocess.run([python, *install, *requirements], check=True)

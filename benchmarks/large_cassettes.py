@@ -1,0 +1,50 @@
+"""Open, replay and write cassettes with different numbers of interactions."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.large_cassettes_process import DUMPED, REPLAYED, REPLAYED_AGAIN, SIZES, WRITTEN, YAML, name_candidate
+from benchmarks.measurement import run_processes
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+
+_TEXT = """
+The time to open a cassette, replay one request from its middle, and close it, compared with the time to load the file
+as YAML with libyaml. An interaction has about 3.5 KB. Cassettes of 100 kB or more stay in memory, so that the next test
+that opens the same cassette does not read it again: the last two columns.
+
+{conditions}
+
+{reading}
+
+The time to write a cassette, compared with the time of PyYAML with libyaml for the same document in its own layout:
+
+{writing}
+"""
+
+
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; `quick` runs one process with a few rounds."""
+    rounds, processes = (2, 1) if quick else (3, 3)
+    results = run_processes(
+        [sys.executable, "-m", "benchmarks.large_cassettes_process", f"--rounds={rounds}"], processes
+    )
+
+    def make_row(size: int, baseline: str, *cases: str) -> list[object]:
+        compared = name_candidate(baseline, size)
+        cells: list[object] = [f"{size:,}", format_time(results.quartiles(compared))]
+        for case in cases:
+            candidate = name_candidate(case, size)
+            cells += [format_time(results.quartiles(candidate)), format_ratio(results.ratio(candidate, to=compared))]
+        return cells
+
+    reading = ["interactions", "as YAML", "first test", "ratio", "next test", "ratio"]
+    writing = ["interactions", "PyYAML", "multitrack", "ratio"]
+    return Section(
+        "Large cassettes",
+        _TEXT.format(
+            conditions=describe_conditions(results),
+            reading=format_table(reading, [make_row(size, YAML, REPLAYED, REPLAYED_AGAIN) for size in SIZES]),
+            writing=format_table(writing, [make_row(size, DUMPED, WRITTEN) for size in SIZES]),
+        ),
+    )

@@ -1,0 +1,67 @@
+"""Compare a replayed call with the same call to a local provider, over gRPC and HTTP."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.measurement import run_processes
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.replay_process import CASES, QUESTION, WALL_TIME, WITH_CASSETTE, name_live, name_replayed
+from multitrack.standin import Rule, ScriptedCall, StandIn
+
+_TEXT = """
+The time of a replayed call, compared with the same call to a provider on this machine, the fastest live call there is.
+The provider is the stand-in provider in a process of its own, over TLS, with an open connection; it returns three tool
+calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its response. The
+second ratio is of the CPU time of the calling process, without the waiting and the work of the provider.
+
+{conditions}
+
+{figures}
+
+Each call is the first of a cassette that was opened for it, as in a test. The last column includes opening and closing
+the cassette, which each test does once: read the file, install the interceptors of all clients, and remove them.
+
+The target is that a replayed call takes less time than a live one: {verdict}, the highest ratio is {highest}.
+"""
+
+_RULE = Rule(
+    prompt=QUESTION,
+    calls=[
+        ScriptedCall("Weather", {"location": "Toronto", "units": "metric"}),
+        ScriptedCall("Weather", {"location": "Dallas", "units": "imperial"}),
+        ScriptedCall("GoogleSearch", {"query": "who won the super bowl"}),
+    ],
+)
+
+
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; `quick` runs one process with a few rounds."""
+    rounds, processes = (10, 1) if quick else (200, 5)
+    with StandIn([_RULE]) as standin:
+        command = [sys.executable, "-m", "benchmarks.replay_process", f"--rounds={rounds}"]
+        results = run_processes(command, processes, standin.environment)
+    ratios = {case: results.ratio(name_replayed(case), to=name_live(case), figure=WALL_TIME) for case in CASES}
+    rows = [
+        [
+            case,
+            format_time(results.quartiles(name_live(case), WALL_TIME)),
+            format_time(results.quartiles(name_replayed(case), WALL_TIME)),
+            format_ratio(ratios[case]),
+            format_ratio(results.ratio(name_replayed(case), to=name_live(case))),
+            format_time(results.quartiles(name_replayed(case), WITH_CASSETTE)),
+        ]
+        for case in CASES
+    ]
+    highest = max(ratios.values(), key=lambda spread: spread.high)
+    return Section(
+        "A replayed call",
+        _TEXT.format(
+            conditions=describe_conditions(results),
+            figures=format_table(
+                ["", "live", "replayed", "ratio", "ratio of CPU time", "replayed, with its cassette"], rows
+            ),
+            verdict="met" if highest.high < 1 else "missed",
+            highest=format_ratio(highest),
+        ),
+    )
