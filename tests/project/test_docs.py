@@ -1,4 +1,4 @@
-"""The examples of the documentation: written to files, run against the stand-in, and printing what it says."""
+"""Run the examples of the documentation against the stand-in and compare their output with the pages."""
 
 import os
 import re
@@ -43,7 +43,7 @@ RULES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["extraction.md"])
-def test_the_examples_of_a_page_print_what_it_says(page, tmp_path):
+def test_the_examples_of_a_page_print_the_output_that_it_shows(page, tmp_path):
     blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
     for _, title, text in blocks:
         if title:
@@ -58,42 +58,43 @@ def test_the_examples_of_a_page_print_what_it_says(page, tmp_path):
             finished = subprocess.run(
                 [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
-            assert (finished.stdout, finished.stderr) == (shown, ""), command
+            assert finished.stderr == "", command
+            assert finished.stdout == shown, command
 
 
 @pytest.mark.slow
-def test_the_page_on_tapes_shows_what_a_terminal_shows(tmp_path):
+def test_the_page_on_cassettes_shows_the_output_of_its_commands(tmp_path):
     blocks = BLOCK.findall((DOCS / "tapes.md").read_text(encoding="utf-8"))
     for _, title, text in blocks:
         if title:
             (tmp_path / title).write_text(text, encoding="utf-8")
-    commands = tmp_path / "bin"
-    commands.mkdir()
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
     for name, program in {
         "pytest": "-m pytest -p no:cacheprovider",
         "multitrack": "-c 'from multitrack.cli import main; main()'",
         "python": "",
     }.items():
-        (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
-        (commands / name).chmod(0o755)
-    bare = {"PATH": f"{commands}:{os.environ['PATH']}", "HOME": str(tmp_path), "COLUMNS": "80", "NO_COLOR": "1"}
+        (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+        (scripts / name).chmod(0o755)
+    offline = {"PATH": f"{scripts}:{os.environ['PATH']}", "HOME": str(tmp_path), "COLUMNS": "80", "NO_COLOR": "1"}
     sessions = [text for language, _, text in blocks if language == "console"]
-    told = [session for text in sessions for session in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]]
-    assert len(told) == 6
+    commands_and_output = [session for text in sessions for session in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]]
+    assert len(commands_and_output) == 6
     with StandIn(RULES) as standin:
-        for session in told:
+        for session in commands_and_output:
             command, _, shown = session.partition("\n")
             live = standin.environment if "--record" in command or "script" in command else {}
             finished = subprocess.run(
-                command, shell=True, cwd=tmp_path, env=bare | live, capture_output=True, text=True, check=False
+                command, shell=True, cwd=tmp_path, env=offline | live, capture_output=True, text=True, check=False
             )
             printed = re.sub(r"in \d+\.\d+s", "in 0.00s", finished.stdout)
-            # of a failure, the page shows the text and not the summary that repeats it
+            # the page leaves out pytest's summary, which repeats the text of a failure
             assert printed.startswith(re.sub(r"in \d+\.\d+s", "in 0.00s", shown)), (command, printed, finished.stderr)
             assert finished.returncode == ("CassetteMiss" in shown)
 
 
-def test_the_page_on_tapes_tells_of_every_setting():
+def test_the_page_on_cassettes_documents_every_setting():
     page = (DOCS / "tapes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+) = ", page, flags=re.MULTILINE)
     assert sorted(rows) == sorted([*(field.name for field in fields(Settings)), "cassettes_dir"])

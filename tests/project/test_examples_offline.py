@@ -1,4 +1,4 @@
-"""The examples: what a fresh clone can do with the committed tapes, and what those tapes must not hold."""
+"""The examples in a fresh clone: the committed cassettes replay offline, and contain nothing private."""
 
 import json
 import os
@@ -26,19 +26,19 @@ from multitrack.standin import (
 from multitrack.wires import read_answer
 
 ROOT = Path(__file__).parents[2]
-TAPES = sorted((ROOT / "cassettes" / "examples").rglob("*.yaml"))
+CASSETTES = sorted((ROOT / "cassettes" / "examples").rglob("*.yaml"))
 
 
-def bare_environment(home):
+def environment_without_credentials(home):
     return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
 
 
-def pytest_run(arguments, home, environment=(), before=()):
+def run_pytest(arguments, home, environment=(), before=()):
     command = [*before, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         command,
         cwd=ROOT,
-        env={**bare_environment(home), **dict(environment)},
+        env={**environment_without_credentials(home), **dict(environment)},
         capture_output=True,
         text=True,
         check=False,
@@ -46,43 +46,43 @@ def pytest_run(arguments, home, environment=(), before=()):
 
 
 @pytest.mark.slow
-def test_the_examples_replay_where_there_is_no_interface_at_all(tmp_path):
+def test_the_examples_replay_without_a_network_interface(tmp_path):
     unshare = shutil.which("unshare")
     before = [unshare, "--map-root-user", "--net", "--"]
     if not unshare or subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine permits no network namespaces")
-    finished = pytest_run(["examples"], tmp_path, before=before)
+    finished = run_pytest(["examples"], tmp_path, before=before)
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 8 tests used a cassette, 8 requests replayed" in finished.stdout.splitlines()
 
 
 @pytest.mark.slow
-def test_the_examples_replay_in_whatever_project_the_environment_names(tmp_path):
-    finished = pytest_run(["examples/test_vertex.py"], tmp_path, {"GOOGLE_CLOUD_PROJECT": "somewhere-else-4"})
+def test_the_examples_replay_in_any_google_cloud_project(tmp_path):
+    finished = run_pytest(["examples/test_vertex.py"], tmp_path, {"GOOGLE_CLOUD_PROJECT": "somewhere-else-4"})
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout.splitlines()
 
 
-def test_the_examples_are_the_stand_ins_and_say_so():
-    assert len(TAPES) == 8
-    for tape in TAPES:
-        assert "  provenance: standin\n" in tape.read_text(encoding="utf-8"), tape
+def test_the_cassettes_of_the_examples_name_the_stand_in_as_provenance():
+    assert len(CASSETTES) == 8
+    for cassette in CASSETTES:
+        assert "  provenance: standin\n" in cassette.read_text(encoding="utf-8"), cassette
 
 
 VCRPY = """
 import sys, json, vcr
 from pathlib import Path
 openai = 0
-for tape in map(Path, sys.argv[1:]):
-    with vcr.use_cassette(str(tape), record_mode="none", allow_playback_repeats=False) as cassette:
-        assert len(cassette) > 0, tape
+for path in map(Path, sys.argv[1:]):
+    with vcr.use_cassette(str(path), record_mode="none", allow_playback_repeats=False) as cassette:
+        assert len(cassette) > 0, path
         for request in cassette.requests:
             if request.host != "api.openai.com":
                 continue
             import urllib.request
             sent = urllib.request.Request(request.uri, data=request.body, method=request.method)
             with urllib.request.urlopen(sent) as answer:
-                assert json.load(answer)["choices"][0]["message"]["tool_calls"], tape
+                assert json.load(answer)["choices"][0]["message"]["tool_calls"], path
             openai += 1
             assert cassette.play_count == 1
 print(openai)
@@ -90,15 +90,16 @@ print(openai)
 
 
 @pytest.mark.slow
-def test_vcrpy_alone_loads_every_tape_and_replays_those_of_openai(tmp_path):
+def test_vcrpy_loads_every_cassette_and_replays_those_of_openai(tmp_path):
     finished = subprocess.run(
-        [sys.executable, "-c", VCRPY, *map(str, TAPES)],
-        env=bare_environment(tmp_path),
+        [sys.executable, "-c", VCRPY, *map(str, CASSETTES)],
+        env=environment_without_credentials(tmp_path),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (finished.returncode, finished.stdout.strip()) == (0, "5"), finished.stderr
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "5"
 
 
 PLANTED = """
@@ -168,8 +169,7 @@ PRIVATE = {
     "GOOGLE_CLOUD_PROJECT": "orchard-forecast-55120",
 }
 
-
-# another machine, without keys
+# Another machine, without keys.
 ELSEWHERE = {
     "OPENAI_PROJECT_ID": "proj-elsewhere-1",
     "OPENAI_ORG_ID": "org-Aa1Bb2Cc3Dd4Ee5Ff",
@@ -178,7 +178,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.slow
-def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path):
+def test_a_recording_writes_and_prints_nothing_private(tmp_path):
     project, home = tmp_path / "project", tmp_path / "home"
     project.mkdir()
     home.mkdir()
@@ -196,11 +196,11 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
     with StandIn(rules=rules) as standin:
         planted = {**PRIVATE, "PLANTED": " and ".join(PRIVATE.values())}
         openai = {**standin.environment, **planted, "SUPPLIED": from_openai}
-        recorded = run_in(project, home, openai, "--record", "-k", "not vertex")
+        recorded = run_pytest_in(project, home, openai, "--record", "-k", "not vertex")
         google = {**standin.environment, **planted, "SUPPLIED": from_google}
-        recorded += run_in(project, home, google, "--record", "-k", "vertex")
+        recorded += run_pytest_in(project, home, google, "--record", "-k", "vertex")
     elsewhere = {**ELSEWHERE, "PLANTED": f"- and - and {' and '.join(ELSEWHERE.values())}", "SUPPLIED": "nothing"}
-    replayed = run_in(project, home, elsewhere)
+    replayed = run_pytest_in(project, home, elsewhere)
     assert "1 failed, 3 passed" in recorded, recorded
     assert "1 failed, 2 passed" in recorded, recorded
     assert "2 failed, 5 passed" in replayed, replayed
@@ -224,19 +224,19 @@ def test_nothing_private_of_a_recording_reaches_a_file_or_the_terminal(tmp_path)
         if path.suffix == ".yaml"
         for interaction in yaml.safe_load(text)["interactions"]
     }
-    # of a cookie, the value is what is secret
+    # only the value of a cookie is secret
     values = [*PRIVATE.values(), *(value.partition("=")[2] or value for value in ACCOUNT_DATA)]
     for value in values:
-        for spelling in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}:
-            for place, text in [*texts.items(), *decoded.items()]:
-                assert spelling not in text, place
+        for encoded in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}:
+            for source, text in [*texts.items(), *decoded.items()]:
+                assert encoded not in text, source
 
 
-def run_in(project, home, environment, *options):
+def run_pytest_in(project, home, environment, *options):
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=project,
-        env={**bare_environment(home), **environment},
+        env={**environment_without_credentials(home), **environment},
         capture_output=True,
         text=True,
         check=False,

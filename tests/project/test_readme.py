@@ -1,4 +1,4 @@
-"""README's example: its files are written, recorded from the stand-in, replayed, and changed; its words hold."""
+"""Record, replay and change the example of README.md, and compare the output with the page."""
 
 import os
 import re
@@ -36,16 +36,16 @@ def run(folder, *command, environment=()):
 
 
 @pytest.mark.slow
-def test_the_example_records_replays_and_misses_as_it_says(project):
+def test_the_example_records_replays_and_misses_as_shown(project):
     with StandIn(script=ROOT / "examples" / "standin.yaml") as standin:
         recorded = run(project, "-m", "pytest", "-q", "--record", environment=standin.environment)
     assert recorded.returncode == 0, recorded.stdout
     replayed = run(project, "-m", "pytest", "-q")
     assert replayed.returncode == 0, replayed.stdout
 
-    tape = (project / "cassettes" / "test_weather" / "test_plan.yaml").read_text(encoding="utf-8")
+    cassette = (project / "cassettes" / "test_weather" / "test_plan.yaml").read_text(encoding="utf-8")
     (shown,) = [text for language, _, text in BLOCKS if language == "yaml"]
-    assert tape.startswith(shown)
+    assert cassette.startswith(shown)
 
     test = project / "test_weather.py"
     changed = re.sub(r'question = ".*"', 'question = "What is the weather in paris?"', test.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def test_the_example_records_replays_and_misses_as_it_says(project):
 
 
 @pytest.mark.slow
-def test_the_loop_prints_what_it_says(project):
+def test_the_interactive_session_prints_the_output_that_is_shown(project):
     (session,) = [text for language, _, text in BLOCKS if language == "console" and text.startswith(">>>")]
     lines = session.splitlines()
     code = "from weather import plan\n" + "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")))
@@ -66,6 +66,6 @@ def test_the_loop_prints_what_it_says(project):
     assert finished.stdout.splitlines() == [line for line in lines if not line.startswith((">>>", "..."))]
 
 
-def test_it_begins_with_the_two_commands():
+def test_the_first_commands_are_make_demo_and_make_test():
     first = next(text for language, _, text in BLOCKS if language == "console")
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["$ make demo", "$ make test"]

@@ -1,4 +1,4 @@
-"""The page on verdicts: its files and its runs in their order, and every line that it shows of them."""
+"""Run the commands of docs/verdicts.md in order and compare their output with the page."""
 
 import os
 import re
@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILIN
 MULTITRACK = ["-c", "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"]
 PROGRAMS = {"pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "multitrack": MULTITRACK}
 TORONTO = ScriptedCall("Weather", {"location": "Toronto", "units": "metric"})
-# Dallas, one live request after the other: the recording, one night, and three samples of another
+# The units for Dallas, in the order of the live requests: the recording, one drift run, and one run of three samples.
 RULES = [
     Rule(
         prompt="What is the weather in toronto and dallas?",
@@ -30,12 +30,12 @@ RULES = [
 LIVE = {"--record", "--calls-drift"}
 
 
-def test_the_runs_say_what_the_page_says(tmp_path):
+def test_the_commands_print_the_output_that_is_shown(tmp_path):
     sessions = 0
     with StandIn(RULES) as standin:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
         for language, title, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
-            if language == "text":  # what the last run wrote begins so
+            if language == "text":  # the start of a file that the last run wrote
                 assert (tmp_path / title).read_text(encoding="utf-8").startswith(text)
             elif title:
                 (tmp_path / title).write_text(text, encoding="utf-8")
@@ -43,7 +43,7 @@ def test_the_runs_say_what_the_page_says(tmp_path):
                 continue
             command, *shown = text.removeprefix("$ ").splitlines()
             program, *arguments = shlex.split(command)
-            # a key and a provider are for what goes live alone
+            # only live runs get a key and a provider
             live = {"NO_COLOR": "1"} if LIVE.isdisjoint(arguments) else standin.environment
             finished = subprocess.run(
                 [sys.executable, *PROGRAMS[program], *arguments],
@@ -53,9 +53,9 @@ def test_the_runs_say_what_the_page_says(tmp_path):
                 text=True,
                 check=False,
             )
-            told = iter(finished.stdout.splitlines())
+            printed = iter(finished.stdout.splitlines())
             for line in shown:
-                assert any(line == one or (line[:1].isdigit() and f" {line} in " in one) for one in told), (
+                assert any(line == one or (line[:1].isdigit() and f" {line} in " in one) for one in printed), (
                     finished.stdout
                 )
             sessions += 1

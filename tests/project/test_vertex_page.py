@@ -1,4 +1,4 @@
-"""The page on Vertex AI: its files and its runs in their order, recorded over gRPC and REST, replayed with nothing."""
+"""Run the commands of docs/vertex.md in order: record over gRPC and REST, then replay without credentials."""
 
 import os
 import re
@@ -36,23 +36,23 @@ SESSIONS = [
 ]
 
 
-def timeless(text):
+def without_duration(text):
     return re.sub(r"in \d+\.\d+s", "in 0.00s", text)
 
 
 def shell(project, command, before=(), **environment):
-    """What ``command`` says with this interpreter's pytest, in an environment that holds nothing else."""
+    """Run ``command`` with this interpreter's pytest, in an environment without other variables."""
     commands = project.parent / "bin"
     commands.mkdir(exist_ok=True)
     (commands / "pytest").write_text(f'#!/bin/sh\nexec {sys.executable} -m pytest -p no:cacheprovider "$@"\n')
     (commands / "pytest").chmod(0o755)
     bare = {
         "PATH": f"{commands}:{os.environ['PATH']}",
-        # without it, gcloud's credentials are looked for in the account's own home
+        # without it, google-auth looks for gcloud's credentials in the user's real home directory
         "HOME": str(project.parent / "no-home"),
         "COLUMNS": "80",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # else the output ends with what Google's libraries announce, by the date, about Python and grpcio
+        # otherwise the output ends with warnings of Google's libraries about Python and grpcio, depending on the date
         "PYTHONWARNINGS": "ignore::FutureWarning",
     }
     return subprocess.run(
@@ -68,7 +68,7 @@ def shell(project, command, before=(), **environment):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    """The page's files with what its first run made, the project it was recorded in, and how Vertex was asked."""
+    """The folder after the first command of the page, the Google Cloud project, and the transport of each request."""
     folder = tmp_path_factory.mktemp("vertex") / "project"
     for _, title, text in BLOCKS:
         if title:
@@ -77,12 +77,12 @@ def recording(tmp_path_factory):
     command, _, shown = SESSIONS[0].partition("\n")
     with StandIn(RULES) as standin:
         finished = shell(folder, command, **standin.environment)
-        asked = [
+        transports = [
             request.transport for request in standin.requests if request.host.endswith("aiplatform.googleapis.com")
         ]
         name = standin.environment["GOOGLE_CLOUD_PROJECT"]
-    assert timeless(finished.stdout) == timeless(shown), finished.stderr
-    return folder, name, asked
+    assert without_duration(finished.stdout) == without_duration(shown), finished.stderr
+    return folder, name, transports
 
 
 @pytest.fixture
@@ -90,46 +90,50 @@ def project(recording, tmp_path):
     return shutil.copytree(recording[0], tmp_path / "project")
 
 
-def alone():
-    """The beginning of a command that leaves it no network interface that is up, where that is permitted."""
+def offline_prefix():
+    """Return the start of a command that runs it without a network, or nothing if the machine does not permit that."""
     unshare = shutil.which("unshare")
     before = [unshare, "--map-root-user", "--net", "--"]
     permitted = unshare and not subprocess.run([*before, "true"], capture_output=True, check=False).returncode
     return before if permitted else []
 
 
-def test_the_runs_show_what_a_terminal_shows(project):
+def test_the_commands_print_the_output_that_is_shown(project):
     assert [session.partition("\n")[0] for session in SESSIONS][1:3] == [
         "pytest -q",
         "sed -i s/Toronto/Ottawa/ test_trip.py",
     ]
     for session in SESSIONS[1:]:
         command, _, shown = session.partition("\n")
-        finished = shell(project, command, before=alone())
-        # of a failure, the page shows the text and not the summary that repeats it
-        assert timeless(finished.stdout).startswith(timeless(shown)), (command, finished.stdout, finished.stderr)
+        finished = shell(project, command, before=offline_prefix())
+        # the page leaves out pytest's summary, which repeats the text of a failure
+        assert without_duration(finished.stdout).startswith(without_duration(shown)), (
+            command,
+            finished.stdout,
+            finished.stderr,
+        )
         assert finished.returncode == ("CassetteMiss" in shown)
 
 
-def test_the_tapes_hold_what_the_page_says_and_nothing_private(recording):
-    project, name, asked = recording
-    assert asked == ["grpc", "grpc", "http"]
-    tapes = {tape.stem: tape.read_text(encoding="utf-8") for tape in (project / "cassettes").rglob("*.yaml")}
+def test_the_cassettes_are_as_shown_and_contain_nothing_private(recording):
+    project, name, transports = recording
+    assert transports == ["grpc", "grpc", "http"]
+    cassettes = {path.stem: path.read_text(encoding="utf-8") for path in (project / "cassettes").rglob("*.yaml")}
     (shown,) = [text for language, title, text in BLOCKS if language == "yaml" and not title]
-    assert tapes["test_plan"].startswith(shown)
-    assert "uri: grpc://" in tapes["test_plan_async"]
-    assert "uri: https://location-0-" in tapes["test_without_our_client"]
-    for tape in tapes.values():
+    assert cassettes["test_plan"].startswith(shown)
+    assert "uri: grpc://" in cassettes["test_plan_async"]
+    assert "uri: https://location-0-" in cassettes["test_without_our_client"]
+    for cassette in cassettes.values():
         for private in (name, "us-central1", GOOGLE_COOKIE.partition("=")[2], "ya29", "authorization", "oauth2"):
-            assert private not in tape
+            assert private not in cassette
 
 
-def test_the_workflow_is_green_with_no_credentials_and_no_project(project):
+def test_the_workflow_passes_without_credentials_and_project(project):
     workflow = yaml.safe_load((project / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
     (command,) = [
         step["run"] for step in workflow["jobs"]["tests"]["steps"] if step.get("run", "").startswith("pytest")
     ]
-    finished = shell(project, command, before=alone(), CI="true")
+    finished = shell(project, command, before=offline_prefix(), CI="true")
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
@@ -142,17 +146,17 @@ def test_the_workflow_is_green_with_no_credentials_and_no_project(project):
         "",
     ],
 )
-def test_init_may_name_a_project_and_a_transport_or_not(project, settings):
+def test_the_cassettes_replay_whatever_init_names(project, settings):
     code = (project / "trip.py").read_text(encoding="utf-8")
     changed = re.sub(r"vertexai\.init\(.*\)", f"vertexai.init({settings})", code)
     assert changed != code
     (project / "trip.py").write_text(changed, encoding="utf-8")
-    finished = shell(project, "pytest -q", before=alone())
+    finished = shell(project, "pytest -q", before=offline_prefix())
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
 
-def test_without_credentials_the_sdk_says_so_before_it_asks(project):
+def test_recording_without_credentials_fails_before_any_request(project):
     with StandIn(RULES) as standin:
         environment = dict(standin.environment)
         del environment["GOOGLE_APPLICATION_CREDENTIALS"]
