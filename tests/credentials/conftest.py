@@ -17,7 +17,7 @@ CREDENTIALS = ("OPENAI_", "AZURE_", "GOOGLE_", "GEMINI_", "GCLOUD_", "CLOUD", "G
 
 @pytest.fixture
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process without anything that an SDK takes for a credential; nothing may be written there."""
+    """Remove every credential that an SDK would read from the environment. The test must not set one."""
     for name in list(os.environ):
         if name.startswith(CREDENTIALS):
             monkeypatch.delenv(name)
@@ -28,14 +28,14 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def bare_process(starts_server, tmp_path: Path) -> Callable[..., str]:
-    """Runs source code in a process with an empty environment and no home, and gives what it printed."""
+    """Return a function that runs source code with an empty environment and no home, and returns its output."""
 
     def run(source: str, *, offline: bool = False, **env: str) -> str:
         command = [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(source)]
         if offline:
             unshare = shutil.which("unshare")
             if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode:
-                pytest.skip("`unshare -rn` makes no network namespace here")
+                pytest.skip("`unshare -rn` cannot create a network namespace on this machine")
             command = [unshare, "-rn", *command]
         path = os.pathsep.join([str(Path(__file__).parent), str(Path(multitrack.__file__).parents[1])])
         done = subprocess.run(

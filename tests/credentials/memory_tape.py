@@ -1,4 +1,4 @@
-"""A tape in memory, for the tests and for the processes they start."""
+"""A tape without a cassette, for the tests and for the processes that they start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CHAT = b'{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model"
 
 
 class MemoryTape:
-    """Replays one JSON answer to every request; ``mode`` is what it says of itself."""
+    """Answer every request with the same JSON. ``mode`` is the mode that the tape claims to have."""
 
     def __init__(self, body: bytes = CHAT, *, mode: str = "replay") -> None:
         self.mode = mode

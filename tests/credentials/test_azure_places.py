@@ -1,4 +1,4 @@
-"""A tape of Azure's replays where nobody names an endpoint, an API version or a key."""
+"""A cassette of Azure OpenAI replays if no endpoint, API version or key is configured."""
 
 import os
 import subprocess
@@ -45,27 +45,28 @@ def run(starts_server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "named", [{}, {"OPENAI_API_VERSION": "2024-10-21"}, {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com"}]
+    "configured",
+    [{}, {"OPENAI_API_VERSION": "2024-10-21"}, {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com"}],
 )
-def test_what_nobody_names_is_that_of_the_recording(run, named):
-    assert "2 requests replayed" in run(**named)
+def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(run, configured):
+    assert "2 requests replayed" in run(**configured)
 
 
 @pytest.mark.parametrize(
-    ("named", "differs"),
+    ("configured", "miss"),
     [
         ({**PLACES, "OPENAI_API_VERSION": "2023-05-15"}, "api-version=2023-05-15 (planner) has no recording"),
         ({"OPENAI_API_VERSION": "2023-05-15"}, "api-version=2023-05-15 (planner) has no recording"),
     ],
 )
-def test_what_somebody_names_must_be_that_of_the_recording(run, named, differs):
-    assert differs in run(**named)
+def test_a_configured_version_must_be_the_recorded_one(run, configured, miss):
+    assert miss in run(**configured)
 
 
-def test_what_is_asked_must_be_the_same_all_the_same(run, tmp_path):
-    tape = next(tmp_path.rglob("*.yaml"))
-    tape.write_text(
-        tape.read_text(encoding="utf-8").replace('"content": "two"', '"content": "three"'), encoding="utf-8"
+def test_the_body_must_match_in_any_case(run, tmp_path):
+    cassette = next(tmp_path.rglob("*.yaml"))
+    cassette.write_text(
+        cassette.read_text(encoding="utf-8").replace('"content": "two"', '"content": "three"'), encoding="utf-8"
     )
     printed = run()
     assert "CassetteMiss" in printed

@@ -26,8 +26,8 @@ MISSING = (
     "https://cloud.google.com/docs/authentication/external/set-up-adc for more information."
 )
 NOTE = (
-    "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
-    "Play a cassette (@pytest.mark.cassette), or set the credential."
+    "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+    "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
 USER = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
 
@@ -37,22 +37,22 @@ pytestmark = pytest.mark.usefixtures("bare_environment", "no_home", "metadata_se
 
 @pytest.fixture
 def no_home(monkeypatch, tmp_path):
-    """A home without gcloud's file, and no tape that takes requests."""
+    """Use a home folder without gcloud's file, and intercept no requests."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(interceptors, "INTERCEPTORS", ())
 
 
 @pytest.fixture
 def metadata_server(monkeypatch):
-    """What the machine's metadata server is asked; there is none."""
-    asked = []
-    monkeypatch.setattr(_metadata, "is_on_gce", lambda request: asked.append(request) or False)
-    return asked
+    """Return the list of requests to the metadata server, which this machine does not have."""
+    requests = []
+    monkeypatch.setattr(_metadata, "is_on_gce", lambda request: requests.append(request) or False)
+    return requests
 
 
 @pytest.fixture
 def on_gce(monkeypatch):
-    """The machine is one of Google's."""
+    """Pretend that this is a Google Cloud machine."""
     found = Credentials(token="from-the-metadata-server")
     found.refresh = lambda request: None  # noqa: ARG005
     monkeypatch.setattr(_default, "_get_gce_credentials", lambda *_, **__: (found, "gce-project"))
@@ -72,7 +72,7 @@ def headers_of(found) -> dict[str, str]:
     return headers
 
 
-def test_default_gives_a_stand_in_and_a_project_and_asks_no_metadata_server(metadata_server):
+def test_default_returns_a_stand_in_and_a_project_without_the_metadata_server(metadata_server):
     with credentials.stand_in():
         found, project = google.auth.default()
     assert type(found).__name__ == "StandInCredentials"
@@ -80,7 +80,7 @@ def test_default_gives_a_stand_in_and_a_project_and_asks_no_metadata_server(meta
     assert metadata_server == []
 
 
-def test_also_where_default_was_imported_by_its_name():
+def test_a_default_imported_by_name_returns_a_stand_in():
     from google.auth import default
 
     with credentials.stand_in():
@@ -90,7 +90,7 @@ def test_also_where_default_was_imported_by_its_name():
         default()
 
 
-def test_while_a_tape_replays_requests_carry_its_token(metadata_server):
+def test_requests_have_the_stand_in_token_while_a_cassette_replays(metadata_server):
     with credentials.stand_in():
         found, _ = google.auth.default()
     with active.activate(MemoryTape()):
@@ -100,7 +100,7 @@ def test_while_a_tape_replays_requests_carry_its_token(metadata_server):
     assert metadata_server == []
 
 
-def test_the_quota_project_is_kept():
+def test_the_stand_in_keeps_the_quota_project():
     with credentials.stand_in():
         found, _ = google.auth.default(quota_project_id="billed")
     with active.activate(MemoryTape()):
@@ -108,19 +108,19 @@ def test_the_quota_project_is_kept():
 
 
 @pytest.mark.parametrize("mode", ["record", "record-missing", "live", None])
-@pytest.mark.parametrize("in_force", [True, False])
-def test_elsewhere_the_first_request_raises_googles_own_error(mode, in_force):
+@pytest.mark.parametrize("inside", [True, False])
+def test_without_replay_the_first_request_raises_googles_own_error(mode, inside):
     with credentials.stand_in():
         found, _ = google.auth.default()
-        if in_force:
-            error = refused(mode, found)
-    if not in_force:
-        error = refused(mode, found)
+        if inside:
+            error = raised_error(mode, found)
+    if not inside:
+        error = raised_error(mode, found)
     assert str(error) == MISSING
     assert error.__notes__ == [NOTE]
 
 
-def refused(mode, found) -> DefaultCredentialsError:
+def raised_error(mode, found) -> DefaultCredentialsError:
     if mode is None:
         with pytest.raises(DefaultCredentialsError) as caught:
             headers_of(found)
@@ -130,7 +130,7 @@ def refused(mode, found) -> DefaultCredentialsError:
     return caught.value
 
 
-def test_out_of_force_the_look_up_is_googles_own(metadata_server):
+def test_outside_the_block_google_searches_itself(metadata_server):
     steps = ("_get_explicit_environ_credentials", "_get_gcloud_sdk_credentials", "_get_gce_credentials")
     before = [getattr(_default, step) for step in steps]
     with credentials.stand_in():
@@ -144,7 +144,7 @@ def test_out_of_force_the_look_up_is_googles_own(metadata_server):
     assert len(metadata_server) == 1
 
 
-def test_a_file_named_by_the_environment_wins(user_file, monkeypatch):
+def test_a_file_named_by_the_environment_is_used(user_file, monkeypatch):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(user_file))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "mine")
     monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "mine")
@@ -157,7 +157,7 @@ def test_a_file_named_by_the_environment_wins(user_file, monkeypatch):
 
 
 @pytest.mark.slow
-def test_gclouds_file_wins(tmp_path, monkeypatch):
+def test_gclouds_file_is_used(tmp_path, monkeypatch):
     folder = tmp_path / ".config" / "gcloud"
     folder.mkdir(parents=True)
     (folder / "application_default_credentials.json").write_text(json.dumps({**USER, "quota_project_id": "mine"}))
@@ -169,7 +169,7 @@ def test_gclouds_file_wins(tmp_path, monkeypatch):
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
 
 
-def test_a_project_of_the_environment_wins(monkeypatch):
+def test_a_project_of_the_environment_is_used(monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "mine")
     with credentials.stand_in():
         assert google.auth.default()[1] == "mine"
@@ -177,9 +177,7 @@ def test_a_project_of_the_environment_wins(monkeypatch):
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"type": "nonsense"}'])
-def test_a_file_that_is_missing_or_damaged_is_stood_in_for_and_is_named_at_the_first_request(
-    text, tmp_path, monkeypatch
-):
+def test_the_first_request_names_a_credentials_file_that_is_missing_or_damaged(text, tmp_path, monkeypatch):
     path = tmp_path / "ci.json"
     if text is not None:
         path.write_text(text)
@@ -197,7 +195,7 @@ def test_a_file_that_is_missing_or_damaged_is_stood_in_for_and_is_named_at_the_f
 
 
 @pytest.mark.usefixtures("on_gce")
-def test_credentials_that_turn_up_later_are_used_outside_replay():
+def test_credentials_that_exist_later_are_used_outside_replay():
     with credentials.stand_in():
         found, project = google.auth.default()
     assert project == "project-0"
@@ -206,20 +204,20 @@ def test_credentials_that_turn_up_later_are_used_outside_replay():
         assert headers_of(found)["authorization"] == "Bearer multitrack-stand-in"
 
 
-def test_a_machine_of_googles_is_asked_where_requests_are_meant_to_leave(on_gce):
+def test_a_live_run_uses_the_credentials_of_a_google_cloud_machine(on_gce):
     with credentials.stand_in(live=True):
         assert google.auth.default() == (on_gce, "gce-project")
         with active.activate(MemoryTape()):
             assert google.auth.default()[1] == "project-0"
 
 
-def test_where_requests_are_meant_to_leave_and_there_is_no_such_machine_it_is_stood_in_for(metadata_server):
+def test_a_live_run_uses_a_stand_in_on_other_machines(metadata_server):
     with credentials.stand_in(live=True):
         assert google.auth.default()[1] == "project-0"
     assert len(metadata_server) == 1
 
 
-def test_a_session_sends_nothing_without_a_tape(listener):
+def test_a_session_sends_nothing_without_a_cassette(listener):
     with credentials.stand_in():
         session = AuthorizedSession(google.auth.default()[0])
     with pytest.raises(DefaultCredentialsError):
@@ -236,7 +234,7 @@ def test_stand_in_credentials_can_be_pickled():
 
 
 class Listener:
-    """A port of this machine that counts who connects."""
+    """Counts the connections to a local port."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -270,41 +268,41 @@ def listener(starts_server):
 KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
 
 
-def call_of(channel, kind):
-    method = getattr(channel, kind)("/service/Method", lambda _: b"", lambda answer: answer)
+def call(channel, kind):
+    method = getattr(channel, kind)("/service/Method", lambda _: b"", lambda response: response)
     return method(iter([b""]) if kind.startswith("stream") else b"", timeout=5)
 
 
-def answer_of(channel, kind):
-    answer = call_of(channel, kind)
-    return next(iter(answer)) if kind.endswith("stream") else answer
+def get_response(channel, kind):
+    response = call(channel, kind)
+    return next(iter(response)) if kind.endswith("stream") else response
 
 
-async def async_answer_of(channel, kind):
-    call = call_of(channel, kind)
-    return await (call.read() if kind.endswith("stream") else call)
+async def get_async_response(channel, kind):
+    started = call(channel, kind)
+    return await (started.read() if kind.endswith("stream") else started)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_channel_connects_to_nothing_without_a_tape(kind, listener):
+def test_a_channel_does_not_connect_without_a_cassette(kind, listener):
     grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
     with credentials.stand_in():
         found, _ = google.auth.default()
         channel = grpc_helpers.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
     with channel:
         with pytest.raises(DefaultCredentialsError) as caught:
-            answer_of(channel, kind)
+            get_response(channel, kind)
         assert str(caught.value) == MISSING
         time.sleep(0.1)
     assert listener.accepted == 0
 
 
-# grpcio 1.66 raises the error a second time when its call is forgotten, which is to be in this test
+# grpcio 1.66 raises the error again when the call is collected, which must happen during this test
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <function InterceptedCall:pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_asyncio_channel_connects_to_nothing_without_a_tape(kind, listener):
+def test_an_asyncio_channel_does_not_connect_without_a_cassette(kind, listener):
     grpc_helpers_async = pytest.importorskip("google.api_core.grpc_helpers_async")
 
     async def use() -> None:
@@ -313,7 +311,7 @@ def test_an_asyncio_channel_connects_to_nothing_without_a_tape(kind, listener):
             channel = grpc_helpers_async.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
         async with channel:
             with pytest.raises(DefaultCredentialsError) as caught:
-                await async_answer_of(channel, kind)
+                await get_async_response(channel, kind)
             assert str(caught.value) == MISSING
             await asyncio.sleep(0.1)
 
@@ -323,18 +321,18 @@ def test_an_asyncio_channel_connects_to_nothing_without_a_tape(kind, listener):
 
 
 @pytest.mark.usefixtures("on_gce")
-def test_a_channel_passes_once_credentials_were_found(listener):
+def test_a_channel_connects_if_real_credentials_exist_by_then(listener):
     grpc = pytest.importorskip("grpc")
     grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
     with credentials.stand_in():
         found, _ = google.auth.default()
         channel = grpc_helpers.create_channel(f"127.0.0.1:{listener.port}", credentials=found)
     with channel, pytest.raises(grpc.RpcError):
-        answer_of(channel, "unary_unary")
+        get_response(channel, "unary_unary")
     assert listener.accepted > 0
 
 
-def test_a_channel_made_out_of_force_is_refused_as_without_us():
+def test_a_channel_created_outside_the_block_raises_googles_own_error():
     grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
     with credentials.stand_in():
         found, _ = google.auth.default()

@@ -1,4 +1,4 @@
-"""Whole runs without a key: what plays, what is skipped, and what the SDKs say themselves."""
+"""Runs of pytest without a key: which tests replay, which are skipped, and which errors the SDKs raise."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ APPLICATION = """
     gemini_client = genai.Client()
 
 
-    def by_openai(client=openai_client):
-        asked = [{"role": "user", "content": "Tell a tale"}]
-        answer = client.chat.completions.create(model="gpt-4o-mini", messages=asked)
+    def ask_openai(client=openai_client):
+        messages = [{"role": "user", "content": "Tell a tale"}]
+        answer = client.chat.completions.create(model="gpt-4o-mini", messages=messages)
         return answer.choices[0].message.content
 
 
-    def by_azure():
-        return by_openai(azure_client)
+    def ask_azure():
+        return ask_openai(azure_client)
 
 
-    def by_genai():
+    def ask_genai():
         return gemini_client.models.generate_content(model="gemini-2.5-flash", contents="Tell a tale").text
 """
 
@@ -50,24 +50,24 @@ TESTS = """
     import google.auth
 
     WITHOUT_KEY = not os.environ.get("OPENAI_API_KEY")
-    ASK = {"openai": app.by_openai, "azure": app.by_azure, "genai": app.by_genai}
+    ASK = {"openai": app.ask_openai, "azure": app.ask_azure, "genai": app.ask_genai}
 
 
     @pytest.mark.cassette
     @pytest.mark.parametrize("sdk", ASK)
-    def test_on_tape(sdk):
+    def test_replay(sdk):
         assert ASK[sdk]() == "Once upon a time."
 
 
     @pytest.mark.skipif(WITHOUT_KEY, reason="needs a key")
     def test_live():
-        app.by_openai()
+        app.ask_openai()
 
 
     @pytest.mark.cassette
     @pytest.mark.skipif("not os.environ.get('OPENAI_API_KEY')", reason="needs a key")
-    def test_skipped_on_tape():
-        app.by_openai()
+    def test_skipped_replay():
+        app.ask_openai()
 
 
     @pytest.mark.parametrize("name", ["OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"])
@@ -87,24 +87,24 @@ TESTS = """
 
 
     @pytest.mark.parametrize("sdk", ASK)
-    def test_used_without_a_tape(sdk):
+    def test_used_without_a_cassette(sdk):
         with pytest.raises(ValueError if sdk == "genai" else openai.OpenAIError):
             ASK[sdk]()
 """
-WITHOUT_TAPES = "\n".join(line for line in TESTS.splitlines() if "mark.cassette" not in line)
+WITHOUT_CASSETTES = "\n".join(line for line in TESTS.splitlines() if "mark.cassette" not in line)
 
 
 @pytest.fixture(scope="module")
 def project(starts_server, tmp_path_factory):
-    """An application whose clients are made on import, its tests, and their tapes."""
+    """An application that creates its clients on import, its tests, and their cassettes."""
     folder = tmp_path_factory.mktemp("project")
-    for name, source in {"app": APPLICATION, "test_app": TESTS, "test_plain": WITHOUT_TAPES}.items():
+    for name, source in {"app": APPLICATION, "test_app": TESTS, "test_plain": WITHOUT_CASSETTES}.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(source), "utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
     with StandIn([Rule(prompt="Tell a tale", text="Once upon a time.")]) as standin:
         place = {"AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com", "OPENAI_API_VERSION": "2024-10-21"}
         keys = {"GEMINI_API_KEY": "any", "AZURE_OPENAI_API_KEY": "any", **place, **standin.environment}
-        recorded = run(folder, "--record", "-k", "test_on_tape", "test_app.py", **keys)
+        recorded = run(folder, "--record", "-k", "test_replay", "test_app.py", **keys)
     assert recorded.returncode == 0, recorded.stdout
     return folder
 
@@ -120,32 +120,32 @@ def run(folder, *arguments, before=(), **environment):
     )
 
 
-def tapes(folder):
+def read_cassettes(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*.yaml")}
 
 
-def test_tapes_play_and_all_else_is_as_without_us(project):
+def test_cassettes_replay_and_all_other_tests_behave_as_without_multitrack(project):
     unshare = shutil.which("unshare")
-    alone = [unshare, "--map-root-user", "--net", "--"] if unshare else []
-    if alone and subprocess.run([*alone, "true"], capture_output=True).returncode:
-        alone = []
-    # the look-up of a metadata server, which takes its time where there is none, is Google's own in these tests
-    found = run(project, "-rs", "--deselect", "test_plain.py::test_on_tape", before=alone, NO_GCE_CHECK="true")
-    assert found.returncode == 0, found.stdout
-    lines = found.stdout.splitlines()
+    isolated = [unshare, "--map-root-user", "--net", "--"] if unshare else []
+    if isolated and subprocess.run([*isolated, "true"], capture_output=True).returncode:
+        isolated = []
+    # some of these tests use Google's own search, which waits for a metadata server that does not exist
+    result = run(project, "-rs", "--deselect", "test_plain.py::test_replay", before=isolated, NO_GCE_CHECK="true")
+    assert result.returncode == 0, result.stdout
+    lines = result.stdout.splitlines()
     assert "multitrack: 4 tests used a cassette, 3 requests replayed" in lines
     assert sum(line.endswith("needs a key") for line in lines) == 4
     assert lines[-1].startswith("21 passed, 4 skipped, 3 deselected in ")
 
 
-def test_what_is_to_be_recorded_says_which_credential_is_missing(project):
-    before = tapes(project)
-    found = run(project, "--record", "test_app.py", NO_GCE_CHECK="true")
-    failed = [line for line in found.stdout.splitlines() if line.startswith("FAILED")]
+def test_recording_names_the_missing_credential(project):
+    before = read_cassettes(project)
+    result = run(project, "--record", "test_app.py", NO_GCE_CHECK="true")
+    failed = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
     assert [line.partition(" - ")[0] for line in failed] == [
-        f"FAILED test_app.py::test_on_tape[{sdk}]" for sdk in ("openai", "azure", "genai")
+        f"FAILED test_app.py::test_replay[{sdk}]" for sdk in ("openai", "azure", "genai")
     ]
     for line, error in zip(failed, ("openai.OpenAIError", "openai.OpenAIError", "ValueError"), strict=True):
         assert error in line
-    assert "9 passed, 2 skipped" in found.stdout.splitlines()[-1]
-    assert tapes(project) == before
+    assert "9 passed, 2 skipped" in result.stdout.splitlines()[-1]
+    assert read_cassettes(project) == before

@@ -22,17 +22,17 @@ CLIENTS = ["OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"]
 OPENAI = CLIENTS[:2]
 AZURE = CLIENTS[2:]
 
-pytestmark = pytest.mark.usefixtures("bare_environment", "no_seams")
+pytestmark = pytest.mark.usefixtures("bare_environment", "no_interceptors")
 
 
 @pytest.fixture
-def no_seams(monkeypatch):
-    """No tape takes the requests here: the transport counts what the SDK would have sent."""
+def no_interceptors(monkeypatch):
+    """Intercept no requests: the transport counts what the SDK would have sent."""
     monkeypatch.setattr(interceptors, "INTERCEPTORS", ())
 
 
 class Wire:
-    """A transport that answers, and keeps what was sent."""
+    """A transport that stores the requests that it answers."""
 
     def __init__(self) -> None:
         self.sent: list[httpx.Request] = []
@@ -53,7 +53,7 @@ def wire() -> Wire:
 
 
 def ask(client):
-    """One request, sync or async, as the application would make it."""
+    """Send one request, as an application would with this client."""
 
     async def ask_async():
         return await client.chat.completions.create(model="gpt-4o-mini", messages=[])
@@ -64,14 +64,14 @@ def ask(client):
 
 
 def own_error(name: str, **given) -> Exception:
-    """What the SDK's constructor raises without us."""
+    """Return the error that the SDK's constructor raises without a stand-in."""
     with pytest.raises(Exception, match=r"Missing credentials|Must provide|must be set") as caught:
         getattr(openai, name)(**given)
     return caught.value
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_without_credentials_is_made_and_replays(name, wire):
+def test_a_client_without_credentials_replays(name, wire):
     with credentials.stand_in():
         client = wire.client(name)
     with active.activate(MemoryTape()):
@@ -81,7 +81,7 @@ def test_a_client_without_credentials_is_made_and_replays(name, wire):
 
 @pytest.mark.parametrize("name", CLIENTS)
 @pytest.mark.parametrize("mode", ["record", "record-missing", "live", None])
-def test_elsewhere_the_first_request_raises_the_sdks_own_error_and_nothing_is_sent(name, mode, wire):
+def test_without_replay_the_first_request_raises_the_sdks_own_error(name, mode, wire):
     expected = own_error(name)
     with credentials.stand_in():
         client = wire.client(name)
@@ -94,14 +94,14 @@ def test_elsewhere_the_first_request_raises_the_sdks_own_error_and_nothing_is_se
     assert type(caught.value) is type(expected)
     assert str(caught.value) == str(expected)
     assert caught.value.__notes__ == [
-        "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
-        "Play a cassette (@pytest.mark.cassette), or set the credential."
+        "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+        "Replay a cassette (@pytest.mark.cassette), or set the credential."
     ]
     assert wire.sent == []
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_copy_of_the_client_has_the_stand_in_too(name, wire):
+def test_a_copy_of_the_client_has_the_stand_in(name, wire):
     expected = own_error(name)
     with credentials.stand_in():
         client = wire.client(name)
@@ -114,7 +114,7 @@ def test_a_copy_of_the_client_has_the_stand_in_too(name, wire):
     assert len(wire.sent) == 1
 
 
-def test_the_error_can_be_raised_again_and_each_has_its_own_traceback(wire):
+def test_each_request_raises_its_own_error(wire):
     with credentials.stand_in():
         client = wire.client("OpenAI")
     errors = []
@@ -127,7 +127,7 @@ def test_the_error_can_be_raised_again_and_each_has_its_own_traceback(wire):
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_out_of_force_the_constructor_is_the_sdks_own(name):
+def test_outside_the_block_the_constructor_is_the_sdks_own(name):
     init = inspect.getattr_static(getattr(openai, name), "__init__")
     with credentials.stand_in():
         getattr(openai, name)()
@@ -142,10 +142,10 @@ def test_blocks_nest_and_may_close_in_any_order():
     outer.__enter__()
     inner.__enter__()
     outer.__exit__(None, None, None)
-    assert credentials.in_force()
+    assert credentials.is_active()
     openai.OpenAI()
     inner.__exit__(None, None, None)
-    assert not credentials.in_force()
+    assert not credentials.is_active()
     with pytest.raises(openai.OpenAIError):
         openai.OpenAI()
 
@@ -161,7 +161,7 @@ def test_a_key_given_by_the_user_is_left_alone(name, key, wire):
 
 
 @pytest.mark.parametrize("name", OPENAI)
-def test_a_key_of_the_environment_is_left_alone(name, wire, monkeypatch):
+def test_a_key_of_the_environment_is_used(name, wire, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
     with credentials.stand_in():
         client = wire.client(name)
@@ -171,7 +171,7 @@ def test_a_key_of_the_environment_is_left_alone(name, wire, monkeypatch):
 
 
 @pytest.mark.parametrize("name", AZURE)
-def test_an_azure_client_with_all_it_needs_is_left_alone(name, wire):
+def test_a_complete_azure_client_is_not_changed(name, wire):
     with credentials.stand_in():
         client = wire.client(
             name, api_key="azure", api_version="2024-10-21", azure_endpoint="https://mine.openai.azure.com"
@@ -184,7 +184,7 @@ def test_an_azure_client_with_all_it_needs_is_left_alone(name, wire):
 
 @pytest.mark.parametrize("name", AZURE)
 @pytest.mark.parametrize("missing", ["api_version", "azure_endpoint"])
-def test_an_azure_client_that_misses_its_place_keeps_the_rest_and_never_sends_the_key(name, missing, wire):
+def test_an_azure_client_without_endpoint_or_version_does_not_send_its_key(name, missing, wire):
     given = {
         "api_key": "azure",
         "api_version": "2024-10-21",
@@ -208,7 +208,7 @@ def test_an_azure_client_that_misses_its_place_keeps_the_rest_and_never_sends_th
 
 
 @pytest.mark.parametrize("name", AZURE)
-def test_an_azure_version_of_the_environment_is_not_replaced(name, wire, monkeypatch):
+def test_an_azure_version_of_the_environment_is_used(name, wire, monkeypatch):
     monkeypatch.setenv("OPENAI_API_VERSION", "2023-05-15")
     with credentials.stand_in():
         client = wire.client(name)
@@ -230,7 +230,7 @@ def test_an_azure_version_of_the_environment_is_not_replaced(name, wire, monkeyp
         ("AzureOpenAI", {"base_url": "https://a", "azure_endpoint": "https://b", "api_version": "1"}),
     ],
 )
-def test_what_is_wrong_beside_the_credential_is_said_as_without_us(name, given):
+def test_other_wrong_arguments_raise_the_sdks_own_error(name, given):
     with pytest.raises(Exception) as without:  # noqa: PT011
         getattr(openai, name)(**given)
     with credentials.stand_in(), pytest.raises(Exception) as with_us:  # noqa: PT011
@@ -239,7 +239,7 @@ def test_what_is_wrong_beside_the_credential_is_said_as_without_us(name, given):
     assert str(with_us.value) == str(without.value)
 
 
-def test_a_subclass_of_the_client_is_stood_in_for(wire):
+def test_a_subclass_of_the_client_gets_a_stand_in(wire):
     class Own(openai.OpenAI):
         def __init__(self, **given):
             super().__init__(**given)
@@ -253,7 +253,7 @@ def test_a_subclass_of_the_client_is_stood_in_for(wire):
     assert len(wire.sent) == 1
 
 
-def test_the_stand_in_key_can_be_copied_and_handed_on(wire):
+def test_the_stand_in_key_can_be_copied_and_passed_to_another_client(wire):
     with credentials.stand_in():
         key = openai.OpenAI().api_key
     for same in (copy.copy(key), copy.deepcopy(key), pickle.loads(pickle.dumps(key))):
@@ -266,7 +266,7 @@ def test_the_stand_in_key_can_be_copied_and_handed_on(wire):
     assert len(wire.sent) == 3
 
 
-def test_a_patch_put_over_ours_and_taken_away_later_leaves_the_sdk_as_it_was():
+def test_a_mock_started_inside_the_block_can_be_stopped_after_it():
     patch = mock.patch.object(openai.OpenAI, "__init__", return_value=None)
     with credentials.stand_in():
         patch.start()
@@ -279,7 +279,7 @@ def test_a_patch_put_over_ours_and_taken_away_later_leaves_the_sdk_as_it_was():
 
 
 @pytest.mark.parametrize("fake", [mock.MagicMock(), types.ModuleType("openai"), types.SimpleNamespace(OpenAI=object)])
-def test_a_fake_in_the_place_of_the_sdk_is_left_alone(fake, monkeypatch):
+def test_a_fake_sdk_is_not_patched(fake, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", fake)
     with credentials.stand_in():
         assert sys.modules["openai"] is fake
@@ -293,7 +293,7 @@ def test_the_environment_is_not_written():
         assert dict(os.environ) == before
 
 
-def test_an_application_that_makes_its_client_on_import_is_imported(bare_process):
+def test_an_application_that_creates_its_client_on_import_is_imported(bare_process):
     printed = bare_process(
         """
         import sys
@@ -317,7 +317,7 @@ def test_an_application_that_makes_its_client_on_import_is_imported(bare_process
     assert printed.splitlines() == ["OpenAIError", "OpenAIError", "[]"]
 
 
-def test_nothing_is_imported_by_us(bare_process):
+def test_stand_in_imports_no_sdk(bare_process):
     printed = bare_process(
         """
         import sys
@@ -332,7 +332,7 @@ def test_nothing_is_imported_by_us(bare_process):
 
 
 @pytest.mark.parametrize("mode", ["record", "record-missing", "live"])
-def test_use_cassette_stands_in_on_replay_only(mode, tmp_path):
+def test_use_cassette_uses_stand_ins_only_during_replay(mode, tmp_path):
     with use_cassette(tmp_path / "tape.yaml", mode=mode), pytest.raises(openai.OpenAIError):
         openai.OpenAI()
     with use_cassette(tmp_path / "tape.yaml", mode="replay"):

@@ -1,5 +1,4 @@
-"""Every client, made as an application's module is imported, in a process that has nothing: no environment, no
-home, and no network interface that is up."""
+"""Every client works in a process without environment, home and network, created when a module is imported."""
 
 from __future__ import annotations
 
@@ -14,23 +13,23 @@ APPLICATION = """
     GEMINI = b'{"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}}]}'
 
     def ask(name, call, tape):
-        asked, start = len(tape.requests), time.perf_counter()
+        before, start = len(tape.requests), time.perf_counter()
         try:
             answer = call()
             answer = asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
         except Exception as error:
-            print(name, type(error).__name__, len(tape.requests) - asked)
+            print(name, type(error).__name__, len(tape.requests) - before)
         else:
-            print(name, "answered", len(tape.requests) - asked)
+            print(name, "answered", len(tape.requests) - before)
         if time.perf_counter() - start > 1:
             print(name, "was slow")
 
-    def replay_and_then_not(calls, body):
+    def ask_with_and_without_replay(calls, body):
         tape = MemoryTape(body)
         with credentials.stand_in(), active.activate(tape):
             for name, call in calls.items():
                 ask(name, call, tape)
-        # the time-out of the look-up that Google itself makes from here on is not what is measured
+        # Google searches itself from here on; its timeout is not what this test measures
         if "google.auth" in sys.modules:
             from google.auth.compute_engine import _metadata
 
@@ -50,7 +49,7 @@ OPENAI = """
     def create(client):
         return lambda: client.chat.completions.create(model="gpt-4o-mini", messages=[])
 
-    replay_and_then_not(
+    ask_with_and_without_replay(
         {type(client).__name__: create(client) for client in clients},
         b'{"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []}',
     )
@@ -66,7 +65,7 @@ VERTEX = """
         grpc_model = GenerativeModel("gemini-1.5-pro-preview-0409")
         vertexai.init()
         rest_model = GenerativeModel("gemini-1.5-pro-preview-0409")
-        # the SDK makes its client at the first request, of the transport that is set by then
+        # the SDK creates its client at the first request, with the transport that is set by then
         rest_model._prediction_client
         project = initializer.global_config.project
         vertexai.init(api_transport="grpc")
@@ -77,15 +76,15 @@ VERTEX = """
         named_rest_model._prediction_client
         vertexai.init(project="mine", location="europe-west1", api_transport="grpc")
         named_model = GenerativeModel("gemini-1.5-pro-preview-0409")
-        print("made in time", time.perf_counter() - start < 1, project)
+        print("created in time", time.perf_counter() - start < 1, project)
 
     models = {"REST": rest_model, "gRPC": grpc_model, "gRPC, connected early": early_model}
     models |= {"REST, named project": named_rest_model, "gRPC, named project": named_model}
     calls = {name: lambda model=model: model.generate_content("hi") for name, model in models.items()}
-    # each makes its asyncio client at its first request, for the loop that runs by then
+    # each creates its asyncio client at its first request, for the loop that runs by then
     async_models = iter([GenerativeModel("gemini-1.5-pro-preview-0409") for _ in range(3)])
     calls["gRPC, async"] = lambda: next(async_models).generate_content_async("hi")
-    replay_and_then_not(calls, GEMINI)
+    ask_with_and_without_replay(calls, GEMINI)
 """
 
 VERTEX_NAMES = [
@@ -102,7 +101,7 @@ GENAI = """
         from google import genai
         start = time.perf_counter()
         clients = {CLIENTS}
-        print("made in time", time.perf_counter() - start < 1)
+        print("created in time", time.perf_counter() - start < 1)
 
     def generate(models):
         return lambda: models.generate_content(model="gemini-2.0-flash", contents="hi")
@@ -111,7 +110,7 @@ GENAI = """
     for name, client in clients.items():
         calls[name] = generate(client.models)
         calls[f"{name}, async"] = generate(client.aio.models)
-    replay_and_then_not(calls, GEMINI)
+    ask_with_and_without_replay(calls, GEMINI)
 """
 GEMINI_GENAI = GENAI.replace("CLIENTS", '"Gemini": genai.Client()')
 GEMINI_GENAI_NAMES = ["Gemini", "Gemini, async"]
@@ -120,7 +119,7 @@ VERTEX_GENAI = GENAI.replace(
     '"global": genai.Client(vertexai=True), '
     '"region": genai.Client(vertexai=True, project="mine", location="europe-west1")',
 )
-# its asyncio client goes by aiohttp where that is installed, else by httpx
+# its asyncio client uses aiohttp if that is installed, otherwise httpx
 WITHOUT_AIOHTTP = """
     sys.modules["aiohttp"] = None
 """
@@ -131,9 +130,9 @@ STORAGE = """
         from google.cloud import storage
         start = time.perf_counter()
         client = storage.Client()
-        print("made in time", time.perf_counter() - start < 1, client.project)
+        print("created in time", time.perf_counter() - start < 1, client.project)
 
-    replay_and_then_not({"storage": lambda: list(client.list_buckets())}, b"{}")
+    ask_with_and_without_replay({"storage": lambda: list(client.list_buckets())}, b"{}")
 """
 
 GENERATED = """
@@ -144,7 +143,7 @@ GENERATED = """
             "gRPC": resourcemanager_v3.ProjectsClient(),
             "REST": resourcemanager_v3.ProjectsClient(transport="rest"),
         }
-        print("made in time", time.perf_counter() - start < 1)
+        print("created in time", time.perf_counter() - start < 1)
 
     async def ask_async():
         with credentials.stand_in():
@@ -152,7 +151,7 @@ GENERATED = """
         return await client.get_project(name="projects/one")
 
     calls = {name: lambda client=client: client.get_project(name="projects/one") for name, client in clients.items()}
-    replay_and_then_not(calls | {"asyncio": ask_async}, b"{}")
+    ask_with_and_without_replay(calls | {"asyncio": ask_async}, b"{}")
 """
 
 BIGQUERY = """
@@ -160,14 +159,14 @@ BIGQUERY = """
         from google.cloud import bigquery
         start = time.perf_counter()
         client = bigquery.Client()
-        print("made in time", time.perf_counter() - start < 1, client.project)
+        print("created in time", time.perf_counter() - start < 1, client.project)
 
-    replay_and_then_not({"bigquery": lambda: list(client.list_datasets())}, b"{}")
+    ask_with_and_without_replay({"bigquery": lambda: list(client.list_datasets())}, b"{}")
 """
 
 
 def outcome(names: list[str], error: str) -> list[str]:
-    """Each is answered by the tape, then refused where there is none, then refused where one records."""
+    """Return the expected output: answers during replay, then errors without a tape, then errors while recording."""
     return [f"{name} answered 1" for name in names] + 2 * [f"{name} {error} 0" for name in names]
 
 
@@ -179,7 +178,7 @@ def test_openai(bare_process):
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "made", "names", "error"),
+    ("module", "source", "created", "names", "error"),
     [
         ("vertexai", VERTEX, "True project-0", VERTEX_NAMES, "DefaultCredentialsError"),
         ("google.genai", VERTEX_GENAI, "True", VERTEX_GENAI_NAMES, "DefaultCredentialsError"),
@@ -207,7 +206,7 @@ def test_openai(bare_process):
         "a generated client",
     ],
 )
-def test_google(bare_process, module, source, made, names, error):
+def test_google(bare_process, module, source, created, names, error):
     pytest.importorskip(module)
     printed = bare_process(APPLICATION + source, offline=True)
-    assert printed.splitlines() == [f"made in time {made}", *outcome(names, error)]
+    assert printed.splitlines() == [f"created in time {created}", *outcome(names, error)]

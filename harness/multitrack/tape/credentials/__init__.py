@@ -1,9 +1,9 @@
-"""Stand-ins for credentials, so that replay needs none: one file per family of SDKs, each a list of swaps.
+"""Stand-in credentials, so that replay needs no real ones. One file for each family of SDKs lists its patches.
 
-A stand-in takes the place of a credential only where the SDK's own look-up fails, and only while a `stand_in`
-block is open; the environment is never written, since a key in it would switch on tests that are skipped
-without one. A client made with a stand-in may live on: while a tape replays it works as any other, and at any
-other time its first request raises the error that the SDK raises for the missing credential.
+A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
+environment is never written, because a key there would enable tests that are skipped without one. A client that
+was created with a stand-in may outlive the block: it works while a cassette replays, and at any other time its first
+request raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from multitrack.tape.imports import ImportWatch
 from multitrack.tape.patching import PatchSet
 
 NOTE = (
-    "multitrack: this client was made without credentials, with a stand-in that serves replay only. "
-    "Play a cassette (@pytest.mark.cassette), or set the credential."
+    "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+    "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
-"""Added to the SDK's error, which speaks of a constructor and now comes from a request."""
+"""Added to the SDK's error, which describes a constructor although a request raises it now."""
 
-# The module whose import a family waits for, and the file here that holds `patches(module)`.
+# A module that triggers the patches of a family when it is imported, and the file here whose `patches(module)`
+# returns them.
 FAMILIES: tuple[tuple[str, str], ...] = (
-    ("openai", "openai"),
-    ("google.auth", "google"),
-    ("google.api_core.grpc_helpers", "google"),
-    ("google.api_core.grpc_helpers_async", "google"),
-    ("google.genai._api_client", "google_genai"),
+    ("openai", "openai_clients"),
+    ("google.auth", "google_default"),
+    ("google.api_core.grpc_helpers", "google_default"),
+    ("google.api_core.grpc_helpers_async", "google_default"),
+    ("google.genai._api_client", "genai_clients"),
 )
 
 _watch = ImportWatch()
 _lock = threading.RLock()
-_blocks: list[_Block] = []
+_blocks: list[_StandInBlock] = []
 _patches = PatchSet()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
 
 
-class _Block:
-    """An open `stand_in`; equal to itself only, since blocks of two threads close in any order."""
+class _StandInBlock:
+    """An open `stand_in` block. Compared by identity, because the blocks of two threads close in any order."""
 
     def __init__(self, live: bool) -> None:
         self.live = live
@@ -52,15 +53,17 @@ class _Block:
 
 @contextmanager
 def stand_in(*, live: bool = False) -> Iterator[None]:
-    """For the time of the block, a client that finds no credential is made with a stand-in.
+    """Create clients with a stand-in if they find no credential.
 
-    To be open while test modules are imported and while a cassette test replays. ``live`` says that requests
-    of clients made in the block are meant to leave (``--record``, ``--live``): then the metadata server of a
-    machine at Google is asked before it is stood in for, which costs three seconds where there is none, and
-    without which a client made there would have the stand-in's project. Blocks nest and may close in any
-    order; they hold for all threads.
+    Open this block while test modules are imported and while the cassette of a test replays. Blocks nest, may close in
+    any order, and apply to all threads.
+
+    Args:
+        live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If so, Google's
+            metadata server is asked before the stand-in is used: without that, a client created on a Google Cloud
+            machine would get the stand-in's project. It takes three seconds if there is no such server. Default False.
     """
-    block = _Block(live)
+    block = _StandInBlock(live)
     with _lock:
         _blocks.append(block)
         if len(_blocks) == 1:
@@ -75,32 +78,32 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
                 _restore()
 
 
-def in_force() -> bool:
-    """Whether a missing credential is stood in for, here and now."""
+def is_active() -> bool:
+    """Return whether a client created now, in this context, gets a stand-in for a missing credential."""
     return bool(_blocks) and not _suspended.get()
 
 
 def may_go_live() -> bool:
-    """Whether requests of clients made here and now are meant to leave."""
+    """Return whether requests of clients created now may be sent."""
     return any(block.live for block in _blocks)
 
 
-def replaying() -> bool:
-    """Whether the next request is answered by a tape and cannot leave, so that a stand-in will do."""
+def is_replaying() -> bool:
+    """Return whether a cassette answers the next request, so that a stand-in is good enough."""
     return getattr(active.current_tape(), "mode", None) == "replay"
 
 
 def raise_missing(missing: Exception) -> NoReturn:
-    """Raise what the SDK said of a missing credential, at a request that the stand-in cannot serve."""
-    # a copy, since one error raised twice shows the tracebacks of both
+    """Raise the SDK's error for a missing credential, when a request is made that a stand-in cannot serve."""
+    # a copy, because an error that is raised twice shows both tracebacks
     error = copy.copy(missing)
     error.add_note(NOTE)
     raise error
 
 
 @contextmanager
-def suspended() -> Iterator[None]:
-    """For the time of the block, and in this context only, no stand-in is made: an SDK looks for itself."""
+def suspend() -> Iterator[None]:
+    """Use no stand-ins inside the block, in this context only, so that an SDK looks for real credentials."""
     token = _suspended.set(True)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Holds back the calls of a gRPC channel that was made with stand-in credentials, unless a tape replays.
+"""Refuse the calls of a gRPC channel that was created with stand-in credentials, unless a cassette replays.
 
-gRPC asks credentials for a token once it has connected, and makes a status of their error. An interceptor comes
-before that, and its error stays what it is.
+gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor
+runs before that, and its error is raised unchanged.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import grpc
 import grpc.aio
 
 Check = Callable[[], None]
-"""Raises where a call must not go on."""
+"""Raises if a call must not be sent."""
 
-# The method that each kind of interceptor has, by the name of its class in `grpc` and in `grpc.aio`.
+# The method of each kind of interceptor, by the name that its class has in both `grpc` and `grpc.aio`.
 _KINDS = {
     "UnaryUnaryClientInterceptor": "intercept_unary_unary",
     "UnaryStreamClientInterceptor": "intercept_unary_stream",
@@ -25,26 +25,26 @@ _KINDS = {
 }
 
 
-def guard(check: Check) -> Any:
-    """An interceptor for a sync channel, which runs ``check`` before each call."""
+def create_guard(check: Check) -> Any:
+    """Return an interceptor for a synchronous channel that runs ``check`` before each call."""
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         check()
         return continuation(details, request)
 
-    return _interceptor(grpc, tuple(_KINDS), intercept)
+    return _create_interceptor(grpc, tuple(_KINDS), intercept)
 
 
-def async_guards(check: Check) -> list[Any]:
-    """Interceptors for an asyncio channel, where each serves one kind of call, as `guard`."""
+def create_async_guards(check: Check) -> list[Any]:
+    """Return interceptors for an asyncio channel that run ``check``: one for each kind of call."""
 
     async def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         check()
         return await continuation(details, request)
 
-    return [_interceptor(grpc.aio, (kind,), intercept) for kind in _KINDS]
+    return [_create_interceptor(grpc.aio, (kind,), intercept) for kind in _KINDS]
 
 
-def _interceptor(module: ModuleType, kinds: tuple[str, ...], intercept: Callable[..., Any]) -> Any:
+def _create_interceptor(module: ModuleType, kinds: tuple[str, ...], intercept: Callable[..., Any]) -> Any:
     bases = tuple(getattr(module, kind) for kind in kinds)
-    return type("Guard", bases, {_KINDS[kind]: intercept for kind in kinds})()
+    return type("ChannelGuard", bases, {_KINDS[kind]: intercept for kind in kinds})()

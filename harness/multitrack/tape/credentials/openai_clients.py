@@ -1,4 +1,4 @@
-"""Stands in for the key of an OpenAI client, and for an Azure client's key, endpoint and API version."""
+"""Stand-ins for the key of an OpenAI client, and for the key, endpoint and API version of an Azure client."""
 
 from __future__ import annotations
 
@@ -7,57 +7,56 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.credentials import in_force, raise_missing, replaying
+from multitrack.tape.credentials import is_active, is_replaying, raise_missing
 from multitrack.tape.matching import azure_places
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 Arguments = dict[str, Any]
-StandIn = Callable[[Arguments, Exception, Exception], Arguments | None]
-"""From the arguments so far, the error they met and the first error: what to try next, or None to give up."""
+Complete = Callable[[Arguments, Exception, Exception], Arguments | None]
+"""Takes the arguments, the error that they caused, and the first error. Returns the arguments to try next, or None."""
 
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
-# what an Azure client may miss beside its key
+# the other arguments that an Azure client requires
 _AZURE_PLACES = {"api_version": azure_places.VERSION, "azure_endpoint": azure_places.ENDPOINT}
 
 
 class StandInKey(str):
-    """A key that can be put into a header while a tape replays, and else raises the SDK's own error.
+    """A key that can be written into a header while a cassette replays, and otherwise raises the SDK's own error.
 
-    Every release of the SDK from 1.40 on writes ``f"Bearer {key}"`` when it builds a request, outside its
-    retries, and hands the key on to copies of a client as it is. So nothing is sent, and no private name of
-    the SDK is touched.
+    Every release of the SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries, and
+    passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
     """
 
     missing: Exception
 
     @classmethod
-    def instead_of(cls, missing: Exception) -> StandInKey:
-        """A key for the client whose constructor raised ``missing``."""
+    def replacing(cls, missing: Exception) -> StandInKey:
+        """Return a key for the client whose constructor raised ``missing``."""
         key = cls("multitrack-stand-in")
-        # the frames of its traceback would keep alive what the constructor's callers hold
+        # the frames of its traceback would keep alive everything that the constructor's callers refer to
         key.missing = missing.with_traceback(None)
         return key
 
     def __format__(self, spec: str) -> str:
-        if not replaying():
+        if not is_replaying():
             raise_missing(self.missing)
         return super().__format__(spec)
 
 
 def patches(openai: ModuleType) -> list[Patch]:
-    """The constructors of the SDK's four clients; none where a fake of the project's own bears the name."""
+    """Patch the constructors of the SDK's four clients, unless the module is a project's own fake of the SDK."""
     key_error = getattr(openai, "OpenAIError", None)
     if not isinstance(key_error, type):
         return []
 
-    def key(given: Arguments, error: Exception, first: Exception) -> Arguments | None:
+    def add_key(given: Arguments, error: Exception, first: Exception) -> Arguments | None:
         if given.get("api_key") or not isinstance(error, key_error):
             return None
-        return {**given, "api_key": StandInKey.instead_of(first)}
+        return {**given, "api_key": StandInKey.replacing(first)}
 
-    def azure(given: Arguments, error: Exception, first: Exception) -> Arguments | None:
-        # the message names the argument that would supply what is missing
+    def add_azure_arguments(given: Arguments, error: Exception, first: Exception) -> Arguments | None:
+        # the message names the argument that is missing
         places = {
             name: place
             for name, place in _AZURE_PLACES.items()
@@ -66,20 +65,25 @@ def patches(openai: ModuleType) -> list[Patch]:
         keys = {name: given[name] for name in _AZURE_KEYS if given.get(name)}
         if not places and (keys or not isinstance(error, key_error)):
             return None
-        # also where the user gave a key and a place is missing: nothing else would raise at the first request
+        # replaces a key of the user as well if a place is missing, because only the key raises at the first request
         rest = {name: value for name, value in given.items() if name not in _AZURE_KEYS}
-        return {**rest, **places, "azure_ad_token": StandInKey.instead_of(first)}
+        return {**rest, **places, "azure_ad_token": StandInKey.replacing(first)}
 
-    stand_ins = {"OpenAI": key, "AsyncOpenAI": key, "AzureOpenAI": azure, "AsyncAzureOpenAI": azure}
+    completions = {
+        "OpenAI": add_key,
+        "AsyncOpenAI": add_key,
+        "AzureOpenAI": add_azure_arguments,
+        "AsyncAzureOpenAI": add_azure_arguments,
+    }
     return [
-        Patch(client, "__init__", _retrying(stand_in))
-        for name, stand_in in stand_ins.items()
+        Patch(client, "__init__", _retry_with(complete))
+        for name, complete in completions.items()
         if "__init__" in getattr(client := getattr(openai, name, None), "__dict__", ())
     ]
 
 
-def _retrying(stand_in: StandIn) -> Callable[[Init], Init]:
-    def make(init: Init) -> Init:
+def _retry_with(complete: Complete) -> Callable[[Init], Init]:
+    def wrap(init: Init) -> Init:
         @wraps(init)
         def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807
             __tracebackhide__ = True
@@ -89,7 +93,7 @@ def _retrying(stand_in: StandIn) -> Callable[[Init], Init]:
                     return init(self, *args, **given)
                 except Exception as error:
                     first = first or error
-                    completed = stand_in(given, error, first) if in_force() else None
+                    completed = complete(given, error, first) if is_active() else None
                     if completed is None and first is error:
                         raise
                     if completed is None:
@@ -98,4 +102,4 @@ def _retrying(stand_in: StandIn) -> Callable[[Init], Init]:
 
         return __init__
 
-    return make
+    return wrap

@@ -1,0 +1,54 @@
+"""Stand-in for the API key of a `google.genai` client. A client for Vertex AI uses Google's default credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape.credentials import is_active, is_replaying, raise_missing
+from multitrack.tape.patching import Patch
+
+Init = Callable[..., None]
+
+
+def patches(module: ModuleType) -> list[Patch]:
+    """Patch the constructor of the class that the SDK's sync and async clients share."""
+    return [Patch(module.BaseApiClient, "__init__", _retry_with_stand_in)]
+
+
+def _retry_with_stand_in(init: Init) -> Init:
+    @wraps(init)
+    def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807
+        __tracebackhide__ = True
+        try:
+            init(self, *args, **given)
+        except ValueError as error:
+            if not is_active() or given.get("api_key") or self.vertexai:
+                raise
+            _init_with_stand_in(init, self, args, given, error)
+
+    return __init__
+
+
+def _init_with_stand_in(
+    init: Init, client: Any, args: tuple[Any, ...], given: dict[str, Any], missing: ValueError
+) -> None:
+    __tracebackhide__ = True
+    try:
+        init(client, *args, **{**given, "api_key": "multitrack-stand-in"})
+    except ValueError:
+        raise missing from None
+    # otherwise the client would keep alive everything that the frames of the traceback refer to
+    missing = missing.with_traceback(None)
+    build_request = client._build_request
+
+    @wraps(build_request)
+    def build_request_for_replay(*args: Any, **kwargs: Any) -> Any:
+        if not is_replaying():
+            raise_missing(missing)
+        return build_request(*args, **kwargs)
+
+    # set on the client itself, because it may outlive the block it was created in
+    client._build_request = build_request_for_replay

@@ -1,0 +1,164 @@
+"""Stand-in for Google's application default credentials.
+
+Google looks for them in a file that an environment variable names, in gcloud's file, and at the metadata server
+(https://google.aip.dev/auth/4110). An existing file is used. The metadata server is not asked, because replay needs no
+answer, and each question takes three seconds if there is no such server.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+import google.auth
+from google.auth import credentials as google_credentials
+from google.auth.exceptions import DefaultCredentialsError
+
+from multitrack.tape.credentials import NOTE, is_active, is_replaying, may_go_live, suspend
+from multitrack.tape.patching import Patch
+
+FoundCredentials = tuple[Any, str | None]
+"""Credentials and project, or None and None."""
+FindCredentials = Callable[..., FoundCredentials]
+
+PROJECT = "project-0"
+"""The project of the stand-in: the pseudonym that a cassette has for the first project."""
+
+
+class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
+    """Credentials with a token for replay.
+
+    While no cassette replays, they use the credentials that Google's own search finds then, and raise its
+    `DefaultCredentialsError` if it finds none.
+    """
+
+    def __init__(self) -> None:
+        self._real: Any = None
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token, or None if there is none yet."""
+        if is_replaying():
+            return "multitrack-stand-in"
+        return None if self._real is None else self._real.token
+
+    @token.setter
+    def token(self, token: str | None) -> None:
+        # only the constructor of the base class sets it, to None
+        del token
+
+    def refresh(self, request: Any) -> None:
+        """Get a token, or raise `DefaultCredentialsError` if there are no real credentials."""
+        if is_replaying():
+            return
+        real = self.find_real()
+        real.refresh(request)
+        self.expiry = real.expiry
+
+    def check(self) -> None:
+        """Raise `DefaultCredentialsError` if a request would be sent and there are no real credentials."""
+        if not is_replaying():
+            self.find_real()
+
+    @property
+    def requires_scopes(self) -> bool:
+        """Whether a channel or session that is being created requires real credentials."""
+        return not is_active() and not is_replaying()
+
+    def with_scopes(self, scopes: Any, default_scopes: Any = None) -> Any:
+        """Return the real credentials, which a channel or session uses instead if `requires_scopes` is true."""
+        real: Any = self.find_real()
+        return google_credentials.with_scopes_if_required(real, scopes, default_scopes)  # type: ignore[no-untyped-call]
+
+    def with_quota_project(self, quota_project_id: str) -> StandInCredentials:
+        """Return a copy that bills usage to a different project."""
+        other = copy.copy(self)
+        other._quota_project_id = quota_project_id
+        return other
+
+    def find_real(self) -> Any:
+        """Return the real credentials, or raise `DefaultCredentialsError` if there are none."""
+        if self._real is None:
+            try:
+                with suspend():
+                    self._real, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+            except DefaultCredentialsError as error:
+                error.add_note(NOTE)
+                raise
+        return self._real
+
+
+def patches(module: ModuleType) -> list[Patch]:
+    """Patch the three steps of the search and the functions that create channels.
+
+    The steps are patched, not `google.auth.default`, because modules import `default` by name.
+    """
+    if module.__name__ == "google.api_core.grpc_helpers":
+        return [Patch(module, "create_channel", _add_guard)]
+    if module.__name__ == "google.api_core.grpc_helpers_async":
+        return [Patch(module, "create_channel", _add_async_guards)]
+    steps = sys.modules["google.auth._default"]
+    return [
+        Patch(steps, "_get_explicit_environ_credentials", _read_file),
+        Patch(steps, "_get_gcloud_sdk_credentials", _read_file),
+        Patch(steps, "_get_gce_credentials", _ask_metadata_server),
+    ]
+
+
+def _read_file(find: FindCredentials) -> FindCredentials:
+    @wraps(find)
+    def find_or_stand_in(*args: Any, **kwargs: Any) -> FoundCredentials:
+        try:
+            return find(*args, **kwargs)
+        except DefaultCredentialsError:
+            if not is_active():
+                raise
+            return StandInCredentials(), PROJECT
+
+    return find_or_stand_in
+
+
+def _ask_metadata_server(find: FindCredentials) -> FindCredentials:
+    @wraps(find)
+    def find_or_stand_in(*args: Any, **kwargs: Any) -> FoundCredentials:
+        if not is_active():
+            return find(*args, **kwargs)
+        if may_go_live() and not is_replaying():
+            credentials, project = find(*args, **kwargs)
+            if credentials is not None:
+                return credentials, project
+        return StandInCredentials(), PROJECT
+
+    return find_or_stand_in
+
+
+def _add_guard(create_channel: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(create_channel)
+    def create_guarded_channel(target: str, credentials: Any = None, *args: Any, **kwargs: Any) -> Any:
+        channel = create_channel(target, credentials, *args, **kwargs)
+        if not isinstance(credentials, StandInCredentials):
+            return channel
+        import grpc
+
+        from multitrack.tape.credentials.google_channel import create_guard
+
+        return grpc.intercept_channel(channel, create_guard(credentials.check))
+
+    return create_guarded_channel
+
+
+def _add_async_guards(create_channel: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(create_channel)
+    def create_guarded_channel(target: str, credentials: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(credentials, StandInCredentials):
+            from multitrack.tape.credentials.google_channel import create_async_guards
+
+            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *create_async_guards(credentials.check)]
+        return create_channel(target, credentials, *args, **kwargs)
+
+    return create_guarded_channel
