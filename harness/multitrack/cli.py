@@ -15,7 +15,7 @@ try:
 except ImportError:  # the base install has no command line
     sys.exit("the multitrack command needs: pip install 'multitrack[test]'")
 
-_EXIT_CODES = "Exit codes: 0 all is well; 1 something is wrong, and printed; 2 the command was not understood."
+_EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
 app = typer.Typer(
     name="multitrack",
@@ -32,38 +32,40 @@ _ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
 
 @app.command(epilog=_EXIT_CODES)
 def show(
-    tape: Annotated[Path, typer.Argument(help="a cassette")],
+    cassette: Annotated[Path, typer.Argument(help="the cassette")],
     textconv: Annotated[
-        bool, typer.Option("--textconv", help="for git: print a damaged tape as it is, and exit with 0")
+        bool, typer.Option("--textconv", help="for git: print a damaged cassette as it is, and exit with 0")
     ] = False,
 ) -> None:
-    """Print the tool calls of a tape, and what was said beside them; for git, too, as its textconv."""
+    """Print the tool calls and messages of a cassette. Also usable as a textconv command of git."""
     from multitrack.errors import CassetteCorrupt, CassetteMissing
     from multitrack.reporting import cassette_text
     from multitrack.tape.file import storage
 
     try:
-        cassette = storage.read(tape)
+        content = storage.read(cassette)
     except CassetteCorrupt as error:
-        if not textconv or not tape.is_file():
+        if not textconv or not cassette.is_file():
             raise
-        # git shows no file of a commit at all if its textconv fails for one
+        # git does not show any file of a commit if its textconv command fails for one of them
         typer.echo(f"damaged: {error.reason}")
-        typer.echo(tape.read_bytes())
+        typer.echo(cassette.read_bytes())
         return
-    if cassette is None:
-        raise CassetteMissing(f"{tape}: there is no such cassette")
-    for line, is_heading in cassette_text.describe_cassette(cassette):
-        # without a terminal, typer leaves the style out
+    if content is None:
+        raise CassetteMissing(f"{cassette}: there is no such cassette")
+    for line, is_heading in cassette_text.describe_cassette(content):
+        # typer leaves the style out if the output is not a terminal
         typer.secho(line, bold=is_heading)
 
 
 @app.command(epilog=_EXIT_CODES)
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders of them")],
-    max_age: Annotated[int | None, typer.Option(help="days; without it, max_age in pyproject.toml")] = None,
+    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders with cassettes")],
+    max_age: Annotated[
+        int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
+    ] = None,
 ) -> None:
-    """Say what is wrong with tapes: damaged, old, holding a secret, or of a test that no longer exists."""
+    """Find cassettes that are damaged, too old, contain a secret, or belong to a test that no longer exists."""
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -74,20 +76,22 @@ def check(
     folder = Path.cwd()
     settings = project.read_nearest(folder).settings
     settings = settings if max_age is None else replace(settings, max_age=max_age)
-    tapes = [tape for path in paths for tape in checking.tapes(path)]
-    findings = list(
-        checking.findings(tapes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
+    cassettes = [cassette for path in paths for cassette in checking.find_cassettes(path)]
+    problems = list(
+        checking.find_problems(cassettes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
     )
-    for finding in findings:
-        typer.echo(finding)
-    if findings:
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
         raise typer.Exit(1)
-    typer.echo(f"{count_noun(len(tapes), 'cassette')}: no problems")
+    typer.echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
 
 
 @app.command()
-def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings, tapes, or folders of them")]) -> None:
-    """Put pending recordings onto their tapes. Nothing goes live."""
+def accept(
+    paths: Annotated[list[Path], typer.Argument(help="pending recordings, their cassettes, or folders with them")],
+) -> None:
+    """Replace cassettes with their pending recordings. No request is sent."""
     from multitrack.tape import project
     from multitrack.tape.file import storage
     from multitrack.tape.foreign_redaction import make_foreign_redactor
@@ -97,23 +101,23 @@ def accept(paths: Annotated[list[Path], typer.Argument(help="pending recordings,
         accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
             raise MultitrackError(f"{path}: there is no pending recording")
-        for tape in accepted:
-            typer.echo(f"accepted {tape}")
+        for cassette in accepted:
+            typer.echo(f"accepted {cassette}")
 
 
 @app.command()
 def revalidate(
-    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders of them")],
-    json: Annotated[bool, typer.Option("--json", help="print what is found as JSON")] = False,
+    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders with cassettes")],
+    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
-    """Run today's models on every recorded answer: which tapes would break, by class, field and JSON path."""
+    """Validate every recorded tool call with the current models, and report those that fail by field and JSON path."""
     from json import dumps
 
     from multitrack.diagnosis import model_importer, revalidation
     from multitrack.tape import project
 
     folder = Path.cwd()
-    # before what is installed, as pytest has it: the models that the tests import
+    # before installed packages, as in pytest, so that the same models are found as by the tests
     sys.path[:0] = model_importer.import_folders(folder)
     report = revalidation.revalidate(paths, model_importer.ModelImporter(project.read_nearest(folder).models))
     typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
@@ -122,8 +126,8 @@ def revalidate(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="the root of a repository")] = Path()) -> None:
-    """Tell git to ignore pending recordings, and to leave the line ends of tapes alone."""
+def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
+    """Add the lines for cassettes to .gitignore and .gitattributes: ignore pending recordings, keep line endings."""
     for name, line in ((".gitignore", _IGNORED), (".gitattributes", _ATTRIBUTES)):
         file = folder / name
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -136,19 +140,19 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of a repository")
 
 @app.command()
 def demo(
-    examples: Annotated[Path, typer.Argument(help="the folder of the examples")] = Path("examples"),
+    examples: Annotated[Path, typer.Argument(help="the folder with the examples")] = Path("examples"),
 ) -> None:
-    """Record the examples from a local stand-in provider, replay them with nothing, and show what was asserted."""
+    """Record the examples from a local stand-in provider, replay them offline, and print what they assert."""
     from multitrack import demo as demonstration
 
     sys.exit(demonstration.run(examples))
 
 
 def main() -> None:
-    """Run the command line; an error of Multitrack's own is told in its words, with exit code 1."""
+    """Run the command line. For an error of Multitrack, print its message and exit with code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # a locale may lack what stands on a tape; git, and who else reads from a pipe, takes UTF-8
+            # the locale may not be able to encode the text of a cassette; git and other readers of a pipe expect UTF-8
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
     try:
         app()

@@ -236,7 +236,7 @@ def test_what_is_no_tape_is_told_by_name(tmp_path):
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_the_help_says_what_an_exit_code_means(tmp_path, command):
     shown = " ".join(run_multitrack(command, "--help", cwd=tmp_path).stdout.split())
-    assert "Exit codes: 0 all is well; 1 something is wrong, and printed; 2 the command was not understood." in shown
+    assert "Exit codes: 0 success, 1 problems found, 2 usage error." in shown
     assert run_multitrack(command, cwd=tmp_path).returncode == 2
 
 

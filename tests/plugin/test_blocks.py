@@ -44,7 +44,7 @@ def test_ask():
         f"""
         multitrack: 1 test used a cassette
         multitrack: pending: {PENDING}: call failed
-          to keep it: multitrack accept {PENDING}
+          to accept it: multitrack accept {PENDING}
         """
     )
     assert asked(project.path / TAPE) == [("old", "test_it.py::test_ask")]

@@ -189,9 +189,9 @@ def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
         f"""
         multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette
         multitrack: pending: {account}: the fixture raised RuntimeError
-          to keep it: multitrack accept {account}
+          to accept it: multitrack accept {account}
         multitrack: pending: {last}: teardown failed: RuntimeError
-          to keep it: multitrack accept {last}
+          to accept it: multitrack accept {last}
         """
     )
 

@@ -131,7 +131,7 @@ def test_ctrl_c_leaves_the_tape_and_what_was_recorded_beside_it(recorded, start)
     assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
     lines = out.splitlines()
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
-    assert f"  to keep it: multitrack accept {pending}" in lines
+    assert f"  to accept it: multitrack accept {pending}" in lines
     # the test before it was over
     assert "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette" in lines
     assert KEY not in after[pending].decode()
@@ -156,7 +156,7 @@ def test_ctrl_c_tells_what_was_recorded_in_other_processes(recorded, start, whom
     assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
     lines = out.splitlines()
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
-    assert f"  to keep it: multitrack accept {pending}" in lines
+    assert f"  to accept it: multitrack accept {pending}" in lines
 
 
 def test_a_process_that_is_killed_loses_the_test_that_it_was_in(project, start):

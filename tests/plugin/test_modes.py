@@ -133,7 +133,7 @@ def test_the_recording_of_a_failed_test_waits_beside_the_tape(project, body, cou
           pytest --snapshot-update test_it.py::test_ask
         """
     )
-    assert f"  to keep it: multitrack accept {pending}" in run.lines
+    assert f"  to accept it: multitrack accept {pending}" in run.lines
     # a pending recording is never played
     run = project.run()
     assert "reason: changed: interaction 1 of 1 is the nearest" in run.out

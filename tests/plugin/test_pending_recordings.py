@@ -55,7 +55,7 @@ def test_those_of_several_tests_and_processes_add_up(project, flags):
     assert sorted(told[1:]) == [
         f"multitrack: pending: {PENDING}: call failed ({node(city)})" for city in ("Bern", "Rome")
     ]
-    assert f"  to keep them: multitrack accept {PENDING}" in run.lines
+    assert f"  to accept them: multitrack accept {PENDING}" in run.lines
 
     # what a test records meanwhile stays
     project.test(SHARED.format(word="snow", failing=[]))
@@ -177,7 +177,7 @@ def test_a_test_that_did_not_pass_leaves_its_tape(project, mark, then, outcome, 
         return
     assert run.holds(f"""
         multitrack: pending: {pending}: {reason}
-          to keep it: multitrack accept {pending}
+          to accept it: multitrack accept {pending}
         """)
     accept(project, pending)
     project.provider.stop()

@@ -1,1 +1,1 @@
-"""Which layer moved when a test fails: the request, the reply, the models, or the test; and which tapes would break."""
+"""Why a test fails (the request, the reply, the models or the test changed), and which cassettes would break."""

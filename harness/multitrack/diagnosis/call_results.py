@@ -1,4 +1,4 @@
-"""What comes of the calls of a recorded answer with the models of this process."""
+"""The results of validating recorded tool calls with the models of this process."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires import WireAnswer
 
 UNKNOWN = "?"
-"""What came of a call where nobody can tell, or where it differs from one time to the next."""
+"""The fingerprint of a result that is unknown, or that differs each time the call is validated."""
 
-Find = Callable[[str], object]
-"""Gives what stands at an import path, None if nothing does."""
+ImportPathLookup = Callable[[str], object]
+"""Returns the object at an import path such as ``trip.models:Weather``, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """A ``call`` and what comes of it by its ``model``: an instance, or the error. None where no model is known; an
-    error that is none of ours is a validator's own."""
+    """The result of validating a call.
+
+    Args:
+        call: The call.
+        model: The model of its tool. None if it is unknown.
+        outcome: The instance of the model, or the error. None if the model is unknown. An error that is not a
+            `MultitrackError` was raised by a validator.
+    """
 
     call: ToolCall
     model: type[BaseModel] | None
@@ -39,7 +45,7 @@ class CallResult:
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is another one for another result."""
+        """A short text that differs for different results. `UNKNOWN` if the result cannot be compared."""
         match self.outcome:
             case UnknownTool():
                 return "unknown tool"
@@ -48,29 +54,32 @@ class CallResult:
             case BaseModel():
                 try:
                     return fingerprint(canonical_text(to_call(self.outcome)))
-                except TypeError:  # it holds what no text can express
+                except TypeError:  # it contains a value that cannot be written as text
                     return UNKNOWN
         return UNKNOWN
 
 
 def fingerprint(text: str) -> str:
-    """Eight hex digits that tell ``text`` from others."""
+    """Return the first eight hex digits of the hash of ``text``."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def parse_answer(body: bytes) -> WireAnswer | None:
-    """What a model answered; None where ``body`` is of another kind."""
+    """Read the answer of a model from a response body. None if no wire format recognizes it."""
     document: Any = body
-    # read once, and not by each of the two
+    # parse it once, because both functions below would parse it
     with suppress(ValueError, RecursionError):
         document = json.loads(body)
     wire = wires.recognize(document)
     return None if wire is None else wires.read_answer(document, wire)
 
 
-def find_models(interaction: Interaction, paths: ModelPaths, find: Find = find_loaded) -> Models:
-    """The models behind the tools of a request: those that it offers in this process, else those that stand at the
-    import paths that the tape or the project tells."""
+def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
+    """Return the models of the tools of a request, by tool name.
+
+    They are the models that this process offers with the request. If there are none, they are found by the import
+    paths in the cassette and in the project's settings, which have priority.
+    """
     if interaction.offered_models:
         return interaction.offered_models
     at: Mapping[str, str] = {**dict(interaction.models), **paths.tools}
@@ -78,38 +87,45 @@ def find_models(interaction: Interaction, paths: ModelPaths, find: Find = find_l
 
 
 def is_model_class(found: object) -> TypeGuard[type[BaseModel]]:
-    """Whether that is a class of models."""
+    """Return whether ``found`` is a subclass of `BaseModel`."""
     return isinstance(found, type) and issubclass(found, BaseModel)
 
 
 def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list[CallResult]:
-    """What comes of each call of ``answer``. ``offered``: whether ``models`` are all that were offered, so that a call
-    of another tool is bad; else, nobody can tell what becomes of that."""
+    """Validate each call of ``answer``.
+
+    Args:
+        answer: The answer of the model.
+        models: The models by tool name.
+        offered: Whether ``models`` are all offered models. If so, a call of a different tool is an error. Otherwise
+            its result is unknown.
+    """
     of = len(answer.calls)
     return [
-        CallResult(call, models.get(call.name), _judged(call, of, models) if offered or call.name in models else None)
+        CallResult(call, models.get(call.name), _validate(call, of, models) if offered or call.name in models else None)
         for call in answer.calls
     ]
 
 
-def _judged(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
+def _validate(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
     try:
         return validate_call(call, of, models, None)
-    except Exception as error:  # a validator's own: it may need the context that `create` was given
+    except Exception as error:  # raised by a validator, which may need the context that was passed to `create`
         return error
 
 
 class ResponseValidator:
-    """Tells what comes of recorded answers with the models that are imported already; imports none.
+    """Validates recorded responses with models that are already imported. It imports nothing.
 
-    ``paths`` say where the models are of code that uses other clients than ours.
+    Args:
+        paths: The import paths of models that are used with other clients than ours.
     """
 
     def __init__(self, paths: ModelPaths = ModelPaths()) -> None:  # noqa: B008 - it is frozen
         self._paths = paths
 
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
-        """What comes of each call of an answer; None where no model of it is known."""
+        """Validate each call of a response. None if it is not a model's response, or none of its models is known."""
         answer = parse_answer(interaction.response.body)
         if answer is None:
             return None
@@ -119,8 +135,11 @@ class ResponseValidator:
         return validate_calls(answer, models, offered=bool(interaction.offered_models))
 
     def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
-        """The same, each by its fingerprint. What differs at once from one time to the next, such as a default that
-        is made of the time, tells nothing."""
+        """Validate each call of a response, and return the fingerprints of the results.
+
+        Each call is validated twice. If the results differ, for example because a default is the current time, the
+        fingerprint is `UNKNOWN`.
+        """
         first = self.validate(interaction)
         if first is None:
             return None

@@ -1,4 +1,4 @@
-"""Where in a model and in its arguments an error lies: the class, the field, and the JSON path."""
+"""Where an error is in a model and in the arguments: the class, the field, and the JSON path."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ Location = Sequence[int | str]
 
 @dataclass(frozen=True, slots=True)
 class ErrorLocation:
-    """``owner`` is the class of the field, the nested one where the field is nested; ``field`` is empty for an error
-    of the class as a whole; ``path`` leads there in the arguments: ``$.stops[1].city``."""
+    """The location of a validation error.
+
+    Args:
+        owner: The name of the class that declares the field. For a nested field it is the nested class.
+        field: The name of the field. Empty if the error concerns the whole class.
+        path: The JSON path in the arguments, such as ``$.stops[1].city``.
+    """
 
     owner: str
     field: str
@@ -27,27 +32,27 @@ class ErrorLocation:
 
 
 def locate_error(model: type[BaseModel], location: Location, arguments: str | None) -> ErrorLocation:
-    """The place that an error of Pydantic's, raised by ``model`` for ``arguments``, names by its ``location``."""
-    owner, field = _field_at(model, location)
-    return ErrorLocation(owner.__name__, field, _path(location, _document(arguments)))
+    """Resolve the ``loc`` of a Pydantic error that ``model`` raised for ``arguments``."""
+    owner, field = _find_field(model, location)
+    return ErrorLocation(owner.__name__, field, _build_path(location, _parse(arguments)))
 
 
-def _field_at(model: type[BaseModel], location: Location) -> tuple[type[BaseModel], str]:
-    """The innermost class and field of it that can be told."""
+def _find_field(model: type[BaseModel], location: Location) -> tuple[type[BaseModel], str]:
+    """Return the innermost class and field that can be determined."""
     owner, name, within = model, "", [model]
     for step in location:
-        fields = [(one, *found) for one in within if (found := _field_called(one, step))]
+        fields = [(one, *found) for one in within if (found := _find_step(one, step))]
         if len(fields) == 1:
             owner, name, field = fields[0]
             within = list(dict.fromkeys(_models_in(field.annotation)))
         else:
-            # an item or a key; or the name by which Pydantic tells the member of a union that it tried
+            # an item or a key, or the name of the union member that Pydantic tried
             within = [one for one in within if one.__name__ == step] or within
     return owner, name
 
 
-def _field_called(model: type[BaseModel], step: int | str) -> tuple[str, FieldInfo] | None:
-    """The field that ``step`` of a location stands for: locations have aliases where there are any."""
+def _find_step(model: type[BaseModel], step: int | str) -> tuple[str, FieldInfo] | None:
+    """Return the field that ``step`` of a location names. Pydantic uses the alias if a field has one."""
     for name, field in model.model_fields.items():
         if step == name or step in _aliases(field):
             return name, field
@@ -70,21 +75,21 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _document(arguments: str | None) -> Any:
+def _parse(arguments: str | None) -> Any:
     try:
         return json.loads(arguments or "{}")
     except (ValueError, RecursionError):
         return None
 
 
-def _path(location: Location, value: Any) -> str:
-    """The way that ``location`` takes through ``value``; without what stands for no step there."""
+def _build_path(location: Location, value: Any) -> str:
+    """Return the JSON path of ``location`` in ``value``, without steps that do not exist there."""
     path = "$"
     for position, step in enumerate(location):
         try:
             value = value[step]
         except (TypeError, LookupError):
-            # the last step may be what is missing; another one tells what was tried
+            # the last step may be the missing key; other steps name what Pydantic tried
             if position + 1 < len(location) or not isinstance(value, dict):
                 continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if step.isidentifier() else f"[{step!r}]"

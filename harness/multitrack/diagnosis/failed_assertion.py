@@ -1,4 +1,4 @@
-"""What a failed comparison compared, as calls."""
+"""The tool calls that a failed assertion compared."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FailedAssertion:
-    """The calls that were ``expected`` and those that ``came``, as they differ on the terms of the comparison.
+    """The two sides of a failed assertion, and how they differ.
 
-    ``moments`` are those of the snapshot that was compared with; there are none where it was no snapshot, or one that
-    was taken without a tape.
+    Args:
+        expected: The expected calls.
+        received: The calls that were received.
+        difference: The result of comparing them, with the options of the assertion.
+        fingerprints: The fingerprints in the snapshot. Empty if the calls were not compared with a snapshot, or if
+            the snapshot was taken without a cassette.
     """
 
     expected: Sequence[SnapshotCall]
@@ -35,39 +39,39 @@ class FailedAssertion:
 
 
 def read_failed_assertion(error: BaseException) -> FailedAssertion | None:
-    """What `assert_calls` compared when it raised ``error``; None where that is from elsewhere."""
+    """Return what `assert_calls` compared when it raised ``error``. None if ``error`` was raised elsewhere."""
     found = getattr(error, COMPARISON_ATTRIBUTE, None)
     return None if found is None else FailedAssertion(*found)
 
 
 def compare_operands(left: object, right: object) -> FailedAssertion | None:
-    """The two sides of an ``==`` that did not hold; None where they are no calls."""
-    # who compares with a snapshot has imported it
+    """Compare the two sides of a failed ``==``. None if they are not tool calls."""
+    # if a side is a snapshot, its module is imported
     if "multitrack.snapshots.calls_snapshot" in sys.modules:
         from multitrack.snapshots.calls_snapshot import CallsSnapshot
 
         for side in (left, right):
             if isinstance(side, CallsSnapshot):
-                return _with_snapshot(side)
-    expected, came = (left, right) if isinstance(right, Extraction) else (right, left)
-    if not all(isinstance(side, (list, tuple, Extraction)) for side in (expected, came)):
+                return _read_snapshot(side)
+    expected, received = (left, right) if isinstance(right, Extraction) else (right, left)
+    if not all(isinstance(side, (list, tuple, Extraction)) for side in (expected, received)):
         return None
     try:
-        calls = to_snapshot_calls(expected), to_snapshot_calls(came)
+        calls = to_snapshot_calls(expected), to_snapshot_calls(received)
     except TypeError:
         return None
     return FailedAssertion(*calls, compare_calls(*calls))
 
 
-def _with_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
+def _read_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
     result: Any = snapshot.executions[snapshot.num_executions - 1]
-    stored, received = result.recalled_data, result.asserted_data
-    if stored is None or received is None:
+    stored, asserted = result.recalled_data, result.asserted_data
+    if stored is None or asserted is None:
         return None
     try:
-        terms, expected = snapshot.extension.options, parse_calls(stored)
-    except ValueError:  # the entry is damaged, which its own message tells
+        options, expected = snapshot.extension.options, parse_calls(stored)
+    except ValueError:  # the entry is damaged, which the snapshot reports itself
         return None
-    came = parse_calls(received)
-    difference = compare_calls([terms.replace_values(call) for call in expected], came, options=terms)
-    return FailedAssertion(expected, came, difference, fingerprints.parse_fingerprints(stored))
+    received = parse_calls(asserted)
+    difference = compare_calls([options.replace_values(call) for call in expected], received, options=options)
+    return FailedAssertion(expected, received, difference, fingerprints.parse_fingerprints(stored))

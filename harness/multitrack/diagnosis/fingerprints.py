@@ -1,7 +1,7 @@
-"""A moment: the request, the reply and the models as they were when something was written, each by a fingerprint.
+"""Fingerprints of a request, its reply and the models, taken when a snapshot or a cassette is written.
 
-It stands beside what was written: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. What differs from it when
-a test fails has moved since.
+A snapshot stores them in a comment: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. When a test fails, the
+fingerprint that differs shows which of the three changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNKNOWN, _NONE = "unknown", "none"
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFingerprint:
-    """One exchange. ``models`` is None where nobody can tell what came of the reply."""
+    """The fingerprints of one request and its reply. ``models`` is None if the validated result is unknown."""
 
     request: str
     reply: str
@@ -33,12 +33,12 @@ class ExchangeFingerprint:
 
     @classmethod
     def of(cls, interaction: Interaction, key: Key, results: Sequence[str] | None) -> ExchangeFingerprint:
-        """The moment of an ``interaction`` that has this ``key`` on its tape, and came to these ``results``."""
+        """Return the fingerprints of ``interaction``, from its matching key and the fingerprints of its results."""
         return cls(
-            # without the origin, which is another one where a stand-in or a proxy takes the provider's place
+            # without the origin, because it differs if a stand-in or a proxy replaces the provider
             fingerprint("\n".join((key.method, key.target, key.body))),
-            fingerprint(_told(interaction)),
-            _summed(results),
+            fingerprint(_summarize_reply(interaction)),
+            _combine_results(results),
         )
 
     def __str__(self) -> str:
@@ -47,13 +47,13 @@ class ExchangeFingerprint:
         )
 
 
-def format_fingerprints(moments: Iterable[ExchangeFingerprint]) -> str:
-    """``moments`` as comments, one on each line."""
-    return "\n".join(map(str, moments))
+def format_fingerprints(fingerprints: Iterable[ExchangeFingerprint]) -> str:
+    """Return the comments of ``fingerprints``, one per line."""
+    return "\n".join(map(str, fingerprints))
 
 
 def parse_fingerprints(text: str) -> tuple[ExchangeFingerprint, ...]:
-    """The moments among the comments of ``text``."""
+    """Return the fingerprints in the comments of ``text``."""
     return tuple(
         ExchangeFingerprint(request, reply, None if models == _UNKNOWN else models)
         for request, reply, models in _LINE.findall(text)
@@ -61,26 +61,26 @@ def parse_fingerprints(text: str) -> tuple[ExchangeFingerprint, ...]:
 
 
 def canonical_arguments(call: ToolCall) -> str:
-    """The arguments of ``call``, the same text for the same JSON."""
+    """Return the arguments of ``call`` as canonical JSON, so that equal arguments are equal texts."""
     try:
         return jsontext.canonical(json.loads(call.arguments or "{}"))
     except (ValueError, RecursionError):
         return call.arguments or ""
 
 
-def _summed(results: Sequence[str] | None) -> str | None:
+def _combine_results(results: Sequence[str] | None) -> str | None:
     if results is None or UNKNOWN in results:
         return None
     return fingerprint(" ".join(results)) if results else _NONE
 
 
-def _told(interaction: Interaction) -> str:
-    """What a reply says, without ids and times, which differ with every one."""
+def _summarize_reply(interaction: Interaction) -> str:
+    """Return the content of a reply, without ids and times, because they differ in every reply."""
     response: Response = interaction.response
     answer = parse_answer(interaction.response.body)
     if answer is None:
-        said = body.canonical(response.body, response.header("content-type"))
-        return repr((response.status, response.ending, said))
+        content = body.canonical(response.body, response.header("content-type"))
+        return repr((response.status, response.ending, content))
     calls = [(call.name, canonical_arguments(call)) for call in answer.calls]
     text = None if answer.calls else answer.text
     return repr((calls, text, answer.refusal, answer.error, answer.is_truncated, response.ending))

@@ -1,7 +1,7 @@
-"""Models by their import paths: from what the project lists, and from nowhere else.
+"""Import models by their paths, only from packages that the project allows.
 
-To import a module is to run it, and a tape is a file that anybody may have written. So one that a tape names is looked
-at before it is imported: of a listed package, too, a script is not run for a name that it does not have.
+Importing a module runs it, and anyone can write a cassette. So a module that a cassette names is inspected before it
+is imported. Even a script in an allowed package does not run if it does not define the name.
 """
 
 from __future__ import annotations
@@ -25,20 +25,27 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class ModelNotFound(MultitrackError):
-    """There is no model at an import path, or the project does not let a tape name it."""
+    """An import path has no model, or the project does not allow cassettes to use it."""
 
 
 class ModelImporter:
-    """Finds models by the paths that stand on tapes and in the project's own ``paths``; each is imported once."""
+    """Imports models by the paths in cassettes and in the project's settings (``paths``). Each is imported once."""
 
     def __init__(self, paths: ModelPaths) -> None:
         self._paths = paths
         self._found: dict[tuple[str, bool], type[BaseModel] | ModelNotFound] = {}
 
-    def model(self, tool: str, on_tape: str | None) -> type[BaseModel]:
-        """The model behind ``tool``: the one that the project names, else that which stands ``on_tape``. Raises
-        `ModelNotFound`."""
-        path = self._paths.tools.get(tool, on_tape)
+    def import_model(self, tool: str, recorded_path: str | None) -> type[BaseModel]:
+        """Return the model of ``tool``.
+
+        Args:
+            tool: The name of the tool.
+            recorded_path: The import path in the cassette. The project's settings have priority.
+
+        Raises:
+            ModelNotFound: The model is unknown, may not be imported, or cannot be imported.
+        """
+        path = self._paths.tools.get(tool, recorded_path)
         if path is None:
             raise ModelNotFound(
                 f"its model is unknown; set it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
@@ -68,28 +75,28 @@ class ModelImporter:
             found: object = importlib.import_module(module_name)
         except ModelNotFound:
             raise
-        except (Exception, SystemExit) as error:  # whatever the module does when it is run
+        except (Exception, SystemExit) as error:  # running the module may raise anything
             raise ModelNotFound(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
         for step in name.split("."):
-            # what a module makes up when it is asked for may be anything
+            # not getattr, because a module's __getattr__ may return or do anything
             found = vars(found).get(step) if hasattr(found, "__dict__") else None
-        # a name that a module has from elsewhere leads out of what the project lists
+        # a name that the module itself imported may be outside the allowed packages
         if not is_model_class(found) or not (trusted or found.__module__ == module_name):
             raise ModelNotFound(f"{path} is not a Pydantic model")
         return found
 
 
 def _defines(module_name: str, name: str) -> bool:
-    """Whether a module gives that ``name`` to something, as far as its source tells; only its packages are run."""
+    """Return whether the source of a module defines ``name``. Only its parent packages are run."""
     if module_name in sys.modules:
         return True
     spec = find_spec(module_name)
     source = getattr(spec.loader if spec else None, "get_source", lambda _: None)(module_name)
-    if source is None:  # importing it says why, or it is compiled
+    if source is None:  # the module is missing, which importing it reports, or it is compiled
         return True
     for node in ast.walk(ast.parse(source)):
         match node:
-            case ast.ClassDef(name=given) | ast.Name(id=given, ctx=ast.Store()) if given == name:
+            case ast.ClassDef(name=defined) | ast.Name(id=defined, ctx=ast.Store()) if defined == name:
                 return True
     return False
 

@@ -1,4 +1,4 @@
-"""Today's models on every recorded answer, without running a test."""
+"""Validate every recorded tool call with the current models, without running a test."""
 
 from __future__ import annotations
 
@@ -21,8 +21,17 @@ from multitrack.wording import count_noun
 
 @dataclass(frozen=True, slots=True)
 class BrokenCall:
-    """A recorded call that today's model refuses: the ``call`` (from 1) of the ``interaction`` (from 1) on a ``tape``;
-    by what ``error``, in which field of which ``model``, and at which ``path`` of the arguments."""
+    """A recorded call that fails validation with the current model.
+
+    Args:
+        tape: The cassette, as it is shown to the user.
+        interaction: The position of the interaction, starting at 1.
+        call: The position of the call in its response, starting at 1.
+        model: The name of the class.
+        field: The field of the class. Empty if the error concerns the whole class.
+        path: The JSON path in the arguments.
+        error: The message of the error.
+    """
 
     tape: str
     interaction: int
@@ -39,8 +48,15 @@ class BrokenCall:
 
 @dataclass(slots=True)
 class RevalidationReport:
-    """What `revalidate` found. ``unchecked`` counts the calls of each tool that no model is known for, with the reason;
-    ``unreadable`` are tapes that are damaged, by why."""
+    """The result of `revalidate`.
+
+    Args:
+        tapes: The number of cassettes that were read.
+        calls: The number of recorded calls.
+        breaks: The calls that fail.
+        unchecked: The number of calls that could not be validated, by tool and reason.
+        unreadable: A message for each damaged cassette.
+    """
 
     tapes: int = 0
     calls: int = 0
@@ -50,27 +66,28 @@ class RevalidationReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether all that could be read fits, and something was checked if there was anything to check."""
+        """Whether no call fails, no cassette is damaged, and at least one call was checked if there are any."""
         checked = self.calls - sum(self.unchecked.values())
         return not self.breaks and not self.unreadable and (checked > 0 or self.calls == 0)
 
     def lines(self) -> Iterator[str]:
-        """One line for each finding, and a last one for all."""
+        """Yield one line for each problem, and a last line with the totals."""
         yield from map(str, self.breaks)
         yield from self.unreadable
         for (tool, reason), count in self.unchecked.items():
             yield f"not checked: {count_noun(count, 'call')} of {tool}: {reason}"
         broken = len({(entry.tape, entry.interaction, entry.call) for entry in self.breaks})
-        on = count_noun(self.tapes, "cassette")
+        cassettes = count_noun(self.tapes, "cassette")
         checked = self.calls - sum(self.unchecked.values())
         if broken:
             tapes = len({entry.tape for entry in self.breaks})
-            yield f"{broken} of {count_noun(checked, 'call')} would break, in {tapes} of {on}"
+            yield f"{broken} of {count_noun(checked, 'call')} would break, in {tapes} of {cassettes}"
         else:
-            yield f"{count_noun(checked, 'call')} in {on} {'matches' if checked == 1 else 'match'} the current models"
+            verb = "matches" if checked == 1 else "match"
+            yield f"{count_noun(checked, 'call')} in {cassettes} {verb} the current models"
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the report as plain data, for ``--json``."""
         return {
             "tapes": self.tapes,
             "calls": self.calls,
@@ -82,14 +99,16 @@ class RevalidationReport:
         }
 
 
-def revalidate(named: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
-    """Which calls on the tapes ``named``, or in folders of them, today's models refuse.
+def revalidate(targets: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
+    """Validate the calls of cassettes, and of all cassettes in folders, with the current models.
 
-    A call that was refused when its test passed is what the test is about, and no finding. Raises `CassetteMissing`
-    for a path where nothing is.
+    A call that was invalid when its test passed is not a problem, because the test expects the error.
+
+    Raises:
+        CassetteMissing: A path does not exist.
     """
     report = RevalidationReport()
-    for path in _tapes(named):
+    for path in _find_cassettes(targets):
         try:
             answers = recorded_answers.read(path)
         except CassetteCorrupt as error:
@@ -101,8 +120,8 @@ def revalidate(named: Iterable[Path], importer: ModelImporter) -> RevalidationRe
     return report
 
 
-def _tapes(named: Iterable[Path]) -> Iterator[Path]:
-    for path in named:
+def _find_cassettes(targets: Iterable[Path]) -> Iterator[Path]:
+    for path in targets:
         if path.is_dir():
             yield from sorted(one for one in path.rglob("*.yaml") if not one.name.endswith(paths.PENDING_SUFFIX))
         elif path.exists():
@@ -123,20 +142,20 @@ def _revalidate(
         if call.name in models:
             continue
         try:
-            models[call.name] = importer.model(call.name, recorded.models.get(call.name))
+            models[call.name] = importer.import_model(call.name, recorded.models.get(call.name))
         except ModelNotFound as error:
             report.unchecked[call.name, str(error)] += 1
     for number, result in enumerate(validate_calls(answer, models, offered=False)):
-        model, came = result.model, result.outcome
-        if model is None or isinstance(came, BaseModel):
+        model, outcome = result.model, result.outcome
+        if model is None or isinstance(outcome, BaseModel):
             continue
-        if not isinstance(came, InvalidArguments):
-            report.unchecked[result.call.name, f"a validator raised {type(came).__name__}: {came}"] += 1
+        if not isinstance(outcome, InvalidArguments):
+            report.unchecked[result.call.name, f"a validator raised {type(outcome).__name__}: {outcome}"] += 1
             continue
         before = recorded.results[number : number + 1]
         if before and before[0].startswith("invalid"):
             continue
-        for detail in came.details or [{"loc": (), "msg": str(came)}]:
+        for detail in outcome.details or [{"loc": (), "msg": str(outcome)}]:
             place = locate_error(model, detail["loc"], result.call.arguments)
             report.breaks.append(
                 BrokenCall(
@@ -146,11 +165,11 @@ def _revalidate(
                     place.owner,
                     place.field,
                     place.path,
-                    _told(detail),
+                    _describe_error(detail),
                 )
             )
 
 
-def _told(detail: Any) -> str:
-    given = "" if detail.get("type") == "missing" or "input" not in detail else f", not {detail['input']!r:.80}"
-    return f"{detail['msg']}{given}"
+def _describe_error(detail: Any) -> str:
+    received = "" if detail.get("type") == "missing" or "input" not in detail else f", not {detail['input']!r:.80}"
+    return f"{detail['msg']}{received}"

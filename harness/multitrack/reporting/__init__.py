@@ -1,1 +1,4 @@
-"""What a run says: values in, text out."""
+"""Texts for users: the terminal summary, the drift table, reports, and what `multitrack check` and `show` print.
+
+Most of it turns values into lines. `check` reads files and the environment, and `collected_tests` runs pytest.
+"""

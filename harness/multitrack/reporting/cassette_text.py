@@ -1,4 +1,4 @@
-"""A tape as text for people: what was called and said, without what changes with each recording."""
+"""A cassette as text: its tool calls and messages, without what changes with each recording."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from multitrack.tape.interaction import Interaction
 
 
 def describe_cassette(cassette: Cassette) -> Iterator[tuple[str, bool]]:
-    """The lines, each with whether it is the heading of an interaction."""
+    """Yield the lines of ``cassette``, each with whether it is the heading of an interaction."""
     for position, interaction in enumerate(cassette.interactions, start=1):
         heading, *calls = summarize(position, interaction)
         yield heading, True
-        for line in (*calls, *_said(interaction)):
+        for line in (*calls, *_text_lines(interaction)):
             yield line, False
     yield f"provenance: {cassette.provenance}", False
 
 
-def _said(interaction: Interaction) -> Iterator[str]:
+def _text_lines(interaction: Interaction) -> Iterator[str]:
     wire = wires.recognize(interaction.response.body)
     if wire is None:
         return

@@ -1,4 +1,4 @@
-"""What is wrong with tapes, found without playing them."""
+"""Problems of cassettes that can be found without replaying them, for ``multitrack check``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,29 @@ from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
 
 
-def tapes(path: Path) -> Sequence[Path]:
-    """The tapes at ``path``: all in a folder, those that wait to be accepted, too; itself, where it is none, or where
-    there is none in it."""
+def find_cassettes(path: Path) -> Sequence[Path]:
+    """Return all cassettes in the folder ``path``, including pending recordings.
+
+    Returns ``path`` itself if it is a file, or a folder without cassettes.
+    """
     return sorted(found for found in path.rglob("*.yaml") if found.is_file()) or [path]
 
 
-def findings(
+def find_problems(
     found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], CollectedTests]
 ) -> Iterator[str]:
-    """A line for each thing that is wrong with the tapes ``found``: what cannot be read, is older than the
-    ``settings`` allow, holds a secret, or belongs to a test that ``collect`` does not know."""
-    whole: list[tuple[Path, Cassette]] = []
+    """Yield a line for each problem of the cassettes.
+
+    A cassette is missing or damaged, contains a secret, is older than the setting ``max_age``, or belongs to a test
+    that no longer exists.
+
+    Args:
+        found: The cassettes.
+        settings: The settings of the project.
+        now: The time from which the age is computed.
+        collect: Collects the tests of the project. Only called if the cassettes name tests.
+    """
+    readable: list[tuple[Path, Cassette]] = []
     for path in found:
         if path.is_dir():
             yield f"{path}: missing: this folder has no cassettes"
@@ -43,13 +54,13 @@ def findings(
         if cassette is None:
             yield f"{path}: missing: there is no such cassette"
             continue
-        yield from _secrets(path, cassette, settings.allow_secrets)
-        yield from _age(path, cassette, settings.max_age, now)
-        whole.append((path, cassette))
-    yield from _orphans(whole, collect)
+        yield from _find_secrets(path, cassette, settings.allow_secrets)
+        yield from _check_age(path, cassette, settings.max_age, now)
+        readable.append((path, cassette))
+    yield from _find_orphans(readable, collect)
 
 
-def _secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
+def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
     held = {secret for secret in secrets.held(os.environ) if secret not in allowed}
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
@@ -58,29 +69,29 @@ def _secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterat
         elif any(secret in line for secret in held):
             yield f"{path}:{number}: secret: the value of a credential variable in the environment"
     for position, interaction in enumerate(cassette.interactions, start=1):
-        if any(REDACTED not in value and value not in allowed for value in _sent(interaction)):
+        if any(REDACTED not in value and value not in allowed for value in _sent_credentials(interaction)):
             yield f"{path}: secret: a credential in the headers or the URL of interaction {position}"
 
 
-def _sent(interaction: Interaction) -> Iterator[str]:
+def _sent_credentials(interaction: Interaction) -> Iterator[str]:
     yield from secrets.sent(interaction.request.headers, interaction.request.url)
     yield from secrets.sent(interaction.response.headers, "")
 
 
-def _age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:
+def _check_age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:
     recorded = cassette.recorded_at
     if max_age and recorded is not None and (days := (now - recorded).days) > max_age:
         yield f"{path}: old: recorded {days} days ago; max_age is {max_age} days"
 
 
-def _orphans(whole: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]) -> Iterator[str]:
+def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]) -> Iterator[str]:
     owned = [
         (path, position, test)
-        for path, cassette in whole
+        for path, cassette in readable
         if not path.name.endswith(paths.PENDING_SUFFIX)
         for position, interaction in enumerate(cassette.interactions, start=1)
         for test in interaction.tests
-        if "::" in test  # a fixture is no test
+        if "::" in test  # without it, the name is that of a fixture
     ]
     if not owned:
         return

@@ -1,6 +1,7 @@
-"""Which tests there are, as pytest says: collected in a process of its own, in which nothing runs.
+"""The tests of a project, collected by pytest in a separate process. No test runs.
 
-The names of tests cannot be read from source: ids are made at run time, and conftests add and leave out tests.
+The node ids of tests cannot be read from the source, because parameter ids are made at run time, and conftest files
+add and remove tests.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class CollectedTests:
-    """The node ids of all ``tests`` below the folder with the node id ``below``."""
+    """The node ids of all ``tests`` in a folder. They all begin with ``below``, which is empty for the root folder."""
 
     tests: frozenset[str]
     below: str
 
     def lacks(self, test: str) -> bool:
-        """Whether ``test`` would have been found, and was not."""
+        """Return whether ``test`` belongs to the folder and does not exist."""
         return test.startswith(self.below) and test not in self.tests
 
 
 def collect_tests(folder: Path) -> CollectedTests:
-    """The tests that pytest finds from ``folder``. Raises ValueError where it cannot collect them."""
+    """Collect the tests in ``folder``. Raises ValueError if pytest cannot collect them."""
     with tempfile.TemporaryDirectory() as scratch:
         answer = Path(scratch, "collected.json")
         command = [sys.executable, "-m", __spec__.name, str(answer)]
@@ -35,8 +36,8 @@ def collect_tests(folder: Path) -> CollectedTests:
         if not answer.exists():
             lines = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.strip()]
             raise ValueError(lines[-1] if lines else f"exit code {done.returncode}")
-        told = json.loads(answer.read_text(encoding="utf-8"))
-    return CollectedTests(frozenset(told["tests"]), told["below"])
+        collected = json.loads(answer.read_text(encoding="utf-8"))
+    return CollectedTests(frozenset(collected["tests"]), collected["below"])
 
 
 def _main(answer: Path) -> None:
@@ -45,7 +46,7 @@ def _main(answer: Path) -> None:
     class Collector:
         tests: Sequence[str] = ()
 
-        # first: what -m and -k in the project's addopts leave out, exists all the same
+        # first, because tests that -m and -k in the project's addopts deselect exist, too
         @pytest.hookimpl(tryfirst=True)
         def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
             self.tests = [item.nodeid for item in items]
@@ -53,8 +54,8 @@ def _main(answer: Path) -> None:
         def pytest_collection_finish(self, session: pytest.Session) -> None:
             below = Path.cwd().relative_to(session.config.rootpath).as_posix()
             if not session.testsfailed:
-                told = {"tests": self.tests, "below": "" if below == "." else f"{below}/"}
-                answer.write_text(json.dumps(told), encoding="utf-8")
+                collected = {"tests": self.tests, "below": "" if below == "." else f"{below}/"}
+                answer.write_text(json.dumps(collected), encoding="utf-8")
 
     pytest.main(["--collect-only", "-q"], plugins=[Collector()])
 

@@ -1,4 +1,4 @@
-"""The table of a run that compared live answers with tapes."""
+"""The table at the end of a run with ``--calls-drift``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ Colour = Literal["green", "yellow", "red", ""]
 
 @dataclass(frozen=True, slots=True)
 class DriftRow:
-    """One ``tape`` of one ``test``: the ``verdict`` on its answers, short ``remarks``, and lines with the ``details``.
+    """How the responses of one cassette drifted in one test.
 
-    ``holds``: whether what is on the tape still holds. ``trouble``: whether something failed: the test, a request, or
-    the comparison.
+    Args:
+        test: The test or the fixture.
+        tape: The cassette, as it is shown to the user.
+        verdict: The kinds of drift, such as "arguments changed".
+        remarks: Short notes, such as how the test failed.
+        details: Lines with the differences.
+        holds: Whether the recording is still valid.
+        trouble: Whether the test, a request or the comparison failed.
     """
 
     test: str
@@ -27,12 +33,12 @@ class DriftRow:
     trouble: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain values."""
+        """Return the row as plain data, which pytest-xdist can transfer."""
         return asdict(self)
 
 
 def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str, Colour]]:
-    """The lines at the end of the run, each with its colour; ``fails`` if one whose tapes do not hold is to fail."""
+    """Yield the lines of the table, each with its colour. ``fails``: whether drift makes the run fail."""
     rows = sorted(rows, key=lambda row: (row.test, row.tape))
     tapes = Counter(row.test for row in rows)
     width = max((len(row.verdict) for row in rows), default=0)
@@ -47,10 +53,10 @@ def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str,
             yield line, ""
     if rows:
         yield "", ""
-    yield _closing(rows, fails=fails)
+    yield _last_line(rows, fails=fails)
 
 
-def _closing(rows: Sequence[DriftRow], *, fails: bool) -> tuple[str, Colour]:
+def _last_line(rows: Sequence[DriftRow], *, fails: bool) -> tuple[str, Colour]:
     if not rows:
         return "multitrack: drift: no test with a cassette sent a request", "yellow"
     good = sum(row.holds for row in rows)

@@ -1,4 +1,4 @@
-"""The report of a run's tapes for people and programs that were not there: Markdown, JSON, HTML."""
+"""The report of ``--calls-report`` as Markdown, JSON and HTML."""
 
 from __future__ import annotations
 
@@ -17,8 +17,18 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ReportedTape:
-    """What one ``tape`` did in one test: how many requests it ``played`` and ``recorded``, or asked ``live`` to be
-    compared; where the recording lies if it is ``pending``. ``calls`` are lines, as ``multitrack show`` has them."""
+    """What one tape did in one test.
+
+    Args:
+        tape: The cassette, as it is shown to the user.
+        mode: The mode of the tape.
+        played: The number of requests that were replayed.
+        recorded: The number of requests that were recorded.
+        live: The number of requests that were sent to compare the responses.
+        pending: The file of the pending recording. Empty if there is none.
+        calls: Lines as ``multitrack show`` prints them.
+        count: The number of tool calls.
+    """
 
     tape: str
     mode: str
@@ -31,15 +41,22 @@ class ReportedTape:
 
     @property
     def requests(self) -> str:
-        """The requests in words."""
-        told = {"replayed": self.played, "recorded": self.recorded, "live": self.live}
-        return ", ".join(f"{count} {word}" for word, count in told.items() if count) or "none"
+        """The number of requests of each kind, such as "2 replayed, 1 recorded"."""
+        counts = {"replayed": self.played, "recorded": self.recorded, "live": self.live}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "none"
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedTest:
-    """A ``test``, or a fixture that sends, with its ``outcome``, the first line of its failure, and its tapes;
-    ``drift`` are its rows of the table, as `report.drift.Row` has them."""
+    """A test, or a fixture that sends requests, with its tapes.
+
+    Args:
+        test: The node id of the test, or the name of the fixture.
+        outcome: How it ended, such as "passed".
+        failure: The first line of its failure. Empty if it did not fail.
+        tapes: Its tapes.
+        drift: Its rows of the drift table, as `DriftRow.to_dict` returns them.
+    """
 
     test: str
     outcome: str
@@ -48,21 +65,21 @@ class ReportedTest:
     drift: Sequence[Mapping[str, Any]]
 
     @property
-    def verdict(self) -> str:
-        """What there is to be told beside the outcome."""
-        told = [self.failure] if self.failure else []
-        return "; ".join([*told, *(f"drift: {row['verdict']}" for row in self.drift)])
+    def finding(self) -> str:
+        """The failure and the drift, in one line."""
+        failures = [self.failure] if self.failure else []
+        return "; ".join([*failures, *(f"drift: {row['verdict']}" for row in self.drift)])
 
 
 def format_json(entries: Sequence[ReportedTest]) -> str:
-    """The report for programs."""
+    """Return the report as JSON."""
     return json.dumps({"format": FORMAT, "tests": [asdict(entry) for entry in entries]}, indent=2) + "\n"
 
 
 def format_markdown(entries: Sequence[ReportedTest]) -> str:
-    """The report for a page of GitHub's, or any that shows Markdown."""
-    lines = [f"# {_title(entries)}", "", _row(*_HEAD), _row(*("---" for _ in _HEAD))]
-    lines += [_row(*(_in_cell(cell) for cell in cells)) for entry in entries for cells in _cells(entry)]
+    """Return the report as Markdown, in the dialect of GitHub."""
+    lines = [f"# {_title(entries)}", "", _format_row(*_HEAD), _format_row(*("---" for _ in _HEAD))]
+    lines += [_format_row(*(_escape_cell(cell) for cell in cells)) for entry in entries for cells in _cells(entry)]
     for entry in entries:
         if details := list(_details(entry)):
             fence = "`" * max(3, 1 + max(len(run) for line in details for run in _BACKTICKS.findall(line)))
@@ -72,7 +89,7 @@ def format_markdown(entries: Sequence[ReportedTest]) -> str:
 
 
 def format_html(entries: Sequence[ReportedTest]) -> str:
-    """The report as a page of HTML that needs nothing else."""
+    """Return the report as an HTML page that needs no other files."""
     title = html.escape(_title(entries))
     head = "".join(f"<th>{cell}</th>" for cell in _HEAD)
     rows = [
@@ -102,7 +119,7 @@ FORMATS: Mapping[str, Callable[[Sequence[ReportedTest]], str]] = {
     ".json": format_json,
     ".html": format_html,
 }
-"""What makes a report, by the ending of its file."""
+"""The function that formats a report, by the extension of the file."""
 
 _HEAD = ("outcome", "test", "requests", "calls", "cassette", "finding")
 _BACKTICKS = re.compile("`*")
@@ -116,17 +133,17 @@ _STYLE = (
 def _title(entries: Sequence[ReportedTest]) -> str:
     outcomes = Counter(entry.outcome for entry in entries if entry.outcome)
     tests = sum(outcomes.values())
-    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    return f"Tool calls of {count_noun(tests, 'test')}" + (f": {told}" if told else "")
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    return f"Tool calls of {count_noun(tests, 'test')}" + (f": {counts}" if counts else "")
 
 
 def _cells(entry: ReportedTest) -> Iterator[Sequence[str]]:
-    told = entry.outcome, entry.test
+    heading = entry.outcome, entry.test
     for number, tape in enumerate(entry.tapes):
-        verdict = "" if number else entry.verdict
-        yield (*(("", "") if number else told), tape.requests, str(tape.count), tape.pending or tape.tape, verdict)
+        finding = "" if number else entry.finding
+        yield (*(("", "") if number else heading), tape.requests, str(tape.count), tape.pending or tape.tape, finding)
     if not entry.tapes:
-        yield (*told, "", "", "", entry.verdict)
+        yield (*heading, "", "", "", entry.finding)
 
 
 def _details(entry: ReportedTest) -> Iterator[str]:
@@ -137,12 +154,12 @@ def _details(entry: ReportedTest) -> Iterator[str]:
         yield from row["details"]
 
 
-def _row(*cells: str) -> str:
+def _format_row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _in_cell(text: str) -> str:
-    # what Markdown or HTML would take for its own, is shown as it is
+def _escape_cell(text: str) -> str:
+    # show characters as they are that Markdown or HTML would interpret
     plain = html.escape(text, quote=False).replace("\\", "\\\\")
     for sign in "|`*_[]":
         plain = plain.replace(sign, f"\\{sign}")

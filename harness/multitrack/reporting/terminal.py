@@ -1,4 +1,4 @@
-"""The words of a test run in the terminal."""
+"""Lines that a test run prints to the terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ from multitrack.wording import count_noun, enumerate_positions
 
 @dataclass(frozen=True, slots=True)
 class TapeSummary:
-    """What a tape did for one ``test``, or for a fixture, which is none, or for nobody who is known: how many
-    interactions it ``played`` and ``recorded``, and where the recording lies if it is ``pending``, with the
-    ``reason``; the positions of those that stayed ``unplayed`` though the test passed; and the age of a tape that is
-    older than it may be, in ``days``."""
+    """What one tape did for a test.
+
+    Args:
+        test: The test or the fixture. Empty if neither is known.
+        is_test: Whether it is a test. A fixture is not.
+        mode: The mode of the tape.
+        tape: The cassette, as it is shown to the user.
+        played: The number of interactions that were replayed.
+        recorded: The number of interactions that were recorded.
+        pending: The file of the pending recording. Empty if there is none.
+        reason: Why the recording is pending.
+        unplayed: The positions of the interactions that were not replayed although the test passed.
+        days: The age of the cassette in days if it is older than ``max_age``.
+    """
 
     test: str
     is_test: bool
@@ -30,12 +40,12 @@ class TapeSummary:
     days: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as plain values."""
+        """Return the fields as plain data, which pytest-xdist can transfer."""
         return asdict(self)
 
 
 def format_violation(error: TapeViolation) -> str:
-    """The text of a test that failed by ``error``, with what followed from it."""
+    """Return the failure text of a test for ``error``, with the first line of the error that it caused."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]
@@ -44,45 +54,45 @@ def format_violation(error: TapeViolation) -> str:
 
 
 def pending_advice_lines(pending: Sequence[str], test: str) -> Iterator[str]:
-    """How to go on with what lies at each of ``pending`` since ``test`` failed."""
-    one = len(pending) == 1
-    yield f"The tape{' is' if one else 's are'} as {'it was' if one else 'they were'}. If the new recording is right:"
+    """Yield how to accept the recordings at ``pending``, which are pending because ``test`` failed."""
+    cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
+    yield f"The {cassettes} unchanged. If the new recording is right:"
     yield f"  multitrack accept {' '.join(map(shlex.quote, pending))}"
     yield f"  pytest --snapshot-update {shlex.quote(test)}"
 
 
 def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
-    """The lines at the end of a run; none if no tape played."""
+    """Yield the lines at the end of a run. There are none if no tape was used."""
     if not facts:
         return
     tests = {fact.test for fact in facts if fact.is_test}
-    told = [count_noun(len(tests), "test") + " used a cassette"] if tests else []
+    parts = [count_noun(len(tests), "test") + " used a cassette"] if tests else []
     if played := sum(fact.played for fact in facts):
-        told.append(count_noun(played, "request") + " replayed")
+        parts.append(count_noun(played, "request") + " replayed")
     written = [fact for fact in facts if fact.recorded and not fact.pending]
     if written:
-        told.append(
+        parts.append(
             f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded in "
             f"{count_noun(len({fact.tape for fact in written}), 'cassette')}"
         )
-    if told:
-        yield f"multitrack: {', '.join(told)}"
+    if parts:
+        yield f"multitrack: {', '.join(parts)}"
     for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
-        yield from _pending(pending, [fact for fact in facts if fact.pending == pending])
+        yield from _pending_lines(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
         if fact.unplayed:
-            yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_whose(fact)}"
+            yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 
 
-def _pending(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:
+def _pending_lines(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:
     for fact in facts:
-        yield f"multitrack: pending: {pending}: {fact.reason}{_whose(fact) if len(facts) > 1 else ''}"
-    yield f"  to keep {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
+        yield f"multitrack: pending: {pending}: {fact.reason}{_name_test(fact) if len(facts) > 1 else ''}"
+    yield f"  to accept {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
 
 
-def _whose(fact: TapeSummary) -> str:
+def _name_test(fact: TapeSummary) -> str:
     return f" ({fact.test})" if fact.test else ""
 
 
