@@ -78,7 +78,7 @@ def genai_client(request, standin, monkeypatch):
     return client
 
 
-def test_google_genai_is_recorded_and_replayed(deck, standin, genai_client, by_aiohttp, monkeypatch):
+def test_google_genai_is_recorded_and_replayed(tape_runner, standin, genai_client, by_aiohttp, monkeypatch):
     async def use(offline=False):
         async with genai_client(offline).aio as client:
             answer = await client.models.generate_content(model="gemini-2.0-flash", contents="Talk")
@@ -86,40 +86,42 @@ def test_google_genai_is_recorded_and_replayed(deck, standin, genai_client, by_a
             return answer.text, [chunk.text async for chunk in streamed]
 
     before = len(standin.requests)
-    text, chunks = recorded = deck.record(use)
+    text, chunks = recorded = tape_runner.record(use)
     assert text == "".join(chunks) == "Once upon a time"
-    assert len(standin.requests) - before == len(by_aiohttp) == len(deck.interactions) == 2
+    assert len(standin.requests) - before == len(by_aiohttp) == len(tape_runner.interactions) == 2
     for name in standin.environment:
         monkeypatch.delenv(name, raising=False)
-    with multitrack.use_cassette(deck.path) as tape:
-        assert deck.run(lambda: use(offline=True)) == recorded
+    with multitrack.use_cassette(tape_runner.path) as tape:
+        assert tape_runner.run(lambda: use(offline=True)) == recorded
     assert len(standin.requests) - before == 2
     assert len(tape.played) == 2
     assert len(by_aiohttp) == 4
-    assert "key-0" not in deck.path.read_text()
+    assert "key-0" not in tape_runner.path.read_text()
 
 
-def test_models_are_extracted_over_aiohttp(deck, genai_client, by_aiohttp):
+def test_models_are_extracted_over_aiohttp(tape_runner, genai_client, by_aiohttp):
     async def use():
         client = multitrack.from_genai(genai_client(), model="gemini-2.0-flash")
         return await client.create_async(
             messages=[{"role": "user", "content": "Weather"}], response_model=Iterable[Weather]
         )
 
-    assert deck.record(use) == deck.replay(use) == [Weather(location="Toronto"), Weather(location="Dallas")]
+    assert (
+        tape_runner.record(use) == tape_runner.replay(use) == [Weather(location="Toronto"), Weather(location="Dallas")]
+    )
     assert len(by_aiohttp) == 2
 
 
-def test_a_miss_comes_out_of_google_genai_once(deck, genai_client):
-    deck.path.write_text("version: 1\ninteractions: []\n")
+def test_a_miss_comes_out_of_google_genai_once(tape_runner, genai_client):
+    tape_runner.path.write_text("version: 1\ninteractions: []\n")
 
     async def use():
         async with genai_client().aio as client:
             with pytest.raises(CassetteMiss):
                 await client.models.generate_content(model="gemini-2.0-flash", contents="Talk")
 
-    deck.replay(use)
-    assert len(deck.tape.violations) == 1
+    tape_runner.replay(use)
+    assert len(tape_runner.tape.violations) == 1
 
 
 TOKEN = "https://oauth2.googleapis.com/token"
@@ -145,12 +147,12 @@ async def asked_of_the_new_transport():
 
 
 @pytest.mark.parametrize("use", [refreshed, asked_of_the_new_transport])
-def test_a_token_of_google_auth_is_refreshed_quietly(deck, use):
-    assert deck.replay(use) == "placeholder"
-    assert deck.tape.violations == deck.tape.played == []
+def test_a_token_of_google_auth_is_refreshed_quietly(tape_runner, use):
+    assert tape_runner.replay(use) == "placeholder"
+    assert tape_runner.tape.violations == tape_runner.tape.played == []
 
 
-def test_a_refreshed_token_is_never_recorded(deck, wire):
+def test_a_refreshed_token_is_never_recorded(tape_runner, wire):
     server = wire(plain(b'{"access_token": "ya29.secret", "expires_in": 3600}', b"content-type: application/json"))
 
     class Near(aiohttp.TCPConnector):
@@ -163,8 +165,8 @@ def test_a_refreshed_token_is_never_recorded(deck, wire):
         async with aiohttp.ClientSession(connector=Near()) as session, session.get(url) as response:
             return await response.json()
 
-    with activate(Tape(deck.path, mode="record")) as tape:
-        assert deck.run(use)["access_token"] == "ya29.secret"
+    with activate(Tape(tape_runner.path, mode="record")) as tape:
+        assert tape_runner.run(use)["access_token"] == "ya29.secret"
     assert len(server.requests) == 1
     assert tape.save() is None
 
@@ -182,7 +184,7 @@ def openai_client(provider):
 QUESTION = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}]}
 
 
-def test_openais_client_on_aiohttp_is_seen_once(deck, provider, openai_client, by_aiohttp):
+def test_openais_client_on_aiohttp_is_seen_once(tape_runner, provider, openai_client, by_aiohttp):
     def reply(request):
         if request.json.get("stream"):
             return Answer([event("one"), event("two"), DONE], headers=STREAM)
@@ -196,23 +198,23 @@ def test_openais_client_on_aiohttp_is_seen_once(deck, provider, openai_client, b
             stream = await client.chat.completions.create(**QUESTION, stream=True)
             return answer.choices[0].message.content, [chunk.choices[0].delta.content async for chunk in stream]
 
-    assert deck.record(use) == ("hello", ["one", "two"])
+    assert tape_runner.record(use) == ("hello", ["one", "two"])
     provider.stop()
-    assert deck.replay(use) == ("hello", ["one", "two"])
-    assert len(provider.requests) == len(deck.interactions) == len(deck.tape.sent) == 2
+    assert tape_runner.replay(use) == ("hello", ["one", "two"])
+    assert len(provider.requests) == len(tape_runner.interactions) == len(tape_runner.tape.sent) == 2
     assert len(by_aiohttp) == 4
 
 
-def test_a_miss_comes_out_of_openais_client_once(deck, openai_client):
-    deck.path.write_text("version: 1\ninteractions: []\n")
+def test_a_miss_comes_out_of_openais_client_once(tape_runner, openai_client):
+    tape_runner.path.write_text("version: 1\ninteractions: []\n")
 
     async def use():
         async with openai_client as client:
             with pytest.raises(CassetteMiss):
                 await client.chat.completions.create(**QUESTION)
 
-    deck.replay(use)
-    assert len(deck.tape.sent) == len(deck.tape.violations) == 1
+    tape_runner.replay(use)
+    assert len(tape_runner.tape.sent) == len(tape_runner.tape.violations) == 1
 
 
 def test_a_swallowed_miss_fails_the_test_all_the_same(pytester):

@@ -266,8 +266,8 @@ class TestWhatIsImported:
                 "cassettes/a.yaml: interaction 1, call 1: Weather.location at $.location: Field required",
                 "cassettes/a.yaml: interaction 1, call 1: Weather.units at $.units: Field required",
                 "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
-                "not checked: 1 call of Search: no model is known; "
-                "name it: [tool.multitrack.models] tools = {Search = 'package:Class'}",
+                "not checked: 1 call of Search: its model is unknown; "
+                "set it: [tool.multitrack.models] tools = {Search = 'package:Class'}",
                 "2 of 2 calls would break, in 1 of 1 cassette",
             ],
         )

@@ -180,7 +180,7 @@ def test_a_large_tape_that_tests_share_is_read_once(recorded, monkeypatch):
     recorded.put(*((request(json.dumps({"n": n})), json.dumps({"n": n, "text": LARGE})) for n in range(2)))
     read = []
     loads = yaml_format.load_cassette
-    monkeypatch.setattr(yaml_format, "loads", lambda content, path: read.append(path) or loads(content, path))
+    monkeypatch.setattr(yaml_format, "load_cassette", lambda content, path: read.append(path) or loads(content, path))
     told = [recorded.play(request('{"n": 1}'))[0][:12] for _ in range(3)]
     assert told == ['{\n  "n": 1,\n'] * 3
     assert read == [recorded.path]

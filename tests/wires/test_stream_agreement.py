@@ -189,6 +189,7 @@ def gemini_streams(draw):
     return "gemini", calls, documents, whole
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(chat_streams(), responses_streams(), gemini_streams()))
 def test_stream_and_whole_answer_agree(case):
@@ -203,6 +204,7 @@ def test_stream_and_whole_answer_agree(case):
     assert models == list(Toolset(list[Weather | Search | Ping]).extract(read_answer(whole, wire)))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(case=st.one_of(chat_streams(), responses_streams(), gemini_streams()), data=st.data())
 def test_a_stream_that_is_cut_yields_the_models_of_its_error(case, data):
