@@ -64,7 +64,7 @@ def test_the_examples_of_a_page_print_the_output_that_it_shows(page, tmp_path):
 
 @pytest.mark.slow
 def test_the_page_on_cassettes_shows_the_output_of_its_commands(tmp_path):
-    blocks = BLOCK.findall((DOCS / "tapes.md").read_text(encoding="utf-8"))
+    blocks = BLOCK.findall((DOCS / "recording.md").read_text(encoding="utf-8"))
     for _, title, text in blocks:
         if title:
             (tmp_path / title).write_text(text, encoding="utf-8")
@@ -95,6 +95,6 @@ def test_the_page_on_cassettes_shows_the_output_of_its_commands(tmp_path):
 
 
 def test_the_page_on_cassettes_documents_every_setting():
-    page = (DOCS / "tapes.md").read_text(encoding="utf-8")
+    page = (DOCS / "recording.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+) = ", page, flags=re.MULTILINE)
     assert sorted(rows) == sorted([*(field.name for field in fields(Settings)), "cassettes_dir"])

@@ -1,4 +1,4 @@
-"""Run the commands of docs/vertex.md in order: record over gRPC and REST, then replay without credentials."""
+"""Run the commands of docs/gemini.md in order: record over gRPC and REST, then replay without credentials."""
 
 import os
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("vertexai")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "vertex.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "gemini.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 RULES = [
     Rule(

@@ -1,4 +1,4 @@
-"""Run the commands of docs/verdicts.md in order and compare their output with the page."""
+"""Run the commands of docs/failures.md in order and compare their output with the page."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from multitrack.standin import Rule, ScriptedCall, StandIn
 
 pytestmark = pytest.mark.slow
 
-PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
+PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MULTITRACK = ["-c", "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"]
 PROGRAMS = {"pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "multitrack": MULTITRACK}
