@@ -13,7 +13,7 @@ from google.api_core import exceptions, grpc_helpers, retry
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
-from multitrack.tape.interceptors import unanswered
+from multitrack.tape.interceptors import abandoned
 
 
 def told(call):
@@ -354,7 +354,7 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
 
 
 def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk_types, monkeypatch):
-    monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
+    monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.1)
     ask, _ = talk_types
     with activate(router):
         for _ in range(2):
@@ -369,8 +369,8 @@ def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, 
         with pytest.raises(CassetteMiss):
             stub.once(ask(text="sleep"))
     assert str(caught.value) == (
-        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
-        "  record it again (pytest --record)"
+        "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
+        "  to record a response: pytest --record"
     )
     assert router.refused[0] is caught.value
 

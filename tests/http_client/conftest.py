@@ -1,4 +1,4 @@
-"""Local servers, a tape held in memory, and the clients that must all meet it."""
+"""Local servers, a tape in memory, and a client of each library."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from multitrack.tape.matching.body import decoded
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
 
-class Recorder:
-    """Takes one live answer and keeps what it was told, in order."""
+class MemoryRecorder:
+    """Records one live response in memory, and checks the order of the calls."""
 
     def __init__(self, request, keep):
         self.request = request
@@ -63,7 +63,7 @@ class Recorder:
         failure = Failure.from_error(error, "read") if error else None
         headers = self.headers + trailers
         body = b"".join(self.chunks)
-        # an answer left early cannot always be decoded
+        # a response that was not read to its end cannot always be decoded
         with contextlib.suppress(ValueError):
             body = decoded(body, dict(headers).get("content-encoding"))
             headers = tuple(header for header in headers if header[0] != "content-encoding")
@@ -78,7 +78,7 @@ class Recorder:
 
 
 class MemoryTape:
-    """A router that records by (method, url, body), or replays what it recorded, first in, first out."""
+    """A router that records by (method, url, body), and replays its recordings first in, first out."""
 
     def __init__(self, mode="record"):
         self.mode = mode
@@ -94,14 +94,14 @@ class MemoryTape:
             if self.mode == "passthrough":
                 return Passthrough()
             if self.mode == "record":
-                self.recorders.append(Recorder(request, self.recorded[key].append))
+                self.recorders.append(MemoryRecorder(request, self.recorded[key].append))
                 return self.recorders[-1]
             if not self.recorded[key]:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return Replay(self.recorded[key].popleft())
 
     def allows_connection(self, host, port):
-        raise AssertionError(f"a seam's own connection to {host}:{port} met the tripwire")
+        raise AssertionError(f"the tripwire checked an interceptor's own connection to {host}:{port}")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def router():
     return MemoryTape()
 
 
-class Handler(BaseHTTPRequestHandler):
+class ServerHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def setup(self):
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def body(self):
+    def read_body(self):
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("content-length", 0)))
         body = b""
@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def answer(self, status=200, body=b"", **headers):
+    def respond(self, status=200, body=b"", **headers):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -140,40 +140,40 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def chunk(self, data):
+    def write_chunk(self, data):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
     def do_GET(self):
-        body = self.body()
+        body = self.read_body()
         with self.server.lock:
             self.server.requests += 1
             count = self.server.requests
         path = urlsplit(self.path).path
         if path == "/echo":
             text = json.dumps({"method": self.command, "body": body.decode("latin-1"), "count": count})
-            self.answer(body=text.encode(), content_type="application/json", x_two="2")
+            self.respond(body=text.encode(), content_type="application/json", x_two="2")
         elif path == "/gzip":
-            self.answer(body=gzip.compress(b"squeezed"), content_encoding="gzip", content_type="text/plain")
+            self.respond(body=gzip.compress(b"squeezed"), content_encoding="gzip", content_type="text/plain")
         elif path == "/flaky":
-            self.answer(*((200, b"at last") if count == 3 else (429, b"busy")), retry_after="0")
+            self.respond(*((200, b"at last") if count == 3 else (429, b"busy")), retry_after="0")
         elif path.startswith("/status/"):
             status = int(path.rpartition("/")[2])
-            self.answer(status, b"" if status in (204, 304) else b"body of %d" % status)
+            self.respond(status, b"" if status in (204, 304) else b"body of %d" % status)
         elif path == "/redirect":
-            self.answer(302, b"", location="/echo")
+            self.respond(302, b"", location="/echo")
         elif path == "/stream":
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             for event in EVENTS:
-                self.chunk(event)
-                # the rest is held back until the client says that it has seen this part
-                if not self.server.seen.acquire(timeout=5):
+                self.write_chunk(event)
+                # wait until the test confirms that the client received this part
+                if not self.server.received.acquire(timeout=5):
                     self.close_connection = True
                     return
-            self.chunk(b"")
+            self.write_chunk(b"")
         elif path == "/until-close":
             self.send_response(200)
             self.end_headers()
@@ -189,12 +189,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
-            self.chunk(b"only this")
+            self.write_chunk(b"only this")
             self.close_connection = True
         elif path == "/mute":
             self.close_connection = True
         elif path == "/slow":
-            self.server.seen.acquire(timeout=5)
+            self.server.received.acquire(timeout=5)
             self.close_connection = True
 
     def __getattr__(self, name):
@@ -209,12 +209,12 @@ class Server(ThreadingHTTPServer):
     scheme = "http"
 
     def __init__(self, context=None, port=0):
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), ServerHandler)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
             self.scheme = "https"
         self.lock = threading.Lock()
-        self.seen = threading.Semaphore(0)
+        self.received = threading.Semaphore(0)
         self.connections = self.requests = 0
         self.open = set()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
@@ -277,26 +277,26 @@ def tls_server(starts_server, authority):
 
 
 class Proxy(ThreadingHTTPServer):
-    """A proxy for both kinds of requests, that leads every name to one server."""
+    """A proxy for HTTP and HTTPS requests that connects every host name to one server."""
 
     daemon_threads = True
 
     def __init__(self, target):
-        self.asked = []
+        self.requests = []
         proxy = self
 
-        class Tunnel(BaseHTTPRequestHandler):
+        class ProxyHandler(BaseHTTPRequestHandler):
             def log_message(self, *args):
                 pass
 
             def do_CONNECT(self):
-                proxy.asked.append(f"CONNECT {self.path}")
+                proxy.requests.append(f"CONNECT {self.path}")
                 if "forbidden" in self.path:
                     self.send_error(403)
                     return
-                with socket.create_connection(("127.0.0.1", target.server_port)) as there:
+                with socket.create_connection(("127.0.0.1", target.server_port)) as upstream:
                     self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
-                    ends = {self.connection: there, there: self.connection}
+                    ends = {self.connection: upstream, upstream: self.connection}
                     while True:
                         for ready in select.select(list(ends), [], [])[0]:
                             if not (data := ready.recv(65536)):
@@ -304,13 +304,13 @@ class Proxy(ThreadingHTTPServer):
                             ends[ready].sendall(data)
 
             def do_GET(self):
-                proxy.asked.append(f"GET {self.path}")
+                proxy.requests.append(f"GET {self.path}")
                 self.send_response(200)
                 self.send_header("content-length", "7")
                 self.end_headers()
                 self.wfile.write(b"proxied")
 
-        super().__init__(("127.0.0.1", 0), Tunnel)
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -335,7 +335,7 @@ def proxy(starts_server, tls_server):
 
 
 @dataclass
-class Answer:
+class ClientResponse:
     status: int
     reason: str
     body: bytes
@@ -343,7 +343,7 @@ class Answer:
 
 
 class Clients:
-    """One way to send a request for each library; all give an `Answer`."""
+    """For each library, a function that sends a request and returns a `ClientResponse`."""
 
     def __init__(self, ca_file, closing):
         self.ca_file = ca_file
@@ -351,23 +351,23 @@ class Clients:
 
     def requests(self):
         session = self.closing.enter_context(requests.Session())
-        return self._through(session)
+        return self._use_session(session)
 
     def google_auth(self):
         transport = pytest.importorskip("google.auth.transport.requests")
         credentials = pytest.importorskip("google.oauth2.credentials")
         session = transport.AuthorizedSession(credentials.Credentials(token="a-token"))
         self.closing.callback(session.close)
-        return self._through(session)
+        return self._use_session(session)
 
-    def _through(self, session):
-        # the environment may name other authorities, and a proxy
+    def _use_session(self, session):
+        # the environment may set other certificate authorities, and a proxy
         session.trust_env = False
         session.verify = self.ca_file
 
         def send(method, url, body=None, headers=None):
-            answer = session.request(method, url, data=body, headers=headers, allow_redirects=False)
-            return Answer(answer.status_code, answer.reason, answer.content, dict(answer.headers))
+            response = session.request(method, url, data=body, headers=headers, allow_redirects=False)
+            return ClientResponse(response.status_code, response.reason, response.content, dict(response.headers))
 
         return send
 
@@ -376,31 +376,31 @@ class Clients:
         self.closing.callback(pool.clear)
 
         def send(method, url, body=None, headers=None):
-            answer = pool.request(method, url, body=body, headers=headers, redirect=False)
-            return Answer(answer.status, answer.reason, answer.data, dict(answer.headers))
+            response = pool.request(method, url, body=body, headers=headers, redirect=False)
+            return ClientResponse(response.status, response.reason, response.data, dict(response.headers))
 
         return send
 
     def urllib(self):
         context = ssl.create_default_context(cafile=self.ca_file)
 
-        class Stay(urllib.request.HTTPRedirectHandler):
+        class NoRedirects(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *_):
                 return None
 
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), Stay)
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), NoRedirects)
 
         def send(method, url, body=None, headers=None):
             request = urllib.request.Request(url, body, headers or {}, method=method)
             try:
-                answer = opener.open(request)
+                response = opener.open(request)
             except urllib.error.HTTPError as error:
-                answer = error
-            with answer:
-                body = answer.read()
-                if answer.headers.get("content-encoding") == "gzip":
+                response = error
+            with response:
+                body = response.read()
+                if response.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                return Answer(answer.status, answer.reason, body, dict(answer.headers))
+                return ClientResponse(response.status, response.reason, body, dict(response.headers))
 
         return send
 
@@ -411,8 +411,8 @@ class Clients:
         self.closing.callback(http.close)
 
         def send(method, url, body=None, headers=None):
-            answer, content = http.request(url, method, body, headers)
-            return Answer(answer.status, answer.reason, content, dict(answer))
+            response, content = http.request(url, method, body, headers)
+            return ClientResponse(response.status, response.reason, content, dict(response))
 
         return send
 
@@ -433,13 +433,13 @@ def client(request, clients):
 
 @pytest.fixture
 def record(router):
-    """`record(send)` records what ``send()`` sends; afterwards the tape replays it."""
+    """A function ``record(send)`` that records while it calls ``send()``, and switches the tape to replay."""
 
     def record(send):
         with activate(router):
-            given = send()
+            result = send()
         assert [recorder.ending or recorder.error for recorder in router.recorders]
         router.mode = "replay"
-        return given
+        return result
 
     return record

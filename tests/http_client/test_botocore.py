@@ -1,4 +1,4 @@
-"""Amazon Bedrock by botocore, which brings a connection and retries of its own."""
+"""Amazon Bedrock through botocore, which has connection classes and retries of its own."""
 
 import random
 import struct
@@ -13,12 +13,12 @@ from multitrack.tape.use_cassette import use_cassette
 session = pytest.importorskip("botocore.session")
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 JSON = {"content-type": "application/json"}
-SAID = b'{"output": {"message": {"role": "assistant", "content": [{"text": "hi"}]}}, "stopReason": "end_turn"}'
+RESPONSE = b'{"output": {"message": {"role": "assistant", "content": [{"text": "hi"}]}}, "stopReason": "end_turn"}'
 
 
 @pytest.fixture
 def client(provider, monkeypatch):
-    # by it, the waits between two attempts are told
+    # botocore multiplies the wait between two attempts by it
     monkeypatch.setattr(random, "random", lambda: 0.0)
     return session.get_session().create_client(
         "bedrock-runtime",
@@ -29,12 +29,12 @@ def client(provider, monkeypatch):
     )
 
 
-def question(model):
+def create_request(model):
     return {"modelId": model, "messages": [{"role": "user", "content": [{"text": "hello"}]}]}
 
 
-def frame(kind, payload):
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html"""
+def encode_event(kind, payload):
+    """Encode one event: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html"""
     pairs = {":event-type": kind, ":message-type": "event", ":content-type": "application/json"}
     headers = b"".join(
         struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(value)) + value.encode()
@@ -45,33 +45,35 @@ def frame(kind, payload):
     return prelude + headers + payload + struct.pack("!I", zlib.crc32(prelude + headers + payload))
 
 
-def test_its_retries_and_its_streams_are_its_own(provider, client, tmp_path):
+def test_retries_and_event_streams_of_botocore_are_replayed(provider, client, tmp_path):
     throttled = Answer(b'{"message": "slow down"}', 429, {**JSON, "x-amzn-errortype": "ThrottlingException"})
-    pieces = [frame("contentBlockDelta", b'{"delta": {"text": "%d"}, "contentBlockIndex": 0}' % n) for n in range(3)]
+    pieces = [
+        encode_event("contentBlockDelta", b'{"delta": {"text": "%d"}, "contentBlockIndex": 0}' % n) for n in range(3)
+    ]
 
     def reply(request):
-        if request.path.endswith("route_stream-stream"):
+        if request.path.endswith("converse-stream"):
             return Answer(iter(pieces), headers={"content-type": "application/vnd.amazon.eventstream"})
-        return throttled if len(provider.requests) == 1 else Answer(SAID, headers=JSON)
+        return throttled if len(provider.requests) == 1 else Answer(RESPONSE, headers=JSON)
 
-    def use():
-        said = client.route_stream(**question("model"))["output"]["message"]["content"][0]["text"]
-        stream = client.converse_stream(**question("model"))["stream"]
-        return said, [event["contentBlockDelta"]["delta"]["text"] for event in stream]
+    def send_both():
+        text = client.converse(**create_request("model"))["output"]["message"]["content"][0]["text"]
+        stream = client.converse_stream(**create_request("model"))["stream"]
+        return text, [event["contentBlockDelta"]["delta"]["text"] for event in stream]
 
     path = tmp_path / "tape.yaml"
     provider.reply = reply
     with use_cassette(path, mode="record") as tape:
-        live = use()
+        live = send_both()
     assert live == ("hi", ["0", "1", "2"])
-    assert [one.response.status for one in tape.interactions] == [429, 200, 200]
-    text = path.read_text()
-    assert not any(private in text for private in (KEY, SECRET, "Signature"))
+    assert [interaction.response.status for interaction in tape.interactions] == [429, 200, 200]
+    written = path.read_text()
+    assert not any(secret in written for secret in (KEY, SECRET, "Signature"))
     provider.stop()
     with use_cassette(path) as tape:
-        assert use() == live
+        assert send_both() == live
         assert len(tape.played) == 3
         with tape.expect_misses() as misses:
-            client.route_stream(**question("other"))
+            client.converse(**create_request("other"))
     assert [type(miss) for miss in misses] == [CassetteMiss]
     assert len(provider.requests) == 3

@@ -1,4 +1,4 @@
-"""Connections: where they lead, when they are opened, what they are after the tape, and what breaks them."""
+"""Connections: their address, when they are opened, how they are used after the tape is closed, and their errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ URLS = [
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(*args, **_):
-        raise AssertionError(f"a look-up or a socket for {args}")
+        raise AssertionError(f"a name lookup or a socket for {args}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
@@ -45,7 +45,7 @@ def no_network(monkeypatch):
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.usefixtures("no_network")
-def test_replay_looks_up_and_opens_nothing(url, client, router):
+def test_replay_needs_no_name_lookup_and_no_socket(url, client, router):
     router.mode = "replay"
     router.recorded["GET", url, b""].extend([Response(200, "OK", (), b"recorded")] * 2)
     with activate(router):
@@ -53,7 +53,7 @@ def test_replay_looks_up_and_opens_nothing(url, client, router):
         assert client("GET", url).body == b"recorded"
 
 
-def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, router, ca_file, tls_server):
+def test_requests_through_a_proxy_share_connections_and_are_replayed(proxy, router, ca_file, tls_server):
     proxies = {"http": proxy.url, "https": proxy.url}
     secure, plain = "https://api.example.com/echo", "http://plain.example.com/page?x=1"
 
@@ -68,7 +68,7 @@ def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, route
         recorded = send()
     assert recorded == (1, 2, "proxied")
     assert [request.url for request in router.requests] == [secure, secure, plain]
-    assert proxy.asked == ["CONNECT api.example.com:443", f"GET {plain}"]
+    assert proxy.requests == ["CONNECT api.example.com:443", f"GET {plain}"]
     proxy.stop()
     tls_server.stop()
     router.mode = "replay"
@@ -76,7 +76,7 @@ def test_a_new_proxied_connection_is_needed_for_neither_kind_of_url(proxy, route
         assert send() == recorded
 
 
-def test_a_tunnel_of_http_client(proxy, router, ca_file):
+def test_a_tunnel_of_http_client_is_replayed_without_a_proxy_connection(proxy, router, ca_file):
     context = ssl.create_default_context(cafile=ca_file)
     for _ in ("record", "replay"):
         connection = http.client.HTTPSConnection("localhost", proxy.server_port, context=context)
@@ -87,10 +87,10 @@ def test_a_tunnel_of_http_client(proxy, router, ca_file):
                 assert connection.getresponse().read()
         router.mode = "replay"
     assert {request.url for request in router.requests} == {"https://api.example.com/echo"}
-    assert proxy.asked == ["CONNECT api.example.com:443"]
+    assert proxy.requests == ["CONNECT api.example.com:443"]
 
 
-def test_a_proxy_that_refuses(proxy, router, ca_file):
+def test_an_error_of_the_proxy_is_recorded(proxy, router, ca_file):
     with (
         activate(router),
         requests.Session() as session,
@@ -100,7 +100,7 @@ def test_a_proxy_that_refuses(proxy, router, ca_file):
     assert isinstance(router.recorders[0].error, OSError)
 
 
-def free_port():
+def find_free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -119,25 +119,26 @@ ERRORS = {
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_refused_connection_is_the_clients_own_error(name, scheme, clients, router):
+def test_a_refused_connection_raises_the_error_of_the_client(name, scheme, clients, router):
     client = getattr(clients, name)()
-    url = f"{scheme}://localhost:{free_port()}/"
+    url = f"{scheme}://localhost:{find_free_port()}/"
 
-    def kind_of_error():
+    def find_error_type():
         with pytest.raises(ERRORS[name]) as error:
             client("GET", url)
         return error.type
 
-    live = kind_of_error()
+    live = find_error_type()
     with activate(router):
-        assert kind_of_error() is live
-    assert [recorder.error is not None for recorder in router.recorders] == [True] * len(router.recorders) != []
-    # httplib2 leaves its unconnected socket to the collector, live as well; the errors' tracebacks hold it
+        assert find_error_type() is live
+    assert router.recorders
+    assert all(recorder.error is not None for recorder in router.recorders)
+    # httplib2 never closes its unconnected socket, with or without a tape; the tracebacks of the errors refer to it
     router.recorders.clear()
     gc.collect()
 
 
-def test_an_unknown_certificate_is_the_clients_own_error(router, tls_server):
+def test_an_unknown_certificate_raises_the_error_of_the_client(router, tls_server):
     with activate(router), requests.Session() as session:
         session.trust_env = False
         with pytest.raises(requests.exceptions.SSLError):
@@ -145,29 +146,29 @@ def test_an_unknown_certificate_is_the_clients_own_error(router, tls_server):
     assert router.recorders[0].error is not None
 
 
-def test_no_answer_at_all(client, router, server):
-    with activate(router), pytest.raises(Exception):  # noqa: B017, PT011 - each client has its own
+def test_a_connection_closed_without_a_response_is_recorded_as_an_error(client, router, server):
+    with activate(router), pytest.raises(Exception):  # noqa: B017, PT011 - each client raises its own
         client("GET", server.url + "/mute")
     assert all(isinstance(recorder.error, ConnectionError) for recorder in router.recorders)
     assert router.recorders
 
 
-def test_a_read_timeout(router, server):
+def test_a_read_timeout_is_recorded_as_an_error(router, server):
     with activate(router), requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
         session.get(server.url + "/slow", timeout=(5, 0.1))
     assert isinstance(router.recorders[0].error, TimeoutError)
-    server.seen.release()
+    server.received.release()
 
 
-def retrying():
+def create_retrying_session():
     session = requests.Session()
     retry = Retry(5, status_forcelist=[429, 503], allowed_methods=None, backoff_factor=0)
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
     return session
 
 
-def test_retries_of_urllib3_are_its_own(router, server):
-    with activate(router), retrying() as session:
+def test_retries_of_urllib3_are_recorded_and_replayed(router, server):
+    with activate(router), create_retrying_session() as session:
         assert session.post(server.url + "/flaky").content == b"at last"
         assert [recorder.status for recorder in router.recorders] == [429, 429, 200]
         router.mode = "replay"
@@ -176,9 +177,9 @@ def test_retries_of_urllib3_are_its_own(router, server):
     assert server.requests == 3
 
 
-def test_a_miss_passes_through_retries_once(router, server):
+def test_a_miss_is_not_retried(router, server):
     router.mode = "replay"
-    with activate(router), retrying() as session:
+    with activate(router), create_retrying_session() as session:
         with pytest.raises(CassetteMiss):
             session.get(server.url + "/echo")
         assert len(router.requests) == 1
@@ -187,7 +188,7 @@ def test_a_miss_passes_through_retries_once(router, server):
     assert server.connections == 0
 
 
-def test_a_miss_comes_out_of_every_client_and_leaves_it_sound(client, router, server):
+def test_a_miss_reaches_the_caller_and_the_client_stays_usable(client, router, server):
     router.mode = "replay"
     with activate(router):
         with pytest.raises(CassetteMiss):
@@ -206,7 +207,7 @@ def test_a_miss_closes_a_bare_connection(router, server):
         assert connection.getresponse().status == 200
 
 
-def test_a_live_keep_alive_connection_is_set_aside_and_used_again(router, server):
+def test_an_open_connection_is_unused_on_replay_and_used_again_afterwards(router, server):
     with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("GET", "/echo")
         connection.getresponse().read()
@@ -232,10 +233,11 @@ def test_a_recorded_connection_is_kept_alive(client, router, server):
         for _ in range(3):
             client("GET", server.url + "/echo")
     client("GET", server.url + "/echo")
-    assert (server.connections, server.requests) == (1, 4)
+    assert server.connections == 1
+    assert server.requests == 4
 
 
-def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(router, server):
+def test_a_pool_notices_that_the_server_closed_an_unused_connection(router, server):
     with requests.Session() as session:
         session.get(server.url + "/echo")
         server.stop()
@@ -247,7 +249,7 @@ def test_a_pool_notices_that_the_server_closed_a_set_aside_connection(router, se
             again.stop()
 
 
-def test_connected_under_the_tape_and_used_after_it(router, tls_server, ca_file):
+def test_a_connection_opened_with_a_tape_can_be_used_after_it_is_closed(router, tls_server, ca_file):
     context = ssl.create_default_context(cafile=ca_file)
     connection = http.client.HTTPSConnection("localhost", tls_server.server_port, context=context)
     with closing(connection):
@@ -264,23 +266,24 @@ def test_connected_under_the_tape_and_used_after_it(router, tls_server, ca_file)
     assert router.requests == []
 
 
-def test_closed_after_sending_and_before_reading(router, server):
+def test_a_connection_closed_before_reading_is_recorded_as_left(router, server):
     connection = http.client.HTTPConnection("localhost", server.server_port)
     with activate(router):
         connection.request("GET", "/echo")
         connection.close()
-    assert (router.recorders[0].status, router.recorders[0].ending) == (None, "left")
+    assert router.recorders[0].status is None
+    assert router.recorders[0].ending == "left"
 
 
-def test_a_class_with_a_connect_of_its_own(router, server):
-    """As unix sockets are spoken to, and as host names are overridden."""
+def test_a_subclass_with_its_own_connect_is_intercepted(router, server):
+    """Code does this to connect to unix sockets, and to override host names."""
 
-    class Elsewhere(http.client.HTTPConnection):
+    class RedirectedConnection(http.client.HTTPConnection):
         def connect(self):
             self.sock = socket.create_connection(("127.0.0.1", server.server_port))
 
     def send():
-        with closing(Elsewhere("api.example.com")) as connection:
+        with closing(RedirectedConnection("api.example.com")) as connection:
             connection.request("GET", "/echo")
             return connection.getresponse().read()
 
@@ -292,7 +295,7 @@ def test_a_class_with_a_connect_of_its_own(router, server):
     assert router.requests[0].url == "http://api.example.com/echo"
 
 
-def test_no_warning_of_an_unverified_request_on_replay(router):
+def test_replay_does_not_warn_about_an_unverified_request(router):
     router.mode = "replay"
     url = "https://api.example.com/"
     router.recorded["GET", url, b""].append(Response(200, "OK", (), b"recorded"))
@@ -301,22 +304,22 @@ def test_no_warning_of_an_unverified_request_on_replay(router):
         assert session.get(url).content == b"recorded"
 
 
-def test_32_threads_cross_nothing(router, server):
-    def ask(session, number):
+def test_32_threads_get_their_own_responses(router, server):
+    def send(session, number):
         return session.post(server.url + "/echo", data=b"%d" % number).json()["body"]
 
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=32)
     with requests.Session() as session, ThreadPoolExecutor(32) as pool:
         session.mount("http://", adapter)
         with activate(router):
-            recorded = list(pool.map(lambda number: ask(session, number), range(400)))
+            recorded = list(pool.map(lambda number: send(session, number), range(400)))
             router.mode = "replay"
-            replayed = list(pool.map(lambda number: ask(session, number), range(400)))
+            replayed = list(pool.map(lambda number: send(session, number), range(400)))
     assert recorded == replayed == [str(number) for number in range(400)]
     assert server.requests == 400
 
 
-def test_libraries_imported_under_the_tape_are_caught(server):
+def test_libraries_imported_while_a_tape_is_open_are_intercepted(server):
     program = f"""
 import sys
 from multitrack.errors import CassetteMiss
@@ -335,12 +338,12 @@ with activate(Tape()):
     except CassetteMiss as miss:
         print(miss)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{server.url}/echo\n"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout == f"{server.url}/echo\n"
     assert server.connections == 0
 
 
-def test_everything_is_put_back(router):
+def test_all_patches_are_undone_after_the_tape_is_closed(router):
     classes = [
         http.client.HTTPConnection,
         http.client.HTTPSConnection,

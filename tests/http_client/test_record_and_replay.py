@@ -1,4 +1,4 @@
-"""What was recorded comes back with no server, in every client that stands on `http.client`."""
+"""Every client based on `http.client` replays its recordings without a server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from multitrack.tape.active import activate
 
-TRANSPORT = {"date", "server", "connection", "content-encoding", "content-length", "transfer-encoding"}
+CONNECTION_HEADERS = {"date", "server", "connection", "content-encoding", "content-length", "transfer-encoding"}
 
 
-def told(answer):
-    """What must be equal; the rest speaks of the transport, or is a client's own note."""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    kept = {name: value for name, value in headers.items() if name not in TRANSPORT and name[0] != "-"}
-    return answer.status, answer.reason, answer.body, kept
+def comparable(response):
+    """Return what must be equal; other headers describe the connection, or were added by the client."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    kept = {name: value for name, value in headers.items() if name not in CONNECTION_HEADERS and name[0] != "-"}
+    return response.status, response.reason, response.body, kept
 
 
 REQUESTS = {
@@ -41,26 +41,29 @@ def test_the_replay_equals_the_recording(client, record, router, kind, sent, req
     connections = server.connections
     with activate(router):
         replayed = client(method, server.url + target, body, headers)
-    assert told(replayed) == told(recorded)
+    assert comparable(replayed) == comparable(recorded)
     assert server.connections == connections
-    live, replay = router.requests
-    assert live == replay
-    assert (live.method, live.url, live.body) == (method, server.url + target, body or b"")
+    live, repeated = router.requests
+    assert live == repeated
+    assert live.method == method
+    assert live.url == server.url + target
+    assert live.body == (body or b"")
 
 
-def test_the_recording_is_told_everything(client, server, router):
+def test_the_recording_receives_the_whole_response(client, server, router):
     with activate(router):
         client("POST", server.url + "/gzip", b"question", {"accept-encoding": "gzip"})
     [recorder] = router.recorders
     assert recorder.ending == "complete"
-    assert (recorder.status, recorder.reason) == (200, "OK")
+    assert recorder.status == 200
+    assert recorder.reason == "OK"
     assert dict(recorder.headers)["content-encoding"] == "gzip"
-    # still in its content encoding, as the wire had it
+    # still in the content encoding in which it was sent
     assert b"".join(recorder.chunks)[:2] == b"\x1f\x8b"
     assert recorder.request.header("accept-encoding") == "gzip"
 
 
-def test_several_requests_over_one_client(client, record, router, server):
+def test_several_requests_of_one_client_are_replayed_in_any_order(client, record, router, server):
     bodies = [b"%d" % number for number in range(5)]
     recorded = record(lambda: [client("POST", server.url + "/echo", body).body for body in bodies])
     server.stop()
@@ -69,19 +72,19 @@ def test_several_requests_over_one_client(client, record, router, server):
     assert [json.loads(body)["body"] for body in recorded] == ["0", "1", "2", "3", "4"]
 
 
-def test_a_client_with_a_live_connection_is_caught_and_live_again_afterwards(client, record, router, server):
+def test_a_client_with_an_open_connection_is_intercepted_and_goes_live_again_afterwards(client, record, router, server):
     before = client("GET", server.url + "/echo?before")
     record(lambda: client("GET", server.url + "/echo?during"))
     with activate(router):
         client("GET", server.url + "/echo?during")
     after = client("GET", server.url + "/echo?after")
-    assert [json.loads(answer.body)["count"] for answer in (before, after)] == [1, 3]
+    assert [json.loads(response.body)["count"] for response in (before, after)] == [1, 3]
 
 
 def test_passthrough_goes_live_and_is_not_recorded(client, router, server):
     router.mode = "passthrough"
     with activate(router):
-        answers = [client("POST", server.url + "/echo", b"x") for _ in range(2)]
-    assert [json.loads(answer.body)["count"] for answer in answers] == [1, 2]
+        responses = [client("POST", server.url + "/echo", b"x") for _ in range(2)]
+    assert [json.loads(response.body)["count"] for response in responses] == [1, 2]
     assert router.recorders == []
     assert len(router.requests) == 2

@@ -1,4 +1,4 @@
-"""Whatever way a body is handed over, the tape sees its bytes, and the server gets it as it would live."""
+"""However a body is passed, the tape receives its bytes, and the server receives the same request as without a tape."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ BODIES = {
 }
 
 
-def by_http_client(server, body):
+def send_with_http_client(server, body):
     with closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.request("POST", "/echo", body)
         return connection.getresponse().read()
 
 
-def by_requests(server, body):
+def send_with_requests(server, body):
     with requests.Session() as session:
         return session.post(server.url + "/echo", data=body).content
 
 
-def by_urllib3(server, body):
+def send_with_urllib3(server, body):
     with urllib3.PoolManager() as pool:
         return pool.request("POST", server.url + "/echo", body=body).data
 
 
-@pytest.mark.parametrize("send", [by_http_client, by_requests, by_urllib3])
+@pytest.mark.parametrize("send", [send_with_http_client, send_with_requests, send_with_urllib3])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bodies(send, body, router, server):
+def test_each_type_of_body_is_recorded_and_replayed(send, body, router, server):
     with activate(router):
         recorded = send(server, body())
         assert json.loads(recorded)["body"] == "one two three"
@@ -51,29 +51,29 @@ def test_bodies(send, body, router, server):
     assert [request.body for request in router.requests] == [b"one two three"] * 2
 
 
-def test_a_large_upload(router, server):
+def test_a_large_body_is_recorded(router, server):
     body = b"0123456789abcdef" * (1 << 16)
     with activate(router), requests.Session() as session:
-        answer = session.post(server.url + "/echo", data=io.BytesIO(body))
-    assert answer.json()["body"].encode() == body
+        response = session.post(server.url + "/echo", data=io.BytesIO(body))
+    assert response.json()["body"].encode() == body
     assert router.requests[0].body == body
 
 
-def test_a_compressed_body_is_decoded_for_the_tape_and_sent_as_it_was(router, server):
-    packed = gzip.compress(b"question")
+def test_a_compressed_body_is_decoded_for_the_tape_and_sent_unchanged(router, server):
+    compressed = gzip.compress(b"question")
     with activate(router), requests.Session() as session:
-        answer = session.post(server.url + "/echo", data=packed, headers={"Content-Encoding": "gzip"})
-    assert answer.json()["body"].encode("latin-1") == packed
+        response = session.post(server.url + "/echo", data=compressed, headers={"Content-Encoding": "gzip"})
+    assert response.json()["body"].encode("latin-1") == compressed
     assert router.requests[0].body == b"question"
 
 
-def test_a_body_in_an_unknown_coding_is_compared_as_it_is(router, server):
+def test_a_body_in_an_unknown_encoding_is_not_decoded(router, server):
     with activate(router), requests.Session() as session:
         session.post(server.url + "/echo", data=b"?!", headers={"Content-Encoding": "private"})
     assert router.requests[0].body == b"?!"
 
 
-def test_headers_are_seen_as_sent(router, server):
+def test_headers_are_recorded_as_sent(router, server):
     with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("get", "/echo")
         connection.putheader("X-Many", "one", "two")
@@ -91,17 +91,17 @@ def test_headers_are_seen_as_sent(router, server):
 
 
 def test_expect_continue_does_not_wait(router, server):
-    """As botocore sends: the head, then the body once the server has said that it may come, or after a second."""
+    """botocore sends the head, and the body once the server has asked for it, or after a second."""
     with activate(router), closing(http.client.HTTPConnection("localhost", server.server_port)) as connection:
         connection.putrequest("PUT", "/echo")
         connection.putheader("Expect", "100-continue")
         connection.putheader("Content-Length", "4")
         connection.endheaders()
         assert urllib3.util.wait_for_read(connection.sock, timeout=0)
-        with connection.sock.makefile("rb", 0) as leave:
-            assert leave.readline() == b"HTTP/1.1 100 Continue\r\n"
-            assert leave.readline() == b"\r\n"
+        with connection.sock.makefile("rb", 0) as permission:
+            assert permission.readline() == b"HTTP/1.1 100 Continue\r\n"
+            assert permission.readline() == b"\r\n"
         connection.send(b"body")
-        # the server says so once more, and http.client passes over it
+        # the server sends it once more, and http.client skips it
         assert json.loads(connection.getresponse().read())["body"] == "body"
     assert router.recorders[0].status == 200

@@ -15,7 +15,7 @@ from senders import ALL, HTTPX
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
 from multitrack.tape.file import storage
-from multitrack.tape.interceptors import unanswered
+from multitrack.tape.interceptors import abandoned
 from multitrack.tape.tape import Tape
 
 MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -110,12 +110,12 @@ def test_who_stays_gets_a_miss(provider, path, monkeypatch):
             await client.get(f"{provider.url}/slow")
 
     record(path, lambda: asyncio.run(leave()))
-    monkeypatch.setattr(unanswered, "_PATIENCE", 0.1)
+    monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.1)
     with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(stay())
     assert str(missed.value) == (
-        "the tape has no answer to a request: when it was recorded, its caller went away before one came\n"
-        "  record it again (pytest --record)"
+        "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
+        "  to record a response: pytest --record"
     )
     assert tape.violations == [missed.value]
 
@@ -254,7 +254,7 @@ def test_who_reads_on_is_told_why_it_ends(provider, dripping, path, name):
     dripping.set()
     with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)) as broken:
         replay(path, lambda: HTTPX[name](provider.url, []))
-    assert str(broken.value) == "the recorded answer ends here: its caller left it before its end"
+    assert str(broken.value) == "the recorded response ends here: its caller stopped reading early"
 
 
 def test_a_stream_that_nobody_closed_is_kept_as_far_as_it_came(provider, dripping, path):

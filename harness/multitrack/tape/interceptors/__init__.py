@@ -1,8 +1,8 @@
-"""Where traffic is caught: one file or folder per kind of client, each with a list of swaps.
+"""The code that catches traffic: one file or folder per client library.
 
-A seam is swapped in when the first tape opens, into every library already imported and into each that is
-imported later, and swapped out when the last tape closes. It works on classes, so that clients, sessions and
-channels made earlier are caught, too.
+`install` patches every client library when the first tape opens: those already imported at once, the others when they
+are imported. `restore` removes the patches when the last tape closes. Interceptors patch classes instead of objects, so
+that clients, sessions and channels created earlier are caught, too.
 """
 
 from __future__ import annotations
@@ -11,16 +11,29 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import Protocol, cast
 
 from multitrack.tape.exchange import Router
 from multitrack.tape.imports import ImportWatch
-from multitrack.tape.patching import PatchSet
+from multitrack.tape.patching import Patch, PatchSet
 
-Current = Callable[[], Router | None]
-"""Gives the tape that takes the next request, or None: then the request goes on untouched."""
+CurrentTape = Callable[[], Router | None]
+"""Returns the tape that receives the next request. If it returns None, the request is sent unchanged."""
 
 
-# The module whose import a seam waits for, and the module here that holds `patches(module, current)`.
+class Interceptor(Protocol):
+    """The interface of each module that `INTERCEPTORS` names."""
+
+    def patches(self, module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+        """Return the patches for one client library.
+
+        Args:
+            module: The imported client library.
+            current_tape: Called for each request while the patches are applied.
+        """
+
+
+# The module whose import triggers the interceptor, and the interceptor, a module of this package.
 INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("httpx", "httpx_transport"),
     ("httpx2", "httpx_transport"),
@@ -38,32 +51,33 @@ INTERCEPTORS: tuple[tuple[str, str], ...] = (
 _watch = ImportWatch()
 _lock = threading.RLock()
 _patches = PatchSet()
-_closers: list[Callable[[], None]] = []
+_cleanups: list[Callable[[], None]] = []
 
 
-def install(current: Current) -> None:
-    """Patch every seam in."""
-    for trigger, seam in INTERCEPTORS:
-        _watch.when_imported(trigger, _installer(seam, current))
+def install(current_tape: CurrentTape) -> None:
+    """Apply the patches of every interceptor."""
+    for trigger, name in INTERCEPTORS:
+        _watch.when_imported(trigger, _create_installer(name, current_tape))
 
 
 def restore() -> None:
-    """Patch every seam out, the last first."""
+    """Undo all patches, the most recent first."""
     _watch.close()
     _patches.undo()
     with _lock:
-        while _closers:
-            _closers.pop()()
+        while _cleanups:
+            _cleanups.pop()()
 
 
-def on_restore(closer: Callable[[], None]) -> None:
-    """Call ``closer`` once when the seams are swapped out, for a seam that left something in live objects."""
+def on_restore(cleanup: Callable[[], None]) -> None:
+    """Call ``cleanup`` once when the patches are undone, for an interceptor that keeps state of its own."""
     with _lock:
-        _closers.append(closer)
+        _cleanups.append(cleanup)
 
 
-def _installer(seam: str, current: Current) -> Callable[[ModuleType], None]:
+def _create_installer(name: str, current_tape: CurrentTape) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        _patches.apply(import_module(f"{__name__}.{seam}").patches(module, current))
+        interceptor = cast(Interceptor, import_module(f"{__name__}.{name}"))
+        _patches.apply(interceptor.patches(module, current_tape))
 
     return install_into

@@ -1,6 +1,6 @@
-"""HTTP/1.1 messages as bytes: read as they come in, and a recorded answer written out.
+"""HTTP/1.1 messages as bytes: parse a message as it arrives, and encode a recorded response.
 
-https://www.rfc-editor.org/rfc/rfc9112. As lenient as `http.client`, which reads the same bytes beside us.
+See https://www.rfc-editor.org/rfc/rfc9112. The parser is as lenient as `http.client`, which parses the same bytes.
 """
 
 from __future__ import annotations
@@ -14,113 +14,118 @@ from http import HTTPStatus
 from multitrack.tape.exchange import Headers, Replay
 
 
-class Framing(Enum):
-    """How a body is delimited that has no known length."""
+class BodyFraming(Enum):
+    """How the end of a body without a known length is found."""
 
     CHUNKED = auto()
     UNTIL_CLOSE = auto()
     INTERIM = auto()
-    """There is no body, and another head follows."""
+    """The message has no body, and the head of the final response follows."""
 
 
-class Message:
-    """One message, read as its bytes come in.
+class HttpMessageParser:
+    """Parses one message while its bytes arrive.
 
-    ``start`` is its first line, None until its head is complete; ``headers`` are its fields, in lower case;
-    ``trailers`` those after a chunked body; ``over`` is true once the body is complete. ``within_chunk`` is true while
-    the rest of a chunk is awaited of which a part was given out.
+    Attributes:
+        start_line: The first line, None until the head is complete.
+        headers: The header fields, with lower-case names.
+        trailers: The fields after a chunked body.
+        is_complete: Whether the whole body was parsed.
+        is_within_chunk: Whether only a part of the current chunk was parsed so far.
     """
 
-    def __init__(self, framing: Callable[[str, Headers], Framing | int]) -> None:
-        self._framing = framing
-        self._unread = bytearray()
-        self._take: Callable[[str], None] = self._start_line
-        self._started = ""
+    def __init__(self, find_framing: Callable[[str, Headers], BodyFraming | int]) -> None:
+        self._find_framing = find_framing
+        self._unparsed = bytearray()
+        self._parse_line: Callable[[str], None] = self._parse_start_line
+        self._pending_start_line = ""
         self._fields: list[tuple[str, str]] = []
-        self._left = 0
-        self._until_close = False
-        self.start: str | None = None
+        self._remaining_bytes = 0
+        self._is_until_close = False
+        self.start_line: str | None = None
         self.headers: Headers = ()
         self.trailers: Headers = ()
-        self.over = False
-        self.within_chunk = False
+        self.is_complete = False
+        self.is_within_chunk = False
 
     @property
-    def missing(self) -> int:
-        """How many bytes are missing of the length that the head announced."""
-        return 0 if self.start is None or self._until_close or self._take == self._chunk_end else self._left
+    def missing_bytes(self) -> int:
+        """How many bytes are missing from the length that the head announced."""
+        if self.start_line is None or self._is_until_close or self._parse_line == self._parse_chunk_end:
+            return 0
+        return self._remaining_bytes
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The parts of the body in ``data``, out of their framing. Raises ValueError on a bad chunk size."""
-        self._unread += data
-        return list(self._read())
+        """Return the parts of the body in ``data``, without framing. Raises ValueError if a chunk is malformed."""
+        self._unparsed += data
+        return list(self._parse())
 
     def close(self) -> None:
-        """No more bytes come; that ends a body without length."""
-        self.over = self.over or self._until_close
+        """Signal that no more bytes follow, which completes a body without a length."""
+        self.is_complete = self.is_complete or self._is_until_close
 
-    def _read(self) -> Iterator[bytes]:
-        while not self.over and self._unread:
-            if self._left:
-                part = bytes(self._unread[: self._left])
-                del self._unread[: len(part)]
-                self._left -= len(part)
-                is_chunked = self._take == self._chunk_end
-                self.within_chunk = is_chunked and self._left > 0
+    def _parse(self) -> Iterator[bytes]:
+        while not self.is_complete and self._unparsed:
+            if self._remaining_bytes:
+                part = bytes(self._unparsed[: self._remaining_bytes])
+                del self._unparsed[: len(part)]
+                self._remaining_bytes -= len(part)
+                is_chunked = self._parse_line == self._parse_chunk_end
+                self.is_within_chunk = is_chunked and self._remaining_bytes > 0
                 yield part
-                self.over = not self._left and not is_chunked
+                self.is_complete = not self._remaining_bytes and not is_chunked
                 continue
-            end = self._unread.find(b"\n")
+            end = self._unparsed.find(b"\n")
             if end < 0:
                 return
-            line = self._unread[:end].removesuffix(b"\r").decode("iso-8859-1")
-            del self._unread[: end + 1]
-            self._take(line)
+            line = self._unparsed[:end].removesuffix(b"\r").decode("iso-8859-1")
+            del self._unparsed[: end + 1]
+            self._parse_line(line)
 
-    def _start_line(self, line: str) -> None:
-        self._started = line
-        self._take = self._header
+    def _parse_start_line(self, line: str) -> None:
+        self._pending_start_line = line
+        self._parse_line = self._parse_header
 
-    def _header(self, line: str) -> None:
+    def _parse_header(self, line: str) -> None:
         if line:
-            self._field(line)
+            self._add_field(line)
             return
         headers = tuple(self._fields)
         self._fields.clear()
-        framing = self._framing(self._started, headers)
-        if framing is Framing.INTERIM:
-            self._take = self._start_line
+        framing = self._find_framing(self._pending_start_line, headers)
+        if framing is BodyFraming.INTERIM:
+            self._parse_line = self._parse_start_line
             return
-        self.start, self.headers = self._started, headers
-        if framing is Framing.CHUNKED:
-            self._take = self._chunk_size
-        elif framing is Framing.UNTIL_CLOSE:
-            self._until_close = True
-            self._left = sys.maxsize
+        self.start_line, self.headers = self._pending_start_line, headers
+        if framing is BodyFraming.CHUNKED:
+            self._parse_line = self._parse_chunk_size
+        elif framing is BodyFraming.UNTIL_CLOSE:
+            self._is_until_close = True
+            self._remaining_bytes = sys.maxsize
         else:
-            self._left = framing
-            self.over = not framing
+            self._remaining_bytes = framing
+            self.is_complete = not framing
 
-    def _chunk_size(self, line: str) -> None:
+    def _parse_chunk_size(self, line: str) -> None:
         size = line.partition(";")[0].strip()
         if not re.fullmatch("[0-9a-fA-F]+", size):
-            raise ValueError(f"{line!r} is no chunk size")
-        self._left = int(size, 16)
-        self._take = self._chunk_end if self._left else self._trailer
+            raise ValueError(f"{line!r} is not a valid chunk size")
+        self._remaining_bytes = int(size, 16)
+        self._parse_line = self._parse_chunk_end if self._remaining_bytes else self._parse_trailer
 
-    def _chunk_end(self, line: str) -> None:
+    def _parse_chunk_end(self, line: str) -> None:
         if line:
-            raise ValueError(f"a chunk is followed by {line!r}")
-        self._take = self._chunk_size
+            raise ValueError(f"expected an empty line after a chunk, found {line!r}")
+        self._parse_line = self._parse_chunk_size
 
-    def _trailer(self, line: str) -> None:
+    def _parse_trailer(self, line: str) -> None:
         if line:
-            self._field(line)
+            self._add_field(line)
             return
         self.trailers = tuple(self._fields)
-        self.over = True
+        self.is_complete = True
 
-    def _field(self, line: str) -> None:
+    def _add_field(self, line: str) -> None:
         if line[0] in " \t" and self._fields:
             name, value = self._fields.pop()
             self._fields.append((name, f"{value} {line.strip()}"))
@@ -129,26 +134,31 @@ class Message:
         self._fields.append((name.strip().lower(), value.strip()))
 
 
-def request() -> Message:
-    """Reads a request; one that says nothing about a body has none."""
-    return Message(lambda _, headers: _framing(headers, otherwise=0))
+def request_parser() -> HttpMessageParser:
+    """Return a parser for a request. A request has no body unless its headers announce one."""
+    return HttpMessageParser(lambda _, headers: _find_framing(headers, default=0))
 
 
-def response(method: str, interim: Container[int] = (HTTPStatus.CONTINUE,)) -> Message:
-    """Reads the answer to a request of ``method``, left out those whose codes the client takes for ``interim``."""
+def response_parser(method: str, interim: Container[int] = (HTTPStatus.CONTINUE,)) -> HttpMessageParser:
+    """Return a parser for the response to a request.
 
-    def framing(start: str, headers: Headers) -> Framing | int:
-        code = status(start)[0]
+    Args:
+        method: The method of the request.
+        interim: The status codes of interim responses, which the client skips, and so does the parser.
+    """
+
+    def find_framing(start_line: str, headers: Headers) -> BodyFraming | int:
+        code = parse_status_line(start_line)[0]
         if code in interim:
-            return Framing.INTERIM
-        return 0 if _has_no_body(code, method) else _framing(headers, otherwise=Framing.UNTIL_CLOSE)
+            return BodyFraming.INTERIM
+        return 0 if _has_no_body(code, method) else _find_framing(headers, default=BodyFraming.UNTIL_CLOSE)
 
-    return Message(framing)
+    return HttpMessageParser(find_framing)
 
 
-def status(start: str) -> tuple[int, str]:
-    """The code and the reason in a status line; 0 where it holds none."""
-    _, _, rest = start.partition(" ")
+def parse_status_line(line: str) -> tuple[int, str]:
+    """Return the code and the reason in a status line. The code is 0 if the line has none."""
+    _, _, rest = line.partition(" ")
     code, _, reason = rest.strip().partition(" ")
     return (int(code) if code.isdecimal() else 0), reason.strip()
 
@@ -157,17 +167,17 @@ def _has_no_body(code: int, method: str) -> bool:
     return method == "HEAD" or code < 200 or code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
-def _framing(headers: Headers, *, otherwise: Framing | int) -> Framing | int:
+def _find_framing(headers: Headers, *, default: BodyFraming | int) -> BodyFraming | int:
     fields = dict(reversed(headers))
     if fields.get("transfer-encoding", "").lower() == "chunked":
-        return Framing.CHUNKED
+        return BodyFraming.CHUNKED
     length = fields.get("content-length", "")
-    return int(length) if length.isdecimal() else otherwise
+    return int(length) if length.isdecimal() else default
 
 
-# True of the connection that the answer came by. Not so its content encoding: a tape names one only where the body
-# is still in it, since it could not be decoded.
-_OF_THE_TRANSPORT = frozenset(
+# Headers that describe the recorded connection. The content encoding is not one of them: a cassette only has it if the
+# body is still encoded, because it could not be decoded.
+_CONNECTION_HEADERS = frozenset(
     (
         "connection",
         "keep-alive",
@@ -179,34 +189,39 @@ _OF_THE_TRANSPORT = frozenset(
 )
 
 
-def pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
-    """The answer to a request of ``method`` in pieces, each with the seconds to wait before it: its head, and then
-    chunk by chunk. One that was not recorded to its end lacks the last chunk, or one byte of the length that it
-    announces: there, the connection breaks."""
+def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
+    """Encode a recorded response to a request with ``method``.
+
+    An incomplete response lacks the last chunk, or one byte of the length that it announces; the connection is expected
+    to break there.
+
+    Returns:
+        The head and then each chunk, each with the seconds to wait before it.
+    """
     recorded = replay.response
-    whole = recorded.ending == "complete"
+    is_complete = recorded.ending == "complete"
     is_short = recorded.failure is not None and recorded.failure.error == "IncompleteRead"
     chunks = [] if _has_no_body(recorded.status, method) else list(replay.chunks())
     is_stream = len(chunks) > 1 or (recorded.header("content-type") or "").lower().startswith("text/event-stream")
-    headers = [(name, value) for name, value in recorded.headers if name.lower() not in _OF_THE_TRANSPORT]
+    headers = [(name, value) for name, value in recorded.headers if name.lower() not in _CONNECTION_HEADERS]
     if not _has_no_body(recorded.status, method):
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        if not is_short and (is_stream or not whole):
+        if not is_short and (is_stream or not is_complete):
             headers.append(("transfer-encoding", "chunked"))
             chunks = [(wait, b"%x\r\n%b\r\n" % (len(chunk), chunk)) for wait, chunk in chunks]
-            if whole:
+            if is_complete:
                 wait, last = chunks.pop() if chunks else (0.0, b"")
                 chunks.append((wait, last + b"0\r\n\r\n"))
         else:
             headers.append(("content-length", str(len(recorded.body) + is_short)))
-    head = _line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
-    head += b"".join(_line(f"{name}: {value}") for name, value in headers)
+    head = _encode_line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
+    head += b"".join(_encode_line(f"{name}: {value}") for name, value in headers)
     yield 0.0, head + b"\r\n"
     yield from chunks
 
 
-def _line(text: str) -> bytes:
-    # a line end inside of a value, as an edited tape may hold it, would end the head early
+def _encode_line(text: str) -> bytes:
+    # a line break in a value, possible in an edited cassette, would end the head early
     text = " ".join(text.splitlines())
     try:
         return text.encode("iso-8859-1") + b"\r\n"

@@ -1,4 +1,4 @@
-"""Listens to the bytes of a live HTTP/1.1 answer, and tells them to its recording."""
+"""Records a live HTTP/1.1 response from its bytes, while the client parses them, too."""
 
 from __future__ import annotations
 
@@ -10,66 +10,78 @@ from multitrack.tape.failure import During
 from multitrack.tape.interceptors import http1
 
 
-class Listener:
-    """Hears one answer to a request of ``method``, beside the client that reads it; those with the codes in
-    ``interim`` are passed over.
+class HttpResponseListener:
+    """Records one response.
 
-    What comes after its end is not heard: the connection may go on to another request. ``message`` is what was heard
-    so far; ``began`` is true once its head was told.
+    It ignores what arrives after the end of the response, because the connection may be used for another request.
+
+    Args:
+        recording: Receives the parsed response.
+        method: The method of the request.
+        interim: The status codes of interim responses, which are not recorded.
+
+    Attributes:
+        parser: The parser, with what arrived so far.
+        has_started: Whether the head of the response was recorded.
     """
 
     def __init__(self, recording: ResponseRecorder, method: str, interim: Container[int]) -> None:
         self._recording = recording
-        self.message = http1.response(method, interim)
-        self.began = False
-        self._over = False
+        self.parser = http1.response_parser(method, interim)
+        self.has_started = False
+        self._has_ended = False
 
-    def received(self, data: bytes) -> None:
-        """``data`` came in."""
-        if self._over:
+    def receive(self, data: bytes) -> None:
+        """Record ``data``, which arrived on the connection."""
+        if self._has_ended:
             return
-        continued = self.message.within_chunk
+        continued = self.parser.is_within_chunk
         try:
-            parts = self.message.feed(data)
+            parts = self.parser.feed(data)
         except ValueError as error:
-            self.broke(error)
+            self.fail(error)
             return
-        if not self.began and self.message.start is not None:
-            code, reason = http1.status(self.message.start)
+        if not self.has_started and self.parser.start_line is not None:
+            code, reason = http1.parse_status_line(self.parser.start_line)
             if not code:
-                return  # the client refuses it, too
-            self._recording.record_head(code, reason, self.message.headers)
-            self.began = True
+                return  # the client rejects it, too
+            self._recording.record_head(code, reason, self.parser.headers)
+            self.has_started = True
         for part in parts:
             self._recording.record_chunk(part, continued=continued)
             continued = False
-        if self.message.over:
-            self._over = True
-            self._recording.record_end(trailers=self.message.trailers)
+        if self.parser.is_complete:
+            self._has_ended = True
+            self._recording.record_end(trailers=self.parser.trailers)
 
-    def lost(self, error: BaseException | None) -> None:
-        """The connection ended, by ``error`` unless the other side closed it. Where no answer began, `broke` is to
-        tell what the client makes of that."""
-        self.message.close()
-        if self._over or not self.began:
-            return
-        self._over = True
-        if error is None and self.message.missing:
-            error = IncompleteRead(b"", self.message.missing)
-        self._recording.record_end("complete" if self.message.over else "broken", error=error)
+    def end_connection(self, error: BaseException | None) -> None:
+        """Record that the connection ended.
 
-    def broke(self, error: BaseException, during: During | None = None) -> None:
-        """The client gave up, with ``error``; ``during`` where it can be raised again."""
-        if self._over:
+        If the response had not started, nothing is recorded; call `fail` with the error that the client raises.
+
+        Args:
+            error: The reason; None if the other side closed the connection.
+        """
+        self.parser.close()
+        if self._has_ended or not self.has_started:
             return
-        self._over = True
-        if self.began:
+        self._has_ended = True
+        if error is None and self.parser.missing_bytes:
+            error = IncompleteRead(b"", self.parser.missing_bytes)
+        self._recording.record_end("complete" if self.parser.is_complete else "broken", error=error)
+
+    def fail(self, error: BaseException, during: During | None = None) -> None:
+        """Record that the client stopped with ``error``; ``during`` is None if it cannot be raised again on replay."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self.has_started:
             self._recording.record_end("broken", error=None if during is None else error)
         else:
             self._recording.record_failure(error, during=during)
 
-    def left(self) -> None:
-        """The client closed the connection, or went away."""
-        if not self._over:
-            self._over = True
+    def abandon(self) -> None:
+        """Record that the client closed the connection, or gave up."""
+        if not self._has_ended:
+            self._has_ended = True
             self._recording.record_end("left")

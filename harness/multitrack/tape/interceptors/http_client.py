@@ -1,7 +1,7 @@
-"""The seam at `http.client`: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
+"""The interceptor for `http.client`: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
 
-A connection gets a switchboard in the place of its socket. That takes the request, asks the tape which way it
-goes, and only then connects, or does not. Above it, every client stays the real one.
+Instead of a socket, a connection gets a `_DeferredSocket`. It receives the request, asks the tape how to route it, and
+only connects if the request goes live. All code of the client above the socket runs unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from typing import Any
 
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder
 from multitrack.tape.failure import During, Failure, system_error
-from multitrack.tape.interceptors import Current, http1
-from multitrack.tape.interceptors.http1_listener import Listener
-from multitrack.tape.interceptors.tripwire import failing, opened
+from multitrack.tape.interceptors import CurrentTape, http1, tripwire
+from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 from multitrack.tape.matching.body import decoded
 from multitrack.tape.patching import Patch
 
 Connection = Any
-"""An `http.client.HTTPConnection` or one of the many classes made from it."""
+"""An `http.client.HTTPConnection`, or an instance of one of its many subclasses."""
 
 _CLASSES = {
     "http.client": ("HTTPConnection", "HTTPSConnection"),
@@ -36,234 +35,242 @@ _CLASSES = {
     "httplib2": ("HTTPConnectionWithTimeout", "HTTPSConnectionWithTimeout"),
 }
 
-# The connection that a switchboard is connecting for real. HTTPS classes call the `connect` of their base.
+# The connection that is connecting for real. HTTPS classes call the `connect` of their base class, which is patched.
 _connecting: ContextVar[Connection] = ContextVar("multitrack_connecting", default=None)
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
-    """The swaps on ``module``, one of `http.client`, `urllib3.connection` and `httplib2`."""
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+    """Return the patches for ``module``, one of `http.client`, `urllib3.connection` and `httplib2`."""
     classes = [getattr(module, name, None) for name in _CLASSES[module.__name__]]
     found = [
-        Patch(owner, "connect", lambda original: _connect(original, current))
+        Patch(owner, "connect", lambda original: _wrap_connect(original, current_tape))
         for owner in classes
-        # without ssl, there is no such class, or an empty one
+        # without ssl, the class is missing or empty
         if "connect" in vars(owner or object)
     ]
     if module.__name__ == "http.client":
-        found.append(Patch(classes[0], "putrequest", lambda original: _putrequest(original, current)))
+        found.append(Patch(classes[0], "putrequest", lambda original: _wrap_putrequest(original, current_tape)))
     return found
 
 
-def _connect(original: Callable[..., Any], current: Current) -> Callable[..., Any]:
+def _wrap_connect(original: Callable[..., Any], current_tape: CurrentTape) -> Callable[..., Any]:
     @wraps(original)
     def connect(self: Connection) -> Any:
-        if current() is None or _connecting.get() is self:
+        if current_tape() is None or _connecting.get() is self:
             return original(self)
-        self.sock = _Switchboard(self, current)
+        self.sock = _DeferredSocket(self, current_tape)
         if _is_urllib3(self):
-            # it warns of each connection that is not; so far there is none
+            # urllib3 warns about each connection that is not verified, and this one is not connected yet
             self.is_verified = True
         return None
 
     return connect
 
 
-def _putrequest(original: Callable[..., Any], current: Current) -> Callable[..., Any]:
+def _wrap_putrequest(original: Callable[..., Any], current_tape: CurrentTape) -> Callable[..., Any]:
     @wraps(original)
     def putrequest(self: Connection, *args: Any, **kwargs: Any) -> Any:
-        if current() is not None and not isinstance(self.sock, _Switchboard):
-            self.sock = _Switchboard(self, current)
+        if current_tape() is not None and not isinstance(self.sock, _DeferredSocket):
+            self.sock = _DeferredSocket(self, current_tape)
         return original(self, *args, **kwargs)
 
     return putrequest
 
 
-class _Switchboard:
-    """The socket of a connection for the time of one request.
+class _DeferredSocket:
+    """The socket of a connection during one request.
 
-    It takes the request as it is sent; once that is complete, the tape says which way it goes. When the
-    answer is about to be read, the connection gets its real socket, or none, and the switchboard is done.
+    It collects the request until it is complete, then asks the tape how to route it. When the client is about to read
+    the response, the connection gets its real socket back, or none, and this object is no longer used.
     """
 
-    def __init__(self, connection: Connection, current: Current) -> None:
+    def __init__(self, connection: Connection, current_tape: CurrentTape) -> None:
         self._connection = connection
-        self._current = current
+        self._current_tape = current_tape
         self._real: Any = connection.sock
         self._sent = bytearray()
-        self._message = http1.request()
+        self._parser = http1.request_parser()
         self._body: list[bytes] = []
         self._method = ""
-        self._routed = False
+        self._is_routed = False
         self._replay: Replay | None = None
         self._recording: ResponseRecorder | None = None
-        self._error: OSError | None = None
-        self._overdue: BaseException | None = None
-        self._signal: tuple[socket.socket, socket.socket] | None = None
+        self._send_error: OSError | None = None
+        self._deferred_error: BaseException | None = None
+        self._wakeup_pair: tuple[socket.socket, socket.socket] | None = None
 
     def sendall(self, data: Any) -> None:
-        """Take a part of the request. The last part sets it on its way; an error of connecting, and a
-        refusal of the tape, are raised here."""
-        if self._routed:
-            # more than the request's head announced
+        """Receive a part of the request, and route the request after the last part.
+
+        Errors of connecting, and misses, are raised here.
+        """
+        if self._is_routed:
+            # this part is beyond the length that the head announced
             if self._real is not None and self._replay is None:
                 self._real.sendall(data)
             return
         self._sent += data
-        self._body += self._message.feed(bytes(data))
-        if self._message.over:
-            self._go()
+        self._body += self._parser.feed(bytes(data))
+        if self._parser.is_complete:
+            self._route()
 
     def makefile(self, mode: str = "r", buffering: int | None = None) -> Any:
-        """The answer, to be read by `http.client.HTTPResponse`."""
+        """Return the response as a file, which `http.client.HTTPResponse` reads."""
         if self._awaits_continue():
             return io.BufferedReader(io.BytesIO(b"HTTP/1.1 100 Continue\r\n\r\n"))
-        if not self._routed:
-            self._go()
-        if self._overdue is not None:
-            raise self._overdue
+        if not self._is_routed:
+            self._route()
+        if self._deferred_error is not None:
+            raise self._deferred_error
         self._connection.sock = self._real
         if self._replay is not None:
-            return io.BufferedReader(_Played(self._replay, self._method))
+            return io.BufferedReader(_ReplayedResponseFile(self._replay, self._method))
         if self._recording is None:
             return self._real.makefile(mode, buffering)
         recording, self._recording = self._recording, None
-        return io.BufferedReader(_Tap(self._real.makefile("rb", buffering=0), recording, self._method))
+        return io.BufferedReader(_LiveResponseFile(self._real.makefile("rb", buffering=0), recording, self._method))
 
     def close(self) -> None:
-        """Close the real socket, if there is one."""
+        """Close the real socket if it exists."""
         if self._recording is not None:
-            if self._error is not None:
-                self._recording.record_failure(self._error, during="send")
+            if self._send_error is not None:
+                self._recording.record_failure(self._send_error, during="send")
             else:
                 self._recording.record_end("left")
             self._recording = None
-        for end in self._signal or ():
+        for end in self._wakeup_pair or ():
             end.close()
         if self._real is not None:
             self._real.close()
 
     def __del__(self) -> None:
-        for end in self._signal or ():
+        for end in self._wakeup_pair or ():
             end.close()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Without a real socket, nothing here can take long."""
+        """Forward the timeout to the real socket. Without one, nothing can take long."""
         if self._real is not None:
             self._real.settimeout(timeout)
 
     def setsockopt(self, *option: Any) -> None:
-        """Classes that go on with their socket after ``connect`` do so again when it is a real one."""
+        """Forward the option to the real socket.
+
+        Without one, nothing is lost: classes that set options after ``connect`` set them again on the real socket.
+        """
         if self._real is not None:
             self._real.setsockopt(*option)
 
     def getpeercert(self, binary_form: bool = False) -> Any:
-        """The certificate of the other side; None where there is none."""
+        """Return the certificate of the server. None if there is no real socket."""
         return None if self._real is None else self._real.getpeercert(binary_form)
 
     def shutdown(self, how: int) -> None:
-        """End a live answer that another thread waits for."""
+        """End a live response that another thread is waiting for."""
         if self._real is not None:
             self._real.shutdown(how)
 
     def fileno(self) -> int:
-        """A descriptor to wait on: ready to be read if the client waits for leave to send the body."""
+        """Return a descriptor to wait on. It is readable if the client waits for permission to send the body."""
         waits = self._awaits_continue()
         if self._real is not None and not waits:
             return int(self._real.fileno())
-        if self._signal is None:
-            self._signal = socket.socketpair()
+        if self._wakeup_pair is None:
+            self._wakeup_pair = socket.socketpair()
             if waits:
-                self._signal[1].send(b"\0")
-        return self._signal[0].fileno()
+                self._wakeup_pair[1].send(b"\0")
+        return self._wakeup_pair[0].fileno()
 
     def _awaits_continue(self) -> bool:
-        return not self._message.over and ("expect", "100-continue") in self._message.headers
+        return not self._parser.is_complete and ("expect", "100-continue") in self._parser.headers
 
-    def _go(self) -> None:
-        request = self._request()
+    def _route(self) -> None:
+        request = self._create_request()
         self._method = request.method
-        tape = self._current()
+        tape = self._current_tape()
         try:
             route = Passthrough() if tape is None else tape.route(request)
         except BaseException:
-            # without this, the connection would wait for an answer for ever
+            # otherwise the connection would wait forever for a response
             self._connection.close()
             raise
-        self._routed = True
+        self._is_routed = True
         if isinstance(route, Replay):
             self._replay = route
             failure = route.response.failure if route.response.ending == "unanswered" else None
             if failure is None or failure.during != "connect":
-                _reach_proxy(self._connection)
+                _mark_proxy_as_reached(self._connection)
             if failure is not None:
-                self._fail(failure)
+                self._replay_failure(failure)
             return
         if not isinstance(route, Passthrough):
             self._recording = route
-        self._send()
+        self._send_live()
 
-    def _send(self) -> None:
+    def _send_live(self) -> None:
         if self._real is None:
             try:
-                self._real = self._connected()
+                self._real = self._connect()
             except BaseException as error:
-                during = _during(error, self._connection)
+                during = _classify_phase(error, self._connection)
                 recording, self._recording = self._recording, None
                 if recording is not None:
-                    _tell_failure(recording, error, during)
-                if not self._waits_to_fail(error, during):
+                    _record_failure(recording, error, during)
+                if not self._is_deferred(error, during):
                     raise
-                half_made, self._connection.sock = self._connection.sock, self
-                if half_made is not None:
-                    half_made.close()
-                self._overdue = error
+                incomplete, self._connection.sock = self._connection.sock, self
+                if incomplete is not None:
+                    incomplete.close()
+                self._deferred_error = error
                 return
             self._connection.sock = self
         try:
             self._real.sendall(self._sent)
         except OSError as error:
-            # no failure yet: clients look whether the server has answered before it had read everything
-            self._error = error
+            # not recorded as a failure yet: clients check whether the server responded before it read the whole request
+            self._send_error = error
             raise
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         self._connection.sock = None
         token = _connecting.set(self._connection)
         try:
-            with opened():
+            with tripwire.disable():
                 self._connection.connect()
         finally:
             _connecting.reset(token)
         return self._connection.sock
 
-    def _fail(self, failure: Failure) -> None:
-        """Raise what the client raised when the request was recorded; not yet where it waited for the answer."""
+    def _replay_failure(self, failure: Failure) -> None:
+        """Raise the recorded error, or leave it to be raised when the client waits for the response."""
         error = failure.to_system_error()
         if failure.during == "connect":
-            # through the client's own code, which wraps the error in its own
-            with failing(error):
-                self._connected()
+            # raised below the client's own code, which wraps the error in its own exception
+            with tripwire.fail_connections(error):
+                self._connect()
         if failure.during == "read":
             return
-        if self._waits_to_fail(error, failure.during):
-            self._overdue = error
+        if self._is_deferred(error, failure.during):
+            self._deferred_error = error
             return
         self._connection.close()
         raise error
 
-    def _waits_to_fail(self, error: BaseException, during: During) -> bool:
-        """Whether the client makes of ``error`` what it does without a tape only where it waits for the answer. That
-        is urllib3, which agrees on TLS in a place of its own, and passes over such errors where it sends."""
-        is_passed_over = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
-        # urllib3 1 knows of no connection whether it reached its proxy, and blames that for all that fails on the way
-        blames_proxy = self._connection._tunnel_host and not hasattr(self._connection, "has_connected_to_proxy")
-        return is_passed_over and during == "handshake" and _is_urllib3(self._connection) and not blames_proxy
+    def _is_deferred(self, error: BaseException, during: During) -> bool:
+        """Whether to raise ``error`` only when the client waits for the response.
 
-    def _request(self) -> Request:
-        method, target, *_ = (self._message.start or "").split(" ")
+        Only then does urllib3 handle it as it does without a tape: it performs the TLS handshake in a step of its own,
+        and ignores such errors while it sends a request.
+        """
+        is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
+        # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors
+        blames_proxy = self._connection._tunnel_host and not hasattr(self._connection, "has_connected_to_proxy")
+        return is_ignored and during == "handshake" and _is_urllib3(self._connection) and not blames_proxy
+
+    def _create_request(self) -> Request:
+        method, target, *_ = (self._parser.start_line or "").split(" ")
         body = b"".join(self._body)
-        request = Request(method.upper(), _url(self._connection, target), self._message.headers, body)
-        # a coding that nobody here reads must not keep the request from being sent
+        request = Request(method.upper(), _build_url(self._connection, target), self._parser.headers, body)
+        # a request with an unknown content encoding must be sent anyway
         with suppress(ValueError):
             return replace(request, body=decoded(body, request.header("content-encoding")))
         return request
@@ -273,20 +280,20 @@ def _is_urllib3(connection: Connection) -> bool:
     return hasattr(connection, "is_verified")
 
 
-def _reach_proxy(connection: Connection) -> None:
-    """Let ``connection`` know that it reached its proxy, if it has one; urllib3 tells a proxy's failures by that."""
+def _mark_proxy_as_reached(connection: Connection) -> None:
+    """Mark the proxy of ``connection``, if any, as reached. urllib3 uses this to recognize failures of the proxy."""
     if hasattr(connection, "has_connected_to_proxy"):
         connection._has_connected_to_proxy = bool(connection.proxy)
 
 
-def _during(error: BaseException, connection: Connection) -> During:
-    """What ``connection`` was doing when it could not be made."""
-    # urllib3 wraps what fails below it, all but TLS and tunnels; and what others raise is wrapped by nobody
+def _classify_phase(error: BaseException, connection: Connection) -> During:
+    """Return in which phase ``connection`` failed with ``error``."""
+    # urllib3 wraps all errors of connecting except those of TLS and tunnels; other clients wrap none
     is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
     return "handshake" if is_bare else "connect"
 
 
-def _tell_failure(recording: ResponseRecorder, error: BaseException, during: During) -> None:
+def _record_failure(recording: ResponseRecorder, error: BaseException, during: During) -> None:
     cause = system_error(error)
     if not isinstance(error, Exception):
         recording.record_end("left")
@@ -296,23 +303,23 @@ def _tell_failure(recording: ResponseRecorder, error: BaseException, during: Dur
         recording.record_failure(cause, during=during)
 
 
-def _url(connection: Connection, target: str) -> str:
+def _build_url(connection: Connection, target: str) -> str:
     if "://" in target and not target.startswith("/"):
-        return target  # as a proxy is asked
+        return target  # a request to a proxy has an absolute URL
     host, port = connection.host, connection.port
     if connection._tunnel_host:
         host, port = connection._tunnel_host, connection._tunnel_port
     scheme = "https" if connection.default_port == HTTPS_PORT else "http"
-    place = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{place}{'' if port == connection.default_port else f':{port}'}{target}"
+    netloc = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{netloc}{'' if port == connection.default_port else f':{port}'}{target}"
 
 
-class _Played(io.RawIOBase):
-    """A recorded answer on its way to the client, piece by piece."""
+class _ReplayedResponseFile(io.RawIOBase):
+    """A recorded response that the client reads piece by piece."""
 
     def __init__(self, replay: Replay, method: str) -> None:
         response = replay.response
-        self._pieces = iter(()) if response.ending == "unanswered" else http1.pieces(replay, method)
+        self._pieces = iter(()) if response.ending == "unanswered" else http1.encode_response(replay, method)
         self._failure = response.failure
         self._piece = b""
 
@@ -324,7 +331,7 @@ class _Played(io.RawIOBase):
             wait, self._piece = next(self._pieces, (0.0, b""))
             if wait:
                 time.sleep(wait)
-        # what an answer lacks of its announced length, the client finds by itself
+        # if the body is shorter than announced, the client notices that by itself
         if not self._piece and self._failure is not None and self._failure.error != "IncompleteRead":
             raise self._failure.to_system_error()
         count = min(len(buffer), len(self._piece))
@@ -333,12 +340,12 @@ class _Played(io.RawIOBase):
         return count
 
 
-class _Tap(io.RawIOBase):
-    """A live answer on its way to the client, told to the recording part by part."""
+class _LiveResponseFile(io.RawIOBase):
+    """A live response that is recorded while the client reads it."""
 
     def __init__(self, source: io.RawIOBase, recording: ResponseRecorder, method: str) -> None:
         self._source = source
-        self._listener = Listener(recording, method, interim=(HTTPStatus.CONTINUE,))
+        self._listener = HttpResponseListener(recording, method, interim=(HTTPStatus.CONTINUE,))
 
     def readable(self) -> bool:
         return True
@@ -350,26 +357,26 @@ class _Tap(io.RawIOBase):
         try:
             count = self._source.readinto(buffer)
         except OSError as error:
-            self._listener.broke(error, "read")
+            self._listener.fail(error, "read")
             raise
         if count:
-            self._listener.received(bytes(memoryview(buffer)[:count]))
+            self._listener.receive(bytes(memoryview(buffer)[:count]))
         elif count == 0:
-            self._lost()
+            self._record_end_of_connection()
         return count
 
     def close(self) -> None:
         if not self.closed:
-            message = self._listener.message
-            if message.start is not None and not self._listener.began:
-                # http.client refused it, and closes
-                self._listener.broke(BadStatusLine(f"{message.start}\r\n"), "read")
-            self._listener.left()
+            start_line = self._listener.parser.start_line
+            if start_line is not None and not self._listener.has_started:
+                # http.client rejected the status line and closes the file
+                self._listener.fail(BadStatusLine(f"{start_line}\r\n"), "read")
+            self._listener.abandon()
             self._source.close()
         super().close()
 
-    def _lost(self) -> None:
+    def _record_end_of_connection(self) -> None:
         listener = self._listener
-        if not listener.began:
-            listener.broke(RemoteDisconnected("Remote end closed connection without response"), "read")
-        listener.lost(None)
+        if not listener.has_started:
+            listener.fail(RemoteDisconnected("Remote end closed connection without response"), "read")
+        listener.end_connection(None)

@@ -1,7 +1,7 @@
-"""The tripwire: a raw socket that would leave the machine past the tape.
+"""The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
-It stands at ``socket.socket.connect``, where the connections of every Python client pass that no seam sees, and where
-datagrams are sent, in which HTTP/3 goes. What connects below Python (gRPC, libcurl) does not come by here.
+It patches ``socket.socket.connect``, which every Python client without an interceptor calls, and the methods that send
+datagrams, which carry HTTP/3. It does not see connections made below Python (gRPC, libcurl).
 """
 
 from __future__ import annotations
@@ -18,97 +18,99 @@ from multitrack.errors import LiveCall
 from multitrack.hosts import is_loopback, join_host_and_port
 from multitrack.tape import interceptors
 from multitrack.tape.exchange import Router
-from multitrack.tape.interceptors import Current
+from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.patching import Patch
 
-# To ask for the address of a name is no request; the system's own look-up, below Python, does the same.
-_NAME_SERVICE = 53
+# A name lookup is not a request; the system's own lookup, below Python, sends the same datagrams.
+_DNS_PORT = 53
 
-# A ContextVar, since httpcore and anyio connect in tasks of their own, which inherit it.
-_opened: ContextVar[bool] = ContextVar("multitrack_opened", default=False)
-_failing: ContextVar[Exception | None] = ContextVar("multitrack_failing", default=None)
-
-
-@contextmanager
-def opened() -> Iterator[None]:
-    """For the time of the block, and in tasks begun inside, connections are a seam's own and may be made."""
-    token = _opened.set(True)
-    try:
-        yield
-    finally:
-        _opened.reset(token)
-
-
-def is_opened() -> bool:
-    """Whether a seam connects at present."""
-    return _opened.get()
+# A ContextVar, because httpcore and anyio connect in tasks of their own, which inherit it.
+_disabled: ContextVar[bool] = ContextVar("multitrack_tripwire_disabled", default=False)
+_connection_error: ContextVar[Exception | None] = ContextVar("multitrack_connection_error", default=None)
 
 
 @contextmanager
-def failing(error: Exception) -> Iterator[None]:
-    """For the time of the block, every attempt to connect ends in ``error``, and nothing is looked up or opened."""
-    token = _failing.set(error)
+def disable() -> Iterator[None]:
+    """Allow connections inside the block, and in tasks started there. Interceptors connect this way."""
+    token = _disabled.set(True)
     try:
         yield
     finally:
-        _failing.reset(token)
+        _disabled.reset(token)
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
-    """The guards on ``socket``: both ways to connect, all ways to send a datagram, and the look-up that tells an
-    address's name."""
-    names = _Names()
+def is_disabled() -> bool:
+    """Whether an interceptor is connecting at the moment."""
+    return _disabled.get()
 
-    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+
+@contextmanager
+def fail_connections(error: Exception) -> Iterator[None]:
+    """Raise ``error`` for every attempt to connect inside the block, without a name lookup or a connection."""
+    token = _connection_error.set(error)
+    try:
+        yield
+    finally:
+        _connection_error.reset(token)
+
+
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+    """Return the patches for `socket`.
+
+    They cover both methods that connect, all methods that send a datagram, and the name lookup, which shows the host
+    name that belongs to an address.
+    """
+    names = _HostNames()
+
+    def guard_connect(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def connect(sock: socket.socket, address: Any) -> Any:
-            if (error := _failing.get()) is not None:
+            if (error := _connection_error.get()) is not None:
                 raise error
-            tape = current()
-            if tape is not None and not _opened.get():
-                _check(tape, sock, address, names)
+            tape = current_tape()
+            if tape is not None and not _disabled.get():
+                _check_stream(tape, sock, address, names)
             return original(sock, address)
 
         return connect
 
-    def sending(name: str, addressed: slice) -> Patch:
-        def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+    def guard_send(name: str, address_arguments: slice) -> Patch:
+        def guard(original: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(original)
             def send(sock: socket.socket, *args: Any) -> Any:
-                if sock.type == socket.SOCK_DGRAM and (tape := current()) is not None and not _opened.get():
-                    _check_datagram(tape, sock, args[addressed], names)
+                if sock.type == socket.SOCK_DGRAM and (tape := current_tape()) is not None and not _disabled.get():
+                    _check_datagram(tape, sock, args[address_arguments], names)
                 return original(sock, *args)
 
             return send
 
-        return Patch(module.socket, name, guarded)
+        return Patch(module.socket, name, guard)
 
-    connected = slice(0)
+    no_arguments = slice(0)
     return [
-        sending("send", connected),
-        sending("sendall", connected),
-        sending("sendto", slice(-1, None)),
-        *([sending("sendmsg", slice(3, 4))] if hasattr(module.socket, "sendmsg") else []),
-        Patch(module.socket, "connect", guarded),
-        Patch(module.socket, "connect_ex", guarded),
-        Patch(module, "getaddrinfo", names.noting),
+        guard_send("send", no_arguments),
+        guard_send("sendall", no_arguments),
+        guard_send("sendto", slice(-1, None)),
+        *([guard_send("sendmsg", slice(3, 4))] if hasattr(module.socket, "sendmsg") else []),
+        Patch(module.socket, "connect", guard_connect),
+        Patch(module.socket, "connect_ex", guard_connect),
+        Patch(module, "getaddrinfo", names.wrap_getaddrinfo),
     ]
 
 
-class _Names:
-    """Which host names were looked up, by the addresses found: clients connect to an address, and people
-    allow a name."""
+class _HostNames:
+    """The host names that were looked up, by address, because clients connect to an address and users allow a name."""
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[str, ...]] = {}
         interceptors.on_restore(self._names.clear)
 
-    def noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """``getaddrinfo``, noting what it finds."""
+    def wrap_getaddrinfo(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``getaddrinfo`` so that it stores the name of every address it finds."""
 
         @wraps(original)
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-            if (error := _failing.get()) is not None:
+            if (error := _connection_error.get()) is not None:
                 raise error
             found = original(host, *args, **kwargs)
             name = host.decode("idna") if isinstance(host, bytes) else host
@@ -119,58 +121,66 @@ class _Names:
 
         return getaddrinfo
 
-    def of(self, host: str) -> tuple[str, ...]:
-        """What ``host`` is called: the names it was found by, the last first, and itself."""
+    def names_of(self, host: str) -> tuple[str, ...]:
+        """Return the names that ``host`` was found by, the most recent first, then ``host`` itself."""
         return (*(name for name in self._names.get(host, ()) if name != host), host)
 
 
-def _check(tape: Router, sock: socket.socket, address: Any, names: _Names) -> None:
-    # a datagram socket that connects sends nothing; libraries learn the machine's own address that way
-    if sock.type != socket.SOCK_STREAM or (place := _place(sock, address)) is None:
+def _check_stream(tape: Router, sock: socket.socket, address: Any, names: _HostNames) -> None:
+    # connecting a datagram socket sends nothing; libraries do it to find out the machine's own address
+    if sock.type != socket.SOCK_STREAM or (parsed := _parse_address(sock, address)) is None:
         return
-    host, port = place
-    if (violation := refusal(tape, names.of(host), port)) is not None:
-        # callers such as socket.create_connection close theirs on an OSError only
+    host, port = parsed
+    if (violation := check_connection(tape, names.names_of(host), port)) is not None:
+        # callers such as socket.create_connection only close their socket if an OSError is raised
         sock.close()
         raise violation
 
 
-def _check_datagram(tape: Router, sock: socket.socket, addressed: Sequence[Any], names: _Names) -> None:
+def _check_datagram(tape: Router, sock: socket.socket, addresses: Sequence[Any], names: _HostNames) -> None:
     try:
-        place = _place(sock, addressed[0] if addressed else sock.getpeername())
+        parsed = _parse_address(sock, addresses[0] if addresses else sock.getpeername())
     except OSError:
-        return  # it is connected to nothing, as the real call says
-    if place is None or place[1] == _NAME_SERVICE:
+        return  # the socket is not connected, and the real call reports that
+    if parsed is None or parsed[1] == _DNS_PORT:
         return
-    if (violation := refusal(tape, names.of(place[0]), place[1])) is not None:
+    if (violation := check_connection(tape, names.names_of(parsed[0]), parsed[1])) is not None:
         raise violation
 
 
-def _place(sock: socket.socket, address: Any) -> tuple[str, int] | None:
-    """The host and the port in the ``address``, where it leads over a network, or may."""
+def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:
+    """Return the host and the port in ``address``. None unless it is an address on an IP network."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
-        return None  # of a wrong address, the real call says what is wrong with it
+        return None  # the real call reports what is wrong with an invalid address
     host, port = address[:2]
     return host.decode("idna") if isinstance(host, bytes | bytearray) else str(host), port
 
 
-def refusal(tape: Router, called: Sequence[str], port: int) -> LiveCall | None:
-    """What to raise where a socket would connect to the host that is ``called`` so, its address last; None where it
-    may. It is held against the test, too."""
-    if is_loopback(called[-1]) or any(tape.allows_connection(name, port) for name in called):
+def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall | None:
+    """Return the error to raise if a socket may not connect to a host, after reporting it to ``tape``.
+
+    Args:
+        tape: The open tape; the test fails because of the reported error, even if the code under test catches it.
+        names: The names of the host, the most recent first and its address last.
+        port: The port of the host.
+
+    Returns:
+        None if the connection is allowed.
+    """
+    if is_loopback(names[-1]) or any(tape.allows_connection(name, port) for name in names):
         return None
-    violation = LiveCall(_message(called[0], port))
+    violation = LiveCall(_format_message(names[0], port))
     tape.add_violation(violation)
     return violation
 
 
-def _message(host: str, port: int) -> str:
-    place = join_host_and_port(host, port)
+def _format_message(host: str, port: int) -> str:
+    location = join_host_and_port(host, port)
     return (
-        f"{place}: a socket would leave this machine past the tape, opened by a client that no seam sees\n"
-        f"  if it may, say so in pyproject.toml:\n"
+        f"{location}: blocked a socket that would bypass the tape: Multitrack does not intercept this client\n"
+        f"  to allow the connection, add to pyproject.toml:\n"
         f"    [tool.multitrack]\n"
-        f'    allow_hosts = ["{place}"]\n'
-        f"  or at the test:\n"
-        f'    @pytest.mark.cassette(allow_hosts=["{place}"])'
+        f'    allow_hosts = ["{location}"]\n'
+        f"  or to the test:\n"
+        f'    @pytest.mark.cassette(allow_hosts=["{location}"])'
     )

@@ -1,4 +1,4 @@
-"""The tripwire on uvloop, whose loop connects below Python's sockets."""
+"""The tripwire for uvloop, whose event loop connects below Python's sockets."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.hosts import is_loopback
-from multitrack.tape.interceptors import Current, tripwire
+from multitrack.tape.interceptors import CurrentTape, tripwire
 from multitrack.tape.patching import Patch
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
-    """The guard on the way to connect that takes a host and not a socket."""
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+    """Return the patch for the loop's ``create_connection``, which takes a host instead of a socket."""
 
-    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+    def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         async def create_connection(
             loop: Any, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
         ) -> Any:
-            tape = current()
-            if tape is not None and host and not tripwire.is_opened() and not is_loopback(_text(host)):
+            tape = current_tape()
+            if tape is not None and host and not tripwire.is_disabled() and not is_loopback(_decode_host(host)):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 *_, (address, number, *_) = found[0]
-                if (violation := tripwire.refusal(tape, (_text(host), address), number)) is not None:
+                if (violation := tripwire.check_connection(tape, (_decode_host(host), address), number)) is not None:
                     raise violation
             return await original(loop, protocol_factory, host, port, **options)
 
         return create_connection
 
-    return [Patch(module.Loop, "create_connection", guarded)]
+    return [Patch(module.Loop, "create_connection", guard)]
 
 
-def _text(host: str | bytes) -> str:
+def _decode_host(host: str | bytes) -> str:
     return host if isinstance(host, str) else host.decode("idna")

@@ -23,12 +23,11 @@ from multitrack.errors import LiveCall
 from multitrack.hosts import join_host_and_port
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.failure import Failure
-from multitrack.tape.interceptors import Current, http1, unanswered
+from multitrack.tape.interceptors import CurrentTape, abandoned, http1, tripwire
 from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, during_connecting, repeated
 from multitrack.tape.interceptors.aiohttp.playback import Playback
 from multitrack.tape.interceptors.aiohttp.protocol import Handler, handler_of
-from multitrack.tape.interceptors.http1_listener import Listener
-from multitrack.tape.interceptors.tripwire import opened
+from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 from multitrack.tape.matching.body import decoded
 from multitrack.tape.patching import Patch
 
@@ -43,24 +42,24 @@ _INTERIM = frozenset(range(100, 200)) - {101}
 _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_connecting", default=None)
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """The swaps on aiohttp. Its classes inherit one ``connect``, unless a library of traces was here before."""
     del module
     connects = [
-        Patch(owner, "connect", lambda original: _connect(original, current))
+        Patch(owner, "connect", lambda original: _connect(original, current_tape))
         for owner in (BaseConnector, *_NETWORK)
         if "connect" in vars(owner)
     ]
     return [*connects, Patch(aiohttp.StreamReader, "wait_eof", _wait_eof)]
 
 
-def _connect(original: Connect, current: Current) -> Connect:
+def _connect(original: Connect, current_tape: CurrentTape) -> Connect:
     @wraps(original)
     async def connect(self: BaseConnector, req: ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         async def really() -> Connection:
             return await original(self, req, traces, timeout)
 
-        if current() is None or _connecting.get() is self:
+        if current_tape() is None or _connecting.get() is self:
             return await really()
         if not isinstance(self, _NETWORK):
             connection = await really()
@@ -68,7 +67,7 @@ def _connect(original: Connect, current: Current) -> Connect:
                 return connection
             # into the pool, to be had again if the request goes live
             connection.release()
-        switchboard = Switchboard(self, req, traces, timeout, really, current)
+        switchboard = Switchboard(self, req, traces, timeout, really, current_tape)
         return switchboard.handler.connection(self, req)
 
     return connect
@@ -94,7 +93,7 @@ class Switchboard(asyncio.Transport):
         traces: Iterable[Any],
         timeout: aiohttp.ClientTimeout,
         connect: Connect,
-        current: Current,
+        current_tape: CurrentTape,
     ) -> None:
         super().__init__()
         _authorise_at_proxy(request)
@@ -103,10 +102,10 @@ class Switchboard(asyncio.Transport):
         self._traces = traces
         self._timeout = timeout
         self._connect = connect
-        self._current = current
+        self._current_tape = current_tape
         self._loop = asyncio.get_running_loop()
         self._sent = bytearray()
-        self._message = http1.request()
+        self._message = http1.request_parser()
         self._body: list[bytes] = []
         self._going: asyncio.Task[None] | None = None
         self._closing = False
@@ -115,7 +114,7 @@ class Switchboard(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take a part of the request."""
-        waited = self._message.start is None
+        waited = self._message.start_line is None
         self._sent += data
         self._body += self._message.feed(bytes(data))
         if waited and ("expect", "100-continue") in self._message.headers:
@@ -189,13 +188,13 @@ class Switchboard(asyncio.Transport):
             # raised here, it would be lost, and the client wait for ever
             self.handler.set_exception(error)
             return
-        listener = None if recording is None else Listener(recording, self._asked.method, _INTERIM)
+        listener = None if recording is None else HttpResponseListener(recording, self._asked.method, _INTERIM)
         self.handler.adopt(connection, listener).write(bytes(self._sent))
         self.handler.start_timeout()
 
     def _route(self) -> Route:
         request = self._request()
-        tape = self._current()
+        tape = self._current_tape()
         if tape is None:
             return Passthrough()
         if (request.header("upgrade") or "").lower() == "websocket":
@@ -212,7 +211,7 @@ class Switchboard(asyncio.Transport):
     async def _connected(self) -> Connection:
         token = _connecting.set(self._connector)
         try:
-            with opened():
+            with tripwire.disable():
                 # old versions limit the time where they call `connect`, that is: us
                 async with asyncio.timeout(self._timeout.connect or None):
                     return await self._connect()
@@ -235,8 +234,8 @@ class Switchboard(asyncio.Transport):
         if response.ending != "unanswered":
             self._playback = Playback(replay, self._asked.method, self._receive, lambda: self._break(response.failure))
         elif response.failure is None:
-            await asyncio.sleep(unanswered.patience(response))
-            raise unanswered.miss(self._current())
+            await asyncio.sleep(abandoned.seconds_to_wait(response))
+            raise abandoned.report_miss(self._current_tape())
         else:
             raise repeated(response.failure, self._connector, self._asked)
 

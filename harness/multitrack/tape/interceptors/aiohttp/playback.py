@@ -52,7 +52,7 @@ class Playback:
 
 
 def _pieces(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
-    pieces = list(http1.pieces(replay, method))
+    pieces = list(http1.encode_response(replay, method))
     # what is no stream comes at once, with its head
     at_once = len(pieces) <= 2 and replay.response.ending == "complete" and not any(wait for wait, _ in pieces)
     return iter([(0.0, b"".join(piece for _, piece in pieces))] if at_once else pieces)

@@ -12,7 +12,7 @@ from aiohttp.connector import Connection
 from aiohttp.helpers import BaseTimerContext, TimerNoop
 
 from multitrack.tape.interceptors.aiohttp.errors import during_reading
-from multitrack.tape.interceptors.http1_listener import Listener
+from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
 class Stage(Protocol):
@@ -38,7 +38,7 @@ class Handler(ResponseHandler):
         super().__init__(loop)
         self._stage: Stage | None = stage
         self._deadline: BaseTimerContext = TimerNoop()
-        self._listener: Listener | None = None
+        self._listener: HttpResponseListener | None = None
         self.connection_made(stage)
         # released into the pool, it would be taken for a connection
         self.force_close()
@@ -52,7 +52,7 @@ class Handler(ResponseHandler):
         for acquired in _acquired(connector, request.connection_key):
             acquired.add(self)
 
-    def adopt(self, connection: Connection, listener: Listener | None) -> Transport:
+    def adopt(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
         """Take the transport of ``connection``, which is no more, from the stage's place."""
         theirs = connection._protocol
         assert theirs is not None
@@ -112,12 +112,12 @@ class Handler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         if self._listener is not None:
-            self._listener.received(data)
+            self._listener.receive(data)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._listener is not None:
-            self._listener.lost(exc)
+            self._listener.end_connection(exc)
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
@@ -127,7 +127,7 @@ class Handler(ResponseHandler):
     def broke(self, error: BaseException) -> None:
         """Reading ended in ``error``."""
         if self._listener is not None:
-            self._listener.broke(error, during_reading(error))
+            self._listener.fail(error, during_reading(error))
 
     def close(self) -> None:
         self._left()
@@ -143,7 +143,7 @@ class Handler(ResponseHandler):
         late = self.overdue()
         if late is not None:
             self.broke(late)
-        self._listener.left()
+        self._listener.abandon()
         self._listener = None
 
 

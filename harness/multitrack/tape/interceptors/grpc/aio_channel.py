@@ -15,7 +15,7 @@ from typing import Any
 
 from multitrack.tape.exchange import Router
 from multitrack.tape.google.protobuf import message_type, type_of, wire_to_json
-from multitrack.tape.interceptors import Current
+from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.interceptors.grpc import callables
 from multitrack.tape.interceptors.grpc.aio_calls import TapedCall
 from multitrack.tape.interceptors.grpc.callables import Beginning
@@ -25,25 +25,25 @@ from multitrack.tape.patching import Patch
 Init = Callable[..., None]
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """The swaps that bring every call on an asyncio channel of ``grpc`` before the tape."""
     del module
     kinds = callables.of_asyncio_channels()
     unary, streams = kinds.plain[::2], kinds.plain[1::2]
     return [
-        *(Patch(kind, "__init__", _taping(current, streams_responses=False)) for kind in unary),
-        *(Patch(kind, "__init__", _taping(current, streams_responses=True)) for kind in streams),
-        *(Patch(kind, "__init__", _running_here(current)) for kind in kinds.intercepted),
+        *(Patch(kind, "__init__", _taping(current_tape, streams_responses=False)) for kind in unary),
+        *(Patch(kind, "__init__", _taping(current_tape, streams_responses=True)) for kind in streams),
+        *(Patch(kind, "__init__", _running_here(current_tape)) for kind in kinds.intercepted),
     ]
 
 
-def _taping(current: Current, *, streams_responses: bool) -> Callable[[Init], Init]:
+def _taping(current_tape: CurrentTape, *, streams_responses: bool) -> Callable[[Init], Init]:
     def make(original: Init) -> Init:
         names = tuple(callables.signature(original).parameters)
 
         @functools.wraps(original)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-            tape = current()
+            tape = current_tape()
             if tape is None:
                 return original(self, *args, **kwargs)
             beginning = Beginning(names, (self, *args), kwargs)
@@ -57,13 +57,13 @@ def _taping(current: Current, *, streams_responses: bool) -> Callable[[Init], In
     return make
 
 
-def _running_here(current: Current) -> Callable[[Init], Init]:
+def _running_here(current_tape: CurrentTape) -> Callable[[Init], Init]:
     def make(original: Init) -> Init:
         names = tuple(callables.signature(original).parameters)
 
         @functools.wraps(original)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-            if current() is None:
+            if current_tape() is None:
                 return original(self, *args, **kwargs)
             beginning = Beginning(names, (self, *args), kwargs)
             beginning.replace(**_loop_here())

@@ -22,7 +22,7 @@ import grpc
 
 from multitrack.tape.exchange import Conversation, Passthrough, Replay
 from multitrack.tape.google.protobuf import message_type, type_of, wire_to_json
-from multitrack.tape.interceptors import Current
+from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.interceptors.grpc import callables
 from multitrack.tape.interceptors.grpc.calls import (
     Failed,
@@ -43,7 +43,7 @@ Read = Callable[[bytes], Any]
 Feed = Callable[[Callable[[], Replayed | None]], None]
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """The swaps that bring every call on a synchronous channel of ``grpc`` before the tape."""
     del module
     kinds = callables.of_channels()
@@ -57,9 +57,9 @@ def patches(module: ModuleType, current: Current) -> list[Patch]:
             ("with_call", _ResponseAndCall(with_call)),
             ("future", _Future()),
         ):
-            found.append(Patch(owner, name, catching(current, door)))
-    found.extend(Patch(owner, "__call__", _catching(current, _Stream())) for owner in kinds.unary_stream)
-    found.extend(Patch(owner, "__call__", _conversing(current, _Stream())) for owner in kinds.stream_stream)
+            found.append(Patch(owner, name, catching(current_tape, door)))
+    found.extend(Patch(owner, "__call__", _catching(current_tape, _Stream())) for owner in kinds.unary_stream)
+    found.extend(Patch(owner, "__call__", _conversing(current_tape, _Stream())) for owner in kinds.stream_stream)
     return found
 
 
@@ -146,14 +146,14 @@ def _told(take: Take) -> Iterator[None]:
         raise
 
 
-def _catching(current: Current, door: _Door) -> Callable[[Function], Function]:
+def _catching(current_tape: CurrentTape, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
         signature = callables.signature(original)
         message_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
         def caught(callee: Any, *args: Any, **kwargs: Any) -> Any:
-            tape = current()
+            tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
             bound = signature.bind(callee, *args, **kwargs)
@@ -176,14 +176,14 @@ def _catching(current: Current, door: _Door) -> Callable[[Function], Function]:
     return make
 
 
-def _conversing(current: Current, door: _Door) -> Callable[[Function], Function]:
+def _conversing(current_tape: CurrentTape, door: _Door) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
         signature = callables.signature(original)
         requests_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
         def caught(callee: Any, *args: Any, **kwargs: Any) -> Any:
-            tape = current()
+            tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
             bound = signature.bind(callee, *args, **kwargs)

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 
 from multitrack.hosts import split_host_and_port
-from multitrack.tape.interceptors import Current
+from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.interceptors.grpc import callables
 from multitrack.tape.interceptors.grpc.grpc_call import method_url
 from multitrack.tape.patching import Patch
@@ -24,13 +24,13 @@ Function = Callable[..., Any]
 _TLS = 443
 
 
-def patches(module: ModuleType, current: Current) -> list[Patch]:
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """The swaps that keep channels of ``grpc`` from connecting, and let them look ready."""
     del module
     kinds = callables.channels()
 
     def held(target: str) -> bool:
-        tape = current()
+        tape = current_tape()
         if tape is None or tape.mode != "replay":
             return False
         return not tape.allows_connection(*split_host_and_port(method_url(target, "/")))

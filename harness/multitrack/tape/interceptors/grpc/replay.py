@@ -14,7 +14,7 @@ import grpc
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Conversation, Ending, Replay, Request, Router
-from multitrack.tape.interceptors import unanswered
+from multitrack.tape.interceptors import abandoned
 from multitrack.tape.interceptors.grpc.grpc_call import Method, Status
 from multitrack.tape.interleaving import CLOSED, Interleaving
 
@@ -56,7 +56,7 @@ class Recorded:
 
         def miss() -> CassetteMiss:
             if response.ending == "unanswered":
-                return unanswered.miss(tape)
+                return abandoned.report_miss(tape)
             violation = CassetteMiss(
                 f"the answer to POST {method.url} was left early when it was recorded, and is now read on: "
                 "the tape holds no more of it\n  record it again (pytest --record)"
@@ -72,7 +72,7 @@ class Recorded:
             status,
             response.ending,
             _waits(replay, len(messages)),
-            unanswered.patience(response),
+            abandoned.seconds_to_wait(response),
             turns,
             miss,
         )

@@ -1,0 +1,34 @@
+"""Recorded requests whose caller gave up before a response arrived.
+
+A caller gives up because a parallel request was faster, or because the application has a time limit of its own. On
+replay, the caller is expected to give up again. A caller that keeps waiting gets a miss instead of waiting forever.
+"""
+
+from __future__ import annotations
+
+from multitrack.errors import CassetteMiss
+from multitrack.tape.exchange import Response, Router
+
+_GRACE_SECONDS = 10.0
+"""Seconds that a caller may wait longer than the recorded one did."""
+
+
+def is_abandoned(response: Response) -> bool:
+    """Whether the caller gave up before a response arrived, when ``response`` was recorded."""
+    return response.ending == "unanswered" and response.failure is None
+
+
+def seconds_to_wait(response: Response) -> float:
+    """Return how many seconds a caller may wait on replay before it gets a miss."""
+    return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
+
+
+def report_miss(tape: Router | None) -> CassetteMiss:
+    """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
+    violation = CassetteMiss(
+        "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
+        "  to record a response: pytest --record"
+    )
+    if tape is not None:
+        tape.add_violation(violation)
+    return violation
