@@ -321,14 +321,14 @@ class MemoryTape:
                 redactor=self._redactor,
                 lock=self._lock,
                 play=self._play,
-                strayed=self._strayed,
+                add_divergence=self._add_divergence,
             )
 
     def _play(self, interaction):
         self.conversations.append(interaction)
         return Replay(interaction.response)
 
-    def _strayed(self, request, reason, found):
+    def _add_divergence(self, request, reason, found):
         self.refused.append(
             build_divergence(request, reason, found, path=Path("tape.yaml"), record_hint="pytest --record")
         )

@@ -244,7 +244,7 @@ def test_a_message_too_many_is_a_miss(chat, talk, router):
             reply(opened, text)
         with pytest.raises(CassetteMiss) as caught:
             reply(opened, "c")
-    assert str(caught.value) == strayed(talk, "it sent message 3, and interaction 1 holds 2")
+    assert str(caught.value) == strayed(talk, "it sent message 3, and interaction 1 has 2")
 
 
 @pytest.mark.usefixtures("recorded")
@@ -258,7 +258,7 @@ def test_a_message_too_few_is_a_miss(chat, talk, router):
         reply(opened, "a")
         with pytest.raises(CassetteMiss) as caught:
             ended(opened)
-    assert str(caught.value) == strayed(talk, "it ended after 1 message, and interaction 1 holds 2")
+    assert str(caught.value) == strayed(talk, "it ended after 1 message, and interaction 1 has 2")
 
 
 @pytest.mark.usefixtures("recorded", "impatient")
@@ -269,7 +269,7 @@ def test_waiting_for_what_came_after_more_was_sent_is_a_miss_and_no_dead_lock(ch
         with pytest.raises(CassetteMiss) as caught:
             opened.hear()
     assert str(caught.value) == strayed(
-        talk, "it waits for an answer after 1 message; in interaction 1 more was sent before"
+        talk, "it waits for a response after 1 message, but interaction 1 has more messages before it"
     )
     assert router.refused == [caught.value]
 

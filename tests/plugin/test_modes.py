@@ -168,7 +168,7 @@ def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
     run = project.record()
     assert (run.counts, run.code) == ({"passed": 1}, 0)
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
-    reason = "GET http://127.0.0.1:9/v1/models got no answer: ConnectError (keep_errors=True keeps it)"
+    reason = "GET http://127.0.0.1:9/v1/models got no response: ConnectError (keep_errors=True keeps it)"
     assert f"multitrack: pending: cassettes/test_it/test_ask.pending.yaml: {reason}" in run.lines
 
     project.test(text.replace("cassette", "cassette(keep_errors=True)").format(prompt="x"))

@@ -168,8 +168,8 @@ def test_another_root_for_the_tapes(project, source):
 
 
 KNOWN = (
-    "known are allow_hosts, allow_repeats, allow_secrets, drop_hosts, ignore, ignore_hosts, keep_errors, keep_headers, "
-    "match_on, max_age, pace, placeholders, strict"
+    "known options: allow_hosts, allow_repeats, allow_secrets, drop_hosts, ignore, ignore_hosts, keep_errors, "
+    "keep_headers, match_on, max_age, pace, placeholders, strict"
 )
 
 
@@ -179,20 +179,20 @@ KNOWN = (
         ("wrong=1", f"@pytest.mark.cassette of test_it.py::test_ask: unknown option 'wrong'; {KNOWN}"),
         (
             "ignore_hosts='x'",
-            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts takes a list of strings, not 'x'",
+            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts must be a list of strings, not 'x'",
         ),
         (
             "ignore_hosts=3",
-            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts takes a list of strings, not 3",
+            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts must be a list of strings, not 3",
         ),
         (
             "keep_errors='yes'",
-            "@pytest.mark.cassette of test_it.py::test_ask: keep_errors takes true or false, not 'yes'",
+            "@pytest.mark.cassette of test_it.py::test_ask: keep_errors must be true or false, not 'yes'",
         ),
         (
             "keep_headers=['Authorization']",
             "@pytest.mark.cassette of test_it.py::test_ask: keep_headers refuses 'Authorization': "
-            "a credential never reaches a tape",
+            "credentials are never stored in a cassette",
         ),
         ("'weather'", "@pytest.mark.cassette takes keywords, not ('weather',)"),
     ],
@@ -210,7 +210,7 @@ def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):
     [
         ("wrong = 1", f"pyproject.toml: [tool.multitrack]: unknown option 'wrong'; {KNOWN}"),
         ("cassettes_dir = 3", "pyproject.toml: [tool.multitrack] cassettes_dir must be a path, not 3"),
-        ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts takes a list of strings, not 'x'"),
+        ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts must be a list of strings, not 'x'"),
     ],
 )
 def test_a_bad_setting_of_the_project_is_a_usage_error(project, settings, message):

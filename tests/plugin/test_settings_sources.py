@@ -79,18 +79,21 @@ def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("dict(wrong=1)", "the fixture cassette_options: unknown option 'wrong'; known are allow_hosts, "),
+        ("dict(wrong=1)", "the fixture cassette_options: unknown option 'wrong'; known options: allow_hosts, "),
         ("dict(ignore=['user'])", "the fixture cassette_options: ignore: 'user' is no JSON path like $.metadata.* or "),
         (
             "dict(match_on=['headers'])",
-            "the fixture cassette_options: match_on takes method, uri, scheme, host, port, ",
+            "the fixture cassette_options: match_on accepts method, uri, scheme, host, port, ",
         ),
         (
             "dict(placeholders=['x'])",
-            "the fixture cassette_options: placeholders takes words with a regular expression ",
+            "the fixture cassette_options: placeholders must map words to regular expressions",
         ),
-        ("dict(placeholders={'x': '('})", "the fixture cassette_options: placeholders: x is no regular expression: "),
-        ("dict(max_age='30d')", "the fixture cassette_options: max_age takes a whole number, not '30d'"),
+        (
+            "dict(placeholders={'x': '('})",
+            "the fixture cassette_options: placeholders: the value of x is not a regular expression: ",
+        ),
+        ("dict(max_age='30d')", "the fixture cassette_options: max_age must be an integer, not '30d'"),
         ("3", "the fixture cassette_options gives a mapping, not 3"),
     ],
 )
@@ -134,7 +137,7 @@ def test_options_of_the_command_line_are_checked(project):
     project.test("@pytest.mark.cassette\ndef test_ask(): pass")
     run = project.run("--cassettes-option=wrong=1")
     assert run.code == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: --cassettes-option=wrong=1: unknown option 'wrong'; known are " in run.err
+    assert "ERROR: --cassettes-option=wrong=1: unknown option 'wrong'; known options: " in run.err
     run = project.run("--cassettes-option=strict")
     assert "ERROR: --cassettes-option takes NAME=VALUE, not 'strict'" in run.err
 

@@ -405,6 +405,6 @@ def test_urllib3_retries_without_waiting(provider, path):
 def test_an_unknown_pace_is_refused(path):
     with pytest.raises(BadOption) as refused:
         use_cassette(path, pace="slow")
-    assert str(refused.value) == "use_cassette: pace is one of instant, recorded, not 'slow'"
-    with pytest.raises(BadOption, match="use_cassette: pace takes a text, not 2"):
+    assert str(refused.value) == "use_cassette: pace must be one of instant, recorded, not 'slow'"
+    with pytest.raises(BadOption, match="use_cassette: pace must be a string, not 2"):
         use_cassette(path, pace=2)

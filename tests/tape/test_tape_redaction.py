@@ -322,7 +322,7 @@ def test_what_looks_like_a_credential_is_not_written_by_any_way(tmp_path):
 
 @pytest.mark.parametrize("name", ["authorization", "Cookie", "SET-COOKIE"])
 def test_credential_headers_cannot_be_kept(name):
-    with pytest.raises(ValueError, match=f"keep_headers refuses '{name}': a credential never reaches a tape"):
+    with pytest.raises(ValueError, match=f"keep_headers refuses '{name}': credentials are never stored in a cassette"):
         Settings(keep_headers=(name,))
 
 

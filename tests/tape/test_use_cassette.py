@@ -138,13 +138,13 @@ def test_a_nested_tape_has_the_mode_of_the_outer_one(provider, path, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mode": "rec"}, "use_cassette: unknown mode 'rec'; known are replay, record, record-missing, live"),
-        ({"ignored": 1}, "use_cassette: unknown option 'ignored'; known are "),
-        ({"ignore": 1}, "use_cassette: ignore takes a list of strings, not 1"),
-        ({"keep_errors": 1}, "use_cassette: keep_errors takes true or false, not 1"),
+        ({"mode": "rec"}, "use_cassette: unknown mode 'rec'; known modes: replay, record, record-missing, live"),
+        ({"ignored": 1}, "use_cassette: unknown option 'ignored'; known options: "),
+        ({"ignore": 1}, "use_cassette: ignore must be a list of strings, not 1"),
+        ({"keep_errors": 1}, "use_cassette: keep_errors must be true or false, not 1"),
         (
             {"keep_headers": ["cookie"]},
-            "use_cassette: keep_headers refuses 'cookie': a credential never reaches a tape",
+            "use_cassette: keep_headers refuses 'cookie': credentials are never stored in a cassette",
         ),
     ],
 )

@@ -14,8 +14,8 @@ from multitrack.diagnosis.call_results import parse_answer, validate_calls
 from multitrack.diagnosis.error_location import locate_error
 from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
-from multitrack.tape.file import paths, recorded_answers
-from multitrack.tape.file.recorded_answers import RecordedAnswer
+from multitrack.tape.file import paths, storage
+from multitrack.tape.interaction import Interaction
 from multitrack.wording import count_noun
 
 
@@ -110,13 +110,13 @@ def revalidate(targets: Iterable[Path], importer: ModelImporter) -> Revalidation
     report = RevalidationReport()
     for path in _find_cassettes(targets):
         try:
-            answers = recorded_answers.read(path)
+            cassette = storage.read(path)
         except CassetteCorrupt as error:
             report.unreadable.append(str(error).splitlines()[0])
             continue
         report.tapes += 1
-        for position, recorded in enumerate(answers, start=1):
-            _revalidate(path, position, recorded, importer, report)
+        for position, interaction in enumerate(cassette.interactions if cassette else (), start=1):
+            _revalidate(path, position, interaction, importer, report)
     return report
 
 
@@ -131,18 +131,19 @@ def _find_cassettes(targets: Iterable[Path]) -> Iterator[Path]:
 
 
 def _revalidate(
-    path: Path, position: int, recorded: RecordedAnswer, importer: ModelImporter, report: RevalidationReport
+    path: Path, position: int, interaction: Interaction, importer: ModelImporter, report: RevalidationReport
 ) -> None:
-    answer = parse_answer(recorded.body)
+    answer = parse_answer(interaction.response.body)
     if answer is None or not answer.calls:
         return
     models: dict[str, type[BaseModel]] = {}
+    import_paths = dict(interaction.models)
     report.calls += len(answer.calls)
     for call in answer.calls:
         if call.name in models:
             continue
         try:
-            models[call.name] = importer.import_model(call.name, recorded.models.get(call.name))
+            models[call.name] = importer.import_model(call.name, import_paths.get(call.name))
         except ModelNotFound as error:
             report.unchecked[call.name, str(error)] += 1
     for number, result in enumerate(validate_calls(answer, models, offered=False)):
@@ -152,7 +153,7 @@ def _revalidate(
         if not isinstance(outcome, InvalidArguments):
             report.unchecked[result.call.name, f"a validator raised {type(outcome).__name__}: {outcome}"] += 1
             continue
-        before = recorded.results[number : number + 1]
+        before = (interaction.results or ())[number : number + 1]
         if before and before[0].startswith("invalid"):
             continue
         for detail in outcome.details or [{"loc": (), "msg": str(outcome)}]:

@@ -1,7 +1,7 @@
-"""A conversation: a request that streams, answered by the recording that goes the same way.
+"""A conversation: a streaming request, answered by the recording that has the same messages.
 
-Which recording that is cannot be told when the call begins. Every one of its method may be, until a message is sent
-that it does not have; what is given to the client comes from the first of those that are left by then.
+Which recording that is cannot be known when the call begins. All recordings of the method are candidates, until a
+message is sent that they do not have. The client receives the responses of the first candidate that is left by then.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from multitrack.tape.matching.index import Entry, Key, KeyOf, key_of
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.wording import count_noun
 
-Strayed = Callable[[Request, str, Sequence[Difference]], CassetteMiss]
-"""Makes the miss of a scrubbed request, for a reason, with the differences of its last message, and holds it against
-the test."""
+AddDivergence = Callable[[Request, str, Sequence[Difference]], CassetteMiss]
+"""Fails the test, and returns the miss to raise, for a redacted request, the reason, and the differences of its last
+message."""
 
 
 class RecordedConversation:
-    """What a request that streams is answered with from a tape (see `exchange.Conversation`). ``entries`` are the
-    recordings that it may be answered with, the first first, and ``placeholders`` the words on that tape that stand
-    for names. Threads share it."""
+    """Replays a streaming request (see `exchange.Conversation`). Threads may share it."""
 
     def __init__(
         self,
@@ -40,107 +38,119 @@ class RecordedConversation:
         redactor: Redactor,
         lock: AbstractContextManager[object],
         play: Callable[[Interaction], Replay],
-        strayed: Strayed,
+        add_divergence: AddDivergence,
         key: KeyOf = Key.of,
     ) -> None:
+        """Create the conversation.
+
+        Args:
+            request: The request, to which the interceptor appends messages.
+            entries: The candidates, in the order of preference.
+            placeholders: The pseudonyms in the cassette.
+            redactor: Redacts messages before they are compared.
+            lock: The lock of the tape.
+            play: Marks an interaction as replayed and returns its replay.
+            add_divergence: Called if no candidate is left.
+            key: Returns the matching key of a request.
+        """
         self._request = request
         self._key = key
-        self._courses = [_Course(entry, placeholders, key) for entry in entries]
+        self._candidates = [_Candidate(entry, placeholders, key) for entry in entries]
         self._redactor = redactor
         self._lock = lock
         self._play = play
-        self._strayed = strayed
-        self._sent: float = 0
+        self._add_divergence = add_divergence
+        self._sent_count: float = 0
         self._playing: Entry | None = None
 
     def match_message(self) -> None:
-        """Another message was sent, the last of the request's. Raises `CassetteMiss` where no recording has it in
-        this place."""
+        """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
         with self._lock:
-            position = int(self._sent)
-            self._sent += 1
-            sent = self._scrubbed(position)
-            key = self._key(sent, self._redactor.placeholders)
-            self._go_on(
-                lambda course: course.goes_on(position, key),
-                lambda nearest: nearest.difference(position, sent),
+            position = int(self._sent_count)
+            self._sent_count += 1
+            request = self._redact_message(position)
+            key = self._key(request, self._redactor.placeholders)
+            self._keep_candidates(
+                lambda candidate: candidate.has_message(position, key),
+                lambda candidate: candidate.explain_difference(position, request),
             )
 
     def match_end(self) -> None:
-        """The client has no more messages. Raises `CassetteMiss` where every recording has."""
+        """Compare the end of the client's messages. Raises `CassetteMiss` if every recording has more."""
         with self._lock:
-            count, self._sent = int(self._sent), CLOSED
-            self._go_on(
-                lambda course: len(course.messages) <= count,
-                lambda nearest: (
-                    f"it ended after {count_noun(count, 'message')}, and {nearest} holds {len(nearest.messages)}",
-                    [],
-                ),
+            count, self._sent_count = int(self._sent_count), CLOSED
+            messages = count_noun(count, "message")
+            self._keep_candidates(
+                lambda candidate: len(candidate.messages) <= count,
+                lambda candidate: (f"it ended after {messages}, and {candidate} has {len(candidate.messages)}", []),
             )
 
     def find_replay(self) -> Replay | None:
-        """The recording, once enough was sent for its first response; None before. Raises `CassetteMiss` where an
-        equal call took the last one."""
+        """Return the recording, or `None` if its first response came after more messages than were sent so far.
+
+        Raises `CassetteMiss` if an equal call has replayed the last recording.
+        """
         with self._lock:
-            for course in self._waiting():
+            for candidate in self._require_unplayed_candidates():
                 try:
-                    needed = course.turns.requests_before(0)
+                    required_count = candidate.interleaving.requests_before(0)
                 except ValueError as error:
-                    raise self._strayed(self._scrubbed(None), course.unreadable(error), ()) from error
-                if self._sent >= needed:
-                    return self._take(course)
+                    reason = candidate.explain_unreadable(error)
+                    raise self._add_divergence(self._redact_message(None), reason, ()) from error
+                if self._sent_count >= required_count:
+                    return self._choose(candidate)
         return None
 
     def abandon(self) -> None:
-        """The client went away: what it was about to get counts as played."""
+        """Handle that the client went away: the recording that it was about to receive counts as replayed."""
         with self._lock:
-            if self._playing is None and (courses := self._open()):
-                self._take(courses[0])
+            if self._playing is None and (candidates := self._unplayed_candidates()):
+                self._choose(candidates[0])
 
     def resolve_stall(self) -> CassetteMiss:
-        """The client neither sends nor closes, and waits for an answer that comes after more messages."""
+        """Return the miss for a client that waits for a response which comes after more messages."""
         with self._lock:
-            nearest = self._courses[0]
-            messages = count_noun(int(self._sent), "message")
-            reason = f"it waits for an answer after {messages}; in {nearest} more was sent before"
-            return self._strayed(self._scrubbed(None), reason, ())
+            nearest = self._candidates[0]
+            messages = count_noun(int(self._sent_count), "message")
+            reason = f"it waits for a response after {messages}, but {nearest} has more messages before it"
+            return self._add_divergence(self._redact_message(None), reason, ())
 
-    def _take(self, course: _Course) -> Replay:
-        course.entry.played = True
-        self._playing = course.entry
-        self._courses = [course]
-        return self._play(course.entry.interaction)
+    def _choose(self, candidate: _Candidate) -> Replay:
+        candidate.entry.played = True
+        self._playing = candidate.entry
+        self._candidates = [candidate]
+        return self._play(candidate.entry.interaction)
 
-    def _open(self) -> list[_Course]:
-        # another conversation may have taken one since
-        return [course for course in self._courses if not course.entry.played or course.entry is self._playing]
+    def _unplayed_candidates(self) -> list[_Candidate]:
+        # another conversation may have replayed one since
+        return [one for one in self._candidates if not one.entry.played or one.entry is self._playing]
 
-    def _waiting(self) -> list[_Course]:
-        if not (courses := self._open()):
-            reason = f"{self._courses[0]} was played meanwhile, for another call that began as this one"
-            raise self._strayed(self._scrubbed(None), reason, ())
-        return courses
+    def _require_unplayed_candidates(self) -> list[_Candidate]:
+        if not (candidates := self._unplayed_candidates()):
+            reason = f"{self._candidates[0]} was replayed meanwhile, for another call that began in the same way"
+            raise self._add_divergence(self._redact_message(None), reason, ())
+        return candidates
 
-    def _go_on(
-        self, fits: Callable[[_Course], bool], explained: Callable[[_Course], tuple[str, Sequence[Difference]]]
+    def _keep_candidates(
+        self, fits: Callable[[_Candidate], bool], explain: Callable[[_Candidate], tuple[str, Sequence[Difference]]]
     ) -> None:
-        fitting: list[_Course] = []
+        fitting: list[_Candidate] = []
         reasons: list[tuple[str, Sequence[Difference]]] = []
-        for course in self._waiting():
+        for candidate in self._require_unplayed_candidates():
             try:
-                if fits(course):
-                    fitting.append(course)
+                if fits(candidate):
+                    fitting.append(candidate)
                 else:
-                    reasons.append(explained(course))
+                    reasons.append(explain(candidate))
             except ValueError as error:
-                reasons.append((course.unreadable(error), ()))
+                reasons.append((candidate.explain_unreadable(error), ()))
         if fitting:
-            self._courses = fitting
+            self._candidates = fitting
             return
-        raise self._strayed(self._scrubbed(None), *min(reasons, key=lambda each: len(each[1])))
+        raise self._add_divergence(self._redact_message(None), *min(reasons, key=lambda each: len(each[1])))
 
-    def _scrubbed(self, position: int | None) -> Request:
-        """The request with its message at ``position`` alone; without any, for None."""
+    def _redact_message(self, position: int | None) -> Request:
+        """Return the request with only its message at ``position``, or without messages if that is `None`."""
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)
@@ -149,78 +159,80 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """What a request that streams is answered with where nobody is to hear it: ``answer``, when all was sent, or its
-    caller waits for long."""
+    """Answers a streaming request to a host whose requests are dropped.
 
-    def __init__(self, answer: Replay) -> None:
-        self._answer = answer
+    The response is available once the client has sent everything, or has waited for a while.
+    """
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
         self._is_over = False
 
     def match_message(self) -> None:
-        """Another message was sent, to nobody."""
+        """Ignore the message."""
 
     def match_end(self) -> None:
-        """The client has no more messages."""
+        """Make the response available."""
         self._is_over = True
 
     def find_replay(self) -> Replay | None:
-        """The answer, once it is due; None before."""
-        return self._answer if self._is_over else None
+        """Return the response if it is available, `None` otherwise."""
+        return self._replay if self._is_over else None
 
     def abandon(self) -> None:
-        """The client went away."""
+        """Do nothing."""
 
     def resolve_stall(self) -> None:
-        """The client waits for an answer: the next time, there is one."""
+        """Make the response available, because the client waits for it."""
         self._is_over = True
 
 
 @dataclass(slots=True)
-class _Course:
-    """A recording that a conversation may be following."""
+class _Candidate:
+    """A recording that may answer a conversation."""
 
     entry: Entry
     _placeholders: Collection[str]
     _key: KeyOf
     _messages: list[Any] | None = None
-    _turns: Interleaving | None = None
+    _interleaving: Interleaving | None = None
 
     @property
     def messages(self) -> list[Any]:
-        """What the client sent."""
+        """The recorded messages of the client."""
         if self._messages is None:
             self._messages = jsontext.parse(self.entry.interaction.request.body)
         return self._messages
 
     @property
-    def turns(self) -> Interleaving:
-        if self._turns is None:
-            self._turns = Interleaving.from_response(self.entry.interaction.response)
-        return self._turns
+    def interleaving(self) -> Interleaving:
+        if self._interleaving is None:
+            self._interleaving = Interleaving.from_response(self.entry.interaction.response)
+        return self._interleaving
 
-    def goes_on(self, position: int, sent: Key) -> bool:
-        """Whether it has ``sent`` at ``position``, or its answer came before the client had sent all it had."""
+    def has_message(self, position: int, key: Key) -> bool:
+        """Return whether the message at ``position`` has ``key``, or was still to come when the call ended."""
         if position >= len(self.messages):
-            return not self.turns.is_closed
+            return not self.interleaving.is_closed
         interaction = self.entry.interaction
-        recorded = key_of(self._recorded(position), interaction.provenance, self._placeholders, self._key)
-        return Entry(self.entry.position, interaction, recorded).takes(sent)
+        recorded = key_of(self._recorded_request(position), interaction.provenance, self._placeholders, self._key)
+        return Entry(self.entry.position, interaction, recorded).takes(key)
 
-    def difference(self, position: int, sent: Request) -> tuple[str, Sequence[Difference]]:
-        """Why not."""
+    def explain_difference(self, position: int, sent: Request) -> tuple[str, Sequence[Difference]]:
+        """Return why the message at ``position`` does not match, and the differences."""
         if position >= len(self.messages):
-            return f"it sent message {position + 1}, and {self} holds {len(self.messages)}", []
+            return f"it sent message {position + 1}, and {self} has {len(self.messages)}", []
         [message] = jsontext.parse(sent.body)
         found = list(differences(self.messages[position], message))
-        places = "1 place" if len(found) == 1 else f"{len(found)} places"
+        places = count_noun(len(found), "place")
         return f"changed: message {position + 1} differs from that of {self} in {places}", found
 
-    def _recorded(self, position: int) -> Request:
+    def _recorded_request(self, position: int) -> Request:
         message = jsontext.canonical(self.messages[position])
         return replace(self.entry.interaction.request, body=f"[{message}]".encode())
 
-    def unreadable(self, error: ValueError) -> str:
-        """Why nobody knows where it went."""
+    def explain_unreadable(self, error: ValueError) -> str:
+        """Return why the messages of this recording cannot be compared."""
         return f"{self} cannot be read: {error}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The recorder: listens to what comes back from the network and makes an interaction of it."""
+"""Record what comes back from the network, and turn it into interactions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from multitrack.tape.redaction.redactor import Redactor
 Clock = Callable[[], datetime]
 
 _SDKS = {"openai": "openai", "vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"}
-# statuses of https://grpc.io/docs/guides/status-codes/ that say nothing about the request's own sense
-_PASSING_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
+# those statuses of https://grpc.io/docs/guides/status-codes/ that do not depend on the content of the request
+_TEMPORARY_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
 _DONE = b"data: [DONE]"
-# no status of HTTP: a server error to whoever reads the tape and knows nothing of failures
-_NO_ANSWER = 599
+# not a status of HTTP: tools that read the cassette and know nothing of failures see a server error
+_NO_RESPONSE = 599
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of a body: when it arrived, and whether it continues the chunk of the part before."""
+class _BodyPart:
+    """A part of a body, and whether it continues the chunk of the previous part."""
 
     arrived: datetime
     content: bytes
@@ -42,7 +42,7 @@ class _Part:
 
 
 class LiveExchange:
-    """One request gone live: what a seam tells of its answer (see `exchange.Recording`)."""
+    """One request that went live, and its response (see `exchange.ResponseRecorder`)."""
 
     def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
         self._request = request
@@ -52,7 +52,7 @@ class LiveExchange:
         self._sent = clock()
         self._status, self._reason = 0, ""
         self._headers: Headers = ()
-        self._parts: list[_Part] = []
+        self._parts: list[_BodyPart] = []
         self._ending: Ending | None = None
         self._failure: Failure | None = None
         self._error: BaseException | None = None
@@ -61,24 +61,24 @@ class LiveExchange:
 
     @property
     def request(self) -> Request:
-        """What was asked, with all that it streamed so far."""
+        """The request, with all messages that it has streamed so far."""
         return self._request.with_sent_messages
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:
-        """The head of the answer arrived."""
+        """Record the status and the headers."""
         self._headers = tuple((name.lower(), value) for name, value in headers)
         self._redactor.learn_response(self._headers)
         self._status, self._reason = status, reason
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
-        """A part of the body arrived."""
+        """Record a part of the body."""
         if self._over is None:
-            self._parts.append(_Part(self._clock(), chunk, continued))
+            self._parts.append(_BodyPart(self._clock(), chunk, continued))
 
     def record_end(
         self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
     ) -> None:
-        """The body is over, or the caller went away before an answer began."""
+        """Record the end of the body, or that the caller went away before the head."""
         with self._lock:
             if self._over is None:
                 self._over = self._clock()
@@ -87,7 +87,7 @@ class LiveExchange:
                 self._failure = Failure.from_error(error, "read") if error is not None else None
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
-        """No answer came."""
+        """Record that no response arrived."""
         with self._lock:
             if self._over is None:
                 self._over = self._clock()
@@ -95,33 +95,38 @@ class LiveExchange:
                 self._failure = Failure.from_error(error, during) if during is not None else None
 
     @property
-    def failure(self) -> str | None:
-        """Why no answer came; None where one did, or is still awaited, or where its failure can be replayed."""
+    def unreplayable_error(self) -> str | None:
+        """The name of the error because of which no response arrived, if it cannot be replayed.
+
+        `None` if a response arrived, if it has yet to arrive, or if the error can be replayed.
+        """
         if self._status or self._error is None or self._failure is not None:
             return None
         return type(self._error).__name__
 
     @property
     def has_response(self) -> bool:
-        """Whether the head of an answer came."""
+        """Whether the head of a response arrived."""
         return bool(self._status)
 
     @property
-    def no_answer(self) -> Response:
-        """What stands for an answer where there is nothing to keep of one."""
+    def empty_response(self) -> Response:
+        """The response to use if there is nothing to store."""
         failure = Failure.from_error(self._error, "read") if self._error is not None else None
-        return Response(_NO_ANSWER, "", (), b"", "unanswered", failure=failure)
+        return Response(_NO_RESPONSE, "", (), b"", "unanswered", failure=failure)
 
-    def response(self) -> Response | None:
-        """The answer as far as it came, decoded; None where there is nothing to keep. An exchange still open was left.
+    def build_response(self) -> Response | None:
+        """Return the decoded response, as far as it arrived. `None` if there is nothing to store.
 
-        What cannot be decoded is kept as it came, with the header that tells its encoding.
+        The caller of an exchange that is still open has ``left``. A body that cannot be decoded is stored as it
+        arrived, with the header that names its encoding.
         """
         if not self.has_response:
             if self._failure is None and self._ending is None:
                 return None
-            waited = Chunks() if self._failure else chunks.chunks_of_wait(self._milliseconds(self._over or self._sent))
-            return Response(_NO_ANSWER, "", (), b"", "unanswered", waited, self._failure)
+            wait = self._milliseconds_until(self._over or self._sent)
+            waited = Chunks() if self._failure else chunks.chunks_of_wait(wait)
+            return Response(_NO_RESPONSE, "", (), b"", "unanswered", waited, self._failure)
         received = list(self._parts)
         ending = self._ending or "left"
         encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
@@ -132,31 +137,31 @@ class LiveExchange:
         except ValueError:
             headers = self._headers
         content = b"".join(pieces)
-        # clients leave a stream at its last event, without reading the end behind it
+        # clients leave a stream at its last event, without reading the end after it
         if ending == "left" and content.rstrip().endswith(_DONE):
             ending = "complete"
         response = Response(self._status, self._reason, headers, content, ending, failure=self._failure)
-        return replace(response, chunks=self._chunks(received, pieces, response))
+        return replace(response, chunks=self._measure_chunks(received, pieces, response))
 
-    def _chunks(self, received: Sequence[_Part], pieces: Sequence[bytes], response: Response) -> Chunks:
+    def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
         names = {name for name, _ in self._headers}
-        # a sender that knew the length had the whole; in which parts it came was the network's doing
+        # a sender that knew the length had the whole body; only the network divided it
         if "content-length" in names and "transfer-encoding" not in names:
             return Chunks()
         times: dict[int, int] = {}
-        place = 0
+        offset = 0
         for part, piece in zip(received, pieces, strict=True):
             if part.continued:
-                times.pop(place, None)
-            place += len(piece)
-            # what brings nothing by itself ends no chunk
+                times.pop(offset, None)
+            offset += len(piece)
+            # a part that decodes to nothing ends no chunk
             if piece or part.continued:
-                times[place] = self._milliseconds(part.arrived)
+                times[offset] = self._milliseconds_until(part.arrived)
         if not received and self._over is not None:
-            times[place] = self._milliseconds(self._over)
+            times[offset] = self._milliseconds_until(self._over)
         return chunks.measure_chunks(times, response.body, response.header("content-type"))
 
-    def _milliseconds(self, time: datetime) -> int:
+    def _milliseconds_until(self, time: datetime) -> int:
         return int((time - self._sent).total_seconds() * 1000)
 
 
@@ -170,34 +175,34 @@ class Recorder:
 
     @property
     def has_responses(self) -> bool:
-        """Whether any answer began."""
+        """Whether the head of any response arrived."""
         return any(exchange.has_response for exchange in self._exchanges)
 
-    def exchange(self, request: Request) -> LiveExchange:
-        """Begin to record what answers ``request``."""
+    def record(self, request: Request) -> LiveExchange:
+        """Start to record the response to ``request``."""
         exchange = LiveExchange(request, self._redactor, self._clock)
         self._exchanges.append(exchange)
         return exchange
 
     def close(self) -> None:
-        """End what is still open: nobody waits for it any more."""
+        """End all exchanges that are still open, because no caller waits for them any more."""
         for exchange in self._exchanges:
             exchange.record_end("left")
 
-    def interactions(self, test: str | None, *, unanswered: bool = False) -> list[Interaction]:
-        """What was recorded so far, scrubbed, as the recording of ``test``; with ``unanswered``, also requests of
-        which nothing is to be kept."""
-        answered = [
-            (
-                exchange.request,
-                exchange.response() or (exchange.no_answer if unanswered else None),
-                exchange.offered_models,
-            )
-            for exchange in self._exchanges
-        ]
-        # everything is learnt before anything is scrubbed: an early answer may repeat a late secret
-        for request, response, _ in answered:
-            # what a request streamed came after it was learnt from
+    def interactions(self, test: str | None, *, include_unanswered: bool = False) -> list[Interaction]:
+        """Return the interactions recorded so far, redacted.
+
+        Args:
+            test: The test that recorded them.
+            include_unanswered: Whether to include requests for which there is nothing to store.
+        """
+        exchanges = []
+        for exchange in self._exchanges:
+            response = exchange.build_response() or (exchange.empty_response if include_unanswered else None)
+            exchanges.append((exchange.request, response, exchange.offered_models))
+        # learn everything before redacting anything: an early response may repeat a later secret
+        for request, response, _ in exchanges:
+            # the messages of a stream arrived after the redactor had learned the request
             self._redactor.learn_request(request)
             if response is not None:
                 self._redactor.learn_response(response.headers, response.body)
@@ -206,27 +211,27 @@ class Recorder:
                 self._redactor.request(request),
                 self._redactor.response(response),
                 () if test is None else (test,),
-                _provenance(request, response),
+                _find_provenance(request, response),
                 find_import_paths(models),
                 offered_models=models,
             )
-            for request, response, models in answered
+            for request, response, models in exchanges
             if response is not None
         ]
 
     def find_unanswered(self) -> str | None:
-        """Which request got no answer, nor did an equal one after it. None if there is none."""
+        """Describe the first request that got no response, nor did an equal later one. `None` if there is none."""
         for position, exchange in enumerate(self._exchanges):
-            if exchange.failure is None:
+            if exchange.unreplayable_error is None:
                 continue
             request = self._redactor.request(exchange.request)
-            later = (other for other in self._exchanges[position + 1 :] if other.failure is None)
+            later = (other for other in self._exchanges[position + 1 :] if other.unreplayable_error is None)
             if not any(Key.of(self._redactor.request(other.request)) == Key.of(request) for other in later):
-                return f"{request.method} {request.url} got no answer ({exchange.failure})"
+                return f"{request.method} {request.url} got no response ({exchange.unreplayable_error})"
         return None
 
     def metadata(self) -> Mapping[str, Any]:
-        """What is to be known of the making of this recording."""
+        """Return the metadata of a cassette: format, recorder, versions of SDKs, time and pseudonyms."""
         return {
             "format": 1,
             "recorder": f"multitrack {distributions.version('multitrack')}",
@@ -237,37 +242,38 @@ class Recorder:
 
 
 def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
-    """Why a recording is not one to be kept: an answer that speaks of the moment (401, 403, 429, 5xx) and that no
-    later answer to an equal request made good, or none at all. None if there is none."""
-    for interaction, lasts in zip(interactions, are_final(interactions), strict=True):
-        if lasts and (status := describe_temporary_error(interaction.response)):
+    """Describe the first temporary error that no later response to an equal request replaced. `None` without one."""
+    for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
+        if is_final and (error := describe_temporary_error(interaction.response)):
             request = interaction.request
-            return f"{request.method} {request.url} {status} (keep_errors=True keeps it)"
+            return f"{request.method} {request.url} {error} (keep_errors=True keeps it)"
     return None
 
 
 def are_final(interactions: Sequence[Interaction]) -> list[bool]:
-    """Of each of ``interactions``, in order, whether it is the last word: not an answer that speaks of the moment and
-    that an equal request was sent again behind."""
-    bad = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
-    if not any(bad):
+    """Return, for each of ``interactions``, whether its response counts.
+
+    A temporary error does not count if an equal request was sent again later.
+    """
+    temporary = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
+    if not any(temporary):
         return [True] * len(interactions)
     keys = [Key.of(interaction.request) for interaction in interactions]
     last = {key: position for position, key in enumerate(keys)}
-    return [not bad[position] or last[key] == position for position, key in enumerate(keys)]
+    return [not temporary[position] or last[key] == position for position, key in enumerate(keys)]
 
 
 def describe_temporary_error(response: Response) -> str | None:
-    """What an answer that speaks of the moment says of the request: 401, 403, 429, 5xx, or none at all."""
+    """Describe a response of 401, 403, 429 or 5xx, or a failed connection, as a verb phrase. `None` for others."""
     if response.ending == "unanswered":
-        return f"got no answer: {response.failure.error}" if response.failure else None
+        return f"got no response: {response.failure.error}" if response.failure else None
     if response.status in (401, 403, 429) or response.status >= 500:
         return f"was answered with {response.status}"
     status = response.header("grpc-status")
-    return f"was answered with gRPC status {status}" if status in _PASSING_GRPC else None
+    return f"was answered with gRPC status {status}" if status in _TEMPORARY_GRPC else None
 
 
-def _provenance(request: Request, response: Response) -> Provenance:
+def _find_provenance(request: Request, response: Response) -> Provenance:
     if response.header(STANDIN_HEADER) is not None:
         return "standin"
     return "local" if is_loopback(urlsplit(request.url).hostname or "") else "live"

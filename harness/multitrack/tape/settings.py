@@ -1,4 +1,4 @@
-"""What was asked of a tape, resolved once into one frozen value."""
+"""The options of a tape."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.redaction import secrets
 
 Mode = Literal["replay", "record", "record-missing", "live", "drift"]
-"""``replay`` plays the tape only; ``record`` goes live and replaces; ``record-missing`` plays what the tape has and
-goes live for the rest; ``live`` goes live, reads and writes no tape; ``drift`` goes live, and keeps what came, to be
-compared with the tape, which stays as it is."""
+"""How a tape answers requests.
+
+``replay``: only from the cassette. ``record``: live, and replace the recorded interactions. ``record-missing``: from
+the cassette, and live if no recording matches. ``live``: live, without reading or writing a cassette. ``drift``: live,
+to compare the responses with the cassette, which is not written.
+"""
 
 MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
-"""Those that one tape can be asked for; ``drift`` is that of a whole run."""
+"""The modes that a single tape can have; ``drift`` is the mode of a whole run."""
 
 PACES = ("instant", "recorded")
 
 MATCHED = ("method", "uri", "scheme", "host", "port", "path", "query", "body")
-"""What ``match_on`` may name, by vcrpy's words; ``uri`` stands for scheme, host, port, path and query."""
+"""The values of ``match_on``, with vcrpy's names; ``uri`` means scheme, host, port, path and query."""
 
 TELEMETRY = (
     "*.langfuse.com",
@@ -36,50 +39,57 @@ TELEMETRY = (
     "logfire-*.pydantic.dev",
     "telemetry.crewai.com",
 )
-"""Hosts that are told what an application does, and that are dropped unless a project takes one back."""
+"""Hosts that receive telemetry. Requests to them are dropped, unless ``drop_hosts`` has one of them with ``!``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of a tape, the same in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on
-    the command line and in `use_cassette`.
+    """The options of a tape.
 
-    Lists add up. ``match_on``: the parts of a request that must be equal, all where it is empty. ``ignore``: JSON
-    paths that are left out of the comparison. ``placeholders``: words, each with a regular expression, that stand for
-    what it matches in a request, on the tape and in the comparison. ``ignore_hosts``: globs of ``host`` or
-    ``host:port`` that go live unrecorded. ``drop_hosts``: the same, refused quietly, beside `TELEMETRY`; one with
-    ``!`` in front is not. ``allow_hosts``: the same, for raw sockets that no seam sees. ``keep_headers``: headers kept
-    on the tape beside the built-in ones. ``allow_secrets``: texts that look like a secret and are none.
-    ``keep_errors``: keep a final 401, 403, 429, 5xx or failed connection. ``allow_repeats``: an interaction may be
-    played more than once. ``pace``: ``instant`` plays an answer at once, ``recorded`` as slowly as it came.
-    ``max_age``: the days after which a tape is told to be old, 0 for never. ``strict``: what was not played fails.
+    They have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the command
+    line and in `use_cassette`. Lists from several places add up; other values replace each other.
     """
 
     match_on: tuple[str, ...] = ()
+    """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
     ignore: tuple[str, ...] = ()
+    """JSON paths that are not compared."""
     placeholders: tuple[tuple[str, str], ...] = ()
+    """Words, each with a regular expression. The word replaces what the expression matches in a request, both in the
+    cassette and in the comparison."""
     ignore_hosts: tuple[str, ...] = ()
+    """Globs of ``host`` or ``host:port``. Requests to these hosts go live, and are not recorded."""
     drop_hosts: tuple[str, ...] = ()
+    """Globs of hosts whose requests are answered with success and sent nowhere, in addition to `TELEMETRY`. A ``!`` in
+    front of a glob excepts its hosts."""
     allow_hosts: tuple[str, ...] = ()
+    """Globs of hosts that raw sockets may connect to, which no interceptor sees."""
     keep_headers: tuple[str, ...] = ()
+    """Headers to store in addition to the built-in ones."""
     allow_secrets: tuple[str, ...] = ()
+    """Texts that look like a secret but are not one."""
     keep_errors: bool = False
+    """Whether to store a final 401, 403, 429, 5xx or failed connection."""
     allow_repeats: bool = False
+    """Whether an interaction may be replayed more than once."""
     pace: str = "instant"
+    """``instant`` replays a response at once, ``recorded`` as slowly as it arrived."""
     max_age: int = 0
+    """The age in days above which a cassette is reported as old. 0 for never."""
     strict: bool = False
+    """Whether a test fails if it does not replay all its interactions."""
 
     def __post_init__(self) -> None:
         for header in self.keep_headers:
             if header.lower() in secrets.CREDENTIAL_HEADERS:
-                raise BadOption(f"keep_headers refuses {header!r}: a credential never reaches a tape")
+                raise BadOption(f"keep_headers refuses {header!r}: credentials are never stored in a cassette")
         if self.pace not in PACES:
-            raise BadOption(f"pace is one of {', '.join(PACES)}, not {self.pace!r}")
+            raise BadOption(f"pace must be one of {', '.join(PACES)}, not {self.pace!r}")
         if self.max_age < 0:
-            raise BadOption(f"max_age is a number of days, not {self.max_age}")
+            raise BadOption(f"max_age must be a number of days, not {self.max_age}")
         for part in self.match_on:
             if part not in MATCHED:
-                raise BadOption(f"match_on takes {', '.join(MATCHED)}, not {part!r}")
+                raise BadOption(f"match_on accepts {', '.join(MATCHED)}, not {part!r}")
         for path in self.ignore:
             try:
                 JsonPath.parse(path)
@@ -89,27 +99,32 @@ class Settings:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise BadOption(f"placeholders: {word} is no regular expression: {error}") from error
+                raise BadOption(f"placeholders: the value of {word} is not a regular expression: {error}") from error
 
     def with_options(self, options: Mapping[str, Any], source: str) -> Settings:
-        """These settings with ``options`` of a stronger ``source`` on top: lists add up, others replace.
+        """Return these settings with ``options`` applied: lists add up, other values replace.
 
-        Raises `BadOption`, naming the source, for an unknown option or a value of the wrong type.
+        Args:
+            options: The options by name.
+            source: Where they come from, for messages.
+
+        Raises:
+            BadOption: An option is unknown, or a value has the wrong type.
         """
         changes: dict[str, Any] = {}
         known = {field.name for field in fields(self)}
         for name, value in options.items():
             if name not in known:
-                raise BadOption(f"{source}: unknown option {name!r}; known are {', '.join(sorted(known))}")
+                raise BadOption(f"{source}: unknown option {name!r}; known options: {', '.join(sorted(known))}")
             before = getattr(self, name)
             if name == "placeholders":
-                changes[name] = (*before, *_words(value, source))
+                changes[name] = (*before, *_read_placeholders(value, source))
             elif isinstance(before, tuple):
                 if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-                    raise BadOption(f"{source}: {name} takes a list of strings, not {value!r}")
+                    raise BadOption(f"{source}: {name} must be a list of strings, not {value!r}")
                 changes[name] = (*before, *value)
             elif type(value) is not type(before):
-                raise BadOption(f"{source}: {name} takes {_KINDS[type(before)]}, not {value!r}")
+                raise BadOption(f"{source}: {name} must be {_KINDS[type(before)]}, not {value!r}")
             else:
                 changes[name] = value
         try:
@@ -118,30 +133,30 @@ class Settings:
             raise BadOption(f"{source}: {error}") from None
 
     def ignores(self, url: str) -> bool:
-        """Whether a request to ``url`` goes live unrecorded."""
+        """Return whether a request to ``url`` goes live without being recorded."""
         return _matches(*split_host_and_port(url), self.ignore_hosts)
 
     def drops(self, url: str) -> bool:
-        """Whether a request to ``url`` is refused quietly: it goes nowhere, and no test fails by it."""
+        """Return whether a request to ``url`` is dropped: answered with success, and sent nowhere."""
         kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))
         dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
         return _matches(*split_host_and_port(url), dropped) and not _matches(*split_host_and_port(url), kept)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket may connect to ``host:port``."""
         return _matches(host, port, self.allow_hosts) or _matches(host, port, self.ignore_hosts)
 
 
-_KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", str: "a text"}
+_KINDS: Mapping[type, str] = {bool: "true or false", int: "an integer", str: "a string"}
 
 
-def _words(value: Any, source: str) -> tuple[tuple[str, str], ...]:
+def _read_placeholders(value: Any, source: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
-        raise BadOption(f"{source}: placeholders takes words with a regular expression for each, not {value!r}")
+        raise BadOption(f"{source}: placeholders must map words to regular expressions, not {value!r}")
     return tuple(value.items())
 
 
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:
-    # an IPv6 address with its port has brackets, which mean something else in a glob
+    # an IPv6 address with its port has brackets, which have another meaning in a glob
     names = (host.lower(), join_host_and_port(host.lower(), port))
     return any(glob in names or any(fnmatchcase(name, glob) for name in names) for glob in map(str.lower, globs))

@@ -1,4 +1,4 @@
-"""The tape: takes each request of a test and says which way it goes."""
+"""The tape: receives each request of a test, and decides whether to replay, record or refuse it."""
 
 from __future__ import annotations
 
@@ -46,41 +46,39 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_EXPLAINED = 5
-"""So many misses are compared with the whole tape; code that swallows hundreds would wait for each."""
+_MAX_EXPLAINED_MISSES = 5
+"""How many misses are compared with the whole cassette. Code that catches hundreds of them would wait for each."""
 
 ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
-"""Tells by a fingerprint what comes of each call of an answer, with the models that were offered for it."""
+"""Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
+offered. `None` if no models are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRecording:
-    """What became of a recording: ``path`` was ``written``, or lies ``pending`` for the ``reason``; ``count`` new
-    interactions are in it."""
+    """What became of a recording."""
 
     state: Literal["written", "pending"]
     path: Path
+    """The cassette, or the file with the pending recording."""
     count: int
+    """How many interactions were recorded."""
     reason: str = ""
+    """Why the recording is pending."""
 
 
 class InteractionFilter(Protocol):
-    """What a project takes out of requests and answers by functions of its own."""
+    """Functions of the project that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
-        """What is left of ``request``; None where it is to go live unrecorded."""
+        """Return the changed ``request``, or `None` to let it go live without recording."""
 
     def filter_response(self, response: Response, /) -> Response | None:
-        """What is left of ``response``; None where it is not to be recorded."""
+        """Return the changed ``response``, or `None` not to record it."""
 
 
 class Tape:
-    """One cassette while it plays. Threads share it.
-
-    ``test`` is the node id of the test whose recording it makes, ``shared`` whether other tests play it, too;
-    ``additional_paths`` are cassettes that are also replayed, but never written. ``record_hint`` is the command that a
-    miss suggests.
-    """
+    """One open cassette. Threads may share it."""
 
     def __init__(
         self,
@@ -96,16 +94,33 @@ class Tape:
         record_hint: str = "use_cassette(..., mode='record')",
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
+        """Open the cassette at ``path``.
+
+        Args:
+            path: The cassette. The file need not exist.
+            mode: Whether to replay, to record, or to go live.
+            settings: The options. Default: those of `Settings`.
+            test: The node id of the test that records. `None` outside of any test.
+            shared: Whether other tests use the same cassette.
+            additional_paths: Cassettes that are also replayed, but never written.
+            filters: Functions that change requests and responses.
+            fingerprint_results: Returns the fingerprints to store with a response when the test passed.
+            record_hint: How to record, for messages.
+            clock: Returns the current time.
+
+        Raises:
+            CassetteCorrupt: A cassette cannot be read.
+        """
         self.path = path
         self.mode: Mode = mode
         self.test = test
         self.record_hint = record_hint
         self.sent: list[Sent] = []
-        """What was really sent, in order."""
+        """The requests as they were sent, in order."""
         self.played: list[Interaction] = []
-        """What was replayed, in order."""
+        """The interactions that were replayed, in order."""
         self.violations: list[TapeViolation] = []
-        """Every miss and every live call that was not forgiven, whatever the code under test caught."""
+        """All misses and live calls, even if the code under test caught them, except those of `expect_misses`."""
         self._settings = settings or Settings()
         self._shared = shared
         self._filters = filters
@@ -121,18 +136,20 @@ class Tape:
         self._recorder = Recorder(self._redactor, clock)
         found = None if mode == "live" else storage.read(path)
         self._cassette = None if found is None else self._redact_foreign(found)
-        self._index = self._indexed([] if mode == "live" else [storage.read(other) for other in additional_paths])
-        self._calls = MethodCalls(self._index, self._rules.key, self._left) if self._index is not None else None
-        # re-entrant: a dropped call that the garbage collector ends may come by while it is held
+        self._index = self._build_index([] if mode == "live" else [storage.read(other) for other in additional_paths])
+        self._calls = MethodCalls(self._index, self._rules.key, self._filter) if self._index is not None else None
+        # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
         self._lock = threading.RLock()
-        self._missed = 0
-        self._forgiven: list[TapeViolation] | None = None
+        self._miss_count = 0
+        self._expected_violations: list[TapeViolation] | None = None
 
     @property
     def interactions(self) -> Sequence[Interaction]:
-        """What stands on the tape, in order; while recording, what was recorded so far. Under ``drift``, the tape is
-        not written, and what came live is `live`."""
-        recorded = self._recorded()
+        """The interactions in the cassette, in order; in record mode, those recorded so far.
+
+        In ``drift`` mode, the cassette is not written, and the live responses are `live_interactions`.
+        """
+        recorded = self._recorded_interactions()
         if self.mode == "record":
             return tuple(recorded)
         if self.mode == "drift":
@@ -141,80 +158,82 @@ class Tape:
 
     @property
     def answered_interactions(self) -> Sequence[Interaction]:
-        """What answered so far: what was played, in order, and what was recorded."""
-        return (*self.played, *self._recorded())
+        """The interactions with a response so far: those that were replayed, in order, then those recorded."""
+        return (*self.played, *self._recorded_interactions())
 
     @property
     def live_interactions(self) -> Sequence[Interaction]:
-        """What was asked live so far, in order, whether an answer came or not."""
-        return tuple(self._recorded(unanswered=True))
+        """The requests that went live so far, in order, with their responses, if any arrived."""
+        return tuple(self._recorded_interactions(include_unanswered=True))
 
     @property
     def replay_lookup(self) -> ReplayLookup | None:
-        """What the tape holds, to be compared with what came live; None where there is no tape."""
+        """The recordings to compare with live responses. `None` if there is no cassette."""
         if self._index is None:
             return None
         return ReplayLookup(
             self._index,
             self._rules.key,
-            filter_request=self._left,
+            filter_request=self._filter,
             placeholders=self._redactor.placeholders,
             allow_repeats=self._settings.allow_repeats,
         )
 
     def explain_miss(self, interaction: Interaction) -> CassetteMiss:
-        """What the miss of an ``interaction`` that came live would have been."""
-        request = self._left(interaction.request)
+        """Return the miss that a live ``interaction`` would have been in replay mode."""
+        request = self._filter(interaction.request)
         key = self._rules.key(request, self._redactor.placeholders)
-        return self._miss(interaction.request, key, interaction.offered_models)
+        return self._build_miss(interaction.request, key, interaction.offered_models)
 
     def is_own(self, entry: Entry) -> bool:
-        """Whether this test alone answers for ``entry``. Of a tape that others share, what no test is named for is
-        nobody's."""
-        on_it = entry.position <= len(self._cassette.interactions if self._cassette else ())
+        """Return whether only this test is responsible for ``entry``.
+
+        In a shared cassette, an interaction without the name of a test belongs to no test.
+        """
+        is_in_cassette = entry.position <= len(self._cassette.interactions if self._cassette else ())
         tests = entry.interaction.tests
-        return on_it and (self.test in tests or (not tests and not self._shared))
+        return is_in_cassette and (self.test in tests or (not tests and not self._shared))
 
     @property
     def previous_interactions(self) -> Sequence[Interaction]:
-        """What this test had recorded when the tape was opened."""
+        """The interactions that this test had recorded when the cassette was opened."""
         return [one for one in (self._cassette.interactions if self._cassette else ()) if one.belongs_to(self.test)]
 
     def matching_key(self, interaction: Interaction) -> Key:
-        """By what ``interaction`` is told from others on this tape."""
+        """Return the matching key of ``interaction``."""
         words = self._redactor.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
-        return key_of(interaction.request, interaction.provenance, words, self._key_on_tape)
+        return key_of(interaction.request, interaction.provenance, words, self._recorded_key)
 
     @property
     def has_recordings(self) -> bool:
-        """Whether any answer was recorded so far, so that `save` will write, whatever failed."""
+        """Whether any response was recorded so far, so that `save` writes, even if the test failed."""
         return self.mode != "drift" and self._recorder.has_responses
 
     @property
     def unplayed(self) -> Sequence[Entry]:
-        """What this test recorded and did not play."""
+        """The interactions that this test recorded and did not replay."""
         if self._index is None or self.mode != "replay":
             return ()
         return [entry for entry in self._index.entries if not entry.played and self.is_own(entry)]
 
     @property
     def played_positions(self) -> Collection[int]:
-        """The positions, from 1, of what was played."""
+        """The positions, from 1, of the interactions that were replayed."""
         return [entry.position for entry in self._index.entries if entry.played] if self._index is not None else []
 
     @property
     def is_strict(self) -> bool:
-        """Whether what was not played fails its test."""
+        """Whether the test fails if it does not replay all its interactions."""
         return self._settings.strict
 
     def raise_if_unplayed(self) -> None:
-        """Raises `Unplayed` where the tape holds what this test recorded and did not play."""
+        """Raise `Unplayed` if the test recorded interactions that it did not replay."""
         if entries := self.unplayed:
             raise miss.build_unplayed(entries, path=paths.relative_to_cwd(self.path), record_hint=self.record_hint)
 
     @property
     def days_if_expired(self) -> int | None:
-        """How many days old the tape is, where that is more than its ``max_age``."""
+        """The age of the cassette in days, if it is above ``max_age``, and `None` otherwise."""
         recorded = self._cassette.recorded_at if self._cassette is not None else None
         if recorded is None or not self._settings.max_age:
             return None
@@ -222,32 +241,34 @@ class Tape:
         return days if days > self._settings.max_age else None
 
     def route(self, request: Request) -> Route:
-        """Which way ``request`` goes. Raises `CassetteMiss` where nothing on the tape answers it."""
+        """Decide how to proceed with ``request``. Raises `CassetteMiss` if no recording matches."""
         if self._settings.ignores(request.url):
             return Passthrough()
         if self._drops(request):
-            return Replay(_dropped(request))
+            return Replay(_accept_silently(request))
         if token_exchange.is_token_exchange(request.url):
             return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
-        # a coding that nobody here reads is matched as the bytes it is
+        # a body in an encoding that we cannot decode is matched byte by byte
         with suppress(ValueError):
             request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
-        return self._way(request, self._taken)
+        return self._route_with(request, self._find_replay)
 
     def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
-        """Which way ``request`` goes, which streams, and of which nothing was sent yet. Raises `CassetteMiss` where
-        the tape has no conversation with this method, or none that was not played."""
+        """Decide how to proceed with a streaming ``request`` before its first message is sent.
+
+        Raises `CassetteMiss` if no recording of this method is left.
+        """
         if self._settings.ignores(request.url):
             return Passthrough()
         if self._drops(request):
-            return DroppedConversation(Replay(_dropped(request)))
-        return self._way(request, self._begun)
+            return DroppedConversation(Replay(_accept_silently(request)))
+        return self._route_with(request, self._find_conversation)
 
     def _drops(self, request: Request) -> bool:
         return self.mode != "live" and self._settings.drops(request.url)
 
-    def _way(
-        self, request: Request, recorded: Callable[[Request, Request, Key], T | None]
+    def _route_with(
+        self, request: Request, find: Callable[[Request, Request, Key], T | None]
     ) -> T | Passthrough | ResponseRecorder:
         self._redactor.learn_request(request)
         with self._lock:
@@ -255,29 +276,29 @@ class Tape:
             if self.mode == "live":
                 return Passthrough()
             if self._filters is not None:
-                left = self._filters.filter_request(request)
-                if left is None:
+                filtered = self._filters.filter_request(request)
+                if filtered is None:
                     return Passthrough()
-                request = left
+                request = filtered
             if self.mode in ("record", "drift"):
-                return self._recorder.exchange(request)
-            scrubbed = self._redactor.request(request)
-            key = self._rules.key(scrubbed, self._redactor.placeholders)
-            answer = recorded(request, scrubbed, key)
-            if answer is not None:
-                return answer
+                return self._recorder.record(request)
+            redacted = self._redactor.request(request)
+            key = self._rules.key(redacted, self._redactor.placeholders)
+            found = find(request, redacted, key)
+            if found is not None:
+                return found
             if self.mode == "record-missing":
-                return self._recorder.exchange(request)
-            violation = self._miss(scrubbed, key, current_models())
-            self._missed += 1
-            self._violated(violation)
+                return self._recorder.record(request)
+            violation = self._build_miss(redacted, key, current_models())
+            self._miss_count += 1
+            self._append_violation(violation)
             raise violation
 
-    def _miss(self, scrubbed: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
-        is_brief = self._missed >= _EXPLAINED
-        near = None if is_brief or self._calls is None else self._calls.near(scrubbed, self._redactor.placeholders)
+    def _build_miss(self, redacted: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
+        is_brief = self._miss_count >= _MAX_EXPLAINED_MISSES
+        near = None if is_brief or self._calls is None else self._calls.near(redacted, self._redactor.placeholders)
         return miss.build_miss(
-            scrubbed,
+            redacted,
             key,
             self._index,
             path=paths.relative_to_cwd(self.path),
@@ -288,20 +309,20 @@ class Tape:
             brief=is_brief,
         )
 
-    def _taken(self, request: Request, scrubbed: Request, key: Key) -> Replay | None:
+    def _find_replay(self, request: Request, redacted: Request, key: Key) -> Replay | None:
         del request
-        answer = None
+        found = None
         if self._index is not None and self._calls is not None:
-            answer = self._index.take(key) or self._calls.take(scrubbed, self._redactor.placeholders, key)
-            if answer is None and self._settings.allow_repeats:
-                answer = self._index.again(key)
-        if answer is None:
+            found = self._index.take(key) or self._calls.take(redacted, self._redactor.placeholders, key)
+            if found is None and self._settings.allow_repeats:
+                found = self._index.again(key)
+        if found is None:
             return None
-        response = transcoding.answer(answer.response, answer.request.url, scrubbed.url)
-        return self._play(replace(answer, offered_models=current_models()), response)
+        response = transcoding.answer(found.response, found.request.url, redacted.url)
+        return self._play(replace(found, offered_models=current_models()), response)
 
-    def _begun(self, request: Request, scrubbed: Request, key: Key) -> Conversation | None:
-        del scrubbed
+    def _find_conversation(self, request: Request, redacted: Request, key: Key) -> Conversation | None:
+        del redacted
         again = self._settings.allow_repeats
         entries = self._index.begun(key, again=again) if self._index is not None else ()
         if not entries:
@@ -313,7 +334,7 @@ class Tape:
             redactor=self._redactor,
             lock=self._lock,
             play=self._play,
-            strayed=self._strayed,
+            add_divergence=self._add_divergence,
             key=self._rules.key,
         )
 
@@ -321,7 +342,7 @@ class Tape:
         self.played.append(interaction)
         return Replay.at_pace(response or interaction.response, self._settings.pace)
 
-    def _strayed(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
+    def _add_divergence(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
         violation = miss.build_divergence(
             request,
             reason,
@@ -330,52 +351,67 @@ class Tape:
             record_hint=self.record_hint,
             might_go_live=self.mode == "record-missing",
         )
-        self._violated(violation)
+        self._append_violation(violation)
         return violation
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket may connect to ``host:port``."""
         return self.mode == "live" or self._settings.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Hold ``violation`` against the test, whatever happens to it on its way up; a seam calls it before it
-        raises."""
-        with self._lock:
-            self._violated(violation)
+        """Fail the test because of ``violation``, whatever the code under test catches.
 
-    def _violated(self, violation: TapeViolation) -> None:
-        (self.violations if self._forgiven is None else self._forgiven).append(violation)
+        An interceptor calls this before it raises ``violation``.
+        """
+        with self._lock:
+            self._append_violation(violation)
+
+    def _append_violation(self, violation: TapeViolation) -> None:
+        (self.violations if self._expected_violations is None else self._expected_violations).append(violation)
 
     @contextmanager
     def expect_misses(self) -> Iterator[list[TapeViolation]]:
-        """For the time of the block, forgive violations; gives the list of those that came."""
-        forgiven: list[TapeViolation] = []
+        """Do not fail the test because of misses and live calls within the block.
+
+        Yields:
+            The list of the violations, which grows as they happen.
+        """
+        expected: list[TapeViolation] = []
         with self._lock:
-            before, self._forgiven = self._forgiven, forgiven
+            previous, self._expected_violations = self._expected_violations, expected
         try:
-            yield forgiven
+            yield expected
         except TapeViolation as violation:
-            if violation not in forgiven:
+            if violation not in expected:
                 raise
         finally:
             with self._lock:
-                self._forgiven = before
+                self._expected_violations = previous
 
     def redact(self, text: str) -> str:
-        """``text`` without any secret or private name that this tape was shown."""
+        """Return ``text`` without the secrets and private names that this tape knows."""
         return self._redactor.text(text)
 
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
-        """Keep what was recorded: in the cassette, or pending if ``failure`` says what went wrong, where a
-        request got no answer, or where an answer is not one to be kept. None where nothing was recorded, or nothing
-        but failed connections by a test that failed, and under ``drift``: then the tape stays as it is. ``earlier``
-        are those that played before it for the same test at the same path; what they recorded is kept with it."""
+        """Write the recording to the cassette, or next to it as a pending recording.
+
+        It is pending if the test failed, if a request got no response, or if a response is a temporary error.
+
+        Args:
+            failure: Why the test failed, if it did.
+            earlier: Tapes that were open before this one for the same test and the same cassette. Their recordings are
+                saved with this one.
+
+        Returns:
+            What was saved. `None` if the cassette is unchanged: because nothing was recorded, because the test failed
+            and no response arrived, or in ``drift`` mode.
+        """
         tapes = (*earlier, self)
         for tape in tapes:
             tape._recorder.close()
         if self.mode == "drift":
             return None
-        recorded = join_recordings([tape._recorded() for tape in tapes])
+        recorded = join_recordings([tape._recorded_interactions() for tape in tapes])
         if not recorded or (failure and not any(tape.has_recordings for tape in tapes)):
             return None
         allowed = self._settings.allow_secrets
@@ -383,56 +419,55 @@ class Tape:
         if reason is None and not self._settings.keep_errors:
             reason = find_temporary_error(recorded)
         if reason is None:
-            recorded = [
-                replace(interaction, results=self._fingerprint_results(interaction)) for interaction in recorded
-            ]
+            recorded = [replace(one, results=self._fingerprint_results(one)) for one in recorded]
         appends = self.mode == "record-missing"
         words = sorted({word for tape in tapes for word in tape._redactor.placeholders})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
-        take = Recording(tuple(recorded), self.test, metadata, appends)
+        recording = Recording(tuple(recorded), self.test, metadata, appends)
         if reason is None:
-            storage.save_recording(self.path, take, self._redact_foreign, allowed=allowed)
+            storage.save_recording(self.path, recording, self._redact_foreign, allowed=allowed)
             return SavedRecording("written", self.path, len(recorded))
-        return SavedRecording("pending", storage.save_pending(self.path, take, allowed=allowed), len(recorded), reason)
+        pending = storage.save_pending(self.path, recording, allowed=allowed)
+        return SavedRecording("pending", pending, len(recorded), reason)
 
-    def _indexed(self, additional_paths: Sequence[Cassette | None]) -> Index | None:
-        cassettes = [self._redact_foreign(cassette) for cassette in additional_paths if cassette is not None]
+    def _build_index(self, additional: Sequence[Cassette | None]) -> Index | None:
+        cassettes = [self._redact_foreign(cassette) for cassette in additional if cassette is not None]
         if self._cassette is not None:
             cassettes.insert(0, self._cassette)
         if not cassettes:
             return None
         interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
         placeholders = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
-        keys = [key for cassette in cassettes for key in self._keys(cassette, placeholders)]
+        keys = [key for cassette in cassettes for key in self._matching_keys(cassette, placeholders)]
         return Index(interactions, placeholders, keys)
 
-    def _keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[Key]:
+    def _matching_keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[Key]:
         if self._filters is None:
             return cassette.matching_keys(self._rules, placeholders)
-        return keys_of(cassette.interactions, placeholders, self._key_on_tape)
+        return keys_of(cassette.interactions, placeholders, self._recorded_key)
 
-    def _key_on_tape(self, request: Request, placeholders: Collection[str]) -> Key:
-        return self._rules.key(self._left(request), placeholders)
+    def _recorded_key(self, request: Request, placeholders: Collection[str]) -> Key:
+        return self._rules.key(self._filter(request), placeholders)
 
-    def _left(self, request: Request) -> Request:
-        # a filter may be younger than the tape; what it would leave out was recorded all the same
+    def _filter(self, request: Request) -> Request:
+        # a filter may be newer than the cassette; what it would drop today was recorded nevertheless
         return (self._filters.filter_request(request) if self._filters is not None else None) or request
 
-    def _recorded(self, *, unanswered: bool = False) -> list[Interaction]:
-        recorded = self._recorder.interactions(self.test, unanswered=unanswered)
+    def _recorded_interactions(self, *, include_unanswered: bool = False) -> list[Interaction]:
+        recorded = self._recorder.interactions(self.test, include_unanswered=include_unanswered)
         if self._filters is None:
             return recorded
-        answers = [(interaction, self._filters.filter_response(interaction.response)) for interaction in recorded]
-        return [replace(interaction, response=answer) for interaction, answer in answers if answer is not None]
+        pairs = [(interaction, self._filters.filter_response(interaction.response)) for interaction in recorded]
+        return [replace(interaction, response=response) for interaction, response in pairs if response is not None]
 
     def _redact_foreign(self, cassette: Cassette) -> Cassette:
         return redact_foreign(cassette, self._redactor)
 
 
-def _dropped(request: Request) -> Response:
-    """What who tells of an application hears: that all is well."""
+def _accept_silently(request: Request) -> Response:
+    """Return a response that reports success to a telemetry client."""
     if request.url.startswith("grpc:"):
-        # of one message or a stream of them it is an empty answer, whatever was sent by then
+        # for one message or a stream of them, this is an empty response, whatever was sent by then
         headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (interleaving.HEADER, "0"))
         return Response(200, "OK", headers, b"")
     return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")

@@ -47,20 +47,6 @@ def read(path: Path) -> Cassette | None:
     return known[1]
 
 
-def read_text(path: Path) -> str | None:
-    """The text at ``path``, None where there is no such file. Raises `CassetteCorrupt` where it is none."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise CassetteCorrupt(path, "it is no UTF-8 text", line=line) from error
-    return text.replace("\r\n", "\n")
-
-
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
     """Put ``cassette`` at ``path``. Raises `SecretInCassette` rather than write something shaped like a
     credential that is not among the texts ``allowed``."""
