@@ -64,7 +64,7 @@ class _Test:
                     of_tape.setdefault(key, []).append(found)
         # the tape of a fixture is closed in whichever test is its last
         return [
-            cassette_drift.drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
+            cassette_drift.make_drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
             for (test, _), runs in of_tape.items()
         ]
 

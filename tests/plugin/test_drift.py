@@ -114,7 +114,7 @@ def test_what_changed(project, model):
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
         test_it.py::test_it[text], request 1: text changed
-          text: was there, now none
+          text: was present, now none
         multitrack: drift: 0 of 8 unchanged; exit code 1 because of --calls-drift-fail
         """
     )

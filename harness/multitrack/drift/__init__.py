@@ -1,1 +1,1 @@
-"""How live answers differ from those on a tape, as calls, and how often they do."""
+"""Differences between live responses and recorded ones, compared as tool calls."""

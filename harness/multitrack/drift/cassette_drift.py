@@ -1,4 +1,4 @@
-"""The drift of whole tapes, as rows of a report."""
+"""The drift of whole cassettes, as rows of the drift table."""
 
 from __future__ import annotations
 
@@ -23,8 +23,16 @@ _IN_TROUBLE = {FAILED, NO_TAPE, NOTHING_ASKED}
 
 @dataclass(frozen=True, slots=True)
 class CassetteDrift:
-    """What came of one tape in one run of one ``test``: what was ``asked`` live, and the recordings, by position, that
-    nothing asked for. ``exists``: whether there is a tape."""
+    """The drift of one cassette in one run of one test.
+
+    Args:
+        test: The test or the fixture.
+        tape: The cassette, as it is shown to the user.
+        record_hint: The command that records the test.
+        exists: Whether the cassette exists.
+        requests: The drift of each live request.
+        unsent: The positions of the recordings that were not requested.
+    """
 
     test: str
     tape: str
@@ -35,7 +43,10 @@ class CassetteDrift:
 
     @property
     def verdicts(self) -> Sequence[str]:
-        """Each once, in the order of the requests; of what is as on tape only where nothing else is to be told."""
+        """The kinds of drift in the order of the requests, without duplicates.
+
+        "same" and "not compared" are only included if there is nothing else.
+        """
         if not self.exists:
             return [NO_TAPE]
         if not self.requests:
@@ -50,57 +61,68 @@ class CassetteDrift:
 
     @property
     def verdict(self) -> str:
-        """All verdicts as one text."""
+        """The kinds of drift, separated by commas."""
         return ", ".join(self.verdicts)
 
     def merge(self, other: CassetteDrift) -> CassetteDrift:
-        """Both as one: another block of the same run played the tape, too."""
+        """Combine the drift of two blocks of the same run that use the same cassette."""
         count = max((one.position for one in self.requests), default=0)
         later = (replace(one, position=count + one.position) for one in other.requests)
         return replace(self, requests=(*self.requests, *later), unsent=self.unsent & other.unsent)
 
 
 def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
-    """How what a closed ``tape`` was told live differs from what it holds; ``test`` is the one in which it was
-    closed. None where there is nothing to compare."""
-    told = tape.test or test, str(paths.relative_to_cwd(tape.path)), tape.record_hint
-    counterparts, live = tape.replay_lookup, tape.live_interactions
-    if counterparts is None:
-        return CassetteDrift(*told, exists=False) if live else None
+    """Compare the live responses of a closed ``tape`` with the recorded ones.
+
+    Args:
+        tape: The tape.
+        test: The test in which the tape was closed. Used if the tape does not know its test.
+
+    Returns:
+        The drift. None if there is nothing to compare.
+    """
+    common = tape.test or test, str(paths.relative_to_cwd(tape.path)), tape.record_hint
+    lookup, live = tape.replay_lookup, tape.live_interactions
+    if lookup is None:
+        return CassetteDrift(*common, exists=False) if live else None
     found = conversation_drift.compare_conversations(
-        counterparts, live, explain=lambda one: _reason(tape.redact(str(tape.explain_miss(one))))
+        lookup, live, explain=lambda one: _parse_reason(tape.redact(str(tape.explain_miss(one))))
     )
     unsent = frozenset(entry.position for entry in found.unsent if tape.is_own(entry))
-    return CassetteDrift(*told, requests=found.requests, unsent=unsent) if live or unsent else None
+    return CassetteDrift(*common, requests=found.requests, unsent=unsent) if live or unsent else None
 
 
-def _reason(miss: str) -> Sequence[str]:
-    """What a miss says, without the request and the tape."""
+def _parse_reason(miss: str) -> Sequence[str]:
+    """Return the lines of a miss without those for the request and the cassette."""
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 
-def drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> DriftRow:
-    """One tape of one test, asked in one run or several; ``outcomes`` tell how the test came out of each, by no word
-    where it passed."""
+def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> DriftRow:
+    """Return the row for one cassette of one test.
+
+    Args:
+        runs: The drift of each run. There are several with ``--calls-drift-samples``.
+        outcomes: How the test ended in each run. Empty strings if it passed.
+    """
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
-    ended = Counter(filter(None, outcomes))
-    remarks = [_times(outcome, count, len(outcomes)) for outcome, count in ended.most_common()]
-    if spared := sum(one.drift.verdict == NOT_COMPARED for one in first.requests if first.verdict != NOT_COMPARED):
-        remarks.append(f"{count_noun(spared, 'request')} not compared")
-    details = [*(_details(first) if len(runs) == 1 else _samples(runs))]
-    words = {verdict for run in runs for verdict in run.verdicts}
+    failures = Counter(filter(None, outcomes))
+    remarks = [_count_runs(outcome, count, len(outcomes)) for outcome, count in failures.most_common()]
+    if skipped := sum(one.drift.verdict == NOT_COMPARED for one in first.requests if first.verdict != NOT_COMPARED):
+        remarks.append(f"{count_noun(skipped, 'request')} not compared")
+    details = [*(_detail_lines(first) if len(runs) == 1 else _sample_lines(runs))]
+    all_verdicts = {verdict for run in runs for verdict in run.verdicts}
     return DriftRow(
         test=first.test,
         tape=first.tape,
-        verdict=", ".join(_times(verdict, count, len(runs)) for verdict, count in verdicts.most_common()),
+        verdict=", ".join(_count_runs(verdict, count, len(runs)) for verdict, count in verdicts.most_common()),
         remarks=remarks,
         details=details,
-        holds=words <= _HARMLESS,
-        trouble=bool(ended or words & _IN_TROUBLE),
+        holds=all_verdicts <= _HARMLESS,
+        trouble=bool(failures or all_verdicts & _IN_TROUBLE),
     )
 
 
-def _details(run: CassetteDrift) -> Iterator[str]:
+def _detail_lines(run: CassetteDrift) -> Iterator[str]:
     for one in run.requests:
         if one.drift.verdict in (SAME, REORDERED) or (one.drift.verdict == NOT_COMPARED != run.verdict):
             continue
@@ -114,22 +136,22 @@ def _details(run: CassetteDrift) -> Iterator[str]:
         yield f"{run.test}: {positions} of the cassette {verb} not requested"
 
 
-def _samples(runs: Sequence[CassetteDrift]) -> Iterator[str]:
-    places = sorted({one.recording for run in runs for one in run.requests if one.recording is not None})
-    for place in places:
-        asked = [one for run in runs for one in run.requests if one.recording == place]
-        lines = list(describe_agreement([one.drift for one in asked]))
+def _sample_lines(runs: Sequence[CassetteDrift]) -> Iterator[str]:
+    positions = sorted({one.recording for run in runs for one in run.requests if one.recording is not None})
+    for position in positions:
+        requests = [one for run in runs for one in run.requests if one.recording == position]
+        lines = list(describe_agreement([one.drift for one in requests]))
         if lines:
-            compared = sum(one.drift.calls is not None for one in asked)
-            yield f"{runs[0].test}, interaction {place}: compared {compared} of {len(runs)} times"
+            compared = sum(one.drift.calls is not None for one in requests)
+            yield f"{runs[0].test}, interaction {position}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
     others = Counter(one for run in runs for one in run.requests if one.drift.calls is None)
     for one, count in others.items():
-        yield f"{runs[0].test}, request {one.position}: {_times(one.verdict, count, len(runs))}"
+        yield f"{runs[0].test}, request {one.position}: {_count_runs(one.verdict, count, len(runs))}"
         yield from (f"  {line}" for line in one.drift.lines)
     if not runs[0].exists:
-        yield from _details(runs[0])
+        yield from _detail_lines(runs[0])
 
 
-def _times(word: str, count: int, of: int) -> str:
-    return word if of == 1 else f"{word} {count}/{of}"
+def _count_runs(text: str, count: int, total: int) -> str:
+    return text if total == 1 else f"{text} {count}/{total}"

@@ -1,4 +1,4 @@
-"""Requests that went live, each beside its recording, in the order in which they were sent."""
+"""Compare a sequence of live requests and responses with the recorded sequence."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ CHANGED = "request changed"
 DIVERGED = "diverged"
 
 Explain = Callable[[Interaction], Sequence[str]]
-"""Tells in lines why a request has no recording."""
+"""Returns lines that say why a request has no recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDrift:
-    """The request at ``position``, from 1, and how its answer differs; ``recording`` is the position on the tape of
-    what it was compared with, None where that is nothing."""
+    """The drift of the response to one request.
+
+    Args:
+        position: The position of the request in the run, starting at 1.
+        drift: The drift of its response.
+        recording: The position of its recording in the cassette, starting at 1. None if it has no recording.
+    """
 
     position: int
     drift: ResponseDrift
@@ -31,13 +36,13 @@ class RequestDrift:
 
     @property
     def verdict(self) -> str:
-        """That of its answer; of a conversation that went another way, where it did."""
+        """The kind of drift. For a diverged conversation it names the request."""
         return f"{DIVERGED} at call {self.position}" if self.drift.verdict == DIVERGED else self.drift.verdict
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationDrift:
-    """What was asked live, as far as it could be compared; ``unsent`` are recordings that nothing asked for."""
+    """The drift of each request that could be compared, and the recordings that were not requested."""
 
     requests: tuple[RequestDrift, ...]
     unsent: tuple[Entry, ...]
@@ -48,41 +53,44 @@ def compare_conversations(
     live: Sequence[Interaction],
     explain: Explain = lambda _: (),
 ) -> ConversationDrift:
-    """Compare the answers of ``live`` with those of ``recorded`` to equal requests, the first with the first.
+    """Compare live responses with the recorded responses to the same requests, first in, first out.
 
-    A request without a recording after an answer that was another one, has diverged: what came before went into it.
-    Of further ones behind it nothing can be said. One that differs before any answer did was changed by the program;
-    ``explain`` tells how. An error of the moment that a later answer made good takes no part, on either side.
+    A request without a recording has diverged if an earlier response differs, because the request contains that
+    response. Later requests without a recording are not reported. If no earlier response differs, the program changed
+    the request. Temporary errors that a later attempt made good are ignored on both sides.
+
+    Args:
+        recorded: The recorded interactions.
+        live: The live interactions, in the order in which they were sent.
+        explain: Says how a request that the program changed differs from its recording.
     """
-    counterparts = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)
-    lasting = [one for one, lasts in zip(live, are_final(live), strict=True) if lasts]
-    asked: list[RequestDrift] = []
-    opaque: dict[str, str] = {}
-    words: dict[str, str] = {}
-    moved = diverged = False
-    for position, one in enumerate(lasting, start=1):
-        entry = _recording(counterparts, one.request, opaque, words)
+    lookup = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)
+    final = [one for one, is_final in zip(live, are_final(live), strict=True) if is_final]
+    compared: list[RequestDrift] = []
+    ids: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    differs = has_diverged = False
+    for position, one in enumerate(final, start=1):
+        entry = _find_recording(lookup, one.request, ids, texts)
         if entry is not None:
             recording = entry.interaction.response
             drift = compare_responses(recording, one.response)
-            moved = moved or drift.differs
-            opaque |= substitutions.map_opaque_ids(recording, one.response)
-            words |= substitutions.map_texts(recording, one.response)
-            asked.append(RequestDrift(position, drift, entry.position))
-        elif not moved:
-            asked.append(RequestDrift(position, ResponseDrift(CHANGED, tuple(explain(one)))))
-        elif not diverged:
-            diverged = True
+            differs = differs or drift.differs
+            ids |= substitutions.map_opaque_ids(recording, one.response)
+            texts |= substitutions.map_texts(recording, one.response)
+            compared.append(RequestDrift(position, drift, entry.position))
+        elif not differs:
+            compared.append(RequestDrift(position, ResponseDrift(CHANGED, tuple(explain(one)))))
+        elif not has_diverged:
+            has_diverged = True
             line = "an earlier response changed, and this request contains it"
-            asked.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
-    return ConversationDrift(tuple(asked), tuple(counterparts.unused_entries))
+            compared.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
+    return ConversationDrift(tuple(compared), tuple(lookup.unused_entries))
 
 
-def _recording(
-    counterparts: ReplayLookup, request: Request, opaque: dict[str, str], words: dict[str, str]
-) -> Entry | None:
-    # the words last: those of an answer may be in a request for another reason
-    spellings = [request, *([substitutions.restore_recorded_texts(request, opaque)] if opaque else [])]
-    if words:
-        spellings.append(substitutions.restore_recorded_texts(request, {**words, **opaque}))
-    return next((entry for spelling in spellings if (entry := counterparts.find_recording(spelling)) is not None), None)
+def _find_recording(lookup: ReplayLookup, request: Request, ids: dict[str, str], texts: dict[str, str]) -> Entry | None:
+    # texts last, because the text of a response may be in a request for a different reason
+    spellings = [request, *([substitutions.restore_recorded_texts(request, ids)] if ids else [])]
+    if texts:
+        spellings.append(substitutions.restore_recorded_texts(request, {**texts, **ids}))
+    return next((entry for spelling in spellings if (entry := lookup.find_recording(spelling)) is not None), None)

@@ -1,8 +1,7 @@
-"""Two answers to one request: how the calls of the second differ from those of the first, and all else that a program
-goes by.
+"""Compare a live response with the recorded one: its tool calls, and everything else that programs depend on.
 
-Parallel calls have no order, and what a model says beside its calls is other words each time; neither counts. An
-answer that is not one of a model, such as embeddings, is not compared.
+The order of parallel calls does not count, and neither does the text next to calls, because its wording differs each
+time. A response that is not a model's, such as embeddings, is not compared.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ FAILED, STATUS = "failed", "status changed"
 FINISH, REFUSAL, TEXT = "finish reason changed", "refusal changed", "text changed"
 NOT_COMPARED = "not compared"
 
-# of a number, how it is written plays no part
-_TERMS = ComparisonOptions(tolerance=0)
+# numbers are compared by value: 1 equals 1.0
+_OPTIONS = ComparisonOptions(tolerance=0)
 _NONE = "none"
 _HTTP_OK = "200 OK"
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerProperty:
-    """Something about an answer beside the arguments of its calls: what it ``was`` on the tape, and is ``now``."""
+    """A property of an answer other than the arguments of its calls, such as the finish reason."""
 
     name: str
     recorded: str
@@ -47,10 +46,15 @@ class AnswerProperty:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDrift:
-    """How a live answer differs from the recorded one: a ``verdict``, and ``lines`` that say more.
+    """How a live response differs from the recorded one.
 
-    ``calls`` and ``properties`` are there where both are answers of a model; ``recorded`` are the calls of the first.
-    ``differs``: whether it is another answer in any way that a program or a later request could show, in words, too.
+    Args:
+        verdict: The kind of drift.
+        lines: The differences.
+        recorded: The calls of the recorded response.
+        calls: The comparison of the calls. None if one of the responses is not a model's.
+        properties: The other properties that were compared.
+        differs: Whether anything differs that a program or a later request can contain, including the text.
     """
 
     verdict: str
@@ -62,13 +66,13 @@ class ResponseDrift:
 
 
 def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
-    """How the ``live`` answer differs from the ``recorded`` one."""
+    """Compare the live response with the recorded one."""
     then, now = parse_answer(recorded.body), parse_answer(live.body)
-    before, after = _failure(recorded, then), _failure(live, now)
+    before, after = _describe_failure(recorded, then), _describe_failure(live, now)
     if after is not None:
-        if before is None or (_outcome(before) != _outcome(after) and describe_temporary_error(live)):
+        if before is None or (_failure_kind(before) != _failure_kind(after) and describe_temporary_error(live)):
             return ResponseDrift(FAILED, (after,))
-        if _outcome(before) == _outcome(after):
+        if _failure_kind(before) == _failure_kind(after):
             return ResponseDrift(SAME, differs=False)
     if "left" in (recorded.ending, live.ending):
         return ResponseDrift(NOT_COMPARED, ("one of the responses was not read to its end",))
@@ -79,74 +83,76 @@ def compare_responses(recorded: Response, live: Response) -> ResponseDrift:
     if then is None or now is None:
         return ResponseDrift(NOT_COMPARED, ("not a model's response",), differs=recorded.body != live.body)
     try:
-        return _of_models(then, now)
+        return _compare_answers(then, now)
     except UnwritableValue as error:
         return ResponseDrift(NOT_COMPARED, (str(error),))
 
 
-def _of_models(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
-    expected, came = to_snapshot_calls(then.calls), to_snapshot_calls(now.calls)
-    calls = compare_calls(expected, came, options=_TERMS)
-    properties = tuple(_answer_properties(then, now, has_calls=bool(expected or came)))
-    moved = [one for one in properties if one.recorded != one.live]
+def _compare_answers(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
+    expected, received = to_snapshot_calls(then.calls), to_snapshot_calls(now.calls)
+    calls = compare_calls(expected, received, options=_OPTIONS)
+    properties = tuple(_answer_properties(then, now, has_calls=bool(expected or received)))
+    changed = [one for one in properties if one.recorded != one.live]
     order = [entry.new for entry in calls.unchanged]
     verdict = SAME
-    if any(one.name == "refusal" for one in moved):
+    if any(one.name == "refusal" for one in changed):
         verdict = REFUSAL
     elif calls.added or calls.removed or any(change.before.name != change.after.name for change in calls.changed):
         verdict = CALLS
     elif calls.changed:
         verdict = ARGUMENTS
-    elif moved:
-        verdict = FINISH if moved[0].name == "finish reason" else TEXT
+    elif changed:
+        verdict = FINISH if changed[0].name == "finish reason" else TEXT
     elif order != sorted(order):
         verdict = REORDERED
     lines = () if calls.is_same else tuple(render_comparison(calls))
-    # an answer may be another one only by its words, or by how its calls are written
+    # answers may differ only in the text, or in how equal calls are written
     differs = (expected, then.text, then.refusal, then.finish_reason) != (
-        came,
+        received,
         now.text,
         now.refusal,
         now.finish_reason,
     )
-    return ResponseDrift(verdict, (*lines, *map(str, moved)), expected, calls, properties, differs)
+    return ResponseDrift(verdict, (*lines, *map(str, changed)), expected, calls, properties, differs)
 
 
 def _answer_properties(then: WireAnswer, now: WireAnswer, *, has_calls: bool) -> Iterator[AnswerProperty]:
     yield AnswerProperty(
-        "refusal", _refusal(then), _refusal(now) if not (then.refusal and now.refusal) else _refusal(then)
+        "refusal",
+        _format_refusal(then),
+        _format_refusal(now) if not (then.refusal and now.refusal) else _format_refusal(then),
     )
     yield AnswerProperty("finish reason", then.finish_reason or _NONE, now.finish_reason or _NONE)
-    yield AnswerProperty("tool set", _tools(then), _tools(now))
+    yield AnswerProperty("tool set", _format_tools(then), _format_tools(now))
     if not has_calls:
-        yield AnswerProperty("text", "there" if then.text else _NONE, "there" if now.text else _NONE)
+        yield AnswerProperty("text", "present" if then.text else _NONE, "present" if now.text else _NONE)
 
 
-def _refusal(answer: WireAnswer) -> str:
+def _format_refusal(answer: WireAnswer) -> str:
     return repr(answer.refusal) if answer.refusal else _NONE
 
 
-def _tools(answer: WireAnswer) -> str:
+def _format_tools(answer: WireAnswer) -> str:
     return ", ".join(sorted({call.name for call in answer.calls})) or _NONE
 
 
-def _failure(response: Response, answer: WireAnswer | None) -> str | None:
-    """In what an answer is none, None where it is one."""
+def _describe_failure(response: Response, answer: WireAnswer | None) -> str | None:
+    """Return why a response is not an answer. None if it is one."""
     if response.ending == "unanswered":
         failure = response.failure
         return f"no answer: {failure.error}: {failure.message}" if failure else "left without an answer"
     if (status := response.header("grpc-status") or "0") != "0":
         return f"gRPC status {status}: {response.header('grpc-message') or ''}".rstrip(": ")
-    said = answer.error if answer is not None else None
+    message = answer.error if answer is not None else None
     if response.status >= 400:
-        return ": ".join(word for word in (f"{response.status} {response.reason}".rstrip(), said) if word)
-    if said is not None:
-        return f"error in the answer: {said}"
+        return ": ".join(part for part in (f"{response.status} {response.reason}".rstrip(), message) if part)
+    if message is not None:
+        return f"error in the answer: {message}"
     if response.ending == "broken":
         return f"broken off: {response.failure.error}" if response.failure else "broken off"
     return None
 
 
-def _outcome(failure: str) -> str:
-    """A failure without the provider's own words, which differ from time to time."""
+def _failure_kind(failure: str) -> str:
+    """Return a failure without the provider's message, because its wording differs each time."""
     return failure.partition(":")[0]

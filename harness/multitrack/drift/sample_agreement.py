@@ -1,4 +1,4 @@
-"""How often several live answers to one request agree with the recorded one, field by field."""
+"""How often several live responses to one request agree with the recorded one, field by field."""
 
 from __future__ import annotations
 
@@ -19,76 +19,82 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True, slots=True)
 class _SampledField:
-    """What it ``was`` on the tape, and what ``came`` in each answer."""
+    """A field with its recorded value and its value in each live response."""
 
     name: str
     recorded: str
     values: Sequence[str]
 
     @property
-    def agree(self) -> int:
+    def agreeing(self) -> int:
         return sum(value == self.recorded for value in self.values)
 
     def __str__(self) -> str:
-        """Each value with how often it came, that of the tape first."""
-        came = Counter(self.values)
-        ordered = sorted({self.recorded, *came}, key=lambda value: (value != self.recorded, -came[value], value))
-        told = [f"{_cut(value)} {_TIMES}{came[value]}" for value in ordered[:_SHOWN]]
+        """The values with their counts, the recorded value first."""
+        counts = Counter(self.values)
+        ordered = sorted({self.recorded, *counts}, key=lambda value: (value != self.recorded, -counts[value], value))
+        shown = [f"{_shorten(value)} {_TIMES}{counts[value]}" for value in ordered[:_SHOWN]]
         more = len(ordered) - _SHOWN
-        return ", ".join(told) + (f", and {more} more" if more > 0 else "")
+        return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
 
 
 def describe_agreement(answers: Sequence[ResponseDrift]) -> Iterator[str]:
-    """A line for each field of each recorded call, and for whatever else was not the same each time: how many of
-    ``answers`` agree with the recording, and which values came how often. None of what could not be compared."""
+    """Yield a line for each field of the recorded calls, and for each other property that changed.
+
+    A line says how many of ``answers`` agree with the recording, and how often each value was received. Answers that
+    could not be compared are not counted.
+    """
     compared = [(answer, answer.calls) for answer in answers if answer.calls is not None]
     if not compared:
         return
     calls = [calls for _, calls in compared]
-    fields = [*_fields(compared[0][0].recorded, calls), *_answer_properties([answer for answer, _ in compared])]
+    fields = [*_sample_fields(compared[0][0].recorded, calls), *_sample_properties([answer for answer, _ in compared])]
     width = max((len(field.name) for field in fields), default=0)
     for field in fields:
-        told = f"{field.name:<{width}}  {field.agree}/{len(field.values)}"
-        yield told if field.agree == len(field.values) else f"{told}: {field}"
+        line = f"{field.name:<{width}}  {field.agreeing}/{len(field.values)}"
+        yield line if field.agreeing == len(field.values) else f"{line}: {field}"
     added = Counter(str(entry.call) for one in calls for entry in one.added)
     for call, count in added.most_common():
-        yield f"added: {_cut(call)} {_TIMES}{count}"
+        yield f"added: {_shorten(call)} {_TIMES}{count}"
 
 
-def _fields(recorded: Sequence[SnapshotCall], answers: Sequence[CallComparison]) -> Iterator[_SampledField]:
+def _sample_fields(recorded: Sequence[SnapshotCall], answers: Sequence[CallComparison]) -> Iterator[_SampledField]:
     of_tool, seen = Counter(call.name for call in recorded), Counter[str]()
     for place, call in enumerate(recorded):
         seen[call.name] += 1
         tool = f"{call.name}#{seen[call.name]}" if of_tool[call.name] > 1 else call.name
-        came = [_partner(answer, place) for answer in answers]
-        names = dict.fromkeys([*_parts(call), *(name for _, changed in came for name in changed)])
+        partners = [_find_partner(answer, place) for answer in answers]
+        names = dict.fromkeys([*_get_fields(call), *(name for _, changed in partners for name in changed)])
         for name in names:
-            was = _value(call, name)
-            # what is equal may be written otherwise, as 1 and 1.0 are
-            values = [_came(other, name, call.name) if name in changed or not other else was for other, changed in came]
+            was = _format_field(call, name)
+            # equal values may be written differently, such as 1 and 1.0
+            values = [
+                _format_sample(other, name, call.name) if name in changed or not other else was
+                for other, changed in partners
+            ]
             yield _SampledField(f"{tool}.{name}", was, values)
         if not names:
-            yield _SampledField(tool, _CALLED, [_CALLED if other else _NO_CALL for other, _ in came])
+            yield _SampledField(tool, _CALLED, [_CALLED if other else _NO_CALL for other, _ in partners])
 
 
-def _answer_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledField]:
-    """What is told of an answer beside its calls, where it was not the same each time."""
-    moved = [one.name for answer in answers for one in answer.properties if one.recorded != one.live]
-    for name in dict.fromkeys(moved):
+def _sample_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledField]:
+    """Return the properties of the answers that changed in at least one of them."""
+    changed = [one.name for answer in answers for one in answer.properties if one.recorded != one.live]
+    for name in dict.fromkeys(changed):
         found = [one for answer in answers for one in answer.properties if one.name == name]
         yield _SampledField(name, found[0].recorded, [one.live for one in found])
 
 
-def _partner(answer: CallComparison, place: int) -> tuple[SnapshotCall | None, Sequence[str]]:
-    """The call that came for the recorded one at ``place``, None if none did, and which of its fields differ."""
+def _find_partner(answer: CallComparison, place: int) -> tuple[SnapshotCall | None, Sequence[str]]:
+    """Return the received call for the recorded one at ``place``, or None, and the names of its fields that differ."""
     for same in answer.unchanged:
         if same.old == place:
             return same.call, ()
     for entry in answer.changed:
         if entry.old == place and entry.before.name != entry.after.name:
-            return entry.after, list(_parts(entry.before))
+            return entry.after, list(_get_fields(entry.before))
         if entry.old == place:
-            fields = dict.fromkeys([*_parts(entry.before), *_parts(entry.after)])
+            fields = dict.fromkeys([*_get_fields(entry.before), *_get_fields(entry.after)])
             return entry.after, [name for name in fields if any(_is_in(change.path, name) for change in entry.fields)]
     return None, ()
 
@@ -98,20 +104,20 @@ def _is_in(path: str, field: str) -> bool:
     return whole or path == field or path.startswith((f"{field}.", f"{field}["))
 
 
-def _parts(call: SnapshotCall) -> dict[str, Expression]:
+def _get_fields(call: SnapshotCall) -> dict[str, Expression]:
     return {_UNREADABLE: call.positional[0]} if call.positional else dict(call.keywords)
 
 
-def _came(call: SnapshotCall | None, field: str, tool: str) -> str:
+def _format_sample(call: SnapshotCall | None, field: str, tool: str) -> str:
     if call is None:
         return _NO_CALL
-    return _value(call, field) if call.name == tool else _OTHER_TOOL
+    return _format_field(call, field) if call.name == tool else _OTHER_TOOL
 
 
-def _value(call: SnapshotCall, field: str) -> str:
-    parts = _parts(call)
+def _format_field(call: SnapshotCall, field: str) -> str:
+    parts = _get_fields(call)
     return format_line(parts[field]) if field in parts else _ABSENT
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

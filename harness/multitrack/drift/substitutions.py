@@ -1,7 +1,7 @@
-"""What of an answer comes back in later requests, and is another text each time: ids, signatures, the model's words.
+"""Texts of a response that later requests repeat and that differ each time: ids, signatures, the model's text.
 
-A conversation goes on with the answer that came, and so with its ids. Where the answer did not drift, a later request
-says the same as the recorded one as soon as its substitutions are put in the words of the tape.
+A conversation continues with the live response, and so with its ids. If the response did not drift, a later request
+equals the recorded one after the live texts are replaced with the recorded ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request, Response
 from multitrack.wires.framing import FrameParser
 
-# OpenAI's and Google's names for what only its maker reads
+# the keys of OpenAI and Google for values that only the provider reads
 _OPAQUE_KEYS = frozenset(
     {
         "id",
@@ -34,7 +34,7 @@ _OPAQUE_KEYS = frozenset(
 
 
 def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
-    """For each id and signature in the ``live`` answer the one that stands in its place in the ``recorded`` one."""
+    """Map each id and signature in the live response to the one at the same position in the recorded response."""
     then, now = _find_opaque_ids(recorded.body), _find_opaque_ids(live.body)
     return {
         new: old
@@ -45,14 +45,14 @@ def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
 
 
 def map_texts(recorded: Response, live: Response) -> dict[str, str]:
-    """The text of the ``live`` answer, with that of the ``recorded`` one."""
+    """Map the text of the live response to the recorded text. Empty if they are equal or one is missing."""
     then, now = parse_answer(recorded.body), parse_answer(live.body)
     both = (then.text if then else None, now.text if now else None)
     return {both[1]: both[0]} if both[0] and both[1] and both[0] != both[1] else {}
 
 
 def restore_recorded_texts(request: Request, substitutions: Mapping[str, str]) -> Request:
-    """``request`` with each text that is one of ``substitutions`` as it is on the tape."""
+    """Replace each live text in ``request`` with the recorded one."""
     if not substitutions:
         return request
     parts = urlsplit(request.url)
