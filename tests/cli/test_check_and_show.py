@@ -1,4 +1,4 @@
-"""``multitrack check`` and ``multitrack show``, as a user runs them."""
+"""``multitrack check`` and ``multitrack show`` in a process, as users run them."""
 
 import os
 import shutil
@@ -30,16 +30,18 @@ def multitrack(*arguments, cwd, **environment):
     return run(sys.executable, "-c", program, *arguments, cwd=cwd, **environment)
 
 
-def told(finished):
-    return finished.returncode, finished.stdout.splitlines(), finished.stderr
+def assert_finished(finished, code, lines, stderr=""):
+    assert finished.stderr == stderr
+    assert finished.stdout.splitlines() == lines
+    assert finished.returncode == code
 
 
 @pytest.fixture
-def tapes(tmp_path):
-    """A project with a tape for each of its tests."""
+def cassettes(tmp_path):
+    """A project with one test and its cassette."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-m fast'\nmarkers = ['fast']\n")
     (tmp_path / "test_it.py").write_text(
-        "import pytest\n\n@pytest.mark.parametrize('n', ['1'])\ndef test_plan(n): raise SystemExit('it ran')\n"
+        "import pytest\n\n@pytest.mark.parametrize('n', ['1'])\ndef test_plan(n): raise SystemExit('the test ran')\n"
     )
     folder = tmp_path / "cassettes"
     folder.mkdir()
@@ -54,19 +56,19 @@ def put(path, test, text=None):
 
 
 @pytest.mark.slow
-def test_nothing_is_wrong(tapes):
-    assert told(multitrack("check", "cassettes", cwd=tapes.parent)) == (0, ["1 cassette: no problems"], "")
+def test_a_sound_cassette_has_no_problems(cassettes):
+    assert_finished(multitrack("check", "cassettes", cwd=cassettes.parent), 0, ["1 cassette: no problems"])
 
 
 @pytest.mark.slow
-def test_each_kind_of_finding_has_a_line(tapes):
-    (tapes / "damaged.yaml").write_text("version: 1\ninteractions: [\n")
-    put(tapes / "orphan.yaml", "test_it.py::test_plan[2]")
-    put(tapes / "waits.pending.yaml", "test_it.py::test_plan[2]")
+def test_each_kind_of_problem_has_a_line(cassettes):
+    (cassettes / "damaged.yaml").write_text("version: 1\ninteractions: [\n")
+    put(cassettes / "orphan.yaml", "test_it.py::test_plan[2]")
+    put(cassettes / "waits.pending.yaml", "test_it.py::test_plan[2]")
     secret = PLAN.read_text(encoding="utf-8").replace('"content": "You must', f'"content": "{KEY} You must')
-    put(tapes / "secret.yaml", "test_it.py::test_plan[1]", secret)
+    put(cassettes / "secret.yaml", "test_it.py::test_plan[1]", secret)
     line = secret[: secret.index(KEY)].count("\n") + 1
-    (tapes / "theirs.yaml").write_text(
+    (cassettes / "theirs.yaml").write_text(
         "interactions:\n"
         "- request:\n"
         "    {body: null, headers: {Authorization: [Bearer abcdefgh12345678]}, method: GET, uri: 'https://x.example'}\n"
@@ -76,8 +78,9 @@ def test_each_kind_of_finding_has_a_line(tapes):
         "    status: {code: 200, message: OK}\n"
         "version: 1\n"
     )
-    code, lines, _ = told(multitrack("check", "cassettes", "gone.yaml", "--max-age", "30", cwd=tapes.parent))
-    assert code == 1
+    finished = multitrack("check", "cassettes", "gone.yaml", "--max-age", "30", cwd=cassettes.parent)
+    lines = finished.stdout.splitlines()
+    assert finished.returncode == 1
     [old] = [line for line in lines if ": old: " in line]
     assert old.startswith("cassettes/theirs.yaml: old: recorded ")
     assert old.endswith(" days ago; max_age is 30 days")
@@ -91,52 +94,56 @@ def test_each_kind_of_finding_has_a_line(tapes):
 
 
 @pytest.mark.slow
-def test_a_secret_of_the_environment_is_found(tapes):
+def test_the_value_of_a_credential_variable_is_a_secret(cassettes):
     text = PLAN.read_text(encoding="utf-8").replace('"content": "You must', '"content": "hush-hush-0123456789 You must')
-    put(tapes / "fine.yaml", "test_it.py::test_plan[1]", text)
-    code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent, THEIR_API_KEY="hush-hush-0123456789"))
-    assert code == 1
+    put(cassettes / "fine.yaml", "test_it.py::test_plan[1]", text)
+    finished = multitrack("check", "cassettes", cwd=cassettes.parent, THEIR_API_KEY="hush-hush-0123456789")
+    [line] = finished.stdout.splitlines()
+    assert finished.returncode == 1
     assert line.endswith(": secret: the value of a credential variable in the environment")
 
 
 @pytest.mark.slow
-def test_tests_that_cannot_be_collected_are_no_orphans(tapes):
-    (tapes.parent / "test_bad.py").write_text("import nothing_of_this_name\n")
-    code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent))
-    assert code == 1
+def test_no_orphans_are_reported_if_pytest_cannot_collect_the_tests(cassettes):
+    (cassettes.parent / "test_bad.py").write_text("import nothing_of_this_name\n")
+    finished = multitrack("check", "cassettes", cwd=cassettes.parent)
+    [line] = finished.stdout.splitlines()
+    assert finished.returncode == 1
     assert line.startswith("orphans: not checked, because pytest could not collect the tests: ")
 
 
 @pytest.mark.slow
-def test_from_a_folder_below_only_its_own_tests_are_looked_for(tapes):
-    below = tapes.parent / "below"
+def test_in_a_subfolder_only_its_own_tests_can_be_missing(cassettes):
+    below = cassettes.parent / "below"
     below.mkdir()
-    put(tapes / "other.yaml", "elsewhere/test_x.py::test_gone")
-    put(tapes / "gone.yaml", "below/test_x.py::test_gone")
-    code, lines, _ = told(multitrack("check", "../cassettes", cwd=below))
-    assert (code, lines) == (
-        1,
-        ["../cassettes/gone.yaml: orphan: there is no test below/test_x.py::test_gone (interaction 1)"],
-    )
+    put(cassettes / "other.yaml", "elsewhere/test_x.py::test_gone")
+    put(cassettes / "gone.yaml", "below/test_x.py::test_gone")
+    finished = multitrack("check", "../cassettes", cwd=below)
+    assert finished.stdout.splitlines() == [
+        "../cassettes/gone.yaml: orphan: there is no test below/test_x.py::test_gone (interaction 1)"
+    ]
+    assert finished.returncode == 1
 
 
 @pytest.mark.slow
-def test_the_age_that_the_project_allows(tapes):
-    pyproject = tapes.parent / "pyproject.toml"
+def test_the_project_sets_the_allowed_age(cassettes):
+    pyproject = cassettes.parent / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + "[tool.multitrack]\nmax_age = 30\n")
     text = PLAN.read_text(encoding="utf-8")
     start = text.index("recorded_at: '") + len("recorded_at: '")
-    put(tapes / "fine.yaml", "test_it.py::test_plan[1]", text[:start] + "2020-01-01" + text[start + 10 :])
-    code, [line], _ = told(multitrack("check", "cassettes", cwd=tapes.parent))
-    assert code == 1
+    put(cassettes / "fine.yaml", "test_it.py::test_plan[1]", text[:start] + "2020-01-01" + text[start + 10 :])
+    finished = multitrack("check", "cassettes", cwd=cassettes.parent)
+    [line] = finished.stdout.splitlines()
+    assert finished.returncode == 1
     assert line.startswith("cassettes/fine.yaml: old: recorded ")
 
 
-def test_show_tells_text_and_refusals_too(tmp_path):
-    tape = tmp_path / "tape.yaml"
+def test_show_prints_the_text_of_a_response(tmp_path):
+    cassette = tmp_path / "cassette.yaml"
     text = PLAN.read_text(encoding="utf-8")
-    tape.write_text(text.replace('"content": null', '"content": "Looking\\ninto it"'), encoding="utf-8")
-    assert told(run_multitrack("show", "tape.yaml", cwd=tmp_path)) == (
+    cassette.write_text(text.replace('"content": null', '"content": "Looking\\ninto it"'), encoding="utf-8")
+    assert_finished(
+        run_multitrack("show", "cassette.yaml", cwd=tmp_path),
         0,
         [
             "1 · openai.chat gpt-4o-mini · 3 calls",
@@ -147,12 +154,11 @@ def test_show_tells_text_and_refusals_too(tmp_path):
             "    into it",
             "provenance: standin",
         ],
-        "",
     )
 
 
 @pytest.mark.slow
-def test_git_compares_tapes_by_their_calls(tmp_path):
+def test_git_diff_shows_the_calls_of_a_cassette(tmp_path):
     def git(*arguments):
         finished = run("git", *arguments, cwd=tmp_path)
         assert finished.returncode == 0, finished.stderr
@@ -167,11 +173,11 @@ def test_git_compares_tapes_by_their_calls(tmp_path):
     git("init", "-q")
     git(*command.replace("multitrack show", f"{program} show").replace('"', "").split(maxsplit=3)[1:])
     (tmp_path / ".gitattributes").write_text(f"{attributes}\n")
-    tape = tmp_path / "cassettes" / "test_it" / "test_plan.yaml"
-    tape.parent.mkdir(parents=True)
-    shutil.copy(PLAN, tape)
+    cassette = tmp_path / "cassettes" / "test_it" / "test_plan.yaml"
+    cassette.parent.mkdir(parents=True)
+    shutil.copy(PLAN, cassette)
     git("add", "-A")
-    tape.write_text(tape.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
+    cassette.write_text(cassette.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
 
     def changed():
         return [line for line in git("diff").splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
@@ -180,10 +186,10 @@ def test_git_compares_tapes_by_their_calls(tmp_path):
         "-  Weather(location='Dallas', units='imperial')",
         "+  Weather(location='Paris', units='imperial')",
     ]
-    # as a merge may leave it, beside what can be shown
-    other = tape.with_name("torn.yaml")
-    other.write_text("<<<<<<< ours\nversion: 1\n=======\n", encoding="utf-8")
-    git("add", "-N", str(other))
+    # a merge conflict, next to a cassette that can be shown
+    torn = cassette.with_name("torn.yaml")
+    torn.write_text("<<<<<<< ours\nversion: 1\n=======\n", encoding="utf-8")
+    git("add", "-N", str(torn))
     assert changed() == [
         "-  Weather(location='Dallas', units='imperial')",
         "+  Weather(location='Paris', units='imperial')",
@@ -213,43 +219,44 @@ REASONS = {
         "newer.yaml: damaged: it is of format 99, and this Multitrack reads format 1: upgrade it",
     ),
     "folder": (None, "folder: missing: this folder has no cassettes"),
-    "none.yaml/tape.yaml": (None, "none.yaml/tape.yaml: missing: there is no such cassette"),
+    "none.yaml/cassette.yaml": (None, "none.yaml/cassette.yaml: missing: there is no such cassette"),
 }
 
 
-def test_what_is_no_tape_is_told_by_name(tmp_path):
+def test_check_says_why_a_file_is_not_a_cassette(tmp_path):
     for name, (content, _) in REASONS.items():
         path = tmp_path / name
         path.write_bytes(content) if content is not None else path.mkdir(parents=True)
-    (tmp_path / "none.yaml" / "tape.yaml").rmdir()
-    # a folder whose name is that of a tape holds tapes
+    (tmp_path / "none.yaml" / "cassette.yaml").rmdir()
+    # a folder with the name of a cassette
     (tmp_path / "folder" / "empty.yaml").mkdir()
     expected = [line for _, line in REASONS.values()]
-    assert told(run_multitrack("check", *REASONS, cwd=tmp_path)) == (1, expected, "")
+    assert_finished(run_multitrack("check", *REASONS, cwd=tmp_path), 1, expected)
     shown = run_multitrack("show", "folder", cwd=tmp_path)
-    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.returncode == 1
+    assert shown.stdout == ""
     assert shown.stderr.startswith("multitrack: folder: the cassette is damaged: it cannot be read: ")
-    shown = run_multitrack("show", "--textconv", "none.yaml/tape.yaml", cwd=tmp_path)
-    assert told(shown) == (1, [], "multitrack: none.yaml/tape.yaml: there is no such cassette\n")
+    shown = run_multitrack("show", "--textconv", "none.yaml/cassette.yaml", cwd=tmp_path)
+    assert_finished(shown, 1, [], "multitrack: none.yaml/cassette.yaml: there is no such cassette\n")
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
-def test_the_help_says_what_an_exit_code_means(tmp_path, command):
+def test_the_help_lists_the_exit_codes(tmp_path, command):
     shown = " ".join(run_multitrack(command, "--help", cwd=tmp_path).stdout.split())
     assert "Exit codes: 0 success, 1 problems found, 2 usage error." in shown
     assert run_multitrack(command, cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.slow
-def test_show_writes_utf_8_whatever_the_locale(tmp_path):
-    tape = tmp_path / "tape.yaml"
-    tape.write_text(PLAN.read_text(encoding="utf-8").replace("Toronto", "Zürich 😀"), encoding="utf-8")
-    shown = multitrack("show", "tape.yaml", cwd=tmp_path, PYTHONIOENCODING="ascii")
+def test_show_prints_utf_8_in_any_locale(tmp_path):
+    cassette = tmp_path / "cassette.yaml"
+    cassette.write_text(PLAN.read_text(encoding="utf-8").replace("Toronto", "Zürich 😀"), encoding="utf-8")
+    shown = multitrack("show", "cassette.yaml", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert "  Weather(location='Zürich 😀', units='metric')" in shown.stdout
 
 
 @pytest.mark.slow
-def test_show_is_plain_where_there_is_no_terminal(tmp_path):
+def test_show_only_uses_styles_in_a_terminal(tmp_path):
     plain = multitrack("show", str(PLAN), cwd=tmp_path, TERM="xterm-256color").stdout
     assert "\x1b" not in plain
     pty = pytest.importorskip("pty")

@@ -1,4 +1,4 @@
-"""The command ``multitrack``, as a user runs it."""
+"""The command ``multitrack`` in a process, as users run it."""
 
 import os
 import shutil
@@ -38,12 +38,13 @@ def test_show_prints_the_calls(tmp_path, run):
     assert finished.returncode == 0
 
 
-def test_show_says_what_is_not_there(tmp_path):
+def test_show_reports_a_missing_cassette(tmp_path):
     finished = run_multitrack("show", "no.yaml", cwd=tmp_path)
-    assert (finished.returncode, finished.stderr) == (1, "multitrack: no.yaml: there is no such cassette\n")
+    assert finished.stderr == "multitrack: no.yaml: there is no such cassette\n"
+    assert finished.returncode == 1
 
 
-def test_show_says_where_a_tape_is_damaged(tmp_path):
+def test_show_reports_the_line_of_the_damage(tmp_path):
     (tmp_path / "bad.yaml").write_text("version: 1\ninteractions: [\n", encoding="utf-8")
     finished = run_multitrack("show", "bad.yaml", cwd=tmp_path)
     assert finished.returncode == 1
@@ -51,25 +52,27 @@ def test_show_says_where_a_tape_is_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("named", ["a.pending.yaml", "a.yaml", "."])
-def test_accept_puts_a_pending_recording_in_place(tmp_path, named):
+def test_accept_replaces_the_cassette_with_its_pending_recording(tmp_path, named):
     shutil.copy(PLAN, tmp_path / "a.pending.yaml")
     shutil.copy(PLAN, tmp_path / "a.yaml")
     finished = run_multitrack("accept", named, cwd=tmp_path)
-    assert (finished.returncode, finished.stdout) == (0, "accepted a.yaml\n"), finished.stderr
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "accepted a.yaml\n"
     assert (tmp_path / "a.yaml").read_bytes() == PLAN.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
 
 
-def test_accept_says_that_nothing_is_pending(tmp_path):
+def test_accept_fails_if_nothing_is_pending(tmp_path):
     finished = run_multitrack("accept", "a.yaml", cwd=tmp_path)
-    assert (finished.returncode, finished.stderr) == (1, "multitrack: a.yaml: there is no pending recording\n")
+    assert finished.stderr == "multitrack: a.yaml: there is no pending recording\n"
+    assert finished.returncode == 1
 
 
-def test_accept_refuses_a_damaged_recording(tmp_path):
+def test_accept_rejects_a_damaged_recording(tmp_path):
     (tmp_path / "a.pending.yaml").write_text("interactions: 1", encoding="utf-8")
-    (tmp_path / "a.yaml").write_text("the tape before", encoding="utf-8")
+    (tmp_path / "a.yaml").write_text("the previous content", encoding="utf-8")
     assert run_multitrack("accept", "a.yaml", cwd=tmp_path).returncode == 1
-    assert (tmp_path / "a.yaml").read_text(encoding="utf-8") == "the tape before"
+    assert (tmp_path / "a.yaml").read_text(encoding="utf-8") == "the previous content"
 
 
 def test_init_adds_its_lines_once(tmp_path):
@@ -81,13 +84,13 @@ def test_init_adds_its_lines_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_demo_fails_where_the_tapes_hold_other_calls(tmp_path):
+def test_demo_fails_if_a_committed_cassette_has_different_calls(tmp_path):
     for name in ("examples", "cassettes"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("test_vertex*", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     assert multitrack_process("demo", cwd=tmp_path).returncode == 0
-    tape = tmp_path / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
-    tape.write_text(tape.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
+    cassette = tmp_path / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
+    cassette.write_text(cassette.read_text(encoding="utf-8").replace("Dallas", "Paris"), encoding="utf-8")
     finished = multitrack_process("demo", cwd=tmp_path)
     assert finished.returncode == 1
     assert (

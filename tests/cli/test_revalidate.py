@@ -1,4 +1,4 @@
-"""``multitrack revalidate``: today's models on recorded answers, and what may be imported for it."""
+"""``multitrack revalidate`` validates recorded calls with the current models, and only imports allowed packages."""
 
 import json
 from textwrap import dedent
@@ -43,7 +43,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def tape(path, *calls, models="trip.models", results=None):
+def write_cassette(path, *calls, models="trip.models", results=None):
     functions = [{"name": name, "arguments": json.dumps(arguments)} for name, arguments in calls]
     message = {
         "role": "assistant",
@@ -65,27 +65,29 @@ def revalidate(project, *arguments):
     return run_multitrack("revalidate", *arguments, cwd=project)
 
 
-def told(project, *arguments):
+def assert_report(project, code, lines, *arguments):
     finished = revalidate(project, *(arguments or ("cassettes",)))
     assert not finished.stderr
-    return finished.returncode, finished.stdout.splitlines()
+    assert finished.stdout.splitlines() == lines
+    assert finished.returncode == code
 
 
-def test_models_that_fit(project):
-    tape(project / "cassettes/a.yaml", TORONTO, DALLAS)
-    tape(project / "cassettes/deep/b.yaml", TRIP)
-    assert told(project) == (0, ["3 calls in 2 cassettes match the current models"])
+def test_calls_that_match_the_models(project):
+    write_cassette(project / "cassettes/a.yaml", TORONTO, DALLAS)
+    write_cassette(project / "cassettes/deep/b.yaml", TRIP)
+    assert_report(project, 0, ["3 calls in 2 cassettes match the current models"])
 
 
-def test_models_that_do_not_fit_any_more(project):
-    tape(project / "cassettes/a.yaml", TORONTO, DALLAS)
-    tape(project / "cassettes/b.yaml", TRIP)
-    tape(project / "cassettes/c.pending.yaml", DALLAS)
+def test_calls_that_no_longer_match_the_models(project):
+    write_cassette(project / "cassettes/a.yaml", TORONTO, DALLAS)
+    write_cassette(project / "cassettes/b.yaml", TRIP)
+    write_cassette(project / "cassettes/c.pending.yaml", DALLAS)
     models = (project / "trip/models.py").read_text()
     models = models.replace("    units: str", "    units: Literal['metric']\n    days: int")
     models = models.replace("nights: int", "nights: bool")
     (project / "trip/models.py").write_text("from typing import Literal\n" + models)
-    assert told(project, "cassettes/a.yaml", "cassettes/b.yaml") == (
+    assert_report(
+        project,
         1,
         [
             "cassettes/a.yaml: interaction 1, call 1: Weather.days at $.days: Field required",
@@ -96,11 +98,13 @@ def test_models_that_do_not_fit_any_more(project):
             "Input should be a valid boolean, unable to interpret input, not 2",
             "3 of 3 calls would break, in 2 of 2 cassettes",
         ],
+        "cassettes/a.yaml",
+        "cassettes/b.yaml",
     )
 
 
-def test_as_json(project):
-    tape(project / "cassettes/a.yaml", ("Weather", {"location": "Rome"}))
+def test_the_report_as_json(project):
+    write_cassette(project / "cassettes/a.yaml", ("Weather", {"location": "Rome"}))
     finished = revalidate(project, "--json", "cassettes")
     assert finished.returncode == 1
     assert json.loads(finished.stdout) == {
@@ -122,24 +126,26 @@ def test_as_json(project):
     }
 
 
-def test_a_call_that_was_bad_when_its_test_passed_is_what_that_test_is_about(project):
+def test_a_call_that_was_invalid_when_its_test_passed_is_not_a_problem(project):
     rome = ("Weather", {"location": "Rome"})
-    tape(project / "cassettes/a.yaml", rome, TORONTO, results=("invalid:12345678", "12345678"))
-    assert told(project) == (0, ["2 calls in 1 cassette match the current models"])
+    write_cassette(project / "cassettes/a.yaml", rome, TORONTO, results=("invalid:12345678", "12345678"))
+    assert_report(project, 0, ["2 calls in 1 cassette match the current models"])
 
 
-def test_arguments_that_are_no_json(project):
-    tape(project / "cassettes/a.yaml", TORONTO)
+def test_arguments_that_are_not_json(project):
+    write_cassette(project / "cassettes/a.yaml", TORONTO)
     text = (project / "cassettes/a.yaml").read_text()
     (project / "cassettes/a.yaml").write_text(text.replace(r"\"metric\"}", ""))
-    code, (line, last) = told(project)
+    finished = revalidate(project, "cassettes")
+    line, last = finished.stdout.splitlines()
     assert line.startswith("cassettes/a.yaml: interaction 1, call 1: Weather at $: call 1 of 1 (id 'call'), Weather: ")
     assert "not valid JSON" in line
-    assert (code, last) == (1, "1 of 1 call would break, in 1 of 1 cassette")
+    assert last == "1 of 1 call would break, in 1 of 1 cassette"
+    assert finished.returncode == 1
 
 
-def test_a_validator_that_needs_a_context_is_told(project):
-    tape(project / "cassettes/a.yaml", TORONTO, TRIP)
+def test_a_validator_that_needs_a_context_is_reported(project):
+    write_cassette(project / "cassettes/a.yaml", TORONTO, TRIP)
     validator = """
     @field_validator("units")
     def _known(cls, value, info):
@@ -147,7 +153,8 @@ def test_a_validator_that_needs_a_context_is_told(project):
     """
     models = (project / "trip/models.py").read_text().replace("    units: str\n", "    units: str\n" + validator)
     (project / "trip/models.py").write_text("from pydantic import field_validator\n" + models)
-    assert told(project) == (
+    assert_report(
+        project,
         0,
         [
             "not checked: 1 call of Weather: a validator raised TypeError: 'NoneType' object is not subscriptable",
@@ -156,33 +163,36 @@ def test_a_validator_that_needs_a_context_is_told(project):
     )
 
 
-def test_a_damaged_tape_is_a_finding(project):
-    tape(project / "cassettes/a.yaml", TORONTO)
+def test_a_damaged_cassette_is_a_problem(project):
+    write_cassette(project / "cassettes/a.yaml", TORONTO)
     (project / "cassettes/b.yaml").write_text("interactions: [")
-    code, lines = told(project)
-    assert code == 1
+    finished = revalidate(project, "cassettes")
+    lines = finished.stdout.splitlines()
+    assert finished.returncode == 1
     assert lines[0].startswith("cassettes/b.yaml, line 2: the cassette is damaged: ")
     assert lines[1:] == ["1 call in 1 cassette matches the current models"]
 
 
-def test_a_path_where_nothing_is(project):
+def test_a_path_that_does_not_exist(project):
     finished = revalidate(project, "no.yaml")
-    assert (finished.returncode, finished.stderr) == (1, "multitrack: no.yaml: there is no such cassette\n")
+    assert finished.stderr == "multitrack: no.yaml: there is no such cassette\n"
+    assert finished.returncode == 1
 
 
-class TestWhatIsImported:
-    """A tape may be written by anybody: it makes nothing be imported but models of the packages that are listed."""
+class TestImports:
+    """Anyone can write a cassette, so it can only cause imports of models in packages that the project allows."""
 
-    def unchecked(self, project, *, named, reason, name="Weather"):
-        tape(project / "cassettes/a.yaml", (name, {}), models=named)
-        assert told(project) == (
+    def assert_unchecked(self, project, *, named, reason, name="Weather"):
+        write_cassette(project / "cassettes/a.yaml", (name, {}), models=named)
+        assert_report(
+            project,
             1,
             [f"not checked: 1 call of {name}: {reason}", "0 calls in 1 cassette match the current models"],
         )
 
-    def test_no_package_is_listed(self, project):
+    def test_without_allowed_packages_nothing_is_imported(self, project):
         (project / "pyproject.toml").write_text("")
-        self.unchecked(
+        self.assert_unchecked(
             project,
             named="trip.models",
             reason="trip.models:Weather may not be imported; "
@@ -190,11 +200,11 @@ class TestWhatIsImported:
         )
 
     @pytest.mark.parametrize("module", ["evil", "trip_evil", "trip.evil"])
-    def test_a_module_that_is_not_listed_never_runs(self, project, module):
+    def test_a_module_that_is_not_allowed_never_runs(self, project, module):
         (project / "pyproject.toml").write_text(ALLOWED.replace("'trip'", "'trip.models', 'trip_e'"))
         file = project / f"{module.replace('.', '/')}.py"
         file.write_text("from pathlib import Path\nPath('ran').touch()\nfrom trip.models import Weather")
-        self.unchecked(
+        self.assert_unchecked(
             project,
             named=module,
             reason=f"{module}:Weather may not be imported; allow it: [tool.multitrack.models] packages = ['{module}']",
@@ -204,7 +214,7 @@ class TestWhatIsImported:
     @pytest.mark.parametrize(
         "name", ["system", "environ", "Thing", "BaseModel", "Field", "__builtins__", "Weather.model_config"]
     )
-    def test_what_is_no_model_of_that_module(self, project, name):
+    def test_a_name_that_is_not_a_model_of_the_module(self, project, name):
         (project / "trip/other.py").write_text(
             dedent(
                 """
@@ -217,50 +227,55 @@ class TestWhatIsImported:
                 """
             )
         )
-        self.unchecked(project, named="trip.other", name=name, reason=f"trip.other:{name} is not a Pydantic model")
+        self.assert_unchecked(
+            project, named="trip.other", name=name, reason=f"trip.other:{name} is not a Pydantic model"
+        )
 
-    def test_nor_what_a_module_makes_up(self, project):
+    def test_a_name_from_a_module_getattr_is_not_a_model(self, project):
         (project / "trip/other.py").write_text("def __getattr__(name):\n    raise SystemExit(name)")
-        self.unchecked(project, named="trip.other", reason="trip.other:Weather is not a Pydantic model")
+        self.assert_unchecked(project, named="trip.other", reason="trip.other:Weather is not a Pydantic model")
 
     @pytest.mark.parametrize("module", ["trip.__main__", "trip.scripts.drop"])
-    def test_a_script_of_a_listed_package_does_not_run_for_a_name_that_it_does_not_have(self, project, module):
+    def test_a_script_in_an_allowed_package_does_not_run_if_it_does_not_define_the_name(self, project, module):
         file = project / f"{module.replace('.', '/')}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text("from pathlib import Path\nPath('ran').touch()\nfrom trip.models import Weather")
-        self.unchecked(project, named=module, reason=f"{module}:Weather is not a Pydantic model")
+        self.assert_unchecked(project, named=module, reason=f"{module}:Weather is not a Pydantic model")
         assert not (project / "ran").exists()
 
-    def test_a_module_that_ends_the_process_ends_nothing(self, project):
+    def test_a_module_that_raises_system_exit_does_not_end_the_command(self, project):
         (project / "trip/other.py").write_text("class Weather: ...\nraise SystemExit(0)")
-        self.unchecked(project, named="trip.other", reason="trip.other:Weather cannot be imported: SystemExit: 0")
+        self.assert_unchecked(
+            project, named="trip.other", reason="trip.other:Weather cannot be imported: SystemExit: 0"
+        )
 
     @pytest.mark.parametrize(
         "module", ["trip..models", ".trip.models", "trip.models:Weather", "trip/models", "trip\x1b"]
     )
-    def test_what_is_no_import_path(self, project, module):
-        self.unchecked(project, named=module, reason=f"{f'{module}:Weather'!r} is not an import path")
+    def test_an_invalid_import_path(self, project, module):
+        self.assert_unchecked(project, named=module, reason=f"{f'{module}:Weather'!r} is not an import path")
 
-    def test_a_model_that_is_made_by_a_call(self, project):
+    def test_a_model_made_by_create_model(self, project):
         (project / "trip/other.py").write_text(
             "from pydantic import create_model\nWeather = create_model('Weather', __module__=__name__)"
         )
-        tape(project / "cassettes/a.yaml", TORONTO, models="trip.other")
-        assert told(project) == (0, ["1 call in 1 cassette matches the current models"])
+        write_cassette(project / "cassettes/a.yaml", TORONTO, models="trip.other")
+        assert_report(project, 0, ["1 call in 1 cassette matches the current models"])
 
-    def test_a_module_that_is_gone(self, project):
-        self.unchecked(
+    def test_a_module_that_does_not_exist(self, project):
+        self.assert_unchecked(
             project,
             named="trip.gone",
             reason="trip.gone:Weather cannot be imported: ModuleNotFoundError: No module named 'trip.gone'",
         )
 
-    def test_the_project_names_the_models_of_tools(self, project):
+    def test_the_project_sets_the_models_of_tools(self, project):
         (project / "pyproject.toml").write_text(
             "[tool.multitrack.models]\ntools = {Weather = 'trip.models:Weather', trip = 'trip.models:Trip'}\n"
         )
-        tape(project / "cassettes/a.yaml", ("Weather", {}), ("trip", {}), ("Search", {}), models=None)
-        assert told(project) == (
+        write_cassette(project / "cassettes/a.yaml", ("Weather", {}), ("trip", {}), ("Search", {}), models=None)
+        assert_report(
+            project,
             1,
             [
                 "cassettes/a.yaml: interaction 1, call 1: Weather.location at $.location: Field required",
@@ -272,13 +287,13 @@ class TestWhatIsImported:
             ],
         )
 
-    def test_the_folders_that_pytest_is_told_of(self, project):
+    def test_the_pythonpath_of_pytest_is_used(self, project):
         (project / "trip").rename(project / "moved")
         (project / "src").mkdir()
         (project / "moved").rename(project / "src/trip")
         (project / "pyproject.toml").write_text(f"{ALLOWED}[tool.pytest.ini_options]\npythonpath = ['src']\n")
-        tape(project / "cassettes/a.yaml", TORONTO)
-        assert told(project) == (0, ["1 call in 1 cassette matches the current models"])
+        write_cassette(project / "cassettes/a.yaml", TORONTO)
+        assert_report(project, 0, ["1 call in 1 cassette matches the current models"])
 
     @pytest.mark.parametrize(
         ("table", "message"),
@@ -295,7 +310,7 @@ class TestWhatIsImported:
             ),
         ],
     )
-    def test_a_table_that_is_wrong(self, project, table, message):
+    def test_an_invalid_models_table(self, project, table, message):
         (project / "pyproject.toml").write_text(f"[tool.multitrack]\n{table}\n")
         finished = revalidate(project, ".")
         assert finished.returncode == 1

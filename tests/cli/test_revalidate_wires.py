@@ -1,4 +1,4 @@
-"""``multitrack revalidate`` reads the answers of every wire, on tapes of our own and of vcrpy's."""
+"""``multitrack revalidate`` reads every wire format, in our cassettes and in those of vcrpy."""
 
 import gzip
 import json
@@ -63,29 +63,29 @@ BODIES = {
 }
 
 
-def of_ours(path, url, kind, body):
+def write_ours(path, url, kind, body):
     request, response = Request("POST", url, (), b"{}"), Response(200, "OK", (("content-type", kind),), body)
     storage.write(path, Cassette((Interaction(request, response),), {"format": 1}))
 
 
-def of_vcrpy(path, url, kind, body):
+def write_vcrpy(path, url, kind, body):
     headers = {"Content-Type": [kind], "Content-Encoding": ["gzip"]}
     response = {"status": {"code": 200, "message": "OK"}, "headers": headers, "body": {"string": gzip.compress(body)}}
     request = {"method": "POST", "uri": url, "headers": {}, "body": "{}"}
     path.write_text(yaml.dump({"version": 1, "interactions": [{"request": request, "response": response}]}))
 
 
-@pytest.mark.parametrize("written", [of_ours, of_vcrpy])
-@pytest.mark.parametrize("wire", [*BODIES, "Gemini by gRPC"])
-def test_every_wire(tmp_path, wire, written):
-    body = BODIES["Gemini" if wire == "Gemini by gRPC" else wire]
+@pytest.mark.parametrize("write", [write_ours, write_vcrpy])
+@pytest.mark.parametrize("wire", [*BODIES, "Gemini over gRPC"])
+def test_every_wire_format_is_read(tmp_path, wire, write):
+    body = BODIES["Gemini" if wire == "Gemini over gRPC" else wire]
     url = (
         "grpc://host/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
         if "gRPC" in wire
         else "https://host/x"
     )
     kind = "text/event-stream" if body.startswith("data:") else "application/json"
-    written(tmp_path / "a.yaml", url, kind, body.encode())
+    write(tmp_path / "a.yaml", url, kind, body.encode())
     importer = ModelImporter(ModelPaths(tools={"Weather": f"{__name__}:Weather"}))
     (found,) = revalidate([tmp_path], importer).breaks
     assert str(found).endswith(

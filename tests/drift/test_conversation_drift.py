@@ -1,4 +1,4 @@
-"""Two sequences of interactions, one compared with the other: which belongs to which, and where they part."""
+"""Pairing live interactions with recorded ones, and finding where a conversation diverges."""
 
 import json
 
@@ -12,7 +12,7 @@ URL = "https://api.openai.com/v1/responses"
 JSON = (("content-type", "application/json"),)
 
 
-def asked(sent, answered, url=URL, **response):
+def interaction(sent, answered, url=URL, **response):
     text = answered if isinstance(answered, bytes) else json.dumps(answered).encode()
     return Interaction(
         Request("POST", url, JSON, json.dumps(sent).encode()), Response(200, "OK", JSON, text, **response)
@@ -24,7 +24,7 @@ def verdicts(recorded, live):
 
 
 def responses(number, *calls, said="hm"):
-    """An answer of the Responses API with ids of its own."""
+    """A response of the Responses API whose ids contain ``number``."""
     reasoning = {"type": "reasoning", "id": f"rs_{number}", "summary": [], "encrypted_content": f"secret {number}"}
     output = [
         {"type": "function_call", "id": f"fc_{number}_{at}", "call_id": f"call_{number}_{at}", "name": name,
@@ -38,22 +38,22 @@ def responses(number, *calls, said="hm"):
 WEATHER, SEARCH = ("Weather", {"city": "Toronto"}), ("Search", {"query": "x"})
 
 
-def test_a_conversation_goes_on_with_the_ids_of_its_answers():
+def test_ids_of_live_responses_in_later_requests_are_not_a_difference():
     def conversation(number):
         first, second = responses(number, WEATHER, SEARCH), responses(f"{number}b", SEARCH)
         results = [{"type": "function_call_output", "call_id": f"call_{number}_{at}", "output": "1"} for at in (0, 1)]
         return [
-            asked({"input": "plan"}, first),
-            asked({"input": [*first["output"][:-1], *results]}, second),
-            asked({"input": "more", "previous_response_id": second["id"]}, responses(f"{number}c")),
-            asked({}, responses(f"{number}d"), url=f"{URL}/resp_{number}b"),
+            interaction({"input": "plan"}, first),
+            interaction({"input": [*first["output"][:-1], *results]}, second),
+            interaction({"input": "more", "previous_response_id": second["id"]}, responses(f"{number}c")),
+            interaction({}, responses(f"{number}d"), url=f"{URL}/resp_{number}b"),
         ]
 
     assert verdicts(conversation("a"), conversation("z")) == [("same", 1), ("same", 2), ("same", 3), ("same", 4)]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_signatures_of_gemini_are_put_in_those_of_the_tape(streamed):
+def test_gemini_signatures_in_later_requests_are_not_a_difference(streamed):
     def conversation(signature):
         part = {"functionCall": {"name": "Weather", "args": {"city": "Toronto"}}, "thoughtSignature": signature}
         content = {"role": "model", "parts": [part]}
@@ -61,18 +61,18 @@ def test_signatures_of_gemini_are_put_in_those_of_the_tape(streamed):
         body = b"data: " + json.dumps(answer).encode() + b"\r\n\r\n" if streamed else answer
         url = "https://x.googleapis.com/v1/m:generateContent"
         return [
-            asked({"contents": ["plan"]}, body, url),
-            asked({"contents": ["plan", content, "result"]}, body, url),
+            interaction({"contents": ["plan"]}, body, url),
+            interaction({"contents": ["plan", content, "result"]}, body, url),
         ]
 
     assert verdicts(conversation("c2lnbmF0dXJl"), conversation("b3RoZXI=")) == [("same", 1), ("same", 2)]
 
 
-def test_words_come_back_too_and_those_of_the_user_stay():
+def test_text_of_live_responses_is_replaced_but_text_of_the_user_is_not():
     def conversation(word, answer):
         return [
-            asked({"input": "yes"}, responses("a", said=word)),
-            asked({"input": ["yes", word, "and?"]}, answer),
+            interaction({"input": "yes"}, responses("a", said=word)),
+            interaction({"input": ["yes", word, "and?"]}, answer),
         ]
 
     recorded = conversation("Yes.", responses("b", WEATHER))
@@ -86,13 +86,13 @@ def test_words_come_back_too_and_those_of_the_user_stay():
     ]
 
 
-def test_what_follows_a_divergence_is_told_once_and_what_is_on_tape_is_compared():
-    recorded = [asked({"input": number}, responses(number, WEATHER)) for number in range(4)]
+def test_a_divergence_is_reported_once_and_later_recordings_are_compared():
+    recorded = [interaction({"input": number}, responses(number, WEATHER)) for number in range(4)]
     live = [
-        asked({"input": 0}, responses("x", SEARCH)),
-        asked({"input": "1, but"}, responses("y", WEATHER)),
-        asked({"input": "2, but"}, responses("z", WEATHER)),
-        asked({"input": 3}, responses("w", WEATHER)),
+        interaction({"input": 0}, responses("x", SEARCH)),
+        interaction({"input": "1, but"}, responses("y", WEATHER)),
+        interaction({"input": "2, but"}, responses("z", WEATHER)),
+        interaction({"input": 3}, responses("w", WEATHER)),
     ]
     found = conversation_drift.compare_conversations(recorded, live)
     assert [(one.verdict, one.recording) for one in found.requests] == [
@@ -103,34 +103,37 @@ def test_what_follows_a_divergence_is_told_once_and_what_is_on_tape_is_compared(
     assert [entry.position for entry in found.unsent] == [2, 3]
 
 
-def test_equal_requests_are_compared_in_their_order():
-    recorded = [asked({}, responses("a", WEATHER)), asked({}, responses("b", SEARCH))]
-    assert verdicts(recorded, [asked({}, responses("c", WEATHER)), asked({}, responses("d", SEARCH))]) == [
+def test_equal_requests_are_compared_in_order():
+    recorded = [interaction({}, responses("a", WEATHER)), interaction({}, responses("b", SEARCH))]
+    assert verdicts(recorded, [interaction({}, responses("c", WEATHER)), interaction({}, responses("d", SEARCH))]) == [
         ("same", 1),
         ("same", 2),
     ]
-    assert verdicts(recorded, [asked({}, responses("c", WEATHER))] * 3) == [
+    assert verdicts(recorded, [interaction({}, responses("c", WEATHER))] * 3) == [
         ("same", 1),
         ("calls added or removed", 2),
         ("diverged at call 3", None),
     ]
 
 
-def test_a_grpc_request_that_streams_is_found_by_all_its_messages():
+def test_a_streaming_grpc_request_is_matched_by_all_its_messages():
     url = "grpc://x.example/service.Chat/Talk"
-    recorded = [asked([{"say": "a"}, {"say": "b"}], [{}], url), asked([{"say": "a"}, {"say": "c"}], [{}], url)]
-    live = [asked([{"say": "a"}, {"say": "c"}], [{}], url), asked([{"say": "a"}], [{}], url)]
+    recorded = [
+        interaction([{"say": "a"}, {"say": "b"}], [{}], url),
+        interaction([{"say": "a"}, {"say": "c"}], [{}], url),
+    ]
+    live = [interaction([{"say": "a"}, {"say": "c"}], [{}], url), interaction([{"say": "a"}], [{}], url)]
     assert verdicts(recorded, live) == [("not compared", 2), ("request changed", None)]
 
 
-def test_answers_that_end_otherwise():
+def test_responses_that_end_early():
     whole, part = responses("a", WEATHER), b'{"object": "response", "output": ['
-    recorded = [asked({"input": number}, whole) for number in range(2)]
-    recorded += [asked({"input": 2}, part, ending="broken")]
+    recorded = [interaction({"input": number}, whole) for number in range(2)]
+    recorded += [interaction({"input": 2}, part, ending="broken")]
     live = [
-        asked({"input": 0}, part, ending="left"),
-        asked({"input": 1}, part, ending="broken"),
-        asked({"input": 2}, whole),
+        interaction({"input": 0}, part, ending="left"),
+        interaction({"input": 1}, part, ending="broken"),
+        interaction({"input": 2}, whole),
     ]
     found = conversation_drift.compare_conversations(recorded, live).requests
     assert [(one.verdict, one.drift.lines) for one in found] == [
