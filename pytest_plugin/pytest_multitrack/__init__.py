@@ -1,1 +1,1 @@
-"""The pytest plugin of Multitrack: hooks, options and fixtures that translate and decide nothing."""
+"""The pytest plugin of Multitrack: hooks, command-line options and fixtures."""

@@ -1,4 +1,7 @@
-"""The tape of a fixture of wider scope: what it sends, and what it sends in its teardown, belongs to no test."""
+"""The tape of a fixture of wider scope than a test.
+
+The requests of its setup and of its teardown belong to the fixture, and not to the test that happens to run then.
+"""
 
 from __future__ import annotations
 
@@ -12,106 +15,121 @@ from multitrack.errors import BadOption
 from multitrack.tape import active, credentials
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
-from pytest_multitrack import flags, options, places, playback
+from pytest_multitrack import cassette_options, cassette_paths, flags, item_tape, pytest_internals
 
 _seen = pytest.StashKey[dict[str, tuple[Path, str]]]()
-"""The tapes of fixtures, with whose they are, by their names without case."""
+"""The path of each fixture's cassette and the name of the fixture, by the path in lower case."""
 
 
 class FixtureTape:
-    """Plays while the fixture is set up, and again for each of its finalizers; ``tape`` is written after them, as
-    pending where the fixture failed. Its owner is the fixture; ``test`` the test that is the first to ask for it."""
+    """A tape that is active during the setup of a fixture and during each of its finalizers.
 
-    def __init__(self, tape: Tape, owner: RecordingScope, test: RecordingScope) -> None:
+    The recording is saved after the last finalizer; it is pending if the fixture failed.
+
+    Args:
+        scope: The scope of the fixture, for which the tape records.
+        test: The first test that uses the fixture.
+    """
+
+    def __init__(self, tape: Tape, scope: RecordingScope, test: RecordingScope) -> None:
         self._tape = tape
-        self._owner = owner
+        self._scope = scope
         self._test = test
         self._failure: str | None = None
-        self._blamed = 0
-        owner.add_tape(tape)
+        self._reported = 0
+        scope.add_tape(tape)
 
     @property
     def tapes(self) -> Sequence[Tape]:
-        """Its own, and those of blocks in the fixture."""
-        return self._owner.tapes
+        """The tape of the fixture, and those that it opened itself with `use_cassette`."""
+        return self._scope.tapes
 
     @contextmanager
     def setup(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Play for the time of the block, in which the fixture makes ``request``, and for each finalizer that it adds
-        to it. A violation is held against the test whose setup it is."""
-        add = request.addfinalizer
-        # what is registered first is run last
-        add(self._close)
-        vars(request)["addfinalizer"] = lambda finalizer: add(self._taped(finalizer))
+        """Activate the tape for the setup of the fixture that makes ``request``, and for the finalizers it adds.
+
+        A violation fails the test that sets up the fixture.
+        """
+        # finalizers run in reverse order: the tape is closed after those of the fixture
+        request.addfinalizer(self._close)
+        pytest_internals.wrap_finalizers(request, self._with_tape)
         try:
-            with self._playing():
+            with self._activated():
                 yield
         finally:
             if self._failure is not None:
-                self._test.add_failed_fixture(self._owner)
+                self._test.add_failed_fixture(self._scope)
 
-    def _taped(self, finalizer: Callable[[], object]) -> Callable[[], object]:
-        def taped() -> None:
-            with self._playing():
+    def _with_tape(self, finalizer: Callable[[], object]) -> Callable[[], object]:
+        def run_finalizer() -> None:
+            with self._activated():
                 finalizer()
 
-        return taped
+        return run_finalizer
 
     @contextmanager
-    def _playing(self) -> Iterator[None]:
+    def _activated(self) -> Iterator[None]:
         try:
             with ExitStack() as stack:
-                stack.enter_context(active.run_context().use_scope(self._owner))
+                stack.enter_context(active.run_context().use_scope(self._scope))
                 if self._tape.mode == "replay":
                     stack.enter_context(credentials.stand_in())
                 stack.enter_context(active.activate(self._tape))
                 yield
         except BaseException as error:
-            self._fail(error)
+            self._note_failure(error)
             raise
         finally:
-            self._blame()
+            self._report_violations()
 
-    def _fail(self, error: BaseException) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         self._failure = self._failure or f"the fixture raised {type(error).__name__}"
 
-    def _blame(self) -> None:
-        new = self._tape.violations[self._blamed :]
-        self._blamed += len(new)
+    def _report_violations(self) -> None:
+        new = self._tape.violations[self._reported :]
+        self._reported += len(new)
         outer = active.current_tape()
         for violation in new:
-            self._fail(violation)
+            self._note_failure(violation)
             if outer is None:
                 raise violation
             outer.add_violation(violation)
 
     def _close(self) -> None:
-        asked, passed = active.run_context(), self._failure is None
-        asked.add_closed_tape(self._tape)
-        with playback.failing_plainly():
-            asked.tape_results.append(
-                TapeResult(self._owner, self._tape, passed, self._tape.save(failure=self._failure))
-            )
-            asked.tape_results.extend(self._owner.save_blocks(failure=self._failure))
+        run_context, passed = active.run_context(), self._failure is None
+        run_context.add_closed_tape(self._tape)
+        with item_tape.fail_without_traceback():
+            saved = self._tape.save(failure=self._failure)
+            run_context.tape_results.append(TapeResult(self._scope, self._tape, passed, saved))
+            run_context.tape_results.extend(self._scope.save_blocks(failure=self._failure))
             if passed and self._tape.is_strict:
                 self._tape.raise_if_unplayed()
 
 
-def of(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: RecordingScope) -> FixtureTape:
-    """The tape of the fixture that ``fixturedef`` defines and ``test`` is the first to ask for. Raises `BadOption`,
-    `CassetteCorrupt`."""
-    path = places.fixture_path(fixturedef, request)
-    name = places.fixture_name(fixturedef, request)
+def open_fixture_tape(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: RecordingScope
+) -> FixtureTape:
+    """Open the tape of a fixture that ``test`` is the first to use.
+
+    Raises:
+        BadOption: An option is invalid, or the path differs only in case from that of another fixture's cassette.
+        CassetteCorrupt: The cassette cannot be read.
+    """
+    path = cassette_paths.fixture_cassette_path(fixturedef, request)
+    name = cassette_paths.fixture_name(fixturedef, request)
     other, first = request.config.stash.setdefault(_seen, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
-        raise BadOption(f"the tapes of {first} and {name} differ only in upper and lower case: rename one")
-    owner = RecordingScope(name, record_hint=test.record_hint, is_test=False)
+        raise BadOption(
+            f"the cassettes of {first} and {name} differ only in upper and lower case, which some file systems ignore: "
+            f"rename one fixture"
+        )
+    scope = RecordingScope(name, record_hint=test.record_hint, is_test=False)
     tape = Tape(
         path,
         mode=flags.mode(request.config),
-        settings=options.of_markers(request.node).settings,
-        test=owner.name,
+        settings=cassette_options.resolve_marker_options(request.node).settings,
+        test=scope.name,
         fingerprint_results=test.fingerprint_results,
-        record_hint=owner.record_hint,
+        record_hint=scope.record_hint,
     )
-    return FixtureTape(tape, owner, test)
+    return FixtureTape(tape, scope, test)

@@ -1,4 +1,4 @@
-"""The flags of the command line: what they ask of the tapes."""
+"""The options of the command line: their definitions, and what a run's flags ask for."""
 
 from __future__ import annotations
 
@@ -11,119 +11,163 @@ import pytest
 if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
 
-_record = pytest.StashKey[str]()
-# https://15r10nk.github.io/inline-snapshot/latest/pytest/: the others only report
+LIVE_FLAGS = frozenset(
+    {"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live", "--calls-drift"}
+)
+"""The flags with which a run may send requests to a provider."""
+
+_record_flag = pytest.StashKey[str]()
+# the values of --inline-snapshot that write files; the others only report
+# https://15r10nk.github.io/inline-snapshot/latest/pytest/
 _INLINE_WRITES = frozenset({"create", "fix", "trim", "update", "review"})
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What ``--calls-drift`` asks for: how often to run each test with a tape, and whether drift fails the run."""
-
-    samples: int
-    fails: bool
-
-
-def add_drift(group: pytest.OptionGroup) -> None:
-    """Register the flags of a run that compares live answers with tapes."""
+def add_options(parser: pytest.Parser) -> None:
+    """Add every option except ``--record``, which `add_record_option` adds if its name is free."""
+    group = parser.getgroup("multitrack", "recorded tool calls (multitrack)")
+    group.addoption(
+        "--multitrack-record",
+        action="store_true",
+        help="Go live for the selected tests and replace their recordings; also available as --record unless another "
+        "plugin or conftest defines that option (default: replay only)",
+    )
+    group.addoption(
+        "--record-missing",
+        action="store_true",
+        dest="multitrack_record_missing",
+        help="Replay recorded requests, go live for all others and append them to the cassette (default: a request "
+        "without a recording fails the test)",
+    )
+    group.addoption(
+        "--live",
+        "--multitrack-live",
+        action="store_true",
+        dest="multitrack_live",
+        help="Go live, and neither read nor write cassettes (default: replay only)",
+    )
     group.addoption(
         "--calls-drift",
         action="store_true",
         dest="multitrack_drift",
-        help="go live, compare every answer with its tape as calls, write nothing, and end with a table",
+        help="Go live, compare the tool calls of each response with the recorded ones, write nothing, and print a "
+        "table at the end (default: replay only)",
     )
     group.addoption(
         "--calls-drift-fail",
         action="store_true",
         dest="multitrack_drift_fail",
-        help="with --calls-drift: exit code 1 if an answer is not as on its tape (the order of calls plays no part)",
+        help="With --calls-drift, exit with code 1 if a response differs from its recording, without regard to the "
+        "order of calls (default: differences do not fail the run)",
     )
     group.addoption(
         "--calls-drift-samples",
         type=int,
         metavar="N",
         dest="multitrack_drift_samples",
-        help="with --calls-drift: run each test with a tape N times, and show how often each field agrees",
+        help="With --calls-drift, run each test that uses a cassette N times and show how often each field agrees "
+        "(default: 1)",
     )
-
-
-def add_report(group: pytest.OptionGroup) -> None:
-    """Register the flag of the report of a run."""
     group.addoption(
         "--calls-report",
         action="append",
         default=[],
         metavar="PATH",
         dest="multitrack_reports",
-        help="write what the tape of each test did to PATH, by its ending .md, .json or .html; 'github' adds it to the "
-        "summary of a step; may be given more than once",
+        help="Write what each test replayed and recorded to PATH, which ends in .md, .json or .html, or append it to "
+        "the job summary of GitHub Actions if PATH is 'github'; may be repeated (default: no report)",
+    )
+    group.addoption(
+        "--cassettes-strict",
+        action="store_true",
+        dest="multitrack_strict",
+        help="Fail each test that passes without replaying all interactions it recorded (default: only list these "
+        "interactions)",
+    )
+    group.addoption(
+        "--cassettes-unused",
+        action="store_true",
+        dest="multitrack_unused",
+        help="List the cassettes and interactions that a full run did not use (default: no list)",
+    )
+    group.addoption(
+        "--cassettes-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="multitrack_options",
+        help="Set an option of all cassettes to a TOML value, which overrides pyproject.toml, fixtures and markers; "
+        "may be repeated (default: none)",
+    )
+    group.addoption(
+        "--cassettes-dir",
+        metavar="DIR",
+        dest="multitrack_cassettes_dir",
+        help="Store all cassettes below DIR (default: cassettes_dir in pyproject.toml, otherwise a folder 'cassettes' "
+        "next to each test file)",
     )
 
 
-def drift(config: pytest.Config) -> Drift | None:
-    """What ``--calls-drift`` asks for; None where it is not given. Raises UsageError where its companions stand
-    alone, or where a flag would write what came."""
-    option = config.option
-    samples: int | None = option.multitrack_drift_samples
-    companions = {
-        "--calls-drift-fail": option.multitrack_drift_fail,
-        "--calls-drift-samples": samples is not None,
-    }
-    if not option.multitrack_drift:
-        for flag, given in companions.items():
-            if given:
-                raise pytest.UsageError(f"{flag} says how to compare, and needs --calls-drift")
-        return None
-    if samples is not None and samples < 1:
-        raise pytest.UsageError(f"--calls-drift-samples takes a number from 1 on, not {samples}")
-    updates = {
-        "--snapshot-update": getattr(option, "update_snapshots", False),
-        "--snapshot-update-new-only": getattr(option, "update_new_snapshots_only", False),
-        "--inline-snapshot": not _INLINE_WRITES.isdisjoint((getattr(option, "inline_snapshot", "") or "").split(",")),
-    }
-    for flag, given in updates.items():
-        if given:
-            raise pytest.UsageError(f"{flag} and --calls-drift exclude each other: drift writes nothing")
-    return Drift(samples or 1, bool(option.multitrack_drift_fail))
-
-
-def add_record(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Register ``--record``, where no other plugin or conftest has taken that name."""
+def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
+    """Add ``--record`` unless another plugin or conftest defines an option of that name."""
     if not _is_free("--record", parser):
         return
     parser.getgroup("multitrack").addoption(
-        "--record", action="store_true", dest="multitrack_record", help="the same as --multitrack-record"
+        "--record", action="store_true", dest="multitrack_record", help="Short for --multitrack-record"
     )
-    config.stash[_record] = "--record"
+    config.stash[_record_flag] = "--record"
 
 
 def _is_free(flag: str, parser: pytest.Parser) -> bool:
-    # asked and not tried: releases of pytest differ in when, and by what error, they tell of a conflict
+    # adding the option to see if it fails is no way: releases of pytest report a conflict at different times, and with
+    # different errors
     try:
         _, unknown = parser.parse_known_and_unknown_args([flag])
     except pytest.UsageError:
-        return False  # it is an option with an argument
+        return False  # the option exists and requires an argument
     return flag in unknown
 
 
-def record(config: pytest.Config) -> str:
-    """The flag that records."""
-    return config.stash.get(_record, "--multitrack-record")
+def record_flag(config: pytest.Config) -> str:
+    """Return the flag that records: ``--record``, or ``--multitrack-record`` if the short name is not ours."""
+    return config.stash.get(_record_flag, "--multitrack-record")
 
 
-def given(config: pytest.Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The settings of the command line, each with the flag that it came by. Raises UsageError for one without a
-    value."""
+def mode(config: pytest.Config) -> Mode:
+    """Return the mode that the flags ask for (default: replay).
+
+    Raises:
+        pytest.UsageError: Two flags contradict each other.
+    """
+    option = config.option
+    flags: dict[Mode, bool] = {
+        "record": option.multitrack_record,
+        "record-missing": option.multitrack_record_missing,
+        "live": option.multitrack_live,
+        "drift": option.multitrack_drift,
+    }
+    modes = [mode for mode, is_set in flags.items() if is_set]
+    if len(modes) > 1:
+        names = " and ".join("--calls-drift" if mode == "drift" else f"--{mode}" for mode in modes)
+        raise pytest.UsageError(f"{names} cannot be combined: pass only one of them")
+    return modes[0] if modes else "replay"
+
+
+def cassette_options(config: pytest.Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the cassette options of the command line, each with the flag that sets it.
+
+    Raises:
+        pytest.UsageError: An option has no value.
+    """
     for text in config.option.multitrack_options:
         name, equals, value = text.partition("=")
         if not equals:
-            raise pytest.UsageError(f"--cassettes-option takes NAME=VALUE, not {text!r}")
-        yield f"--cassettes-option={text}", {name.strip(): _value(value.strip())}
+            raise pytest.UsageError(f"--cassettes-option={text}: pass NAME=VALUE, for example strict=true")
+        yield f"--cassettes-option={text}", {name.strip(): _parse_value(value.strip())}
     if config.option.multitrack_strict:
         yield "--cassettes-strict", {"strict": True}
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     import tomllib
 
     try:
@@ -132,17 +176,40 @@ def _value(text: str) -> Any:
         return text
 
 
-def mode(config: pytest.Config) -> Mode:
-    """What the flags ask for. Raises UsageError where they contradict each other."""
+@dataclass(frozen=True, slots=True)
+class DriftOptions:
+    """The options of a drift run: how often to run each test with a cassette, and whether drift fails the run."""
+
+    samples: int
+    fails: bool
+
+
+def drift_options(config: pytest.Config) -> DriftOptions | None:
+    """Return the options of a drift run, or None if ``--calls-drift`` is not set.
+
+    Raises:
+        pytest.UsageError: An option of the drift run is set without ``--calls-drift`` or is invalid, or another flag
+            would write live responses to snapshots.
+    """
     option = config.option
-    flags: dict[Mode, bool] = {
-        "record": option.multitrack_record,
-        "record-missing": option.multitrack_record_missing,
-        "live": option.multitrack_live,
-        "drift": option.multitrack_drift,
+    samples: int | None = option.multitrack_drift_samples
+    dependents = {
+        "--calls-drift-fail": option.multitrack_drift_fail,
+        "--calls-drift-samples": samples is not None,
     }
-    asked = [mode for mode, given in flags.items() if given]
-    if len(asked) > 1:
-        names = " and ".join("--calls-drift" if mode == "drift" else f"--{mode}" for mode in asked)
-        raise pytest.UsageError(f"{names} exclude each other")
-    return asked[0] if asked else "replay"
+    if not option.multitrack_drift:
+        for flag, is_set in dependents.items():
+            if is_set:
+                raise pytest.UsageError(f"{flag} requires --calls-drift")
+        return None
+    if samples is not None and samples < 1:
+        raise pytest.UsageError(f"--calls-drift-samples must be 1 or more, not {samples}")
+    updates = {
+        "--snapshot-update": getattr(option, "update_snapshots", False),
+        "--snapshot-update-new-only": getattr(option, "update_new_snapshots_only", False),
+        "--inline-snapshot": not _INLINE_WRITES.isdisjoint((getattr(option, "inline_snapshot", "") or "").split(",")),
+    }
+    for flag, is_set in updates.items():
+        if is_set:
+            raise pytest.UsageError(f"{flag} and --calls-drift cannot be combined: a drift run writes nothing")
+    return DriftOptions(samples or 1, bool(option.multitrack_drift_fail))

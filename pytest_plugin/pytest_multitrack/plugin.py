@@ -1,4 +1,8 @@
-"""The hooks. Nothing but pytest is imported before a test asks for a tape."""
+"""The hooks and fixtures of the plugin, in the order in which a run calls them.
+
+A run that uses no cassette must stay fast. Modules that import more than pytest are therefore imported inside the
+functions that need them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import assertion_rewriting, flags, going_live, node_names, selection
-from pytest_multitrack.run import Run
+from pytest_multitrack import flags, pytest_internals, selection
+from pytest_multitrack.run_summary import RunSummary
 
 if TYPE_CHECKING:
     from multitrack.snapshots.calls_snapshot import CallsSnapshot
@@ -19,84 +23,44 @@ if TYPE_CHECKING:
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
     from pytest_multitrack.fixture_tape import FixtureTape
-    from pytest_multitrack.playback import Playback
+    from pytest_multitrack.item_tape import ItemTape
 
-_asked: pytest.StashKey[RunContext] = pytest.StashKey()
-_run = pytest.StashKey[Run]()
-_nodes = pytest.StashKey["list[Any]"]()
-_told = pytest.StashKey[bool]()
-_deselected = pytest.StashKey[bool]()
-_playback = pytest.StashKey["Playback | None"]()
-_outcome = pytest.StashKey["str | None"]()
+# data of the run, stored with its config
+_run_context: pytest.StashKey[RunContext] = pytest.StashKey()
+_run_summary = pytest.StashKey[RunSummary]()
+_workers = pytest.StashKey["list[Any]"]()
+"""The workers of pytest-xdist."""
+_has_deselected = pytest.StashKey[bool]()
+_latest_tape = pytest.StashKey["ItemTape"]()
+_fixture_tapes: pytest.StashKey[dict[pytest.FixtureDef[object], FixtureTape]] = pytest.StashKey()
+"""The tapes of fixtures of wider scope, in the order of their setup."""
+_comparison = pytest.StashKey["tuple[object, object] | None"]()
+"""The two sides of the last asserted ``==`` of the running test that was false."""
+
+# data of a test, stored with its item
+_item_tape = pytest.StashKey["ItemTape | None"]()
+_failure = pytest.StashKey["str | None"]()
+"""The last phase that did not pass, with its outcome."""
 _request = pytest.StashKey[pytest.FixtureRequest]()
-_compared = pytest.StashKey["tuple[object, object] | None"]()
-"""The two sides of the last ``==`` that the test asserted and that did not hold."""
-_fixtures: pytest.StashKey[dict[pytest.FixtureDef[object], FixtureTape]] = pytest.StashKey()
-"""The tapes of fixtures of wider scope, by who was set up last."""
-_latest = pytest.StashKey["Playback"]()
-
-_LIVE_FLAGS = frozenset(
-    {"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live", "--calls-drift"}
-)
 
 VCR_PLUGINS = ("recording", "cassetter", "vcr")
-"""Who understands ``@pytest.mark.vcr`` already, where one of them is there."""
+"""Plugins that define ``@pytest.mark.vcr``. If one of them is active, this plugin ignores the marker."""
 
-VCR_MARKERS = (
-    "vcr(*names, **options): play a tape for this test, as pytest-recording does",
-    "default_cassette(name): the name of the tape that the marker vcr plays",
+CASSETTE_MARKER = (
+    "cassette(name=None, **options): use a cassette for the requests of this test; tests that pass the same name= "
+    "share a cassette"
 )
-MARKER = "cassette(name=None, **options): play a tape for this test; name= shares one between tests"
+VCR_MARKERS = (
+    "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
+    "default_cassette(name): the name of the cassette that the marker vcr uses",
+)
+
+
+# --- start of the run -------------------------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("multitrack", "recorded tool calls (multitrack)")
-    group.addoption(
-        "--multitrack-record",
-        action="store_true",
-        help="go live for the selected tests and replace what they recorded (also --record, where it is free)",
-    )
-    group.addoption(
-        "--record-missing",
-        action="store_true",
-        dest="multitrack_record_missing",
-        help="replay what is on the tape, go live for the rest and append it",
-    )
-    group.addoption(
-        "--live",
-        "--multitrack-live",
-        action="store_true",
-        dest="multitrack_live",
-        help="go live, read and write no tape",
-    )
-    flags.add_drift(group)
-    flags.add_report(group)
-    group.addoption(
-        "--cassettes-strict",
-        action="store_true",
-        dest="multitrack_strict",
-        help="fail a test that did not play all that it recorded",
-    )
-    group.addoption(
-        "--cassettes-unused",
-        action="store_true",
-        dest="multitrack_unused",
-        help="list what a full run did not use of the tapes",
-    )
-    group.addoption(
-        "--cassettes-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="multitrack_options",
-        help="a setting of every tape, stronger than those in pyproject.toml, fixtures and markers; VALUE is TOML",
-    )
-    group.addoption(
-        "--cassettes-dir",
-        metavar="DIR",
-        dest="multitrack_cassettes_dir",
-        help="root of the tapes; without it they lie in 'cassettes' beside each test file",
-    )
+    flags.add_options(parser)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,48 +69,63 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     from multitrack.tape import credentials
 
-    # a conftest may import an application with a module-level OpenAI()
-    with credentials.stand_in(live=not _LIVE_FLAGS.isdisjoint(args)):
+    # a conftest may import an application that constructs OpenAI() at module level
+    with credentials.stand_in(live=not flags.LIVE_FLAGS.isdisjoint(args)):
         result = yield
-    # after the conftests, some of which define an option --record of their own
-    flags.add_record(early_config, parser)
+    # after the conftests, because some of them define an option --record of their own
+    flags.add_record_option(early_config, parser)
     return result
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    assertion_rewriting.spare(config, "multitrack")
+    pytest_internals.skip_assertion_rewriting(config, "multitrack")
     from multitrack.snapshots import run_outcomes
     from multitrack.tape import active
 
-    asking = ExitStack()
-    config.stash[_asked] = asking.enter_context(
-        active.run(flags.mode(config), config.rootpath, list(flags.given(config)))
+    run = ExitStack()
+    config.stash[_run_context] = run.enter_context(
+        active.run(flags.mode(config), config.rootpath, list(flags.cassette_options(config)))
     )
-    config.add_cleanup(asking.close)
-    config.addinivalue_line("markers", MARKER)
+    config.add_cleanup(run.close)
+    config.addinivalue_line("markers", CASSETTE_MARKER)
     if not any(map(config.pluginmanager.hasplugin, VCR_PLUGINS)):
         for line in VCR_MARKERS:
             config.addinivalue_line("markers", line)
     run_outcomes.register(config)
-    if (asked := flags.drift(config)) is not None:
-        from pytest_multitrack import drift
+    _register_optional_plugins(config)
 
-        found = drift.DriftRun(
-            asked, wants=_wants_tape, playing=lambda item: item.stash.get(_playback, None), tapes=_tapes
+
+def _register_optional_plugins(config: pytest.Config) -> None:
+    if config.option.multitrack_record:
+        from pytest_multitrack import live_notice
+
+        notice = live_notice.LiveNotice(config, partial(_count_unselected_live_tests, config))
+        config.pluginmanager.register(notice, "multitrack-live-notice")
+    if (options := flags.drift_options(config)) is not None:
+        from pytest_multitrack import drift_run
+
+        drift = drift_run.DriftRun(
+            options,
+            uses_cassette=_uses_cassette,
+            item_tape=lambda item: item.stash.get(_item_tape, None),
+            tapes=_tapes_of,
         )
-        config.pluginmanager.register(found, "multitrack-drift")
-    if reports := config.option.multitrack_reports:
-        from pytest_multitrack import calls_report
+        config.pluginmanager.register(drift, "multitrack-drift")
+    if names := config.option.multitrack_reports:
+        from pytest_multitrack import report_files
 
-        gathering = calls_report.CallsReport(reports, config.invocation_params.dir)
-        config.pluginmanager.register(gathering, "multitrack-report")
+        collector = report_files.ReportCollector(names, config.invocation_params.dir)
+        config.pluginmanager.register(collector, "multitrack-report")
+
+
+# --- collection -------------------------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     from multitrack.tape import credentials
 
-    # an application's module-level OpenAI() is constructed while its test module is imported
+    # a test module may import an application that constructs OpenAI() at module level
     with credentials.stand_in(live=flags.mode(session.config) != "replay"):
         return (yield)
 
@@ -154,94 +133,73 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     result = yield
-    config.stash[_run] = Run()
-    if wanting := [item for item in items if _wants_tape(item)]:
+    config.stash[_run_summary] = RunSummary()
+    if with_cassette := [item for item in items if _uses_cassette(item)]:
         try:
-            from pytest_multitrack import playback
+            from pytest_multitrack import item_tape
         except ImportError as error:
-            raise pytest.UsageError(f"playing a cassette needs {error.name}: pip install 'multitrack[test]'") from error
-        config.stash[_run].tapes.update(playback.tapes_of(wanting))
-        for item in wanting:
+            raise pytest.UsageError(
+                f"using a cassette requires {error.name}, which is not installed: pip install 'multitrack[test]'"
+            ) from error
+        config.stash[_run_summary].cassettes.update(item_tape.find_cassettes(with_cassette))
+        for item in with_cassette:
             getattr(item, "fixturenames", []).insert(0, "_cassette_options_applied")
     return result
 
 
+def _uses_cassette(item: pytest.Item) -> bool:
+    if item.get_closest_marker("cassette") is not None or "tape" in getattr(item, "fixturenames", ()):
+        return True
+    plugins = item.config.pluginmanager
+    return item.get_closest_marker("vcr") is not None and not any(map(plugins.hasplugin, VCR_PLUGINS))
+
+
 def pytest_deselected(items: list[pytest.Item]) -> None:
     if items:
-        items[0].config.stash[_deselected] = True
+        items[0].config.stash[_has_deselected] = True
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    count = _going_live(config)
-    if count == 0:
-        return []
-    from multitrack.reporting import terminal
-
-    return [terminal.live_run_line(flags.record(config), count)]
-
-
-def _going_live(config: pytest.Config) -> int:
-    """How many tests go live though nobody selected them."""
-    if not config.option.multitrack_record or selection.reason(config, _deselected in config.stash):
+def _count_unselected_live_tests(config: pytest.Config) -> int:
+    """Return how many tests go live although the user did not select tests."""
+    if selection.find_limit(config, has_deselected=_has_deselected in config.stash):
         return 0
-    return len(config.stash.get(_run, Run()).tapes)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    if node.config.option.multitrack_record:
-        going_live.ask(node)
-
-
-# before pytest-xdist sends what was collected
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    going_live.note(session.config, _going_live(session.config))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    config: pytest.Config = node.config
-    if not config.option.multitrack_record or _told in config.stash:
-        return
-    from multitrack.reporting import terminal
-
-    config.stash[_told] = True
-    count = going_live.noted(node)
-    if count is None:
-        line = terminal.worker_live_run_line(flags.record(config), len(ids))
-    elif count == 0:
-        return
-    else:
-        line = terminal.live_run_line(flags.record(config), count)
-    config.get_terminal_writer().line(line)
+    return len(config.stash.get(_run_summary, RunSummary()).cassettes)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodeready(node: Any) -> None:
-    # what they know, they send when they end; who was interrupted hears of that no more
-    node.config.stash.setdefault(_nodes, []).append(node)
+    # each worker sends its summary when it ends, but pytest-xdist no longer reports that after Ctrl-C
+    node.config.stash.setdefault(_workers, []).append(node)
 
 
-# no wrapper: one that fails before its yield leaves those inside it (logging, for one) torn
+# --- the phases of a test ---------------------------------------------------------------------------------------------
+
+
+# not a wrapper: if a wrapper fails before its yield, the wrappers inside it (such as logging) are not torn down
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     from multitrack.tape.recording_scope import RecordingScope
 
-    name = node_names.of(item)
+    name = pytest_internals.get_test_name(item)
     test = RecordingScope(
         name,
-        record_hint=f"pytest {flags.record(item.config)} {shlex.quote(name)}",
-        fingerprint_results=partial(_results, item.config),
+        record_hint=f"pytest {flags.record_flag(item.config)} {shlex.quote(name)}",
+        fingerprint_results=partial(_fingerprint_results, item.config),
     )
-    item.config.stash[_asked].scope = test
-    item.config.stash[_compared] = None
-    item.stash[_outcome] = None
-    item.stash[_playback] = None  # of an attempt before this one
-    if _wants_tape(item):
-        from pytest_multitrack import playback
+    item.config.stash[_run_context].scope = test
+    item.config.stash[_comparison] = None
+    item.stash[_failure] = None
+    item.stash[_item_tape] = None  # may hold the tape of an earlier attempt
+    if _uses_cassette(item):
+        from pytest_multitrack.item_tape import open_item_tape
 
-        item.stash[_playback] = item.config.stash[_latest] = playback.start(item, test)
+        item.stash[_item_tape] = item.config.stash[_latest_tape] = open_item_tape(item, test)
+
+
+def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
+    from pytest_multitrack import failure_diagnosis
+
+    return failure_diagnosis.fingerprint_results(config, interaction)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -249,194 +207,196 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     try:
-        with _taped(fixturedef, request):
+        with _open_fixture_tape(fixturedef, request):
             return (yield)
     except BaseException as error:
         from multitrack.errors import TapeViolation
 
         if isinstance(error, TapeViolation):
-            # pytest takes a fixture for torn down that raised what is no Exception, and its next test fails by that
-            fixturedef.cached_result = (None, None, None)
-            fixturedef.finish(request)  # type: ignore[arg-type]  # it is the SubRequest of the fixture
+            pytest_internals.discard_failed_fixture(fixturedef, request)
         raise
 
 
-def _taped(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> AbstractContextManager[None]:
-    """Within which a fixture is set up: one of wider scope has a tape of its own where that of a test plays."""
+def _open_fixture_tape(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    """Open a tape for a fixture of wider scope, if the test that sets it up uses a cassette."""
     if fixturedef.scope == "function":
         return nullcontext()
-    playing = request.config.stash.get(_latest, None)
-    module = getattr(fixturedef.func, "__module__", None) or ""
-    if module.startswith("_pytest.") or playing is None or playing.is_over:
-        # the first test that happens to ask for it is not who a tape plays for
-        return request.config.stash[_asked].use_scope(None)
-    from pytest_multitrack import fixture_tape, playback
+    test_tape = request.config.stash.get(_latest_tape, None)
+    if pytest_internals.is_builtin_fixture(fixturedef) or test_tape is None or test_tape.is_closed:
+        # a block in the fixture does not belong to the test that happens to set it up
+        return request.config.stash[_run_context].use_scope(None)
+    from pytest_multitrack import fixture_tape, item_tape
 
-    with playback.failing_plainly():
-        taped = fixture_tape.of(fixturedef, request, playing.test)
-    request.config.stash.setdefault(_fixtures, {})[fixturedef] = taped
-    return taped.setup(request)
+    with item_tape.fail_without_traceback():
+        opened = fixture_tape.open_fixture_tape(fixturedef, request, test_tape.test)
+    request.config.stash.setdefault(_fixture_tapes, {})[fixturedef] = opened
+    return opened.setup(request)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    playing = item.stash.get(_playback, None)
-    with playing.phase() if playing else nullcontext():
+    item_tape = item.stash.get(_item_tape, None)
+    with item_tape.phase() if item_tape else nullcontext():
         return (yield)
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
+    test = config.stash[_run_context].scope
+    if test is not None and test.tapes and op == "==":
+        config.stash[_comparison] = left, right
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    playing, asked = item.stash.get(_playback, None), item.config.stash[_asked]
-    failure = item.stash.get(_outcome, None)
+    item_tape, run_context = item.stash.get(_item_tape, None), item.config.stash[_run_context]
+    failure = item.stash.get(_failure, None)
     try:
-        with playing.last_phase(failure=failure) if playing else nullcontext():
+        with item_tape.last_phase(failure=failure) if item_tape else nullcontext():
             return (yield)
     except BaseException as error:
         failure = failure or f"teardown failed: {type(error).__name__}"
         raise
     finally:
-        if (test := asked.scope) is not None and test.has_closed_blocks:
-            from pytest_multitrack import playback
+        if (test := run_context.scope) is not None and test.has_closed_blocks:
+            from pytest_multitrack.item_tape import fail_without_traceback
 
-            with playback.failing_plainly():
-                asked.tape_results.extend(test.save_blocks(failure=failure))
-
-
-def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> None:
-    test = config.stash[_asked].scope
-    if test is not None and test.tapes and op == "==":
-        config.stash[_compared] = left, right
+            with fail_without_traceback():
+                run_context.tape_results.extend(test.save_blocks(failure=failure))
 
 
-# outermost: after xfail has had its say, a violation of the tape is still a failure
+# the outermost wrapper: a violation is a failure even if xfail has excused the error
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    playing, asked = item.stash.get(_playback, None), item.config.stash[_asked]
-    if playing is not None:
-        from pytest_multitrack import verdict
+    item_tape, run_context = item.stash.get(_item_tape, None), item.config.stash[_run_context]
+    if item_tape is not None:
+        from pytest_multitrack import tape_report
 
         if call.when == "setup" and call.excinfo:
-            playing.blame(call.excinfo.value)
-        verdict.amend(report, playing)
-    if report.failed and report.when != "teardown" and (tapes := _tapes(item)):
-        from pytest_multitrack import layers
+            item_tape.collect_violation(call.excinfo.value)
+        tape_report.fail_for_violation(report, item_tape)
+    if report.failed and report.when != "teardown" and (tapes := _tapes_of(item)):
+        from pytest_multitrack import failure_diagnosis
 
-        if playing is None or playing.violation is None:
-            layers.tell(report, call, tapes, item.config, item.config.stash[_compared])
-    if (test := asked.scope) is not None and (asked.tape_results or (report.failed and test.recorded_paths)):
-        from pytest_multitrack import verdict
+        if item_tape is None or item_tape.violation is None:
+            failure_diagnosis.add_diagnosis(report, call, tapes, item.config, item.config.stash[_comparison])
+    if (test := run_context.scope) is not None and (
+        run_context.tape_results or (report.failed and test.recorded_paths)
+    ):
+        from pytest_multitrack import tape_report
 
-        verdict.conclude(report, test, asked)
+        tape_report.add_results(report, test, run_context)
     if report.when == "teardown":
-        asked.scope = None
+        run_context.scope = None
     if not report.passed:
-        item.stash[_outcome] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
+        item.stash[_failure] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
     return report
 
 
-# within the terminal's own, which closes with the summary; behind pytest's, which tears down what Ctrl-C left standing
+def _tapes_of(item: pytest.Item) -> list[Tape]:
+    """Return the tapes that a test used: those of its fixtures of wider scope, its own, and those of its blocks."""
+    test, fixture_tapes = item.config.stash[_run_context].scope, item.config.stash.get(_fixture_tapes, {})
+    # the names of the request include the fixtures requested with `getfixturevalue`
+    names = getattr(item.stash.get(_request, item), "fixturenames", ())
+    used = [
+        fixture_tape
+        for fixturedef, fixture_tape in fixture_tapes.items()
+        if fixturedef.argname in names and fixturedef.cached_result is not None
+    ]
+    return [*(tape for fixture_tape in used for tape in fixture_tape.tapes), *(test.tapes if test else ())]
+
+
+# --- end of the run ---------------------------------------------------------------------------------------------------
+
+
+# the innermost wrapper: continues after pytest has torn down what Ctrl-C left open, and before the terminal reporter
+# prints the summary
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
     stash = session.config.stash
-    asked, failure = stash[_asked], "the run was interrupted"
-    if (latest := stash.get(_latest, None)) is not None:
+    run_context, failure = stash[_run_context], "the run was interrupted"
+    if (latest := stash.get(_latest_tape, None)) is not None:
         latest.close(failure=failure)
-    if asked.scope is not None:
-        asked.tape_results.extend(asked.scope.save_blocks(failure=failure))
-    run = stash.setdefault(_run, Run())
-    run.played(asked.played_positions)
-    run.deselected = run.deselected or _deselected in stash
-    if asked.tape_results:
-        from pytest_multitrack import verdict
+    if run_context.scope is not None:
+        run_context.tape_results.extend(run_context.scope.save_blocks(failure=failure))
+    run = stash.setdefault(_run_summary, RunSummary())
+    run.add_played(run_context.played_positions)
+    run.has_deselected = run.has_deselected or _has_deselected in stash
+    if run_context.tape_results:
+        from pytest_multitrack import tape_report
 
-        run.late += verdict.facts(asked.tape_results)
-    for node in stash.get(_nodes, ()):
-        if (sent := getattr(node, "workeroutput", {}).get("multitrack")) is not None:
-            run.add(sent)
+        run.late_results += tape_report.summarize_tapes(run_context.tape_results)
+    for worker in stash.get(_workers, ()):
+        if (summary := getattr(worker, "workeroutput", {}).get("multitrack")) is not None:
+            run.merge_plain(summary)
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["multitrack"] = run.as_plain()
+        session.config.workeroutput["multitrack"] = run.to_plain()
     return result
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    run = config.stash.get(_run, Run())
+    run = config.stash.get(_run_summary, RunSummary())
     reports = (report for reports in terminalreporter.stats.values() for report in reports)
-    if run.late or any(hasattr(report, "multitrack") for report in reports):
-        from pytest_multitrack import verdict
+    if run.late_results or any(hasattr(report, "multitrack") for report in reports):
+        from pytest_multitrack import tape_report
 
-        verdict.summarise(terminalreporter, run.late)
+        tape_report.print_summary(terminalreporter, run.late_results)
     if config.option.multitrack_unused:
-        from pytest_multitrack import unused
+        from pytest_multitrack import unused_recordings
 
-        unused.tell(terminalreporter, run, exitstatus)
+        unused_recordings.print_unused(terminalreporter, run, exitstatus)
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tape(request: pytest.FixtureRequest) -> Tape:
+    """The open tape of this test; a test that requests it uses a cassette, as with the marker ``cassette``."""
+    item_tape: ItemTape | None = request.node.stash.get(_item_tape, None)
+    if item_tape is None:
+        pytest.fail(
+            "no cassette is open: add 'tape' to the arguments of the test, or mark the test with @pytest.mark.cassette",
+            pytrace=False,
+        )
+    return item_tape.tape
 
 
 @pytest.fixture
 def cassette_options() -> dict[str, Any]:
-    """Options of the tapes of the tests that see it: for a project, a module or a class to define anew, with any
-    scope."""
+    """Options of the cassettes of all tests that see this fixture: override it, with any scope, in a conftest, module
+    or class."""
     return {}
 
 
 @pytest.fixture
 def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
     request.node.stash[_request] = request
-    playing = request.node.stash.get(_playback, None)
-    if playing is not None:
-        from pytest_multitrack import playback
+    item_tape = request.node.stash.get(_item_tape, None)
+    if item_tape is not None:
+        from pytest_multitrack.item_tape import apply_fixture_options
 
-        playback.configure(playing, request)
-
-
-@pytest.fixture
-def tape(request: pytest.FixtureRequest) -> Tape:
-    """The tape in use; asking for it plays one, as the marker ``cassette`` does."""
-    playing: Playback | None = request.node.stash.get(_playback, None)
-    if playing is None:
-        pytest.fail("no tape plays: name the fixture in the test's arguments, or mark the test", pytrace=False)
-    return playing.tape
+        apply_fixture_options(item_tape, request)
 
 
 @pytest.fixture
 def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
-    """``assert extraction == calls_snapshot``: the calls of this test's snapshot, without regard to their order;
-    ``calls_snapshot(ordered=True)`` with it."""
+    """The stored tool calls of this test, for ``assert extraction == calls_snapshot``. Their order is ignored;
+    ``calls_snapshot(ordered=True)`` compares it too."""
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes
-    from pytest_multitrack import layers
+    from pytest_multitrack import failure_diagnosis
 
-    playing: Playback | None = request.node.stash.get(_playback, None)
-    tapes = partial(_tapes, request.node)
+    item_tape: ItemTape | None = request.node.stash.get(_item_tape, None)
+    tapes = partial(_tapes_of, request.node)
     return make_calls_snapshot(
         request,
         scrub=lambda text: redact_with_tapes(text, tapes()),
-        record=playing is not None and playing.tape.mode in ("record", "record-missing"),
-        make_note=lambda: layers.moments(request.config, tapes()),
+        record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
+        make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
     )
-
-
-def _tapes(item: pytest.Item) -> list[Tape]:
-    """The tapes that played for a test: those of its fixtures of wider scope, its own, and those of blocks in it."""
-    test, fixtures = item.config.stash[_asked].scope, item.config.stash.get(_fixtures, {})
-    # with those that were asked for by `getfixturevalue`
-    names = getattr(item.stash.get(_request, item), "fixturenames", ())
-    used = [one for name, one in fixtures.items() if name.argname in names and name.cached_result is not None]
-    return [*(tape for one in used for tape in one.tapes), *(test.tapes if test else ())]
-
-
-def _results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
-    from pytest_multitrack import layers
-
-    return layers.results(config, interaction)
-
-
-def _wants_tape(item: pytest.Item) -> bool:
-    if item.get_closest_marker("cassette") is not None or "tape" in getattr(item, "fixturenames", ()):
-        return True
-    plugins = item.config.pluginmanager
-    return item.get_closest_marker("vcr") is not None and not any(map(plugins.hasplugin, VCR_PLUGINS))

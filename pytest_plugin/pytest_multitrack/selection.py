@@ -1,4 +1,4 @@
-"""Whether a run was told to run less than everything."""
+"""Whether a run covers all tests of the project."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ _FLAGS = {
 }
 
 
-def reason(config: pytest.Config, deselected: bool = False) -> str | None:
-    """Why not everything ran, as a verb with its object; None where everything did."""
+def find_limit(config: pytest.Config, *, has_deselected: bool = False) -> str | None:
+    """Return why the run does not cover all tests, as the end of a sentence that starts with "this run".
+
+    Returns None if it covers all tests.
+    """
     for name, flag in _FLAGS.items():
         if getattr(config.option, name, None):
             return f"used {flag}"
-    if not _is_everything(config):
-        return "was told where to look for tests"
-    return "left out tests" if deselected else None
+    if not _covers_all_paths(config):
+        return "was limited to the given paths"
+    return "deselected tests" if has_deselected else None
 
 
-def _is_everything(config: pytest.Config) -> bool:
+def _covers_all_paths(config: pytest.Config) -> bool:
     match config.args_source:
         case config.ArgsSource.TESTPATHS:
             return True
         case config.ArgsSource.INVOCATION_DIR:
             return config.invocation_params.dir == config.rootpath
-    asked = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
-    tests: set[Path] = {(config.rootpath / folder).resolve() for folder in config.getini("testpaths")}
-    return config.rootpath in asked or (bool(tests) and tests <= asked)
+    arguments = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
+    testpaths: set[Path] = {(config.rootpath / folder).resolve() for folder in config.getini("testpaths")}
+    return config.rootpath in arguments or (bool(testpaths) and testpaths <= arguments)

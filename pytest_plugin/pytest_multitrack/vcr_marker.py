@@ -1,7 +1,6 @@
-"""``@pytest.mark.vcr`` where no plugin of its own is there to understand it: names, folders and options as
-pytest-recording has them, for tests that come from it.
+"""``@pytest.mark.vcr`` for tests written for pytest-recording, if no plugin that defines the marker is installed.
 
-https://github.com/kiwicom/pytest-recording#usage
+Names, folders and options are those of pytest-recording: https://github.com/kiwicom/pytest-recording#usage
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import MATCHED, Settings
-from pytest_multitrack import places
-from pytest_multitrack.options import Options
+from pytest_multitrack import cassette_paths
+from pytest_multitrack.cassette_options import CassetteOptions
 
-_NO_FILE_NAME = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
-_MATCHED_BY_DEFAULT = ("method", "scheme", "host", "port", "path", "query")
-_SAME_PART = {"url": "uri", "raw_body": "body"}
+_TO_FILE_NAME = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
+_DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query")
+_SYNONYMS = {"url": "uri", "raw_body": "body"}
 _FILTERS = {
     "before_record",
     "before_record_request",
@@ -33,8 +32,8 @@ _FILTERS = {
     "ignore_hosts",
     "ignore_localhost",
 }
-# pytest's flags say when to record; a tape is always one file of YAML, its bodies decoded
-_WITHOUT_MEANING = {
+# ignored: the flags of pytest set the record mode, and a cassette is always one YAML file with decoded bodies
+_IGNORED = {
     "allowed_hosts",
     "custom_patches",
     "decode_compressed_response",
@@ -49,80 +48,89 @@ _WITHOUT_MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fixtures:
-    """What a project says by fixtures of pytest-recording's names."""
+class VcrFixtures:
+    """The values of the fixtures with which a project configures pytest-recording."""
 
     vcr_config: Mapping[str, Any] | None = None
     vcr_cassette_dir: str | None = None
     default_cassette_name: str | None = None
 
     @classmethod
-    def of(cls, request: pytest.FixtureRequest) -> Fixtures | None:
-        """Those that the test which makes ``request`` has; None where it has none."""
-        found = {field.name: _fixture(request, field.name) for field in fields(cls)}
-        return cls(**found) if any(value is not None for value in found.values()) else None
+    def read(cls, request: pytest.FixtureRequest) -> VcrFixtures | None:
+        """Return the fixtures of the requesting test, or None if it has none of them."""
+        values = {field.name: _fixture_value(request, field.name) for field in fields(cls)}
+        return cls(**values) if any(value is not None for value in values.values()) else None
 
 
-_NO_FIXTURES = Fixtures()
+_NO_FIXTURES = VcrFixtures()
 
 
-def options(node: pytest.Item | pytest.Collector, settings: Settings, given: Fixtures = _NO_FIXTURES) -> Options:
-    """The options of the tape of ``node``, on top of ``settings``, by its markers ``vcr`` and what is ``given`` by
-    fixtures. Raises `BadOption`."""
+def resolve_vcr_options(
+    node: pytest.Item | pytest.Collector, settings: Settings, fixtures: VcrFixtures = _NO_FIXTURES
+) -> CassetteOptions:
+    """Return the options of the cassette of ``node`` from its ``vcr`` markers and from fixtures.
+
+    Args:
+        settings: The settings of the run, on which the options are applied.
+
+    Raises:
+        BadOption: An option is invalid.
+    """
     markers = list(node.iter_markers("vcr"))
-    config = dict(given.vcr_config or {})
+    config = dict(fixtures.vcr_config or {})
     for marker in reversed(markers):
         config |= marker.kwargs
     filters = {name: config.pop(name) for name in list(config) if name in _FILTERS}
     library = config.pop("cassette_library_dir", None)
-    folder = Path(library or given.vcr_cassette_dir or _folder(node))
-    named = node.get_closest_marker("default_cassette")
-    default = named.args[0] if named else given.default_cassette_name or _name(node)
-    path = folder / _with_ending(default)
-    beside = [folder / name for marker in markers for name in marker.args]
-    if len(beside) == 1 and not path.exists():
-        path, beside = beside[0], []
-    return Options(
-        _settings(config, settings, f"@pytest.mark.vcr of {node.nodeid}"),
+    folder = Path(library or fixtures.vcr_cassette_dir or _default_folder(node))
+    name_marker = node.get_closest_marker("default_cassette")
+    name = name_marker.args[0] if name_marker else fixtures.default_cassette_name or _default_name(node)
+    path = folder / _with_suffix(name)
+    additional_paths = [folder / name for marker in markers for name in marker.args]
+    if len(additional_paths) == 1 and not path.exists():
+        path, additional_paths = additional_paths[0], []
+    return CassetteOptions(
+        _apply_config(config, settings, f"@pytest.mark.vcr of {node.nodeid}"),
         path,
-        beside,
-        _built(filters) if filters else None,
+        additional_paths,
+        _build_filters(filters) if filters else None,
     )
 
 
-def _settings(config: dict[str, Any], settings: Settings, source: str) -> Settings:
-    match_on = [*config.pop("match_on", _MATCHED_BY_DEFAULT), *config.pop("additional_matchers", ())]
-    parts = [_SAME_PART.get(part, part) for part in match_on]
+def _apply_config(config: dict[str, Any], settings: Settings, source: str) -> Settings:
+    match_on = [*config.pop("match_on", _DEFAULT_MATCH_ON), *config.pop("additional_matchers", ())]
+    parts = [_SYNONYMS.get(part, part) for part in match_on]
     for part in parts:
         if part not in MATCHED:
-            raise BadOption(f"{source}: match_on takes {', '.join(MATCHED)} here, and no matcher {part!r}")
-    repeats = bool(config.pop("allow_playback_repeats", False))
+            raise BadOption(f"{source}: match_on accepts {', '.join(MATCHED)}, not the matcher {part!r}")
+    allow_repeats = bool(config.pop("allow_playback_repeats", False))
     for name in config:
-        if name not in _WITHOUT_MEANING:
-            raise BadOption(f"{source}: {name!r} is no option of vcrpy's that is understood here")
-    return settings.with_options({"match_on": parts, "allow_repeats": repeats or settings.allow_repeats}, source)
+        if name not in _IGNORED:
+            raise BadOption(f"{source}: {name!r} is not an option of vcrpy that Multitrack supports")
+    options = {"match_on": parts, "allow_repeats": allow_repeats or settings.allow_repeats}
+    return settings.with_options(options, source)
 
 
-def _built(filters: dict[str, Any]) -> Any:
+def _build_filters(filters: dict[str, Any]) -> Any:
     from multitrack.tape.redaction import vcr_filters  # vcrpy imports every HTTP library that is installed
 
     return vcr_filters.VcrFilters(filters)
 
 
-def _folder(node: pytest.Item | pytest.Collector) -> Path:
-    return places.folder_beside(node.path.parent, node.config) / node.path.stem
+def _default_folder(node: pytest.Item | pytest.Collector) -> Path:
+    return cassette_paths.cassettes_folder(node.path.parent, node.config) / node.path.stem
 
 
-def _name(node: pytest.Item | pytest.Collector) -> str:
+def _default_name(node: pytest.Item | pytest.Collector) -> str:
     cls = getattr(node, "cls", None)
-    return (f"{cls.__name__}.{node.name}" if cls else node.name).translate(_NO_FILE_NAME)
+    return (f"{cls.__name__}.{node.name}" if cls else node.name).translate(_TO_FILE_NAME)
 
 
-def _with_ending(name: str) -> str:
+def _with_suffix(name: str) -> str:
     return name if name.endswith(".yaml") else f"{name}.yaml"
 
 
-def _fixture(request: pytest.FixtureRequest, name: str) -> Any:
+def _fixture_value(request: pytest.FixtureRequest, name: str) -> Any:
     try:
         return request.getfixturevalue(name)
     except pytest.FixtureLookupError as error:

@@ -130,8 +130,12 @@ def test_no_secret_gets_into_a_report(project):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("report.txt", "--calls-report=report.txt: takes a path that ends in .md, .json, .html, or github"),
-        ("github", "--calls-report=github writes where GITHUB_STEP_SUMMARY says, and it is not set"),
+        ("report.txt", "--calls-report=report.txt: pass a path that ends in .md, .json, .html, or 'github'"),
+        (
+            "github",
+            "--calls-report=github requires the environment variable GITHUB_STEP_SUMMARY, which GitHub Actions sets: "
+            "pass a path instead",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_at_once(project, name, message, monkeypatch):

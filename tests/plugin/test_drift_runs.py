@@ -350,26 +350,29 @@ def test_the_same_table_under_xdist(project, model):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--calls-drift", "--record"), "--record and --calls-drift exclude each other"),
-        (("--calls-drift", "--record-missing"), "--record-missing and --calls-drift exclude each other"),
-        (("--calls-drift", "--live"), "--live and --calls-drift exclude each other"),
+        (("--calls-drift", "--record"), "--record and --calls-drift cannot be combined: pass only one of them"),
+        (
+            ("--calls-drift", "--record-missing"),
+            "--record-missing and --calls-drift cannot be combined: pass only one of them",
+        ),
+        (("--calls-drift", "--live"), "--live and --calls-drift cannot be combined: pass only one of them"),
         (
             ("--calls-drift", "--snapshot-update"),
-            "--snapshot-update and --calls-drift exclude each other: drift writes nothing",
+            "--snapshot-update and --calls-drift cannot be combined: a drift run writes nothing",
         ),
         pytest.param(
             ("--calls-drift", "--snapshot-update-new-only"),
-            "--snapshot-update-new-only and --calls-drift exclude each other: drift writes nothing",
+            "--snapshot-update-new-only and --calls-drift cannot be combined: a drift run writes nothing",
             marks=pytest.mark.skipif(int(version("syrupy").partition(".")[0]) < 7, reason="syrupy lacks the flag"),
         ),
         pytest.param(
             ("--calls-drift", "--inline-snapshot=fix,create"),
-            "--inline-snapshot and --calls-drift exclude each other: drift writes nothing",
+            "--inline-snapshot and --calls-drift cannot be combined: a drift run writes nothing",
             marks=pytest.mark.skipif(not find_spec("inline_snapshot"), reason="inline-snapshot is not installed"),
         ),
-        (("--calls-drift", "--calls-drift-samples=0"), "--calls-drift-samples takes a number from 1 on, not 0"),
-        (("--calls-drift-samples=3",), "--calls-drift-samples says how to compare, and needs --calls-drift"),
-        (("--calls-drift-fail",), "--calls-drift-fail says how to compare, and needs --calls-drift"),
+        (("--calls-drift", "--calls-drift-samples=0"), "--calls-drift-samples must be 1 or more, not 0"),
+        (("--calls-drift-samples=3",), "--calls-drift-samples requires --calls-drift"),
+        (("--calls-drift-fail",), "--calls-drift-fail requires --calls-drift"),
     ],
 )
 def test_flags_that_do_not_go_together(project, monkeypatch, flags, message):

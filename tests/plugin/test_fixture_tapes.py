@@ -397,6 +397,6 @@ def test_fixtures_whose_tapes_differ_only_in_case_are_refused(project):
     run = project.record()
     assert (run.counts, len(project.provider.requests)) == ({"errors": 1}, 1)
     assert (
-        "the tapes of fixture account of test_it and fixture Account of test_it differ only in upper and lower case: "
-        "rename one"
+        "the cassettes of fixture account of test_it and fixture Account of test_it differ only in upper and lower "
+        "case, which some file systems ignore: rename one fixture"
     ) in run.lines

@@ -543,4 +543,7 @@ def test_a_fixture_asked_for_too_late_says_so(project):
     )
     run = project.run()
     assert run.counts == {"failed": 1}
-    assert "no tape plays: name the fixture in the test's arguments, or mark the test" in run.out
+    assert (
+        "no cassette is open: add 'tape' to the arguments of the test, or mark the test with @pytest.mark.cassette"
+        in run.out
+    )

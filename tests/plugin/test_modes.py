@@ -66,8 +66,8 @@ def test_live_reads_and_writes_no_tape(project, flag):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--record", "--live"], "--record and --live exclude each other"),
-        (["--record", "--record-missing"], "--record and --record-missing exclude each other"),
+        (["--record", "--live"], "--record and --live cannot be combined: pass only one of them"),
+        (["--record", "--record-missing"], "--record and --record-missing cannot be combined: pass only one of them"),
     ],
 )
 def test_contradicting_flags_are_a_usage_error(project, flags, message):

@@ -106,8 +106,9 @@ def test_names_equal_but_for_case_are_a_usage_error(project):
     run = project.record()
     assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
     assert (
-        "ERROR: the tapes of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
-        "upper and lower case: rename one test, or give it @pytest.mark.cassette(name=...)"
+        "ERROR: the cassettes of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
+        "upper and lower case, which some file systems ignore: rename one test, or give it "
+        "@pytest.mark.cassette(name=...)"
     ) in run.err.replace("\n", "")
 
 
@@ -194,7 +195,10 @@ KNOWN = (
             "@pytest.mark.cassette of test_it.py::test_ask: keep_headers refuses 'Authorization': "
             "credentials are never stored in a cassette",
         ),
-        ("'weather'", "@pytest.mark.cassette takes keywords, not ('weather',)"),
+        (
+            "'weather'",
+            "@pytest.mark.cassette of test_it.py::test_ask: pass keyword arguments such as name=..., not ('weather',)",
+        ),
     ],
 )
 def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):

@@ -94,7 +94,7 @@ def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
             "the fixture cassette_options: placeholders: the value of x is not a regular expression: ",
         ),
         ("dict(max_age='30d')", "the fixture cassette_options: max_age must be an integer, not '30d'"),
-        ("3", "the fixture cassette_options gives a mapping, not 3"),
+        ("3", "the fixture cassette_options must return a mapping, not 3"),
     ],
 )
 def test_a_bad_option_of_the_fixture_fails_its_tests(project, given, message):
@@ -130,7 +130,7 @@ def test_the_fixture_may_not_send_before_its_options_are_known(project):
     )
     run = project.record()
     assert (run.counts, run.changed) == ({"errors": 1}, {"cassettes/test_it/test_ask.pending.yaml"})
-    assert "the fixture cassette_options comes too late for requests that were sent before it" in run.out
+    assert "cassette_options takes effect too late: a fixture that it requests has already sent a request; " in run.out
 
 
 def test_options_of_the_command_line_are_checked(project):
@@ -139,7 +139,7 @@ def test_options_of_the_command_line_are_checked(project):
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: --cassettes-option=wrong=1: unknown option 'wrong'; known options: " in run.err
     run = project.run("--cassettes-option=strict")
-    assert "ERROR: --cassettes-option takes NAME=VALUE, not 'strict'" in run.err
+    assert "ERROR: --cassettes-option=strict: pass NAME=VALUE, for example strict=true" in run.err
 
 
 def test_a_cassette_that_a_test_uses_has_the_options_of_the_project(project):

@@ -159,9 +159,9 @@ def test_filters_of_vcrpy_hold_on_both_sides(project):
     [
         (
             "match_on=['headers']",
-            "match_on takes method, uri, scheme, host, port, path, query, body here, and no matcher 'headers'",
+            "match_on accepts method, uri, scheme, host, port, path, query, body, not the matcher 'headers'",
         ),
-        ("wrong=1", "'wrong' is no option of vcrpy's that is understood here"),
+        ("wrong=1", "'wrong' is not an option of vcrpy that Multitrack supports"),
     ],
 )
 def test_what_is_not_understood_is_said(project, options, message):

@@ -1,0 +1,118 @@
+"""The options of a test's cassette.
+
+They are merged from four sources, each of which overrides the one before: pyproject.toml, the fixture
+``cassette_options``, markers, and the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.errors import BadOption
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import InteractionFilter
+from pytest_multitrack import cassette_paths, flags
+
+
+@dataclass(frozen=True, slots=True)
+class CassetteOptions:
+    """The options with which a test opens its cassette.
+
+    Args:
+        settings: The merged settings.
+        path: The path of the cassette; None if it follows from the name of the test.
+        additional_paths: Cassettes that are replayed too, and never written.
+        filters: The request and response filters of vcrpy, if the test configures any.
+    """
+
+    settings: Settings
+    path: Path | None = None
+    additional_paths: Sequence[Path] = ()
+    filters: InteractionFilter | None = None
+
+
+_Overrides = Iterator[tuple[str, Mapping[str, Any]]]
+
+
+def resolve_run_settings(config: pytest.Config) -> Settings:
+    """Return the settings that apply to every cassette of the run.
+
+    Raises:
+        BadOption: A setting in pyproject.toml or on the command line is invalid.
+    """
+    return _override(cassette_paths.load_project(config).settings, flags.cassette_options(config))
+
+
+def resolve_marker_options(node: pytest.Item | pytest.Collector) -> CassetteOptions:
+    """Return the options of the cassette of ``node``, without those from fixtures.
+
+    Raises:
+        BadOption: An option is invalid.
+    """
+    if uses_vcr_marker(node):
+        from pytest_multitrack import vcr_marker
+
+        return vcr_marker.resolve_vcr_options(node, resolve_run_settings(node.config))
+    return CassetteOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
+
+
+def resolve_fixture_options(request: pytest.FixtureRequest) -> CassetteOptions | None:
+    """Return the options of the cassette of the requesting test, including those from fixtures.
+
+    Returns None if no fixture sets an option.
+
+    Raises:
+        BadOption: An option is invalid.
+    """
+    if uses_vcr_marker(request.node):
+        from pytest_multitrack import vcr_marker
+
+        fixtures = vcr_marker.VcrFixtures.read(request)
+        run_settings = resolve_run_settings(request.config)
+        return vcr_marker.resolve_vcr_options(request.node, run_settings, fixtures) if fixtures else None
+    options = request.getfixturevalue("cassette_options")
+    if not isinstance(options, Mapping):
+        raise BadOption(f"the fixture cassette_options must return a mapping, not {options!r}")
+    if not options:
+        return None
+    settings = cassette_paths.load_project(request.config).settings
+    return CassetteOptions(_apply_markers(request.node, settings.with_options(options, "the fixture cassette_options")))
+
+
+def find_cassette_path(item: pytest.Item) -> Path:
+    """Return the path of the cassette of ``item``, without regard to fixtures.
+
+    Raises:
+        BadOption: An option is invalid.
+    """
+    return resolve_marker_options(item).path or cassette_paths.cassette_path(item)
+
+
+def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
+    """Whether ``node`` uses a cassette only because of ``@pytest.mark.vcr``."""
+    if node.get_closest_marker("vcr") is None or "tape" in getattr(node, "fixturenames", ()):
+        return False
+    return node.get_closest_marker("cassette") is None
+
+
+def _apply_markers(node: pytest.Item | pytest.Collector, settings: Settings) -> Settings:
+    def overrides() -> _Overrides:
+        for marker in reversed(list(node.iter_markers("cassette"))):
+            source = f"@pytest.mark.cassette of {node.nodeid}"
+            if marker.args:
+                raise BadOption(f"{source}: pass keyword arguments such as name=..., not {marker.args!r}")
+            yield source, {name: value for name, value in marker.kwargs.items() if name != "name"}
+        yield from flags.cassette_options(node.config)
+
+    return _override(settings, overrides())
+
+
+def _override(settings: Settings, overrides: _Overrides) -> Settings:
+    for source, options in overrides:
+        settings = settings.with_options(options, source)
+    return settings

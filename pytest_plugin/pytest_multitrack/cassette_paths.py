@@ -1,0 +1,111 @@
+"""The paths of the cassettes of tests and of fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from multitrack.tape import project
+from multitrack.tape.file import paths
+
+_project = pytest.StashKey[project.Project]()
+
+
+def load_project(config: pytest.Config) -> project.Project:
+    """Return the settings in the project's pyproject.toml, which is read once.
+
+    Raises:
+        BadOption: A setting is invalid.
+    """
+    if _project not in config.stash:
+        config.stash[_project] = project.read(config.rootpath / "pyproject.toml")
+    return config.stash[_project]
+
+
+def cassette_path(item: pytest.Item) -> Path:
+    """Return the path of the cassette of ``item``, by the ``name=`` of its closest marker or by the test's own name.
+
+    Raises:
+        BadOption: The name leads out of the folder of the cassettes.
+    """
+    folder = cassettes_folder(item.path.parent, item.config)
+    names = list(_marker_names(item))
+    if names:
+        return paths.named_cassette_path(folder, names[0])
+    return paths.test_cassette_path(folder, item.path.stem, ".".join([*_class_names(item), item.name]))
+
+
+def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
+    """Return the path of the cassette of a fixture of wider scope.
+
+    The cassette of a fixture of class or module scope is stored with those of the module that uses the fixture. The
+    cassette of a fixture of package or session scope is stored next to the file that defines the fixture.
+    """
+    name = fixturedef.argname
+    if hasattr(request, "param"):
+        name += f"[{_format_parameter(request)}]"
+    if fixturedef.scope in ("package", "session"):
+        home = request.config.rootpath / fixturedef.baseid.partition("::")[0]
+        folder, module = (home.parent, home.stem) if home.suffix == ".py" else (home, "conftest")
+    else:
+        folder, module = request.node.path.parent, request.node.path.stem
+        name = ".".join([*_class_names(request.node), name])
+    return paths.test_cassette_path(cassettes_folder(folder, request.config), module, name)
+
+
+def _format_parameter(request: pytest.FixtureRequest) -> str:
+    # prefer the value to its index: tests may parametrize a fixture again, and lists of parameters change
+    match request.param:
+        case None | bool() | int() | float() | str() as value:
+            return str(value)
+        case value:
+            return getattr(value, "__name__", None) or str(getattr(request, "param_index", 0))
+
+
+def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
+    """Return the name that a cassette stores with the recordings of a fixture of wider scope.
+
+    A fixture that overrides another one and requests it shares a cassette with it, so their names must differ: the
+    name of a fixture of class or module scope includes the file that defines it, unless the module or class that uses
+    the fixture defines it too.
+    """
+    path = fixture_cassette_path(fixturedef, request)
+    name = f"fixture {path.stem} of {path.parent.name}"
+    if fixturedef.scope in ("package", "session") or fixturedef.baseid == request.node.nodeid:
+        return name
+    location = fixturedef.baseid.replace("::", ".")
+    return f"{name}, defined in {location if '.py' in location else f'{location}/conftest.py'.lstrip('/')}"
+
+
+def _class_names(node: pytest.Item | pytest.Collector) -> list[str]:
+    return [parent.name for parent in node.listchain() if isinstance(parent, pytest.Class)]
+
+
+def is_shared(item: pytest.Item) -> bool:
+    """Whether other tests may use the cassette of ``item``."""
+    return any(True for _ in _marker_names(item))
+
+
+def _marker_names(item: pytest.Item) -> Iterator[str]:
+    return (marker.kwargs["name"] for marker in item.iter_markers("cassette") if "name" in marker.kwargs)
+
+
+def cassettes_folder(folder: Path, config: pytest.Config) -> Path:
+    """Return the folder that holds the cassettes of the tests in ``folder``."""
+    root = cassettes_root(config)
+    return folder / "cassettes" if root is None else root / _relative_to(config.rootpath, folder)
+
+
+def cassettes_root(config: pytest.Config) -> Path | None:
+    """Return the root of all cassettes, or None if they are stored next to their tests (the default)."""
+    option: str | None = config.option.multitrack_cassettes_dir
+    return load_project(config).cassettes_dir if option is None else config.invocation_params.dir / option
+
+
+def _relative_to(root: Path, folder: Path) -> Path:
+    try:
+        return folder.relative_to(root)
+    except ValueError:
+        return Path(folder.name)

@@ -1,0 +1,195 @@
+"""``--calls-drift``: compare live responses with the recorded ones.
+
+`DriftRun` is a pytest plugin of its own, which only a drift run registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from multitrack.drift import cassette_drift
+from multitrack.drift.cassette_drift import CassetteDrift
+from multitrack.reporting import drift_table
+from multitrack.reporting.drift_table import DriftRow
+from multitrack.tape import active
+from pytest_multitrack import pytest_internals
+
+if TYPE_CHECKING:
+    from multitrack.tape.tape import Tape
+    from pytest_multitrack.flags import DriftOptions
+    from pytest_multitrack.item_tape import ItemTape
+
+ROWS = "multitrack_drift"
+"""The attribute of a teardown report that holds the rows of its test, as plain data for pytest-xdist."""
+
+EXCUSED = "multitrack_excused"
+"""The attribute of a failed report that the drift table explains, and that does not count for the exit code."""
+
+
+@dataclass
+class _DriftingTest:
+    """The running test: its outcome in each of its runs, and the drift of its tapes in each."""
+
+    name: str = ""
+    outcomes: list[str] = field(default_factory=list)
+    runs: list[dict[tuple[str, str], CassetteDrift]] = field(default_factory=list)
+
+    def begin_run(self) -> None:
+        self.outcomes.append("")
+        self.runs.append({})
+
+    def note_outcome(self, outcome: str) -> None:
+        """Note the outcome of a phase; the first one that is not empty is the outcome of the run."""
+        self.outcomes[-1] = self.outcomes[-1] or outcome
+
+    def add(self, found: CassetteDrift) -> None:
+        """Add the drift of a tape that was closed in this run."""
+        earlier = self.runs[-1].get((found.test, found.tape))
+        self.runs[-1][found.test, found.tape] = found if earlier is None else earlier.merge(found)
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether a tape was compared in this run."""
+        return bool(self.runs[-1])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the test as plain data."""
+        was_skipped = {"skipped", "xfailed"}.issuperset(self.outcomes)
+        by_tape: dict[tuple[str, str], list[CassetteDrift]] = {}
+        for run in self.runs:
+            for key, found in run.items():
+                if found.requests or not found.exists or not was_skipped:
+                    by_tape.setdefault(key, []).append(found)
+        # the tape of a fixture is closed in the last test that uses it, whose outcomes are not those of the fixture
+        return [
+            cassette_drift.make_drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
+            for (test, _), runs in by_tape.items()
+        ]
+
+
+class DriftRun:
+    """The plugin of a drift run.
+
+    Args:
+        uses_cassette: Whether a test uses a cassette.
+        item_tape: Returns the tape of a running test, or None.
+        tapes: Returns all tapes that a running test has used.
+    """
+
+    def __init__(
+        self,
+        options: DriftOptions,
+        *,
+        uses_cassette: Callable[[pytest.Item], bool],
+        item_tape: Callable[[pytest.Item], ItemTape | None],
+        tapes: Callable[[pytest.Item], Sequence[Tape]],
+    ) -> None:
+        self._samples = options.samples
+        self._fails = options.fails
+        self._uses_cassette = uses_cassette
+        self._item_tape = item_tape
+        self._tapes = tapes
+        self._test = _DriftingTest()
+        self._is_sampling = False
+        self._excused = 0
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+
+    # before plugins that rerun failed tests: each sample counts, whatever its outcome
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        if self._samples == 1 or not self._uses_cassette(item):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        self._test, self._is_sampling = _DriftingTest(pytest_internals.get_test_name(item)), True
+        try:
+            runs = list(pytest_internals.run_repeatedly(item, nextitem, self._samples))
+        finally:
+            self._is_sampling = False
+        # log only one run: the first that failed, otherwise the last
+        logged = next((reports for reports in runs if any(report.failed for report in reports)), runs[-1])
+        setattr(logged[-1], ROWS, self._test.rows())
+        for report in logged:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    # registered after the main plugin, so this wraps its hook and sees the final outcome of the test
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.when == "setup":
+            if not self._is_sampling:
+                self._test = _DriftingTest(pytest_internals.get_test_name(item))
+            self._test.begin_run()
+        run_context = active.run_context()
+        for tape in run_context.tapes_to_compare:
+            if (found := cassette_drift.compare_tape(tape, self._test.name)) is not None:
+                self._test.add(found)
+            # interactions that were compared count as used
+            run_context.played_positions[tape.path.resolve()].update(tape.played_positions)
+        run_context.tapes_to_compare.clear()
+        self._test.note_outcome(_describe_outcome(report, call))
+        item_tape = self._item_tape(item)
+        # neither a request that bypasses the tape nor an unreadable cassette is drift
+        drifts = self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in self._tapes(item))
+        if report.failed and (drifts if item_tape is None else item_tape.violation is None):
+            setattr(report, EXCUSED, True)
+        if report.when == "teardown" and not self._is_sampling:
+            setattr(report, ROWS, self._test.rows())
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._excused += report.failed and hasattr(report, EXCUSED)
+        # the last attempt counts if a test was rerun
+        self._rows[report.nodeid] = getattr(report, ROWS, [])
+
+    # before the terminal reporter prints how the run ended
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        if hasattr(session.config, "workeroutput"):
+            return result
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and 0 < session.testsfailed == self._excused:
+            session.exitstatus = pytest.ExitCode.OK
+        if session.exitstatus == pytest.ExitCode.OK and self._fails and not all(row.holds for row in self._all_rows):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    # the outermost wrapper: the table is the last thing that the run prints
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, object, object]:
+        result = yield
+        terminalreporter.section("drift")
+        for line, colour in drift_table.drift_lines(self._all_rows, fails=self._fails):
+            terminalreporter.write_line(line, **({colour: True} if colour else {}))
+        return result
+
+    @property
+    def _all_rows(self) -> Sequence[DriftRow]:
+        rows: list[DriftRow] = []
+        for plain in (row for test_rows in self._rows.values() for row in test_rows):
+            # several workers set up the same fixture if they share the tests of its module
+            if (row := DriftRow(**plain)) not in rows:
+                rows.append(row)
+        return rows
+
+
+def _describe_outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
+    """Return the outcome of a phase for the table, or an empty string if it passed."""
+    has_xfail = hasattr(report, "wasxfail")
+    if report.passed:
+        return "xpassed" if has_xfail else ""
+    if report.skipped:
+        return "xfailed" if has_xfail else "skipped"
+    if report.when != "call":
+        return f"{report.when} failed"
+    error = call.excinfo.value if call.excinfo is not None else None
+    if error is None or isinstance(error, AssertionError | pytest.fail.Exception):
+        return "assertion failed"
+    return f"{type(error).__name__} raised"

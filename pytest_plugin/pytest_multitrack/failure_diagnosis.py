@@ -1,0 +1,73 @@
+"""The diagnosis in a failure: which layer changed, printed before everything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_multitrack import cassette_paths, pytest_internals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from multitrack.diagnosis.call_results import ResponseValidator
+    from multitrack.tape.interaction import Interaction
+    from multitrack.tape.tape import Tape
+
+
+def fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
+    """Return the fingerprints of the validated results of a response, as a cassette stores them."""
+    return _response_validator(config).result_fingerprints(interaction)
+
+
+def format_fingerprints(config: pytest.Config, tapes: Sequence[Tape]) -> str:
+    """Return the fingerprints of all exchanges so far, as a snapshot stores them."""
+    from multitrack.diagnosis import cause, fingerprints
+
+    return fingerprints.format_fingerprints(cause.current_fingerprints(tapes, _response_validator(config)))
+
+
+def add_diagnosis(
+    report: pytest.TestReport,
+    call: pytest.CallInfo[None],
+    tapes: Sequence[Tape],
+    config: pytest.Config,
+    comparison: tuple[object, object] | None,
+) -> None:
+    """Put the layer that changed before the text of the failed ``report``, and scrub the values in it.
+
+    A violation that was not raised yet is printed first, because the other errors follow from it. It was not raised if
+    the test goes on after it (in a subtest), or if the test has no tape of its own. The values that pytest prints are
+    scrubbed because they may contain the request that was really sent.
+
+    Args:
+        tapes: The tapes that the test used.
+        comparison: The two sides of the last asserted ``==`` that was false.
+    """
+    from multitrack.tape.recording_scope import redact_with_tapes
+
+    violations = [violation for tape in tapes for violation in tape.violations]
+    if violations:
+        from multitrack.reporting import terminal
+
+        line: str | None = terminal.format_violation(violations[0])
+    else:
+        from multitrack.diagnosis import cause
+        from multitrack.diagnosis.failed_assertion import compare_operands, read_failed_assertion
+
+        sides = None
+        if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+            sides = read_failed_assertion(call.excinfo.value) or (compare_operands(*comparison) if comparison else None)
+        line = cause.find_cause(tapes, _response_validator(config), sides)
+    if line and violations and call.excinfo is not None and call.excinfo.value is violations[0]:
+        pytest_internals.replace_failure_text(report, line)
+    elif line:
+        pytest_internals.prepend_failure_line(report, line)
+    pytest_internals.scrub_failure(report, lambda text: redact_with_tapes(text, tapes))
+
+
+def _response_validator(config: pytest.Config) -> ResponseValidator:
+    from multitrack.diagnosis.call_results import ResponseValidator
+
+    return ResponseValidator(cassette_paths.load_project(config).models)

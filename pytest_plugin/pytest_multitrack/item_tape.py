@@ -1,0 +1,184 @@
+"""The tape of a test, open from the setup of the test to the end of its teardown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from multitrack.errors import BadOption, MultitrackError, TapeViolation
+from multitrack.tape import active, credentials
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
+from multitrack.tape.tape import Tape
+from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags
+from pytest_multitrack.cassette_options import CassetteOptions
+
+
+class ItemTape:
+    """The open tape of ``test``.
+
+    ``violation`` is the `TapeViolation` that failed the latest phase of the test, or None.
+    """
+
+    def __init__(self, tape: Tape, test: RecordingScope) -> None:
+        self.tape = tape
+        self.test = test
+        self.violation: TapeViolation | None = None
+        self._reported = 0
+        self._closed = False
+        self._stack = ExitStack()
+        self._open()
+
+    def _open(self) -> None:
+        if self.tape.mode == "replay":
+            self._stack.enter_context(credentials.stand_in())
+        self._stack.enter_context(active.activate(self.tape))
+        self.test.add_tape(self.tape)
+
+    def replace_tape(self, open_tape: Callable[[], Tape]) -> None:
+        """Use another tape from now on. Fail the test if it has already sent a request."""
+        if self.tape.sent:
+            pytest.fail(
+                "cassette_options takes effect too late: a fixture that it requests has already sent a request; send "
+                "no requests in the fixtures that cassette_options depends on",
+                pytrace=False,
+            )
+        self._stack.close()
+        self.tape = open_tape()
+        self._open()
+
+    def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
+        """Set and return ``violation``: the first one of the phase that ended with ``error``, or None.
+
+        The violation takes precedence over ``error``, which usually follows from it and becomes its cause.
+        """
+        new = self.tape.violations[self._reported :]
+        self._reported = len(self.tape.violations)
+        self.violation = new[0] if new else error if isinstance(error, TapeViolation) else None
+        if self.violation is not None and self.violation is not error:
+            self.violation.__cause__ = error
+        return self.violation
+
+    @contextmanager
+    def phase(self) -> Iterator[None]:
+        """Run a phase of the test and raise its first violation at the end, even if the code caught it."""
+        try:
+            yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            violation = self.collect_violation(error)
+            if violation is None or violation is error:
+                raise
+            raise violation from error
+        if violation := self.collect_violation(None):
+            raise violation
+
+    @contextmanager
+    def last_phase(self, *, failure: str | None) -> Iterator[None]:
+        """Run the teardown, then close the tape.
+
+        Args:
+            failure: Why an earlier phase failed; None if the test passed so far.
+        """
+        try:
+            with self.phase():
+                yield
+        except BaseException as error:
+            failure = failure or f"teardown failed: {type(error).__name__}"
+            raise
+        finally:
+            with fail_without_traceback():
+                self.close(failure=failure)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the tape was closed."""
+        return self._closed
+
+    def close(self, *, failure: str | None) -> None:
+        """Close the tape and save its recording, which is pending if the test has a ``failure``."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stack.close()
+        run_context, passed = active.run_context(), failure is None
+        run_context.add_closed_tape(self.tape)
+        run_context.tape_results.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        if passed and self.tape.is_strict:
+            self.tape.raise_if_unplayed()
+
+
+def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
+    """Open the tape of ``item``, which records for ``test``.
+
+    Fails the test, with the error message alone, if its options or its cassette are invalid.
+    """
+    with fail_without_traceback():
+        tape = _create_tape(item, test, cassette_options.resolve_marker_options(item))
+    return ItemTape(tape, test)
+
+
+def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -> None:
+    """Apply the options that fixtures set, before any other fixture is set up."""
+    with fail_without_traceback():
+        options = cassette_options.resolve_fixture_options(request)
+        if options is not None:
+            item_tape.replace_tape(lambda: _create_tape(request.node, item_tape.test, options))
+
+
+def _create_tape(item: pytest.Item, test: RecordingScope, options: CassetteOptions) -> Tape:
+    return Tape(
+        options.path or cassette_paths.cassette_path(item),
+        mode=flags.mode(item.config),
+        settings=options.settings,
+        test=test.name,
+        shared=cassette_paths.is_shared(item),
+        additional_paths=options.additional_paths,
+        filters=options.filters,
+        fingerprint_results=partial(failure_diagnosis.fingerprint_results, item.config),
+        record_hint=test.record_hint,
+    )
+
+
+@contextmanager
+def fail_without_traceback() -> Iterator[None]:
+    """Turn an error of Multitrack's own into a test failure that shows only its message."""
+    try:
+        yield
+    except MultitrackError as error:
+        # from None: otherwise pytest prints the error a second time, as the cause of this one
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
+    """Return the cassette path of each of ``items`` by node id, except for items with invalid options.
+
+    Such an item fails later, in its setup.
+
+    Raises:
+        pytest.UsageError: The paths of two cassettes differ only in upper and lower case, or the settings of the
+            project or of the command line are invalid.
+    """
+    seen: dict[str, tuple[Path, pytest.Item]] = {}
+    cassettes: dict[str, str] = {}
+    for item in items:
+        try:
+            cassette_options.resolve_run_settings(item.config)
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from error
+        try:
+            path = cassette_options.find_cassette_path(item)
+        except BadOption:
+            continue
+        cassettes[item.nodeid] = str(path.resolve())
+        other, first = seen.setdefault(str(path).lower(), (path, item))
+        if other != path:
+            raise pytest.UsageError(
+                f"the cassettes of {first.nodeid} and {item.nodeid} differ only in upper and lower case, which some "
+                f"file systems ignore: rename one test, or give it @pytest.mark.cassette(name=...)"
+            )
+    return cassettes

@@ -1,0 +1,67 @@
+"""The line about how many tests go live, printed before a run that records without selecting tests.
+
+With pytest-xdist, only the workers know which tests use a cassette. Each worker writes its number to a file, because
+before the first test a worker can send the controller nothing but the names of tests.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.reporting import terminal
+from pytest_multitrack import flags
+
+_COUNT_FILE = "multitrack_live_tests"
+
+
+class LiveNotice:
+    """A plugin that is only active with ``--record``.
+
+    Args:
+        count_tests: Returns how many tests go live although the user did not select tests.
+    """
+
+    def __init__(self, config: pytest.Config, count_tests: Callable[[], int]) -> None:
+        self._flag = flags.record_flag(config)
+        self._count_tests = count_tests
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._is_printed = False
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        count = self._count_tests()
+        return [terminal.live_run_line(self._flag, count)] if count else []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker that is about to start where to write its number."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="multitrack-")
+            node.config.add_cleanup(self._folder.cleanup)
+        node.workerinput[_COUNT_FILE] = str(Path(self._folder.name) / node.gateway.id)
+
+    # before pytest-xdist sends the names of the collected tests to the controller
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        file = getattr(session.config, "workerinput", {}).get(_COUNT_FILE)
+        # the folder does not exist if the worker runs on another machine
+        if file and (path := Path(file)).parent.exists():
+            path.write_text(str(self._count_tests()), encoding="utf-8")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        if self._is_printed:
+            return
+        self._is_printed = True
+        path = Path(node.workerinput[_COUNT_FILE])
+        if not path.exists():
+            line = terminal.worker_live_run_line(self._flag, len(ids))
+        elif (count := int(path.read_text(encoding="utf-8"))) == 0:
+            return
+        else:
+            line = terminal.live_run_line(self._flag, count)
+        node.config.get_terminal_writer().line(line)

@@ -1,0 +1,126 @@
+"""Everything that depends on pytest's undocumented names, so that a change in pytest affects this file alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
+from _pytest.runner import runtestprotocol
+
+
+def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
+    """Import ``package`` without rewriting its assertions.
+
+    pytest rewrites every module of a distribution that has a plugin and ignores the byte code that pip compiled. If
+    Python may not write byte code, that adds a fifth of a second to each start.
+    """
+    hook: Any = config.pluginmanager.rewrite_hook
+    rewritten = getattr(hook, "_must_rewrite", None)
+    if isinstance(rewritten, set):
+        rewritten.discard(package)
+        hook._marked_for_rewrite_cache.clear()
+
+
+def get_test_name(item: pytest.Item) -> str:
+    """Return the node id of ``item`` as a user passes it on the command line.
+
+    With ``--dist loadgroup``, the workers of pytest-xdist append the name of a group to the node id; a run without
+    workers does not.
+    """
+    if item.parent is None:
+        return item.nodeid
+    name = f"{item.parent.nodeid}::{item.name}"
+    return name if item.nodeid.startswith(f"{name}@") else item.nodeid
+
+
+def run_repeatedly(
+    item: pytest.Item, nextitem: pytest.Item | None, times: int
+) -> Iterator[Sequence[pytest.TestReport]]:
+    """Run ``item`` several ``times`` and yield the reports of each run, without logging them.
+
+    Function-scoped fixtures are set up for each run; fixtures of wider scope stay until ``nextitem`` no longer uses
+    them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see ordinary
+    runs.
+    """
+    for run in range(1, times + 1):
+        # another item with the same parents makes pytest tear down only the fixtures of this item
+        following = nextitem if run == times else copy.copy(item)
+        yield runtestprotocol(item, log=False, nextitem=following)
+
+
+def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
+    """Whether pytest itself defines the fixture."""
+    module = getattr(fixturedef.func, "__module__", None) or ""
+    return module.startswith("_pytest.")
+
+
+def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Tear down a fixture whose setup raised a `BaseException` that is not an `Exception`.
+
+    pytest assumes that such a fixture is already torn down, and the next test that uses it fails for that reason.
+    """
+    fixturedef.cached_result = (None, None, None)
+    fixturedef.finish(request)  # type: ignore[arg-type]  # it is the SubRequest of the fixture
+
+
+def wrap_finalizers(
+    request: pytest.FixtureRequest, wrap: Callable[[Callable[[], object]], Callable[[], object]]
+) -> None:
+    """Pass each finalizer that the fixture of ``request`` adds from now on through ``wrap``."""
+    add = request.addfinalizer
+    vars(request)["addfinalizer"] = lambda finalizer: add(wrap(finalizer))
+
+
+def replace_failure_text(report: pytest.TestReport, text: str) -> None:
+    """Make ``text`` the whole text of the failed ``report``, without a traceback.
+
+    Uses pytest's own representation, because pytest-xdist transfers any other one as a plain string. Of such a string,
+    ``--tb=line`` shows 50 characters, and the summary of pytest before 9 shows nothing.
+    """
+    path, line, _ = report.location
+    vars(report)["longrepr"] = ReprExceptionInfo(
+        ReprTraceback([ReprEntryNative([f"{text}\n"])], extraline=None, style="native"),
+        ReprFileLocation(path, (line or 0) + 1, text),
+    )
+
+
+def prepend_failure_line(report: pytest.TestReport, line: str) -> None:
+    """Put ``line`` before the text of the failed ``report`` and before its line in the short summary."""
+    text: Any = report.longrepr
+    chain = getattr(text, "chain", None)
+    traceback = chain[0][0] if chain else getattr(text, "reprtraceback", None)
+    crash = getattr(text, "reprcrash", None)
+    if traceback is None or crash is None:
+        replace_failure_text(report, f"{line}\n{text}")
+        return
+    traceback.reprentries.insert(0, ReprEntryNative([f"{line}\n"]))
+    crash.message = f"{line}\n{crash.message}"
+
+
+def first_failure_line(report: pytest.TestReport) -> str:
+    """Return the first line of the error message of the failed ``report``."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash is not None else report.longreprtext).partition("\n")[0]
+
+
+def scrub_failure(report: pytest.TestReport, scrub: Callable[[str], str]) -> None:
+    """Apply ``scrub`` to the values in the failed ``report``: the message, arguments and local variables.
+
+    Source lines stay as they are.
+    """
+    text: Any = report.longrepr
+    crash = getattr(text, "reprcrash", None)
+    if crash is not None:
+        crash.message = scrub(crash.message)
+    chain = getattr(text, "chain", None) or [(getattr(text, "reprtraceback", None), None, None)]
+    for traceback, *_ in chain:
+        for entry in getattr(traceback, "reprentries", ()):
+            is_message = getattr(entry, "style", "") == "native"
+            entry.lines = [scrub(line) if is_message or line.startswith("E ") else line for line in entry.lines]
+            if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
+                arguments.args = [(name, scrub(value)) for name, value in arguments.args]
+            if (local := getattr(entry, "reprlocals", None)) is not None:
+                local.lines = [scrub(line) for line in local.lines]

@@ -1,0 +1,165 @@
+"""``--calls-report``: collect what the tapes of each test did, and write it to files at the end of the run.
+
+`ReportCollector` is a pytest plugin of its own, which is only registered with ``--calls-report``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack import wires
+from multitrack.reporting import report_formats
+from multitrack.reporting.report_formats import ReportedTape, ReportedTest
+from multitrack.tape import active
+from multitrack.tape.file import paths
+from multitrack.tape.file.summary import summarize
+from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
+from multitrack.tape.tape import Tape
+from pytest_multitrack import pytest_internals
+
+PARTS = "multitrack_report"
+"""The attribute of a report that holds the results of the tapes closed in its test, as plain data for pytest-xdist."""
+
+FAILURE = "multitrack_failure"
+"""The attribute of a failed report that holds the first line of its error message, without secrets."""
+
+GITHUB = "github"
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
+    """Return the files to write.
+
+    Args:
+        names: The values of ``--calls-report``: paths relative to ``folder``, or ``github``.
+
+    Raises:
+        pytest.UsageError: A path has an unknown suffix, or ``github`` is used outside of GitHub Actions.
+    """
+    files = []
+    for name in names:
+        if name == GITHUB:
+            if not os.environ.get(_STEP_SUMMARY):
+                raise pytest.UsageError(
+                    f"--calls-report=github requires the environment variable {_STEP_SUMMARY}, which GitHub Actions "
+                    f"sets: pass a path instead"
+                )
+            files.append(Path(os.environ[_STEP_SUMMARY]))
+        elif Path(name).suffix not in report_formats.FORMATS:
+            known = ", ".join(report_formats.FORMATS)
+            raise pytest.UsageError(f"--calls-report={name}: pass a path that ends in {known}, or 'github'")
+        else:
+            files.append(folder / name)
+    return files
+
+
+class ReportCollector:
+    """Collects the results of tapes, and writes them to the files that ``--calls-report`` names."""
+
+    def __init__(self, names: Sequence[str], folder: Path) -> None:
+        self._names = names
+        self._files = resolve_targets(names, folder)
+        self._closed: list[TapeResult] = []
+        self._outcomes: dict[str, tuple[str, str]] = {}
+        self._parts: dict[str, list[dict[str, Any]]] = {}
+        self._drift: dict[str, list[dict[str, Any]]] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        # before the hook of the main plugin, which clears both
+        run_context, scope = active.run_context(), active.run_context().scope
+        # every fixture of wider scope has a tape, even if it sends nothing
+        self._closed += (
+            result for result in run_context.tape_results if result.tape.sent or (result.scope and result.scope.is_test)
+        )
+        report = yield
+        if report.failed:
+            first_line = pytest_internals.first_failure_line(report)
+            setattr(report, FAILURE, redact_with_tapes(first_line, scope.tapes if scope else ()))
+        if report.when == "teardown":
+            test = pytest_internals.get_test_name(item)
+            setattr(report, PARTS, [_summarize(result, test) for result in self._closed])
+            self._closed.clear()
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = report.nodeid
+        if report.when == "setup":  # of the first run or of a rerun
+            self._outcomes.pop(test, None)
+        if outcome := _describe_outcome(report):
+            self._outcomes.setdefault(test, (outcome, getattr(report, FAILURE, "")))
+        if report.when == "teardown":
+            self._parts[test] = getattr(report, PARTS, [])
+            self._drift[test] = getattr(report, "multitrack_drift", [])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            return
+        entries = self._entries()
+        for name, file in zip(self._names, self._files, strict=True):
+            if name == GITHUB:
+                with file.open("a", encoding="utf-8") as summary:
+                    summary.write(report_formats.format_markdown(entries))
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(report_formats.FORMATS[file.suffix](entries), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for file in self._files:
+            terminalreporter.write_line(f"multitrack: report: {paths.relative_to_cwd(file)}")
+
+    def _entries(self) -> list[ReportedTest]:
+        entries: dict[str, ReportedTest] = {}
+        for test, parts in self._parts.items():
+            drift = self._drift[test]
+            for name in dict.fromkeys([*(part["scope"] for part in parts), *(row["test"] for row in drift)]):
+                # a fixture has an entry of its own, without the outcome of the test that happens to tear it down
+                is_test = not name.startswith("fixture ")
+                outcome, failure = self._outcomes.get(test, ("passed", "")) if is_test else ("", "")
+                tapes = [ReportedTape(**part["tape"]) for part in parts if part["scope"] == name]
+                rows = [row for row in drift if row["test"] == name]
+                entries[name] = ReportedTest(name, outcome, failure, tapes, rows)
+        return [entries[name] for name in sorted(entries)]
+
+
+def _summarize(result: TapeResult, test: str) -> dict[str, Any]:
+    """Return what a tape closed in ``test`` did, and the name of the test or fixture it belongs to, as plain data."""
+    tape, saved = result.tape, result.saved
+    pending = saved is not None and saved.state == "pending"
+    part = ReportedTape(
+        tape=str(paths.relative_to_cwd(tape.path)),
+        mode=tape.mode,
+        played=len(tape.played),
+        recorded=saved.count if saved else 0,
+        live=len(tape.live_interactions) if tape.mode == "drift" else 0,
+        pending=str(paths.relative_to_cwd(saved.path)) if saved and pending else "",
+        calls=list(_format_calls(tape)),
+        count=sum(_count_calls(interaction.response.body) for interaction in tape.answered_interactions),
+    )
+    return {"scope": result.scope.name if result.scope else test, "tape": asdict(part)}
+
+
+def _format_calls(tape: Tape) -> Iterator[str]:
+    for number, interaction in enumerate(tape.answered_interactions, start=1):
+        yield from (tape.redact(line) for line in summarize(number, interaction))
+
+
+def _count_calls(body: bytes) -> int:
+    wire = wires.recognize(body)
+    return 0 if wire is None else len(wires.decode(body, wire))
+
+
+def _describe_outcome(report: pytest.TestReport) -> str:
+    """Return the outcome of a phase as the report names it, or an empty string if it passed."""
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "skipped" if report.skipped else ""

@@ -1,0 +1,47 @@
+"""The data about the cassettes of a run, merged from all processes of pytest-xdist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class RunSummary:
+    """What one process, or the whole run, did with cassettes.
+
+    Args:
+        cassettes: The cassette path of each collected test, by node id.
+        played_positions: The positions of the interactions that were replayed, from 1, by the path of their cassette.
+        late_results: The results of tapes that were closed after the last test report, as plain data.
+        has_deselected: Whether tests were deselected.
+    """
+
+    cassettes: dict[str, str] = field(default_factory=dict)
+    played_positions: dict[str, set[int]] = field(default_factory=dict)
+    late_results: list[dict[str, Any]] = field(default_factory=list)
+    has_deselected: bool = False
+
+    def add_played(self, played: Mapping[Path, Collection[int]]) -> None:
+        """Add the positions of interactions that were replayed, by the path of their cassette."""
+        for path, positions in played.items():
+            self.played_positions.setdefault(str(path), set()).update(positions)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data that pytest-xdist can send to the controller."""
+        played = {path: sorted(positions) for path, positions in self.played_positions.items()}
+        return {
+            "cassettes": self.cassettes,
+            "played_positions": played,
+            "late_results": self.late_results,
+            "has_deselected": self.has_deselected,
+        }
+
+    def merge_plain(self, plain: Mapping[str, Any]) -> None:
+        """Merge the summary of another process, as returned by `to_plain`."""
+        self.cassettes.update(plain["cassettes"])
+        self.add_played({Path(path): positions for path, positions in plain["played_positions"].items()})
+        self.late_results += plain["late_results"]
+        self.has_deselected = self.has_deselected or plain["has_deselected"]

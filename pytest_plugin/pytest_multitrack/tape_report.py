@@ -1,0 +1,105 @@
+"""The results of tapes in the reports of tests, and in the summary at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.reporting import terminal
+from multitrack.tape.active import RunContext
+from multitrack.tape.file import paths
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
+from pytest_multitrack import pytest_internals
+from pytest_multitrack.item_tape import ItemTape
+
+RESULTS = "multitrack"
+"""The attribute of a test report that holds the results of the tapes closed by then.
+
+It is plain data, so that pytest-xdist can send it to the controller.
+"""
+
+
+def fail_for_violation(report: pytest.TestReport, item_tape: ItemTape) -> None:
+    """If the test violated its tape, turn ``report`` into a failure with a short text."""
+    if item_tape.violation is None:
+        return
+    report.outcome = "failed"
+    # under xfail, the violation would count as the expected failure
+    vars(report).pop("wasxfail", None)
+    text = item_tape.tape.redact(terminal.format_violation(item_tape.violation))
+    pytest_internals.replace_failure_text(report, text)
+
+
+def add_results(report: pytest.TestReport, test: RecordingScope, run_context: RunContext) -> None:
+    """Add the results of the tapes closed by now to ``report``, which is one of ``test``."""
+    closed = tuple(run_context.tape_results)
+    run_context.tape_results.clear()
+    if report.failed:
+        _add_pending_advice(report, test, closed)
+    if closed:
+        setattr(report, RESULTS, summarize_tapes(closed))
+
+
+def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
+    """Say how to accept the recordings that are pending, or will be when the ``test`` has finished."""
+    pending = [paths.pending_path(path) for path in _find_unsaved(test.recorded_paths, closed)]
+    pending += [result.saved.path for result in closed if result.saved and result.saved.state == "pending"]
+    if pending:
+        shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(pending)]
+        report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.name))))
+
+
+def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Iterator[Path]:
+    saved = {result.tape.path for result in closed}
+    return (path for path in recorded if path not in saved)
+
+
+def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
+    """Return a summary of each cassette and test as plain data.
+
+    If a test opened the same cassette in several blocks, they share one summary.
+    """
+    groups: dict[tuple[str, Path], list[TapeResult]] = {}
+    for result in closed:
+        name = result.scope.name if result.scope is not None else ""
+        groups.setdefault((name, result.tape.path.resolve()), []).append(result)
+    return [_summarize_blocks(results).to_dict() for results in groups.values()]
+
+
+def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
+    tape, scope = results[-1].tape, results[-1].scope
+    saved = next((result.saved for result in results if result.saved), None)
+    unplayed = set[int].intersection(*({entry.position for entry in result.tape.unplayed} for result in results))
+    return terminal.TapeSummary(
+        test=scope.name if scope is not None else "",
+        is_test=scope is not None and scope.is_test,
+        mode=tape.mode,
+        tape=str(paths.relative_to_cwd(tape.path)),
+        played=sum(len(result.tape.played) for result in results),
+        recorded=saved.count if saved else 0,
+        pending=str(paths.relative_to_cwd(saved.path)) if saved and saved.state == "pending" else "",
+        reason=saved.reason if saved else "",
+        unplayed=sorted(unplayed) if all(result.passed for result in results) else [],
+        days=tape.days_if_expired,
+    )
+
+
+def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the tapes of a run did, if there were any.
+
+    Args:
+        late_results: The results of tapes that were closed after the last report.
+    """
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, RESULTS)]
+    # the last attempt counts if a test was rerun
+    reports.sort(key=lambda report: report.stop)
+    summaries = [
+        terminal.TapeSummary(**plain)
+        for plain in (*(result for report in reports for result in getattr(report, RESULTS)), *late_results)
+    ]
+    latest = {(summary.test, summary.tape): summary for summary in summaries}
+    for line in terminal.summary_lines(list(latest.values())):
+        terminalreporter.write_line(line)

@@ -1,0 +1,73 @@
+"""``--cassettes-unused``: list the cassettes and interactions that a full run did not use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.reporting import terminal
+from multitrack.tape.file import paths, storage
+from pytest_multitrack import cassette_paths, flags, selection
+from pytest_multitrack.run_summary import RunSummary
+
+
+def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
+    """Print what the ``run`` did not use if it was a full run and passed; otherwise print why that is unknown."""
+    config: pytest.Config = terminalreporter.config
+    limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
+    if limit is None and exitstatus != pytest.ExitCode.OK:
+        limit = "did not pass"
+    if limit is not None:
+        terminalreporter.write_line(terminal.partial_run_line(limit))
+        return
+    skipped = {report.nodeid for kind in ("skipped", "xfailed") for report in terminalreporter.stats.get(kind, ())}
+    for line in terminal.unused_lines(dict(sorted(_find_unused(config, run, skipped)))):
+        terminalreporter.write_line(line)
+
+
+def _find_live_flag(config: pytest.Config) -> str | None:
+    mode = flags.mode(config)
+    # a live request replays nothing, and nothing has replayed a recording that was just made
+    return f"used --{mode}" if mode in ("record", "record-missing", "live") else None
+
+
+def _find_unused(config: pytest.Config, run: RunSummary, skipped: Collection[str]) -> Iterator[tuple[str, list[int]]]:
+    """Yield each cassette that was not fully used, with the positions of its unused interactions.
+
+    The list is empty if the whole cassette was unused. Cassettes of skipped tests do not count, because these tests may
+    use them in another run.
+    """
+    collected = set(run.cassettes.values())
+    waiting = {cassette for test, cassette in run.cassettes.items() if test in skipped}
+    for path in _find_cassettes(config):
+        used, name = run.played_positions.get(str(path)), str(paths.relative_to_cwd(path))
+        if used is None:
+            if str(path) not in collected:
+                yield name, []
+        elif str(path) not in waiting and (cassette := storage.read(path)) is not None:
+            positions = set(range(1, len(cassette.interactions) + 1))
+            if unused := sorted(positions - used):
+                yield name, unused
+
+
+def _find_cassettes(config: pytest.Config) -> Iterator[Path]:
+    root = cassette_paths.cassettes_root(config)
+    folders = _find_cassette_folders(config) if root is None else [root]
+    for path in {path.resolve() for folder in folders for path in folder.rglob("*.yaml")}:
+        if not path.name.endswith(paths.PENDING_SUFFIX):
+            yield path
+
+
+def _find_cassette_folders(config: pytest.Config) -> Iterator[Path]:
+    excluded = [*config.getini("norecursedirs"), ".*", "node_modules", "site-packages"]
+    for folder, subfolders, _ in os.walk(config.rootpath):
+        if "cassettes" in subfolders:
+            yield Path(folder, "cassettes")
+        subfolders[:] = [
+            name for name in subfolders if name != "cassettes" and not any(fnmatch(name, glob) for glob in excluded)
+        ]
