@@ -13,7 +13,7 @@ from multitrack.wording import count_noun
 try:
     import typer
 except ImportError:  # the base install has no command line
-    sys.exit("the multitrack command needs: pip install 'multitrack[test]'")
+    sys.exit("the multitrack command requires the extra 'test': pip install 'multitrack[test]'")
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
@@ -91,7 +91,7 @@ def check(
 def accept(
     paths: Annotated[list[Path], typer.Argument(help="pending recordings, their cassettes, or folders with them")],
 ) -> None:
-    """Replace cassettes with their pending recordings. No request is sent."""
+    """Move pending recordings into their cassettes. No request is sent."""
     from multitrack.tape import project
     from multitrack.tape.file import storage
     from multitrack.tape.foreign_redaction import make_foreign_redactor

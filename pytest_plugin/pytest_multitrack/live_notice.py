@@ -59,7 +59,7 @@ class LiveNotice:
         self._is_printed = True
         path = Path(node.workerinput[_COUNT_FILE])
         if not path.exists():
-            line = terminal.worker_live_run_line(self._flag, len(ids))
+            line = terminal.remote_live_run_line(self._flag, len(ids))
         elif (count := int(path.read_text(encoding="utf-8"))) == 0:
             return
         else:

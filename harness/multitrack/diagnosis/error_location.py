@@ -1,4 +1,4 @@
-"""Where an error is in a model and in the arguments: the class, the field, and the JSON path."""
+"""The location of a validation error: the class, the field, and the JSON path in the arguments."""
 
 from __future__ import annotations
 

@@ -102,11 +102,15 @@ def _defines(module_name: str, name: str) -> bool:
 
 
 def import_folders(folder: Path) -> list[str]:
-    """The folders from which the tests of the project that ``folder`` is in import: its root, and those that pytest is
-    told of in its pyproject.toml."""
+    """Return the folders that the tests of a project can import from.
+
+    They are the root of the project that contains ``folder``, and pytest's ``pythonpath`` in its pyproject.toml.
+    """
     file = find_pyproject(folder)
     if file is None:
         return [str(folder)]
     options = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {}).get("ini_options", {})
-    told = options.get("pythonpath", [])
-    return [str(file.parent / name) for name in ["", *(told.split() if isinstance(told, str) else told)]]
+    pythonpath = options.get("pythonpath", [])
+    return [
+        str(file.parent / name) for name in ["", *(pythonpath.split() if isinstance(pythonpath, str) else pythonpath)]
+    ]

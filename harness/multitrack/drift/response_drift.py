@@ -46,7 +46,7 @@ class AnswerProperty:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDrift:
-    """How a live response differs from the recorded one.
+    """The result of comparing a live response with the recorded one.
 
     Args:
         verdict: The kind of drift.

@@ -1,4 +1,4 @@
-"""How often several live responses to one request agree with the recorded one, field by field."""
+"""The agreement of several live responses with the recorded one, field by field."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ Colour = Literal["green", "yellow", "red", ""]
 
 @dataclass(frozen=True, slots=True)
 class DriftRow:
-    """How the responses of one cassette drifted in one test.
+    """The drift of one cassette in one test.
 
     Args:
         test: The test or the fixture.
@@ -40,10 +40,10 @@ class DriftRow:
 def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str, Colour]]:
     """Yield the lines of the table, each with its colour. ``fails``: whether drift makes the run fail."""
     rows = sorted(rows, key=lambda row: (row.test, row.tape))
-    tapes = Counter(row.test for row in rows)
+    rows_by_test = Counter(row.test for row in rows)
     width = max((len(row.verdict) for row in rows), default=0)
     for row in rows:
-        name = row.test if tapes[row.test] == 1 else f"{row.test} ({row.tape})"
+        name = row.test if rows_by_test[row.test] == 1 else f"{row.test} ({row.tape})"
         remarks = f"  ({', '.join(row.remarks)})" if row.remarks else ""
         yield f"{row.verdict:<{width}}  {name}{remarks}", "red" if row.trouble else "green" if row.holds else "yellow"
     for row in rows:

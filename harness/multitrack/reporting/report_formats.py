@@ -17,7 +17,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ReportedTape:
-    """What one tape did in one test.
+    """The requests and tool calls of one tape in one test.
 
     Args:
         tape: The cassette, as it is shown to the user.

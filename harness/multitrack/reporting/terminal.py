@@ -13,7 +13,7 @@ from multitrack.wording import count_noun, enumerate_positions
 
 @dataclass(frozen=True, slots=True)
 class TapeSummary:
-    """What one tape did for a test.
+    """The summary of one tape in one test.
 
     Args:
         test: The test or the fixture. Empty if neither is known.
@@ -96,27 +96,30 @@ def _name_test(fact: TapeSummary) -> str:
     return f" ({fact.test})" if fact.test else ""
 
 
-def unused_lines(tapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
-    """The lines about ``tapes`` that a full run did not use: wholly, or, where there are any, but for these
-    interactions."""
-    if not tapes:
+def unused_lines(unused: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Yield the lines about recordings that a full run did not use.
+
+    Args:
+        unused: The positions of the unused interactions, by cassette. Empty positions mean the whole cassette.
+    """
+    if not unused:
         yield "multitrack: this run used every recording"
         return
     yield "multitrack: this run did not use:"
-    for tape, interactions in tapes.items():
-        yield f"  {tape}" + (f": {enumerate_positions(interactions)}" if interactions else "")
+    for cassette, interactions in unused.items():
+        yield f"  {cassette}" + (f": {enumerate_positions(interactions)}" if interactions else "")
 
 
 def partial_run_line(reason: str) -> str:
-    """The line that stands where a run was not full, for the ``reason``."""
+    """Return the line that replaces the report of unused recordings. ``reason``: why the run is not a full run."""
     return f"multitrack: unused recordings are only reported for a full run; this run {reason}"
 
 
 def live_run_line(flag: str, count: int) -> str:
-    """The line before a run that records without a selection."""
+    """Return the line that is printed before a run that records all tests."""
     return f"multitrack: {flag}: {count_noun(count, 'test')} go{'es' if count == 1 else ''} live"
 
 
-def worker_live_run_line(flag: str, count: int) -> str:
-    """The same, where nobody on this machine knows which of the tests have a tape."""
+def remote_live_run_line(flag: str, count: int) -> str:
+    """Return the same line for a run on remote workers, where it is unknown which tests have a cassette."""
     return f"multitrack: {flag}: of {count_noun(count, 'test')}, those with a cassette go live"
