@@ -6,21 +6,21 @@ import ssl
 
 import pytest
 import trustme
-from aiohttp_wire import Deck, Wire
+from aiohttp_server import ByteServer, TapeRunner
 
 collect_ignore_glob = [] if importlib.util.find_spec("aiohttp") else ["test_*"]
 
 
 @pytest.fixture
-def wire(starts_server):
-    """`wire(script)` starts a server that answers by ``script``, bytes or a function."""
+def serve(starts_server):
+    """A function ``serve(script)`` that starts a `ByteServer`; ``script`` is a response or a function."""
     with contextlib.ExitStack() as closing:
 
         def start(script, **options):
             if isinstance(script, bytes):
-                answer = script
-                script = lambda talk, *_: talk.send(answer) or True  # noqa: E731
-            server = Wire(script, **options)
+                response = script
+                script = lambda connection, *_: connection.send(response) or True  # noqa: E731
+            server = ByteServer(script, **options)
             closing.callback(server.stop)
             return server
 
@@ -48,4 +48,4 @@ def client_context(authority):
 
 @pytest.fixture
 def tape_runner(tmp_path):
-    return Deck(tmp_path / "tape.yaml")
+    return TapeRunner(tmp_path / "tape.yaml")

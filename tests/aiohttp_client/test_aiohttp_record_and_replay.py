@@ -1,4 +1,4 @@
-"""What was recorded comes back with no server: by either parser of aiohttp, on either loop."""
+"""Recordings are replayed without a server, with both parsers of aiohttp and on both event loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zlib
 import aiohttp
 import pytest
 from aiohttp import http_parser
-from aiohttp_wire import VERSION, chunk, plain
+from aiohttp_server import VERSION, encode_chunk, encode_response
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
@@ -20,7 +20,7 @@ from multitrack.tape.tape import Tape
 
 @pytest.fixture(params=["extension", "python"], autouse=True)
 def parser(request, monkeypatch):
-    """As AIOHTTP_NO_EXTENSIONS=1 has it."""
+    """Both parsers; AIOHTTP_NO_EXTENSIONS=1 selects the Python one."""
     if request.param == "python":
         monkeypatch.setattr("aiohttp.client_proto.HttpResponseParser", http_parser.HttpResponseParserPy)
     return request.param
@@ -33,8 +33,8 @@ def tape_runner(request, tape_runner):
     return tape_runner
 
 
-async def told(response):
-    """What must be equal; the rest speaks of the connection."""
+async def comparable(response):
+    """Return what must be equal; all else describes the connection."""
     return {
         "status": (response.status, response.reason, response.ok, response.method),
         "url": (str(response.url), str(response.real_url), response.host),
@@ -46,18 +46,18 @@ async def told(response):
     }
 
 
-def asking(*requests, **options):
-    """Sends ``requests``, (method, url, arguments), over one session, and tells of the answers."""
+def sending(*requests, **options):
+    """Return a function that sends ``requests``, tuples (method, url, arguments), with one session."""
 
-    async def use():
+    async def send():
         async with aiohttp.ClientSession(**options) as session:
-            answers = []
+            responses = []
             for method, url, arguments in requests:
                 async with session.request(method, url, **arguments) as response:
-                    answers.append(await told(response))
-            return answers
+                    responses.append(await comparable(response))
+            return responses
 
-    return use
+    return send
 
 
 REQUESTS = {
@@ -74,154 +74,151 @@ REQUESTS = {
     "deflate": ("GET", "/deflate", {}),
 }
 
-ANSWERS = {
+RESPONSES = {
     "/no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "/error": b"HTTP/1.1 404 Away\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\naway",
     "/chunked": b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=latin-1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + chunk(b"one \xe9 ")
-    + chunk(b"two")
+    + encode_chunk(b"one \xe9 ")
+    + encode_chunk(b"two")
     + b"0\r\n\r\n",
     "/trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + chunk(b"followed")
+    + encode_chunk(b"followed")
     + b"0\r\nx-trailer: 1\r\n\r\n",
     "/until-close": b"HTTP/1.1 200 OK\r\n\r\nuntil the very end",
-    "/interim": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + plain(b"and then"),
-    "/gzip": plain(gzip.compress(b"squeezed"), b"content-encoding: gzip"),
-    "/deflate": plain(zlib.compress(b"squeezed"), b"content-encoding: deflate"),
+    "/interim": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + encode_response(b"and then"),
+    "/gzip": encode_response(gzip.compress(b"squeezed"), b"content-encoding: gzip"),
+    "/deflate": encode_response(zlib.compress(b"squeezed"), b"content-encoding: deflate"),
     "/redirect": b"HTTP/1.1 302 Found\r\nlocation: /again\r\ncontent-length: 9\r\n\r\nelsewhere",
     "/again": b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /last\r\ncontent-length: 0\r\n\r\n",
 }
 
 
-def answer(talk, head, body):
+def respond(connection, head, body):
     method, target, _ = head.partition("\r")[0].split(" ")
-    data = ANSWERS.get(target, plain(b"%b %b: %b" % (method.encode(), target.encode(), body)))
-    talk.send(data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == "HEAD" else data)
+    data = RESPONSES.get(target, encode_response(b"%b %b: %b" % (method.encode(), target.encode(), body)))
+    connection.send(data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == "HEAD" else data)
     return target != "/until-close"
 
 
 @pytest.mark.parametrize("sent", REQUESTS.values(), ids=REQUESTS)
-def test_the_replay_equals_the_recording(tape_runner, wire, sent, parser):
-    server = wire(answer)
+def test_the_replay_equals_the_recording(tape_runner, serve, sent, parser):
+    server = serve(respond)
     method, path, arguments = sent
     if path == "/trailer" and parser == "python" and VERSION < (3, 12):
-        pytest.skip("this parser waits for ever behind a trailer")
-    use = asking((method, server.url + path, arguments))
-    recorded = tape_runner.record(use)
+        pytest.skip("this parser waits forever after a trailer")
+    send = sending((method, server.url + path, arguments))
+    recorded = tape_runner.record(send)
     assert len(server.requests) == 1
     server.stop()
-    assert tape_runner.replay(use) == recorded
+    assert tape_runner.replay(send) == recorded
     assert tape_runner.tape.sent[0].body == server.requests[0][1]
 
 
 @pytest.mark.parametrize(("encoding", "library"), [("br", "brotli"), ("zstd", "backports.zstd")])
-def test_codings_of_other_libraries(tape_runner, wire, encoding, library):
-    packed = pytest.importorskip(library).compress(b"squeezed")
-    server = wire(plain(packed, b"content-encoding: " + encoding.encode()))
-    use = asking(("GET", server.url, {}))
-    [live] = tape_runner.run(use)
+def test_content_encodings_of_optional_libraries(tape_runner, serve, encoding, library):
+    compressed = pytest.importorskip(library).compress(b"squeezed")
+    server = serve(encode_response(compressed, b"content-encoding: " + encoding.encode()))
+    send = sending(("GET", server.url, {}))
+    [live] = tape_runner.run(send)
     if encoding not in server.requests[0][0]:
-        pytest.skip(f"this aiohttp takes no {encoding}")
+        pytest.skip(f"this aiohttp does not support {encoding}")
     assert live["body"] == b"squeezed"
-    assert tape_runner.record(use) == tape_runner.replay(use) == [live]
+    assert tape_runner.record(send) == tape_runner.replay(send) == [live]
 
 
-def test_each_hop_of_a_redirect_is_an_interaction(tape_runner, wire):
-    server = wire(answer)
-    use = asking(("POST", server.url + "/redirect", {"data": b"question"}))
-    [recorded] = tape_runner.record(use)
+def test_each_hop_of_a_redirect_is_an_interaction(tape_runner, serve):
+    server = serve(respond)
+    send = sending(("POST", server.url + "/redirect", {"data": b"question"}))
+    [recorded] = tape_runner.record(send)
     server.stop()
-    assert tape_runner.replay(use) == [recorded]
+    assert tape_runner.replay(send) == [recorded]
     assert recorded["history"] == [(302, server.url + "/redirect"), (307, server.url + "/again")]
-    assert [(one.request.method, one.response.status) for one in tape_runner.interactions] == [
-        ("POST", 302),
-        ("GET", 307),
-        ("GET", 200),
-    ]
+    assert [interaction.request.method for interaction in tape_runner.interactions] == ["POST", "GET", "GET"]
+    assert [interaction.response.status for interaction in tape_runner.interactions] == [302, 307, 200]
 
 
-def test_several_requests_over_one_session_and_one_connection(tape_runner, wire):
-    server = wire(answer)
+def test_several_requests_of_one_session_share_a_connection(tape_runner, serve):
+    server = serve(respond)
     requests = [("POST", server.url, {"data": b"%d" % number}) for number in range(5)]
-    recorded = tape_runner.record(asking(*requests))
+    recorded = tape_runner.record(sending(*requests))
     assert server.connections == 1
     server.stop()
-    assert tape_runner.replay(asking(*reversed(requests))) == recorded[::-1]
+    assert tape_runner.replay(sending(*reversed(requests))) == recorded[::-1]
 
 
-def test_a_session_made_before_the_tape_is_caught_and_live_again_after_it(tape_runner, wire):
-    server = wire(answer)
+def test_a_session_created_before_the_tape_is_intercepted_and_goes_live_again_afterwards(tape_runner, serve):
+    server = serve(respond)
     record = Tape(tape_runner.path, mode="record")
 
-    async def ask(session, body):
+    async def post(session, body):
         async with session.post(server.url, data=body) as response:
             return (await response.text()).partition(": ")[2]
 
-    async def use():
+    async def send():
         async with aiohttp.ClientSession() as session:
-            said = [await ask(session, "before")]
+            bodies = [await post(session, "before")]
             with activate(record):
-                said.append(await ask(session, "during"))
+                bodies.append(await post(session, "during"))
             record.save()
-            said.append(await ask(session, "between"))
+            bodies.append(await post(session, "between"))
             with activate(Tape(tape_runner.path)):
-                said.append(await ask(session, "during"))
-            said.append(await ask(session, "after"))
-        return said
+                bodies.append(await post(session, "during"))
+            bodies.append(await post(session, "after"))
+        return bodies
 
-    assert tape_runner.run(use) == ["before", "during", "between", "during", "after"]
+    assert tape_runner.run(send) == ["before", "during", "between", "during", "after"]
     assert [body for _, body in server.requests] == [b"before", b"during", b"between", b"after"]
-    # the tape took the connection that was open, and gave it back
+    # the tape used the open connection, and released it
     assert server.connections == 1
 
 
-def test_ignored_hosts_go_live_and_are_not_recorded(tape_runner, wire):
-    server = wire(answer)
-    use = asking(("GET", server.url, {}))
+def test_ignored_hosts_go_live_and_are_not_recorded(tape_runner, serve):
+    server = serve(respond)
+    send = sending(("GET", server.url, {}))
     for _ in range(2):
-        assert tape_runner.replay(use, ignore_hosts=(f"localhost:{server.server_address[1]}",))[0]["status"][0] == 200
+        assert tape_runner.replay(send, ignore_hosts=(f"localhost:{server.server_address[1]}",))[0]["status"][0] == 200
     assert len(server.requests) == 2
     assert tape_runner.tape.sent == []
 
 
-def test_tasks_cross_nothing(tape_runner, wire):
-    server = wire(answer)
+def test_tasks_get_their_own_responses(tape_runner, serve):
+    server = serve(respond)
 
-    async def use():
+    async def send():
         async with aiohttp.ClientSession() as session:
 
-            async def ask(number):
+            async def post(number):
                 async with session.post(server.url, data=str(number)) as response:
                     return (await response.text()).partition(": ")[2]
 
-            return await asyncio.gather(*(ask(number) for number in range(200)))
+            return await asyncio.gather(*(post(number) for number in range(200)))
 
-    assert tape_runner.record(use) == tape_runner.replay(use) == [str(number) for number in range(200)]
+    assert tape_runner.record(send) == tape_runner.replay(send) == [str(number) for number in range(200)]
     assert len(server.requests) == 200
 
 
-def test_a_miss_comes_out_and_leaves_the_session_sound(tape_runner, wire):
-    server = wire(answer)
-    tape_runner.record(asking(("GET", server.url, {})))
+def test_a_miss_reaches_the_caller_and_the_session_stays_usable(tape_runner, serve):
+    server = serve(respond)
+    tape_runner.record(sending(("GET", server.url, {})))
 
-    async def use():
+    async def send():
         async with aiohttp.ClientSession() as session:
-            for method, body in (("GET", None), ("POST", b"body"), ("POST", pieces())):
+            for method, body in (("GET", None), ("POST", b"body"), ("POST", create_body())):
                 with pytest.raises(CassetteMiss, match=rf"{method} {server.url}/other"):
                     await session.request(method, server.url + "/other", data=body)
             async with session.get(server.url) as response:
                 return response.status
 
-    async def pieces():
+    async def create_body():
         yield b"body"
 
     server.stop()
-    assert tape_runner.replay(use) == 200
+    assert tape_runner.replay(send) == 200
     assert len(tape_runner.tape.violations) == 3
 
 
 @pytest.mark.slow
-def test_aiohttp_imported_under_the_tape_is_caught(tmp_path):
+def test_aiohttp_imported_while_a_tape_is_open_is_intercepted(tmp_path):
     program = f"""
 import asyncio, sys
 import multitrack
@@ -241,11 +238,11 @@ try:
 except CassetteMiss as miss:
     print(str(miss).splitlines()[0])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "GET https://api.example.com/v1" in done.stdout
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "GET https://api.example.com/v1" in process.stdout
 
 
-def test_everything_is_put_back(tape_runner):
+def test_all_patches_are_undone_after_the_tape_is_closed(tape_runner):
     classes = [aiohttp.BaseConnector, aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.ClientSession]
     before = [dict(vars(cls)) for cls in classes]
     with activate(Tape(tape_runner.path)):

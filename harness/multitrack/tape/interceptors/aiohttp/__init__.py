@@ -1,1 +1,1 @@
-"""The seam at aiohttp's connectors."""
+"""The interceptor for the connectors of aiohttp."""

@@ -1,8 +1,7 @@
-"""The seam of aiohttp: the connectors, from which its sessions get their connections.
+"""The interceptor for aiohttp: the connectors, which create the connections of its sessions.
 
-A connection is given out with a switchboard for its transport. That takes the request as it is sent, asks the tape
-which way it goes, and only then connects, or does not. Above it, sessions, requests and responses stay the real
-ones.
+Instead of a real transport, a connection gets a `DeferredTransport`. It receives the request, asks the tape how to
+route it, and only connects if the request goes live. The sessions, requests and responses above it are aiohttp's own.
 """
 
 from __future__ import annotations
@@ -24,67 +23,70 @@ from multitrack.hosts import join_host_and_port
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.failure import Failure
 from multitrack.tape.interceptors import CurrentTape, abandoned, http1, tripwire
-from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, during_connecting, repeated
-from multitrack.tape.interceptors.aiohttp.playback import Playback
-from multitrack.tape.interceptors.aiohttp.protocol import Handler, handler_of
+from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, during_connecting, recreate_error
+from multitrack.tape.interceptors.aiohttp.protocol import DeferredResponseHandler, find_handler
+from multitrack.tape.interceptors.aiohttp.response_player import ResponsePlayer
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 from multitrack.tape.matching.body import decoded
 from multitrack.tape.patching import Patch
 
 Connect = Callable[..., Awaitable[Connection]]
 
-# That lead out of the process; others may be a bridge to an application inside of it.
-_NETWORK = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
-# Answers that aiohttp passes over, since another follows: all but that of a change to another protocol.
-_INTERIM = frozenset(range(100, 200)) - {101}
+# Connectors that leave the process; others may call an application in the same process.
+_NETWORK_CONNECTORS = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
+# Responses that aiohttp skips, because another follows: all except a change to another protocol.
+_INTERIM_CODES = frozenset(range(100, 200)) - {101}
 
-# The connector that a switchboard connects by. What stands over a class's `connect` calls that of its base.
+# The connector that is connecting for real. A patched `connect` calls that of its base class, which is patched, too.
 _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_connecting", default=None)
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """The swaps on aiohttp. Its classes inherit one ``connect``, unless a library of traces was here before."""
+    """Return the patches for aiohttp.
+
+    Its connectors inherit one ``connect``, unless a tracing library has already patched their classes.
+    """
     del module
     connects = [
-        Patch(owner, "connect", lambda original: _connect(original, current_tape))
-        for owner in (BaseConnector, *_NETWORK)
+        Patch(owner, "connect", lambda original: _wrap_connect(original, current_tape))
+        for owner in (BaseConnector, *_NETWORK_CONNECTORS)
         if "connect" in vars(owner)
     ]
-    return [*connects, Patch(aiohttp.StreamReader, "wait_eof", _wait_eof)]
+    return [*connects, Patch(aiohttp.StreamReader, "wait_eof", _wrap_wait_eof)]
 
 
-def _connect(original: Connect, current_tape: CurrentTape) -> Connect:
+def _wrap_connect(original: Connect, current_tape: CurrentTape) -> Connect:
     @wraps(original)
     async def connect(self: BaseConnector, req: ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        async def really() -> Connection:
+        async def connect_live() -> Connection:
             return await original(self, req, traces, timeout)
 
         if current_tape() is None or _connecting.get() is self:
-            return await really()
-        if not isinstance(self, _NETWORK):
-            connection = await really()
+            return await connect_live()
+        if not isinstance(self, _NETWORK_CONNECTORS):
+            connection = await connect_live()
             if connection.transport is None or connection.transport.get_extra_info("socket") is None:
                 return connection
-            # into the pool, to be had again if the request goes live
+            # back into the pool, where it is found again if the request goes live
             connection.release()
-        switchboard = Switchboard(self, req, traces, timeout, really, current_tape)
-        return switchboard.handler.connection(self, req)
+        transport = DeferredTransport(self, req, traces, timeout, connect_live, current_tape)
+        return transport.handler.create_connection(self, req)
 
     return connect
 
 
-def _wait_eof(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def _wrap_wait_eof(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @wraps(original)
     async def wait_eof(self: aiohttp.StreamReader) -> None:
-        if (handler := handler_of(self)) is not None:
-            handler.all_awaited()
+        if (handler := find_handler(self)) is not None:
+            handler.notify_read_to_end()
         await original(self)
 
     return wait_eof
 
 
-class Switchboard(asyncio.Transport):
-    """The transport of a connection for the time of one request."""
+class DeferredTransport(asyncio.Transport):
+    """The transport of a connection during one request, until a real one replaces it."""
 
     def __init__(
         self,
@@ -96,190 +98,192 @@ class Switchboard(asyncio.Transport):
         current_tape: CurrentTape,
     ) -> None:
         super().__init__()
-        _authorise_at_proxy(request)
+        _add_proxy_authorization(request)
         self._connector = connector
-        self._asked = request
+        self._request = request
         self._traces = traces
         self._timeout = timeout
-        self._connect = connect
+        self._connect_live = connect
         self._current_tape = current_tape
         self._loop = asyncio.get_running_loop()
         self._sent = bytearray()
-        self._message = http1.request_parser()
+        self._parser = http1.request_parser()
         self._body: list[bytes] = []
-        self._going: asyncio.Task[None] | None = None
-        self._closing = False
-        self._playback: Playback | None = None
-        self.handler = Handler(self._loop, self)
+        self._routing_task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._player: ResponsePlayer | None = None
+        self.handler = DeferredResponseHandler(self._loop, self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take a part of the request."""
-        waited = self._message.start_line is None
+        """Receive a part of the request."""
+        is_head_incomplete = self._parser.start_line is None
         self._sent += data
-        self._body += self._message.feed(bytes(data))
-        if waited and ("expect", "100-continue") in self._message.headers:
-            # the body would never come
+        self._body += self._parser.feed(bytes(data))
+        if is_head_incomplete and ("expect", "100-continue") in self._parser.headers:
+            # otherwise aiohttp would never send the body
             self._loop.call_soon(self._receive, b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def request_sent(self) -> None:
-        """The request is written, or will be when this turn of the loop is over: set it on its way."""
-        self._loop.call_soon(self._start)
+    def on_request_sent(self) -> None:
+        """Route the request at the end of this iteration of the event loop, when all of it is written."""
+        self._loop.call_soon(self._start_routing)
 
-    def awaited(self) -> None:
-        """The caller waits for more of the body."""
-        if self._playback is not None:
-            self._playback.awaited()
+    def on_read(self) -> None:
+        """Replay the next piece."""
+        if self._player is not None:
+            self._player.play_next()
 
-    def all_awaited(self) -> None:
-        """The caller waits for the end of the body."""
-        if self._playback is not None:
-            self._playback.all_awaited()
+    def on_read_to_end(self) -> None:
+        """Replay all pieces."""
+        if self._player is not None:
+            self._player.play_all()
 
     def is_closing(self) -> bool:
-        """Whether it is closed."""
-        return self._closing
+        """Return whether the transport is closed."""
+        return self._is_closed
 
     def close(self) -> None:
-        """Connect no more, and play no more."""
-        self._lose(None)
+        """Stop connecting and replaying."""
+        self._close_with(None)
 
-    def _lose(self, error: Exception | None) -> None:
-        if self._closing:
+    def _close_with(self, error: Exception | None) -> None:
+        if self._is_closed:
             return
-        self._closing = True
-        if self._going is not None:
-            self._going.cancel()
-        # what is collected after its loop was closed has nobody left to tell
+        self._is_closed = True
+        if self._routing_task is not None:
+            self._routing_task.cancel()
+        # if this is garbage-collected after its loop was closed, no callback can run
         if not self._loop.is_closed():
             self._loop.call_soon(self.handler.connection_lost, error)
 
     def abort(self) -> None:
-        """Close."""
+        """Stop connecting and replaying."""
         self.close()
 
     def pause_reading(self) -> None:
-        """Nothing comes before it is awaited."""
+        """Do nothing, because pieces are only replayed when the caller waits for them."""
 
     def resume_reading(self) -> None:
-        """Nothing comes before it is awaited."""
+        """Do nothing, because pieces are only replayed when the caller waits for them."""
 
     def get_write_buffer_size(self) -> int:
-        """Nothing waits to be taken."""
+        """Return 0, because nothing is buffered."""
         return 0
 
-    def _start(self) -> None:
-        if not self._closing:
-            self._going = self._loop.create_task(self._go())
+    def _start_routing(self) -> None:
+        if not self._is_closed:
+            self._routing_task = self._loop.create_task(self._run())
 
-    async def _go(self) -> None:
+    async def _run(self) -> None:
         recording: ResponseRecorder | None = None
         try:
             route = self._route()
             if isinstance(route, Replay):
                 for trace in self._traces:
                     await trace.send_connection_reuseconn()
-                await self._replay(route)
+                await self._replay_response(route)
                 return
             recording = None if isinstance(route, Passthrough) else route
-            connection = await self._connected()
+            connection = await self._connect()
         except BaseException as error:
             if recording is not None:
-                self._tell(recording, error)
-            # raised here, it would be lost, and the client wait for ever
+                self._record_failure(recording, error)
+            # an error raised in this task would be lost, and the client would wait forever
             self.handler.set_exception(error)
             return
-        listener = None if recording is None else HttpResponseListener(recording, self._asked.method, _INTERIM)
-        self.handler.adopt(connection, listener).write(bytes(self._sent))
+        listener = None if recording is None else HttpResponseListener(recording, self._request.method, _INTERIM_CODES)
+        self.handler.take_over(connection, listener).write(bytes(self._sent))
         self.handler.start_timeout()
 
     def _route(self) -> Route:
-        request = self._request()
+        request = self._convert_request()
         tape = self._current_tape()
         if tape is None:
             return Passthrough()
         if (request.header("upgrade") or "").lower() == "websocket":
-            return _let_upgrade(tape, self._asked)
+            return _route_websocket(tape, self._request)
         return tape.route(request)
 
-    def _request(self) -> Request:
+    def _convert_request(self) -> Request:
         body = b"".join(self._body)
-        # a coding that nobody here reads must not keep the request from being sent
+        # a request with an unknown content encoding must be sent anyway
         with suppress(ValueError):
-            body = decoded(body, dict(self._message.headers).get("content-encoding"))
-        return Request(self._asked.method.upper(), str(self._asked.url), self._message.headers, body)
+            body = decoded(body, dict(self._parser.headers).get("content-encoding"))
+        return Request(self._request.method.upper(), str(self._request.url), self._parser.headers, body)
 
-    async def _connected(self) -> Connection:
+    async def _connect(self) -> Connection:
         token = _connecting.set(self._connector)
         try:
             with tripwire.disable():
-                # old versions limit the time where they call `connect`, that is: us
+                # old versions only apply this limit to the patched `connect`, which returns before it connects
                 async with asyncio.timeout(self._timeout.connect or None):
-                    return await self._connect()
+                    return await self._connect_live()
         except TimeoutError as error:
-            raise ConnectionTimeout(f"Connection timeout to host {self._asked.url}") from error
+            raise ConnectionTimeout(f"Connection timeout to host {self._request.url}") from error
         finally:
             _connecting.reset(token)
 
-    def _tell(self, recording: ResponseRecorder, error: BaseException) -> None:
+    def _record_failure(self, recording: ResponseRecorder, error: BaseException) -> None:
         if not isinstance(error, asyncio.CancelledError):
             recording.record_failure(error, during=during_connecting(error))
-        elif late := self.handler.overdue():
-            recording.record_failure(late, during="read")
+        elif timeout := self.handler.find_timeout():
+            recording.record_failure(timeout, during="read")
         else:
             recording.record_end("left")
 
-    async def _replay(self, replay: Replay) -> None:
-        self.handler.hold(self._connector, self._asked)
+    async def _replay_response(self, replay: Replay) -> None:
+        self.handler.register_with(self._connector, self._request)
         response = replay.response
         if response.ending != "unanswered":
-            self._playback = Playback(replay, self._asked.method, self._receive, lambda: self._break(response.failure))
+            self._player = ResponsePlayer(
+                replay, self._request.method, self._receive, lambda: self._end_early(response.failure)
+            )
         elif response.failure is None:
             await asyncio.sleep(abandoned.seconds_to_wait(response))
             raise abandoned.report_miss(self._current_tape())
         else:
-            raise repeated(response.failure, self._connector, self._asked)
+            raise recreate_error(response.failure, self._connector, self._request)
 
-    def _break(self, failure: Failure | None) -> None:
+    def _end_early(self, failure: Failure | None) -> None:
         if failure is not None and failure.is_timeout:
-            self.handler.fail(repeated(failure, self._connector, self._asked))
+            self.handler.fail(recreate_error(failure, self._connector, self._request))
             return
         error = None if failure is None else failure.to_system_error()
-        # what the answer lacks of its announced length, the parser finds by itself
-        self._lose(error if isinstance(error, OSError) else None)
+        # if the body is shorter than announced, the parser notices that by itself
+        self._close_with(error if isinstance(error, OSError) else None)
 
     def _receive(self, data: bytes) -> None:
-        if not self._closing:
+        if not self._is_closed:
             self.handler.data_received(data)
 
 
-def _authorise_at_proxy(request: ClientRequest) -> None:
-    # connectors do so when they connect, and by then the head is written
+def _add_proxy_authorization(request: ClientRequest) -> None:
+    # connectors add it when they connect, and by then the head is written
     if request.proxy is None or request.is_ssl():
         return
-    asked = ClientRequest(
+    proxy_request = ClientRequest(
         aiohttp.hdrs.METH_GET,
         request.proxy,
         headers=request.proxy_headers,
         auth=request.proxy_auth,
         loop=asyncio.get_running_loop(),
     )
-    if authorization := asked.headers.get(aiohttp.hdrs.AUTHORIZATION):
+    if authorization := proxy_request.headers.get(aiohttp.hdrs.AUTHORIZATION):
         request.headers[aiohttp.hdrs.PROXY_AUTHORIZATION] = authorization
 
 
-def _let_upgrade(tape: Router, asked: ClientRequest) -> Passthrough:
-    host, port = asked.url.host or "", asked.url.port or 0
+def _route_websocket(tape: Router, request: ClientRequest) -> Passthrough:
+    host, port = request.url.host or "", request.url.port or 0
     if tape.allows_connection(host, port):
         return Passthrough()
-    place = join_host_and_port(host, port)
+    location = join_host_and_port(host, port)
     violation = LiveCall(
-        # without what may be a credential
-        f"{asked.url.with_query(None).with_user(None)}: a WebSocket, which no tape holds\n"
-        f"  if it may go live, say so in pyproject.toml:\n"
+        # the user and the query may contain credentials
+        f"{request.url.with_query(None).with_user(None)}: blocked a WebSocket, which cannot be recorded\n"
+        f"  to allow the connection, add to pyproject.toml:\n"
         f"    [tool.multitrack]\n"
-        f'    ignore_hosts = ["{place}"]\n'
-        f"  or at the test:\n"
-        f'    @pytest.mark.cassette(ignore_hosts=["{place}"])'
+        f'    ignore_hosts = ["{location}"]\n'
+        f"  or to the test:\n"
+        f'    @pytest.mark.cassette(ignore_hosts=["{location}"])'
     )
     tape.add_violation(violation)
     raise violation

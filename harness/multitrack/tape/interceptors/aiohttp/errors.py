@@ -1,4 +1,4 @@
-"""aiohttp's exceptions for recorded failures: its own, and those that other clients met."""
+"""aiohttp's exceptions for recorded failures, those of aiohttp and those of other clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import BaseConnector, ClientRequest, client_exceptions
 
 from multitrack.tape.failure import During, Failure
 
-# older than 3.10, aiohttp has one class for each of these and others
+# before 3.10, aiohttp uses more general classes for these errors
 ConnectionTimeout: type[aiohttp.ServerTimeoutError] = getattr(
     aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError
 )
@@ -19,38 +19,40 @@ _DNSError: type[aiohttp.ClientConnectorError] = getattr(
     aiohttp, "ClientConnectorDNSError", aiohttp.ClientConnectorError
 )
 
-# They hold more than a failure tells of them: an answer, or two certificates.
-_UNREPEATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismatch)
+# A `Failure` does not store all that they need: a response, or two certificates.
+_NOT_RECREATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismatch)
 
 
 def during_connecting(error: BaseException) -> During | None:
-    """What aiohttp was doing when it could not connect; None for what `repeated` cannot raise again."""
+    """Return in which phase aiohttp failed to connect. None if `recreate_error` cannot raise ``error`` again."""
     if isinstance(error, aiohttp.ClientSSLError):
         return "handshake"
-    return "connect" if _is_repeatable(error) else None
+    return "connect" if _is_recreatable(error) else None
 
 
 def during_reading(error: BaseException) -> During | None:
-    """The same for what ended the wait for an answer."""
-    return "read" if isinstance(error, TimeoutError) or _is_repeatable(error) else None
+    """Return in which phase aiohttp failed while it waited for the response. None if it cannot be raised again."""
+    return "read" if isinstance(error, TimeoutError) or _is_recreatable(error) else None
 
 
-def _is_repeatable(error: BaseException) -> bool:
-    return isinstance(error, aiohttp.ClientError) and not isinstance(error, _UNREPEATABLE)
+def _is_recreatable(error: BaseException) -> bool:
+    return isinstance(error, aiohttp.ClientError) and not isinstance(error, _NOT_RECREATABLE)
 
 
-def repeated(failure: Failure, connector: BaseConnector, request: ClientRequest) -> Exception:
-    """What aiohttp raises when ``connector`` is asked for ``request`` and meets ``failure``: what it raised then, or
-    what it makes of that which another client met."""
+def recreate_error(failure: Failure, connector: BaseConnector, request: ClientRequest) -> Exception:
+    """Return the exception that aiohttp raises for ``failure``.
+
+    It is the recorded exception if aiohttp raised it, and otherwise the equivalent of another client's exception.
+    """
     if failure.error == TimeoutError.__name__ and failure.during == "read":
-        # a limit on the whole of the request, or another client's on reading
+        # the time limit of the whole request, or the read timeout of another client
         return TimeoutError()
     cause = failure.to_system_error()
     system_error = cause if isinstance(cause, OSError) else ConnectionError(failure.message)
     if system_error.strerror is None:
-        # all that aiohttp tells of it
+        # the only part that aiohttp prints
         system_error.strerror = failure.message
-    kind = _kind(failure, cause)
+    kind = _find_error_type(failure, cause)
     if issubclass(kind, client_exceptions.UnixClientConnectorError):
         return kind(getattr(connector, "path", ""), request.connection_key, system_error)
     if issubclass(kind, aiohttp.ClientConnectorError):
@@ -60,9 +62,9 @@ def repeated(failure: Failure, connector: BaseConnector, request: ClientRequest)
     return kind(failure.message)
 
 
-def _kind(failure: Failure, cause: Exception) -> type[Exception]:
+def _find_error_type(failure: Failure, cause: Exception) -> type[Exception]:
     named = getattr(client_exceptions, failure.error, None)
-    if isinstance(named, type) and issubclass(named, aiohttp.ClientError) and not issubclass(named, _UNREPEATABLE):
+    if isinstance(named, type) and issubclass(named, aiohttp.ClientError) and not issubclass(named, _NOT_RECREATABLE):
         return named
     if failure.during in ("connect", "handshake"):
         if failure.is_timeout:

@@ -1,4 +1,4 @@
-"""aiohttp's protocol of one connection, and what of its connectors only their private names reach."""
+"""aiohttp's protocol of one connection, and all uses of private names of its connectors."""
 
 from __future__ import annotations
 
@@ -15,100 +15,112 @@ from multitrack.tape.interceptors.aiohttp.errors import during_reading
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
-class Stage(Protocol):
-    """What stands in the place of the network until a real connection is adopted."""
+class HandlerEvents(Protocol):
+    """Receives the events of a `DeferredResponseHandler` until that has a real connection."""
 
-    def request_sent(self) -> None:
-        """The request is written, or will be when this turn of the loop is over."""
+    def on_request_sent(self) -> None:
+        """The request is written, or will be at the end of this iteration of the event loop."""
 
-    def awaited(self) -> None:
-        """The caller waits for more of the body than was received so far."""
+    def on_read(self) -> None:
+        """The caller waits for more of the body than it received so far."""
 
-    def all_awaited(self) -> None:
+    def on_read_to_end(self) -> None:
         """The caller waits for the end of the body."""
 
 
-class Handler(ResponseHandler):
-    """aiohttp's own protocol, begun on a ``stage`` that is its transport, too.
+class DeferredResponseHandler(ResponseHandler):
+    """aiohttp's own protocol, which starts without a real connection.
 
-    Timeouts count from when the request goes to a real connection. A ``listener`` is told what comes back.
+    Time limits start when the request is sent over a real connection.
+
+    Args:
+        loop: The event loop that runs.
+        transport: The transport until `take_over` is called; it also implements `HandlerEvents`.
     """
 
-    def __init__(self, loop: AbstractEventLoop, stage: Any) -> None:
+    def __init__(self, loop: AbstractEventLoop, transport: Any) -> None:
         super().__init__(loop)
-        self._stage: Stage | None = stage
-        self._deadline: BaseTimerContext = TimerNoop()
+        self._events: HandlerEvents | None = transport
+        self._time_limit: BaseTimerContext = TimerNoop()
         self._listener: HttpResponseListener | None = None
-        self.connection_made(stage)
-        # released into the pool, it would be taken for a connection
+        self.connection_made(transport)
+        # otherwise aiohttp would release it into the pool as if it were a connection
         self.force_close()
 
-    def connection(self, connector: BaseConnector, request: ClientRequest) -> Connection:
-        """What ``connector`` would give out for ``request``."""
+    def create_connection(self, connector: BaseConnector, request: ClientRequest) -> Connection:
+        """Return the connection that ``connector`` returns for ``request``."""
         return Connection(connector, request.connection_key, self, self._loop)
 
-    def hold(self, connector: BaseConnector, request: ClientRequest) -> None:
-        """Have ``connector`` close this when it is closed."""
-        for acquired in _acquired(connector, request.connection_key):
+    def register_with(self, connector: BaseConnector, request: ClientRequest) -> None:
+        """Make ``connector`` close this handler when it is closed."""
+        for acquired in _acquired_sets(connector, request.connection_key):
             acquired.add(self)
 
-    def adopt(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
-        """Take the transport of ``connection``, which is no more, from the stage's place."""
-        theirs = connection._protocol
-        assert theirs is not None
-        assert theirs.transport is not None
-        transport = theirs.transport
-        for acquired in _acquired(connection._connector, connection._key):
-            acquired.discard(theirs)
+    def take_over(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
+        """Replace the transport with that of ``connection``, which cannot be used afterwards.
+
+        Args:
+            connection: The real connection.
+            listener: Records the response. None if it is not recorded.
+
+        Returns:
+            The transport of ``connection``.
+        """
+        real = connection._protocol
+        assert real is not None
+        assert real.transport is not None
+        transport = real.transport
+        for acquired in _acquired_sets(connection._connector, connection._key):
+            acquired.discard(real)
             acquired.add(self)
-        # neither of the two may close or release what is ours now
+        # neither the connection nor its protocol may close or release the transport any more
         connection._protocol = None
-        theirs.transport = None
-        self._stage = None
+        real.transport = None
+        self._events = None
         self._should_close = False
         self._listener = listener
         transport.set_protocol(self)
         self.connection_made(transport)
         return transport
 
-    def overdue(self) -> TimeoutError | None:
-        """The error of the request's time limit, if that is what ended it."""
+    def find_timeout(self) -> TimeoutError | None:
+        """Return the error of the request's time limit. None unless it has expired."""
         try:
-            self._deadline.assert_timeout()
+            self._time_limit.assert_timeout()
         except TimeoutError as error:
             return error
         return None
 
     def fail(self, error: Exception) -> None:
-        """End what is awaited, an answer or the rest of one, with ``error``."""
+        """Raise ``error`` to the caller, which waits for a response or for the rest of one."""
         payload = self._payload
         self.set_exception(error)
         if payload is not None:
             payload.set_exception(error)
 
     def set_response_params(self, *, timer: BaseTimerContext | None = None, **params: Any) -> None:
-        self._deadline = timer or TimerNoop()
-        super().set_response_params(timer=_Reading(self, self._deadline), **params)
+        self._time_limit = timer or TimerNoop()
+        super().set_response_params(timer=_ReadTimer(self, self._time_limit), **params)
 
     def start_timeout(self) -> None:
-        if self._stage is None:
+        if self._events is None:
             super().start_timeout()
         else:
-            self._stage.request_sent()
+            self._events.on_request_sent()
 
     def _reschedule_timeout(self) -> None:
-        if self._stage is None:
+        if self._events is None:
             super()._reschedule_timeout()
 
-    def awaited(self) -> None:
-        """The caller waits for more of the body."""
-        if self._stage is not None:
-            self._stage.awaited()
+    def notify_read(self) -> None:
+        """Signal that the caller waits for more of the body."""
+        if self._events is not None:
+            self._events.on_read()
 
-    def all_awaited(self) -> None:
-        """The caller waits for the end of the body, and reads nothing meanwhile."""
-        if self._stage is not None:
-            self._stage.all_awaited()
+    def notify_read_to_end(self) -> None:
+        """Signal that the caller waits for the end of the body without reading."""
+        if self._events is not None:
+            self._events.on_read_to_end()
 
     def data_received(self, data: bytes) -> None:
         if self._listener is not None:
@@ -121,66 +133,66 @@ class Handler(ResponseHandler):
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        self.broke(exc)
+        self.record_error(exc)
         super().set_exception(exc, *cause)
 
-    def broke(self, error: BaseException) -> None:
-        """Reading ended in ``error``."""
+    def record_error(self, error: BaseException) -> None:
+        """Record that reading failed with ``error``."""
         if self._listener is not None:
             self._listener.fail(error, during_reading(error))
 
     def close(self) -> None:
-        self._left()
+        self._record_close()
         super().close()
 
     def abort(self) -> None:
-        self._left()
+        self._record_close()
         super().abort()
 
-    def _left(self) -> None:
+    def _record_close(self) -> None:
         if self._listener is None:
             return
-        late = self.overdue()
-        if late is not None:
-            self.broke(late)
+        timeout = self.find_timeout()
+        if timeout is not None:
+            self.record_error(timeout)
         self._listener.abandon()
         self._listener = None
 
 
-class _Reading(BaseTimerContext):
-    """The time limit of a request, which aiohttp enters when a body is awaited."""
+class _ReadTimer(BaseTimerContext):
+    """The time limit of a request. aiohttp enters it when the caller waits for the body."""
 
-    def __init__(self, handler: Handler, deadline: BaseTimerContext) -> None:
+    def __init__(self, handler: DeferredResponseHandler, time_limit: BaseTimerContext) -> None:
         self._handler = handler
-        self._deadline = deadline
+        self._time_limit = time_limit
 
     def assert_timeout(self) -> None:
-        self._deadline.assert_timeout()
+        self._time_limit.assert_timeout()
 
     def __enter__(self) -> BaseTimerContext:
-        self._deadline.__enter__()
-        self._handler.awaited()
+        self._time_limit.__enter__()
+        self._handler.notify_read()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         try:
-            return self._deadline.__exit__(kind, error, traceback)
-        except TimeoutError as late:
-            self._handler.broke(late)
+            return self._time_limit.__exit__(kind, error, traceback)
+        except TimeoutError as timeout:
+            self._handler.record_error(timeout)
             raise
 
 
-def handler_of(body: StreamReader) -> Handler | None:
-    """Where ``body`` comes in; None if that is none of ours."""
+def find_handler(body: StreamReader) -> DeferredResponseHandler | None:
+    """Return the handler that receives ``body``. None if this interceptor did not create it."""
     handler = body._protocol
-    return handler if isinstance(handler, Handler) else None
+    return handler if isinstance(handler, DeferredResponseHandler) else None
 
 
-def _acquired(connector: BaseConnector, key: Any) -> list[set[ResponseHandler]]:
+def _acquired_sets(connector: BaseConnector, key: Any) -> list[set[ResponseHandler]]:
     acquired = [connector._acquired]
-    # where there is no limit per host, old versions count by host all the same, and new ones do not
+    # without a limit per host, old versions of aiohttp count per host anyway, and new ones do not
     if connector.limit_per_host or key in connector._acquired_per_host:
         acquired.append(connector._acquired_per_host[key])
     return acquired

@@ -1,4 +1,4 @@
-"""A server that speaks bytes, and a tape to record and to replay what aiohttp does with it."""
+"""A server that sends raw bytes, and a runner that records and replays what aiohttp does with it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ VERSION = tuple(int(number) for number in metadata.version("aiohttp").split(".")
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
 
-class Talk(socketserver.StreamRequestHandler):
-    """One connection: reads requests, and leaves their answers to the server's ``script``."""
+class ConnectionHandler(socketserver.StreamRequestHandler):
+    """One connection: reads requests, and lets the ``script`` of the server respond."""
 
     disable_nagle_algorithm = True
 
     def setup(self):
-        # by the server, the handshake would stand in the way of every other connection
+        # in the server itself, the handshake would block all other connections
         if self.server.context is not None:
             self.request = self.server.context.wrap_socket(self.request, server_side=True)
         if self.server.address_family == socket.AF_UNIX:
@@ -35,17 +35,17 @@ class Talk(socketserver.StreamRequestHandler):
         self.server.connections += 1
         self.server.open.append(self.connection)
         with contextlib.suppress(OSError):
-            while self.server.script(self, *self.read()):
+            while self.server.script(self, *self.read_request()):
                 pass
 
     def finish(self):
         super().finish()
         self.request.close()
 
-    def read(self):
-        """The head and the body of the next request."""
+    def read_request(self):
+        """Return the head and the body of the next request."""
         if self.rfile.peek(1)[:1] == b"\x16":
-            self.send(b"HTTP/1.1 400 This Is No TLS\r\n\r\n")
+            self.send(b"HTTP/1.1 400 This Is Not TLS\r\n\r\n")
             raise ConnectionError
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -71,8 +71,8 @@ class Talk(socketserver.StreamRequestHandler):
         self.wfile.flush()
 
 
-class Wire(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """``script(talk, head, body)`` answers a request, and says whether the connection stays open."""
+class ByteServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Calls ``script(connection, head, body)`` for each request, which returns whether the connection stays open."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -84,7 +84,7 @@ class Wire(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.requests = []
         self.connections = 0
         self.open = []
-        super().__init__(path or ("127.0.0.1", 0), Talk)
+        super().__init__(path or ("127.0.0.1", 0), ConnectionHandler)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -107,36 +107,36 @@ class Wire(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._thread.join()
 
 
-def plain(body, *headers):
-    """An answer with ``body`` and its length."""
+def encode_response(body, *headers):
+    """Encode a response with ``body`` and its length."""
     head = [b"HTTP/1.1 200 OK", b"content-length: %d" % len(body), *headers]
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
-def chunk(data):
+def encode_chunk(data):
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Deck:
-    """Records what ``use()`` does, on one tape, and replays it."""
+class TapeRunner:
+    """Runs a coroutine function with an open tape; it records into one cassette and replays from it."""
 
     def __init__(self, path, loop_factory=None):
         self.path = path
         self.loop_factory = loop_factory
 
-    def run(self, use):
+    def run(self, send):
         with asyncio.Runner(loop_factory=self.loop_factory) as runner:
-            return runner.run(use())
+            return runner.run(send())
 
-    def record(self, use, **options):
+    def record(self, send, **options):
         with activate(Tape(self.path, mode="record", settings=Settings(**options))) as tape:
-            result = self.run(use)
+            result = self.run(send)
         assert tape.save().state == "written"
         return result
 
-    def replay(self, use, **options):
+    def replay(self, send, **options):
         with activate(Tape(self.path, settings=Settings(**options))) as self.tape:
-            return self.run(use)
+            return self.run(send)
 
     @property
     def interactions(self):
