@@ -203,20 +203,20 @@ def test_git_diff_shows_the_calls_of_a_cassette(tmp_path):
 
 REASONS = {
     "empty.yaml": (b"", "empty.yaml: damaged: it is empty"),
-    "word.yaml": (b"hello", "word.yaml: damaged: it holds no list of interactions"),
-    "latin.yaml": (b"version: 1\n\xff", "latin.yaml:2: damaged: it is no UTF-8 text"),
+    "word.yaml": (b"hello", "word.yaml: damaged: it has no list of interactions"),
+    "latin.yaml": (b"version: 1\n\xff", "latin.yaml:2: damaged: it is not UTF-8 text"),
     "nul.yaml": (b"version: 1\n\0", "nul.yaml:2: damaged: U+0000 is not allowed"),
     "later.yaml": (
         b"version: 2\ninteractions: []\n",
-        "later.yaml: damaged: it is of version 2 of vcrpy's format, and this Multitrack reads 1",
+        "later.yaml: damaged: it has version 2 of vcrpy's format, but this Multitrack reads version 1",
     ),
     "older.json": (
         b'[{"request": {}, "response": {}}]',
-        "older.json: damaged: it is of vcrpy's format before 1: migrate it (python -m vcr.migration older.json)",
+        "older.json: damaged: it has vcrpy's format before version 1: migrate it (python -m vcr.migration older.json)",
     ),
     "newer.yaml": (
         b"version: 1\ninteractions: []\nmetadata: {format: 99}\n",
-        "newer.yaml: damaged: it is of format 99, and this Multitrack reads format 1: upgrade it",
+        "newer.yaml: damaged: it has format 99, but this Multitrack reads format 1: upgrade Multitrack",
     ),
     "folder": (None, "folder: missing: this folder has no cassettes"),
     "none.yaml/cassette.yaml": (None, "none.yaml/cassette.yaml: missing: there is no such cassette"),

@@ -111,5 +111,7 @@ def test_a_method_that_nobody_imported_is_named(path):
     path.write_text(TAPE.read_text("utf-8").replace("talk.Talk/Gather", "walk.Walk/Gather"), "utf-8")
     with pytest.raises(CassetteCorrupt) as refused:
         storage.read(path)
-    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module knows" in str(refused.value)
+    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module defines" in str(
+        refused.value
+    )
     assert "import the generated one of multitrack.walk.Walk before the tape is opened" in str(refused.value)

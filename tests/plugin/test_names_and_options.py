@@ -115,13 +115,13 @@ def test_names_equal_but_for_case_are_a_usage_error(project):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("../outside", "the cassette name '../outside' leaves the folder "),
-        ("/etc/outside", "the cassette name '/etc/outside' leaves the folder "),
-        ("a\\b", "the cassette name 'a\\\\b' leaves the folder "),
-        ("", "the cassette name '' leaves the folder "),
-        ("a//b", "the cassette name 'a//b' leaves the folder "),
-        ("x.pending", "the cassette name 'x.pending' is that of a recording that waits to be accepted"),
-        (3, "the cassette name 3 is no text"),
+        ("../outside", "the cassette name '../outside' leads outside the folder "),
+        ("/etc/outside", "the cassette name '/etc/outside' leads outside the folder "),
+        ("a\\b", "the cassette name 'a\\\\b' leads outside the folder "),
+        ("", "the cassette name '' leads outside the folder "),
+        ("a//b", "the cassette name 'a//b' leads outside the folder "),
+        ("x.pending", "the cassette name 'x.pending' is reserved for pending recordings"),
+        (3, "the cassette name 3 is not a string"),
     ],
 )
 def test_a_name_that_leaves_its_folder_is_refused(project, name, message):
@@ -236,13 +236,13 @@ def test_hosts_that_are_ignored_go_live_unrecorded(project):
 DAMAGED = {
     "it is empty": b"",
     "did not find expected node content": b"version: 1\ninteractions: [\n",
-    "it holds no list of interactions": b"version: 1\n",
-    "it is no UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
+    "it has no list of interactions": b"version: 1\n",
+    "it is not UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
     "it uses YAML aliases, which no recorder writes": b"a: &a [x]\ninteractions: [*a, *a]\n",
-    "it is of format 2, and this Multitrack reads format 1: upgrade it": (
+    "it has format 2, but this Multitrack reads format 1: upgrade Multitrack": (
         b"version: 1\ninteractions: []\nmetadata: {format: 2}\n"
     ),
-    "its metadata is no mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
+    "its metadata is not a mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
     "interaction 2: the interaction is None, not a mapping": (
         b"version: 1\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: ''}\n"
         b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n-\nmetadata: {format: 1}\n"
@@ -256,7 +256,7 @@ DAMAGED = {
 }
 LINES = {
     "did not find expected node content": 3,
-    "it is no UTF-8 text": 3,
+    "it is not UTF-8 text": 3,
     "it uses YAML aliases, which no recorder writes": 2,
     "interaction 2: the interaction is None, not a mapping": 5,
     "interaction 1: it has no 'response'": 2,

@@ -218,7 +218,9 @@ def test_tapes_of_cassetter(recorded):
 
 def test_what_only_cassetter_reads_is_not_skipped(recorded):
     recorded.path.write_text("version: 1\ninteractions: []\nws_interactions:\n- x\n")
-    with pytest.raises(CassetteCorrupt, match="it holds WebSocket messages in cassetter's form, which only cassetter"):
+    with pytest.raises(
+        CassetteCorrupt, match="it contains WebSocket messages in cassetter's format, which only cassetter"
+    ):
         storage.read(recorded.path)
 
 
@@ -234,7 +236,7 @@ def test_a_body_that_is_neither_text_nor_bytes_is_refused(recorded, body):
         f"interactions:\n- request: {{body: null, headers: {{}}, method: GET, uri: '{URL}'}}\n"
         f"  response: {{body: {body}, headers: {{}}, status: {{code: 200, message: OK}}}}\nversion: 1\n"
     )
-    with pytest.raises(CassetteCorrupt, match=r"interaction 1: a body is .+, neither text nor bytes"):
+    with pytest.raises(CassetteCorrupt, match=r"interaction 1: a body is .+, which is neither text nor bytes"):
         storage.read(recorded.path)
 
 

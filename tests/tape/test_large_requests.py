@@ -109,7 +109,7 @@ def test_what_only_looks_like_it_comes_back_as_it_was(recorded, piece):
 def test_damaged_pieces_are_an_error(recorded):
     text = recorded.put((asking(BASE64), "answer"))
     recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n")
-    with pytest.raises(CassetteCorrupt, match="its blobs are no mapping of texts but"):
+    with pytest.raises(CassetteCorrupt, match="its blobs are not a mapping of texts but"):
         storage.read(recorded.path)
 
 

@@ -103,7 +103,7 @@ def outcome(text):
 def test_what_we_write_is_of_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_format, "_by_yaml", lambda *_: pytest.fail("it was read as YAML"))
+        patch.setattr(yaml_format, "_load_yaml", lambda *_: pytest.fail("it was read as YAML"))
         assert yaml_format.load_cassette(broken.encode(), PATH) == yaml_format.load_cassette(text.encode(), PATH)
 
 

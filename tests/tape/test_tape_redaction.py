@@ -315,7 +315,9 @@ def test_allowed_secrets_stay(recorded):
 def test_what_looks_like_a_credential_is_not_written_by_any_way(tmp_path):
     leaky = Interaction(request(SHAPES["aws"]), Response(200, "OK", (), b""))
     path = tmp_path / "tape.yaml"
-    with pytest.raises(SecretInCassette, match="not written, since it would hold something shaped like a credential"):
+    with pytest.raises(
+        SecretInCassette, match="not written, because it would contain something shaped like a credential"
+    ):
         storage.write(path, Cassette((leaky,)))
     assert not path.exists()
 

@@ -1,1 +1,1 @@
-"""The file of a tape: its layout, where it lies, how it is read and written."""
+"""The cassette file: its format, its path, and how it is read and written."""

@@ -1,7 +1,8 @@
-"""Large pieces of base64 in requests (pictures, recordings, documents): each stands once on a tape, at its end, under
-the sha256 of what it encodes, and in each body only its name.
+"""Large pieces of base64 in requests: images, audio and documents.
 
-Found again in every body, they are compared as they were sent; in a pull request, the bodies stay readable.
+The cassette stores each piece once, at its end, under the sha256 of the decoded content. The bodies only contain its
+name, so that they stay readable in a pull request. When the cassette is read, the names are replaced again, so that
+matching compares what was sent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Mapping
 
 _LARGE = 1024
-# the second is how google-genai writes bytes: https://www.rfc-editor.org/rfc/rfc4648#section-5
+# the second alternative is how google-genai encodes bytes: https://www.rfc-editor.org/rfc/rfc4648#section-5
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{%d,}={0,2}|[A-Za-z0-9_-]{%d,}={0,2}" % (_LARGE, _LARGE))
 _NAME = re.compile(rb"multitrack:sha256:([0-9a-f]{64})(:urlsafe)?")
 
@@ -22,33 +23,33 @@ _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Blobs:
-    """The pieces of one tape, by the sha256 of what they encode, in the order of their first appearance."""
+    """The pieces of one cassette, by the sha256 of the decoded content, in the order of first appearance."""
 
     def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
         self.pieces = dict(pieces or {})
 
     def extract(self, body: bytes) -> bytes:
-        """``body`` with names in the place of its large pieces, which are kept here."""
-        return _BASE64.sub(self._name, body)
+        """Return ``body`` with its large pieces replaced by names, and remember the pieces."""
+        return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:
-        """The body that `extract` made this one of. A name of a piece that is not here stays as it is."""
-        return _NAME.sub(self._piece, body)
+        """Return ``body`` with the names replaced by their pieces. The name of an unknown piece is left unchanged."""
+        return _NAME.sub(self._replace_name, body)
 
-    def _piece(self, name: re.Match[bytes]) -> bytes:
-        if (kept := self.pieces.get(name[1].decode())) is None:
+    def _replace_name(self, name: re.Match[bytes]) -> bytes:
+        if (stored := self.pieces.get(name[1].decode())) is None:
             return name[0]
-        piece = kept.encode()
+        piece = stored.encode()
         return piece.translate(_TO_URLSAFE) if name[2] else piece
 
-    def _name(self, match: re.Match[bytes]) -> bytes:
+    def _replace_piece(self, match: re.Match[bytes]) -> bytes:
         sent = match[0]
         piece = sent.translate(_FROM_URLSAFE)
         try:
             content = base64.b64decode(piece, validate=True)
         except binascii.Error:
             return sent
-        # what encodes the same in other letters would not come back as it was
+        # a different encoding of the same content could not be restored exactly
         if base64.b64encode(content) != piece:
             return sent
         digest = hashlib.sha256(content).hexdigest()

@@ -1,7 +1,7 @@
-"""gRPC calls as cassetter keeps them: the method, and the messages by their bytes on the wire.
+"""Read gRPC calls as cassetter stores them: the method, and the messages as bytes.
 
-The messages' classes are those of the method in protobuf's pool, which holds every generated module that was imported,
-or those of Vertex AI's. The place that was asked is not kept.
+The classes of the messages come from protobuf's pool, which has every imported generated module, or from Vertex AI's
+modules. cassetter does not store the host.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ _LENGTH = 4
 
 
 class _Method(NamedTuple):
-    sent: type[Message]
-    answered: type[Message]
+    request_type: type[Message]
+    response_type: type[Message]
     streams_requests: bool
     streams_responses: bool
 
 
 def read(item: Mapping[str, Any]) -> Interaction:
-    """The call that stands in ``item``. Raises ValueError where its method is of no module that was imported."""
+    """Return the call in ``item``. Raises ValueError if no imported module defines its method."""
     request, response = item["request"], item["response"]
     name = str(request["method"])
     url = f"grpc://{name}"
-    method = _method(url, name)
-    sent = _wire(request["body"])
+    method = _find_method(url, name)
+    sent = _read_bytes(request["body"])
     if method.streams_requests:
-        body = _array(_frames(sent), method.sent)
+        body = _join_messages(_split_frames(sent), method.request_type)
     else:
-        body = wire_to_json(sent, method.sent)
-        # as it is, an array would be taken for a stream of messages
+        body = wire_to_json(sent, method.request_type)
+        # an array by itself would look like a stream of messages
         body = f'{{"value": {body}}}' if body.startswith("[") else body
     code = int(response["status_code"])
-    answer = _wire(response["body"])
+    answer = _read_bytes(response["body"])
     if method.streams_responses:
-        content = _array(_frames(answer), method.answered)
+        content = _join_messages(_split_frames(answer), method.response_type)
     else:
-        content = wire_to_json(answer, method.answered) if code == 0 else ""
+        content = wire_to_json(answer, method.response_type) if code == 0 else ""
     details = (("grpc-message", str(response["status_message"])),) if code else ()
     headers = (("content-type", "application/grpc"), ("grpc-status", str(code)), *details)
     return Interaction(
-        Request("POST", url, _headers(request), body.encode()),
-        Response(200, "OK", (*headers, *_headers(response)), content.encode()),
+        Request("POST", url, _read_headers(request), body.encode()),
+        Response(200, "OK", (*headers, *_read_headers(response)), content.encode()),
     )
 
 
-def _method(url: str, name: str) -> _Method:
+def _find_method(url: str, name: str) -> _Method:
     service, _, method = name.strip("/").rpartition("/")
     try:
         if address := Address.of(url):
@@ -67,38 +67,38 @@ def _method(url: str, name: str) -> _Method:
         found: Any = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     except (KeyError, ImportError) as error:
         raise ValueError(
-            f"it calls {name}, which no imported module knows: import the generated one of {service} before the tape "
-            "is opened, in conftest.py for one"
+            f"it calls {name}, which no imported module defines: import the generated module of {service} before the "
+            "cassette is opened, for example in conftest.py"
         ) from error
-    told = descriptor_pb2.MethodDescriptorProto()
-    found.CopyToProto(told)
+    description = descriptor_pb2.MethodDescriptorProto()
+    found.CopyToProto(description)
     return _Method(
         message_factory.GetMessageClass(found.input_type),
         message_factory.GetMessageClass(found.output_type),
-        told.client_streaming,
-        told.server_streaming,
+        description.client_streaming,
+        description.server_streaming,
     )
 
 
-def _wire(body: Mapping[str, Any]) -> bytes:
+def _read_bytes(body: Mapping[str, Any]) -> bytes:
     return bytes.fromhex(body["content"]) if body["type"] == "binary" else b""
 
 
-def _frames(content: bytes) -> Iterator[bytes]:
-    place = 0
-    while place < len(content):
-        start = place + _LENGTH
-        place = start + int.from_bytes(content[place:start], "big")
-        if place > len(content):
+def _split_frames(content: bytes) -> Iterator[bytes]:
+    end = 0
+    while end < len(content):
+        start = end + _LENGTH
+        end = start + int.from_bytes(content[end:start], "big")
+        if end > len(content):
             raise ValueError("a message of a stream is cut off")
-        yield content[start:place]
+        yield content[start:end]
 
 
-def _array(wires: Iterator[bytes], kind: type[Message]) -> str:
+def _join_messages(wires: Iterator[bytes], kind: type[Message]) -> str:
     return f"[{', '.join(wire_to_json(wire, kind) for wire in wires)}]"
 
 
-def _headers(message: Mapping[str, Any]) -> Headers:
+def _read_headers(message: Mapping[str, Any]) -> Headers:
     return tuple(
         (str(name).lower(), base64.b64encode(value).decode() if isinstance(value, bytes) else str(value))
         for name, values in message["metadata"].items()

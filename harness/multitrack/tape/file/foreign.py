@@ -1,5 +1,7 @@
-"""Tapes of other recorders: those of vcrpy, read by vcrpy itself, and those of the tools on top of it and beside it,
-brought to its form."""
+"""Read cassettes of other recorders.
+
+vcrpy itself reads its own. Those of tools that build on vcrpy, and of cassetter, are converted to its format first.
+"""
 
 from __future__ import annotations
 
@@ -24,38 +26,43 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 
 def read(document: Mapping[str, Any], path: Path) -> Cassette:
-    """The cassette that another recorder wrote as ``document``; ``path`` is for messages. Raises `CassetteCorrupt`."""
+    """Return the cassette of another recorder from its parsed ``document``. Raises `CassetteCorrupt` for ``path``."""
     if document.get("ws_interactions"):
-        raise CassetteCorrupt(path, "it holds WebSocket messages in cassetter's form, which only cassetter reads")
+        raise CassetteCorrupt(
+            path, "it contains WebSocket messages in cassetter's format, which only cassetter can replay"
+        )
     interactions = document["interactions"]
-    plain = {**document, "interactions": [_of_vcrpy(position, item, path) for position, item in _counted(interactions)]}
+    plain = {
+        **document,
+        "interactions": [_convert_to_vcrpy(position, item, path) for position, item in _number(interactions)],
+    }
     try:
         requests, responses, *_ = deserialize("", SimpleNamespace(deserialize=lambda _: plain))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CassetteCorrupt(path, f"vcrpy cannot read it: {error}") from error
     pairs = zip(requests, responses, strict=True)
-    found = tuple(_interaction(position, *pair, path=path) for position, pair in _counted(list(pairs)))
+    found = tuple(_build_interaction(position, *pair, path=path) for position, pair in _number(list(pairs)))
     calls = document.get("grpc_interactions") or []
-    found += tuple(_call(position, item, path) for position, item in enumerate(calls, start=len(found) + 1))
-    times = [time for item in [*interactions, *calls] if (time := _recorded_at(item))]
+    found += tuple(_read_grpc_call(position, item, path) for position, item in enumerate(calls, start=len(found) + 1))
+    times = [time for item in [*interactions, *calls] if (time := _find_time(item))]
     return Cassette(found, {"recorded_at": max(times, key=datetime.timestamp).isoformat()} if times else {})
 
 
-def _counted(items: list[Any]) -> Any:
+def _number(items: list[Any]) -> Any:
     return enumerate(items, start=1)
 
 
-def _of_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
+def _convert_to_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
     try:
         request, response = dict(item["request"]), dict(item["response"])
         if "status_code" in response:
-            # of httpx, vcrpy wrote this until 6.0
+            # vcrpy wrote this for httpx until 6.0
             response = {"status": {"code": response["status_code"]}, "body": response["content"], **_headers(response)}
         if isinstance(response["status"], int):
-            bodies = [_of_cassetter(message) for message in (request, response)]
+            bodies = [_read_cassetter_body(message) for message in (request, response)]
             response["status"] = {"code": response["status"]}
         else:
-            bodies = [_sent(request), _received(response)]
+            bodies = [_read_request_body(request), _read_response_body(response)]
         return {
             "request": {"method": request["method"], "uri": request["uri"], "body": bodies[0], **_headers(request)},
             "response": {"status": response["status"], "body": {"string": bodies[1]}, **_headers(response)},
@@ -69,34 +76,34 @@ def _headers(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"headers": message["headers"]}
 
 
-def _sent(request: Mapping[str, Any]) -> str | bytes:
+def _read_request_body(request: Mapping[str, Any]) -> str | bytes:
     content = request["body"] if "parsed_body" not in request else request["parsed_body"]
-    # what aiohttp's callers gave for JSON or for a form, of which vcrpy keeps no more than this
+    # for aiohttp, vcrpy only stores the value that the caller passed for JSON or for a form
     if "parsed_body" in request or isinstance(content, dict | list):
         return json.dumps(content, ensure_ascii=False)
-    return _known(content)
+    return _require_content(content)
 
 
-def _received(response: Mapping[str, Any]) -> str | bytes:
-    # tapes that are made to be read have the document in the place of its text
+def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
+    # cassettes made for reading have the document instead of its text
     if "parsed_body" in response:
         return json.dumps(response["parsed_body"], ensure_ascii=False)
     content = response["body"]
     if isinstance(content, Mapping):
         content = content.get("string", content.get("base64_string"))
-    return _known(content)
+    return _require_content(content)
 
 
-def _known(content: Any) -> str | bytes:
+def _require_content(content: Any) -> str | bytes:
     if isinstance(content, str | bytes):
         return content
     if content is None:
         return b""
-    raise TypeError(f"a body is {content!r:.60}, neither text nor bytes")
+    raise TypeError(f"a body is {content!r:.60}, which is neither text nor bytes")
 
 
-def _of_cassetter(message: Mapping[str, Any]) -> str | bytes:
-    # in TOML, which has no null, JSON stands as its text
+def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
+    # TOML has no null, so that it contains JSON as text
     is_toml = "body_type" in message
     if is_toml:
         kind, content = message["body_type"], message.get("body_content")
@@ -114,8 +121,8 @@ def _of_cassetter(message: Mapping[str, Any]) -> str | bytes:
     raise ValueError(f"a body of the kind {kind!r}")
 
 
-def _call(position: int, item: Any, path: Path) -> Interaction:
-    from multitrack.tape.file import cassetter_grpc  # protobuf is there where gRPC is
+def _read_grpc_call(position: int, item: Any, path: Path) -> Interaction:
+    from multitrack.tape.file import cassetter_grpc  # needs protobuf, which is installed with gRPC
 
     try:
         return cassetter_grpc.read(item)
@@ -124,29 +131,29 @@ def _call(position: int, item: Any, path: Path) -> Interaction:
         raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
 
 
-def _recorded_at(item: Mapping[str, Any]) -> datetime | None:
-    """When it was recorded: as the recorder says, else as the provider does."""
-    dates = [value for name, value in _pairs(item["response"].get("headers", {})) if name == "date"]
+def _find_time(item: Mapping[str, Any]) -> datetime | None:
+    """Return when ``item`` was recorded: the recorder's time, or else the ``date`` of the response."""
+    dates = [value for name, value in _flatten_headers(item["response"].get("headers", {})) if name == "date"]
     try:
-        if told := item.get("recorded_at"):
-            return told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+        if time := item.get("recorded_at"):
+            return time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
         return parsedate_to_datetime(dates[0]) if dates else None
     except ValueError:
         return None
 
 
-def _interaction(position: int, request: Any, response: Any, *, path: Path) -> Interaction:
+def _build_interaction(position: int, request: Any, response: Any, *, path: Path) -> Interaction:
     try:
-        sent = _pairs(request.headers)
-        answered = _pairs(response["headers"])
-        asked = _decoded(_unframed(_bytes(request.body), sent), sent)
+        sent = _flatten_headers(request.headers)
+        answered = _flatten_headers(response["headers"])
+        asked = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
         return Interaction(
             Request(request.method, request.uri, sent, asked),
             Response(
                 int(response["status"]["code"]),
                 str(response["status"].get("message") or ""),
                 tuple(header for header in answered if header[0] not in ("content-encoding", "content-length")),
-                _decoded(_bytes(response["body"]["string"]), answered),
+                _decode(_to_bytes(response["body"]["string"]), answered),
             ),
         )
     except body.NoLibrary as error:
@@ -155,7 +162,7 @@ def _interaction(position: int, request: Any, response: Any, *, path: Path) -> I
         raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
 
 
-def _pairs(headers: Any) -> Headers:
+def _flatten_headers(headers: Any) -> Headers:
     return tuple(
         (str(name).lower(), str(value))
         for name, values in headers.items()
@@ -163,8 +170,8 @@ def _pairs(headers: Any) -> Headers:
     )
 
 
-def _unframed(content: bytes, headers: Headers) -> bytes:
-    """``content`` out of HTTP's chunks, in which older vcrpy kept what an iterator gave."""
+def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
+    """Return ``content`` without the chunk sizes of HTTP, which older vcrpy stored for bodies from an iterator."""
     if ("transfer-encoding", "chunked") not in headers:
         return content
     chunks: list[bytes] = []
@@ -178,13 +185,13 @@ def _unframed(content: bytes, headers: Headers) -> bytes:
     return content
 
 
-def _bytes(content: Any) -> bytes:
+def _to_bytes(content: Any) -> bytes:
     if content is None:
         return b""
     return content.encode() if isinstance(content, str) else bytes(content)
 
 
-def _decoded(content: bytes, headers: Headers) -> bytes:
+def _decode(content: bytes, headers: Headers) -> bytes:
     encoding = next((value for name, value in headers if name == "content-encoding"), None)
     try:
         return body.decoded(content, encoding)
@@ -193,7 +200,7 @@ def _decoded(content: bytes, headers: Headers) -> bytes:
             raise
     except ValueError:
         pass
-    # recorders that decode bodies leave the header in place
+    # recorders that decode bodies keep the header
     return content
 
 

@@ -1,4 +1,4 @@
-"""Takes: what one test recorded in one go, and how it comes onto a tape: at once, or when it is accepted."""
+"""Recordings: the interactions that one test recorded, and how they are merged into a cassette, now or later."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Key
 
 _APPENDS = "appends"
-"""Whose takes, of those in a pending file, replace nothing: its name in the file's metadata."""
+"""The key in the metadata of a pending file that lists the tests whose recordings replace nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The new ``interactions`` of ``test`` (None: of no test); ``appends`` whether they stand behind what the tape
-    holds, and not in the place of what the test had recorded before."""
+    """The interactions that one test recorded."""
 
     interactions: tuple[Interaction, ...]
     test: str | None
+    """The node id of the test. `None` outside of any test."""
     metadata: Mapping[str, Any]
     appends: bool = False
+    """Whether the interactions are appended to the cassette instead of replacing those of the test."""
 
     def apply_to(self, cassette: Cassette) -> Cassette:
-        """``cassette`` with this take."""
+        """Return ``cassette`` with this recording."""
         if self.appends:
             return cassette.with_appended(self.interactions, self.metadata)
         return cassette.with_replaced(self.interactions, self.test, self.metadata)
@@ -34,48 +35,55 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class PendingRecordings:
-    """The takes that wait beside one tape, one of each test."""
+    """The pending recordings for one cassette, at most one for each test."""
 
     recordings: tuple[Recording, ...] = ()
 
     @classmethod
     def from_cassette(cls, cassette: Cassette) -> PendingRecordings:
-        """What stands in a pending file."""
+        """Return the recordings in a pending file."""
         appending = cassette.metadata.get(_APPENDS, ())
         metadata = {name: value for name, value in cassette.metadata.items() if name != _APPENDS}
-        found: dict[str | None, list[Interaction]] = {}
+        by_test: dict[str | None, list[Interaction]] = {}
         for interaction in cassette.interactions:
             for test in interaction.tests or (None,):
                 tests = () if test is None else (test,)
-                found.setdefault(test, []).append(replace(interaction, tests=tests))
-        return cls(tuple(Recording(tuple(those), test, metadata, test in appending) for test, those in found.items()))
+                by_test.setdefault(test, []).append(replace(interaction, tests=tests))
+        return cls(
+            tuple(
+                Recording(tuple(interactions), test, metadata, test in appending)
+                for test, interactions in by_test.items()
+            )
+        )
 
     def without(self, test: str | None) -> PendingRecordings:
-        """These but for that of ``test``."""
+        """Return these recordings without that of ``test``."""
         return PendingRecordings(tuple(one for one in self.recordings if one.test != test))
 
-    def with_recording(self, take: Recording) -> PendingRecordings:
-        """These with ``take`` in the place of an earlier one of its test."""
-        return PendingRecordings((*self.without(take.test).recordings, take))
+    def with_recording(self, recording: Recording) -> PendingRecordings:
+        """Return these recordings with ``recording``, which replaces an earlier one of the same test."""
+        return PendingRecordings((*self.without(recording.test).recordings, recording))
 
     def apply_to(self, cassette: Cassette) -> Cassette:
-        """``cassette`` with all of them."""
-        for take in self.recordings:
-            cassette = take.apply_to(cassette)
+        """Return ``cassette`` with all recordings."""
+        for recording in self.recordings:
+            cassette = recording.apply_to(cassette)
         return cassette
 
     def to_cassette(self) -> Cassette:
-        """What stands in the file that holds them."""
+        """Return the content of the pending file."""
         cassette = Cassette()
-        for take in self.recordings:
-            cassette = cassette.with_appended(take.interactions, take.metadata)
+        for recording in self.recordings:
+            cassette = cassette.with_appended(recording.interactions, recording.metadata)
         appending = [one.test for one in self.recordings if one.appends]
         return replace(cassette, metadata={**cassette.metadata, **({_APPENDS: appending} if appending else {})})
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
-    """What was recorded by ``blocks`` that each play the same tape from its start: of equal requests, those of the
-    block that sent the most of them, the last of such blocks."""
+    """Join the recordings of blocks that each use the same cassette from its start.
+
+    Of equal requests, the result has those of the block that sent the most of them; of several such blocks, the last.
+    """
     if len(blocks) == 1:
         return list(blocks[0])
     keys = [[Key.of(interaction.request) for interaction in block] for block in blocks]

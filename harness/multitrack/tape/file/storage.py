@@ -1,4 +1,4 @@
-"""Files: a tape is read whole, and written whole or not at all, under a lock where several processes share it."""
+"""Read and write cassette files: always as a whole, and under a lock if several processes may write."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction import secrets
 
 _LARGE = 100_000
-_REMEMBERED = 4
-_read: dict[Path, tuple[bytes, Cassette]] = {}
-"""The large tapes that were read last, each with the digest of its content."""
+_MAX_CACHED = 4
+_cache: dict[Path, tuple[bytes, Cassette]] = {}
+"""The large cassettes that were read last, each with the digest of its content."""
 
 RedactForeign = Callable[[Cassette], Cassette]
-"""Gives a cassette of another recorder as this one would have written it."""
+"""Returns a cassette of another recorder as this one would have written it."""
 
 
 def read(path: Path) -> Cassette | None:
-    """The cassette at ``path``, None where there is no such file. Raises `CassetteCorrupt`: a damaged tape is
-    never taken as a missing one."""
+    """Return the cassette at ``path``, or `None` if the file does not exist.
+
+    Raises:
+        CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
+    """
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -36,90 +39,106 @@ def read(path: Path) -> Cassette | None:
         raise CassetteCorrupt(path, f"it cannot be read: {error.strerror}") from error
     if len(content) < _LARGE:
         return yaml_format.load_cassette(content, path)
-    # the tests that share a large tape open it one after the other
+    # tests that share a large cassette open it one after the other
     digest = hashlib.sha256(content).digest()
-    known = _read.pop(path, None)
+    known = _cache.pop(path, None)
     if known is None or known[0] != digest:
         known = digest, yaml_format.load_cassette(content, path)
-    _read[path] = known
-    for other in list(_read)[:-_REMEMBERED]:
-        _read.pop(other, None)
+    _cache[path] = known
+    for other in list(_cache)[:-_MAX_CACHED]:
+        _cache.pop(other, None)
     return known[1]
 
 
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
-    """Put ``cassette`` at ``path``. Raises `SecretInCassette` rather than write something shaped like a
-    credential that is not among the texts ``allowed``."""
+    """Write ``cassette`` to ``path``.
+
+    Raises:
+        SecretInCassette: The text contains something shaped like a credential that is not in ``allowed``.
+    """
     text = yaml_format.dump_cassette(cassette)
-    _refuse_secrets(path, text, allowed)
+    _raise_if_secret(path, text, allowed)
     _write(path, text)
 
 
 def save_recording(
-    path: Path, take: Recording, redact_foreign: RedactForeign, *, allowed: Collection[str] = ()
+    path: Path, recording: Recording, redact_foreign: RedactForeign, *, allowed: Collection[str] = ()
 ) -> None:
-    """Put ``take`` onto the tape at ``path``, alone among all processes that do; one of the same test that
-    waits beside it is outdated, and goes. Raises as `write` and `read` do."""
-    with FileLock(_lock(path)):
-        _write_with(take, path, take.apply_to(redact_foreign(read(path) or Cassette())), allowed)
-        waiting = paths.pending_path(path)
-        if (found := read(waiting)) is None:
+    """Merge ``recording`` into the cassette at ``path``, and drop an older pending one of the same test.
+
+    Raises the errors of `read` and `write`.
+    """
+    with FileLock(_lock_path(path)):
+        _write_checked(recording, path, recording.apply_to(redact_foreign(read(path) or Cassette())), allowed)
+        pending_path = paths.pending_path(path)
+        if (found := read(pending_path)) is None:
             return
-        if (left := PendingRecordings.from_cassette(found).without(take.test)).recordings:
-            _write(waiting, yaml_format.dump_cassette(left.to_cassette()))
+        if (remaining := PendingRecordings.from_cassette(found).without(recording.test)).recordings:
+            _write(pending_path, yaml_format.dump_cassette(remaining.to_cassette()))
         else:
-            waiting.unlink()
+            pending_path.unlink()
 
 
-def save_pending(path: Path, take: Recording, *, allowed: Collection[str] = ()) -> Path:
-    """Put ``take`` beside the tape at ``path``, where it waits with those of other tests to be accepted; gives
-    the file. Raises as `write` and `read` do."""
-    waiting = paths.pending_path(path)
-    with FileLock(_lock(path)):
-        pending = PendingRecordings.from_cassette(read(waiting) or Cassette()).with_recording(take)
-        _write_with(take, waiting, pending.to_cassette(), allowed)
-    return waiting
+def save_pending(path: Path, recording: Recording, *, allowed: Collection[str] = ()) -> Path:
+    """Add ``recording`` to the pending recordings of the cassette at ``path``, and return their file.
+
+    Raises the errors of `read` and `write`.
+    """
+    pending_path = paths.pending_path(path)
+    with FileLock(_lock_path(path)):
+        pending = PendingRecordings.from_cassette(read(pending_path) or Cassette()).with_recording(recording)
+        _write_checked(recording, pending_path, pending.to_cassette(), allowed)
+    return pending_path
 
 
-def _write_with(take: Recording, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
+def _write_checked(recording: Recording, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
     text = yaml_format.dump_cassette(cassette)
-    # what else is there may hold what only its own test allows
+    # only check this recording: what other tests recorded may contain what only they allow
     if secrets.is_credential(text, allowed):
-        _refuse_secrets(path, yaml_format.dump_cassette(Cassette(take.interactions, take.metadata)), allowed)
+        _raise_if_secret(path, yaml_format.dump_cassette(Cassette(recording.interactions, recording.metadata)), allowed)
     _write(path, text)
 
 
-def _refuse_secrets(path: Path, text: str, allowed: Collection[str]) -> None:
+def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
     if secrets.is_credential(text, allowed):
-        raise SecretInCassette(f"{path}: not written, since it would hold something shaped like a credential")
+        raise SecretInCassette(f"{path}: not written, because it would contain something shaped like a credential")
 
 
 def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
-    """Put the recordings that wait at ``path`` (those of one file, of one tape, or of all in a folder) onto their
-    tapes as these are now; gives the tapes. Raises `CassetteCorrupt` for a file that cannot be read."""
+    """Merge pending recordings into their cassettes, and yield the cassettes.
+
+    Args:
+        path: A pending file, a cassette, or a folder with any number of either.
+        redact_foreign: Redacts cassettes of other recorders before the merge.
+
+    Raises:
+        CassetteCorrupt: A file cannot be read.
+    """
     if path.is_dir():
         found = sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
     else:
         found = [path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)]
-    for waiting in found:
-        tape = paths.cassette_path(waiting)
-        with FileLock(_lock(tape)):
-            if (cassette := read(waiting)) is None:
+    for pending_path in found:
+        cassette_path = paths.cassette_path(pending_path)
+        with FileLock(_lock_path(cassette_path)):
+            if (cassette := read(pending_path)) is None:
                 continue
-            # looked through for secrets before it was put aside, with what its test allows, which nobody knows here
+            # it was checked for secrets when it became pending, with the texts its test allows, which are unknown here
             _write(
-                tape,
+                cassette_path,
                 yaml_format.dump_cassette(
-                    PendingRecordings.from_cassette(cassette).apply_to(redact_foreign(read(tape) or Cassette()))
+                    PendingRecordings.from_cassette(cassette).apply_to(
+                        redact_foreign(read(cassette_path) or Cassette())
+                    )
                 ),
             )
-            waiting.unlink()
-        yield tape
+            pending_path.unlink()
+        yield cassette_path
 
 
-def _lock(path: Path) -> Path:
-    # not beside the tape: a lock file that is removed while another process waits for it locks nothing
-    # one folder for each user, since nobody else may write into it
+def _lock_path(path: Path) -> Path:
+    # not next to the cassette: a lock file that is removed while another process waits for it locks nothing
+    # one folder for each user, because no other user may write into it
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"multitrack-locks-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -134,7 +153,7 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes a file that only its owner reads; a tape is shared like any source file
+        # mkstemp creates a file that only its owner can read; a cassette is shared like any source file
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -1,4 +1,4 @@
-"""An interaction in a few words: the heading of a tape file, and what ``multitrack show`` prints."""
+"""The summary of an interaction: in the heading of a cassette, and in the output of ``multitrack show``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from multitrack.wording import count_noun
 
 
 def summarize(position: int, interaction: Interaction) -> Iterator[str]:
-    """One line for the interaction at ``position`` (from 1), and one for each tool call of its answer, indented."""
+    """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls."""
     request, response = interaction.request, interaction.response
-    ended = f" · {told}" if (told := _ended(response)) else ""
+    ending = f" · {words}" if (words := _describe_ending(response)) else ""
     wire = wires.recognize(response.body)
     if wire is None:
         status = "" if response.ending == "unanswered" else f" · {response.status}"
-        yield f"{position} · {request.method} {request.url}{status}{ended}"
+        yield f"{position} · {request.method} {request.url}{status}{ending}"
         return
     answer = wires.read_answer(response.body, wire)
     calls = count_noun(len(answer.calls), "call")
     model = wires.read_request(request.body).model or answer.model or request.url
-    yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ended}"
+    yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ending}"
     yield from (f"  {call}" for call in answer.calls)
 
 
-def _ended(response: Response) -> str:
+def _describe_ending(response: Response) -> str:
     words = {"complete": "", "left": "left early", "broken": "broken off", "unanswered": "left without an answer"}
     if response.failure is None:
         return words[response.ending]

@@ -1,6 +1,6 @@
-"""The file: a cassette as YAML in the format of vcrpy's version 1, laid out to be read in a pull request.
+"""The file format: YAML in version 1 of vcrpy's format, laid out to be read in a pull request.
 
-Our own keys stand where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
+Our own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from multitrack.tape.file import yaml_layout, yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize
-from multitrack.tape.file.yaml_loader import Aliased, Loader
+from multitrack.tape.file.yaml_loader import AliasError, Loader
 from multitrack.tape.interaction import Interaction, Provenance
 
 FORMAT = 1
@@ -35,38 +35,38 @@ _RESPONSE = frozenset({"status", "headers", "body", "chunks", "ending", "failure
 
 
 def dump_cassette(cassette: Cassette) -> str:
-    """``cassette`` as YAML, made to be read in a pull request."""
+    """Return ``cassette`` as YAML."""
     blobs = Blobs()
     comments: list[str] = []
     interactions: list[str] = []
     for position, interaction in enumerate(cassette.interactions, start=1):
-        comments += map(_comment, summarize(position, interaction))
-        interactions += _lines(interaction, blobs)
+        comments += map(_format_comment, summarize(position, interaction))
+        interactions += _format_interaction(interaction, blobs)
     return "\n".join(
         [
             *comments,
             f"version: {FORMAT}",
             *(["interactions:", *interactions] if interactions else ["interactions: []"]),
-            *_metadata({**cassette.metadata, "provenance": cassette.provenance}),
-            *_pieces(blobs),
+            *_format_metadata({**cassette.metadata, "provenance": cassette.provenance}),
+            *_format_blobs(blobs),
             "",
         ]
     )
 
 
-def _comment(line: str) -> str:
+def _format_comment(line: str) -> str:
     line = f"# {line}"
     line = "".join(char if char.isprintable() else "�" for char in line)
     return line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…"
 
 
-def _metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _format_metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "metadata:"
     for key, value in metadata.items():
         yield f"  {yaml_text.format_line(key)}: {yaml_text.format_line(value)}"
 
 
-def _pieces(blobs: Blobs) -> Iterator[str]:
+def _format_blobs(blobs: Blobs) -> Iterator[str]:
     if blobs.pieces:
         yield "  blobs:"
     yield from (
@@ -74,7 +74,7 @@ def _pieces(blobs: Blobs) -> Iterator[str]:
     )
 
 
-def _lines(interaction: Interaction, blobs: Blobs) -> Iterator[str]:
+def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str]:
     request, response = interaction.request, interaction.response
     yield "- request:"
     yield f"    method: {yaml_text.format_line(request.method)}"
@@ -143,148 +143,159 @@ def load_cassette(content: bytes, path: Path) -> Cassette:
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
     """
-    # git may have changed the line ends
+    # git may have changed the line endings
     content = content.replace(b"\r\n", b"\n")
     try:
-        return _by_layout(content)
+        return _load_by_layout(content)
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return _by_yaml(content, path)
+        return _load_yaml(content, path)
 
 
-def _by_layout(content: bytes) -> Cassette:
+def _load_by_layout(content: bytes) -> Cassette:
     metadata = yaml_layout.read_metadata(content)
     if metadata["format"] != FORMAT:
         raise yaml_layout.UnknownLayout
-    blobs = _blobs(metadata)
-    return _cassette((_read(item, blobs) for item in yaml_layout.read_interactions(content)), metadata)
+    blobs = _read_blobs(metadata)
+    return _build_cassette(
+        (_read_interaction(item, blobs) for item in yaml_layout.read_interactions(content)), metadata
+    )
 
 
-def _cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
+def _build_cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
     return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key not in ("provenance", "blobs")})
 
 
-def _by_yaml(content: bytes, path: Path) -> Cassette:
-    document = _parsed(content, path)
+def _load_yaml(content: bytes, path: Path) -> Cassette:
+    document = _parse_document(content, path)
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
     if isinstance(document, list) and document and isinstance(document[0], dict) and "request" in document[0]:
-        raise CassetteCorrupt(path, f"it is of vcrpy's format before 1: migrate it (python -m vcr.migration {path})")
+        raise CassetteCorrupt(
+            path, f"it has vcrpy's format before version 1: migrate it (python -m vcr.migration {path})"
+        )
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
-        raise CassetteCorrupt(path, "it holds no list of interactions")
+        raise CassetteCorrupt(path, "it has no list of interactions")
     if (version := document.get("version", 1)) != 1:
-        raise CassetteCorrupt(path, f"it is of version {version!r} of vcrpy's format, and this Multitrack reads 1")
+        raise CassetteCorrupt(
+            path, f"it has version {version!r} of vcrpy's format, but this Multitrack reads version 1"
+        )
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
-        raise CassetteCorrupt(path, f"its metadata is no mapping but {metadata!r}")
+        raise CassetteCorrupt(path, f"its metadata is not a mapping but {metadata!r}")
     if "format" not in metadata:
         from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
 
         return foreign.read(document, path)
     if metadata["format"] != FORMAT:
         found = metadata["format"]
-        raise CassetteCorrupt(path, f"it is of format {found!r}, and this Multitrack reads format {FORMAT}: upgrade it")
+        raise CassetteCorrupt(
+            path, f"it has format {found!r}, but this Multitrack reads format {FORMAT}: upgrade Multitrack"
+        )
     try:
-        blobs = _blobs(metadata)
+        blobs = _read_blobs(metadata)
     except TypeError as error:
         raise CassetteCorrupt(path, str(error)) from error
     interactions = []
     for position, item in enumerate(document["interactions"]):
         try:
-            interactions.append(_read(item, blobs))
+            interactions.append(_read_interaction(item, blobs))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            reason = f"interaction {position + 1}: {_reason(error)}"
-            raise CassetteCorrupt(path, reason, line=_line(content, position)) from error
-    return _cassette(interactions, metadata)
+            reason = f"interaction {position + 1}: {_explain(error)}"
+            raise CassetteCorrupt(path, reason, line=_find_line(content, position)) from error
+    return _build_cassette(interactions, metadata)
 
 
-def _parsed(content: bytes, path: Path) -> Any:
+def _parse_document(content: bytes, path: Path) -> Any:
     try:
         text = content.decode()
         if text.lstrip()[:1] == "{":
-            # vcrpy writes JSON, too, whose pairs of surrogates YAML does not put together
+            # vcrpy also writes JSON, whose surrogate pairs YAML does not combine
             with suppress(ValueError):
                 return json.loads(text)
         if path.suffix == ".toml":
-            # as cassetter writes it, if asked to
+            # cassetter writes TOML on request
             return tomllib.loads(text)
         return yaml.load(text, Loader=Loader)
-    except Aliased:
+    except AliasError:
         events: Any = yaml.parse(text, Loader=Loader)
         mark: Any = next(event.start_mark for event in events if isinstance(event, yaml.AliasEvent))
         reason, line = "it uses YAML aliases, which no recorder writes", mark.line + 1
     except yaml.MarkedYAMLError as error:
-        reason, line = error.problem or "no YAML", error.problem_mark.line + 1 if error.problem_mark else None
+        reason, line = error.problem or "not YAML", error.problem_mark.line + 1 if error.problem_mark else None
     except yaml.reader.ReaderError as error:
         reason, line = f"U+{error.character:04X} is not allowed", content[: error.position].count(b"\n") + 1
     except UnicodeDecodeError as error:
-        reason, line = "it is no UTF-8 text", content[: error.start].count(b"\n") + 1
+        reason, line = "it is not UTF-8 text", content[: error.start].count(b"\n") + 1
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason, line = " ".join(str(error).split()), None
     raise CassetteCorrupt(path, reason, line=line)
 
 
-def _blobs(metadata: Mapping[str, Any]) -> Blobs:
+def _read_blobs(metadata: Mapping[str, Any]) -> Blobs:
     found = metadata.get("blobs", {})
     if not isinstance(found, dict) or not all(isinstance(text, str) for pair in found.items() for text in pair):
-        raise TypeError(f"its blobs are no mapping of texts but {found!r:.60}")
+        raise TypeError(f"its blobs are not a mapping of texts but {found!r:.60}")
     return Blobs(found)
 
 
-def _reason(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _line(content: bytes, position: int) -> int:
-    """The line on which the interaction at ``position`` begins."""
+def _find_line(content: bytes, position: int) -> int:
+    """Return the line on which the interaction at ``position`` begins."""
     document: Any = yaml.compose(content.decode(), Loader=Loader)
-    # the last one is that which was read
+    # of a repeated key, YAML uses the last
     interactions = next(value for key, value in reversed(document.value) if key.value == "interactions")
     return int(interactions.value[position].start_mark.line) + 1
 
 
-def _read(item: Any, blobs: Blobs) -> Interaction:
-    item = _known(item, "the interaction", _INTERACTION)
-    request, response = _known(item["request"], "the request", _REQUEST), item["response"]
-    response = _known(response, "the response", _RESPONSE)
+def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
+    item = _require_known_keys(item, "the interaction", _INTERACTION)
+    request, response = _require_known_keys(item["request"], "the request", _REQUEST), item["response"]
+    response = _require_known_keys(response, "the response", _RESPONSE)
     ending: Ending = response.get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
     if ending not in get_args(Ending) or provenance not in get_args(Provenance):
         raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
-    status = _mapping(response["status"], "the status")
+    status = _require_mapping(response["status"], "the status")
     if type(status["code"]) is not int:
         raise TypeError(f"the status code is {status['code']!r}")
     return Interaction(
         Request(
-            _text(request["method"], "the method"),
-            _text(request["uri"], "the uri"),
-            _pairs(request["headers"]),
-            blobs.restore(_bytes(request["body"])),
+            _require_text(request["method"], "the method"),
+            _require_text(request["uri"], "the uri"),
+            _read_headers(request["headers"]),
+            blobs.restore(_read_body(request["body"])),
         ),
         Response(
             status["code"],
-            _text(status["message"], "the status message"),
-            _pairs(response["headers"]),
-            _bytes(_known(response["body"], "the response's body", {"string"})["string"]),
+            _require_text(status["message"], "the status message"),
+            _read_headers(response["headers"]),
+            _read_body(_require_known_keys(response["body"], "the response's body", {"string"})["string"]),
             ending,
             _read_chunks(response.get("chunks", {})),
             _read_failure(response.get("failure")),
         ),
-        tuple(_text(test, "a test") for test in item.get("tests", ())),
+        tuple(_require_text(test, "a test") for test in item.get("tests", ())),
         provenance,
-        tuple((tool, _text(path, "a model")) for tool, path in _mapping(item.get("models", {}), "the models").items()),
-        tuple(_text(result, "a result") for result in item["results"]) if "results" in item else None,
+        tuple(
+            (tool, _require_text(path, "a model"))
+            for tool, path in _require_mapping(item.get("models", {}), "the models").items()
+        ),
+        tuple(_require_text(result, "a result") for result in item["results"]) if "results" in item else None,
     )
 
 
 def _read_chunks(value: Any) -> Chunks:
-    found = _mapping(value, "what stands under chunks")
+    found = _require_mapping(value, "the value of chunks")
     by = found.get("by", "event")
     if by not in ("event", "item"):
-        raise ValueError(f"chunks are by event or by item, not by {by!r}")
-    places = [_text(place, "a cut").split("+") for place in found.get("cut", ())]
+        raise ValueError(f"chunks are counted by event or by item, not by {by!r}")
+    cuts = [_require_text(cut, "a cut").split("+") for cut in found.get("cut", ())]
     return Chunks(
         joined=tuple(int(event) for event in found.get("joined", ())),
-        cut=tuple((int(event), int(offset)) for event, offset in places),
+        cut=tuple((int(event), int(offset)) for event, offset in cuts),
         gaps=tuple(int(gap) for gap in found.get("gaps_ms", ())),
         by_item=by == "item",
     )
@@ -293,41 +304,46 @@ def _read_chunks(value: Any) -> Chunks:
 def _read_failure(value: Any) -> Failure | None:
     if value is None:
         return None
-    found = _mapping(value, "the failure")
+    found = _require_mapping(value, "the failure")
     during: During = found.get("during", "read")
     if during not in get_args(During):
         raise ValueError(f"unknown time of a failure {during!r}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
-    return Failure(_text(error, "the error"), _text(message, "its message"), during, _text(code, "its code"))
+    return Failure(
+        _require_text(error, "the error"),
+        _require_text(message, "its message"),
+        during,
+        _require_text(code, "its code"),
+    )
 
 
-def _mapping(value: Any, name: str) -> dict[str, Any]:
+def _require_mapping(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"{name} is {value!r:.60}, not a mapping")
     return value
 
 
-def _known(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
-    found = _mapping(value, name)
-    # what stands under them may be the rest of a text whose indent is gone
+def _require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
+    found = _require_mapping(value, name)
+    # an unknown key may be the rest of a text that lost its indentation
     if others := found.keys() - keys:
         raise ValueError(f"{name} has an unknown key {min(map(str, others))!r}")
     return found
 
 
-def _text(value: Any, name: str) -> str:
+def _require_text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r:.60}, not text")
     return value
 
 
-def _pairs(headers: Any) -> Headers:
+def _read_headers(headers: Any) -> Headers:
     return tuple(
-        (_text(name, "the name of a header"), _text(value, f"the header {name}"))
-        for name, values in _mapping(headers, "what stands under headers").items()
+        (_require_text(name, "the name of a header"), _require_text(value, f"the header {name}"))
+        for name, values in _require_mapping(headers, "the value of headers").items()
         for value in (values if isinstance(values, list) else [values])
     )
 
 
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else _text(body, "the body").encode()
+def _read_body(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else _require_text(body, "the body").encode()

@@ -1,7 +1,7 @@
-"""The layout in which `yaml_format` writes, read by its indents: four times as fast as YAML, in a third of the memory.
+"""Read the layout that `yaml_format` writes by its indentation: four times as fast as YAML, in a third of the memory.
 
-What stands in a block is deeper than the key of the block, so that no text of a body is taken for a key. What stands on
-one line is YAML. A tape that is not of this layout in every line is left to YAML as a whole, and so is what is wrong.
+The lines of a block are indented more than its key, so that no text of a body is mistaken for a key. A value on one
+line is parsed as YAML. If any line of a cassette differs from the layout, or is wrong, YAML reads the whole cassette.
 """
 
 from __future__ import annotations
@@ -24,110 +24,112 @@ _INTERACTION = re.compile(
     -[ ]request:\n
     [ ]{4}method:[ ](?P<method>.*)\n
     [ ]{4}uri:[ ](?P<uri>.*)\n
-    [ ]{4}headers:[ ](?P<sent>.*)\n
-    [ ]{4}body:[ ](?P<asked>.*\n(?:(?:[ ]{6}.*)?\n)*)
+    [ ]{4}headers:[ ](?P<request_headers>.*)\n
+    [ ]{4}body:[ ](?P<request_body>.*\n(?:(?:[ ]{6}.*)?\n)*)
     [ ]{2}response:\n
     [ ]{4}status:[ ](?P<status>.*)\n
-    [ ]{4}headers:[ ](?P<headers>.*)\n
+    [ ]{4}headers:[ ](?P<response_headers>.*)\n
     [ ]{4}body:\n
-    [ ]{6}string:[ ](?P<answered>.*\n(?:(?:[ ]{8}.*)?\n)*)
-    (?P<told>(?:[ ]{4}(?:chunks|ending|failure):[ ].*\n)*)
-    (?P<known>(?:[ ]{2}(?:provenance|tests|models|results):[ ].*\n)*)
+    [ ]{6}string:[ ](?P<response_body>.*\n(?:(?:[ ]{8}.*)?\n)*)
+    (?P<response_rest>(?:[ ]{4}(?:chunks|ending|failure):[ ].*\n)*)
+    (?P<rest>(?:[ ]{2}(?:provenance|tests|models|results):[ ].*\n)*)
     """,
     re.VERBOSE,
 )
 _TEXTS = re.compile(r"\[(?:'[^'\n]*'(?:, (?=')|(?=\])))*\]")
 _PLAIN = bytes([0x0A, *range(0x20, 0x7F)])
-# the reader of YAML takes them for line breaks or for damage: https://yaml.org/spec/1.1/#c-printable
+# PyYAML reads them as line breaks, or refuses them: https://yaml.org/spec/1.1/#c-printable
 _ODD = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SHORT = 1000
 
 
 class UnknownLayout(ValueError):
-    """It is not our layout; what it is, YAML knows."""
+    """The text has another layout, and is to be read as YAML."""
 
 
 def read_metadata(content: bytes) -> Any:
-    """What stands on the tape ``content`` under ``metadata``. Raises `UnknownLayout`, or an error of YAML's."""
-    place = content.rfind(_METADATA)
-    if place < 0:
+    """Return the metadata in the cassette ``content``. Raises `UnknownLayout`, or an error of PyYAML."""
+    start = content.rfind(_METADATA)
+    if start < 0:
         raise UnknownLayout
-    found = yaml.load(content[place:], Loader=Loader)
+    found = yaml.load(content[start:], Loader=Loader)
     if list(found) != ["metadata"]:
         raise UnknownLayout
     return found["metadata"]
 
 
 def read_interactions(content: bytes) -> Iterator[dict[str, Any]]:
-    """The interactions on the tape ``content``, one after the other, as YAML would give them. Raises `UnknownLayout` at
-    the first of another layout, or an error of YAML's."""
+    """Yield the interactions in the cassette ``content``, with the same values as YAML would have.
+
+    Raises `UnknownLayout` at the first interaction with another layout, or an error of PyYAML.
+    """
     head = _HEAD.match(content)
     if not head:
         raise UnknownLayout
-    _text(head[0])
+    _decode(head[0])
     start, end = head.end(), content.rindex(_METADATA) + 1
     while start < end:
         following = content.find(_START, start, end) + 1 or end
-        yield _interaction(content[start:following])
+        yield _parse_interaction(content[start:following])
         start = following
 
 
-def _interaction(content: bytes) -> dict[str, Any]:
-    found = _INTERACTION.fullmatch(_text(content))
+def _parse_interaction(content: bytes) -> dict[str, Any]:
+    found = _INTERACTION.fullmatch(_decode(content))
     if not found:
         raise UnknownLayout
     return {
         "request": {
-            "method": _value(found["method"]),
-            "uri": _value(found["uri"]),
-            "headers": _value(found["sent"]),
-            "body": _body(found["asked"], 6),
+            "method": _parse_value(found["method"]),
+            "uri": _parse_value(found["uri"]),
+            "headers": _parse_value(found["request_headers"]),
+            "body": _parse_body(found["request_body"], 6),
         },
         "response": {
-            "status": _value(found["status"]),
-            "headers": _value(found["headers"]),
-            "body": {"string": _body(found["answered"], 8)},
-            **_values(found["told"]),
+            "status": _parse_value(found["status"]),
+            "headers": _parse_value(found["response_headers"]),
+            "body": {"string": _parse_body(found["response_body"], 8)},
+            **_parse_lines(found["response_rest"]),
         },
-        **_values(found["known"]),
+        **_parse_lines(found["rest"]),
     }
 
 
-def _text(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     text = content.decode()
     if content.translate(None, _PLAIN) if content.isascii() else _ODD.search(text):
         raise UnknownLayout
     return text
 
 
-def _values(lines: str) -> dict[str, Any]:
+def _parse_lines(lines: str) -> dict[str, Any]:
     pairs = [line.strip().split(": ", 1) for line in lines.splitlines()]
     if len({key for key, _ in pairs}) < len(pairs):
         raise UnknownLayout
-    return {key: _value(value) for key, value in pairs}
+    return {key: _parse_value(value) for key, value in pairs}
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     if _TEXTS.fullmatch(text):
         return text[2:-2].split("', '") if len(text) > 2 else []
-    return _short(text) if len(text) < _SHORT else _by_yaml(text)
+    return _parse_short(text) if len(text) < _SHORT else _load(text)
 
 
 @lru_cache(maxsize=4096)
-def _short(text: str) -> Any:
-    return _by_yaml(text)
+def _parse_short(text: str) -> Any:
+    return _load(text)
 
 
-def _by_yaml(text: str) -> Any:
-    # behind a key, as on the tape: by itself, a text may mean something else
+def _load(text: str) -> Any:
+    # after a key, as in the cassette: by itself, a text may mean something else
     return yaml.load(f"key: {text}", Loader=Loader)["key"]
 
 
-def _body(text: str, indent: int) -> Any:
+def _parse_body(text: str, indent: int) -> Any:
     style, _, lines = text.partition("\n")
     if not lines:
-        return _value(style)
-    # more spaces before the first line would be taken for the indent
+        return _parse_value(style)
+    # more spaces before the first line would be read as the indentation
     if not lines.startswith(" " * indent) or lines[indent] in " \n":
         raise UnknownLayout
     block = f"\n{lines}".replace("\n" + " " * indent, "\n")[1:]

@@ -1,7 +1,7 @@
-"""Values as YAML, each on one line or as a literal block, spelled as PyYAML spells them.
+"""Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
 
-PyYAML goes through a text character by character, twenty seconds for a body of 20 MB. Here it is asked about short
-texts only, and once about each.
+PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here it only writes short texts, and
+each of them once.
 """
 
 from __future__ import annotations
@@ -14,60 +14,60 @@ from typing import Any
 
 import yaml
 
-# what stands on a line as it is: https://yaml.org/spec/1.1/#c-printable without what YAML 1.1 takes for line breaks
+# all but https://yaml.org/spec/1.1/#c-printable without the line breaks of YAML 1.1
 _ESCAPED = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]")
-# within double quotes, PyYAML escapes what is beyond U+FFFF, too
+# within double quotes, PyYAML also escapes characters beyond U+FFFF
 _ESCAPED_IN_QUOTES = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
-_OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first: it stands in what the others become
+_OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
 _LONG = 1000
-# a longer one is read only where a question mark stands before it
+# a longer key can only be read after a question mark
 _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")
 
 
 def format_line(value: Any, *, bracketed: bool = False) -> str:
-    """``value`` on one line, ``bracketed`` where that stands within a list or mapping of one line."""
+    """Return ``value`` on one line. ``bracketed``: the line is part of a list or mapping on one line."""
     match value:
         case str():
-            return _text(value, bracketed)
+            return _format_text(value, bracketed)
         case list() | tuple():
             return f"[{', '.join(format_line(item, bracketed=True) for item in value)}]"
         case Mapping():
-            return f"{{{', '.join(_pair(key, item) for key, item in value.items())}}}"
-    return _by_pyyaml(value, bracketed=True)
+            return f"{{{', '.join(_format_pair(key, item) for key, item in value.items())}}}"
+    return _dump(value, bracketed=True)
 
 
-def _pair(key: Any, item: Any) -> str:
+def _format_pair(key: Any, item: Any) -> str:
     written = format_line(key, bracketed=True)
     mark = ("", "") if key != "" and len(written) <= _LONGEST_KEY else ("? ", " ")
     return f"{mark[0]}{written}{mark[1]}: {format_line(item, bracketed=True)}"
 
 
-def _text(text: str, bracketed: bool) -> str:
+def _format_text(text: str, bracketed: bool) -> str:
     if _ESCAPED.search(text):
         for char in _OFTEN_ESCAPED:
             text = text.replace(char, _ESCAPES[char])
         return '"' + _ESCAPED_IN_QUOTES.sub(_escape, text) + '"'
     if len(text) > _LONG:
         return "'" + text.replace("'", "''") + "'"
-    return _short(text, bracketed)
+    return _format_short(text, bracketed)
 
 
 @lru_cache(maxsize=4096)
-def _short(text: str, bracketed: bool) -> str:
-    return _by_pyyaml(text, bracketed)
+def _format_short(text: str, bracketed: bool) -> str:
+    return _dump(text, bracketed)
 
 
-def _by_pyyaml(value: Any, bracketed: bool) -> str:
+def _dump(value: Any, bracketed: bool) -> str:
     written: str = yaml.dump(
         [value], Dumper=yaml.SafeDumper, default_flow_style=bracketed, allow_unicode=True, width=10**9
     )
     return written[1:-2] if bracketed else written[2:-1]
 
 
-def _escape(found: re.Match[str]) -> str:
-    char = found[0]
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
     if char in _ESCAPES:
         return _ESCAPES[char]
     code = ord(char)
@@ -75,8 +75,8 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def fits_block(text: str) -> bool:
-    """Whether every tool and every editor leaves ``text`` as it is in a literal block."""
-    # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; trailing spaces and tabs get lost in editors
+    """Return whether all tools and editors leave ``text`` unchanged in a literal block."""
+    # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; editors remove trailing spaces and tabs
     lines = text.split("\n")
     return (
         len(lines) > 1
@@ -86,11 +86,11 @@ def fits_block(text: str) -> bool:
 
 
 def format_block(text: str, indent: int) -> str:
-    """``text``, which `fits_block`, as one, each line behind ``indent`` spaces."""
-    kept = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
-    return f"|{kept}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
+    """Return ``text``, which `fits_block`, as a literal block indented by ``indent`` spaces."""
+    chomping = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
+    return f"|{chomping}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
 
 
 def format_binary(content: bytes, indent: int) -> str:
-    """``content`` as base64, in a literal block, each line behind ``indent`` spaces."""
+    """Return ``content`` in base64, as a literal block indented by ``indent`` spaces."""
     return f"!!binary {format_block(base64.encodebytes(content).decode(), indent)}"
