@@ -64,10 +64,16 @@ def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("multitrack.errors")
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(_explain_missing(name))
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
+
+
+def _explain_missing(name: str) -> str:
+    from multitrack.clients.instructor_names import explain_module_name
+
+    return explain_module_name(name, __all__) or f"module {__name__!r} has no attribute {name!r}"
 
 
 def __dir__() -> list[str]:

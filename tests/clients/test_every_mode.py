@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import openai
 import pytest
 from corpora import BFCL, load_corpus
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, create_model, field_validator
 
 import multitrack
 from multitrack import Extraction, Mode, errors
@@ -115,9 +115,10 @@ GENAI_HTTP = HttpLibrary("httpx")
 
 
 class Client(NamedTuple):
-    """A function that calls `create` with messages in OpenAI's format, and one that closes the connections."""
+    """Functions that call the methods of a client with messages in OpenAI's format, and one that closes it."""
 
     create: Any
+    create_with_completion: Any
     close: Any
 
 
@@ -130,8 +131,9 @@ def openai_client(is_async, standin, sync_class=openai.OpenAI, async_class=opena
 
 def chat(is_async, standin):
     client = openai_client(is_async, standin)
-    create = multitrack.from_openai(client, mode=Mode.PARALLEL_TOOLS).chat.completions.create
-    return Client(lambda **arguments: create(model="gpt-4o-mini", **arguments), client.close)
+    completions = multitrack.from_openai(client, mode=Mode.PARALLEL_TOOLS).chat.completions
+    methods = completions.create, completions.create_with_completion
+    return Client(*(partial(method, model="gpt-4o-mini") for method in methods), client.close)
 
 
 def azure(is_async, standin):
@@ -143,14 +145,19 @@ def azure(is_async, standin):
         azure_endpoint="https://harbour.openai.azure.com",
         api_version="2024-10-21",
     )
-    create = multitrack.patch(client).chat.completions.create
-    return Client(lambda **arguments: create(model="planner", **arguments), client.close)
+    completions = multitrack.patch(client).chat.completions
+    methods = completions.create, completions.create_with_completion
+    return Client(*(partial(method, model="planner") for method in methods), client.close)
 
 
 def responses(is_async, standin):
     client = openai_client(is_async, standin)
-    create = multitrack.from_openai(client, mode=Mode.RESPONSES_PARALLEL_TOOLS).responses.create
-    return Client(lambda messages, **arguments: create(model="gpt-4o-mini", input=messages, **arguments), client.close)
+    resource = multitrack.from_openai(client, mode=Mode.RESPONSES_PARALLEL_TOOLS).responses
+    return Client(
+        lambda messages, **arguments: resource.create(model="gpt-4o-mini", input=messages, **arguments),
+        lambda messages, **arguments: resource.create_with_completion(model="gpt-4o-mini", input=messages, **arguments),
+        client.close,
+    )
 
 
 def vertex(is_async, standin):
@@ -160,8 +167,9 @@ def vertex(is_async, standin):
     model = GenerativeModel("gemini-3-pro")
     client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)
     if is_async:
-        return Client(client.create_async, lambda: model._prediction_async_client.transport.close())
-    return Client(client.create, lambda: model._prediction_client.transport.close())
+        methods = client.create_async, client.create_with_completion_async
+        return Client(*methods, lambda: model._prediction_async_client.transport.close())
+    return Client(client.create, client.create_with_completion, lambda: model._prediction_client.transport.close())
 
 
 def gemini(is_async, standin, **options):
@@ -176,8 +184,8 @@ def gemini(is_async, standin, **options):
     )
     extracting = multitrack.from_genai(client, mode=Mode.GENAI_PARALLEL_TOOLS, model="gemini-3-pro")
     if is_async:
-        return Client(extracting.create_async, transport.aclose)
-    return Client(extracting.create, transport.close)
+        return Client(extracting.create_async, extracting.create_with_completion_async, transport.aclose)
+    return Client(extracting.create, extracting.create_with_completion, transport.close)
 
 
 def gemini_on_vertex(is_async, standin):
@@ -230,9 +238,16 @@ class Cell:
         """Whether its calls have ids, which v1 of the Vertex AI API does not have."""
         return not self.mode.startswith("vertex ")
 
-    def ask(self, prompt, response_model=BOTH, system=("You must always use tools",), **arguments):
+    def ask(
+        self,
+        prompt,
+        response_model=BOTH,
+        system=("You must always use tools",),
+        method="create",
+        **arguments,
+    ):
         messages = [{"role": "system", "content": text} for text in system] + [{"role": "user", "content": prompt}]
-        created = self.client.create(messages=messages, response_model=response_model, **arguments)
+        created = getattr(self.client, method)(messages=messages, response_model=response_model, **arguments)
         return self.runner.run(created) if self.runner else created
 
     def next(self, stream):
@@ -402,6 +417,75 @@ def test_requests_go_to_the_sdks_own_url(cell, stream, standin):
     received = standin.requests[-1]
     assert received.url.partition("?")[0] == url
     assert received.body.get("stream", False) is (stream and cell.mode in ("chat", "azure", "responses"))
+
+
+def test_create_with_completion_returns_the_extraction_and_the_response(cell):
+    extraction, response = cell.ask("Plan the trip", method="create_with_completion")
+    assert extraction == PLAN
+    assert extraction.raw is response
+    usage = getattr(response, "usage", None) or response.usage_metadata
+    assert usage == extraction.usage
+
+
+def test_create_with_completion_returns_the_last_response_after_a_retry(cell):
+    extraction, response = cell.ask("Plan it badly", method="create_with_completion", max_retries=1)
+    assert len(extraction.attempts) == 1
+    assert extraction.raw is response
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"stream": True}, "create_with_completion does not stream; call create with stream=True and read .raw"),
+        ({"response_model": None}, "create_with_completion requires response_model=; without it, call create"),
+    ],
+    ids=["stream", "no response_model"],
+)
+@pytest.mark.parametrize("place", PROCESS, indirect=True)
+def test_create_with_completion_rejects(cell, arguments, message):
+    with pytest.raises(TypeError) as raised:
+        cell.ask("Plan the trip", method="create_with_completion", **arguments)
+    assert str(raised.value) == message
+
+
+def make_checked_weather():
+    """Return a `Weather` model that accepts only the locations in ``allowed`` of the context."""
+
+    def check_location(cls, location, info):
+        if info.context is not None and location not in info.context["allowed"]:
+            raise ValueError("not allowed")
+        return location
+
+    validators = {"check_location": field_validator("location")(check_location)}
+    return create_model("Weather", __base__=Weather, __validators__=validators)
+
+
+CheckedWeather = make_checked_weather()
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        {"context": {"allowed": ["Toronto"]}},
+        {"validation_context": {"allowed": ["Toronto"]}},
+        {"context": {"allowed": ["Toronto"]}, "validation_context": {"allowed": ["Toronto"]}},
+    ],
+    ids=["context", "validation_context", "both"],
+)
+def test_validators_receive_the_context_under_both_names(cell, contexts):
+    extraction = cell.ask("Plan the trip", Iterable[CheckedWeather | GoogleSearch], on_error="collect", **contexts)
+    assert extraction == [CheckedWeather(**CALLS[0].arguments), GoogleSearch(query="who won the super bowl")]
+    assert len(extraction.errors) == 1
+
+
+@pytest.mark.parametrize("method", ["create", "create_with_completion"])
+@pytest.mark.parametrize("place", PROCESS, indirect=True)
+def test_two_different_contexts_are_rejected(cell, method):
+    with pytest.raises(TypeError) as raised:
+        cell.ask("Plan the trip", method=method, context={"a": 1}, validation_context={"a": 2})
+    assert str(raised.value) == (
+        "pass either context= or validation_context=, not both: they are two names of the same argument"
+    )
 
 
 TYPES = {"string": str, "integer": int, "number": float}

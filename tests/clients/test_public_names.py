@@ -16,8 +16,8 @@ def test_every_public_name_exists(name):
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"^module 'multitrack' has no attribute 'Instructor'$"):
-        multitrack.Instructor  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^module 'multitrack' has no attribute 'from_nowhere'$"):
+        multitrack.from_nowhere  # noqa: B018
 
 
 def test_an_unsupported_mode_of_instructor_is_explained():

@@ -24,7 +24,16 @@ class CreateRequest(Generic[T]):
             an option is invalid, or the caller passed tools of their own.
     """
 
-    OPTIONS: ClassVar = ("on_error", "allow_empty", "context", "max_retries", "strict", "stream", "tools")
+    OPTIONS: ClassVar = (
+        "on_error",
+        "allow_empty",
+        "context",
+        "validation_context",
+        "max_retries",
+        "strict",
+        "stream",
+        "tools",
+    )
     """The arguments of `create` that are handled here; all others are sent to the provider."""
 
     def __init__(
@@ -35,6 +44,7 @@ class CreateRequest(Generic[T]):
         on_error: OnError = "raise",
         allow_empty: bool = False,
         context: Any = None,
+        validation_context: Any = None,
         max_retries: int = 0,
         strict: bool = False,
         stream: object = False,
@@ -48,6 +58,12 @@ class CreateRequest(Generic[T]):
             raise TypeError(
                 "pass either max_retries= or stream=True, not both: "
                 "models that a stream has already yielded cannot be corrected"
+            )
+        if context is None:
+            context = validation_context
+        elif validation_context is not None and context is not validation_context and context != validation_context:
+            raise TypeError(
+                "pass either context= or validation_context=, not both: they are two names of the same argument"
             )
         self._toolset = Toolset(response_model)
         self._reader: ResponseReader[T] = ResponseReader(
@@ -64,6 +80,14 @@ class CreateRequest(Generic[T]):
     def tool_names(self) -> tuple[str, ...]:
         """The names of the tools."""
         return self._toolset.names
+
+    @staticmethod
+    def check_with_completion(response_model: object, arguments: Mapping[str, Any]) -> None:
+        """Raise TypeError if `create_with_completion` is called without a ``response_model``, or to stream."""
+        if response_model is None:
+            raise TypeError("create_with_completion requires response_model=; without it, call create")
+        if arguments.get("stream"):
+            raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
     def sending(self) -> AbstractContextManager[None]:
         """Return a context manager for the SDK's call, so that the tape can look up the models of the offered tools."""

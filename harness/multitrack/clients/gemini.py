@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, ov
 from pydantic import BaseModel
 
 from multitrack.clients.create_request import CreateRequest
+from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
@@ -121,7 +122,7 @@ class GeminiClient(ABC, Generic[R]):
             on_error: ``"raise"``, the default, or ``"collect"``, to store errors in ``errors`` of the result.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            context: Passed to the validators of the models as ``info.context``.
+            context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
             **arguments: ``tool_choice``, in OpenAI's format; all others are passed to the SDK's ``generate_content``.
 
         Returns:
@@ -220,6 +221,63 @@ class GeminiClient(ABC, Generic[R]):
             extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
             if extraction is not None:
                 return extraction
+
+    def create_with_completion(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> tuple[Extraction[T], R]:
+        """Return the result of `create`, and the SDK's response that it was extracted from.
+
+        The arguments and errors are those of `create` with ``response_model`` and without ``stream``. The response is
+        also ``raw`` of the result; it is the last one if the model was asked again.
+        """
+        CreateRequest.check_with_completion(response_model, arguments)
+        extraction: Extraction[T] = self.create(
+            messages,
+            response_model,
+            on_error=on_error,
+            allow_empty=allow_empty,
+            max_retries=max_retries,
+            context=context,
+            **arguments,
+        )
+        return extraction, extraction.raw
+
+    async def create_with_completion_async(
+        self,
+        messages: Messages,
+        response_model: TypeForm[Iterable[T]],
+        *,
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        context: Any = None,
+        **arguments: Any,
+    ) -> tuple[Extraction[T], R]:
+        """Call `create_with_completion` asynchronously. Arguments, result and errors are the same."""
+        CreateRequest.check_with_completion(response_model, arguments)
+        extraction: Extraction[T] = await self.create_async(
+            messages,
+            response_model,
+            on_error=on_error,
+            allow_empty=allow_empty,
+            max_retries=max_retries,
+            context=context,
+            **arguments,
+        )
+        return extraction, extraction.raw
+
+    if not TYPE_CHECKING:
+        # hidden from type checkers, which would otherwise accept every attribute
+        def __getattr__(self, name: str) -> Any:
+            return look_up_attribute(self, name)
 
     def _split_arguments(
         self, response_model: Any, arguments: dict[str, Any]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 
+from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.clients.mode import Mode, resolve_mode
 from multitrack.clients.openai_resources import (
     AsyncChat,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         """The type of an ``OpenAI`` client with extraction."""
 
         create: Any
+        create_with_completion: Any
 
         @cached_property
         def chat(self) -> Chat: ...
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         """The type of an ``AsyncOpenAI`` client with extraction."""
 
         create: Any
+        create_with_completion: Any
 
         @cached_property
         def chat(self) -> AsyncChat: ...
@@ -58,10 +61,11 @@ def add_extraction(client: C, mode: Mode | None, *, function: str) -> C:
     attributes = vars(_check_client(client, function))
     if mode is Mode.PARALLEL_TOOLS:
         attributes["chat"] = chat_resource(client)
-        attributes["create"] = attributes["chat"].completions.create
+        resource: Any = attributes["chat"].completions
     else:
-        attributes["responses"] = responses_resource(client)
-        attributes["create"] = attributes["responses"].create
+        resource = attributes["responses"] = responses_resource(client)
+    attributes["create"] = resource.create
+    attributes["create_with_completion"] = resource.create_with_completion
     # `with_options` creates a new client, which would not have extraction
     for name in ("copy", "with_options"):
         attributes[name] = _extend_copy(getattr(type(client), name).__get__(client), mode, function)
@@ -79,3 +83,16 @@ def _check_client(client: C, function: str) -> C:
     if isinstance(client, (openai.OpenAI, openai.AsyncOpenAI)):
         return client
     raise TypeError(f"{function} requires an openai.OpenAI or openai.AsyncOpenAI, not {type(client).__name__}")
+
+
+def _look_up_client_attribute(client: object, name: str) -> Any:
+    if "create_with_completion" in vars(client):
+        return look_up_attribute(client, name)
+    return object.__getattribute__(client, name)
+
+
+# A client with extraction stays an instance of the SDK's own class, so only that class can explain a missing attribute.
+# Clients without extraction raise the same error as before.
+for _client_class in (openai.OpenAI, openai.AsyncOpenAI):
+    if not hasattr(_client_class, "__getattr__"):
+        setattr(_client_class, "__getattr__", _look_up_client_attribute)  # noqa: B010

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
+from multitrack.clients.create_request import CreateRequest
+from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.clients.openai_conversion import (
     OpenAIStreamSource,
     add_follow_up,
@@ -93,7 +95,7 @@ class CreateMixin(Generic[R, S]):
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             strict: Whether to use OpenAI's strict schemas, which make the model send every field. Default False.
-            context: Passed to the validators of the models as ``info.context``.
+            context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
             **arguments: Passed to the SDK's own method. ``tool_choice`` is ``"auto"`` by default.
 
         Returns:
@@ -120,6 +122,39 @@ class CreateMixin(Generic[R, S]):
             extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction
+
+    def create_with_completion(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> tuple[Extraction[T], R]:
+        """Return the result of `create`, and the SDK's response that it was extracted from.
+
+        The arguments and errors are those of `create` with ``response_model`` and without ``stream``. The response is
+        also ``raw`` of the result; it is the last one if the model was asked again.
+        """
+        CreateRequest.check_with_completion(response_model, arguments)
+        extraction: Extraction[T] = self.create(
+            response_model=response_model,
+            on_error=on_error,
+            allow_empty=allow_empty,
+            max_retries=max_retries,
+            strict=strict,
+            context=context,
+            **arguments,
+        )
+        return extraction, extraction.raw
+
+    if not TYPE_CHECKING:
+        # hidden from type checkers, which would otherwise accept every attribute
+        def __getattr__(self, name: str) -> Any:
+            return look_up_attribute(self, name)
 
     @property
     def with_raw_response(self) -> Any:
@@ -201,6 +236,35 @@ class AsyncCreateMixin(Generic[R, S]):
             extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction
+
+    async def create_with_completion(
+        self,
+        *,
+        response_model: TypeForm[Iterable[T]],
+        on_error: OnError = "raise",
+        allow_empty: bool = False,
+        max_retries: int = 0,
+        strict: bool = False,
+        context: Any = None,
+        **arguments: Any,
+    ) -> tuple[Extraction[T], R]:
+        """Call `create_with_completion` asynchronously, as `CreateMixin.create_with_completion` does."""
+        CreateRequest.check_with_completion(response_model, arguments)
+        extraction: Extraction[T] = await self.create(
+            response_model=response_model,
+            on_error=on_error,
+            allow_empty=allow_empty,
+            max_retries=max_retries,
+            strict=strict,
+            context=context,
+            **arguments,
+        )
+        return extraction, extraction.raw
+
+    if not TYPE_CHECKING:
+        # hidden from type checkers, which would otherwise accept every attribute
+        def __getattr__(self, name: str) -> Any:
+            return look_up_attribute(self, name)
 
     @property
     def with_raw_response(self) -> Any:

@@ -27,6 +27,10 @@ create(model="m", messages=[], response_model=Iterable[Weather], stream=True, on
 create(model="m", messages=[], response_model=Iterable[Weather], max_retries="once")  # mistake
 create(model="m", messages=[], response_model=int)  # mistake
 
+completions = multitrack.from_openai(openai.OpenAI()).chat.completions
+completions.create_with_completion(model="m", messages=[])  # mistake
+completions.create_partial(model="m", messages=[])  # mistake
+
 respond = multitrack.from_openai(openai.OpenAI()).responses.create
 respond(model="m", input="x", response_model=Iterable[Weather], on_error="collect", max_retries=1)
 respond(model="m", input="x", response_model=Iterable[Weather], on_error="ignore")  # mistake
@@ -43,6 +47,7 @@ vertex = multitrack.from_vertexai(GenerativeModel("gemini"))
 vertex.create(messages=[], response_model=Iterable[Weather], on_error="collect", max_retries=1)
 vertex.create(messages=[], response_model=Iterable[Weather], on_error="ignore")  # mistake
 vertex.create(response_model=Iterable[Weather])  # mistake
+vertex.on("parse:error", print)  # mistake
 
 gemini = multitrack.from_genai(genai.Client(), model="gemini")
 gemini.create(messages=[], response_model=Iterable[Weather], on_error="collect", max_retries=1)

@@ -62,6 +62,9 @@ def ask_with_a_flag(stream: bool) -> None:
     assert_type(create(model="m", messages=[], stream=stream), ChatCompletion | openai.Stream[ChatCompletionChunk])
 
 
+pair = client.chat.completions.create_with_completion(model="m", messages=[], response_model=Tools)
+assert_type(pair, tuple[Result, ChatCompletion])
+
 # without response_model, the result is the SDK's own
 assert_type(create(model="m", messages=[{"role": "user", "content": "Plan the trip"}]), ChatCompletion)
 assert_type(create(model="m", messages=[], response_model=None), ChatCompletion)
@@ -79,6 +82,8 @@ assert_type(respond(model="m", input="x", response_model=Tools), Result)
 assert_type(respond(model="m", input="x", response_model=Tools, stream=True), StreamedResult)
 assert_type(respond(model="m", input="x"), Response)
 assert_type(respond(model="m", input="x", stream=True), openai.Stream[ResponseStreamEvent])
+responses = multitrack.from_openai(openai.OpenAI(), mode=Mode.RESPONSES_PARALLEL_TOOLS).responses
+assert_type(responses.create_with_completion(model="m", input="x", response_model=Tools), tuple[Result, Response])
 
 
 # OpenAI's asynchronous clients
@@ -88,6 +93,8 @@ async def ask_openai() -> None:
     assert_type(await create(model="m", messages=[], response_model=Tools), Result)
     assert_type(await create(model="m", messages=[]), ChatCompletion)
     assert_type(await create(model="m", messages=[], stream=True), openai.AsyncStream[ChatCompletionChunk])
+    pair = await client.chat.completions.create_with_completion(model="m", messages=[], response_model=Tools)
+    assert_type(pair, tuple[Result, ChatCompletion])
     async with await create(model="m", messages=[], response_model=Tools, stream=True) as stream:
         assert_type(stream, StreamedResult)
         async for model in stream:
@@ -116,9 +123,13 @@ assert_type(gemini.create(messages=USER, response_model=Tools), Result)
 assert_type(gemini.create(messages=USER, response_model=Tools, stream=True), StreamedResult)
 assert_type(gemini.create(messages=USER), GenerateContentResponse)
 assert_type(gemini.create(messages=USER, stream=True), Iterable[GenerateContentResponse])
+assert_type(vertex.create_with_completion(USER, Tools), tuple[Result, GenerationResponse])
+assert_type(gemini.create_with_completion(USER, Tools), tuple[Result, GenerateContentResponse])
 
 
 async def ask_google() -> None:
+    assert_type(await vertex.create_with_completion_async(USER, Tools), tuple[Result, GenerationResponse])
+    assert_type(await gemini.create_with_completion_async(USER, Tools), tuple[Result, GenerateContentResponse])
     assert_type(await vertex.create_async(messages=USER, response_model=Tools), Result)
     assert_type(await vertex.create_async(messages=USER, response_model=Tools, stream=True), StreamedResult)
     assert_type(await vertex.create_async(messages=USER), GenerationResponse)

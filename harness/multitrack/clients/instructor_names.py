@@ -1,0 +1,119 @@
+"""Advice for names that instructor has and Multitrack does not, for code that replaces one with the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+_CREATE_CLIENT = "create the client of the provider's own SDK and pass it to {functions}"
+_OPENAI_COMPATIBLE = "pass openai.OpenAI(base_url=...) with the provider's URL to from_openai"
+_OWN_SDK = (
+    "extract with instructor or with {provider}'s own SDK, whose requests the pytest plugin records and replays as well"
+)
+_HOOKS = (
+    "there are no hooks; read .raw, .usage, .attempts and .errors of the result, or pass an http_client with event "
+    "hooks to the SDK"
+)
+_CLIENT_CLASS = "the result of {functions} is the type to use, for example openai.OpenAI"
+_SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Pydantic models"
+_PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
+_CONTENT = "write the content part into messages in OpenAI's format"
+_BATCH = "send the batch with the provider's SDK and read each response with decode and Toolset(...).parse"
+_VALIDATOR = "write a Pydantic validator that calls the model, and pass it what it needs with context="
+_CREATE = "call create of the client that {functions} return"
+
+MODULE_NAMES = {
+    "AsyncInstructor": _CLIENT_CLASS,
+    "Audio": _CONTENT,
+    "BatchJob": _BATCH,
+    "BatchProcessor": _BATCH,
+    "BatchRequest": _BATCH,
+    "CitationMixin": "write a Pydantic validator that compares the quotes with the text in info.context",
+    "FinetuneFormat": "use instructor to write files for fine-tuning",
+    "Image": _CONTENT,
+    "Instructions": "use instructor to write files for fine-tuning",
+    "Instructor": _CLIENT_CLASS,
+    "IterableModel": _PLAIN_MODELS,
+    "Maybe": "pass allow_empty=True to create, which then returns an empty result if the model calls no tool",
+    "OpenAISchema": _PLAIN_MODELS,
+    "PDF": _CONTENT,
+    "Partial": "pass stream=True to create, which then yields each model when its call is complete",
+    "Provider": _CREATE_CLIENT,
+    "ResponseSchema": _PLAIN_MODELS,
+    "apatch": "call patch, which accepts asynchronous clients as well",
+    "batch": _BATCH,
+    "client": _CREATE,
+    "distil": "use instructor to write files for fine-tuning",
+    "dsl": _PLAIN_MODELS,
+    "exceptions": "the errors are in multitrack.errors",
+    "from_anthropic": _OWN_SDK.format(provider="Anthropic"),
+    "from_anyscale": _OPENAI_COMPATIBLE,
+    "from_bedrock": _OWN_SDK.format(provider="AWS"),
+    "from_cerebras": _OPENAI_COMPATIBLE,
+    "from_cohere": _OWN_SDK.format(provider="Cohere"),
+    "from_databricks": _OPENAI_COMPATIBLE,
+    "from_deepseek": _OPENAI_COMPATIBLE,
+    "from_fireworks": _OPENAI_COMPATIBLE,
+    "from_gemini": "pass a google.genai.Client to from_genai",
+    "from_groq": _OPENAI_COMPATIBLE,
+    "from_litellm": "pass openai.OpenAI(base_url=...) with the URL of a LiteLLM proxy to from_openai",
+    "from_mistral": _OWN_SDK.format(provider="Mistral"),
+    "from_openrouter": _OPENAI_COMPATIBLE,
+    "from_perplexity": _OPENAI_COMPATIBLE,
+    "from_provider": _CREATE_CLIENT,
+    "from_together": _OPENAI_COMPATIBLE,
+    "from_writer": _OWN_SDK.format(provider="Writer"),
+    "from_xai": _OPENAI_COMPATIBLE,
+    "generate_anthropic_schema": _SCHEMA,
+    "generate_gemini_schema": _SCHEMA,
+    "generate_openai_schema": _SCHEMA,
+    "handle_response_model": _SCHEMA,
+    "hooks": _HOOKS,
+    "llm_validator": _VALIDATOR,
+    "multimodal": _CONTENT,
+    "openai_moderation": _VALIDATOR,
+    "openai_schema": _PLAIN_MODELS,
+    "response_schema": _PLAIN_MODELS,
+    "v2": _CREATE_CLIENT,
+}
+"""For each name of instructor's module, what to use instead. A name that Multitrack has is never looked up here."""
+
+CLIENT_NAMES = {
+    "chat": "call create of the client itself",
+    "clear": _HOOKS,
+    "completions": "call create of the client itself",
+    "create_fn": "call create",
+    "create_iterable": "call create, which returns every model, and with stream=True yields them one by one",
+    "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
+    "default_model": "pass model= to create",
+    "handle_kwargs": "pass the arguments to each create",
+    "hooks": _HOOKS,
+    "kwargs": "pass the arguments to each create",
+    "messages": "call create of the client itself",
+    "mode": "the mode of a client is chosen when it is created",
+    "off": _HOOKS,
+    "on": _HOOKS,
+    "provider": "the client is that of the provider's own SDK",
+}
+"""For each attribute of instructor's clients, what to use instead."""
+
+
+def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
+    """Return one sentence that says what to use instead of instructor's ``name``, or None if it has no such name."""
+    if name not in MODULE_NAMES:
+        return None
+    *others, last = (public for public in public_names if public.startswith("from_"))
+    functions = f"{', '.join(others)} or {last}"
+    return f"Multitrack does not offer {name}: {MODULE_NAMES[name].format(functions=functions)}"
+
+
+def look_up_attribute(instance: object, name: str) -> Any:
+    """Raise the `AttributeError` for ``name``, which ``instance`` of one of our classes does not have.
+
+    For a name that instructor's clients have, the error says what to use instead. Otherwise it is the usual one: it is
+    raised by looking the name up again, because a property that failed has an error of its own.
+    """
+    if name in CLIENT_NAMES:
+        message = f"Multitrack does not offer {name}: {CLIENT_NAMES[name]}"
+        raise AttributeError(message, name=name, obj=instance)
+    return object.__getattribute__(instance, name)
