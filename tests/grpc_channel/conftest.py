@@ -31,7 +31,7 @@ from multitrack.tape.active import activate
 from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Index, Key
+from multitrack.tape.matching.index import Index, MatchingKey
 from multitrack.tape.miss import build_divergence
 from multitrack.tape.redaction.redactor import Redactor
 
@@ -308,16 +308,16 @@ class MemoryTape:
             if self._index is None:
                 recorded = [(r.request, r.response) for r in self.recordings if r.request.messages is not None]
                 self._index = Index(
-                    Interaction(self._redactor.request(request.with_sent_messages), response)
+                    Interaction(self._redactor.redact_request(request.with_sent_messages), response)
                     for request, response in recorded
                 )
-            entries = self._index.begun(Key.of(request))
+            entries = self._index.find_conversations(MatchingKey.from_request(request))
             if not entries:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return RecordedConversation(
                 request,
                 entries,
-                placeholders=self._redactor.placeholders,
+                placeholders=self._redactor.pseudonyms,
                 redactor=self._redactor,
                 lock=self._lock,
                 play=self._play,

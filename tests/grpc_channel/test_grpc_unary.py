@@ -386,7 +386,7 @@ def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, t
     for body, reason in (
         (b'{"text": 3}', "no multitrack.talk.Said: "),
         (b'{"text"', "Expecting ':' delimiter"),
-        (b'{"@wire": "*"}', "@wire is no base64"),
+        (b'{"@wire": "*"}', "@wire is not valid base64"),
     ):
         router.answers[key].append(intact.with_body(body))
         with activate(router), pytest.raises(CassetteMiss) as caught:

@@ -193,8 +193,8 @@ def test_a_field_of_a_newer_version_is_left_out(talk_types):
         ("{", "Expecting property name"),
         ("3", "no multitrack.talk.Said: "),
         ('{"turn": "x"}', "no multitrack.talk.Said: .*turn"),
-        ('{"@wire": "*"}', "@wire is no base64"),
-        ('{"@wire": 3}', "@wire is no base64"),
+        ('{"@wire": "*"}', "@wire is not valid base64"),
+        ('{"@wire": 3}', "@wire is not valid base64"),
     ],
 )
 def test_what_is_no_message_is_refused(document, reason, talk_types):
@@ -204,7 +204,7 @@ def test_what_is_no_message_is_refused(document, reason, talk_types):
 
 
 def test_a_message_without_class_needs_its_wire_bytes():
-    with pytest.raises(ValueError, match="the client does not tell the message's class, and there is no @wire"):
+    with pytest.raises(ValueError, match="the class of the message is unknown, and there is no @wire"):
         json_to_wire("{}", None)
 
 

@@ -25,7 +25,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.failure import Failure
-from multitrack.tape.matching.body import decoded
+from multitrack.tape.matching.content_encoding import decode_body
 
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
@@ -65,7 +65,7 @@ class MemoryRecorder:
         body = b"".join(self.chunks)
         # a response that was not read to its end cannot always be decoded
         with contextlib.suppress(ValueError):
-            body = decoded(body, dict(headers).get("content-encoding"))
+            body = decode_body(body, dict(headers).get("content-encoding"))
             headers = tuple(header for header in headers if header[0] != "content-encoding")
         self.keep(Response(self.status, self.reason, headers, body, ending, failure=failure))
 

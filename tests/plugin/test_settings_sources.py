@@ -80,7 +80,10 @@ def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
     ("given", "message"),
     [
         ("dict(wrong=1)", "the fixture cassette_options: unknown option 'wrong'; known options: allow_hosts, "),
-        ("dict(ignore=['user'])", "the fixture cassette_options: ignore: 'user' is no JSON path like $.metadata.* or "),
+        (
+            "dict(ignore=['user'])",
+            "the fixture cassette_options: ignore: 'user' is not a JSON path such as $.metadata.* or ",
+        ),
         (
             "dict(match_on=['headers'])",
             "the fixture cassette_options: match_on accepts method, uri, scheme, host, port, ",

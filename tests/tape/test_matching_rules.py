@@ -47,9 +47,9 @@ def test_what_a_path_names(path, left):
 
 @pytest.mark.parametrize("path", ["", "$", "a", "$a", "$.", "$.a.", "$[", "$[a]", "$.a[?(@.b)]", "$.a b"])
 def test_what_is_no_path(path):
-    with pytest.raises(ValueError, match="is no JSON path like"):
+    with pytest.raises(ValueError, match="is not a JSON path such as"):
         JsonPath.parse(path)
-    with pytest.raises(BadOption, match=r"here: ignore: .* is no JSON path like \$\.metadata"):
+    with pytest.raises(BadOption, match=r"here: ignore: .* is not a JSON path such as \$\.metadata"):
         Settings().with_options({"ignore": [path]}, "here")
 
 

@@ -12,7 +12,7 @@ from recorded_tape import JSON
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Request
-from multitrack.tape.google.transcoding import METHODS, Address
+from multitrack.tape.google.transcoding import METHODS, VertexUrl
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -116,7 +116,7 @@ def test_the_http_rules_are_those_of_googles_own_client():
     assert METHODS.keys() - {method for method, _ in found.values()} <= {"embedContent"}
     for uri, (method, rule) in found.items():
         resource = re.search(r"{(\w+)=(.*)}", uri)
-        address = Address.of(f"https://{HOST}{uri.replace(resource[0], resource[2])}")
+        address = VertexUrl.parse(f"https://{HOST}{uri.replace(resource[0], resource[2])}")
         assert (address.method, address.resource) == (method, resource[2])
         assert (rule["method"], rule["body"], resource[1]) == ("post", "*", METHODS[method])
 
@@ -247,7 +247,7 @@ def without_classes(request, monkeypatch):
     from multitrack.tape import google
     from multitrack.tape.google import status_details, vertex_messages
 
-    vertex_messages.message_type.cache_clear()
+    vertex_messages.find_message_class.cache_clear()
     monkeypatch.setitem(sys.modules, request.param, None)
     if request.param == "multitrack.tape.google.vertex_messages":
         for module in (vertex_messages, status_details):

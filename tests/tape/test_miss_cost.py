@@ -9,7 +9,7 @@ from recorded_tape import request
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape import miss
-from multitrack.tape.matching.difference import ABSENT, differences
+from multitrack.tape.matching.difference import ABSENT, find_differences
 from multitrack.tape.tape import Tape
 
 WORDS = [f"{number:x}" for number in random.Random(3).sample(range(16**8), 500)]
@@ -26,7 +26,7 @@ def asking(number, **changes):
 def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch):
     recorded.put(*((asking(number), "answer") for number in range(60)))
     compared = []
-    monkeypatch.setattr(miss, "differences", lambda *args: compared.append(1) or differences(*args))
+    monkeypatch.setattr(miss, "differences", lambda *args: compared.append(1) or find_differences(*args))
     tape = Tape(recorded.path)
     for number in (0, 31, 59):
         with pytest.raises(CassetteMiss) as missed:
@@ -58,6 +58,8 @@ def test_one_that_is_larger_than_all_that_is_compared_is_compared(recorded):
 )
 def test_long_arrays_are_compared_in_no_time(recorded, sent, found):
     start = time.perf_counter()
-    told = [(difference.path[0], difference.recorded, difference.sent) for difference in differences(recorded, sent)]
+    told = [
+        (difference.path[0], difference.recorded, difference.sent) for difference in find_differences(recorded, sent)
+    ]
     assert time.perf_counter() - start < 2  # it took half a minute
     assert told == found

@@ -8,7 +8,7 @@ from recorded_tape import JSON, URL, request
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Entry, Index, Key
+from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -111,10 +111,10 @@ def test_the_cost_of_matching_does_not_grow_with_the_tape(monkeypatch):
     requests = [request(f"[{number}]") for number in range(10_000)]
     index = Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)
     looked_at = []
-    monkeypatch.setattr(Entry, "takes", lambda entry, _: looked_at.append(entry))
+    monkeypatch.setattr(RecordedEntry, "takes", lambda entry, _: looked_at.append(entry))
     for sent in reversed(requests):
-        assert index.take(Key.of(sent)).response.body == sent.body
-    assert index.take(Key.of(requests[0])) is None
+        assert index.take(MatchingKey.from_request(sent)).response.body == sent.body
+    assert index.take(MatchingKey.from_request(requests[0])) is None
     assert looked_at == []
 
 

@@ -455,8 +455,8 @@ def test_a_name_that_nobody_knows_any_more_is_found(recorded):
 )
 def test_a_name_beside_a_secret_is_still_a_name(text, scrubbed):
     redactor = Redactor({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
-    assert redactor.text(text) == scrubbed
-    assert redactor.text(scrubbed) == scrubbed
+    assert redactor.redact_text(text) == scrubbed
+    assert redactor.redact_text(scrubbed) == scrubbed
 
 
 def test_wire_bytes_hide_secrets_and_stay_a_message():
@@ -470,9 +470,9 @@ def test_wire_bytes_hide_secrets_and_stay_a_message():
     held = StringValue(value=f"the key is {key}, keep it").SerializeToString()
     document = protobuf.wire_to_json(held, Empty)
     assert "@wire" in document
-    scrubbed = redactor.body(document.encode())
-    assert redactor.body(scrubbed) == scrubbed
+    scrubbed = redactor.redact_body(document.encode())
+    assert redactor.redact_body(scrubbed) == scrubbed
     wire = protobuf.json_to_wire(scrubbed, Empty)
     assert StringValue.FromString(wire).value == f"the key is {'*' * len(key)}, keep it"
     other = protobuf.wire_to_json(StringValue(value="nothing").SerializeToString(), Empty).encode()
-    assert redactor.body(other) == other
+    assert redactor.redact_body(other) == other

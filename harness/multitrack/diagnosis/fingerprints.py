@@ -15,8 +15,8 @@ from multitrack.diagnosis.call_results import UNKNOWN, fingerprint, parse_answer
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import body
-from multitrack.tape.matching.index import Key
+from multitrack.tape.matching.canonical_body import canonicalize_body
+from multitrack.tape.matching.index import MatchingKey
 from multitrack.tool_call import ToolCall
 
 _LINE = re.compile(r"^# request (\w+), reply (\w+), models (\w+)$", re.MULTILINE)
@@ -32,7 +32,7 @@ class ExchangeFingerprint:
     models: str | None
 
     @classmethod
-    def of(cls, interaction: Interaction, key: Key, results: Sequence[str] | None) -> ExchangeFingerprint:
+    def of(cls, interaction: Interaction, key: MatchingKey, results: Sequence[str] | None) -> ExchangeFingerprint:
         """Return the fingerprints of ``interaction``, from its matching key and the fingerprints of its results."""
         return cls(
             # without the origin, because it differs if a stand-in or a proxy replaces the provider
@@ -79,7 +79,7 @@ def _summarize_reply(interaction: Interaction) -> str:
     response: Response = interaction.response
     answer = parse_answer(interaction.response.body)
     if answer is None:
-        content = body.canonical(response.body, response.header("content-type"))
+        content = canonicalize_body(response.body, response.header("content-type"))
         return repr((response.status, response.ending, content))
     calls = [(call.name, canonical_arguments(call)) for call in answer.calls]
     text = None if answer.calls else answer.text

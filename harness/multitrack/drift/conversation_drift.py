@@ -9,7 +9,7 @@ from multitrack.drift import substitutions
 from multitrack.drift.response_drift import ResponseDrift, compare_responses
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Entry
+from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.recorder import are_final
 from multitrack.tape.replay_lookup import ReplayLookup
 
@@ -45,7 +45,7 @@ class ConversationDrift:
     """The drift of each request that could be compared, and the recordings that were not requested."""
 
     requests: tuple[RequestDrift, ...]
-    unsent: tuple[Entry, ...]
+    unsent: tuple[RecordedEntry, ...]
 
 
 def compare_conversations(
@@ -88,7 +88,9 @@ def compare_conversations(
     return ConversationDrift(tuple(compared), tuple(lookup.unused_entries))
 
 
-def _find_recording(lookup: ReplayLookup, request: Request, ids: dict[str, str], texts: dict[str, str]) -> Entry | None:
+def _find_recording(
+    lookup: ReplayLookup, request: Request, ids: dict[str, str], texts: dict[str, str]
+) -> RecordedEntry | None:
     # texts last, because the text of a response may be in a request for a different reason
     spellings = [request, *([substitutions.restore_recorded_texts(request, ids)] if ids else [])]
     if texts:

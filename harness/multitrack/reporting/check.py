@@ -61,10 +61,10 @@ def find_problems(
 
 
 def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
-    held = {secret for secret in secrets.held(os.environ) if secret not in allowed}
+    held = {secret for secret in secrets.find_in_environment(os.environ) if secret not in allowed}
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
-        if secrets.is_credential(line, allowed):
+        if secrets.has_credential_shape(line, allowed):
             yield f"{path}:{number}: secret: a value that looks like a credential"
         elif any(secret in line for secret in held):
             yield f"{path}:{number}: secret: the value of a credential variable in the environment"
@@ -74,8 +74,8 @@ def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> I
 
 
 def _sent_credentials(interaction: Interaction) -> Iterator[str]:
-    yield from secrets.sent(interaction.request.headers, interaction.request.url)
-    yield from secrets.sent(interaction.response.headers, "")
+    yield from secrets.find_in_request(interaction.request.headers, interaction.request.url)
+    yield from secrets.find_in_request(interaction.response.headers, "")
 
 
 def _check_age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:

@@ -16,8 +16,8 @@ from multitrack.tape import jsontext
 from multitrack.tape.exchange import Replay, Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.interleaving import CLOSED, Interleaving
-from multitrack.tape.matching.difference import Difference, differences
-from multitrack.tape.matching.index import Entry, Key, KeyOf, key_of
+from multitrack.tape.matching.difference import Difference, find_differences
+from multitrack.tape.matching.index import KeyFunction, MatchingKey, RecordedEntry, key_of_recording
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.wording import count_noun
 
@@ -32,14 +32,14 @@ class RecordedConversation:
     def __init__(
         self,
         request: Request,
-        entries: Sequence[Entry],
+        entries: Sequence[RecordedEntry],
         *,
         placeholders: Collection[str],
         redactor: Redactor,
         lock: AbstractContextManager[object],
         play: Callable[[Interaction], Replay],
         add_divergence: AddDivergence,
-        key: KeyOf = Key.of,
+        key: KeyFunction = MatchingKey.from_request,
     ) -> None:
         """Create the conversation.
 
@@ -61,7 +61,7 @@ class RecordedConversation:
         self._play = play
         self._add_divergence = add_divergence
         self._sent_count: float = 0
-        self._playing: Entry | None = None
+        self._playing: RecordedEntry | None = None
 
     def match_message(self) -> None:
         """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
@@ -69,7 +69,7 @@ class RecordedConversation:
             position = int(self._sent_count)
             self._sent_count += 1
             request = self._redact_message(position)
-            key = self._key(request, self._redactor.placeholders)
+            key = self._key(request, self._redactor.pseudonyms)
             self._keep_candidates(
                 lambda candidate: candidate.has_message(position, key),
                 lambda candidate: candidate.explain_difference(position, request),
@@ -155,7 +155,7 @@ class RecordedConversation:
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)
         self._redactor.learn_request(request)
-        return self._redactor.request(request)
+        return self._redactor.redact_request(request)
 
 
 class DroppedConversation:
@@ -191,9 +191,9 @@ class DroppedConversation:
 class _Candidate:
     """A recording that may answer a conversation."""
 
-    entry: Entry
+    entry: RecordedEntry
     _placeholders: Collection[str]
-    _key: KeyOf
+    _key: KeyFunction
     _messages: list[Any] | None = None
     _interleaving: Interleaving | None = None
 
@@ -210,20 +210,22 @@ class _Candidate:
             self._interleaving = Interleaving.from_response(self.entry.interaction.response)
         return self._interleaving
 
-    def has_message(self, position: int, key: Key) -> bool:
+    def has_message(self, position: int, key: MatchingKey) -> bool:
         """Return whether the message at ``position`` has ``key``, or was still to come when the call ended."""
         if position >= len(self.messages):
             return not self.interleaving.is_closed
         interaction = self.entry.interaction
-        recorded = key_of(self._recorded_request(position), interaction.provenance, self._placeholders, self._key)
-        return Entry(self.entry.position, interaction, recorded).takes(key)
+        recorded = key_of_recording(
+            self._recorded_request(position), interaction.provenance, self._placeholders, self._key
+        )
+        return RecordedEntry(self.entry.position, interaction, recorded).accepts(key)
 
     def explain_difference(self, position: int, sent: Request) -> tuple[str, Sequence[Difference]]:
         """Return why the message at ``position`` does not match, and the differences."""
         if position >= len(self.messages):
             return f"it sent message {position + 1}, and {self} has {len(self.messages)}", []
         [message] = jsontext.parse(sent.body)
-        found = list(differences(self.messages[position], message))
+        found = list(find_differences(self.messages[position], message))
         places = count_noun(len(found), "place")
         return f"changed: message {position + 1} differs from that of {self} in {places}", found
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.matching.rules import Rules
+from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.settings import Settings
 
@@ -22,21 +22,23 @@ def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
     interactions = tuple(
         replace(
             interaction,
-            request=redactor.request(interaction.request),
-            response=redactor.response(interaction.response),
+            request=redactor.redact_request(interaction.request),
+            response=redactor.redact_response(interaction.response),
         )
         for interaction in cassette.interactions
     )
-    return Cassette(interactions, {**cassette.metadata, "placeholders": sorted(redactor.placeholders)})
+    return Cassette(interactions, {**cassette.metadata, "placeholders": sorted(redactor.pseudonyms)})
 
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
     """Return `redact_foreign` with the ``settings`` of a project, for use without a tape."""
-    rules = Rules(settings.match_on, settings.ignore, settings.placeholders)
+    rules = MatchingRules(settings.match_on, settings.ignore, settings.placeholders)
 
     def redact(cassette: Cassette) -> Cassette:
         kept, allowed = settings.keep_headers, settings.allow_secrets
-        redactor = Redactor(os.environ, keep_headers=kept, allow_secrets=allowed, worded=rules.worded)
+        redactor = Redactor(
+            os.environ, keep_headers=kept, allow_secrets=allowed, apply_placeholders=rules.apply_placeholders
+        )
         return redact_foreign(cassette, redactor)
 
     return redact

@@ -18,9 +18,9 @@ from multitrack.errors import CassetteMiss, Unplayed
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.file.summary import summarize
-from multitrack.tape.matching.difference import ABSENT, Difference, differences
-from multitrack.tape.matching.index import Entry, Index, Key, unsent
-from multitrack.tape.matching.method_calls import OverOthers
+from multitrack.tape.matching.cross_transport import CrossTransportCandidates
+from multitrack.tape.matching.difference import ABSENT, Difference, find_differences
+from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry, strip_messages
 from multitrack.wording import count_noun
 
 T = TypeVar("T")
@@ -34,14 +34,14 @@ _MAX_VALUE_WIDTH = 160
 
 def build_miss(
     request: Request,
-    key: Key,
+    key: MatchingKey,
     index: Index | None,
     *,
     path: Path,
     record_hint: str,
     offered: Mapping[str, type[BaseModel]],
     strip: Callable[[Request], Request] = lambda request: request,
-    others: OverOthers | None = None,
+    others: CrossTransportCandidates | None = None,
     brief: bool = False,
 ) -> CassetteMiss:
     """Return the error for a request that no recording matches.
@@ -92,7 +92,7 @@ def build_divergence(
     return CassetteMiss("\n".join(lines))
 
 
-def build_unplayed(entries: Sequence[Entry], *, path: Path, record_hint: str) -> Unplayed:
+def build_unplayed(entries: Sequence[RecordedEntry], *, path: Path, record_hint: str) -> Unplayed:
     """Return the error for ``entries`` of the cassette at ``path`` that were not replayed."""
     count = "1 interaction was" if len(entries) == 1 else f"{len(entries)} interactions were"
     lines = [f"{count} not replayed", f"  cassette: {path}"]
@@ -111,16 +111,16 @@ def _describe_request(request: Request) -> str:
 
 def _explain(
     request: Request,
-    key: Key,
+    key: MatchingKey,
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
     strip: Callable[[Request], Request] | None,
-    others: OverOthers | None,
+    others: CrossTransportCandidates | None,
 ) -> Iterator[str]:
     if index is None:
         yield "reason: there is no cassette yet"
         return
-    played = index.answered(key) or (others.answered if others is not None else ())
+    played = index.find_played(key) or (others.played_entries if others is not None else ())
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         positions = ", ".join(str(entry.position) for entry in played)
@@ -159,7 +159,7 @@ def _explain(
     yield from _explain_problem(others)
 
 
-def _explain_problem(others: OverOthers | None) -> Iterator[str]:
+def _explain_problem(others: CrossTransportCandidates | None) -> Iterator[str]:
     if others is not None and others.problem is not None:
         yield f"  a recording over another transport cannot be compared: {others.problem}"
 
@@ -182,7 +182,7 @@ class _Candidate:
     ``moved``: the URLs differ. ``transport``: how the recording was made, if that is not how the request was sent.
     """
 
-    entry: Entry
+    entry: RecordedEntry
     recorded: Request
     sent: Request
     moved: bool
@@ -190,7 +190,7 @@ class _Candidate:
 
     @cached_property
     def differences(self) -> Sequence[Difference]:
-        return list(differences(_parse_body(self.recorded), _parse_body(self.sent)))
+        return list(find_differences(_parse_body(self.recorded), _parse_body(self.sent)))
 
     @property
     def count(self) -> int:
@@ -198,19 +198,21 @@ class _Candidate:
 
 
 def _find_candidates(
-    request: Request, key: Key, index: Index, strip: Callable[[Request], Request]
+    request: Request, key: MatchingKey, index: Index, strip: Callable[[Request], Request]
 ) -> Iterator[_Candidate]:
     entries = [e for e in index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
     waiting = [entry for entry in entries if not entry.played] or entries
     for entry in _limit_to_likely([(entry, entry.key.body) for entry in waiting], key.body):
-        yield _Candidate(entry, strip(unsent(entry.interaction.request)), request, not entry.is_at(key))
+        yield _Candidate(entry, strip(strip_messages(entry.interaction.request)), request, not entry.has_same_url(key))
 
 
-def _find_candidates_over_others(others: OverOthers, strip: Callable[[Request], Request]) -> Iterator[_Candidate]:
+def _find_candidates_over_others(
+    others: CrossTransportCandidates, strip: Callable[[Request], Request]
+) -> Iterator[_Candidate]:
     sent = strip(others.request)
     for entry, call in _limit_to_likely([(one, one[1].body) for one in others.recorded], others.request.body):
         transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
-        yield _Candidate(entry, strip(call), sent, not entry.is_at(others.key), transport)
+        yield _Candidate(entry, strip(call), sent, not entry.has_same_url(others.key), transport)
 
 
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
@@ -234,7 +236,7 @@ def _count_shared(one: Text, other: Text) -> int:
     return begin + bisect_left(range(rest), True, key=lambda count: one[-count - 1 :] != other[-count - 1 :])
 
 
-def _is_same_operation(recorded: Key, sent: Key) -> bool:
+def _is_same_operation(recorded: MatchingKey, sent: MatchingKey) -> bool:
     # in every provider's API, the last segment of the path names the operation
     return recorded.target.partition("?")[0].rpartition("/")[2] == sent.target.partition("?")[0].rpartition("/")[2]
 

@@ -17,8 +17,8 @@ from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
-from multitrack.tape.matching import body
-from multitrack.tape.matching.index import Key
+from multitrack.tape.matching.content_encoding import decode_parts
+from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.model_paths import find_import_paths, models_offered_by
 from multitrack.tape.redaction.redactor import Redactor
 
@@ -133,7 +133,7 @@ class LiveExchange:
         headers = tuple(header for header in self._headers if header[0] != "content-encoding")
         pieces = [part.content for part in received]
         try:
-            pieces = body.decoded_parts(pieces, encoding, whole=ending == "complete")
+            pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
         except ValueError:
             headers = self._headers
         content = b"".join(pieces)
@@ -208,8 +208,8 @@ class Recorder:
                 self._redactor.learn_response(response.headers, response.body)
         return [
             Interaction(
-                self._redactor.request(request),
-                self._redactor.response(response),
+                self._redactor.redact_request(request),
+                self._redactor.redact_response(response),
                 () if test is None else (test,),
                 _find_provenance(request, response),
                 find_import_paths(models),
@@ -224,9 +224,12 @@ class Recorder:
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue
-            request = self._redactor.request(exchange.request)
+            request = self._redactor.redact_request(exchange.request)
+            key = MatchingKey.from_request(request)
             later = (other for other in self._exchanges[position + 1 :] if other.unreplayable_error is None)
-            if not any(Key.of(self._redactor.request(other.request)) == Key.of(request) for other in later):
+            if not any(
+                MatchingKey.from_request(self._redactor.redact_request(other.request)) == key for other in later
+            ):
                 return f"{request.method} {request.url} got no response ({exchange.unreplayable_error})"
         return None
 
@@ -237,7 +240,7 @@ class Recorder:
             "recorder": f"multitrack {distributions.version('multitrack')}",
             "sdks": {name: distributions.version(name) for module, name in _SDKS.items() if module in sys.modules},
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
-            **({"placeholders": sorted(words)} if (words := self._redactor.placeholders) else {}),
+            **({"placeholders": sorted(words)} if (words := self._redactor.pseudonyms) else {}),
         }
 
 
@@ -258,7 +261,7 @@ def are_final(interactions: Sequence[Interaction]) -> list[bool]:
     temporary = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
     if not any(temporary):
         return [True] * len(interactions)
-    keys = [Key.of(interaction.request) for interaction in interactions]
+    keys = [MatchingKey.from_request(interaction.request) for interaction in interactions]
     last = {key: position for position, key in enumerate(keys)}
     return [not temporary[position] or last[key] == position for position, key in enumerate(keys)]
 

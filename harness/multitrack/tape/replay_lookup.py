@@ -6,8 +6,15 @@ from collections.abc import Callable, Collection, Sequence
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Entry, Index, Key, KeyOf, key_of, unsent
-from multitrack.tape.matching.method_calls import MethodCalls
+from multitrack.tape.matching.cross_transport import CrossTransportIndex
+from multitrack.tape.matching.index import (
+    Index,
+    KeyFunction,
+    MatchingKey,
+    RecordedEntry,
+    key_of_recording,
+    strip_messages,
+)
 from multitrack.tape.recorder import are_final
 
 
@@ -20,7 +27,7 @@ class ReplayLookup:
     def __init__(
         self,
         index: Index,
-        key: KeyOf = Key.of,
+        key: KeyFunction = MatchingKey.from_request,
         *,
         filter_request: Callable[[Request], Request] = lambda request: request,
         placeholders: Collection[str] = (),
@@ -40,7 +47,7 @@ class ReplayLookup:
         self._filter_request = filter_request
         self._placeholders = placeholders
         self._allow_repeats = allow_repeats
-        self._calls = MethodCalls(index, key, filter_request)
+        self._calls = CrossTransportIndex(index, key, filter_request)
         finals = are_final([entry.interaction for entry in index.entries])
         for entry, is_final in zip(index.entries, finals, strict=True):
             entry.played = not is_final
@@ -51,29 +58,29 @@ class ReplayLookup:
         return cls(Index(interactions))
 
     @property
-    def unused_entries(self) -> Sequence[Entry]:
+    def unused_entries(self) -> Sequence[RecordedEntry]:
         """The recordings that no request has found."""
         return [entry for entry in self._index.entries if not entry.played]
 
-    def find_recording(self, request: Request) -> Entry | None:
+    def find_recording(self, request: Request) -> RecordedEntry | None:
         """Return the recording that answers a redacted ``request``, and mark it as used. `None` if there is none."""
-        if (without_messages := unsent(request)) is not request:
+        if (without_messages := strip_messages(request)) is not request:
             return self._find_conversation(request, without_messages)
         key = self._key_of(request)
         found = self._index.take(key) or self._calls.take(request, self._placeholders, key)
         if found is None and self._allow_repeats:
-            found = self._index.again(key)
+            found = self._index.find_last_played(key)
         return next((entry for entry in self._index.entries if entry.interaction is found), None)
 
-    def _find_conversation(self, request: Request, without_messages: Request) -> Entry | None:
+    def _find_conversation(self, request: Request, without_messages: Request) -> RecordedEntry | None:
         whole_key = self._key_of(request)
-        for entry in self._index.begun(self._key_of(without_messages)):
+        for entry in self._index.find_conversations(self._key_of(without_messages)):
             recorded = entry.interaction
-            key = key_of(recorded.request, recorded.provenance, self._index.placeholders, self._key)
-            if Entry(entry.position, recorded, key).takes(whole_key):
-                self._index.play(entry, whole_key)
+            key = key_of_recording(recorded.request, recorded.provenance, self._index.pseudonyms, self._key)
+            if RecordedEntry(entry.position, recorded, key).accepts(whole_key):
+                self._index.mark_played(entry, whole_key)
                 return entry
         return None
 
-    def _key_of(self, request: Request) -> Key:
+    def _key_of(self, request: Request) -> MatchingKey:
         return self._key(self._filter_request(request), self._placeholders)

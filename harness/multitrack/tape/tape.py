@@ -30,11 +30,11 @@ from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.google import token_exchange, transcoding
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import body
+from multitrack.tape.matching.content_encoding import decode_body
+from multitrack.tape.matching.cross_transport import CrossTransportIndex
 from multitrack.tape.matching.difference import Difference
-from multitrack.tape.matching.index import Entry, Index, Key, key_of, keys_of
-from multitrack.tape.matching.method_calls import MethodCalls
-from multitrack.tape.matching.rules import Rules
+from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry, key_of_recording, keys_of_recordings
+from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.recorder import Clock, Recorder, find_temporary_error
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
@@ -126,18 +126,20 @@ class Tape:
         self._filters = filters
         self._fingerprint_results = fingerprint_results
         self._clock = clock
-        self._rules = Rules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
+        self._rules = MatchingRules(self._settings.match_on, self._settings.ignore, self._settings.placeholders)
         self._redactor = Redactor(
             os.environ,
             keep_headers=self._settings.keep_headers,
             allow_secrets=self._settings.allow_secrets,
-            worded=self._rules.worded,
+            apply_placeholders=self._rules.apply_placeholders,
         )
         self._recorder = Recorder(self._redactor, clock)
         found = None if mode == "live" else storage.read(path)
         self._cassette = None if found is None else self._redact_foreign(found)
         self._index = self._build_index([] if mode == "live" else [storage.read(other) for other in additional_paths])
-        self._calls = MethodCalls(self._index, self._rules.key, self._filter) if self._index is not None else None
+        self._calls = (
+            CrossTransportIndex(self._index, self._rules.make_key, self._filter) if self._index is not None else None
+        )
         # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
         self._lock = threading.RLock()
         self._miss_count = 0
@@ -173,19 +175,19 @@ class Tape:
             return None
         return ReplayLookup(
             self._index,
-            self._rules.key,
+            self._rules.make_key,
             filter_request=self._filter,
-            placeholders=self._redactor.placeholders,
+            placeholders=self._redactor.pseudonyms,
             allow_repeats=self._settings.allow_repeats,
         )
 
     def explain_miss(self, interaction: Interaction) -> CassetteMiss:
         """Return the miss that a live ``interaction`` would have been in replay mode."""
         request = self._filter(interaction.request)
-        key = self._rules.key(request, self._redactor.placeholders)
+        key = self._rules.make_key(request, self._redactor.pseudonyms)
         return self._build_miss(interaction.request, key, interaction.offered_models)
 
-    def is_own(self, entry: Entry) -> bool:
+    def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether only this test is responsible for ``entry``.
 
         In a shared cassette, an interaction without the name of a test belongs to no test.
@@ -199,10 +201,10 @@ class Tape:
         """The interactions that this test had recorded when the cassette was opened."""
         return [one for one in (self._cassette.interactions if self._cassette else ()) if one.belongs_to(self.test)]
 
-    def matching_key(self, interaction: Interaction) -> Key:
+    def matching_key(self, interaction: Interaction) -> MatchingKey:
         """Return the matching key of ``interaction``."""
-        words = self._redactor.placeholders | (self._cassette.placeholders if self._cassette else frozenset())
-        return key_of(interaction.request, interaction.provenance, words, self._recorded_key)
+        words = self._redactor.pseudonyms | (self._cassette.placeholders if self._cassette else frozenset())
+        return key_of_recording(interaction.request, interaction.provenance, words, self._recorded_key)
 
     @property
     def has_recordings(self) -> bool:
@@ -210,7 +212,7 @@ class Tape:
         return self.mode != "drift" and self._recorder.has_responses
 
     @property
-    def unplayed(self) -> Sequence[Entry]:
+    def unplayed(self) -> Sequence[RecordedEntry]:
         """The interactions that this test recorded and did not replay."""
         if self._index is None or self.mode != "replay":
             return ()
@@ -247,10 +249,10 @@ class Tape:
         if self._drops(request):
             return Replay(_accept_silently(request))
         if token_exchange.is_token_exchange(request.url):
-            return Replay(token_exchange.answer(request)) if self.mode == "replay" else Passthrough()
+            return Replay(token_exchange.create_response(request)) if self.mode == "replay" else Passthrough()
         # a body in an encoding that we cannot decode is matched byte by byte
         with suppress(ValueError):
-            request = replace(request, body=body.decoded(request.body, request.header("content-encoding")))
+            request = replace(request, body=decode_body(request.body, request.header("content-encoding")))
         return self._route_with(request, self._find_replay)
 
     def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
@@ -268,7 +270,7 @@ class Tape:
         return self.mode != "live" and self._settings.drops(request.url)
 
     def _route_with(
-        self, request: Request, find: Callable[[Request, Request, Key], T | None]
+        self, request: Request, find: Callable[[Request, Request, MatchingKey], T | None]
     ) -> T | Passthrough | ResponseRecorder:
         self._redactor.learn_request(request)
         with self._lock:
@@ -282,8 +284,8 @@ class Tape:
                 request = filtered
             if self.mode in ("record", "drift"):
                 return self._recorder.record(request)
-            redacted = self._redactor.request(request)
-            key = self._rules.key(redacted, self._redactor.placeholders)
+            redacted = self._redactor.redact_request(request)
+            key = self._rules.make_key(redacted, self._redactor.pseudonyms)
             found = find(request, redacted, key)
             if found is not None:
                 return found
@@ -294,9 +296,11 @@ class Tape:
             self._append_violation(violation)
             raise violation
 
-    def _build_miss(self, redacted: Request, key: Key, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
+    def _build_miss(self, redacted: Request, key: MatchingKey, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
         is_brief = self._miss_count >= _MAX_EXPLAINED_MISSES
-        near = None if is_brief or self._calls is None else self._calls.near(redacted, self._redactor.placeholders)
+        near = None
+        if self._calls is not None and not is_brief:
+            near = self._calls.find_candidates(redacted, self._redactor.pseudonyms)
         return miss.build_miss(
             redacted,
             key,
@@ -304,27 +308,27 @@ class Tape:
             path=paths.relative_to_cwd(self.path),
             record_hint=self.record_hint,
             offered=models,
-            strip=self._rules.bared,
+            strip=self._rules.strip_ignored,
             others=near,
             brief=is_brief,
         )
 
-    def _find_replay(self, request: Request, redacted: Request, key: Key) -> Replay | None:
+    def _find_replay(self, request: Request, redacted: Request, key: MatchingKey) -> Replay | None:
         del request
         found = None
         if self._index is not None and self._calls is not None:
-            found = self._index.take(key) or self._calls.take(redacted, self._redactor.placeholders, key)
+            found = self._index.take(key) or self._calls.take(redacted, self._redactor.pseudonyms, key)
             if found is None and self._settings.allow_repeats:
-                found = self._index.again(key)
+                found = self._index.find_last_played(key)
         if found is None:
             return None
-        response = transcoding.answer(found.response, found.request.url, redacted.url)
+        response = transcoding.transcode_response(found.response, found.request.url, redacted.url)
         return self._play(replace(found, offered_models=current_models()), response)
 
-    def _find_conversation(self, request: Request, redacted: Request, key: Key) -> Conversation | None:
+    def _find_conversation(self, request: Request, redacted: Request, key: MatchingKey) -> Conversation | None:
         del redacted
         again = self._settings.allow_repeats
-        entries = self._index.begun(key, again=again) if self._index is not None else ()
+        entries = self._index.find_conversations(key, allow_repeats=again) if self._index is not None else ()
         if not entries:
             return None
         return RecordedConversation(
@@ -335,7 +339,7 @@ class Tape:
             lock=self._lock,
             play=self._play,
             add_divergence=self._add_divergence,
-            key=self._rules.key,
+            key=self._rules.make_key,
         )
 
     def _play(self, interaction: Interaction, response: Response | None = None) -> Replay:
@@ -390,7 +394,7 @@ class Tape:
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets and private names that this tape knows."""
-        return self._redactor.text(text)
+        return self._redactor.redact_text(text)
 
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
         """Write the recording to the cassette, or next to it as a pending recording.
@@ -421,7 +425,7 @@ class Tape:
         if reason is None:
             recorded = [replace(one, results=self._fingerprint_results(one)) for one in recorded]
         appends = self.mode == "record-missing"
-        words = sorted({word for tape in tapes for word in tape._redactor.placeholders})
+        words = sorted({word for tape in tapes for word in tape._redactor.pseudonyms})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
         recording = Recording(tuple(recorded), self.test, metadata, appends)
         if reason is None:
@@ -441,13 +445,13 @@ class Tape:
         keys = [key for cassette in cassettes for key in self._matching_keys(cassette, placeholders)]
         return Index(interactions, placeholders, keys)
 
-    def _matching_keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[Key]:
+    def _matching_keys(self, cassette: Cassette, placeholders: frozenset[str]) -> Sequence[MatchingKey]:
         if self._filters is None:
             return cassette.matching_keys(self._rules, placeholders)
-        return keys_of(cassette.interactions, placeholders, self._recorded_key)
+        return keys_of_recordings(cassette.interactions, placeholders, self._recorded_key)
 
-    def _recorded_key(self, request: Request, placeholders: Collection[str]) -> Key:
-        return self._rules.key(self._filter(request), placeholders)
+    def _recorded_key(self, request: Request, placeholders: Collection[str]) -> MatchingKey:
+        return self._rules.make_key(self._filter(request), placeholders)
 
     def _filter(self, request: Request) -> Request:
         # a filter may be newer than the cassette; what it would drop today was recorded nevertheless

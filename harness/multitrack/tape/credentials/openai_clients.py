@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.credentials import is_active, is_replaying, raise_missing
-from multitrack.tape.matching import azure_places
+from multitrack.tape.matching import azure_defaults
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
@@ -18,7 +18,7 @@ Complete = Callable[[Arguments, Exception, Exception], Arguments | None]
 
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 # the other arguments that an Azure client requires
-_AZURE_PLACES = {"api_version": azure_places.VERSION, "azure_endpoint": azure_places.ENDPOINT}
+_AZURE_PLACES = {"api_version": azure_defaults.API_VERSION, "azure_endpoint": azure_defaults.ENDPOINT}
 
 
 class StandInKey(str):

@@ -11,9 +11,9 @@ from typing import Any
 from multitrack import wires
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction, Provenance
-from multitrack.tape.matching import body
-from multitrack.tape.matching.index import Key, keys_of
-from multitrack.tape.matching.rules import Rules
+from multitrack.tape.matching.canonical_body import canonicalize_body
+from multitrack.tape.matching.index import MatchingKey, keys_of_recordings
+from multitrack.tape.matching.rules import MatchingRules
 
 _PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "live")
 
@@ -25,7 +25,7 @@ class Cassette:
     interactions: tuple[Interaction, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """How it was recorded, as plain values: format, recorder, versions of SDKs, time, pseudonyms."""
-    _keys: dict[tuple[Rules, frozenset[str]], Sequence[Key]] = field(
+    _keys: dict[tuple[MatchingRules, frozenset[str]], Sequence[MatchingKey]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -54,14 +54,14 @@ class Cassette:
         """The pseudonyms in it."""
         return frozenset(self.metadata.get("placeholders", ()))
 
-    def matching_keys(self, rules: Rules, placeholders: frozenset[str]) -> Sequence[Key]:
+    def matching_keys(self, rules: MatchingRules, placeholders: frozenset[str]) -> Sequence[MatchingKey]:
         """Return the matching keys of its interactions, with the pseudonyms ``placeholders``.
 
         They are computed once, however many tests use the cassette.
         """
         arguments = (rules, placeholders)
         if arguments not in self._keys:
-            self._keys[arguments] = keys_of(self.interactions, placeholders, rules.key)
+            self._keys[arguments] = keys_of_recordings(self.interactions, placeholders, rules.make_key)
         return self._keys[arguments]
 
     def with_replaced(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
@@ -78,11 +78,11 @@ class Cassette:
             metadata: The metadata of the recording.
         """
         recorded = tuple(self._keep_chunks(recorded, test))
-        recorded_keys = {Key.of(interaction.request) for interaction in recorded}
+        recorded_keys = {MatchingKey.from_request(interaction.request) for interaction in recorded}
         kept: list[Interaction] = []
         insert_at: int | None = None
         for interaction in self.interactions:
-            outdated = not interaction.tests and Key.of(interaction.request) in recorded_keys
+            outdated = not interaction.tests and MatchingKey.from_request(interaction.request) in recorded_keys
             if not (outdated or interaction.belongs_to(test)):
                 kept.append(interaction)
                 continue
@@ -94,12 +94,12 @@ class Cassette:
         return Cassette((*kept[:insert_at], *recorded, *kept[insert_at:]), self._merge_metadata(metadata))
 
     def _keep_chunks(self, recorded: Iterable[Interaction], test: str | None) -> Iterator[Interaction]:
-        previous: dict[Key, deque[Interaction]] = defaultdict(deque)
+        previous: dict[MatchingKey, deque[Interaction]] = defaultdict(deque)
         for interaction in self.interactions:
             if interaction.belongs_to(test):
-                previous[Key.of(interaction.request)].append(interaction)
+                previous[MatchingKey.from_request(interaction.request)].append(interaction)
         for interaction in recorded:
-            same_requests = previous[Key.of(interaction.request)] if previous else ()
+            same_requests = previous[MatchingKey.from_request(interaction.request)] if previous else ()
             yield _with_chunks_of(same_requests.popleft(), interaction) if same_requests else interaction
 
     def with_appended(self, recorded: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
@@ -127,7 +127,7 @@ def _has_same_answer(one: Response, other: Response) -> bool:
     wire = wires.recognize(one.body)
     if wire is None or wire != wires.recognize(other.body):
         kind = one.header("content-type")
-        return body.canonical(one.body, kind) == body.canonical(other.body, kind)
+        return canonicalize_body(one.body, kind) == canonicalize_body(other.body, kind)
     return _essence(wires.read_answer(one.body, wire)) == _essence(wires.read_answer(other.body, wire))
 
 

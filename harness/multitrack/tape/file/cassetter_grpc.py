@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.google.protobuf import wire_to_json
-from multitrack.tape.google.transcoding import Address
-from multitrack.tape.google.vertex_messages import message_type
+from multitrack.tape.google.transcoding import VertexUrl
+from multitrack.tape.google.vertex_messages import find_message_class
 from multitrack.tape.interaction import Interaction
 
 _LENGTH = 4
@@ -59,11 +59,12 @@ def read(item: Mapping[str, Any]) -> Interaction:
 def _find_method(url: str, name: str) -> _Method:
     service, _, method = name.strip("/").rpartition("/")
     try:
-        if address := Address.of(url):
+        if address := VertexUrl.parse(url):
             sent, answered = (
-                message_type(address.version, f"{address.message}{kind}") for kind in ("Request", "Response")
+                find_message_class(address.version, f"{address.message_prefix}{kind}")
+                for kind in ("Request", "Response")
             )
-            return _Method(sent, answered, streams_requests=False, streams_responses=address.streams)
+            return _Method(sent, answered, streams_requests=False, streams_responses=address.is_streaming)
         found: Any = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     except (KeyError, ImportError) as error:
         raise ValueError(

@@ -20,7 +20,7 @@ from multitrack.errors import CassetteCorrupt
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching import body
+from multitrack.tape.matching.content_encoding import DecoderNotInstalled, decode_body
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
@@ -156,7 +156,7 @@ def _build_interaction(position: int, request: Any, response: Any, *, path: Path
                 _decode(_to_bytes(response["body"]["string"]), answered),
             ),
         )
-    except body.NoLibrary as error:
+    except DecoderNotInstalled as error:
         raise CassetteCorrupt(path, f"interaction {position}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
@@ -194,8 +194,8 @@ def _to_bytes(content: Any) -> bytes:
 def _decode(content: bytes, headers: Headers) -> bytes:
     encoding = next((value for name, value in headers if name == "content-encoding"), None)
     try:
-        return body.decoded(content, encoding)
-    except body.NoLibrary:
+        return decode_body(content, encoding)
+    except DecoderNotInstalled:
         if not _is_text(content):
             raise
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Key
+from multitrack.tape.matching.index import MatchingKey
 
 _APPENDS = "appends"
 """The key in the metadata of a pending file that lists the tests whose recordings replace nothing."""
@@ -86,8 +86,8 @@ def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction
     """
     if len(blocks) == 1:
         return list(blocks[0])
-    keys = [[Key.of(interaction.request) for interaction in block] for block in blocks]
-    most: dict[Key, tuple[int, int]] = {}
+    keys = [[MatchingKey.from_request(interaction.request) for interaction in block] for block in blocks]
+    most: dict[MatchingKey, tuple[int, int]] = {}
     for position, counts in enumerate(map(Counter, keys)):
         for key, count in counts.items():
             most[key] = max(most.get(key, (0, 0)), (count, position))

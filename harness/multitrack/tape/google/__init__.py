@@ -1,1 +1,1 @@
-"""What is Google's own: protobuf messages and errors in one form, whatever the transport, and their token exchanges."""
+"""Google's formats: protobuf messages, errors and calls independent of their transport, and token exchanges."""

@@ -1,8 +1,8 @@
-"""An error of a Google API in both its forms: the error object of a REST body, and the status of a gRPC call.
+"""Convert an error of a Google API between the error object of a REST body and the status of a gRPC call.
 
-https://google.aip.dev/193 says what is in them; which HTTP status goes with which code,
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. Its details are left out where no
-googleapis-common-protos is installed, which has their types.
+https://google.aip.dev/193 describes both. The HTTP status of each code is from
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. The details of an error are left out if
+googleapis-common-protos, which has their types, is not installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from multitrack.tape.exchange import Headers, Response
 
-# each code by its number in gRPC, with its HTTP status in REST
+# the codes in the order of their gRPC numbers, each with its HTTP status
 _CODES = (
     ("OK", 200),
     ("CANCELLED", 499),
@@ -34,48 +34,48 @@ _CODES = (
 )
 _NUMBERS = {name: number for number, (name, _) in enumerate(_CODES)}
 _UNKNOWN = _NUMBERS["UNKNOWN"]
-# of several codes with one HTTP status, the one for an error that does not name its code
-_MEANT = {status: number for number, (_, status) in reversed(list(enumerate(_CODES)))} | {
+# the code of an error that has only an HTTP status, which several codes may share
+_NUMBER_BY_STATUS = {status: number for number, (_, status) in reversed(list(enumerate(_CODES)))} | {
     409: _NUMBERS["ABORTED"],
     500: _NUMBERS["INTERNAL"],
 }
 
 
-def error_object(response: Response) -> dict[str, Any] | None:
-    """The error of a gRPC call as REST tells it; None where the call went well."""
-    told = response.header("grpc-status") or "0"
-    if told == "0":
+def build_error_object(response: Response) -> dict[str, Any] | None:
+    """Return the REST error object for the status of a gRPC call. None if the call succeeded."""
+    text = response.header("grpc-status") or "0"
+    if text == "0":
         return None
-    number = int(told) if told.isdecimal() and int(told) < len(_CODES) else _UNKNOWN
+    number = int(text) if text.isdecimal() and int(text) < len(_CODES) else _UNKNOWN
     name, status = _CODES[number]
     error: dict[str, Any] = {"code": status, "message": response.header("grpc-message") or "", "status": name}
-    if details := _printed(response.header("grpc-status-details-bin") or ""):
+    if details := _read_details(response.header("grpc-status-details-bin") or ""):
         error["details"] = details
     return error
 
 
-def trailers(error: dict[str, Any] | None) -> Headers:
-    """The headers in which a gRPC call tells ``error``, the error object of a REST body; None: that it went well."""
+def build_trailers(error: dict[str, Any] | None) -> Headers:
+    """Return the trailers of a gRPC call that failed with a REST error object, or that succeeded for None."""
     if error is None:
         return (("grpc-status", "0"),)
-    number = _NUMBERS.get(error.get("status", ""), _MEANT.get(error.get("code", 0), _UNKNOWN))
+    number = _NUMBERS.get(error.get("status", ""), _NUMBER_BY_STATUS.get(error.get("code", 0), _UNKNOWN))
     message = str(error.get("message", ""))
-    found = (("grpc-status", str(number)), *((("grpc-message", message),) if message else ()))
-    details = _packed(number, message, error.get("details", ()))
-    return (*found, ("grpc-status-details-bin", details)) if details else found
+    headers: Headers = (("grpc-status", str(number)), *((("grpc-message", message),) if message else ()))
+    details = _pack_details(number, message, error.get("details", ()))
+    return (*headers, ("grpc-status-details-bin", details)) if details else headers
 
 
-def _printed(packed: str) -> list[dict[str, Any]]:
+def _read_details(packed: str) -> list[dict[str, Any]]:
     try:
         from multitrack.tape.google import status_details
     except ImportError:
         return []
-    return status_details.printed(packed)
+    return status_details.read_details(packed)
 
 
-def _packed(number: int, message: str, details: Iterable[Any]) -> str | None:
+def _pack_details(number: int, message: str, details: Iterable[Any]) -> str | None:
     try:
         from multitrack.tape.google import status_details
     except ImportError:
         return None
-    return status_details.packed(number, message, details)
+    return status_details.pack_details(number, message, details)

@@ -1,8 +1,8 @@
-"""Protobuf messages as protobuf JSON, and back to the bytes on the wire without loss.
+"""Convert protobuf messages to protobuf JSON, and back to their wire bytes without loss.
 
-The JSON is that of https://protobuf.dev/programming-guides/json/, lowerCamelCase, as Google's REST bodies have
-it. Where it cannot hold a message whole (unknown fields, a `Value` of no kind, an `Any` of an unknown type, a
-message of an unknown class), the wire bytes stand beside what is readable, in base64 under ``@wire``.
+The JSON follows https://protobuf.dev/programming-guides/json/, with names in lowerCamelCase as in Google's REST bodies.
+If it cannot represent the whole message (unknown fields, a `Value` without a kind, an `Any` of an unknown type,
+a message of an unknown class), the wire bytes are stored next to the readable part, in base64 under ``@wire``.
 """
 
 from __future__ import annotations
@@ -18,55 +18,55 @@ from google.protobuf.message import DecodeError, Message
 
 WIRE = "@wire"
 
-_UNPRINTABLE = (json_format.Error, ValueError, TypeError, RecursionError)
+_CONVERSION_ERRORS = (json_format.Error, ValueError, TypeError, RecursionError)
 
 
 def message_type(coder: Callable[..., Any] | None) -> type[Message] | None:
-    """The message class that a serializer or deserializer works for, or None where it does not tell.
+    """Return the message class of a serializer or deserializer. None if it is unknown.
 
-    Tells of ``Message.FromString`` and proto-plus' ``serialize`` and ``deserialize``; a plain message's
-    ``SerializeToString`` is a function like any other.
+    The class is known for ``Message.FromString`` and for ``serialize`` and ``deserialize`` of proto-plus. It is unknown
+    for ``SerializeToString`` of a plain message, which is not bound to a class.
     """
-    return _generated(getattr(coder, "__self__", None))
+    return _find_generated_class(getattr(coder, "__self__", None))
 
 
 def type_of(message: object) -> type[Message] | None:
-    """The message class of a plain or proto-plus message, or None for anything else."""
-    return _generated(type(message))
+    """Return the message class of a plain or proto-plus message. None for any other object."""
+    return _find_generated_class(type(message))
 
 
-def _generated(owner: object) -> type[Message] | None:
+def _find_generated_class(owner: object) -> type[Message] | None:
     if not isinstance(owner, type):
         return None
-    # the class that a proto-plus class wraps; asking by name leaves proto-plus unimported
+    # the class that a proto-plus class wraps, looked up by name so that proto-plus is not imported
     plain = owner if issubclass(owner, Message) else getattr(owner, "pb", lambda: None)()
     return plain if isinstance(plain, type) and issubclass(plain, Message) else None
 
 
 def wire_to_json(wire: bytes, kind: type[Message] | None) -> str:
-    """The message of class ``kind`` whose wire bytes these are, as JSON from which `json_to_wire` restores it.
+    """Return a message of class ``kind`` as JSON, from which `json_to_wire` restores its wire bytes.
 
-    Total: what cannot be read as ``kind`` is written as its wire bytes alone.
+    A message that cannot be read as ``kind`` is represented by its wire bytes alone, so this function never fails.
     """
     if kind is None:
-        return _document({}, wire)
+        return _format_with_wire({}, wire)
     message = kind()
     try:
         message.ParseFromString(wire)
     except DecodeError:
-        return _document({}, wire)
+        return _format_with_wire({}, wire)
     canonical = message.SerializeToString(deterministic=True)
     try:
         readable = json_format.MessageToDict(message)
-    except _UNPRINTABLE:
-        return _document({}, canonical)
-    document = _printed(readable)
-    if _restores(document, kind, canonical):
+    except _CONVERSION_ERRORS:
+        return _format_with_wire({}, canonical)
+    document = _format_json(readable)
+    if _is_lossless(document, kind, canonical):
         return document
-    return _document(readable if isinstance(readable, dict) else {}, canonical)
+    return _format_with_wire(readable if isinstance(readable, dict) else {}, canonical)
 
 
-def _restores(document: str, kind: type[Message], canonical: bytes) -> bool:
+def _is_lossless(document: str, kind: type[Message], canonical: bytes) -> bool:
     try:
         restored = kind.FromString(json_to_wire(document, kind))
     except (DecodeError, ValueError):
@@ -75,31 +75,33 @@ def _restores(document: str, kind: type[Message], canonical: bytes) -> bool:
 
 
 def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
-    """The wire bytes of the message that `wire_to_json` wrote, map entries in a fixed order.
+    """Return the wire bytes of a message that `wire_to_json` converted, with map entries in a fixed order.
 
-    Fields that ``kind`` does not know are left out, as an older client leaves them unread. Raises ValueError
-    where the document is no JSON, does not fit ``kind``, or needs a class and ``kind`` is None.
+    Fields that ``kind`` does not have are left out, as an older client ignores them.
+
+    Raises:
+        ValueError: The document is not JSON, does not fit ``kind``, or requires a class and ``kind`` is None.
     """
     value = json.loads(document)
     if isinstance(value, dict) and WIRE in value:
         try:
             return base64.b64decode(value[WIRE], validate=True)
         except (TypeError, binascii.Error) as error:
-            raise ValueError(f"{WIRE} is no base64: {error}") from error
+            raise ValueError(f"{WIRE} is not valid base64: {error}") from error
     if kind is None:
-        raise ValueError(f"the client does not tell the message's class, and there is no {WIRE}")
+        raise ValueError(f"the class of the message is unknown, and there is no {WIRE}")
     message = kind()
     try:
         json_format.ParseDict(value, message, ignore_unknown_fields=True)
-    except _UNPRINTABLE as error:
-        raise ValueError(f"no {kind.DESCRIPTOR.full_name}: {error}") from error
+    except _CONVERSION_ERRORS as error:
+        raise ValueError(f"not a valid {kind.DESCRIPTOR.full_name}: {error}") from error
     return message.SerializeToString(deterministic=True)
 
 
-def _document(readable: dict[str, Any], wire: bytes) -> str:
-    return _printed({**readable, WIRE: base64.b64encode(wire).decode()})
+def _format_with_wire(readable: dict[str, Any], wire: bytes) -> str:
+    return _format_json({**readable, WIRE: base64.b64encode(wire).decode()})
 
 
-def _printed(value: object) -> str:
-    # maps, and so the arguments of a tool call, come in another order in every process
+def _format_json(value: object) -> str:
+    # the order of map entries, and so of the arguments of a tool call, differs from process to process
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,7 +1,7 @@
-"""Token exchanges and look-ups of the machine's identity: never recorded, and on replay answered quietly.
+"""Recognize token exchanges and lookups of the machine's identity, and answer them on replay.
 
-They come and go with the machine (a key file, a metadata server, a cached token), so that a tape of one machine
-would miss on the next; and what they carry is secret throughout.
+They are never recorded. Whether they are sent depends on the machine (a key file, a metadata server, a cached token),
+so a cassette from one machine would miss on the next. Besides, everything in them is secret.
 """
 
 from __future__ import annotations
@@ -25,29 +25,34 @@ _HOSTS = frozenset(
         "login.microsoftonline.com",
     }
 )
-# asked by the Vertex SDK where a variable of the environment names the project: its number could stand there
-_PROJECT_LOOK_UP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resourcemanager.v3.Projects/GetProject"
+# the Vertex SDK sends this if an environment variable names the project, because the variable could hold a number
+_PROJECT_LOOKUP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resourcemanager.v3.Projects/GetProject"
 _PLACEHOLDER = "placeholder"
 
 
 def is_token_exchange(url: str) -> bool:
-    """Whether ``url`` is that of a token endpoint, of a metadata server, or of the look-up of a project's name."""
-    return url == _PROJECT_LOOK_UP or urlsplit(url).hostname in _HOSTS
+    """Return whether ``url`` is a token endpoint, a metadata server, or the lookup of a project's name."""
+    return url == _PROJECT_LOOKUP or urlsplit(url).hostname in _HOSTS
 
 
-def answer(request: Request) -> Response:
-    """An answer that needs no network: a token that is none, valid for an hour; for a project, the name asked for."""
-    if request.url == _PROJECT_LOOK_UP:
+def create_response(request: Request) -> Response:
+    """Return a response that requires no network.
+
+    It has a placeholder token that expires in an hour, or the project name that was looked up.
+    """
+    if request.url == _PROJECT_LOOKUP:
         name = json.loads(request.body)["name"]
-        return _json({"name": name, "projectId": name.rpartition("/")[2]}, ("grpc-status", "0"))
+        return _json_response({"name": name, "projectId": name.rpartition("/")[2]}, ("grpc-status", "0"))
     host, path = urlsplit(request.url).hostname or "", urlsplit(request.url).path
     if host == "iamcredentials.googleapis.com" and path.endswith("/allowedLocations"):
-        return _json({"locations": [], "encodedLocations": "0x0"})
+        return _json_response({"locations": [], "encodedLocations": "0x0"})
     if host.startswith(("metadata", "169.254.")) and not path.endswith("/token"):
-        flavour = ("metadata-flavor", "Google")
-        return Response(404, "Not Found", (("content-type", "text/plain"), flavour), b"")
-    return _json({"access_token": _PLACEHOLDER, "id_token": _PLACEHOLDER, "expires_in": 3600, "token_type": "Bearer"})
+        flavor = ("metadata-flavor", "Google")
+        return Response(404, "Not Found", (("content-type", "text/plain"), flavor), b"")
+    return _json_response(
+        {"access_token": _PLACEHOLDER, "id_token": _PLACEHOLDER, "expires_in": 3600, "token_type": "Bearer"}
+    )
 
 
-def _json(document: object, *headers: tuple[str, str]) -> Response:
+def _json_response(document: object, *headers: tuple[str, str]) -> Response:
     return Response(200, "OK", (("content-type", "application/json"), *headers), json.dumps(document).encode())

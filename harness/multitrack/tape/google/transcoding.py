@@ -1,9 +1,9 @@
-"""One method call, whatever the transport: what Vertex AI is asked of a model, over gRPC or REST.
+"""Convert calls of Vertex AI's models and their responses between gRPC and REST.
 
-The message is the same in both. REST has the name of the model in the path and the rest as protobuf JSON in the body
-(https://google.aip.dev/127); streams come as a JSON array or as server-sent events, and errors with an HTTP status
-(https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are written here, since Google's generated
-clients carry no descriptors of services in which they could be looked up.
+The message is the same in both. REST has the name of the model in the path and the other fields as protobuf JSON in the
+body (https://google.aip.dev/127). It has streams as a JSON array or as server-sent events, and errors with an HTTP
+status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because Google's
+generated clients do not contain the service descriptors that have them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ METHODS = {
     "computeTokens": "endpoint",
     "predict": "endpoint",
 }
-"""The methods, as REST spells them, each with the field of its message that REST has in the path."""
+"""The supported methods by their REST names, each with the field of its message that REST has in the path."""
 
-# which of the two has a method, is another in another version of the API
+# the service that has a method differs between versions of the API
 _GRPC = re.compile(
     r"grpc://(?P<host>[^/]*)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\."
     r"(?:PredictionService|LlmUtilityService)/(?P<method>\w+)"
@@ -38,7 +38,7 @@ _REST = re.compile(
     r"https?://(?P<host>[^/]+)/(?P<version>v1|v1beta1)/(?P<resource>(?:projects|publishers|endpoints)/[^?:]+):"
     r"(?P<method>\w+)(?:\?(?P<query>.*))?"
 )
-# where protobuf JSON does not hold all of a message
+# marks a message that protobuf JSON cannot represent completely
 _WIRE = "@wire"
 _BYTES = frozenset({"data", "thoughtSignature"})
 _LONG = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
@@ -47,130 +47,141 @@ _EVENTS = ("content-type", "text/event-stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
-    """How a call and its answer are written. ``numbers``: enums by number; ``events``: a stream as server-sent events,
-    and not as a JSON array. Neither means anything in gRPC."""
+class VertexEncoding:
+    """How a call and its response are encoded. The two options apply to REST only."""
 
-    grpc: bool
-    numbers: bool = False
-    events: bool = False
+    is_grpc: bool
+    enums_as_numbers: bool = False
+    uses_events: bool = False
+    """Whether a stream consists of server-sent events. Otherwise it is a JSON array."""
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """What the URL of a call tells. ``method`` is one of `METHODS`; ``resource`` is None where the message has it;
-    ``query`` is what is left of it without what says how the answer is to be written."""
+class VertexUrl:
+    """The URL of a call.
+
+    ``method`` is one of `METHODS`. ``resource`` is None if it is in the message. ``query`` has no parameters that
+    select the encoding of the response.
+    """
 
     host: str
     version: str
     method: str
-    encoding: Encoding
+    encoding: VertexEncoding
     resource: str | None = None
     query: str = ""
 
     @classmethod
-    def of(cls, url: str) -> Address | None:
-        """The address ``url``; None where it is of another method."""
-        if found := _GRPC.fullmatch(url):
-            method = found["method"][0].lower() + found["method"][1:]
-            return cls(found["host"], found["version"], method, Encoding(grpc=True)) if method in METHODS else None
-        if not (found := _REST.fullmatch(url)) or found["method"] not in METHODS:
+    def parse(cls, url: str) -> VertexUrl | None:
+        """Parse ``url``. None if it is not the URL of a supported method."""
+        if match := _GRPC.fullmatch(url):
+            method = match["method"][0].lower() + match["method"][1:]
+            encoding = VertexEncoding(is_grpc=True)
+            return cls(match["host"], match["version"], method, encoding) if method in METHODS else None
+        if not (match := _REST.fullmatch(url)) or match["method"] not in METHODS:
             return None
-        query = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
+        query = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
         alternatives = query.pop("$alt", "")
-        streams = found["method"].startswith("stream")
-        encoding = Encoding(
-            grpc=False, numbers="enum-encoding=int" in alternatives, events=query.pop("alt", "") == "sse" and streams
+        is_streaming = match["method"].startswith("stream")
+        encoding = VertexEncoding(
+            is_grpc=False,
+            enums_as_numbers="enum-encoding=int" in alternatives,
+            uses_events=query.pop("alt", "") == "sse" and is_streaming,
         )
-        resource = unquote(found["resource"])
-        return cls(found["host"], found["version"], found["method"], encoding, resource, urlencode(query))
+        resource = unquote(match["resource"])
+        return cls(match["host"], match["version"], match["method"], encoding, resource, urlencode(query))
 
     @property
-    def streams(self) -> bool:
-        """Whether the answer is a stream."""
+    def is_streaming(self) -> bool:
+        """Whether the response is a stream."""
         return self.method.startswith("stream")
 
     @property
-    def message(self) -> str:
-        """What the names of its messages begin with."""
+    def message_prefix(self) -> str:
+        """The beginning of the names of the method's messages."""
         name = self.method.removeprefix("stream")
         return name[0].upper() + name[1:]
 
 
-def method_call(request: Request, version: str) -> Request:
-    """``request``, which has an `Address`, as a method call: equal for equal calls, whatever their transport and
-    version of the API.
+def canonical_call(request: Request, version: str) -> Request:
+    """Return a request with a `VertexUrl` in a canonical form.
 
-    Raises ValueError where ``version`` of the API does not know all that it says. Without google-cloud-aiplatform,
-    which has the messages' classes, it is spelled as google-genai does, and ValueError says where that will not do.
+    Equal calls have the same form, regardless of their transport and version of the API. google-cloud-aiplatform has
+    the classes of the messages. If it is not installed, the message is written as google-genai writes it.
+
+    Raises:
+        ValueError: ``version`` of the API does not have all fields of the request, or the message cannot be written as
+            google-genai does.
     """
-    address = Address.of(request.url)
-    assert address is not None
+    url = VertexUrl.parse(request.url)
+    assert url is not None
     document = json.loads(request.body)
     try:
         from multitrack.tape.google import vertex_messages
 
-        kind = vertex_messages.message_type(version, f"{address.message}Request")
+        kind = vertex_messages.find_message_class(version, f"{url.message_prefix}Request")
     except ImportError as error:
-        if not isinstance(document, dict) or _WIRE in document or address.encoding.numbers:
+        if not isinstance(document, dict) or _WIRE in document or url.encoding.enums_as_numbers:
             raise ValueError(
                 "google-cloud-aiplatform is not installed (pip install google-cloud-aiplatform)"
             ) from error
-        document = _spelled(document)
+        document = _normalize(document)
     else:
-        document = vertex_messages.spelled(document, kind)
-    resource = document.pop(METHODS[address.method], None) or address.resource or ""
+        document = vertex_messages.normalize_request(document, kind)
+    resource = document.pop(METHODS[url.method], None) or url.resource or ""
     if document.get("model") == resource:
-        # the Vertex SDK says it twice where tokens are counted
+        # the Vertex SDK sends the model twice if it counts tokens
         del document["model"]
     return replace(
         request,
-        url=f"https://{address.host}/{resource}:{address.method}" + (f"?{address.query}" if address.query else ""),
+        url=f"https://{url.host}/{resource}:{url.method}" + (f"?{url.query}" if url.query else ""),
         headers=(_JSON,),
-        # google-genai sends a configuration in which nothing is set, where others send none
+        # google-genai sends an empty configuration, which other clients leave out
         body=json.dumps({name: value for name, value in document.items() if value != {}}).encode(),
     )
 
 
-def _spelled(value: Any, name: str = "") -> Any:
-    """A message of google-genai's, or of gRPC's as protobuf JSON, in the one spelling. They name fields and enums
-    alike; what they write in two ways is bytes, and the numbers of 64 bits in a schema."""
+def _normalize(value: Any, name: str = "") -> Any:
+    """Return a message of google-genai, or a gRPC message as protobuf JSON, in its normal form.
+
+    Both use the same names of fields and enums, but they write bytes and the 64-bit numbers of a schema differently.
+    """
     if isinstance(value, dict):
-        return {key: _spelled(item, key) for key, item in value.items()}
+        return {key: _normalize(item, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [_spelled(item, name) for item in value]
+        return [_normalize(item, name) for item in value]
     if name in _BYTES and isinstance(value, str):
         return value.replace("-", "+").replace("_", "/")
     return str(value) if name in _LONG and isinstance(value, int) else value
 
 
-def answer(response: Response, recorded: str, sent: str) -> Response:
-    """``response``, which answered a request to the URL ``recorded``, as one to the URL ``sent`` is answered.
+def transcode_response(response: Response, recorded: str, sent: str) -> Response:
+    """Convert the ``response`` to a request with the URL ``recorded`` into one to a request with the URL ``sent``.
 
-    Written anew, it comes at once. Headers are the transport's own, and are not taken over. What was cut off, or cannot
-    be read, stays as it is.
+    A converted response arrives in one chunk. Its headers are those of the new transport. A response that was cut off
+    or cannot be read is returned unchanged.
     """
     if recorded == sent or response.ending != "complete":
         return response
-    before, now = Address.of(recorded), Address.of(sent)
-    if before is None or now is None or before.encoding == now.encoding:
+    source, target = VertexUrl.parse(recorded), VertexUrl.parse(sent)
+    if source is None or target is None or source.encoding == target.encoding:
         return response
     try:
-        messages, error = _read(response, before)
+        messages, error = _read_messages(response, source)
     except ValueError:
         return response
-    if not now.encoding.grpc:
-        messages = [_printed(message, before, now) for message in messages]
-    head, body = _written(messages, error, now)
+    if not target.encoding.is_grpc:
+        messages = [_convert_message(message, source, target) for message in messages]
+    head, body = _write_messages(messages, error, target)
     return replace(head, body=body)
 
 
-def _read(response: Response, address: Address) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """The messages of an answer, and the error object with which it ended."""
-    if address.encoding.grpc:
-        return _documents(response.body), api_error.error_object(response)
+def _read_messages(response: Response, url: VertexUrl) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Return the messages of a response, and its error object if it ended with an error."""
+    if url.encoding.is_grpc:
+        return _parse_documents(response.body), api_error.build_error_object(response)
     try:
-        documents = _documents(response.body)
+        documents = _parse_documents(response.body)
     except ValueError:
         documents = []
     messages = [document for document in documents if "error" not in document]
@@ -182,41 +193,44 @@ def _read(response: Response, address: Address) -> tuple[list[dict[str, Any]], d
     return [], {"code": response.status, **error}
 
 
-def _documents(body: bytes) -> list[dict[str, Any]]:
+def _parse_documents(body: bytes) -> list[dict[str, Any]]:
     frames = FrameParser()
     return [json.loads(frame.data) for frame in (*frames.feed(body), *frames.close())]
 
 
-def _printed(message: dict[str, Any], before: Address, now: Address) -> dict[str, Any]:
-    if before.encoding.numbers == now.encoding.numbers and _WIRE not in message:
+def _convert_message(message: dict[str, Any], source: VertexUrl, target: VertexUrl) -> dict[str, Any]:
+    if source.encoding.enums_as_numbers == target.encoding.enums_as_numbers and _WIRE not in message:
         return message
     try:
         from multitrack.tape.google import vertex_messages
 
-        kind = vertex_messages.message_type(now.version, f"{now.message}Response")
+        kind = vertex_messages.find_message_class(target.version, f"{target.message_prefix}Response")
     except ImportError:
-        # what an older client did not know when it recorded, this one does not get
+        # without the classes, fields that were unknown to the recording client cannot be read from the wire bytes
         return {name: value for name, value in message.items() if name != _WIRE}
-    return vertex_messages.printed(message, kind, numbers=now.encoding.numbers)
+    return vertex_messages.format_response(message, kind, enums_as_numbers=target.encoding.enums_as_numbers)
 
 
-def _written(messages: list[dict[str, Any]], error: dict[str, Any] | None, address: Address) -> tuple[Response, bytes]:
+def _write_messages(
+    messages: list[dict[str, Any]], error: dict[str, Any] | None, url: VertexUrl
+) -> tuple[Response, bytes]:
+    """Return a response without its body, and the body."""
     texts = [json.dumps(message, ensure_ascii=False) for message in messages]
-    if address.encoding.grpc:
-        head = Response(200, "OK", (("content-type", "application/grpc"), *api_error.trailers(error)), b"")
-        return head, (f"[{', '.join(texts)}]" if address.streams else "".join(texts)).encode()
+    if url.encoding.is_grpc:
+        head = Response(200, "OK", (("content-type", "application/grpc"), *api_error.build_trailers(error)), b"")
+        return head, (f"[{', '.join(texts)}]" if url.is_streaming else "".join(texts)).encode()
     if error is not None:
         texts.append(json.dumps({"error": error}, ensure_ascii=False))
         if not messages:
-            return Response(error["code"], _phrase(error["code"]), (_JSON,), b""), texts[0].encode()
-    if not address.streams:
+            return Response(error["code"], _reason_phrase(error["code"]), (_JSON,), b""), texts[0].encode()
+    if not url.is_streaming:
         return Response(200, "OK", (_JSON,), b""), (texts[0] if texts else "{}").encode()
-    if address.encoding.events:
+    if url.encoding.uses_events:
         return Response(200, "OK", (_EVENTS,), b""), "".join(f"data: {text}\r\n\r\n" for text in texts).encode()
     return Response(200, "OK", (_JSON,), b""), ("[" + ",\r\n".join(texts) + "]").encode()
 
 
-def _phrase(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

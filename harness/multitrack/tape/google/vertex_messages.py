@@ -1,7 +1,8 @@
-"""The messages of Vertex AI's services as protobuf JSON, brought to one spelling.
+"""Normalize the protobuf JSON of Vertex AI's messages.
 
-Clients write the same message in several ways: enums by name or by number, 64-bit integers as strings or not, fields
-in camel or snake case (https://protobuf.dev/programming-guides/json/). Only the message's class tells which are equal.
+Clients write the same message in several ways: enums by name or by number, 64-bit integers as strings or as numbers,
+fields in camel case or in snake case (https://protobuf.dev/programming-guides/json/). Only the message's class shows
+which of them are equal.
 """
 
 from __future__ import annotations
@@ -19,40 +20,42 @@ from multitrack.tape.google.protobuf import WIRE, json_to_wire, type_of
 
 
 @functools.cache
-def message_type(version: str, name: str) -> type[Message]:
-    """The class of the message ``name`` in a ``version`` of the API (``v1``). Raises ImportError where no
-    google-cloud-aiplatform is installed, and ValueError where it is older than the message."""
+def find_message_class(version: str, name: str) -> type[Message]:
+    """Return the class of the message ``name`` in a ``version`` of the API, such as ``v1``.
+
+    Raises:
+        ImportError: google-cloud-aiplatform is not installed.
+        ValueError: The installed google-cloud-aiplatform does not have the message.
+    """
     with warnings.catch_warnings():
-        # where warnings are errors, the import would fail the test that happens to need it first
+        # if warnings are errors, the import would fail the test that happens to need it first
         warnings.simplefilter("ignore")
         types = import_module(f"google.cloud.aiplatform_{version}.types")
-    found = type_of(getattr(types, name)()) if hasattr(types, name) else None
-    if found is None:
+    message_class = type_of(getattr(types, name)()) if hasattr(types, name) else None
+    if message_class is None:
         raise ValueError(f"the installed google-cloud-aiplatform has no {name} in {version} (upgrade it)")
-    return found
+    return message_class
 
 
-def spelled(document: Any, kind: type[Message]) -> dict[str, Any]:
-    """``document``, a message that is sent, in the one spelling. Raises ValueError where ``kind`` does not know all of
-    it."""
+def normalize_request(document: Any, kind: type[Message]) -> dict[str, Any]:
+    """Return a request message in its normal form. Raises ValueError if ``kind`` does not have all of its fields."""
     if not isinstance(document, dict):
-        raise ValueError("its body is no JSON object")
+        raise ValueError("the body is not a JSON object")
     if WIRE in document:
-        raise ValueError("protobuf JSON does not hold all of it")
+        raise ValueError("protobuf JSON cannot represent the whole message")
     try:
         message = json_format.ParseDict(document, kind())
-        found: dict[str, Any] = json_format.MessageToDict(message)
+        normalized: dict[str, Any] = json_format.MessageToDict(message)
     except (json_format.Error, ValueError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
-    return found
+    return normalized
 
 
-def printed(document: dict[str, Any], kind: type[Message], *, numbers: bool) -> dict[str, Any]:
-    """``document``, a message that was answered, as a REST body has it, its enums as ``numbers`` or by name; as it is
-    where it cannot be read."""
+def format_response(document: dict[str, Any], kind: type[Message], *, enums_as_numbers: bool) -> dict[str, Any]:
+    """Return a response message as it appears in a REST body. A message that cannot be read is returned unchanged."""
     try:
         message = kind.FromString(json_to_wire(json.dumps(document), kind))
-        found: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=numbers)
+        formatted: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=enums_as_numbers)
     except (json_format.Error, DecodeError, ValueError, TypeError, RecursionError):
         return document
-    return found
+    return formatted

@@ -23,7 +23,7 @@ from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecor
 from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.interceptors import CurrentTape, http1, tripwire
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
-from multitrack.tape.matching.body import decoded
+from multitrack.tape.matching.content_encoding import decode_body
 from multitrack.tape.patching import Patch
 
 Connection = Any
@@ -272,7 +272,7 @@ class _DeferredSocket:
         request = Request(method.upper(), _build_url(self._connection, target), self._parser.headers, body)
         # a request with an unknown content encoding must be sent anyway
         with suppress(ValueError):
-            return replace(request, body=decoded(body, request.header("content-encoding")))
+            return replace(request, body=decode_body(body, request.header("content-encoding")))
         return request
 
 

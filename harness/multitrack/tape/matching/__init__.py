@@ -1,1 +1,1 @@
-"""Matching: what of a request is compared, and which recorded interaction answers it."""
+"""Find the recording that answers a request, and describe how a request differs from a recording."""

@@ -1,4 +1,4 @@
-"""Where two JSON documents differ: the paths, with both values."""
+"""Compare two JSON documents: the paths at which they differ, with both values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Final
 from multitrack.tape import jsontext
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
-# so many pairs of items are compared in some tenths of a second, where many of them are equal; numbers of a vector are
-_ALIGNED = 1_000_000
+# Comparing this many pairs of items takes some tenths of a second if many items are equal, as the numbers of a vector
+# are.
+_MAX_PAIRS = 1_000_000
 
 Path = tuple[str | int, ...]
 
@@ -22,79 +23,85 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
-"""The value at a path that one of the documents does not have; null is a value."""
+"""The value at a path that one of the documents does not have. It is not null, which is a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``path`` leads to the place, by keys and positions in the document that has it."""
+    """A difference between a recorded document and a sent one.
+
+    ``path`` consists of the keys and positions that lead to the value, in a document that has it.
+    """
 
     path: Path
     recorded: Any
     sent: Any
 
     def __str__(self) -> str:
-        """The path in the form ``$.messages[1].content``."""
-        return "$" + "".join(_step(step) for step in self.path)
+        """The path as a JSON path, such as ``$.messages[1].content``."""
+        return "$" + "".join(_format_step(step) for step in self.path)
 
 
-def _step(step: str | int) -> str:
+def _format_step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
     return f".{step}" if step.isidentifier() else f"[{jsontext.canonical(step)}]"
 
 
-def differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Difference]:
-    """The smallest places in which ``sent`` differs from ``recorded``; in arrays, an item inserted or left out is
-    one difference and does not shift those behind it. A hole on the tape equals any text."""
+def find_differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Difference]:
+    """Yield the smallest differences between two JSON documents.
+
+    An inserted or removed item of an array is one difference and does not shift the items after it. `REDACTED` in
+    a recorded text matches any text.
+    """
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
-            yield from _pair(recorded.get(key, ABSENT), sent.get(key, ABSENT), (*path, key))
+            yield from _compare_values(recorded.get(key, ABSENT), sent.get(key, ABSENT), (*path, key))
     elif isinstance(recorded, list) and isinstance(sent, list):
         before = [jsontext.canonical(item) for item in recorded]
         after = [jsontext.canonical(item) for item in sent]
-        for begin, end, new_begin, new_end in _changed(before, after):
+        for begin, end, new_begin, new_end in _find_changed_ranges(before, after):
             for offset in range(max(end - begin, new_end - new_begin)):
                 old, new = begin + offset, new_begin + offset
-                yield from _pair(
+                yield from _compare_values(
                     recorded[old] if old < end else ABSENT,
                     sent[new] if new < new_end else ABSENT,
                     (*path, new if new < new_end else old),
                 )
-    elif not _equal(recorded, sent):
+    elif not _are_equal(recorded, sent):
         yield Difference(path, recorded, sent)
 
 
-def _changed(before: list[str], after: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Where ``after`` has other items than ``before``: begin and end in both."""
-    begin = _common(before, after)
-    rest = _common(before[begin:][::-1], after[begin:][::-1])
+def _find_changed_ranges(before: list[str], after: list[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the ranges in which the items differ: begin and end in ``before``, begin and end in ``after``."""
+    begin = _count_common(before, after)
+    rest = _count_common(before[begin:][::-1], after[begin:][::-1])
     old, new = before[begin : len(before) - rest], after[begin : len(after) - rest]
-    if len(old) * len(new) > _ALIGNED:
+    if len(old) * len(new) > _MAX_PAIRS:
         yield begin, len(before) - rest, begin, len(after) - rest
         return
-    for tag, *places in SequenceMatcher(None, old, new, False).get_opcodes():
+    for tag, *bounds in SequenceMatcher(None, old, new, False).get_opcodes():
         if tag != "equal":
-            first, last, new_first, new_last = (begin + place for place in places)
+            first, last, new_first, new_last = (begin + bound for bound in bounds)
             yield first, last, new_first, new_last
 
 
-def _common(one: list[str], other: list[str]) -> int:
-    """How many items ``one`` and ``other`` begin with alike."""
+def _count_common(one: list[str], other: list[str]) -> int:
+    """Return how many items two lists have in common at their beginning."""
     pairs = zip(one, other, strict=False)
     return next((count for count, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
-def _pair(recorded: Any, sent: Any, path: Path) -> Iterator[Difference]:
+def _compare_values(recorded: Any, sent: Any, path: Path) -> Iterator[Difference]:
     if ABSENT in (recorded, sent):
         yield Difference(path, recorded, sent)
     else:
-        yield from differences(recorded, sent, path)
+        yield from find_differences(recorded, sent, path)
 
 
-def _equal(recorded: Any, sent: Any) -> bool:
+def _are_equal(recorded: Any, sent: Any) -> bool:
     if isinstance(recorded, str) and isinstance(sent, str) and REDACTED in recorded:
         return all(piece in sent for piece in recorded.split(REDACTED))
-    # 1 is 1.0, but True is not 1
+    # 1 equals 1.0, but True does not equal 1
     same_kind = type(recorded) is type(sent) or {type(recorded), type(sent)} == {int, float}
     return same_kind and bool(recorded == sent)

@@ -1,7 +1,8 @@
-"""Matching: which recorded interaction answers a request.
+"""Find the recorded interaction that answers a request.
 
-A request is looked up by its method, its normalised URL and its canonical body, in an index, so that the cost
-does not grow with the tape. Recordings with holes where a secret stood are tried where the index finds none.
+An index looks a request up by its method, its normalized URL and its canonical body, so that the cost does not grow
+with the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym are tried one
+by one.
 """
 
 from __future__ import annotations
@@ -17,185 +18,219 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction, Provenance
-from multitrack.tape.matching import azure_places, body
-from multitrack.tape.redaction.pseudonyms import renumbered
-from multitrack.tape.redaction.word_boundaries import REDACTED, starting
+from multitrack.tape.matching import azure_defaults
+from multitrack.tape.matching.canonical_body import canonicalize_body
+from multitrack.tape.redaction.pseudonyms import renumber_pseudonyms
+from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 443}
-# what a secret may have been, in the path or the query of a URL, and inside a JSON string: not the string's end
-_IN_URL = r"[^&/?#]"
-_IN_STRING = r'(?:[^"\\]|\\.)'
+# one character of a redacted secret: in the path or the query of a URL, and inside a JSON string without its end
+_CHAR_IN_URL = r"[^&/?#]"
+_CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What two requests must share to be the same: ``origin`` (scheme, host, port), and the rest."""
+class MatchingKey:
+    """What two requests must have in common to match: ``origin`` (scheme, host, port) and the rest."""
 
     method: str
     origin: str
     target: str
     body: str
-    names: frozenset[str] = field(default=frozenset(), compare=False)
-    """The plain words in it that stand for private names."""
+    pseudonyms: frozenset[str] = field(default=frozenset(), compare=False)
+    """The pseudonyms in this key."""
 
     @classmethod
-    def of(cls, request: Request, placeholders: Collection[str] = ()) -> Key:
-        """The key of a scrubbed request, in which ``placeholders`` stand for names."""
-        origin, target = _place(request.url)
-        content = body.canonical(request.body, request.header("content-type"))
-        (origin, target, content), names = renumbered(placeholders, origin, target, content)
-        return cls(request.method, origin, target, content, names)
+    def from_request(cls, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
+        """Return the key of a redacted request, in which ``pseudonyms`` may appear."""
+        origin, target = _normalize_url(request.url)
+        content = canonicalize_body(request.body, request.header("content-type"))
+        (origin, target, content), renumbered = renumber_pseudonyms(pseudonyms, origin, target, content)
+        return cls(request.method, origin, target, content, renumbered)
 
     @property
-    def without_origin(self) -> Key:
-        """The key of a recording that did not come from a provider: where it ran plays no part."""
+    def without_origin(self) -> MatchingKey:
+        """This key for a recording that did not come from a provider: the server's address is not compared."""
         return replace(self, origin="")
 
     @property
-    def has_holes(self) -> bool:
-        """Whether it may be that of a request that is spelled otherwise."""
-        return bool(self.names) or REDACTED in self.body or REDACTED in self.target
+    def has_wildcards(self) -> bool:
+        """Whether the key may match a request whose key is not equal."""
+        return bool(self.pseudonyms) or REDACTED in self.body or REDACTED in self.target
 
 
 @lru_cache(maxsize=1024)
-def _place(url: str) -> tuple[str, str]:
+def _normalize_url(url: str) -> tuple[str, str]:
+    """Return the origin and the target (path and query) of ``url`` in their normal form."""
     parts = urlsplit(url)
     port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
-    # the order of parameters of one name may mean something
+    # the order of parameters with the same name may have a meaning
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
-    # step by step: an encoded slash is part of a name
+    # each segment by itself, because an encoded slash is part of a name
     path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
-    # cassetter does not keep whom a gRPC call went to
+    # cassetter does not store the host of a gRPC call
     origin = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "") if parts.hostname else ""
     return origin, path + (f"?{query}" if query else "")
 
 
-KeyOf = Callable[[Request, Collection[str]], Key]
-"""Gives the key of a scrubbed request, in which the texts given stand for names."""
+KeyFunction = Callable[[Request, Collection[str]], MatchingKey]
+"""Returns the key of a redacted request, in which the given pseudonyms may appear."""
 
 
 @dataclass(slots=True)
-class Entry:
-    """A recorded interaction in the index, and whether it was played."""
+class RecordedEntry:
+    """A recorded interaction in an index, and whether it was replayed."""
 
     position: int
     interaction: Interaction
-    key: Key
+    key: MatchingKey
     played: bool = False
 
-    def takes(self, key: Key) -> bool:
-        """Whether ``key`` fits, a hole taking any text. So does a plain word, the same one always the same text:
-        what was a private name where the tape was made may be known to nobody where it is played."""
-        return key.method == self.key.method and self.is_at(key) and self._fits(self.key.body, key.body, _IN_STRING)
+    def accepts(self, key: MatchingKey) -> bool:
+        """Return whether a request with ``key`` matches this recording.
 
-    def is_at(self, key: Key) -> bool:
-        """Whether ``key`` has its URL."""
-        here = not self.key.origin or key.origin in (self.key.origin, azure_places.ENDPOINT)
-        return here and self._fits(self.key.target, azure_places.moved(key.target, self.key.target), _IN_URL)
+        A redacted secret matches any text. So does a pseudonym, and the same pseudonym always the same text, because
+        the machine that replays may not know which names were private on the machine that recorded.
+        """
+        return (
+            key.method == self.key.method
+            and self.has_same_url(key)
+            and self._matches(self.key.body, key.body, _CHAR_IN_STRING)
+        )
 
-    def _fits(self, recorded: str, sent: str, char: str) -> bool:
+    def has_same_url(self, key: MatchingKey) -> bool:
+        """Return whether the URL of ``key`` matches the recorded URL."""
+        is_same_origin = not self.key.origin or key.origin in (self.key.origin, azure_defaults.ENDPOINT)
+        target = azure_defaults.adopt_version(key.target, self.key.target)
+        return is_same_origin and self._matches(self.key.target, target, _CHAR_IN_URL)
+
+    def _matches(self, recorded: str, sent: str, char: str) -> bool:
         if recorded == sent:
             return True
-        names = "".join(rf"|{starting(name)}\b" for name in self.key.names)
-        first, *rest = re.split(f"({REDACTED}{names})", recorded)
+        pseudonyms = "".join(rf"|{at_word_start(pseudonym)}\b" for pseudonym in self.key.pseudonyms)
+        first, *rest = re.split(f"({REDACTED}{pseudonyms})", recorded)
         if not rest:
             return False
-        again = {REDACTED: f"{char}*?"}
+        # a redacted secret matches anything each time, a pseudonym what it matched the first time
+        repeated = {REDACTED: f"{char}*?"}
         pieces = [re.escape(first)]
         for word, text in zip(rest[::2], rest[1::2], strict=True):
             group = word.replace("-", "_")
-            taken = again.get(word, f"(?P<{group}>{char}*?)")
-            again.setdefault(word, f"(?P={group})")
-            pieces.append(taken + re.escape(text))
-        # atomic but for the last: else, the time to find that nothing fits grows by a power with each hole
+            wildcard = repeated.get(word, f"(?P<{group}>{char}*?)")
+            repeated.setdefault(word, f"(?P={group})")
+            pieces.append(wildcard + re.escape(text))
+        # Atomic groups except for the last. Otherwise the time to find that nothing matches grows exponentially with
+        # the number of wildcards.
         *pieces, last = pieces
         pattern = "".join(f"(?>{piece})" for piece in pieces) + last
         return re.fullmatch(pattern, sent, re.DOTALL) is not None
 
 
 class Index:
-    """The interactions of one tape, each to be played once, equal ones first in, first out.
+    """The recorded interactions of one tape. Each is replayed once, equal ones first in, first out.
 
-    Of a request that streams, what was sent plays no part: its messages are compared while they come.
+    The messages of a streaming request are not part of its key. They are compared while they are sent.
     """
 
     def __init__(
         self,
         interactions: Iterable[Interaction],
-        placeholders: Collection[str] = (),
-        keys: Iterable[Key] | None = None,
+        pseudonyms: Collection[str] = (),
+        keys: Iterable[MatchingKey] | None = None,
     ) -> None:
+        """Create the index.
+
+        Args:
+            interactions: The interactions, in the order in which they are replayed.
+            pseudonyms: The pseudonyms in the interactions.
+            keys: The matching key of each interaction. Defaults to the keys of the default rules.
+        """
         interactions = tuple(interactions)
-        keys = keys_of(interactions, placeholders) if keys is None else keys
-        self.placeholders = placeholders
-        self.entries = [Entry(*entry) for entry in zip(count(1), interactions, keys)]
-        self._latest: dict[Key, Entry] = {}
+        keys = keys_of_recordings(interactions, pseudonyms) if keys is None else keys
+        self.pseudonyms = pseudonyms
+        self.entries = [RecordedEntry(*entry) for entry in zip(count(1), interactions, keys)]
+        self._last_played: dict[MatchingKey, RecordedEntry] = {}
 
     @cached_property
-    def _by_key(self) -> dict[Key, list[Entry]]:
-        by_key: dict[Key, list[Entry]] = defaultdict(list)
+    def _by_key(self) -> dict[MatchingKey, list[RecordedEntry]]:
+        by_key: dict[MatchingKey, list[RecordedEntry]] = defaultdict(list)
         for entry in reversed(self.entries):
             by_key[entry.key].append(entry)
         return by_key
 
     @cached_property
-    def _with_holes(self) -> Sequence[Entry]:
-        return [entry for entry in self.entries if entry.key.has_holes]
+    def _with_wildcards(self) -> Sequence[RecordedEntry]:
+        return [entry for entry in self.entries if entry.key.has_wildcards]
 
-    def take(self, key: Key) -> Interaction | None:
-        """The first interaction not yet played that answers ``key``, which counts as played from now on."""
+    def take(self, key: MatchingKey) -> Interaction | None:
+        """Return the first interaction that answers ``key`` and was not replayed yet, and mark it as replayed."""
         for exact in (key, key.without_origin):
             waiting = self._by_key.get(exact, [])
             while waiting:
                 entry = waiting.pop()
                 if not entry.played:
-                    return self.play(entry, key)
-        standing_in = azure_places.stands_in(key.origin, key.target)
-        for entry in self.entries if standing_in else self._with_holes:
-            if not entry.played and entry.takes(key):
-                return self.play(entry, key)
+                    return self.mark_played(entry, key)
+        is_azure_default = azure_defaults.is_default(key.origin, key.target)
+        for entry in self.entries if is_azure_default else self._with_wildcards:
+            if not entry.played and entry.accepts(key):
+                return self.mark_played(entry, key)
         return None
 
-    def again(self, key: Key) -> Interaction | None:
-        """The last interaction that answered ``key``."""
-        entry = self._latest.get(key)
+    def find_last_played(self, key: MatchingKey) -> Interaction | None:
+        """Return the interaction that answered the last request with ``key``. None if there was no such request."""
+        entry = self._last_played.get(key)
         return entry.interaction if entry is not None else None
 
-    def play(self, entry: Entry, key: Key) -> Interaction:
-        """The interaction of ``entry``, which counts as played from now on, for a request with ``key``."""
+    def mark_played(self, entry: RecordedEntry, key: MatchingKey) -> Interaction:
+        """Mark ``entry`` as replayed for a request with ``key``, and return its interaction."""
         entry.played = True
-        self._latest[key] = entry
+        self._last_played[key] = entry
         return entry.interaction
 
-    def begun(self, key: Key, *, again: bool = False) -> Sequence[Entry]:
-        """The interactions not yet played that are under ``key``, those of an equal key first; behind them those that
-        were, where they may be played ``again``."""
+    def find_conversations(self, key: MatchingKey, *, allow_repeats: bool = False) -> Sequence[RecordedEntry]:
+        """Return the recordings that may answer a streaming request with ``key``.
+
+        Recordings with an equal key come first. With ``allow_repeats``, recordings that were replayed follow at the
+        end.
+        """
         exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
         found = {entry.position: entry for entry in exact}
-        for entry in self._with_holes:
-            if entry.takes(key):
+        for entry in self._with_wildcards:
+            if entry.accepts(key):
                 found.setdefault(entry.position, entry)
-        repeated = [replace(entry, played=False) for entry in found.values() if entry.played and again]
+        repeated = [replace(entry, played=False) for entry in found.values() if entry.played and allow_repeats]
         return [*(entry for entry in found.values() if not entry.played), *repeated]
 
-    def answered(self, key: Key) -> Sequence[Entry]:
-        """The interactions, all played by now, that answered requests equal to ``key``."""
-        return [entry for entry in self.entries if entry.played and entry.takes(key)]
+    def find_played(self, key: MatchingKey) -> Sequence[RecordedEntry]:
+        """Return the replayed entries that match ``key``."""
+        return [entry for entry in self.entries if entry.played and entry.accepts(key)]
 
 
-def key_of(recorded: Request, provenance: Provenance, placeholders: Collection[str], of: KeyOf = Key.of) -> Key:
-    """The key of a ``recorded`` request: where a provider was not asked, the place plays no part."""
-    key = of(recorded, placeholders)
+def key_of_recording(
+    recorded: Request,
+    provenance: Provenance,
+    pseudonyms: Collection[str],
+    make_key: KeyFunction = MatchingKey.from_request,
+) -> MatchingKey:
+    """Return the key of a ``recorded`` request. It has no origin unless a provider answered the request."""
+    key = make_key(recorded, pseudonyms)
     return key if provenance == "live" else key.without_origin
 
 
-def keys_of(interactions: Iterable[Interaction], placeholders: Collection[str], of: KeyOf = Key.of) -> list[Key]:
-    """The keys of ``interactions`` in an `Index`."""
-    return [key_of(unsent(one.request), one.provenance, placeholders, of) for one in interactions]
+def keys_of_recordings(
+    interactions: Iterable[Interaction],
+    pseudonyms: Collection[str],
+    make_key: KeyFunction = MatchingKey.from_request,
+) -> list[MatchingKey]:
+    """Return the keys of ``interactions`` for an `Index`."""
+    return [
+        key_of_recording(strip_messages(interaction.request), interaction.provenance, pseudonyms, make_key)
+        for interaction in interactions
+    ]
 
 
-def unsent(request: Request) -> Request:
-    """``request`` before any of the messages that it streams was sent; another as it is."""
-    # what a gRPC method sends is a JSON object, and an array only where it streams
-    streams = request.url.startswith("grpc:") and request.body.lstrip()[:1] == b"["
-    return replace(request, body=b"[]") if streams else request
+def strip_messages(request: Request) -> Request:
+    """Return a streaming ``request`` without its messages. Any other request is returned unchanged."""
+    # the request of a gRPC method is a JSON object, and an array only if the method streams its requests
+    is_streaming = request.url.startswith("grpc:") and request.body.lstrip()[:1] == b"["
+    return replace(request, body=b"[]") if is_streaming else request

@@ -1,7 +1,7 @@
-"""JSON paths: which places of a document take no part in matching.
+"""JSON paths that name the parts of a document to ignore.
 
-Those steps of https://www.rfc-editor.org/rfc/rfc9535 that name places: ``.name``, ``['name']``, ``[0]``, ``.*`` and
-``[*]`` for all members, and ``..name`` for a member at any depth.
+The supported steps of https://www.rfc-editor.org/rfc/rfc9535 are ``.name``, ``['name']``, ``[0]``, ``.*`` and ``[*]``
+for all members, and ``..name`` for a member at any depth.
 """
 
 from __future__ import annotations
@@ -24,39 +24,40 @@ _STEP = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _PathStep:
+    """One step of a path. A ``key`` of None stands for all members."""
+
     key: str | int | None
-    """None stands for all members."""
-    deep: bool = False
+    is_deep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
     """A path such as ``$.messages[*].name``."""
 
-    steps: tuple[_Step, ...]
+    steps: tuple[_PathStep, ...]
 
     @classmethod
     def parse(cls, text: str) -> JsonPath:
-        """The path that ``text`` tells. Raises ValueError for anything but the steps above."""
-        steps: list[_Step] = []
-        place = 1
-        while place < len(text):
-            match = _STEP.match(text, place)
+        """Parse a path. Raises ValueError if it has a step that is not supported."""
+        steps: list[_PathStep] = []
+        position = 1
+        while position < len(text):
+            match = _STEP.match(text, position)
             if match is None:
                 break
-            place = match.end()
-            steps.append(_Step(_key(match), deep=match["deep"] is not None))
-        if not text.startswith("$") or place < len(text) or not steps:
-            raise ValueError(f"{text!r} is no JSON path like $.metadata.* or $.messages[*].name")
+            position = match.end()
+            steps.append(_PathStep(_read_key(match), is_deep=match["deep"] is not None))
+        if not text.startswith("$") or position < len(text) or not steps:
+            raise ValueError(f"{text!r} is not a JSON path such as $.metadata.* or $.messages[*].name")
         return cls(tuple(steps))
 
-    def without(self, document: Any) -> Any:
-        """A copy of ``document`` without what stands at this path."""
-        return _without(document, self.steps)
+    def remove_from(self, document: Any) -> Any:
+        """Return a copy of ``document`` without the values at this path."""
+        return _remove(document, self.steps)
 
 
-def _key(match: re.Match[str]) -> str | int | None:
+def _read_key(match: re.Match[str]) -> str | int | None:
     if match["star"] or match["all"]:
         return None
     if match["index"] is not None:
@@ -64,7 +65,7 @@ def _key(match: re.Match[str]) -> str | int | None:
     return next(match[group] for group in ("name", "single", "double") if match[group] is not None)
 
 
-def _without(value: Any, steps: Sequence[_Step]) -> Any:
+def _remove(value: Any, steps: Sequence[_PathStep]) -> Any:
     step, *rest = steps
     if isinstance(value, dict):
         members: list[tuple[str | int, Any]] = list(value.items())
@@ -77,6 +78,6 @@ def _without(value: Any, steps: Sequence[_Step]) -> Any:
         if step.key is None or step.key == key:
             if not rest:
                 continue
-            item = _without(item, rest)
-        kept.append((key, _without(item, steps) if step.deep else item))
+            item = _remove(item, rest)
+        kept.append((key, _remove(item, steps) if step.is_deep else item))
     return dict(kept) if isinstance(value, dict) else [item for _, item in kept]

@@ -1,4 +1,4 @@
-"""Rules: what of a request takes part in matching, the same for the tape and for what is sent."""
+"""The rules that decide which parts of a request are compared, for recorded and for live requests alike."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from urllib.parse import quote_plus, unquote_plus, urlsplit
 
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
-from multitrack.tape.matching.index import Key
+from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.matching.jsonpath import JsonPath
 
 _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 
 @dataclass(frozen=True)
-class Rules:
-    """Those of `Settings` of the same names: ``match_on``, ``ignore`` and ``placeholders``."""
+class MatchingRules:
+    """The fields ``match_on``, ``ignore`` and ``placeholders`` of `Settings`."""
 
     match_on: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     placeholders: tuple[tuple[str, str], ...] = ()
 
-    def key(self, request: Request, names: Collection[str] = ()) -> Key:
-        """The key of a scrubbed request, in which ``names`` stand for private names."""
-        key = Key.of(self.bared(request), names)
-        return self._of_parts(key) if self.match_on else key
+    def make_key(self, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
+        """Return the key of a redacted request, in which ``pseudonyms`` may appear."""
+        key = MatchingKey.from_request(self.strip_ignored(request), pseudonyms)
+        return self._select_parts(key) if self.match_on else key
 
-    def bared(self, request: Request) -> Request:
-        """``request`` without what plays no part, and with the user's own words in their places."""
-        request = self.worded(request)
-        if self.match_on and "body" not in self._wanted:
+    def strip_ignored(self, request: Request) -> Request:
+        """Return ``request`` without what is not compared, and with the user's placeholders."""
+        request = self.apply_placeholders(request)
+        if self.match_on and "body" not in self._matched_parts:
             return replace(request, body=b"")
         paths = self._paths
         if not paths:
@@ -46,38 +46,38 @@ class Rules:
         if not isinstance(document, dict | list):
             return request
         for path in paths:
-            document = path.without(document)
+            document = path.remove_from(document)
         return replace(request, body=json.dumps(document).encode())
 
-    def worded(self, request: Request) -> Request:
-        """``request`` with the user's own words in the places of what their expressions match."""
+    def apply_placeholders(self, request: Request) -> Request:
+        """Return ``request`` with the user's placeholders instead of the texts that their patterns match."""
         if not self.placeholders:
             return request
-        place, mark, query = request.url.partition("?")
+        address, mark, query = request.url.partition("?")
         body = request.body.decode("utf-8", "surrogateescape")
         is_form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
-        body = self._worded_pairs(body) if is_form else self._worded(body)
+        body = self._replace_in_pairs(body) if is_form else self._replace_in_text(body)
         return replace(
             request,
-            url=self._worded(place) + mark + self._worded_pairs(query),
+            url=self._replace_in_text(address) + mark + self._replace_in_pairs(query),
             body=body.encode("utf-8", "surrogateescape"),
         )
 
-    def _worded(self, text: str) -> str:
+    def _replace_in_text(self, text: str) -> str:
         for word, pattern in self._patterns:
-            # a backslash in a word is no escape
+            # a backslash in a placeholder is not an escape
             text = pattern.sub(word.replace("\\", "\\\\"), text)
         return text
 
-    def _worded_pairs(self, encoded: str) -> str:
-        """The same for a query or a form; what an expression matches in its values, too, once they are decoded."""
-        pairs = [pair.partition("=") for pair in self._worded(encoded).split("&")]
-        return "&".join(name + equals + self._worded_value(value) for name, equals, value in pairs)
+    def _replace_in_pairs(self, encoded: str) -> str:
+        """Replace in a query or a form, also where a pattern matches a value only after decoding."""
+        pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
+        return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)
 
-    def _worded_value(self, value: str) -> str:
+    def _replace_in_value(self, value: str) -> str:
         decoded = unquote_plus(value, errors="surrogateescape")
-        worded = self._worded(decoded)
-        return value if worded == decoded else quote_plus(worded, errors="surrogateescape")
+        replaced = self._replace_in_text(decoded)
+        return value if replaced == decoded else quote_plus(replaced, errors="surrogateescape")
 
     @cached_property
     def _patterns(self) -> Sequence[tuple[str, re.Pattern[str]]]:
@@ -88,18 +88,18 @@ class Rules:
         return [JsonPath.parse(path) for path in self.ignore]
 
     @cached_property
-    def _wanted(self) -> Collection[str]:
+    def _matched_parts(self) -> Collection[str]:
         return {part for name in self.match_on for part in _PARTS.get(name, (name,))}
 
-    def _of_parts(self, key: Key) -> Key:
-        wanted = self._wanted
+    def _select_parts(self, key: MatchingKey) -> MatchingKey:
+        matched = self._matched_parts
         origin = urlsplit(key.origin)
-        place: dict[str, Any] = {"scheme": origin.scheme, "host": origin.hostname, "port": origin.port}
+        address: dict[str, Any] = {"scheme": origin.scheme, "host": origin.hostname, "port": origin.port}
         path, _, query = key.target.partition("?")
         return replace(
             key,
-            method=key.method if "method" in wanted else "",
-            origin=" ".join(f"{name}={value or ''}" for name, value in place.items() if name in wanted),
-            target=(path if "path" in wanted else "") + (f"?{query}" if query and "query" in wanted else ""),
-            body=key.body if "body" in wanted else "",
+            method=key.method if "method" in matched else "",
+            origin=" ".join(f"{name}={value or ''}" for name, value in address.items() if name in matched),
+            target=(path if "path" in matched else "") + (f"?{query}" if query and "query" in matched else ""),
+            body=key.body if "body" in matched else "",
         )

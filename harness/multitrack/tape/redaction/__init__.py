@@ -1,1 +1,1 @@
-"""Redaction: what must not reach the disk, and the plain words in its place."""
+"""Remove secrets from what is stored or printed, and replace private names with pseudonyms."""

@@ -1,4 +1,4 @@
-"""Redaction: the one function through which everything passes that is matched, written or printed."""
+"""Redact everything that is matched, written or printed, all through the same object."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from urllib.parse import unquote_plus
 
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
-from multitrack.tape.redaction import fragments, secrets
+from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 KEPT_HEADERS = frozenset(
     {
         "content-type",
-        "content-encoding",  # only where the body could not be decoded
+        "content-encoding",  # only if the body could not be decoded
         "location",
         "link",
         "content-range",
@@ -36,22 +37,21 @@ KEPT_HEADERS = frozenset(
         interleaving.HEADER,
     }
 )
-"""The only headers that a tape keeps, beside ``x-ratelimit-*`` of a 429 and what ``keep_headers`` names."""
+"""The headers that are recorded, besides ``x-ratelimit-*`` of a 429 response and those in ``keep_headers``."""
 
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
-# of a protobuf message, what its JSON cannot hold
+# the bytes of a protobuf message that protobuf JSON cannot represent
 _WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
 class Redactor:
-    """Takes secrets and private names out of requests, answers and texts; what it was shown, it never lets by.
+    """Remove secrets and private names from requests, responses and texts.
 
-    It learns credentials from the environment and from each request before that request is matched, so that
-    the live request and the tape pass through the same function. ``worded`` puts the user's own words into a request.
-    Idempotent. Safe to be shared by threads.
+    A redactor learns credentials from the environment and from each request before the request is matched, so that the
+    live request and the recording are redacted in the same way. Redaction is idempotent. Thread-safe.
     """
 
     def __init__(
@@ -60,129 +60,143 @@ class Redactor:
         *,
         keep_headers: Sequence[str] = (),
         allow_secrets: Sequence[str] = (),
-        worded: Callable[[Request], Request] = lambda request: request,
+        apply_placeholders: Callable[[Request], Request] = lambda request: request,
     ) -> None:
-        self._worded = worded
-        self._names = Pseudonyms(environment)
+        """Create a redactor.
+
+        Args:
+            environment: The environment variables.
+            keep_headers: Headers that are kept besides `KEPT_HEADERS`.
+            allow_secrets: Texts that look like a secret but are not one.
+            apply_placeholders: Inserts the user's placeholders into a request.
+        """
+        self._apply_placeholders = apply_placeholders
+        self._pseudonyms = Pseudonyms(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
         self._known: set[str] = set()
-        # re-entrant: a dropped stream that the garbage collector ends may come by while it is held
+        # reentrant, because the garbage collector may close an abandoned stream while the lock is held
         self._lock = threading.RLock()
-        self._pattern = _pattern(frozenset())
-        self._learn(secrets.held(environment))
+        self._pattern = _build_pattern(frozenset())
+        self._add_secrets(secrets.find_in_environment(environment))
 
     @property
-    def placeholders(self) -> frozenset[str]:
-        """The plain words that stand for a private name."""
-        return self._names.given
+    def pseudonyms(self) -> frozenset[str]:
+        """The pseudonyms that were assigned to private names."""
+        return self._pseudonyms.assigned
 
     def learn_request(self, request: Request) -> None:
-        """Learn the credentials and the names that ``request`` was sent with."""
-        self._learn(secrets.sent(request.headers, request.url))
-        self._learn(secrets.fields(request.body.decode("utf-8", "replace")))
-        self._names.learn_headers(request.headers)
-        self._names.learn_url(request.url)
+        """Learn the credentials and the private names in ``request``."""
+        self._add_secrets(secrets.find_in_request(request.headers, request.url))
+        self._add_secrets(secrets.find_in_json(request.body.decode("utf-8", "replace")))
+        self._pseudonyms.learn_headers(request.headers)
+        self._pseudonyms.learn_url(request.url)
 
     def learn_response(self, headers: Headers, body: bytes = b"") -> None:
-        """Learn the cookies, tokens and names that an answer came with."""
-        self._learn(secrets.sent(headers, ""))
-        self._learn(secrets.fields(body.decode("utf-8", "replace")))
-        self._names.learn_headers(headers)
+        """Learn the cookies, tokens and private names in a response."""
+        self._add_secrets(secrets.find_in_request(headers, ""))
+        self._add_secrets(secrets.find_in_json(body.decode("utf-8", "replace")))
+        self._pseudonyms.learn_headers(headers)
 
-    def text(self, text: str) -> str:
-        """``text`` with a hole for each secret and a plain word for each private name."""
-        # what is left beside a hole may look like a secret in its turn
-        while (scrubbed := self._names.text(self._pattern.sub(self._hole, text))) != text:
-            text = scrubbed
+    def redact_text(self, text: str) -> str:
+        """Return ``text`` with `REDACTED` instead of each secret, and a pseudonym instead of each private name."""
+        # the text next to a removed secret may then look like a secret itself
+        while (redacted := self._pseudonyms.replace_in_text(self._pattern.sub(self._replace_secret, text))) != text:
+            text = redacted
         return text
 
-    def url(self, url: str) -> str:
-        """``url`` without its user information, with holes in credential parameters."""
-        url = _PARAMETER.sub(self._parameter, _USER_INFORMATION.sub("", url))
-        return self.text(self._names.url(url))
+    def redact_url(self, url: str) -> str:
+        """Return ``url`` without user information and without secrets in its parameters."""
+        url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))
+        return self.redact_text(self._pseudonyms.replace_in_url(url))
 
-    def body(self, body: bytes) -> bytes:
-        """``body`` scrubbed, also where a secret is spread over the events of a stream."""
-        # a form with a file in it is no text as a whole, and holds credentials as any other
-        text = _WIRE.sub(self._wire, body.decode("utf-8", "surrogateescape"))
-        # the streamed text first: of a secret that is cut, the beginning may look like a whole one
-        return self.text(fragments.scrubbed(text, self.text)).encode("utf-8", "surrogateescape")
+    def redact_body(self, body: bytes) -> bytes:
+        """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
+        # a form with an uploaded file is not text as a whole, but may contain credentials as well
+        text = _WIRE.sub(self._mask_wire_bytes, body.decode("utf-8", "surrogateescape"))
+        # the joined fragments first, because the first fragment of a secret may look like a whole secret
+        text = redact_fragments(text, self.redact_text)
+        return self.redact_text(text).encode("utf-8", "surrogateescape")
 
-    def request(self, request: Request) -> Request:
-        """What a tape keeps of ``request``."""
-        return self._worded(
+    def redact_request(self, request: Request) -> Request:
+        """Return ``request`` as it is recorded."""
+        return self._apply_placeholders(
             replace(
                 request,
-                url=self.url(request.url),
-                # the body is kept decoded
-                headers=self._headers(request.headers, self._kept - {"content-encoding"}),
-                body=self.body(request.body),
+                url=self.redact_url(request.url),
+                # the body is stored without its content encoding
+                headers=self._redact_headers(request.headers, self._kept - {"content-encoding"}),
+                body=self.redact_body(request.body),
             )
         )
 
-    def response(self, response: Response) -> Response:
-        """What a tape keeps of ``response``."""
+    def redact_response(self, response: Response) -> Response:
+        """Return ``response`` as it is recorded."""
         kept = self._kept
         if response.status == 429:
             kept = kept | {name for name, _ in response.headers if name.startswith("x-ratelimit-")}
-        body, failure = self.body(response.body), response.failure
+        body, failure = self.redact_body(response.body), response.failure
         return replace(
             response,
-            headers=self._headers(response.headers, kept),
+            headers=self._redact_headers(response.headers, kept),
             body=body,
             chunks=response.chunks.adapt(response.body, body, response.header("content-type")),
-            failure=replace(failure, message=self.text(failure.message)) if failure else None,
+            failure=replace(failure, message=self.redact_text(failure.message)) if failure else None,
         )
 
-    def _headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
-        return tuple((name, self._header(name, value)) for name, value in headers if name in kept)
+    def _redact_headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
+        return tuple((name, self._redact_header(name, value)) for name, value in headers if name in kept)
 
-    def _header(self, name: str, value: str) -> str:
+    def _redact_header(self, name: str, value: str) -> str:
         if not name.endswith("-bin"):
-            return self.url(value)
+            return self.redact_url(value)
         if name == "grpc-status-details-bin":
             with suppress(ImportError):
                 from multitrack.tape.google import status_details
 
-                value = status_details.reworded(value, self.text)
+                value = status_details.replace_texts(value, self.redact_text)
         try:
-            return self._starred(value + "=" * (-len(value) % 4)) or value
+            return self._mask_base64(value + "=" * (-len(value) % 4)) or value
         except ValueError:
-            return self.url(value)
+            return self.redact_url(value)
 
-    def _learn(self, found: Iterable[str]) -> None:
+    def _add_secrets(self, found: Iterable[str]) -> None:
         new = {secret for secret in found if secret not in self._known and secret not in self._allowed}
         if new:
             with self._lock:
                 self._known |= new
-                self._pattern = _pattern(frozenset(self._known))
+                self._pattern = _build_pattern(frozenset(self._known))
 
-    def _hole(self, match: re.Match[str]) -> str:
+    def _replace_secret(self, match: re.Match[str]) -> str:
         return match[0] if match[0] in self._allowed else REDACTED
 
-    def _wire(self, match: re.Match[str]) -> str:
-        hidden = self._starred(match[2])
-        return match[1] + hidden + match[3] if hidden else match[0]
+    def _mask_wire_bytes(self, match: re.Match[str]) -> str:
+        masked = self._mask_base64(match[2])
+        return match[1] + masked + match[3] if masked else match[0]
 
-    def _starred(self, encoded: str) -> str | None:
-        """Bytes in base64 with stars for each secret, as many as it had letters, since a field tells its length before
-        it; None if there is none. Raises ValueError where it is no base64."""
+    def _mask_base64(self, encoded: str) -> str | None:
+        """Replace the secrets in base64 data by as many asterisks as they have characters. None if there are none.
+
+        The length stays the same because protobuf writes the length of a field before its value.
+
+        Raises:
+            ValueError: ``encoded`` is not valid base64.
+        """
         wire = base64.b64decode(encoded, validate=True).decode("latin-1")
-        hidden = self._pattern.sub(
-            lambda found: "*" * len(found[0]) if self._hole(found) == REDACTED else found[0], wire
+        masked = self._pattern.sub(
+            lambda found: "*" * len(found[0]) if self._replace_secret(found) == REDACTED else found[0], wire
         )
-        return base64.b64encode(hidden.encode("latin-1")).decode() if hidden != wire else None
+        return base64.b64encode(masked.encode("latin-1")).decode() if masked != wire else None
 
-    def _parameter(self, match: re.Match[str]) -> str:
+    def _redact_parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])
         return f"{match[1]}={REDACTED}" if secrets.is_secret(value) and value not in self._allowed else match[0]
 
 
-# each test's tape learns the same few credentials; to spell them out took a quarter of a replayed call
+# The tape of each test learns the same few credentials, and building the pattern took a quarter of a replayed call.
 @lru_cache(maxsize=64)
-def _pattern(known: frozenset[str]) -> re.Pattern[str]:
-    """What finds the ``known`` secrets however they are written, and others by their shape."""
+def _build_pattern(known: frozenset[str]) -> re.Pattern[str]:
+    """Return a pattern that finds the ``known`` secrets in all their spellings, and others by their shape."""
     written = {spelling for secret in known for spelling in secrets.spellings(secret)}
     longest_first = sorted(written, key=lambda spelling: (-len(spelling), spelling))
-    return re.compile("|".join([*map(re.escape, longest_first), secrets.shapes()]), re.DOTALL)
+    return re.compile("|".join([*map(re.escape, longest_first), secrets.shape_pattern()]), re.DOTALL)

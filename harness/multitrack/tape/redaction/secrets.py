@@ -1,4 +1,8 @@
-"""What a secret is: a value sent as a credential, held by a key variable of the environment, or shaped like one."""
+"""Find secrets.
+
+A value is a secret if a request sent it as a credential, if a credential variable of the environment holds it, or if it
+has the shape of a known credential.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
-from multitrack.tape.redaction.word_boundaries import starting
+from multitrack.tape.redaction.word_boundaries import at_word_start
 
 CREDENTIAL_HEADERS = {
     "authorization",
@@ -23,8 +27,10 @@ CREDENTIAL_HEADERS = {
     "cookie",
     "set-cookie",
 }
+"""The headers whose values are credentials, in lower case."""
+
 CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature"})
-"""The parameters of a URL that hold a credential."""
+"""The parameters of a URL that hold a credential, in lower case."""
 
 _CREDENTIAL_FIELDS = re.compile(
     r'"(?:access_token|refresh_token|id_token|client_secret|api_?key|password|private_key|assertion)"\s*:\s*'
@@ -42,13 +48,13 @@ _DUMMY = re.compile(
 )
 
 _SPACE = r"(?:\s|\+|%20)"
-# The shapes of credentials, as their issuers document them. A long shape stands before its own beginning.
+# The shapes of credentials, as their issuers document them. A longer shape comes before a shape that it begins with.
 _SHAPES = re.compile(
-    # without its end, a key is as long as it is base64: more would take the JSON around it along
+    # a key without its end line extends as far as it is base64, so that the JSON around it stays
     rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----"
     rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
     + "".join(
-        f"|{starting(beginning)}{rest}"
+        f"|{at_word_start(beginning)}{rest}"
         for beginning, rest in (
             ("sk-", r"(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"),
             ("AIza", r"[0-9A-Za-z_-]{30,}"),
@@ -69,49 +75,49 @@ _SHAPES = re.compile(
     )
 )
 
-_SENT_LENGTH = 8
-_HELD_LENGTH = 16
+_MIN_SENT_LENGTH = 8
+_MIN_ENVIRONMENT_LENGTH = 16
 
 
-def is_credential(text: str, allowed: Collection[str] = ()) -> bool:
-    """Whether ``text`` holds something in the shape of a known credential, other than those ``allowed``."""
+def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
+    """Return whether a part of ``text`` has the shape of a known credential and is not ``allowed``."""
     return any(match[0] not in allowed for match in _SHAPES.finditer(text))
 
 
-def shapes() -> str:
-    """The pattern of all known shapes."""
+def shape_pattern() -> str:
+    """Return a regular expression for all known shapes of credentials."""
     return _SHAPES.pattern
 
 
-def held(environment: Mapping[str, str]) -> Iterator[str]:
-    """The secrets that the environment holds, with those of the service account that it points to."""
+def find_in_environment(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets in the environment, and those in the Google credentials file that it names."""
     for variable, value in environment.items():
-        if _KEY_VARIABLE.search(variable) and len(value) >= _HELD_LENGTH and not _is_dummy(value):
+        if _KEY_VARIABLE.search(variable) and len(value) >= _MIN_ENVIRONMENT_LENGTH and not _is_dummy(value):
             yield value
-    account = google_account(environment)
+    account = read_google_credentials(environment)
     for field in ("private_key", "private_key_id", "client_id", "client_secret", "refresh_token"):
-        if len(account.get(field, "")) >= _HELD_LENGTH:
+        if len(account.get(field, "")) >= _MIN_ENVIRONMENT_LENGTH:
             yield account[field]
 
 
-def google_account(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The fields of the credentials file that the environment points to."""
+def read_google_credentials(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the text fields of the Google credentials file that the environment names. Empty if there is none."""
     path = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
     if not path:
         return {}
     try:
         document = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
-        return {}  # the SDK itself says what is wrong with the file
+        return {}  # the SDK itself reports what is wrong with the file
     fields = document.items() if isinstance(document, dict) else ()
     return {name: value for name, value in fields if isinstance(value, str)}
 
 
-def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
-    """The secrets among headers (names in lower case) and the parameters of a URL."""
+def find_in_request(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
+    """Yield the secrets in headers (names in lower case) and in a URL."""
     for header, value in headers:
         if header in CREDENTIAL_HEADERS:
-            yield from filter(is_secret, _in_header(header, value))
+            yield from filter(is_secret, _find_in_header(header, value))
     parts = urlsplit(url)
     for parameter, value in parse_qsl(parts.query):
         if parameter.lower() in CREDENTIAL_PARAMETERS and is_secret(value):
@@ -121,7 +127,7 @@ def sent(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
         yield password
 
 
-def _in_header(header: str, value: str) -> Iterator[str]:
+def _find_in_header(header: str, value: str) -> Iterator[str]:
     match header:
         case "cookie":
             yield from (pair.partition("=")[2].strip() for pair in value.split(";"))
@@ -138,17 +144,19 @@ def _in_header(header: str, value: str) -> Iterator[str]:
                     return
 
 
-def fields(text: str) -> Iterator[str]:
-    """The secrets in JSON fields that hold nothing else, such as ``access_token``."""
+def find_in_json(text: str) -> Iterator[str]:
+    """Yield the values of JSON fields that always hold a secret, such as ``access_token``."""
     for value in _CREDENTIAL_FIELDS.findall(text):
         if not _is_dummy(value):
             yield json.loads(f'"{value}"', strict=False)
 
 
 def is_secret(value: str) -> bool:
-    """Whether ``value``, sent where a credential is sent, is one, and neither a dummy nor too short to be told
-    from an ordinary word."""
-    return len(value) >= _SENT_LENGTH and not _is_dummy(value)
+    """Return whether ``value``, which was sent as a credential, is a real one.
+
+    It is not if it is a dummy, or too short to be distinguished from an ordinary word.
+    """
+    return len(value) >= _MIN_SENT_LENGTH and not _is_dummy(value)
 
 
 def _is_dummy(value: str) -> bool:
@@ -156,7 +164,7 @@ def _is_dummy(value: str) -> bool:
 
 
 def spellings(secret: str) -> set[str]:
-    """How ``secret`` may be written: as it is, inside JSON, inside JSON inside JSON, and inside a URL."""
+    """Return the ways to write ``secret``: plain, in JSON, in JSON within JSON, and in a URL."""
     in_json = json.dumps(secret)[1:-1]
     in_unicode_json = json.dumps(secret, ensure_ascii=False)[1:-1]
     nested = json.dumps(in_json)[1:-1]

@@ -1,5 +1,6 @@
-"""vcrpy's own filters, for projects that come from it: what they take out of a request or an answer, and which
-requests they leave alone.
+"""Support vcrpy's filters for projects that come from vcrpy.
+
+The filters remove parts of a request or a response, or exclude a request from recording:
 
 https://vcrpy.readthedocs.io/en/latest/advanced.html#filter-sensitive-data-from-the-request
 """
@@ -17,7 +18,7 @@ from multitrack.tape.exchange import Headers, Request, Response
 
 
 class VcrFilters:
-    """The filters that vcrpy makes of its ``options`` (``filter_headers``, ``before_record_request``, ...)."""
+    """The filters that vcrpy creates from its options (``filter_headers``, ``before_record_request``, ...)."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         merged = vcr.VCR(**options).get_merged_config()
@@ -25,41 +26,47 @@ class VcrFilters:
         self._response = merged["before_record_response"]
 
     def filter_request(self, request: Request) -> Request | None:
-        """What is left of ``request``; None where it is not one to be recorded."""
-        sent = vcr.request.Request(request.method, request.url, request.body, _grouped(request.headers))
-        left = self._request(sent)
-        if left is None:
+        """Return ``request`` without what the filters remove. None if it is not recorded."""
+        sent = vcr.request.Request(request.method, request.url, request.body, _group_headers(request.headers))
+        filtered = self._request(sent)
+        if filtered is None:
             return None
-        return replace(request, method=left.method, url=left.uri, headers=_pairs(left.headers), body=_bytes(left.body))
+        return replace(
+            request,
+            method=filtered.method,
+            url=filtered.uri,
+            headers=_flatten_headers(filtered.headers),
+            body=_encode_body(filtered.body),
+        )
 
     def filter_response(self, response: Response) -> Response | None:
-        """What is left of ``response``; None where it is not one to be recorded."""
-        left = self._response(
+        """Return ``response`` without what the filters remove. None if it is not recorded."""
+        filtered = self._response(
             {
                 "status": {"code": response.status, "message": response.reason},
-                "headers": _grouped(response.headers),
+                "headers": _group_headers(response.headers),
                 "body": {"string": response.body},
             }
         )
-        if left is None:
+        if filtered is None:
             return None
         return replace(
             response,
-            status=left["status"]["code"],
-            reason=left["status"]["message"],
-            headers=_pairs(left["headers"]),
-            body=_bytes(left["body"]["string"]),
+            status=filtered["status"]["code"],
+            reason=filtered["status"]["message"],
+            headers=_flatten_headers(filtered["headers"]),
+            body=_encode_body(filtered["body"]["string"]),
         )
 
 
-def _grouped(headers: Headers) -> dict[str, list[str]]:
+def _group_headers(headers: Headers) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
         grouped.setdefault(name, []).append(value)
     return grouped
 
 
-def _pairs(headers: Mapping[str, Any]) -> Headers:
+def _flatten_headers(headers: Mapping[str, Any]) -> Headers:
     return tuple(
         (name.lower(), value)
         for name, values in headers.items()
@@ -67,5 +74,5 @@ def _pairs(headers: Mapping[str, Any]) -> Headers:
     )
 
 
-def _bytes(body: Any) -> bytes:
+def _encode_body(body: Any) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body or b"")

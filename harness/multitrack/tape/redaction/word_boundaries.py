@@ -1,6 +1,6 @@
-r"""Where a word begins in a text that may be JSON, or part of a URL.
+r"""Regular expressions for the beginning and the end of a word in a text that may be JSON or part of a URL.
 
-A plain ``\b`` is wrong in both: in the JSON text ``"\nsk-…"`` the key follows a letter, that of the escape.
+A plain ``\b`` is wrong in both: in the JSON text ``"\nsk-…"``, the key follows a letter, which belongs to the escape.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 REDACTED = "__redacted__"
-"""What stands where a secret stood. Plain letters: it goes through URLs, JSON and YAML unchanged."""
+"""The text that replaces a secret. It has plain letters only, so that URLs, JSON and YAML leave it unchanged."""
 
 _HEX = "[0-9a-fA-F]"
 
@@ -17,18 +17,18 @@ WORD_START = (
     rf"|(?<=\\[nrtbf])|(?<=\\u{_HEX}{{4}})|(?<=\\)(?![nrtbfu])"
     rf"|(?<=%{_HEX}{{2}})|(?<=%)(?!{_HEX}{{2}}))"
 )
-"""A regular expression that takes no characters; never true inside of an escape."""
+"""A zero-width pattern for the beginning of a word. It never matches inside an escape."""
 
 
 WORD_END = rf"(?:\b|(?={REDACTED}))"
-"""Where a word ends: a secret that followed it is no part of it."""
+"""A zero-width pattern for the end of a word. A redacted secret that follows is not part of the word."""
 
 
-def starting(word: str) -> str:
-    """A regular expression for ``word`` where a word begins.
+def at_word_start(word: str) -> str:
+    """Return a pattern that matches ``word`` at the beginning of a word.
 
-    It begins with ``word`` itself and looks back from its end: the search for a literal is ten times as fast as
-    the trial of a condition at every character.
+    The pattern begins with ``word`` itself and looks back from its end, because the search for a literal is ten times
+    as fast as a condition that is tried at every character.
     """
     end = re.escape(word)
     before = [

@@ -27,7 +27,7 @@ from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, durin
 from multitrack.tape.interceptors.aiohttp.protocol import DeferredResponseHandler, find_handler
 from multitrack.tape.interceptors.aiohttp.response_player import ResponsePlayer
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
-from multitrack.tape.matching.body import decoded
+from multitrack.tape.matching.content_encoding import decode_body
 from multitrack.tape.patching import Patch
 
 Connect = Callable[..., Awaitable[Connection]]
@@ -207,7 +207,7 @@ class DeferredTransport(asyncio.Transport):
         body = b"".join(self._body)
         # a request with an unknown content encoding must be sent anyway
         with suppress(ValueError):
-            body = decoded(body, dict(self._parser.headers).get("content-encoding"))
+            body = decode_body(body, dict(self._parser.headers).get("content-encoding"))
         return Request(self._request.method.upper(), str(self._request.url), self._parser.headers, body)
 
     async def _connect(self) -> Connection:

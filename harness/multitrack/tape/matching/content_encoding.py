@@ -1,0 +1,140 @@
+"""Decode content encodings: gzip, deflate, br and zstd."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, Protocol
+
+
+class DecoderNotInstalled(ValueError):
+    """The library for a content encoding is not installed. The message names the package to install."""
+
+
+def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) -> bytes:
+    """Return ``body`` without its content encoding.
+
+    Args:
+        body: The encoded body.
+        encoding: The value of the header ``content-encoding``: one or several names, comma-separated. None if there is
+            no such header.
+        is_complete: Whether ``body`` is the whole body. Otherwise, as much as possible of its beginning is decoded.
+
+    Raises:
+        ValueError: The encoding is unknown, or the body is damaged.
+        DecoderNotInstalled: The library for the encoding is not installed.
+    """
+    return b"".join(decode_parts([body], encoding, is_complete=is_complete))
+
+
+def decode_parts(parts: Iterable[bytes], encoding: str | None, *, is_complete: bool = True) -> list[bytes]:
+    """Decode a body that arrived in ``parts``, as `decode_body` does.
+
+    The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.
+    """
+    decoded = list(parts)
+    for name in reversed([part.strip().lower() for part in (encoding or "").split(",")]):
+        if name in ("", "identity") or not any(decoded):
+            continue
+        try:
+            decoder = _create_decoder(name)
+            decoded = [decoder.decompress(part) for part in decoded]
+            has_ended = decoder.eof
+        except ValueError:
+            raise
+        except Exception as error:  # each library has its own error types for damaged data
+            raise ValueError(f"the body is not valid {name} data: {error}") from error
+        if is_complete and not has_ended:
+            raise ValueError(f"the body ends in the middle of its {name} data")
+    return decoded
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _create_decoder(name: str) -> _Decoder:
+    match name:
+        case "gzip" | "x-gzip":
+            return _MultiMemberDecoder(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16))
+        case "deflate":
+            return _DeflateDecoder()
+        case "br":
+            return _BrotliDecoder(_import_library(name, "brotli", "brotlicffi").Decompressor())
+        case "zstd":
+            library = _import_library(name, "compression.zstd", "backports.zstd", "zstandard")
+            if library.__name__ == "zstandard":
+                return _MultiMemberDecoder(lambda: library.ZstdDecompressor().decompressobj())
+            return _MultiMemberDecoder(library.ZstdDecompressor)
+    raise ValueError(f"unknown content encoding {name!r}")
+
+
+class _MultiMemberDecoder:
+    """Decode compressed data that may consist of several members or frames in a row."""
+
+    def __init__(self, create_decompressor: Callable[[], Any]) -> None:
+        self._create_decompressor = create_decompressor
+        self._member = create_decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._member.eof)
+
+    def decompress(self, data: bytes) -> bytes:
+        pieces = []
+        while data:
+            if self._member.eof:
+                self._member = self._create_decompressor()
+            pieces.append(self._member.decompress(data))
+            data = self._member.unused_data if self._member.eof else b""
+        return b"".join(pieces)
+
+
+class _DeflateDecoder:
+    """Decode zlib data, which RFC 9110 section 8.4.1.2 requires, or raw deflate data, which some servers send."""
+
+    def __init__(self) -> None:
+        self._members = _MultiMemberDecoder(zlib.decompressobj)
+        self._head = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._members.eof
+
+    def decompress(self, data: bytes) -> bytes:
+        previous, self._head = self._head, (self._head + data)[:2]
+        try:
+            return self._members.decompress(data)
+        except zlib.error:
+            # the two bytes that identify zlib data may arrive one at a time
+            if len(previous) >= 2:
+                raise
+            self._members = _MultiMemberDecoder(lambda: zlib.decompressobj(-zlib.MAX_WBITS))
+            return self._members.decompress(previous + data)
+
+
+class _BrotliDecoder:
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decompressor.is_finished())
+
+    def decompress(self, data: bytes) -> bytes:
+        return bytes(self._decompressor.process(data)) if data else b""
+
+
+_PACKAGES = {"br": "brotli", "zstd": "zstandard"}
+
+
+def _import_library(encoding: str, *modules: str) -> Any:
+    for module in modules:
+        try:
+            return import_module(module)
+        except ImportError:
+            continue
+    raise DecoderNotInstalled(f"a body in {encoding} requires another package: pip install {_PACKAGES[encoding]}")

@@ -1,0 +1,110 @@
+"""Match requests with recordings of the same Vertex AI call over another transport (gRPC or REST)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from multitrack.tape.exchange import Request
+from multitrack.tape.google import transcoding
+from multitrack.tape.google.transcoding import VertexUrl
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.index import Index, KeyFunction, MatchingKey, RecordedEntry, key_of_recording
+
+
+@dataclass(frozen=True, slots=True)
+class CrossTransportCandidates:
+    """A request, and the recordings of the same method over other transports.
+
+    ``request``, ``key``, the requests in ``recorded`` and the keys of its entries are in the canonical form of
+    `transcoding.canonical_call`. ``problem`` is the reason why one of them has no canonical form. If that is
+    ``request``, it is the request as sent, and ``recorded`` is empty.
+    """
+
+    request: Request
+    key: MatchingKey
+    recorded: Sequence[tuple[RecordedEntry, Request]] = ()
+    problem: str | None = None
+
+    @property
+    def played_entries(self) -> Sequence[RecordedEntry]:
+        """The replayed recordings that match the request."""
+        return [entry for entry, _ in self.recorded if entry.played and entry.accepts(self.key)]
+
+
+class CrossTransportIndex:
+    """The interactions of an index that are calls of methods with more than one transport.
+
+    Google's packages are not imported until a request meets a recording that may be the same call.
+    """
+
+    def __init__(self, index: Index, make_key: KeyFunction, filter_request: Callable[[Request], Request]) -> None:
+        """Create the index.
+
+        Args:
+            index: All interactions of the tape.
+            make_key: Returns the matching key of a call.
+            filter_request: Applies the user's filters to a recorded request.
+        """
+        self._index = index
+        self._make_key = make_key
+        self._filter_request = filter_request
+        self._calls: dict[tuple[int, str], tuple[Request, MatchingKey] | str] = {}
+
+    def take(self, sent: Request, pseudonyms: Collection[str], key: MatchingKey) -> Interaction | None:
+        """Return the first unplayed recording of the call ``sent`` over another transport, and mark it as replayed.
+
+        Args:
+            sent: The redacted request.
+            pseudonyms: The pseudonyms in ``sent``.
+            key: The matching key of ``sent``.
+        """
+        candidates = self.find_candidates(sent, pseudonyms)
+        if candidates is None:
+            return None
+        # equal keys before keys that match only through a wildcard
+        for entry, _ in sorted(candidates.recorded, key=lambda pair: pair[0].key.body != candidates.key.body):
+            # a response that was cut off was cut off by its transport
+            is_complete = entry.interaction.response.ending == "complete"
+            if not entry.played and is_complete and entry.accepts(candidates.key):
+                return self._index.mark_played(self._index.entries[entry.position - 1], key)
+        return None
+
+    def find_candidates(self, sent: Request, pseudonyms: Collection[str]) -> CrossTransportCandidates | None:
+        """Return all recordings of the method of ``sent`` over other transports. None if there are none."""
+        url = VertexUrl.parse(sent.url)
+        if url is None or not (entries := list(self._find_entries(url))):
+            return None
+        try:
+            call = transcoding.canonical_call(sent, url.version)
+        except ValueError as error:
+            return CrossTransportCandidates(sent, self._make_key(sent, pseudonyms), problem=str(error))
+        recorded: list[tuple[RecordedEntry, Request]] = []
+        problem = None
+        for entry in entries:
+            found = self._canonicalize_cached(entry, url.version)
+            if isinstance(found, str):
+                problem = problem or found
+            else:
+                recorded.append((replace(entry, key=found[1]), found[0]))
+        return CrossTransportCandidates(call, self._make_key(call, pseudonyms), recorded, problem)
+
+    def _find_entries(self, url: VertexUrl) -> Iterator[RecordedEntry]:
+        for entry in self._index.entries:
+            recorded = VertexUrl.parse(entry.interaction.request.url)
+            if recorded is not None and recorded.method == url.method and recorded.encoding != url.encoding:
+                yield entry
+
+    def _canonicalize_cached(self, entry: RecordedEntry, version: str) -> tuple[Request, MatchingKey] | str:
+        cache_key = (entry.position, version)
+        if cache_key not in self._calls:
+            self._calls[cache_key] = self._canonicalize(entry.interaction, version)
+        return self._calls[cache_key]
+
+    def _canonicalize(self, interaction: Interaction, version: str) -> tuple[Request, MatchingKey] | str:
+        """Return the canonical form of a recorded call and its key, or the reason why it has none."""
+        try:
+            call = transcoding.canonical_call(self._filter_request(interaction.request), version)
+        except ValueError as error:
+            return str(error)
+        return call, key_of_recording(call, interaction.provenance, self._index.pseudonyms, self._make_key)
