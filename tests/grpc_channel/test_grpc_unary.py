@@ -384,7 +384,7 @@ def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, t
     intact = answers.pop()
     url = f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Once"
     for body, reason in (
-        (b'{"text": 3}', "no multitrack.talk.Said: "),
+        (b'{"text": 3}', "not a valid multitrack.talk.Said: "),
         (b'{"text"', "Expecting ':' delimiter"),
         (b'{"@wire": "*"}', "@wire is not valid base64"),
     ):

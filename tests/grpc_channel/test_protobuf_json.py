@@ -191,8 +191,8 @@ def test_a_field_of_a_newer_version_is_left_out(talk_types):
     ("document", "reason"),
     [
         ("{", "Expecting property name"),
-        ("3", "no multitrack.talk.Said: "),
-        ('{"turn": "x"}', "no multitrack.talk.Said: .*turn"),
+        ("3", "not a valid multitrack.talk.Said: "),
+        ('{"turn": "x"}', "not a valid multitrack.talk.Said: .*turn"),
         ('{"@wire": "*"}', "@wire is not valid base64"),
         ('{"@wire": 3}', "@wire is not valid base64"),
     ],

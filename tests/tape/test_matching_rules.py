@@ -42,7 +42,7 @@ def without(**changes):
     ],
 )
 def test_what_a_path_names(path, left):
-    assert JsonPath.parse(path).without(DOCUMENT) == left
+    assert JsonPath.parse(path).remove_from(DOCUMENT) == left
 
 
 @pytest.mark.parametrize("path", ["", "$", "a", "$a", "$.", "$.a.", "$[", "$[a]", "$.a[?(@.b)]", "$.a b"])

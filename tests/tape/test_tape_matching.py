@@ -111,7 +111,7 @@ def test_the_cost_of_matching_does_not_grow_with_the_tape(monkeypatch):
     requests = [request(f"[{number}]") for number in range(10_000)]
     index = Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)
     looked_at = []
-    monkeypatch.setattr(RecordedEntry, "takes", lambda entry, _: looked_at.append(entry))
+    monkeypatch.setattr(RecordedEntry, "accepts", lambda entry, _: looked_at.append(entry))
     for sent in reversed(requests):
         assert index.take(MatchingKey.from_request(sent)).response.body == sent.body
     assert index.take(MatchingKey.from_request(requests[0])) is None
