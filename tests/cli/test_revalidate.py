@@ -300,13 +300,13 @@ class TestImports:
         [
             (
                 "models = 'trip'",
-                "models takes packages = ['trip.models'] and tools = {Weather = 'trip.models:Weather'}",
+                "models must have packages = ['trip.models'] and tools = {Weather = 'trip.models:Weather'}",
             ),
             ("models = {package = []}", "not {'package': []}"),
-            ("models = {packages = 'trip'}", "models.packages takes a list of packages, not 'trip'"),
+            ("models = {packages = 'trip'}", "models.packages must be a list of packages, not 'trip'"),
             (
                 "models = {tools = {A = 'trip.A'}}",
-                "models.tools takes paths like 'trip.models:Weather', not {'A': 'trip.A'}",
+                "models.tools must have paths like 'trip.models:Weather', not {'A': 'trip.A'}",
             ),
         ],
     )

@@ -114,4 +114,4 @@ def test_a_method_that_nobody_imported_is_named(path):
     assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module defines" in str(
         refused.value
     )
-    assert "import the generated one of multitrack.walk.Walk before the tape is opened" in str(refused.value)
+    assert "import the generated module of multitrack.walk.Walk before the cassette is opened" in str(refused.value)

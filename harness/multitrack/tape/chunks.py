@@ -1,7 +1,7 @@
-"""Chunks: in which parts a streamed body came, and when, told in terms of its events.
+"""Chunks: where the parts of a streamed body ended and when they arrived, relative to its events.
 
-An event is what a reader of the body takes at a time: a server-sent event, a line of JSON lines, or the whole of
-any other body. Of a stream whose every event was one chunk, nothing needs to be said.
+An event is what a reader of the body consumes at a time: a server-sent event, a line of JSON lines, or any other body
+as a whole. If every event arrived as one chunk, there is nothing to store.
 """
 
 from __future__ import annotations
@@ -26,74 +26,80 @@ _ENDS = {
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},]', re.DOTALL)
 _BETWEEN_ITEMS = b" \t\r\n,]"
 _STEP = 10
-"""To so many milliseconds are times rounded."""
-_NOTED = 100
-"""So many milliseconds before an answer over gRPC, whose callers set deadlines, are noted; fewer are the network's."""
+"""The unit in milliseconds to which times are rounded."""
+_MIN_GRPC_WAIT = 100
+"""The shortest wait in milliseconds for a gRPC response that is stored, because callers set deadlines. The network is
+the reason for shorter waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """How the chunks of a body differ from its events, which count from 1.
-
-    ``joined``: events that came in one chunk with the next. ``cut``: pairs of an event and a number of bytes into it,
-    where a chunk ended within the event. ``gaps``: milliseconds waited for each chunk, for the first since the
-    request was sent; empty where all came at once. ``by_item``: the body is a JSON array, and its items are the events.
-    """
+    """How the chunks of a body differ from its events. Events are counted from 1."""
 
     joined: tuple[int, ...] = ()
+    """The events that arrived in one chunk with the next event."""
     cut: tuple[tuple[int, int], ...] = ()
+    """Where a chunk ended within an event: pairs of the event and the offset in it, in bytes."""
     gaps: tuple[int, ...] = ()
+    """The milliseconds before each chunk; before the first, since the request was sent. Empty if all chunks arrived at
+    once."""
     by_item: bool = False
+    """Whether the events are the items of a JSON array."""
 
     def split(self, body: bytes, content_type: str | None) -> list[bytes]:
-        """The chunks of ``body``."""
-        ends = self._ends(body, content_type)
+        """Return the chunks of ``body``."""
+        ends = self._find_ends(body, content_type)
         starts = (0, *ends)
         boundaries = {end for event, end in enumerate(ends, start=1) if event not in self.joined}
         for event, offset in self.cut:
-            # an edited tape may have fewer events, or shorter ones
+            # an edited cassette may have fewer or shorter events
             if event <= len(ends) and starts[event - 1] + offset < starts[event]:
                 boundaries.add(starts[event - 1] + offset)
         return [body[start:end] for start, end in pairwise(sorted({0, *boundaries, len(body)}))]
 
     def count_events(self, body: bytes, content_type: str | None) -> int:
-        """How many events ``body`` has."""
-        return len(self._ends(body, content_type))
+        """Return the number of events in ``body``."""
+        return len(self._find_ends(body, content_type))
 
     def adapt(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
-        """The same for the body ``after``, which ``before`` became by changes within its events."""
+        """Return the chunks of ``after``, into which ``before`` was changed without adding or removing events."""
         if before == after or self == _EVENTS:
             return self
-        old, new = (_split(body, self._ends(body, content_type)) for body in (before, after))
+        old, new = (_split(body, self._find_ends(body, content_type)) for body in (before, after))
         if len(old) != len(new):
             return _EVENTS
-        cut = tuple((event, _moved(offset, old[event - 1], new[event - 1])) for event, offset in self.cut)
+        cut = tuple((event, _move_offset(offset, old[event - 1], new[event - 1])) for event, offset in self.cut)
         return replace(self, cut=cut)
 
-    def _ends(self, body: bytes, content_type: str | None) -> Sequence[int]:
+    def _find_ends(self, body: bytes, content_type: str | None) -> Sequence[int]:
         is_array = self.by_item or _is_grpc(content_type)
-        return _item_ends(body) if is_array else _event_ends(body, content_type)
+        return _find_item_ends(body) if is_array else _find_event_ends(body, content_type)
 
 
 _EVENTS = Chunks()
 
 
 def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | None) -> Chunks:
-    """How ``body`` came: ``times`` has, for each place in it where a chunk ended, in order, the milliseconds between
-    the sending of the request and that chunk."""
+    """Return the chunks of a live ``body``.
+
+    Args:
+        times: The offsets at which chunks ended, in order, each with the milliseconds since the request was sent.
+        body: The decoded body.
+        content_type: Its content type.
+    """
     is_json = body[:1] in (b"{", b"[") and (_is_named_json(content_type) or _is_json(body))
-    ends = _event_ends(body, content_type)
+    ends = _find_event_ends(body, content_type)
     if is_json:
-        # such a body is laid out anew on the tape: of the places in it, only those between its items can be told
-        ends = _item_ends(body)
-        times = _between_items(times, body, ends)
-    gaps = _rounded(list(times.values()))
-    # where all came at once, the only time is that of the answer, which is another each time
-    at_once = not any(gaps[1:]) and not (_is_grpc(content_type) and sum(gaps) >= _NOTED)
+        # the cassette indents such a body: only the offsets between its items can be stored
+        ends = _find_item_ends(body)
+        times = _select_item_ends(times, body, ends)
+    gaps = _round_gaps(list(times.values()))
+    # if all chunks arrived at once, there is only the time of the response, which differs with each recording
+    at_once = not any(gaps[1:]) and not (_is_grpc(content_type) and sum(gaps) >= _MIN_GRPC_WAIT)
     if len(times) < 2:
         return _EVENTS if at_once else Chunks(gaps=gaps)
     starts = (0, *ends)
-    cut = [(event, place - starts[event]) for place in times for event in [bisect_right(ends, place)]]
+    cut = [(event, offset - starts[event]) for offset in times for event in [bisect_right(ends, offset)]]
     return Chunks(
         joined=tuple(event for event, end in enumerate(ends[:-1], start=1) if end not in times),
         cut=tuple((event + 1, offset) for event, offset in cut if offset),
@@ -102,41 +108,41 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
     )
 
 
-def _between_items(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -> Mapping[int, int]:
+def _select_item_ends(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -> Mapping[int, int]:
     found: dict[int, int] = {}
-    for place, time in times.items():
-        event = bisect_right(ends, place)
+    for offset, time in times.items():
+        event = bisect_right(ends, offset)
         end = ends[event - 1] if event else 0
-        # the bracket of a gRPC stream comes with its metadata, before any message or the end
-        if body[:place].strip() == b"[":
+        # the bracket of a gRPC stream arrives with its metadata, before any message or the end
+        if body[:offset].strip() == b"[":
             continue
-        if not body[place:].strip(_BETWEEN_ITEMS):
+        if not body[offset:].strip(_BETWEEN_ITEMS):
             found.setdefault(len(body), time)
-        elif event and not body[end:place].strip(_BETWEEN_ITEMS):
+        elif event and not body[end:offset].strip(_BETWEEN_ITEMS):
             found.setdefault(end, time)
     return found
 
 
 def chunks_of_wait(milliseconds: int) -> Chunks:
-    """The caller waited for so long, and nothing came."""
-    return Chunks(gaps=_rounded([milliseconds]))
+    """Return the chunks of a response that never arrived, although the caller waited for it."""
+    return Chunks(gaps=_round_gaps([milliseconds]))
 
 
-def _rounded(times: Sequence[int]) -> tuple[int, ...]:
-    """The gaps between ``times``."""
-    # each time is rounded and not each gap: many small gaps would add up to none
+def _round_gaps(times: Sequence[int]) -> tuple[int, ...]:
+    """Return the rounded gaps between ``times``."""
+    # round each time and not each gap: otherwise many small gaps would add up to zero
     rounded = [round(time / _STEP) * _STEP for time in times]
-    return tuple(max(0, time - before) for before, time in pairwise((0, *rounded)))
+    return tuple(max(0, time - previous) for previous, time in pairwise((0, *rounded)))
 
 
-def _event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
+def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
     pattern = _ENDS.get((content_type or "").partition(";")[0].strip().lower())
     ends = {match.start() for match in pattern.finditer(body)} if pattern else set()
     return sorted({*ends, len(body)} - {0})
 
 
-def _item_ends(body: bytes) -> Sequence[int]:
-    """Where the items of the JSON array ``body`` end, which may lack its end; the last takes the bracket along."""
+def _find_item_ends(body: bytes) -> Sequence[int]:
+    """Return where the items of a JSON array end, which may be incomplete. The bracket belongs to the last item."""
     ends: list[int] = []
     depth = 0
     for token in _JSON_TOKEN.finditer(body):
@@ -159,7 +165,7 @@ def _is_named_json(content_type: str | None) -> bool:
 
 
 def _is_grpc(content_type: str | None) -> bool:
-    """Whether the body is an array of messages, if it is any: each of them came by itself."""
+    """Return whether an array in the body holds messages, each of which arrived by itself."""
     return (content_type or "").startswith("application/grpc")
 
 
@@ -175,8 +181,8 @@ def _split(body: bytes, ends: Sequence[int]) -> list[bytes]:
     return [body[start:end] for start, end in pairwise((0, *ends))]
 
 
-def _moved(offset: int, before: bytes, after: bytes) -> int:
-    """Where ``offset`` into ``before`` is in ``after``."""
+def _move_offset(offset: int, before: bytes, after: bytes) -> int:
+    """Return the offset in ``after`` that corresponds to ``offset`` in ``before``."""
     if not after.startswith(before[:offset]) and after.endswith(before[offset:]):
         return len(after) - len(before) + offset
     return offset

@@ -1,4 +1,4 @@
-"""A failure: why no answer came, or why it broke off, in words that hold for every client and on every machine."""
+"""A failure: why no response arrived, or why it broke off, independent of the client and the machine."""
 
 from __future__ import annotations
 
@@ -11,41 +11,45 @@ from dataclasses import dataclass
 from typing import Literal
 
 During = Literal["connect", "handshake", "send", "read"]
-"""What the client was doing: opening a connection, agreeing on TLS or a tunnel over it, sending the request, or
-waiting for the answer or the rest of it."""
+"""What the client was doing: opening a connection, negotiating TLS or a tunnel, sending the request, or waiting for the
+response or the rest of it."""
 
-# objects and socket addresses in messages of urllib3, asyncio and aiohttp, and the place in Python's own source
-_OF_THE_MACHINE = re.compile(r" at 0x[0-9a-f]+| \('[^']*', \d+(?:, \d+, \d+)?\)| \(_ssl\.c:\d+\)|_ssl\.c:\d+: ")
+# objects and socket addresses in messages of urllib3, asyncio and aiohttp, and line numbers of Python's source
+_MACHINE_DETAILS = re.compile(r" at 0x[0-9a-f]+| \('[^']*', \d+(?:, \d+, \d+)?\)| \(_ssl\.c:\d+\)|_ssl\.c:\d+: ")
 _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name.startswith("EAI_")}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """``error`` is the name of the exception's class, ``message`` what it said, without addresses; ``code`` the name
-    of the system's error (``ECONNREFUSED``, ``EAI_NONAME``), since its number is another on another system."""
+    """The error of a connection."""
 
     error: str
+    """The name of the exception's class."""
     message: str = ""
+    """The message of the exception, without addresses."""
     during: During = "read"
     code: str = ""
+    """The name of the system error, such as ``ECONNREFUSED`` or ``EAI_NONAME``. Its number differs between systems."""
 
     @classmethod
     def from_error(cls, error: BaseException, during: During) -> Failure:
-        """What is to be known of ``error``, or of the system's error that caused it."""
+        """Return the failure for ``error``, with the code of the system error that caused it."""
         causes = list(_system_errors(error))
         message = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        code = next((code for cause in causes if (code := _code(cause))), "")
-        return cls(type(error).__name__, _OF_THE_MACHINE.sub("", message), during, code)
+        code = next((code for cause in causes if (code := _find_code(cause))), "")
+        return cls(type(error).__name__, _MACHINE_DETAILS.sub("", message), during, code)
 
     @property
     def is_timeout(self) -> bool:
-        """Whether time ran out."""
+        """Whether it is a timeout."""
         return "timeout" in self.error.lower() or self.code == "ETIMEDOUT"
 
     def to_system_error(self) -> Exception:
-        """The error that the system or the standard library raised; where only a client's own is known, the one
-        that it stands for."""
-        import http.client  # waits for a client that needs it, as the seam of that name does
+        """Return the error that the system or the standard library raised.
+
+        If only the error of a client library is known, return the corresponding one.
+        """
+        import http.client  # not before a client needs it, like the interceptor for it
         import ssl
 
         homes = (builtins, socket, ssl, http.client)
@@ -57,19 +61,19 @@ class Failure:
             numbers = {ssl.SSLEOFError: ssl.SSL_ERROR_EOF, ssl.SSLZeroReturnError: ssl.SSL_ERROR_ZERO_RETURN}
             return named(int(numbers.get(named, ssl.SSL_ERROR_SSL)), self.message)
         if isinstance(named, type) and issubclass(named, OSError | http.client.HTTPException):
-            return _built(named, number, self.message)
+            return _build_error(named, number, self.message)
         if self.is_timeout:
             return TimeoutError(self.message)
         if self.during == "handshake":
             kind = ssl.SSLCertVerificationError if "CERTIFICATE_VERIFY_FAILED" in self.message else ssl.SSLError
             return kind(int(ssl.SSL_ERROR_SSL), self.message)
         if number is not None:
-            return _built(socket.gaierror if self.code in _RESOLVER_CODES else OSError, number, self.message)
+            return _build_error(socket.gaierror if self.code in _RESOLVER_CODES else OSError, number, self.message)
         return http.client.RemoteDisconnected(self.message) if self.during == "read" else ConnectionError(self.message)
 
 
 def system_error(error: BaseException) -> OSError | None:
-    """The first error of the system among ``error`` and what caused it."""
+    """Return the first system error among ``error`` and its causes."""
     return next(_system_errors(error), None)
 
 
@@ -83,15 +87,15 @@ def _system_errors(error: BaseException) -> Iterator[OSError]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _code(error: OSError) -> str:
+def _find_code(error: OSError) -> str:
     number = error.errno
     if isinstance(error, socket.gaierror):
         return next((name for name, code in _RESOLVER_CODES.items() if code == number), "")
-    # the number of an error of TLS is that of one of OpenSSL's libraries, or one of Python's own
+    # the number of a TLS error comes from OpenSSL or from Python, not from the system
     return errno.errorcode.get(number or 0, "") if type(error).__module__ != "ssl" else ""
 
 
-def _built(kind: type[Exception], number: int | None, message: str) -> Exception:
+def _build_error(kind: type[Exception], number: int | None, message: str) -> Exception:
     if number is None or not issubclass(kind, OSError):
         return kind(message)
     return kind(number, message)

@@ -1,4 +1,4 @@
-"""JSON as text: laid out for reading without changing the document, and one canonical form for comparing."""
+"""JSON as text: indented for reading without changing the document, and in a canonical form for comparison."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
-# line breaks of Unicode: inside a YAML block they would be read as the end of a line
+# line breaks of Unicode, which YAML would read as the end of a line in a block
 _BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x7f\x85\u2028\u2029\ufeff"}
 _MAX_DEPTH = 200
 
 
 def parse(text: str | bytes) -> Any:
-    """The JSON document ``text``; an object with a repeated key becomes a list of pairs, so that nothing is
-    lost. Raises ValueError where it is no JSON, or is nested too deep to be walked."""
+    """Return the JSON document in ``text``.
+
+    An object with a repeated key becomes a list of pairs, so that nothing is lost.
+
+    Raises:
+        ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.
+    """
     try:
-        document = json.loads(text, object_pairs_hook=_object)
+        document = json.loads(text, object_pairs_hook=_build_object)
     except RecursionError:
-        raise ValueError("nested too deep") from None
-    if is_deep(document):
-        raise ValueError("nested too deep")
+        raise ValueError("nested too deeply") from None
+    if is_too_deep(document):
+        raise ValueError("nested too deeply")
     return document
 
 
-def is_deep(document: Any) -> bool:
-    """Whether ``document`` is nested too deep to be walked by functions that call themselves."""
+def is_too_deep(document: Any) -> bool:
+    """Return whether ``document`` is nested too deeply for recursive functions."""
     level = [document]
     for _ in range(_MAX_DEPTH):
         level = [
@@ -39,26 +44,26 @@ def is_deep(document: Any) -> bool:
     return True
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Any:
+def _build_object(pairs: list[tuple[str, Any]]) -> Any:
     document = dict(pairs)
     return document if len(document) == len(pairs) else [["__pair__", key, value] for key, value in pairs]
 
 
 def indented(text: str) -> str | None:
-    """``text`` with two spaces of indent, every number and string written as it was, repeated keys kept.
+    """Return ``text`` indented by two spaces, with every number, string and repeated key unchanged.
 
-    None where ``text`` is no JSON object or array, or nested too deep to be read so.
+    `None` if ``text`` is not a JSON object or array, or is nested too deeply.
     """
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
         json.loads(text)
-        return _lay_out(_TOKEN.findall(text))
+        return _indent(_TOKEN.findall(text))
     except (ValueError, RecursionError):
         return None
 
 
-def _lay_out(tokens: list[str]) -> str:
+def _indent(tokens: list[str]) -> str:
     pieces: list[str] = []
     line, is_empty = "\n", False
     deepest = "\n" + "  " * _MAX_DEPTH
@@ -73,7 +78,7 @@ def _lay_out(tokens: list[str]) -> str:
             is_empty = False
         if token in "{[":
             if line == deepest:
-                raise ValueError("nested too deep")
+                raise ValueError("nested too deeply")
             line += "  "
             is_empty = True
             pieces.append(token)
@@ -87,18 +92,18 @@ def _lay_out(tokens: list[str]) -> str:
 
 
 def canonical(document: Any) -> str:
-    """One text for all JSON documents that mean the same: keys sorted, no white space, ``1.0`` as ``1``.
+    """Return the same text for all equal JSON documents: keys sorted, no white space, ``1.0`` as ``1``.
 
-    The order of arrays counts, and null is not absence.
+    The order of arrays matters, and null differs from a missing key.
     """
-    return json.dumps(_plain(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_normalize(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _plain(value: Any) -> Any:
+def _normalize(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _normalize(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_normalize(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

@@ -1,6 +1,7 @@
-"""Where the models behind a request's tools can be imported from, as a tape keeps it and a project may say it.
+"""Import paths of the models behind tools: those stored in cassettes, and those configured in a project.
 
-A tape is data that anybody may have written: what it names is imported only from the packages that the project lists.
+Anyone may have written a cassette. Therefore, models that it names are only imported from the packages that the project
+lists.
 """
 
 from __future__ import annotations
@@ -19,47 +20,50 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Models = Mapping[str, "type[BaseModel]"]
-"""Models by the names of their tools."""
+"""Models by tool name."""
 
-_SHAPE = "takes packages = ['trip.models'] and tools = {Weather = 'trip.models:Weather'}"
+_EXPECTED = "must have packages = ['trip.models'] and tools = {Weather = 'trip.models:Weather'}"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPaths:
-    """The table ``[tool.multitrack.models]``. ``packages`` are those of which a tape may name a model; ``tools`` say
-    which model stands behind a tool where a tape does not, and are imported wherever they lie."""
+    """The table ``[tool.multitrack.models]``."""
 
     packages: tuple[str, ...] = ()
+    """The packages from which models named in cassettes may be imported."""
     tools: Mapping[str, str] = field(default_factory=dict)
+    """The import paths of models by tool name, for tools whose cassette names no model. Any package is allowed."""
 
     @classmethod
     def from_table(cls, table: Any, source: str) -> ModelPaths:
-        """The table, as TOML has it. Raises `BadOption`, naming the ``source``."""
+        """Return the parsed ``table`` of a TOML file. Raises `BadOption`, naming ``source``."""
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
-            raise BadOption(f"{source}: models {_SHAPE}, not {table!r}")
+            raise BadOption(f"{source}: models {_EXPECTED}, not {table!r}")
         packages, tools = table.get("packages", []), table.get("tools", {})
         if not isinstance(packages, list) or not all(isinstance(package, str) and package for package in packages):
-            raise BadOption(f"{source}: models.packages takes a list of packages, not {packages!r}")
+            raise BadOption(f"{source}: models.packages must be a list of packages, not {packages!r}")
         if not isinstance(tools, dict) or not all(isinstance(path, str) and ":" in path for path in tools.values()):
-            raise BadOption(f"{source}: models.tools takes paths like 'trip.models:Weather', not {tools!r}")
+            raise BadOption(f"{source}: models.tools must have paths like 'trip.models:Weather', not {tools!r}")
         return cls(tuple(packages), tools)
 
     def allows(self, module: str) -> bool:
-        """Whether a tape may name a model in ``module``."""
+        """Return whether a model named in a cassette may be imported from ``module``."""
         return any(f"{module}.".startswith(f"{package}.") for package in self.packages)
 
 
 def models_offered_by(request: Request) -> Models:
-    """The models behind the tools of ``request``, which is being sent; none if its client told of none."""
+    """Return the models behind the tools of the ``request`` that is being sent; empty if unknown."""
     models = current_models()
-    # a client may send more while it asks: for a token, for one, or to who counts its calls
+    # a client may send other requests at the same time, for example for a token or to a telemetry host
     tools = wires.read_request(request.body).tools if models else ()
     return {tool: models[tool] for tool in tools if tool in models}
 
 
 def find_import_paths(models: Models) -> tuple[tuple[str, str], ...]:
-    """Where ``models`` can be imported from (``trip.models:Weather``), by tool name; without those that no import
-    finds, such as a class made within a function, or in a program that is run as a script."""
+    """Return the import paths of ``models`` by tool name, such as ``trip.models:Weather``.
+
+    Models that cannot be imported are left out: classes defined in a function, or in a script that is being run.
+    """
     found = []
     for tool, model in models.items():
         path = f"{model.__module__}:{model.__qualname__}"
@@ -69,10 +73,10 @@ def find_import_paths(models: Models) -> tuple[tuple[str, str], ...]:
 
 
 def find_loaded(path: str) -> object:
-    """What stands at ``path`` in the modules that are imported already; None if nothing does."""
+    """Return the object at ``path`` if its module is already imported, `None` otherwise."""
     module, _, name = path.partition(":")
     found: object = sys.modules.get(module)
     for step in name.split("."):
-        # what a module makes up when it is asked for does not count
+        # do not call a module's `__getattr__`, which may create objects on demand
         found = getattr(found, "__dict__", {}).get(step)
     return found

@@ -54,7 +54,7 @@ def _parse(text: str) -> Any:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return None if jsontext.is_deep(document) else document
+    return None if jsontext.is_too_deep(document) else document
 
 
 def _format_compact(document: Any) -> str:
