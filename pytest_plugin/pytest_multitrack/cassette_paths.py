@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from multitrack.repetitions import get_unrepeated_name
 from multitrack.tape import project
 from multitrack.tape.file import paths
 
@@ -34,7 +35,7 @@ def cassette_path(item: pytest.Item) -> Path:
     names = list(_marker_names(item))
     if names:
         return paths.named_cassette_path(folder, names[0])
-    return paths.test_cassette_path(folder, item.path.stem, ".".join([*_class_names(item), item.name]))
+    return paths.test_cassette_path(folder, item.path.stem, ".".join([*_class_names(item), get_unrepeated_name(item)]))
 
 
 def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:

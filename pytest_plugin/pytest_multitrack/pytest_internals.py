@@ -10,6 +10,8 @@ import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 from _pytest.runner import runtestprotocol
 
+from multitrack.repetitions import get_unrepeated_name, get_unrepeated_nodeid
+
 
 def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
     """Import ``package`` without rewriting its assertions.
@@ -28,12 +30,13 @@ def get_test_name(item: pytest.Item) -> str:
     """Return the node id of ``item`` as a user passes it on the command line.
 
     With ``--dist loadgroup``, the workers of pytest-xdist append the name of a group to the node id; a run without
-    workers does not.
+    workers does not. The repetitions of a test have the name of the test.
     """
     if item.parent is None:
         return item.nodeid
     name = f"{item.parent.nodeid}::{item.name}"
-    return name if item.nodeid.startswith(f"{name}@") else item.nodeid
+    has_group = item.nodeid.startswith(f"{name}@")
+    return f"{item.parent.nodeid}::{get_unrepeated_name(item)}" if has_group else get_unrepeated_nodeid(item)
 
 
 def run_repeatedly(

@@ -28,7 +28,7 @@ from multitrack.snapshots.expressions import Scrub, SnapshotCall, canonical_text
 from multitrack.snapshots.parsing import UnreadableCalls, parse_calls
 from multitrack.snapshots.rendering import render_comparison
 from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
-from multitrack.snapshots.syrupy_internals import StoredExtension
+from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
 class UnmatchedValues(TypeError):
@@ -162,7 +162,7 @@ def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
     """Remove the entries of tests that did not pass, and those that belong to no test unless all tests are known."""
-    names = [(PyTestLocation(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
+    names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):
         passed = [has_passed for name, has_passed in names if _is_snapshot_of(snapshot.name, name)]
         if not all(passed or [are_all_known]):

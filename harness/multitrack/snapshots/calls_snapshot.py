@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pytest
 from syrupy.assertion import DiffMode, SnapshotAssertion
 from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
-from syrupy.location import PyTestLocation
 
 from multitrack.errors import BadOption
+from multitrack.repetitions import get_unrepeated_nodeid
 from multitrack.snapshots.calls_extension import CallsExtension, UnmatchedValues, find_fault
 from multitrack.snapshots.calls_file import DamagedCallsFile, MakeNote, replace_note
 from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
 from multitrack.snapshots.conversion import UnwritableValue, unchanged_text
 from multitrack.snapshots.expressions import Scrub
 from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
-from multitrack.snapshots.syrupy_internals import get_syrupy_session
+from multitrack.snapshots.syrupy_internals import get_syrupy_session, locate_test
 
 if TYPE_CHECKING:
+    from syrupy.location import PyTestLocation
     from syrupy.session import SnapshotSession
     from syrupy.types import SnapshotIndex
 
@@ -88,7 +89,7 @@ class CallsSnapshot(SnapshotAssertion):
         super().__init__(
             session=writes,  # type: ignore[arg-type]
             extension_class=CallsExtension,
-            test_location=PyTestLocation(item),
+            test_location=locate_test(item),
             update_snapshots=bool(option.update_snapshots),
         )
 
@@ -145,7 +146,7 @@ class CallsSnapshot(SnapshotAssertion):
             lines = [f"{location}, {find_fault(str(result.recalled_data))}"]
         else:
             lines = super().get_assert_diff(diff_mode=diff_mode)
-        command = shlex.join(["pytest", "--snapshot-update", self.test_location.nodeid])
+        command = shlex.join(["pytest", "--snapshot-update", get_unrepeated_nodeid(self.test_location.item)])
         return [*lines, f"to accept: {command}"]
 
 

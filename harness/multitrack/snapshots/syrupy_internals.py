@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from syrupy.extensions.base import AbstractSyrupyExtension
+from syrupy.location import PyTestLocation
+
+from multitrack.repetitions import get_unrepeated_name
 
 if TYPE_CHECKING:
     from syrupy.data import SnapshotCollection
@@ -22,6 +25,16 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
             pytrace=False,
         )
     return session
+
+
+def locate_test(item: pytest.Item) -> PyTestLocation:
+    """Return where syrupy stores the snapshots of ``item``. The repetitions of a test share those of the test."""
+    location = PyTestLocation(item)
+    name = get_unrepeated_name(item)
+    if name != item.name:
+        for attribute in ("nodename", "testname"):
+            object.__setattr__(location, attribute, name)  # it is frozen, and sets them in the same way
+    return location
 
 
 class StoredExtension(AbstractSyrupyExtension):
