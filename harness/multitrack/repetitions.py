@@ -13,7 +13,10 @@ _FIRST_ID = "__flakefinder_"
 
 
 def get_unrepeated_name(item: Any) -> str:
-    """Return the name of a pytest ``item`` without the id of a repetition: ``test_ask[fr]`` for ``test_ask[fr-1-3]``."""
+    """Return the name of a pytest ``item`` without the id of a repetition.
+
+    For example, it is ``test_ask[fr]`` for the item ``test_ask[fr-1-3]``.
+    """
     name: str = item.name
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     for parameter, value in parameters.items():

@@ -5,7 +5,7 @@ Names, folders and options are those of pytest-recording: https://github.com/kiw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from multitrack.errors import BadOption
+from multitrack.repetitions import get_unrepeated_name
 from multitrack.tape.settings import MATCHED, Settings
-from pytest_multitrack import cassette_paths
+from pytest_multitrack import cassette_paths, flags
 from pytest_multitrack.cassette_options import CassetteOptions
 
 _TO_FILE_NAME = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
@@ -32,17 +33,15 @@ _FILTERS = {
     "ignore_hosts",
     "ignore_localhost",
 }
-# ignored: the flags of pytest set the record mode, and a cassette is always one YAML file with decoded bodies
+# ignored: the flags of pytest set the record mode, and what we record is always YAML with decoded bodies
 _IGNORED = {
     "allowed_hosts",
     "custom_patches",
     "decode_compressed_response",
     "drop_unused_requests",
     "inject_cassette",
-    "path_transformer",
     "record_mode",
     "record_on_exception",
-    "serializer",
     "skip_patchers",
 }
 
@@ -85,9 +84,13 @@ def resolve_vcr_options(
     folder = Path(library or fixtures.vcr_cassette_dir or _default_folder(node))
     name_marker = node.get_closest_marker("default_cassette")
     name = name_marker.args[0] if name_marker else fixtures.default_cassette_name or _default_name(node)
-    path = folder / _with_suffix(name)
+    path, other_path = _locate(folder / name, config.pop("serializer", "yaml"), config.pop("path_transformer", None))
     additional_paths = [folder / name for marker in markers for name in marker.args]
-    if len(additional_paths) == 1 and not path.exists():
+    if other_path is not None:
+        additional_paths.insert(0, other_path)
+    records = flags.mode(node.config) in ("record", "record-missing")
+    # a replay without a default cassette concerns the named one only; a recording leaves the named one alone
+    if len(additional_paths) == 1 and not path.exists() and not records:
         path, additional_paths = additional_paths[0], []
     return CassetteOptions(
         _apply_config(config, settings, f"@pytest.mark.vcr of {node.nodeid}"),
@@ -123,11 +126,23 @@ def _default_folder(node: pytest.Item | pytest.Collector) -> Path:
 
 def _default_name(node: pytest.Item | pytest.Collector) -> str:
     cls = getattr(node, "cls", None)
-    return (f"{cls.__name__}.{node.name}" if cls else node.name).translate(_TO_FILE_NAME)
+    name = get_unrepeated_name(node)
+    return (f"{cls.__name__}.{name}" if cls else name).translate(_TO_FILE_NAME)
 
 
-def _with_suffix(name: str) -> str:
-    return name if name.endswith(".yaml") else f"{name}.yaml"
+def _locate(path: Path, serializer: str, path_transformer: Callable[[str], str] | None) -> tuple[Path, Path | None]:
+    """Return the cassette that we write for ``path``, and the one of another format that is replayed, too, if any.
+
+    pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
+    decides otherwise.
+    """
+    suffix = f".{serializer}"
+    stem = next((path.name.removesuffix(end) for end in (suffix, ".yaml") if path.name.endswith(end)), path.name)
+    written = path.with_name(f"{stem}.yaml")
+    candidates = [path, path.with_name(f"{stem}{suffix}")]
+    if path_transformer is not None:
+        candidates += [Path(path_transformer(str(path.with_name(name)))) for name in (stem, f"{stem}{suffix}")]
+    return written, next((one for one in candidates if one != written and one.is_file()), None)
 
 
 def _fixture_value(request: pytest.FixtureRequest, name: str) -> Any:
