@@ -1,4 +1,4 @@
-"""Messages as JSON and back: nothing is lost, and what JSON cannot hold stands beside it as wire bytes."""
+"""Convert protobuf messages to JSON and back without loss, with wire bytes where JSON is not enough."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def asks(draw, ask, depth=1):
 
 
 def restored(message):
-    """The message that its JSON gives back, and that JSON."""
+    """Return the message after a round trip through JSON, and the JSON."""
     document = wire_to_json(message.SerializeToString(), type(message))
     again = type(message).FromString(json_to_wire(document, type(message)))
     assert again.SerializeToString(deterministic=True) == message.SerializeToString(deterministic=True)
@@ -62,14 +62,14 @@ def restored(message):
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_every_message_comes_back_from_its_json_alone(data, talk_types):
+def test_every_message_is_restored_from_its_json(data, talk_types):
     ask, _ = talk_types
     assert "@wire" not in restored(data.draw(asks(ask)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(wire=st.binary(max_size=40))
-def test_no_bytes_are_beyond_writing(wire, talk_types):
+def test_any_bytes_can_be_written(wire, talk_types):
     ask, _ = talk_types
     restored_wire = json_to_wire(wire_to_json(wire, ask), ask)
     try:
@@ -82,7 +82,7 @@ def test_no_bytes_are_beyond_writing(wire, talk_types):
     assert json_to_wire(wire_to_json(wire, None), None) == wire
 
 
-def test_it_prints_as_protobuf_does(talk_types):
+def test_the_json_is_that_of_protobuf(talk_types):
     ask, _ = talk_types
     message = ask(text="grüße \u2028", number=3, small_number=0.1, big_number=2**53 + 1, blob=b"\xff", mood=7)
     message.detail.update({"whole": 3, "minus": -0.0, "list": [1.5, None]})
@@ -97,14 +97,14 @@ def test_it_prints_as_protobuf_does(talk_types):
     assert '"sentAt": "1970-01-01T00:00:00.000000001Z"' in document
 
 
-def test_unknown_fields_are_kept_beside_what_is_readable(talk_types):
+def test_unknown_fields_are_kept_next_to_the_readable_part(talk_types):
     ask, said = talk_types
     unknown = ask(text="hello", mood=1).SerializeToString()
     message = said.FromString(unknown)
     assert restored(message) == {"text": "hello", "@wire": base64.b64encode(unknown).decode()}
 
 
-def test_the_order_of_a_map_is_no_matter_of_chance(talk_types):
+def test_the_order_of_map_entries_is_fixed(talk_types):
     ask, _ = talk_types
     documents = set()
     for _ in range(20):
@@ -123,7 +123,7 @@ def test_a_number_that_protobuf_prints_but_does_not_read_is_kept(talk_types):
     assert restored(message)["@wire"] == base64.b64encode(message.SerializeToString()).decode()
 
 
-def test_a_value_of_no_kind_is_kept(talk_types):
+def test_a_value_without_a_kind_is_kept(talk_types):
     ask, _ = talk_types
     message = ask(value=struct_pb2.Value())
     assert list(restored(message)) == ["@wire", "value"]
@@ -139,7 +139,7 @@ def test_numbers_that_a_struct_cannot_print_are_kept(number, talk_types):
     assert str(ask.FromString(json_to_wire(wire, ask)).detail["number"]) == str(number)
 
 
-def test_an_any_of_a_known_type_is_readable_and_of_another_kept(talk_types):
+def test_an_any_of_a_known_type_is_readable_and_of_an_unknown_type_kept(talk_types):
     ask, _ = talk_types
     message = ask()
     message.attachment.Pack(wrappers_pb2.StringValue(value="hello"))
@@ -157,7 +157,7 @@ def test_a_message_nested_too_deep_for_json_is_kept(talk_types):
     assert restored(message)["text"] == "0"
 
 
-def test_a_message_may_hold_what_looks_like_our_mark():
+def test_a_message_may_contain_the_wire_key():
     message = struct_pb2.Struct()
     message.update({"@wire": "aGVsbG8=", "other": 1})
     document = restored(message)
@@ -177,7 +177,7 @@ def test_a_message_may_hold_what_looks_like_our_mark():
         (struct_pb2.Value(null_value=0), None),
     ],
 )
-def test_messages_that_are_no_objects_in_json(message, document):
+def test_messages_that_are_not_objects_in_json(message, document):
     assert restored(message) == document
 
 
@@ -197,18 +197,18 @@ def test_a_field_of_a_newer_version_is_left_out(talk_types):
         ('{"@wire": 3}', "@wire is not valid base64"),
     ],
 )
-def test_what_is_no_message_is_refused(document, reason, talk_types):
+def test_an_invalid_message_is_rejected(document, reason, talk_types):
     _, said = talk_types
     with pytest.raises(ValueError, match=reason):
         json_to_wire(document, said)
 
 
-def test_a_message_without_class_needs_its_wire_bytes():
+def test_a_message_without_class_requires_its_wire_bytes():
     with pytest.raises(ValueError, match="the class of the message is unknown, and there is no @wire"):
         json_to_wire("{}", None)
 
 
-def test_the_class_is_told_by_what_reads_and_writes_messages(talk_types):
+def test_the_class_is_found_from_serializers_and_messages(talk_types):
     ask, _ = talk_types
     assert message_type(ask.FromString) is ask
     assert type_of(ask()) is ask

@@ -1,4 +1,4 @@
-"""What a miss costs on large tapes, and for large requests."""
+"""The cost of a miss with large cassettes and large requests."""
 
 import json
 import random
@@ -16,14 +16,14 @@ WORDS = [f"{number:x}" for number in random.Random(3).sample(range(16**8), 500)]
 
 
 def asking(number, **changes):
-    """A conversation of some 100 KB, another for each ``number``."""
+    """Return a conversation of about 100 KB, a different one for each ``number``."""
     pick = random.Random(number)
     messages = [{"role": "user", "content": " ".join(pick.choices(WORDS, k=200))} for _ in range(55)]
     return request(json.dumps({"messages": messages, "model": "m", "temperature": 0, **changes}))
 
 
 @pytest.mark.slow
-def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch):
+def test_in_a_large_cassette_only_the_likely_recordings_are_compared(recorded, monkeypatch):
     recorded.put(*((asking(number), "answer") for number in range(60)))
     compared = []
     monkeypatch.setattr(miss, "find_differences", lambda *args: compared.append(1) or find_differences(*args))
@@ -38,7 +38,7 @@ def test_on_a_large_tape_only_the_likely_ones_are_compared(recorded, monkeypatch
 
 
 @pytest.mark.slow
-def test_one_that_is_larger_than_all_that_is_compared_is_compared(recorded):
+def test_a_recording_larger_than_the_limit_is_still_compared(recorded):
     text = "x" * 1_500_000
     recorded.put((request(json.dumps({"a": 1, "text": text})), "answer"), (request(json.dumps({"a": text})), "answer"))
     with pytest.raises(CassetteMiss, match=r"interaction 1 of 2 is the nearest; it differs in 1 place\n    \$\.a"):
@@ -56,7 +56,7 @@ def test_one_that_is_larger_than_all_that_is_compared_is_compared(recorded):
     ],
     ids=["changed", "put in", "left out", "all"],
 )
-def test_long_arrays_are_compared_in_no_time(recorded, sent, found):
+def test_long_arrays_are_compared_quickly(recorded, sent, found):
     start = time.perf_counter()
     told = [
         (difference.path[0], difference.recorded, difference.sent) for difference in find_differences(recorded, sent)

@@ -31,7 +31,7 @@ _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 @dataclass(frozen=True, slots=True)
 class MatchingKey:
-    """What two requests must have in common to match: ``origin`` (scheme, host, port) and the rest."""
+    """What must be equal for two requests to match: ``origin`` (scheme, host, port) and the rest."""
 
     method: str
     origin: str

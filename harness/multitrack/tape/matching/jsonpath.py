@@ -25,7 +25,7 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _PathStep:
-    """One step of a path. A ``key`` of None stands for all members."""
+    """One step of a path. The ``key`` None matches all members."""
 
     key: str | int | None
     is_deep: bool = False

@@ -1,4 +1,4 @@
-"""Which recording of a method call answers it over another transport, and how its answer is written there."""
+"""Replay a Vertex AI call over another transport than the one it was recorded over."""
 
 import base64
 import json
@@ -77,10 +77,11 @@ def replies(recorded, *sent, **options):
     ],
     ids=["names", "names, then numbers", "numbers", "version", "project"],
 )
-def test_a_call_over_grpc_answers_over_rest(recorded, sent):
+def test_a_grpc_recording_answers_a_rest_request(recorded, sent):
     recorded.put((rpc(), by_rpc(said("There."))))
     [response] = replies(recorded, sent)
-    assert (response.status, response.reason) == (200, "OK")
+    assert response.status == 200
+    assert response.reason == "OK"
     assert response.headers == (("content-type", "application/json; charset=UTF-8"),)
     assert json.loads(response.body) == said("There.", 1 if "alt" in sent.url else "STOP")
 
@@ -90,20 +91,21 @@ def test_a_call_over_grpc_answers_over_rest(recorded, sent):
     [(rest(), said("There.")), (rest(IN_NUMBERS, query=NUMBERS, version="v1beta1"), said("There.", 1))],
     ids=["names", "numbers"],
 )
-def test_a_call_over_rest_answers_over_grpc(recorded, before, answer):
+def test_a_rest_recording_answers_a_grpc_request(recorded, before, answer):
     recorded.put((before, by_rest(answer)))
     [response] = replies(recorded, rpc())
-    assert (response.status, response.headers) == (200, (GRPC, ("grpc-status", "0")))
+    assert response.status == 200
+    assert response.headers == (GRPC, ("grpc-status", "0"))
     assert json.loads(response.body) == answer
 
 
-def test_names_for_who_asks_for_names(recorded):
+def test_enums_are_names_if_the_request_asks_for_names(recorded):
     recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
     [response] = replies(recorded, rest(version="v1beta1"))
     assert json.loads(response.body) == said("There.")
 
 
-def test_the_http_rules_are_those_of_googles_own_client():
+def test_the_http_rules_are_those_of_googles_client():
     found = {}
     for version in (aiplatform_v1, aiplatform_v1beta1):
         for service in ("prediction_service", "llm_utility_service"):
@@ -112,13 +114,16 @@ def test_the_http_rules_are_those_of_googles_own_client():
             for method in METHODS:
                 rules = getattr(transport, f"_Base{method[0].upper()}{method[1:]}", None)
                 found |= {rule["uri"]: (method, rule) for rule in (rules._get_http_options() if rules else ())}
-    # those that are left have come later than the oldest client that is supported
+    # the oldest supported client does not have the newest method
     assert METHODS.keys() - {method for method, _ in found.values()} <= {"embedContent"}
     for uri, (method, rule) in found.items():
         resource = re.search(r"{(\w+)=(.*)}", uri)
         address = VertexUrl.parse(f"https://{HOST}{uri.replace(resource[0], resource[2])}")
-        assert (address.method, address.resource) == (method, resource[2])
-        assert (rule["method"], rule["body"], resource[1]) == ("post", "*", METHODS[method])
+        assert address.method == method
+        assert address.resource == resource[2]
+        assert rule["method"] == "post"
+        assert rule["body"] == "*"
+        assert resource[1] == METHODS[method]
 
 
 CALLS = {
@@ -130,7 +135,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_else_a_model_is_asked_crosses_transports_too(name, recorded):
+def test_other_methods_cross_transports_too(name, recorded):
     if not hasattr(aiplatform_v1, f"{name}Request"):
         pytest.skip(f"the installed google-cloud-aiplatform has no {name}")
     sent, answer = CALLS[name]
@@ -145,7 +150,8 @@ def test_what_else_a_model_is_asked_crosses_transports_too(name, recorded):
     recorded.path.unlink()
     recorded.put((over_rest, by_rest(answer)))
     [response] = replies(recorded, over_grpc)
-    assert (json.loads(response.body), response.header("grpc-status")) == (answer, "0")
+    assert json.loads(response.body) == answer
+    assert response.header("grpc-status") == "0"
 
 
 @pytest.mark.parametrize(
@@ -161,13 +167,13 @@ def test_what_else_a_model_is_asked_crosses_transports_too(name, recorded):
     ],
     ids=["model", "body", "unknown field", "query", "stream", "method", "version"],
 )
-def test_another_call_is_a_miss(recorded, sent):
+def test_a_different_call_is_a_miss(recorded, sent):
     recorded.put((rpc(), by_rpc(said("There."))))
     with pytest.raises(CassetteMiss):
         replies(recorded, sent)
 
 
-def test_the_same_transport_comes_first_and_each_recording_plays_once(recorded):
+def test_the_same_transport_comes_first_and_each_recording_replays_once(recorded):
     recorded.put(
         (rpc(), by_rpc(said("first by gRPC"))),
         (rest(), by_rest(said("by REST"))),
@@ -187,7 +193,7 @@ def test_a_call_may_be_repeated_over_another_transport(recorded):
     assert bodies == [said("There.")] * 3
 
 
-def test_what_is_ignored_is_ignored_over_all(recorded):
+def test_ignored_values_are_ignored_across_transports(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     ignoring = Settings(ignore=("$.generationConfig.temperature",))
     other = {**BODY, "generationConfig": {"temperature": 1, "responseSchema": SCHEMA}}
@@ -207,7 +213,7 @@ def why_missed(recorded, *sent, **options):
     return "\n".join(line.removeprefix("  ") for line in reason)
 
 
-def test_a_miss_tells_in_one_spelling_how_the_nearest_call_over_another_transport_differs(recorded):
+def test_a_miss_compares_calls_over_different_transports_in_one_form(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     schema = {"type": 5, "minItems": 3, "items": {"type": 1}}
     sent = {"contents": CONTENTS, "generation_config": {"temperature": 0.5, "responseSchema": schema}}
@@ -222,7 +228,7 @@ def test_a_miss_tells_in_one_spelling_how_the_nearest_call_over_another_transpor
     )
 
 
-def test_a_miss_over_grpc_tells_of_rest_and_leaves_out_what_is_ignored(recorded):
+def test_a_grpc_miss_names_the_rest_recording_and_leaves_out_ignored_values(recorded):
     recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
     body = {"contents": [{"role": "user", "parts": [{"text": "When?"}]}], "generationConfig": {"temperature": 1}}
     ignoring = Settings(ignore=("$.generationConfig",))
@@ -234,7 +240,7 @@ def test_a_miss_over_grpc_tells_of_rest_and_leaves_out_what_is_ignored(recorded)
     )
 
 
-def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
+def test_a_miss_reports_that_the_call_was_replayed_over_another_transport(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     assert why_missed(recorded, rest(), rest()) == (
         "reason: already replayed: the cassette has this request once (interaction 1)"
@@ -243,7 +249,7 @@ def test_a_miss_tells_that_the_call_was_played_over_another_transport(recorded):
 
 @pytest.fixture(params=["google.cloud.aiplatform_v1.types", "multitrack.tape.google.vertex_messages"])
 def without_classes(request, monkeypatch):
-    """As where google-cloud-aiplatform is not installed, and where protobuf is not either."""
+    """Simulate an environment without google-cloud-aiplatform, and one that has no protobuf either."""
     from multitrack.tape import google
     from multitrack.tape.google import status_details, vertex_messages
 
@@ -266,7 +272,7 @@ BY_GENAI = {
 IN_PROTOBUF = json.loads(json.dumps({**BY_GENAI, "toolConfig": {}}).replace("-_-_", "+/+/").replace(": 2", ': "2"'))
 
 
-def test_google_genai_needs_no_classes_to_play_tapes_of_grpc(recorded, without_classes):
+def test_google_genai_replays_grpc_recordings_without_message_classes(recorded, without_classes):
     details = ("grpc-status-details-bin", status_details("known"))
     status = (("grpc-status", "8"), ("grpc-message", "Quota exceeded."), details)
     before = {name: value for name, value in IN_PROTOBUF.items() if value}
@@ -282,12 +288,13 @@ def test_google_genai_needs_no_classes_to_play_tapes_of_grpc(recorded, without_c
     assert json.loads(answered.body) == said("There.")
     error = {name: value for name, value in FAILURE.items() if name != "details"}
     expected = error | ({"details": without_classes} if without_classes else {})
-    assert (failed.status, json.loads(failed.body)) == (429, {"error": expected})
+    assert failed.status == 429
+    assert json.loads(failed.body) == {"error": expected}
     assert stream.body.decode() == STREAMS["events"][1][2]
 
 
 @pytest.mark.usefixtures("without_classes")
-def test_without_classes_a_miss_is_as_exact(recorded):
+def test_a_miss_is_as_exact_without_message_classes(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     other = {**BODY, "contents": [{"role": "user", "parts": [{"text": "When?"}]}]}
     assert why_missed(recorded, rest(other)) == (
@@ -302,7 +309,7 @@ def test_without_classes_a_miss_is_as_exact(recorded):
 @pytest.mark.parametrize(
     ("before", "sent"), [(rpc(), rest(IN_NUMBERS, query=NUMBERS)), (rest(IN_NUMBERS, query=NUMBERS), rest())]
 )
-def test_a_miss_tells_what_to_install(recorded, before, sent):
+def test_a_miss_names_the_package_to_install(recorded, before, sent):
     recorded.put((before, by_rpc(said("There.")) if before.url.startswith("grpc") else by_rest(said("There.", 1))))
     assert why_missed(recorded, sent).splitlines()[-1] == (
         "  a recording over another transport cannot be compared: "
@@ -310,7 +317,7 @@ def test_a_miss_tells_what_to_install(recorded, before, sent):
     )
 
 
-def test_a_miss_tells_what_the_installed_classes_do_not_know(recorded):
+def test_a_miss_names_a_field_that_the_installed_classes_do_not_have(recorded):
     recorded.put((rpc(), by_rpc(said("There."))))
     assert 'no field named "unheardOf"' in why_missed(recorded, rest({**BODY, "unheardOf": 1}))
 
@@ -328,7 +335,7 @@ def status_details(name):
 
 @pytest.mark.parametrize("detail", ["known", "unknown"])
 @pytest.mark.parametrize("streamed", [False, True])
-def test_an_error_over_grpc_is_one_over_rest(recorded, streamed, detail):
+def test_a_grpc_error_becomes_a_rest_error(recorded, streamed, detail):
     status = (
         ("grpc-status", "8"),
         ("grpc-message", "Quota exceeded."),
@@ -338,14 +345,15 @@ def test_an_error_over_grpc_is_one_over_rest(recorded, streamed, detail):
     answer = (200, (GRPC, *status), "[]" if streamed else "")
     recorded.put((before, answer), settings=Settings(keep_errors=True))
     [response] = replies(recorded, rest(operation="streamGenerateContent" if streamed else "generateContent"))
-    assert (response.status, response.reason) == (429, "Too Many Requests")
+    assert response.status == 429
+    assert response.reason == "Too Many Requests"
     assert json.loads(response.body) == {"error": FAILURE}
-    # clients that try again do not wait
+    # clients retry without waiting
     assert response.header("retry-after-ms") == "1"
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_an_error_over_rest_is_one_over_grpc(recorded, wrapped):
+def test_a_rest_error_becomes_a_grpc_error(recorded, wrapped):
     error = {"error": FAILURE}
     answer = (429, JSON, json.dumps([error] if wrapped else error))
     recorded.put((rest(), answer), settings=Settings(keep_errors=True))
@@ -355,10 +363,12 @@ def test_an_error_over_rest_is_one_over_grpc(recorded, wrapped):
         ("grpc-message", "Quota exceeded."),
         ("grpc-status-details-bin", status_details("known")),
     )
-    assert (response.status, response.headers, response.body) == (200, (GRPC, *status), b"")
+    assert response.status == 200
+    assert response.headers == (GRPC, *status)
+    assert response.body == b""
 
 
-def test_an_error_that_is_no_googles_keeps_its_text(recorded):
+def test_an_error_not_in_googles_format_keeps_its_text(recorded):
     answer = (503, (("content-type", "text/html"),), "<p>down")
     recorded.put((rest(), answer), settings=Settings(keep_errors=True))
     [response] = replies(recorded, rpc())
@@ -381,7 +391,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("over", STREAMS)
 @pytest.mark.parametrize("before", STREAMS)
-def test_a_stream_is_written_as_it_is_asked_for(recorded, before, over):
+def test_a_stream_has_the_encoding_that_the_request_asks_for(recorded, before, over):
     recorded.put(STREAMS[before])
     [response] = replies(recorded, STREAMS[over][0])
     expected = STREAMS[over][1]
@@ -393,7 +403,7 @@ def test_a_stream_is_written_as_it_is_asked_for(recorded, before, over):
     assert response.header("grpc-status") == ("0" if over == "grpc" else None)
 
 
-def test_an_error_within_a_stream_comes_behind_its_messages(recorded):
+def test_an_error_in_a_stream_follows_its_messages(recorded):
     failure = json.dumps([said("a"), said("b"), {"error": FAILURE}])
     recorded.put((rest(operation="streamGenerateContent"), failure))
     [over_grpc, events] = (replies(recorded, STREAMS[over][0])[0] for over in ("grpc", "events"))
@@ -402,7 +412,7 @@ def test_an_error_within_a_stream_comes_behind_its_messages(recorded):
     assert [json.loads(event[6:]) for event in events.body.decode().split("\r\n\r\n")[:-1]][2] == {"error": FAILURE}
 
 
-def test_a_stream_that_was_left_is_for_its_own_transport(recorded):
+def test_an_incomplete_stream_only_replays_over_its_own_transport(recorded):
     tape = Tape(recorded.path, mode="record")
     sent, (status, headers, body) = STREAMS["grpc"]
     recording = tape.route(sent)
@@ -434,8 +444,9 @@ except CassetteMiss:
 
 
 @pytest.mark.slow
-def test_nothing_of_googles_is_imported_for_a_tape_of_one_transport(recorded):
+def test_no_google_package_is_imported_for_a_cassette_with_one_transport(recorded):
     recorded.put((rest(), by_rest(said("There."))))
     program = [sys.executable, "-c", PROGRAM, recorded.path, rest().url, rest().body]
     done = subprocess.run(program, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert done.stderr == ""
+    assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""What never reaches a tape, and that a tape without it still plays."""
+"""Secrets and private names never reach a cassette, and the cassette replays without them."""
 
 import base64
 import json
@@ -77,7 +77,7 @@ PLACES = {
 
 
 def spelled(key):
-    """Every way in which ``key`` could be met in a file."""
+    """Return every spelling of ``key`` that a file could have."""
     in_json = json.dumps(key)[1:-1]
     return {key, quote(key, safe=""), quote_plus(key), in_json, json.dumps(in_json)[1:-1]}
 
@@ -89,14 +89,14 @@ def free_of(text, key):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("sent", SENT)
-def test_what_was_sent_as_a_credential_is_nowhere(recorded, monkeypatch, sent, place):
+def test_a_sent_credential_is_removed_everywhere(recorded, monkeypatch, sent, place):
     if sent == "environment":
         monkeypatch.setenv("THEIR_SECRET", KEY)
     body = PLACES[place](KEY)
     text = recorded.put((request(body, **SENT[sent]), body))
     free_of(text, KEY)
     monkeypatch.delenv("THEIR_SECRET", raising=False)
-    # on another machine the key is another, or none, and the text around it the same
+    # another machine has a different key or none, and the same text around it
     live = {"url": f"{URL}?key=other-key-98765&page=2"} if sent == "parameter" else {}
     for other in "other-key-9876543210", "None", "":
         answers = recorded.play(request(PLACES[place](other), **live))
@@ -106,7 +106,7 @@ def test_what_was_sent_as_a_credential_is_nowhere(recorded, monkeypatch, sent, p
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_known_shape_is_nowhere(recorded, shape, place):
+def test_a_known_shape_is_removed_everywhere(recorded, shape, place):
     key = SHAPES[shape]
     body = PLACES[place](key)
     text = recorded.put((request(body), body))
@@ -114,14 +114,14 @@ def test_a_known_shape_is_nowhere(recorded, shape, place):
     assert REDACTED in recorded.play(request(body))[0]
 
 
-def test_a_private_key_in_prose_leaves_the_json_around_it_whole(recorded):
+def test_removing_a_private_key_keeps_the_json_around_it_valid(recorded):
     body = chat("what does -----BEGIN PRIVATE KEY----- mean? And this?")
     recorded.put((request(body), body))
     answer = json.loads(recorded.play(request(body))[0])
     assert answer["messages"][0]["content"].endswith("? And this?")
 
 
-def test_secrets_of_answers_are_nowhere(recorded):
+def test_secrets_in_responses_are_removed_everywhere(recorded):
     cookie, token = "abcdefgh-12345678", "opaque-token-0123456789"
     headers = (*JSON, ("set-cookie", f"session={cookie}; path=/"), ("x-request-id", "1"), ("location", f"/?t={cookie}"))
     answers = [
@@ -134,17 +134,17 @@ def test_secrets_of_answers_are_nowhere(recorded):
     assert "cookie" not in text
     assert "x-request-id" not in text
     assert f"/?t={REDACTED}" in text
-    # a request that repeats what only an answer told
+    # a request that repeats a secret from a response
     assert REDACTED in recorded.play(request("{}"), request(chat("another cookie")))[1]
 
 
-def test_an_early_answer_that_repeats_a_late_secret_is_scrubbed(recorded):
+def test_an_early_response_that_contains_a_later_secret_is_redacted(recorded):
     late = request("{}", headers=(*JSON, ("x-api-key", KEY)))
     text = recorded.put((request("[]"), chat(KEY)), (late, "fine"))
     free_of(text, KEY)
 
 
-def test_a_form_with_a_file_is_scrubbed(recorded):
+def test_a_form_with_a_file_is_redacted(recorded):
     headers = (("content-type", "multipart/form-data; boundary=b"), ("x-api-key", KEY))
     body = b"--b\r\nContent-Disposition: form-data; name=key\r\n\r\n" + KEY.encode() + b"\r\n--b\r\n"
     body += b"Content-Disposition: form-data; name=file; filename=x\r\n\r\n\xff\x00\xfe\r\n--b--\r\n"
@@ -155,7 +155,7 @@ def test_a_form_with_a_file_is_scrubbed(recorded):
     assert recorded.play(request(body, headers=headers)) == ["fine"]
 
 
-def test_a_service_account_is_nowhere(recorded, monkeypatch, tmp_path):
+def test_a_service_account_is_removed_everywhere(recorded, monkeypatch, tmp_path):
     account = {
         "type": "service_account",
         "project_id": "acme-prod-7",
@@ -187,11 +187,11 @@ def call(index, arguments):
 
 
 def arguments(body):
-    """The joined arguments of each call of a streamed answer."""
+    """Return the joined arguments of each call of a streamed response."""
     return [one.arguments for one in wires.decode(body)]
 
 
-def test_a_secret_spread_over_the_deltas_of_a_stream_is_nowhere(recorded):
+def test_a_secret_spread_over_the_deltas_of_a_stream_is_removed(recorded):
     key = SHAPES["openai"]
     one = json.dumps({"note": f"first {key} last", "n": 1})
     two = json.dumps({"key": key})
@@ -211,7 +211,7 @@ def test_a_secret_spread_over_the_deltas_of_a_stream_is_nowhere(recorded):
     assert not [piece for piece in (key[8:13], key[10:15]) if piece in text]
 
 
-def test_a_secret_in_the_text_of_a_responses_stream_is_nowhere(recorded):
+def test_a_secret_in_the_text_of_a_responses_stream_is_removed(recorded):
     key = SHAPES["google"]
     events = []
     for piece, other in zip([key[:10], key[10:20], key[20:]], ["not ", "a ", "secret"], strict=True):
@@ -227,7 +227,7 @@ def test_a_secret_in_the_text_of_a_responses_stream_is_nowhere(recorded):
     assert [event["delta"] for event in deltas if event["item_id"] == "b"] == ["not ", "a ", "secret"]
 
 
-def test_a_secret_spread_over_an_array_of_gemini_is_nowhere(recorded):
+def test_a_secret_spread_over_a_gemini_array_is_removed(recorded):
     key = SHAPES["google"]
     chunks = [
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
@@ -244,7 +244,7 @@ def test_a_secret_spread_over_an_array_of_gemini_is_nowhere(recorded):
     "dummy",
     ["test", "sk-test", "test-key", "dummy", "your-api-key", "x" * 20, "not-needed", "EMPTY", "fake_key"],
 )
-def test_dummies_never_punch_holes(recorded, monkeypatch, dummy):
+def test_dummy_credentials_are_kept(recorded, monkeypatch, dummy):
     monkeypatch.setenv("OPENAI_API_KEY", dummy)
     body = chat(f"this is a {dummy}")
     sent = request(body, url=f"{URL}?key={dummy}", headers=(*JSON, ("authorization", f"Bearer {dummy}")))
@@ -254,7 +254,7 @@ def test_dummies_never_punch_holes(recorded, monkeypatch, dummy):
         recorded.play(request(chat("this is another"), url=f"{URL}?key={dummy}"))
 
 
-def test_short_parameters_are_ordinary_ones(recorded):
+def test_short_parameters_are_not_credentials(recorded):
     recorded.put((request(url=URL + "?key=red"), "r"), (request(url=URL + "?key=blue"), "b"))
     assert recorded.play(request(url=URL + "?key=blue"), request(url=URL + "?key=red")) == ["b", "r"]
 
@@ -264,7 +264,7 @@ VERTEX = (
 )
 
 
-def test_a_tape_of_one_project_plays_in_another(recorded, monkeypatch):
+def test_a_cassette_of_one_project_replays_in_another(recorded, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-prod-7")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-AbCdEfGhIjKlMnOpQr")
     headers = (*JSON, ("x-goog-user-project", "acme-billing-1"), ("openai-organization", "umbrella-corp-1"))
@@ -283,12 +283,12 @@ def test_a_tape_of_one_project_plays_in_another(recorded, monkeypatch):
     url = VERTEX.format("zeta-test-9").replace("us-central1", "asia-east1")
     answer = json.loads(recorded.play(request(other, url=url, headers=headers))[0])["messages"][0]["content"]
     assert answer == "in project-0,\nproject-0 of organization-0 / project-1; in europe-west4"
-    # two names that were one on the tape are another request
+    # two names where the cassette has one are a different request
     with pytest.raises(CassetteMiss):
         recorded.play(request(other.replace("in zeta-test-9", "in zeta-billing-2"), url=url, headers=headers))
 
 
-def test_names_are_found_whatever_was_sent_before(recorded, monkeypatch):
+def test_names_match_regardless_of_earlier_requests(recorded, monkeypatch):
     urls = [VERTEX.format(name) for name in ("acme-prod-1", "acme-prod-2")]
     recorded.put(*((request("{}", url=url), f"answer {position}") for position, url in enumerate(urls)))
     assert recorded.play(request("{}", url=urls[1])) == ["answer 0"]  # the same request, but for a private name
@@ -299,20 +299,20 @@ def test_names_are_found_whatever_was_sent_before(recorded, monkeypatch):
     assert recorded.play(exchanges[1][0], exchanges[0][0]) == ["answer 1", "answer 0"]
 
 
-def test_an_account_behind_an_escape_leaves_the_json_whole(recorded):
+def test_replacing_an_account_after_an_escape_keeps_the_json_valid(recorded):
     body = chat("robots:\nnora@acme.iam.gserviceaccount.com\tother-1@acme.iam.gserviceaccount.com")
     recorded.put((request(body), body))
     content = json.loads(recorded.play(request(body))[0])["messages"][0]["content"]
     assert content == "robots:\naccount-0\taccount-1"
 
 
-def test_allowed_secrets_stay(recorded):
+def test_allowed_secrets_are_kept(recorded):
     key = SHAPES["openai"]
     settings = Settings(allow_secrets=(key,))
     assert key in recorded.put((request(chat(key)), chat(key)), settings=settings)
 
 
-def test_what_looks_like_a_credential_is_not_written_by_any_way(tmp_path):
+def test_text_that_looks_like_a_credential_is_never_written(tmp_path):
     leaky = Interaction(request(SHAPES["aws"]), Response(200, "OK", (), b""))
     path = tmp_path / "tape.yaml"
     with pytest.raises(
@@ -328,7 +328,7 @@ def test_credential_headers_cannot_be_kept(name):
         Settings(keep_headers=(name,))
 
 
-def test_headers_of_a_429_and_kept_ones(recorded):
+def test_rate_limit_headers_of_a_429_and_kept_headers_are_recorded(recorded):
     headers = (*JSON, ("x-ratelimit-limit", "3"), ("x-mine", "kept"), ("date", "today"), ("retry-after-ms", "1"))
     settings = Settings(keep_headers=("X-Mine",), keep_errors=True)
     recorded.put((request("1"), (429, headers, "")), (request("2"), (200, headers, "")), settings=settings)
@@ -363,19 +363,19 @@ def redactor():
 @pytest.mark.slow
 @given(texts)
 def test_redaction_is_idempotent(text):
-    scrub = redactor()
-    once = scrub.redact_text(text)
-    assert scrub.redact_text(once) == once
+    one = redactor()
+    once = one.redact_text(text)
+    assert one.redact_text(once) == once
     assert redactor().redact_text(once) == once
     assert KEY not in once
     assert "hush-hush-0123456789" not in once
-    body = scrub.redact_body(json.dumps({"x": text}).encode())
-    assert scrub.redact_body(body) == body
+    body = one.redact_body(json.dumps({"x": text}).encode())
+    assert one.redact_body(body) == body
 
 
 @pytest.mark.slow
 @given(st.recursive(texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)))
-def test_scrubbed_json_stays_json_of_the_same_shape(document):
+def test_redacted_json_is_json_of_the_same_shape(document):
     clean = json.loads(redactor().redact_body(json.dumps(document).encode()))
 
     def shape(value):
@@ -391,20 +391,20 @@ def test_scrubbed_json_stays_json_of_the_same_shape(document):
 @pytest.mark.slow
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3))
-def test_whatever_is_scrubbed_replays_with_the_same_and_with_no_keys(tmp_path_factory, prompts):
+def test_redacted_requests_replay_with_the_same_key_and_without_one(tmp_path_factory, prompts):
     recorded = Recorded(tmp_path_factory.mktemp("tapes") / "tape.yaml")
     headers = (*JSON, ("authorization", f"Bearer {KEY}"))
     exchanges = [(request(chat(prompt), headers=headers), "answer") for prompt in prompts]
     text = recorded.put(*exchanges)
     assert KEY not in text
     assert recorded.play(*(sent for sent, _ in exchanges)) == ["answer"] * len(prompts)
-    # the key is told by nobody
+    # without the key in a header
     assert recorded.play(*(request(chat(prompt)) for prompt in prompts)) == ["answer"] * len(prompts)
 
 
 @pytest.mark.slow
 @given(st.data())
-def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
+def test_a_secret_cut_anywhere_in_a_stream_is_removed(data):
     key = data.draw(st.sampled_from([SHAPES["openai"], SHAPES["aws"], "hush-hush-0123456789"]))
     whole = data.draw(st.text("ab ", max_size=5)) + " " + key + " " + data.draw(st.text("ab ", max_size=5))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
@@ -417,7 +417,7 @@ def test_a_secret_cut_anywhere_over_a_stream_is_nowhere(data):
 
 
 @pytest.mark.slow
-def test_the_recorder_forgets_nothing_under_threads(recorded):
+def test_the_recorder_loses_nothing_with_threads(recorded):
     tape = Tape(recorded.path, mode="record")
 
     def send(number):
@@ -434,8 +434,8 @@ def test_the_recorder_forgets_nothing_under_threads(recorded):
     assert recorded.text.count(REDACTED) == 400
 
 
-def test_a_name_that_nobody_knows_any_more_is_found(recorded):
-    # the organisation is told by the answer's headers, which no tape keeps
+def test_a_name_that_replay_does_not_know_matches(recorded):
+    # the name of the organization is in response headers that are not recorded
     sent = request(chat("the weather-app of weather-app"))
     recorded.put((sent, (200, (*JSON, ("openai-organization", "weather-app")), chat("of weather-app"))))
     assert "organization-0 of organization-0" in recorded.text
@@ -446,20 +446,20 @@ def test_a_name_that_nobody_knows_any_more_is_found(recorded):
 
 
 @pytest.mark.parametrize(
-    ("text", "scrubbed"),
+    ("text", "redacted"),
     [
         ("org-AbCdEfGhIjKlMnOpQr/open+0123=456789", f"organization-0{REDACTED}"),
         ("/open+0123=456789org-AbCdEfGhIjKlMnOpQr", f"{REDACTED}organization-0"),
         ("acme-prod-7/open+0123=456789acme-prod-7", f"project-0{REDACTED}project-0"),
     ],
 )
-def test_a_name_beside_a_secret_is_still_a_name(text, scrubbed):
+def test_a_name_next_to_a_secret_is_replaced(text, redacted):
     redactor = Redactor({"SERVICE_TOKEN": "/open+0123=456789", "GOOGLE_CLOUD_PROJECT": "acme-prod-7"})
-    assert redactor.redact_text(text) == scrubbed
-    assert redactor.redact_text(scrubbed) == scrubbed
+    assert redactor.redact_text(text) == redacted
+    assert redactor.redact_text(redacted) == redacted
 
 
-def test_wire_bytes_hide_secrets_and_stay_a_message():
+def test_secrets_in_wire_bytes_are_masked_and_the_message_stays_valid():
     from google.protobuf.empty_pb2 import Empty
     from google.protobuf.wrappers_pb2 import StringValue
 
@@ -470,9 +470,9 @@ def test_wire_bytes_hide_secrets_and_stay_a_message():
     held = StringValue(value=f"the key is {key}, keep it").SerializeToString()
     document = protobuf.wire_to_json(held, Empty)
     assert "@wire" in document
-    scrubbed = redactor.redact_body(document.encode())
-    assert redactor.redact_body(scrubbed) == scrubbed
-    wire = protobuf.json_to_wire(scrubbed, Empty)
+    redacted = redactor.redact_body(document.encode())
+    assert redactor.redact_body(redacted) == redacted
+    wire = protobuf.json_to_wire(redacted, Empty)
     assert StringValue.FromString(wire).value == f"the key is {'*' * len(key)}, keep it"
     other = protobuf.wire_to_json(StringValue(value="nothing").SerializeToString(), Empty).encode()
     assert redactor.redact_body(other) == other
