@@ -23,7 +23,7 @@ CLIENTS = (
     "tests/clients",
     "tests/wires",
     "tests/extraction",
-    "tests/tape/test_httpx_seam.py",
+    "tests/tape/test_httpx_transport.py",
     "tests/credentials",
     "tests/grpc_channel",
     "tests/standin",

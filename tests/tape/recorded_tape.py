@@ -1,4 +1,4 @@
-"""A tape as a seam sees it: requests go in, answers come out, and nothing is sent."""
+"""Send requests to a tape as an interceptor does, without a network."""
 
 from __future__ import annotations
 

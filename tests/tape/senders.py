@@ -1,4 +1,4 @@
-"""One way to read an answer for each client; what arrives is put on a list, chunk by chunk, until it ends or breaks."""
+"""One way to read a response for each client: chunks are appended to a list until the body ends or breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call of Vertex AI's in the form in which cassetter keeps gRPC calls, asked for over each transport."""
+"""A Vertex AI call stored by cassetter, replayed over each transport."""
 
 import grpc
 import pytest
@@ -33,7 +33,7 @@ grpc_interactions:
     return path
 
 
-def test_it_answers_over_grpc(path):
+def test_a_recorded_call_replays_over_grpc(path):
     with use_cassette(path), grpc.insecure_channel("127.0.0.1:1") as channel:
         ask = channel.unary_unary(
             METHOD, types.GenerateContentRequest.serialize, types.GenerateContentResponse.deserialize
@@ -41,7 +41,7 @@ def test_it_answers_over_grpc(path):
         assert ask(SENT) == ANSWERED
 
 
-def test_it_answers_over_rest(path):
+def test_a_recorded_call_replays_over_rest(path):
     url = f"https://us-central1-aiplatform.googleapis.com/v1/{MODEL}:generateContent"
     with use_cassette(path):
         answer = requests.post(url, json={"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]}, timeout=5)

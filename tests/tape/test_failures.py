@@ -1,4 +1,4 @@
-"""What fails while it is recorded fails in the same way on replay: the same exception of the same client."""
+"""A failure that was recorded is raised again on replay: the same exception of the same client."""
 
 import asyncio
 import gc
@@ -168,7 +168,7 @@ def replayed(path, send, url, timeout=0.15):
 @pytest.mark.slow
 @SENDERS
 @pytest.mark.parametrize("behave", [*BEFORE, *WITHIN])
-def test_an_answer_that_fails(path, serve, send, behave):
+def test_a_broken_response_replays_with_the_same_error(path, serve, send, behave):
     server = serve(behave)
     url = f"http://127.0.0.1:{server.port}/x"
     live = described(send, url, timeout=0.15)
@@ -262,7 +262,7 @@ TROUBLES = ["refusing", "full", "unknown", "untrusted", "plain", "stalled", "han
 @SENDERS
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_connection_that_fails(path, send, trouble, request):
+def test_a_failed_connection_replays_with_the_same_error(path, send, trouble, request):
     url = f"{request.getfixturevalue(trouble)}/"
     live = described(send, url, timeout=0.15)
     assert live[1] is not None
@@ -276,7 +276,7 @@ def test_a_connection_that_fails(path, send, trouble, request):
 @pytest.mark.parametrize("recorder", ["httpx-async", "requests"])
 @pytest.mark.parametrize("trouble", ["refusing", "full", "unknown", "untrusted", mute, reset, silent])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_one_client_met_another_meets_in_its_own_words(tmp_path, recorder, trouble, serve, request):
+def test_a_failure_recorded_by_one_client_replays_in_another(tmp_path, recorder, trouble, serve, request):
     server = f"http://127.0.0.1:{serve(trouble).port}" if callable(trouble) else request.getfixturevalue(trouble)
     url = f"{server}/"
     for number, name in enumerate(["httpx", "httpx2-async", "requests", "urllib3", "http.client"]):
@@ -289,7 +289,7 @@ def test_what_one_client_met_another_meets_in_its_own_words(tmp_path, recorder, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["httpx", "httpx-async", "requests"])
-def test_a_request_that_could_not_be_sent(path, serve, name):
+def test_a_request_that_could_not_be_sent_replays_with_the_same_error(path, serve, name):
     def hang_up(connection, held):
         del held
         connection.recv(1000)
@@ -361,7 +361,7 @@ def through(proxy):
 @pytest.mark.parametrize("name", through(""))
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("trouble", ["refusing", refuse_tunnel, mute, silent])
-def test_a_proxy_that_fails(path, serve, name, scheme, trouble, request):
+def test_a_failed_proxy_replays_with_the_same_error(path, serve, name, scheme, trouble, request):
     is_server = callable(trouble)
     proxy = f"http://127.0.0.1:{serve(trouble).port}" if is_server else request.getfixturevalue(trouble)
     send, url = through(proxy)[name], f"{scheme}://api.example.com/"
@@ -388,7 +388,7 @@ def by_async_openai(url, seen, timeout):
 @pytest.mark.slow
 @pytest.mark.parametrize("send", [by_openai, by_async_openai])
 @pytest.mark.parametrize("trouble", [*TROUBLES, mute, reset, silent, cut, silent_within])
-def test_openais_errors_are_the_same_again(path, serve, send, trouble, request):
+def test_openai_errors_replay(path, serve, send, trouble, request):
     url = f"http://127.0.0.1:{serve(trouble).port}/" if callable(trouble) else f"{request.getfixturevalue(trouble)}/"
     is_timeout = trouble in ("full", "stalled", silent, silent_within)
     timeout = 0.15 if is_timeout else 5

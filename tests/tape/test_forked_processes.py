@@ -1,4 +1,4 @@
-"""Requests of processes that a test forked: each has a copy of the tape, from which nothing comes back."""
+"""Requests of forked processes, which only have a copy of the tape."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -35,7 +35,7 @@ def by_executor(*args):
 
 @pytest.mark.parametrize("client", POSTS)
 @pytest.mark.parametrize("fork", [by_pool, by_executor])
-def test_they_are_refused_and_leave_the_tape_alone(provider, tmp_path, fork, client):
+def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, client):
     path = tmp_path / "tape.yaml"
     place = provider.url.removeprefix("http://")
     for mode in ("record", "replay"):
@@ -60,7 +60,7 @@ def test_they_are_refused_and_leave_the_tape_alone(provider, tmp_path, fork, cli
 
 
 @pytest.mark.parametrize("fork", [by_pool, by_executor])
-def test_what_is_ignored_or_live_is_theirs_to_send(provider, tmp_path, fork):
+def test_forked_processes_may_send_ignored_or_live_requests(provider, tmp_path, fork):
     with use_cassette(tmp_path / "tape.yaml", ignore_hosts=["127.0.0.1"]):
         assert fork("requests", provider.url, 1) == 200
     with use_cassette(tmp_path / "tape.yaml", mode="live"):
@@ -68,7 +68,7 @@ def test_what_is_ignored_or_live_is_theirs_to_send(provider, tmp_path, fork):
     assert len(provider.requests) == 2
 
 
-def test_a_tape_of_their_own_is_theirs(provider, tmp_path):
+def test_a_forked_process_may_open_its_own_cassette(provider, tmp_path):
     with use_cassette(tmp_path / "outer.yaml"), multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply_async(record, (tmp_path / "inner.yaml", provider.url)).get(timeout=20) == 200
     assert len(storage.read(tmp_path / "inner.yaml").interactions) == 1

@@ -1,4 +1,4 @@
-"""What large and unusual requests leave on a tape, and how they are found again."""
+"""How large and unusual requests are stored and matched."""
 
 import base64
 import gzip
@@ -30,7 +30,7 @@ def asking(picture, question="what is this?"):
     return request(json.dumps({"messages": [{"role": "user", "content": [{"type": "text", "text": question}, url]}]}))
 
 
-def test_a_large_picture_stands_once_under_its_sha256(recorded):
+def test_a_large_image_is_stored_once_under_its_sha256(recorded):
     text = recorded.put(*((asking(BASE64, f"question {number}"), f"answer {number}") for number in range(5)))
     assert text.count(BASE64) == 1
     assert text.count(f'"url": "data:image/png;base64,{NAME}"') == 5
@@ -67,7 +67,7 @@ PLACES = {
 
 @pytest.mark.parametrize("letters", ["standard", "urlsafe"])
 @pytest.mark.parametrize("place", PLACES)
-def test_in_every_wires_place(recorded, place, letters):
+def test_large_pieces_are_found_in_every_wire_format(recorded, place, letters):
     data = BASE64 if letters == "standard" else base64.urlsafe_b64encode(PICTURE).decode()
     sent = request(json.dumps(PLACES[place](data)))
     text = recorded.put((sent, "one"), (sent, "two"))
@@ -79,7 +79,7 @@ def test_in_every_wires_place(recorded, place, letters):
     assert recorded.play(sent, sent) == ["one", "two"]
 
 
-def test_recording_again_keeps_what_is_still_sent(recorded):
+def test_recording_again_keeps_only_the_pieces_still_sent(recorded):
     recorded.put((asking(BASE64), "old"), test="t.py::one")
     other = base64.b64encode(PICTURE[::-1]).decode()
     text = recorded.put((asking(other), "new"), test="t.py::two")
@@ -99,7 +99,7 @@ def test_recording_again_keeps_what_is_still_sent(recorded):
     ],
     ids=["cut", "urlsafe", "other bits", "a name", "letters"],
 )
-def test_what_only_looks_like_it_comes_back_as_it_was(recorded, piece):
+def test_text_that_looks_like_a_piece_is_unchanged(recorded, piece):
     recorded.put((asking(piece), "answer"))
     [interaction] = storage.read(recorded.path).interactions
     assert json.loads(interaction.request.body) == json.loads(asking(piece).body)
@@ -117,7 +117,7 @@ ENCODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compre
 
 
 @pytest.mark.parametrize("encoding", ENCODERS)
-def test_a_compressed_request_is_on_the_tape_as_it_reads(provider, recorded, encoding):
+def test_a_compressed_request_is_stored_decompressed(provider, recorded, encoding):
     def send(document):
         content = ENCODERS[encoding](json.dumps(document).encode())
         headers = {"content-encoding": encoding, "content-type": "application/json"}
@@ -146,7 +146,7 @@ BODIES = {
 
 @pytest.mark.parametrize("client", ["httpx", "requests"])
 @pytest.mark.parametrize("body", BODIES)
-def test_a_body_that_can_be_read_once_reaches_provider_and_tape(provider, recorded, client, body):
+def test_a_body_that_can_be_read_only_once_is_sent_and_recorded(provider, recorded, client, body):
     def send(kind):
         headers = {"content-type": "application/json"}
         if client == "httpx":
@@ -165,7 +165,7 @@ def test_a_body_that_can_be_read_once_reaches_provider_and_tape(provider, record
 
 
 @pytest.mark.parametrize("client", ["httpx", "requests"])
-def test_files_of_a_form_are_found_again_whatever_the_boundary(provider, recorded, client):
+def test_files_of_a_form_match_with_any_boundary(provider, recorded, client):
     def send(content, purpose="assistants"):
         post = httpx.post if client == "httpx" else requests.post
         files = {"file": ("picture.png", content, "image/png")}

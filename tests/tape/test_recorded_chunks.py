@@ -1,4 +1,4 @@
-"""A stream stays a stream: the same chunks on replay, told on the tape in few words, and at the pace that is asked."""
+"""A stream replays with the chunks that were recorded, stored in few words, and at the requested pace."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def told(path):
 
 @SENDERS
 @pytest.mark.parametrize("body", BODIES)
-def test_the_chunks_are_the_same(provider, path, send, body):
+def test_replayed_chunks_equal_the_recorded_ones(provider, path, send, body):
     headers, chunks = BODIES[body]
     provider.reply = lambda _: Answer(iter(chunks), headers=headers)
     live = record(path, lambda: read(send, provider.url))
@@ -103,7 +103,7 @@ def test_the_chunks_are_the_same(provider, path, send, body):
         ("text", "{cut: [1+4, 1+9, 1+13]}"),
     ],
 )
-def test_a_tape_tells_only_of_what_is_no_event(provider, path, body, line):
+def test_a_cassette_only_stores_chunks_that_differ_from_events(provider, path, body, line):
     headers, chunks = BODIES[body]
     provider.reply = lambda _: Answer(iter(chunks), headers=headers)
     record(path, lambda: read(HTTPX["httpx"], provider.url), clock=lambda: STILL)
@@ -113,7 +113,7 @@ def test_a_tape_tells_only_of_what_is_no_event(provider, path, body, line):
 
 @SENDERS
 @pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain"])
-def test_a_body_whose_length_was_announced_is_no_stream(provider, path, send, content_type):
+def test_a_body_with_a_content_length_has_no_chunks(provider, path, send, content_type):
     provider.reply = lambda _: Answer(b"x" * 100_000, headers={"content-type": content_type})
     record(path, lambda: read(send, provider.url))
     assert told(path) is None
@@ -131,7 +131,7 @@ def test_compressed_chunks(provider, path, send):
 
 
 @pytest.mark.parametrize("send", [*HTTPX.values(), by_requests, by_urllib3])
-def test_what_is_in_no_coding_that_it_claims_is_the_same_error_again(provider, path, send):
+def test_a_body_with_a_wrong_encoding_replays_with_the_same_error(provider, path, send):
     provider.reply = lambda _: Answer(b"no gzip", headers={"content-encoding": "gzip"})
 
     def error():
@@ -145,7 +145,7 @@ def test_what_is_in_no_coding_that_it_claims_is_the_same_error_again(provider, p
 
 
 @SENDERS
-def test_the_items_of_a_json_array_come_one_by_one(provider, path, send):
+def test_the_items_of_a_json_array_replay_one_by_one(provider, path, send):
     chunks = [b'[{"n": 1}', b',\r\n{"n": [2]}\n,\r\n', b'{"n": "}3,"}', b"\n]"]
     provider.reply = lambda _: Answer(iter(chunks))
     assert record(path, lambda: read(send, provider.url), clock=lambda: STILL) == chunks
@@ -158,7 +158,7 @@ def test_the_items_of_a_json_array_come_one_by_one(provider, path, send):
     assert b"3" in found[2]
 
 
-def test_a_json_document_is_one_chunk_in_whatever_parts_it_came(provider, path):
+def test_a_json_document_replays_as_one_chunk(provider, path):
     provider.reply = lambda _: Answer(iter([b'{"a": [1,', b"2,3", b"]}"]))
     record(path, lambda: read(HTTPX["httpx"], provider.url))
     assert told(path) is None
@@ -174,7 +174,7 @@ def slowly(*chunks, gap=0.12):
 
 
 @SENDERS
-def test_gaps_are_kept_and_played_if_asked(provider, path, send):
+def test_gaps_are_stored_and_replayed_on_request(provider, path, send):
     chunks = [b"data: a\n\n", b"data: b\n\n", DONE]
     provider.reply = lambda _: Answer(slowly(*chunks), headers=STREAM)
     record(path, lambda: read(send, provider.url))
@@ -196,7 +196,7 @@ def test_gaps_are_kept_and_played_if_asked(provider, path, send):
     assert taken >= sum(gaps) / 1000
 
 
-def test_paced_chunks_come_one_by_one_and_let_other_tasks_run(provider, path):
+def test_paced_chunks_replay_one_by_one_and_let_other_tasks_run(provider, path):
     provider.reply = lambda _: Answer(slowly(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
     ticks = []
 
@@ -255,7 +255,7 @@ def words(identity, *texts):
     return [*events, DONE]
 
 
-def test_the_line_stays_as_it_is_while_the_answer_says_the_same(path):
+def test_chunks_are_unchanged_if_the_response_says_the_same(path):
     before = put(path, words(b"chatcmpl-1", "a", "b"), 500, 20, 30)
     assert before == {"gaps_ms": [500, 20, 30]}
     # another id and other times, and even other chunks
@@ -267,7 +267,7 @@ def test_the_line_stays_as_it_is_while_the_answer_says_the_same(path):
     assert put(path, words(b"chatcmpl-3", "a", "c", "d"), 600, 40, 10, 20) == {"gaps_ms": [600, 40, 10, 20]}
 
 
-def test_the_line_stays_where_no_wire_is_known(path):
+def test_chunks_are_unchanged_for_an_unknown_wire_format(path):
     text = [b"one ", b"two"]
     before = put(path, text, 100, 30, kind="text/plain")
     assert before == {"cut": ["1+4"], "gaps_ms": [100, 30]}
@@ -275,7 +275,7 @@ def test_the_line_stays_where_no_wire_is_known(path):
     assert put(path, [b"one ", b"2"], 80, 20, kind="text/plain") == {"cut": ["1+4"], "gaps_ms": [80, 20]}
 
 
-def test_other_answers_to_equal_requests_keep_each_their_own(path):
+def test_different_responses_to_equal_requests_keep_their_chunks(path):
     def both(*steps):
         tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, 0, *steps))
         for recording, text in [(tape.route(request()), name) for name in ("a", "b")]:
@@ -291,7 +291,7 @@ def test_other_answers_to_equal_requests_keep_each_their_own(path):
     assert both(50, 50, 50, 50) == before
 
 
-def test_a_secret_that_goes_moves_the_places_behind_it(path, monkeypatch):
+def test_redacting_a_secret_moves_the_offsets_after_it(path, monkeypatch):
     key = "sk-proj-0123456789abcdefghij"
     monkeypatch.setenv("OPENAI_API_KEY", key)
     chunks = [f"data: key {key} a".encode(), b"nd more\n\ndata: n", b"ext\n\n"]
@@ -307,14 +307,14 @@ def test_a_secret_that_goes_moves_the_places_behind_it(path, monkeypatch):
     "written",
     ["[]", "{by: word}", "{cut: [1]}", "{cut: [a+1]}", "{cut: 5}", "{joined: [x]}", "{gaps_ms: 5}", "{gaps_ms: [x]}"],
 )
-def test_a_damaged_line_is_told(path, written):
+def test_a_damaged_chunks_line_is_reported(path, written):
     put(path, [b"data: a", b"\n\n"])
     path.write_text(path.read_text().replace("chunks: {cut: [1+7]}", f"chunks: {written}"))
     with pytest.raises(CassetteCorrupt, match="interaction 1: "):
         Tape(path)
 
 
-def test_a_line_that_no_longer_fits_an_edited_body_does_no_harm(path):
+def test_chunks_that_do_not_fit_an_edited_body_are_ignored(path):
     put(path, [b"data: a", b"\n\ndata: b\n\n"], 10, 10)
     path.write_text(path.read_text().replace("data: a\n\n        data: b\n", "data: c\n"))
     assert b"".join(chunk for _, chunk in Tape(path).route(request()).chunks()).strip() == b"data: c"
@@ -370,7 +370,7 @@ def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
         (200, {}, None),
     ],
 )
-def test_what_a_replayed_answer_says_of_waiting(provider, path, status, sent, instant):
+def test_retry_headers_of_a_replayed_response(provider, path, status, sent, instant):
     provider.reply = lambda _: Answer(b"{}", status, sent)
 
     def ask():

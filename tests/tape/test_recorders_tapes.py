@@ -1,4 +1,4 @@
-"""Tapes that other recorders really made play for a client of today's: see data/tapes/README.md."""
+"""Cassettes that other recorders wrote replay for current clients: see data/tapes/README.md."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("tape", TAPES, ids=lambda path: path.name)
-def test_it_plays(tape, tmp_path):
+def test_a_cassette_of_another_recorder_replays(tape, tmp_path):
     text = tape.read_text(encoding="utf-8")
     copy = tmp_path / tape.name
     shutil.copy(tape, copy)
@@ -72,7 +72,7 @@ def test_it_plays(tape, tmp_path):
     assert copy.read_bytes() == tape.read_bytes()
 
 
-def test_what_it_does_not_hold_is_a_miss(tmp_path):
+def test_a_request_that_is_not_recorded_is_a_miss(tmp_path):
     copy = Path(shutil.copy(TAPES[0], tmp_path))
     with pytest.raises(CassetteMiss), use_cassette(copy):
         httpx.get(f"{URL}/nothing")

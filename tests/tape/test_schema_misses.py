@@ -1,4 +1,4 @@
-"""A miss over a changed tool: told by the Pydantic class and the field behind it, whatever the wire."""
+"""A miss because of a changed tool names the Pydantic class and the field, for every wire format."""
 
 import json
 from collections.abc import Iterable
@@ -125,14 +125,14 @@ def test_the_class_and_the_field_are_named(recorded, wire, change):
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_tools_that_no_client_told_of_are_named_as_their_schemas_do(recorded, wire):
+def test_tools_without_a_known_model_are_named_by_their_schema(recorded, wire):
     # where a class stands within another's schema, nothing tells its name
     place = "Order.to.street" if wire == "gemini" else "Street"
     assert told(recorded, wire, "description", by_hand=True) == [f"`{place}.name` lost its description"]
     assert told(recorded, wire, "left out", by_hand=True) == TOLD["left out"]
 
 
-def test_only_the_first_misses_are_compared_with_the_whole_tape(recorded):
+def test_only_the_first_misses_are_explained(recorded):
     recorded.put(*((request(f'{{"n": {number}}}'), "answer") for number in range(20)))
     tape = Tape(recorded.path)
     told = []

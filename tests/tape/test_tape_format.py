@@ -1,4 +1,4 @@
-"""The file: what is written is read again, by us and by vcrpy, and theirs by us."""
+"""The file format: what we write is read again, by us and by vcrpy, and we read what vcrpy writes."""
 
 import gzip
 import json
@@ -113,7 +113,7 @@ def same_body(one, other):
 
 @pytest.mark.slow
 @given(st.lists(interaction, max_size=3))
-def test_what_is_written_is_read_again(interactions):
+def test_a_written_cassette_is_read_again(interactions):
     metadata = {"format": 1, "recorder": "x", "sdks": {"openai": "3.0"}, "recorded_at": "2026-01-02T03:04:05+00:00"}
     written = yaml_format.dump_cassette(Cassette(tuple(interactions), metadata))
     read = yaml_format.load_cassette(written.encode(), Path("x"))
@@ -141,7 +141,7 @@ def test_what_is_written_is_read_again(interactions):
 TAPES = sorted((Path(__file__).parents[2] / "cassettes").rglob("*.yaml"))
 
 
-def test_tapes_of_this_repository_are_written_as_they_are():
+def test_cassettes_of_this_repository_are_written_unchanged():
     assert TAPES
     for path in TAPES:
         text = path.read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_tapes_of_this_repository_are_written_as_they_are():
 @pytest.mark.parametrize(
     "body", ["one line " * 50_000, "a line\n" * 70_000, "data: {}\r\n\r\n" * 40_000, b"\xff" * 400_000]
 )
-def test_a_large_body_is_written_in_a_fraction_of_what_pyyaml_takes(body):
+def test_a_large_body_is_written_faster_than_with_pyyaml(body):
     def time(write, *arguments, **options):
         start = process_time()
         write(*arguments, **options)
@@ -165,7 +165,7 @@ def test_a_large_body_is_written_in_a_fraction_of_what_pyyaml_takes(body):
 
 @pytest.mark.slow
 @given(document)
-def test_json_laid_out_is_the_same_document(text):
+def test_indented_json_is_the_same_document(text):
     laid_out = jsontext.indented(text)
     if laid_out is not None:
         assert jsontext.parse(laid_out) == jsontext.parse(text)
@@ -173,7 +173,7 @@ def test_json_laid_out_is_the_same_document(text):
         assert not {"\u2028", "\u2029", "\x85", "\ufeff", "\x7f"} & set(laid_out)
 
 
-def test_a_tape_reads_well(recorded):
+def test_a_cassette_is_readable(recorded):
     question = {"model": "gpt-4o-mini", "temperature": 1.0, "messages": [{"role": "user", "content": "weather?"}]}
     calls = [
         {
@@ -254,7 +254,7 @@ metadata:
     )
 
 
-def test_a_comment_holds_nothing_but_its_line(recorded):
+def test_a_comment_stays_on_its_line(recorded):
     recorded.put((request("{}", url="https://h.example/\n- request: x\r\u2028#"), "fine"))
     assert len(storage.read(recorded.path).interactions) == 1
 
@@ -268,7 +268,7 @@ def test_equal_recordings_are_equal_byte_for_byte(recorded):
     assert recorded.put(*exchanges, clock=clock) == first
 
 
-def test_a_tape_is_written_whole_or_not_at_all(recorded, monkeypatch):
+def test_a_cassette_is_written_atomically(recorded, monkeypatch):
     before = recorded.put((request("{}"), "old"))
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
@@ -278,7 +278,7 @@ def test_a_tape_is_written_whole_or_not_at_all(recorded, monkeypatch):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_line_ends_that_git_changed_do_no_harm(recorded, newline):
+def test_line_endings_changed_by_git_are_read(recorded, newline):
     sse = (200, (("content-type", "text/event-stream"),), "data: a\r\n\r\ndata: b\n\n")
     recorded.put((request('{"a": 1}'), sse))
     recorded.path.write_bytes(recorded.path.read_bytes().replace(b"\n", newline.encode()))
@@ -336,7 +336,7 @@ def test_vcrpy_alone_replays_what_we_write(recorded, library):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", SENDING)
-def test_vcrpy_takes_a_tape_with_broken_streams_and_failed_connections(recorded, library):
+def test_vcrpy_loads_broken_streams_and_failed_connections(recorded, library):
     tape = Tape(recorded.path, mode="record", settings=Settings(keep_errors=True))
     asked = [["GET", f"https://api.example.com/v1/{n}", ""] for n in range(2)]
     broken, failed = (tape.route(request(method=method, url=url)) for method, url, _ in asked)
@@ -391,7 +391,7 @@ version: 1
     assert recorded.play(request(url="https://h.example/x", method="GET", headers=())) == ["hello"]
 
 
-def test_a_tape_of_vcrpy_is_scrubbed_when_it_is_read(recorded):
+def test_a_cassette_of_vcrpy_is_redacted_when_it_is_read(recorded):
     key = "sk-proj-0123456789abcdefghij"
     recorded.path.write_text(
         f"""\

@@ -1,4 +1,4 @@
-"""Tapes of our layout are read by it; what is damaged or laid out otherwise is read, or refused, as its YAML says."""
+"""Cassettes in our layout are read by it; others are read, or refused, as YAML."""
 
 import json
 import os
@@ -71,7 +71,7 @@ PARTS = [":", " ", "'", '"', "&a ", "*a", "{", "]", "|", "\t", "\x85", "\u2028",
 @pytest.mark.slow
 @given(tape, st.data())
 @settings(deadline=None)
-def test_a_changed_tape_is_read_as_its_yaml(text, data):
+def test_an_edited_cassette_is_read_as_yaml(text, data):
     lines = text.split("\n")
     for _ in range(data.draw(st.integers(0, 2))):
         place = data.draw(st.integers(0, len(lines) - 1))
@@ -100,7 +100,7 @@ def outcome(text):
 
 @pytest.mark.slow
 @given(tape)
-def test_what_we_write_is_of_our_layout(text):
+def test_written_cassettes_have_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_format, "_load_yaml", lambda *_: pytest.fail("it was read as YAML"))
@@ -122,7 +122,7 @@ def test_what_we_write_is_of_our_layout(text):
         ),
     ],
 )
-def test_what_is_damaged_in_its_middle_is_told_when_the_tape_is_opened(recorded, old, new, reason):
+def test_damage_in_the_middle_is_reported_on_opening(recorded, old, new, reason):
     kind = (("content-type", "a"),)
     recorded.put(*((request(json.dumps({"n": n}), headers=kind), '{"fine": true}') for n in range(1, 4)))
     before, middle, after = (f"\n- request:{part}" for part in recorded.text.split("\n- request:")[1:])
@@ -136,7 +136,7 @@ def test_what_is_damaged_in_its_middle_is_told_when_the_tape_is_opened(recorded,
     assert first <= refused.value.line <= first + middle.count("\n") + 1
 
 
-def test_an_alias_of_a_text_is_refused_too(recorded):
+def test_an_alias_of_a_text_is_refused(recorded):
     recorded.put((request("{}", url="https://h.test/"), "fine"))
     text = recorded.text.replace("method: POST", "method: &a POST").replace("message: OK", "message: *a")
     recorded.path.write_text(text, encoding="utf-8")
@@ -145,7 +145,7 @@ def test_an_alias_of_a_text_is_refused_too(recorded):
     assert "*a" in text.splitlines()[refused.value.line - 1]
 
 
-def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
+def test_our_layout_takes_less_time_and_memory_than_yaml():
     answer = json.dumps({"object": "chat.completion", "text": "word " * 300, "list": [1.0, 2.5]}).encode()
     found = [
         Interaction(request(json.dumps({"n": n, "ask": "é " * 200})), Response(200, "OK", JSON, answer), (f"t::{n}",))
@@ -176,7 +176,7 @@ def test_a_large_tape_takes_less_time_and_memory_than_its_yaml():
 LARGE = "word " * 30_000
 
 
-def test_a_large_tape_that_tests_share_is_read_once(recorded, monkeypatch):
+def test_a_large_shared_cassette_is_read_once(recorded, monkeypatch):
     recorded.put(*((request(json.dumps({"n": n})), json.dumps({"n": n, "text": LARGE})) for n in range(2)))
     read = []
     loads = yaml_format.load_cassette
@@ -193,7 +193,7 @@ def test_a_large_tape_that_tests_share_is_read_once(recorded, monkeypatch):
     assert storage.read(recorded.path) is None
 
 
-def test_tests_with_other_settings_share_it_too(recorded):
+def test_tests_with_different_settings_share_a_large_cassette(recorded):
     recorded.put((request('{"n": 1, "id": "a"}'), LARGE))
     other = request('{"n": 1, "id": "b"}')
     for _ in range(2):
@@ -205,7 +205,7 @@ def test_tests_with_other_settings_share_it_too(recorded):
         ]
 
 
-def test_a_large_tape_that_tests_share_is_opened_in_a_fraction_of_the_time(recorded):
+def test_a_large_shared_cassette_is_opened_quickly(recorded):
     recorded.put(*((request(json.dumps({"n": n, "ask": "word " * 100})), '{"fine": true}') for n in range(500)))
     times = []
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""A tape outside of a test's own."""
+"""Open a cassette without the plugin."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, requ
 
 @MODES
 @pytest.mark.parametrize("afterwards", [None, RuntimeError("mine")])
-def test_a_swallowed_miss_is_raised_at_the_end(provider, path, how, afterwards):
+def test_a_caught_miss_is_raised_at_the_end(provider, path, how, afterwards):
     def block(_):
         try:
             get(provider.url)
@@ -78,7 +78,7 @@ def test_a_swallowed_miss_is_raised_at_the_end(provider, path, how, afterwards):
     assert missed.value.__cause__ is afterwards
 
 
-def test_a_miss_within_fails_the_outer_tape_too(provider, path, tmp_path):
+def test_a_miss_in_a_nested_tape_fails_the_outer_one(provider, path, tmp_path):
     def block():
         with use_cassette(tmp_path / "outer.yaml"), contextlib.suppress(BaseException), use_cassette(path):
             get(provider.url)
@@ -87,7 +87,7 @@ def test_a_miss_within_fails_the_outer_tape_too(provider, path, tmp_path):
         block()
 
 
-def test_an_outer_tape_forgives_what_it_expects(provider, path, tmp_path):
+def test_expect_misses_of_the_outer_tape_covers_nested_tapes(provider, path, tmp_path):
     with use_cassette(tmp_path / "outer.yaml") as outer, outer.expect_misses() as misses:
         with use_cassette(path):
             get(provider.url)
@@ -96,7 +96,7 @@ def test_an_outer_tape_forgives_what_it_expects(provider, path, tmp_path):
 
 
 @MODES
-def test_a_block_that_raises_leaves_its_recording_beside(provider, path, how):
+def test_a_block_that_raises_leaves_a_pending_recording(provider, path, how):
     within(how, use_cassette(path, mode="record"), lambda _: get(provider.url + "/old"))
     before = path.read_bytes()
 
@@ -148,7 +148,7 @@ def test_a_nested_tape_has_the_mode_of_the_outer_one(provider, path, tmp_path):
         ),
     ],
 )
-def test_bad_options_are_refused_at_once(path, arguments, message):
+def test_bad_options_raise_immediately(path, arguments, message):
     with pytest.raises(BadOption) as refused:
         use_cassette(path, **arguments)
     assert str(refused.value).startswith(message)

@@ -1,4 +1,4 @@
-"""What each mode does with a request: the table of docs/tapes.md, row by row."""
+"""Check the table of modes in docs/recording.md row by row."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from multitrack.tape.exchange import Passthrough, Replay
 from multitrack.tape.recorder import LiveExchange
 from multitrack.tape.tape import Tape
 
-PAGE = Path(__file__).parents[2] / "docs" / "tapes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "recording.md"
 WORDS = {
     "is answered from the tape": Replay,
     "goes live; no tape is read or written": Passthrough,
@@ -30,7 +30,7 @@ ROWS = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ["matches", "differs", "repeats", "is"])
-def test_the_table_is_true(recorded, row, mode):
+def test_the_table_of_modes_in_the_docs_holds(recorded, row, mode):
     told = ROWS[row][MODES.index(mode)].strip()
     expected = next(kind for words, kind in WORDS.items() if told.startswith(words))
     if row != "is":

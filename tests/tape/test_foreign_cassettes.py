@@ -1,4 +1,4 @@
-"""Tapes of other recorders are read as they are."""
+"""Read cassettes of other recorders."""
 
 import gzip
 import json
@@ -87,13 +87,13 @@ def test_a_body_whose_library_is_missing_names_what_to_install(recorded, monkeyp
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
 
-def test_a_tape_that_vcrpy_wrote_as_json(recorded):
+def test_a_json_cassette_of_vcrpy_is_read(recorded):
     vcrpy_tape(recorded.path, '{"answer": "\U0001f600/"}', dump=json.dumps)
     assert "\\ud83d" in recorded.text
     assert recorded.play(request('{"q": 1}')) == ['{"answer": "\U0001f600/"}']
 
 
-def test_when_a_tape_was_made_is_told_by_its_answers(recorded):
+def test_the_recording_time_is_the_latest_date_of_a_response(recorded):
     vcrpy_tape(recorded.path, "x")
     assert storage.read(recorded.path).recorded_at.isoformat() == "2026-01-01T10:00:00+00:00"
 
@@ -111,7 +111,7 @@ def test_when_a_tape_was_made_is_told_by_its_answers(recorded):
         ("null", ""),
     ],
 )
-def test_bodies_that_vcrpy_wrote_by_tags_of_python(recorded, body, sent):
+def test_bodies_with_python_tags_of_vcrpy_are_read(recorded, body, sent):
     recorded.path.write_text(
         f"interactions:\n- request: {{body: {body}, headers: {{}}, method: POST, uri: '{URL}'}}\n"
         "  response: {body: {string: fine}, headers: {}, status: {code: 200, message: OK}}\nversion: 1\n"
@@ -198,7 +198,7 @@ interactions:
 """
 
 
-def test_tapes_of_cassetter(recorded):
+def test_cassettes_of_cassetter_are_read(recorded):
     recorded.path.write_text(CASSETTER)
     tape = Tape(recorded.path)
     kind = (("content-type", "application/octet-stream"),)
@@ -218,7 +218,7 @@ def test_tapes_of_cassetter(recorded):
     assert storage.read(recorded.path).recorded_at.isoformat().startswith("2026-02-21T00:39:15")
 
 
-def test_what_only_cassetter_reads_is_not_skipped(recorded):
+def test_websocket_messages_of_cassetter_are_refused(recorded):
     recorded.path.write_text("version: 1\ninteractions: []\nws_interactions:\n- x\n")
     with pytest.raises(
         CassetteCorrupt, match="it contains WebSocket messages in cassetter's format, which only cassetter"
@@ -226,7 +226,7 @@ def test_what_only_cassetter_reads_is_not_skipped(recorded):
         storage.read(recorded.path)
 
 
-def test_a_body_of_an_unknown_kind_is_named(recorded):
+def test_a_body_of_an_unknown_kind_is_refused(recorded):
     recorded.path.write_text(CASSETTER.replace("type: json, content: {q: 1}", "type: xml, content: x"))
     with pytest.raises(CassetteCorrupt, match="interaction 2: a body of the kind 'xml'"):
         storage.read(recorded.path)
@@ -242,12 +242,12 @@ def test_a_body_that_is_neither_text_nor_bytes_is_refused(recorded, body):
         storage.read(recorded.path)
 
 
-def test_a_time_that_is_none_says_nothing(recorded):
+def test_an_invalid_time_is_ignored(recorded):
     recorded.path.write_text(CASSETTER.replace("2026-02-21T00:39:15.904368+00:00", "soon"))
     assert storage.read(recorded.path).recorded_at.isoformat().startswith("2026-01-21T00:39:15")
 
 
-def test_headers_of_json_are_as_they_were(recorded):
+def test_json_headers_are_kept(recorded):
     vcrpy_tape(recorded.path, "x")
     [interaction] = storage.read(recorded.path).interactions
     assert interaction.request.headers == JSON

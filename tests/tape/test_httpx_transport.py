@@ -1,4 +1,4 @@
-"""httpx, httpx2 and OpenAI's SDK on real sockets, under a tape."""
+"""httpx, httpx2 and OpenAI's SDK on real sockets, with a tape."""
 
 import asyncio
 import gzip
@@ -121,7 +121,7 @@ def test_encodings_and_headers_survive(provider, path, module, mode):
     assert "grüße" in tape
 
 
-def test_a_body_that_cannot_be_decoded_is_the_same_error_again(provider, path):
+def test_a_body_that_cannot_be_decoded_replays_with_the_same_error(provider, path):
     provider.reply = lambda _: Answer(b"no gzip", headers={"content-encoding": "gzip"})
 
     def use():
@@ -133,7 +133,7 @@ def test_a_body_that_cannot_be_decoded_is_the_same_error_again(provider, path):
     replay(path, use)
 
 
-def test_a_request_in_an_encoding_nobody_knows_is_matched_by_its_bytes(provider, path):
+def test_a_request_in_an_unknown_encoding_is_matched_by_its_bytes(provider, path):
     def use(body=b"snap!"):
         return send(httpx, "sync", "POST", provider.url, content=body, headers={"content-encoding": "snappy"})
 
@@ -144,7 +144,7 @@ def test_a_request_in_an_encoding_nobody_knows_is_matched_by_its_bytes(provider,
         replay(path, lambda: use(b"snip!"))
 
 
-def test_a_compressed_request_is_matched_by_what_it_says(provider, path):
+def test_a_compressed_request_is_matched_by_its_content(provider, path):
     provider.reply = lambda _: Answer(b"{}")
 
     def use(level):
@@ -261,7 +261,7 @@ def test_a_compressed_stream_that_is_left_after_done_is_complete(provider, path)
 
 @MODULES
 @MODES
-def test_a_cut_stream_replays_as_cut(provider, path, module, mode):
+def test_a_broken_stream_replays_as_broken(provider, path, module, mode):
     def body():
         yield event("one")
         yield event("two")[:20]
@@ -339,7 +339,7 @@ def test_a_stream_left_early_is_recorded_as_left(provider, path, module, mode, h
         assert replay(path, use) == event("one")
 
 
-def test_a_stream_that_nobody_read_to_its_end_or_closed_is_kept_as_left(provider, path):
+def test_an_unfinished_stream_is_recorded_as_left(provider, path):
     held = threading.Event()
 
     def body():
@@ -381,7 +381,7 @@ def put(tape, url, name, number):
     recording.record_end()
 
 
-def test_eight_threads_get_each_their_own(provider, path):
+def test_eight_threads_receive_their_own_responses(provider, path):
     count, names = 200, range(8)
     tape = Tape(path, mode="record")
     for name in names:
@@ -401,7 +401,7 @@ def test_eight_threads_get_each_their_own(provider, path):
     assert tape.violations == []
 
 
-def test_eight_threads_record_each_their_own(provider, path):
+def test_eight_threads_record_their_own_requests(provider, path):
     def ask(client, name):
         return [client.post(provider.url, json=[name, number]).json() for number in range(25)]
 
@@ -415,7 +415,7 @@ def test_eight_threads_record_each_their_own(provider, path):
     assert replay(path, use) == expected
 
 
-def test_the_innermost_of_nested_tapes_takes_the_request(provider, tmp_path):
+def test_the_innermost_tape_receives_the_request(provider, tmp_path):
     with activate(Tape(tmp_path / "a", mode="record")) as outer, httpx.Client() as client:
         client.get(provider.url + "/1")
         with activate(Tape(tmp_path / "b", mode="record")) as inner:
@@ -427,7 +427,7 @@ def test_the_innermost_of_nested_tapes_takes_the_request(provider, tmp_path):
     assert len(provider.requests) == 4
 
 
-def test_a_client_of_before_works_live_behind_the_tape(provider, path):
+def test_an_existing_client_works_live_after_the_tape_is_closed(provider, path):
     with httpx.Client() as client:
         before = client.get(provider.url).json()
         with activate(Tape(path)) as tape, tape.expect_misses() as misses:

@@ -1,4 +1,4 @@
-"""Answers that a tape keeps without their secrets, as each client reads them; and clients that outlive a tape."""
+"""Redacted responses, as each client reads them; and clients that outlive a tape."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ COOKIE = "session=Zm9vYmFyYmF6cXV4"
 
 @pytest.mark.parametrize("module", [httpx, httpx2, requests], ids=lambda module: module.__name__)
 @pytest.mark.parametrize("name", ["Set-Cookie", "SET-COOKIE", "sEt-cOOkie"])
-def test_the_length_fits_what_is_left_and_no_cookie_is_kept(provider, tmp_path, module, name):
+def test_the_content_length_fits_the_redacted_body_and_cookies_are_dropped(provider, tmp_path, module, name):
     body = f'{{"key": "{SECRET}", "said": "x"}}'.encode()
     provider.reply = lambda _: Answer(body, headers={"content-type": "application/json", name: COOKIE})
 
@@ -39,7 +39,7 @@ def test_the_length_fits_what_is_left_and_no_cookie_is_kept(provider, tmp_path, 
     assert length == told
 
 
-def test_an_asyncio_client_plays_in_one_event_loop_after_the_other(provider, tmp_path):
+def test_an_asyncio_client_replays_in_several_event_loops(provider, tmp_path):
     provider.reply = lambda request: Answer(completion(request.json["messages"][0]["content"]))
     # as at module level; its connections are not kept, which nobody could close when their loop is
     client = openai.AsyncOpenAI(

@@ -1,4 +1,4 @@
-"""Many requests at once, from threads, tasks and pools without context: none is crossed, and none is lost."""
+"""Many concurrent requests from threads, tasks and pools without context: none is mixed up or lost."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ def by_requests():
 
 
 @pytest.mark.slow
-def test_ten_thousand_from_eight_threads(crowded):
+def test_ten_thousand_requests_from_eight_threads(crowded):
     with activate(Tape(crowded)) as tape:
         session, ask = by_requests()
         with session, multiprocessing.pool.ThreadPool(8) as workers:
@@ -80,7 +80,7 @@ def test_ten_thousand_from_eight_threads(crowded):
 
 
 @pytest.mark.slow
-def test_ten_thousand_from_five_hundred_tasks(crowded):
+def test_ten_thousand_requests_from_five_hundred_tasks(crowded):
     numbers = shuffled()
 
     async def main():
@@ -107,7 +107,7 @@ def echoing(provider):
     return provider
 
 
-def test_a_thousand_live_from_eight_threads(echoing, tmp_path):
+def test_a_thousand_live_requests_from_eight_threads(echoing, tmp_path):
     def ask(client, number):
         return client.post(echoing.url, json={"n": number}).json()["n"]
 
@@ -124,7 +124,7 @@ def test_a_thousand_live_from_eight_threads(echoing, tmp_path):
     assert len(echoing.requests) == 1000
 
 
-def test_a_thousand_live_from_gathered_tasks(echoing, tmp_path):
+def test_a_thousand_live_requests_from_gathered_tasks(echoing, tmp_path):
     async def main():
         # more would not fit the queue of a small server
         limits = httpx.Limits(max_connections=5)

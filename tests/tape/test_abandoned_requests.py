@@ -1,4 +1,4 @@
-"""Requests whose callers went away: before an answer came, within one, and when the tape was over."""
+"""Requests whose callers went away: before a response, during one, and when the tape closed."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ def endings(path):
 
 
 @MODULES
-def test_a_request_that_another_overtook_is_overtaken_again(provider, held, path, module):
+def test_an_overtaken_request_replays_as_overtaken(provider, held, path, module):
     async def main():
         async with module.AsyncClient() as client:
             tasks = [asyncio.create_task(client.get(f"{provider.url}/{name}")) for name in ("slow", "quick")]
@@ -81,7 +81,7 @@ def test_a_request_that_another_overtook_is_overtaken_again(provider, held, path
 
 
 @MODULES
-def test_a_time_limit_of_the_callers_own_is_over_again(provider, held, path, module):
+def test_a_timeout_of_the_caller_replays(provider, held, path, module):
     async def main():
         async with module.AsyncClient() as client:
             with pytest.raises(TimeoutError):
@@ -97,7 +97,7 @@ def test_a_time_limit_of_the_callers_own_is_over_again(provider, held, path, mod
 
 
 @pytest.mark.usefixtures("held")
-def test_who_stays_gets_a_miss(provider, path, monkeypatch):
+def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
     async def leave():
         async with httpx.AsyncClient() as client:
             task = asyncio.create_task(client.get(f"{provider.url}/slow"))
@@ -120,7 +120,7 @@ def test_who_stays_gets_a_miss(provider, path, monkeypatch):
     assert tape.violations == [missed.value]
 
 
-def test_a_connection_closed_before_the_answer_is_closed_again(provider, held, path):
+def test_a_connection_closed_before_the_response_replays_as_closed(provider, held, path):
     def use():
         connection = http.client.HTTPConnection("127.0.0.1", int(provider.url.rpartition(":")[2]))
         connection.request("GET", "/slow")
@@ -142,7 +142,7 @@ def test_a_connection_closed_before_the_answer_is_closed_again(provider, held, p
         (lambda url: requests.get(url, timeout=5), requests.exceptions.ConnectionError),
     ],
 )
-def test_what_was_under_way_when_the_tape_was_over_has_no_answer(provider, held, path, get, error):
+def test_a_request_open_when_the_tape_closes_is_unanswered(provider, held, path, get, error):
     def go():
         with contextlib.suppress(Exception):
             get(f"{provider.url}/slow")
@@ -215,7 +215,7 @@ def test_a_stream_left_early_has_no_clean_end(provider, dripping, path, name):
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "httplib2"])
-def test_to_leave_after_done_is_not_early(provider, path, name):
+def test_leaving_after_done_is_not_early(provider, path, name):
     held = threading.Event()
 
     def body():
@@ -245,7 +245,7 @@ def test_to_leave_after_done_is_not_early(provider, path, name):
 
 
 @pytest.mark.parametrize("name", HTTPX)
-def test_who_reads_on_is_told_why_it_ends(provider, dripping, path, name):
+def test_reading_past_the_recorded_end_explains_why(provider, dripping, path, name):
     def leave():
         with pytest.raises(Enough):
             HTTPX[name](provider.url, Leaving())
@@ -257,7 +257,7 @@ def test_who_reads_on_is_told_why_it_ends(provider, dripping, path, name):
     assert str(broken.value) == "the recorded response ends here: its caller stopped reading early"
 
 
-def test_a_stream_that_nobody_closed_is_kept_as_far_as_it_came(provider, dripping, path):
+def test_a_stream_that_was_never_closed_is_stored_as_far_as_it_arrived(provider, dripping, path):
     with requests.Session() as session:
 
         def use():
