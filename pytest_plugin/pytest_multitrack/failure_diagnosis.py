@@ -35,11 +35,11 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> None:
-    """Put the layer that changed before the text of the failed ``report``, and scrub the values in it.
+    """Put the layer that changed before the text of the failed ``report``, and redact the values in it.
 
     A violation that was not raised yet is printed first, because the other errors follow from it. It was not raised if
     the test goes on after it (in a subtest), or if the test has no tape of its own. The values that pytest prints are
-    scrubbed because they may contain the request that was really sent.
+    redacted because they may contain the request that was really sent.
 
     Args:
         tapes: The tapes that the test used.
@@ -64,7 +64,7 @@ def add_diagnosis(
         pytest_internals.replace_failure_text(report, line)
     elif line:
         pytest_internals.prepend_failure_line(report, line)
-    pytest_internals.scrub_failure(report, lambda text: redact_with_tapes(text, tapes))
+    pytest_internals.redact_failure(report, lambda text: redact_with_tapes(text, tapes))
 
 
 def _response_validator(config: pytest.Config) -> ResponseValidator:

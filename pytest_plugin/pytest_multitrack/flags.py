@@ -118,8 +118,8 @@ def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
 
 
 def _is_free(flag: str, parser: pytest.Parser) -> bool:
-    # adding the option to see if it fails is no way: releases of pytest report a conflict at different times, and with
-    # different errors
+    # ask the parser instead of trying to add the option: releases of pytest report a conflict at different times and
+    # with different errors
     try:
         _, unknown = parser.parse_known_and_unknown_args([flag])
     except pytest.UsageError:

@@ -35,7 +35,7 @@ _latest_tape = pytest.StashKey["ItemTape"]()
 _fixture_tapes: pytest.StashKey[dict[pytest.FixtureDef[object], FixtureTape]] = pytest.StashKey()
 """The tapes of fixtures of wider scope, in the order of their setup."""
 _comparison = pytest.StashKey["tuple[object, object] | None"]()
-"""The two sides of the last asserted ``==`` of the running test that was false."""
+"""The two sides of the last asserted ``==`` that was false in the running test."""
 
 # data of a test, stored with its item
 _item_tape = pytest.StashKey["ItemTape | None"]()

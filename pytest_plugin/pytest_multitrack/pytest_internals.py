@@ -109,21 +109,21 @@ def first_failure_line(report: pytest.TestReport) -> str:
     return str(crash.message if crash is not None else report.longreprtext).partition("\n")[0]
 
 
-def scrub_failure(report: pytest.TestReport, scrub: Callable[[str], str]) -> None:
-    """Apply ``scrub`` to the values in the failed ``report``: the message, arguments and local variables.
+def redact_failure(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
+    """Apply ``redact`` to the values in the failed ``report``: the message, arguments and local variables.
 
     Source lines stay as they are.
     """
     text: Any = report.longrepr
     crash = getattr(text, "reprcrash", None)
     if crash is not None:
-        crash.message = scrub(crash.message)
+        crash.message = redact(crash.message)
     chain = getattr(text, "chain", None) or [(getattr(text, "reprtraceback", None), None, None)]
     for traceback, *_ in chain:
         for entry in getattr(traceback, "reprentries", ()):
             is_message = getattr(entry, "style", "") == "native"
-            entry.lines = [scrub(line) if is_message or line.startswith("E ") else line for line in entry.lines]
+            entry.lines = [redact(line) if is_message or line.startswith("E ") else line for line in entry.lines]
             if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
-                arguments.args = [(name, scrub(value)) for name, value in arguments.args]
+                arguments.args = [(name, redact(value)) for name, value in arguments.args]
             if (local := getattr(entry, "reprlocals", None)) is not None:
-                local.lines = [scrub(line) for line in local.lines]
+                local.lines = [redact(line) for line in local.lines]

@@ -1,4 +1,4 @@
-"""Inner projects: a pytest run of its own in a folder of its own, against the local provider."""
+"""The fixture `project`: a folder with tests that an inner run of pytest executes against the local provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import multitrack.tape.file.foreign
 import multitrack.tape.use_cassette
 
-# what an inner run is the first to import, pytester forgets after it, and the next one gets it anew
+# pytester removes the modules that an inner run imports first, so that the next run would import them again
 IMPORTED = (httpcore, httpcore2, httpx, openai, multitrack.tape.file.foreign, multitrack.tape.use_cassette)
 
 KEY = "sk-proj-inner0123456789abcdefghij"
@@ -25,7 +25,7 @@ KEY = "sk-proj-inner0123456789abcdefghij"
 APPLICATION = """
 import openai
 
-# a connection that is kept would outlive the inner run, which is one of many in a process
+# a kept-alive connection would outlive the inner run, which shares its process with many others
 options = dict(base_url="{url}/v1", max_retries=2, default_headers=dict(connection="close"))
 client = openai.OpenAI(**options)
 async_client = openai.AsyncOpenAI(**options)
@@ -44,8 +44,8 @@ async def ask_async(prompt, **options):
 """
 
 
-class Run:
-    """What an inner run came to: ``outcomes``, exit ``code``, output and the files that it changed."""
+class InnerRun:
+    """The result of an inner run: its outcomes, exit code, output and the files that it changed."""
 
     def __init__(self, result, before, after):
         self.outcomes = result.parseoutcomes() if " in " in result.stdout.str() else {}
@@ -57,11 +57,11 @@ class Run:
 
     @property
     def counts(self):
-        """The outcomes without what does not matter here."""
+        """The number of tests by outcome, without warnings and deselected tests."""
         return {name: count for name, count in self.outcomes.items() if name not in ("warnings", "deselected")}
 
-    def holds(self, *lines):
-        """Whether ``lines`` stand in the output, one behind the other."""
+    def has_lines(self, *lines):
+        """Whether the output contains ``lines``, one directly after another."""
         lines = [line.rstrip() for text in lines for line in textwrap.dedent(text).strip("\n").split("\n")]
         return any(self.lines[start : start + len(lines)] == lines for start in range(len(self.lines)))
 
@@ -80,17 +80,17 @@ class Project:
         path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
         return path
 
-    def test(self, text, name="test_it.py"):
-        """Write a test file, with what all of them import."""
+    def write_test(self, text, name="test_it.py"):
+        """Write a test file that starts with the imports that all of them share."""
         return self.write(
             name, "import pytest\nfrom app import ask, ask_async, client, async_client\n" + textwrap.dedent(text)
         )
 
-    def tape(self, name):
+    def cassette(self, name):
         return self.path / "cassettes" / f"{name}.yaml"
 
-    def files(self):
-        # pytester's own files have no ending
+    def read_files(self):
+        # files without a suffix are those of pytester
         return {
             str(path.relative_to(self.path)): path.read_bytes()
             for path in self.path.rglob("*")
@@ -98,29 +98,29 @@ class Project:
         }
 
     def run(self, *args, subprocess=False):
-        # an edit within one second of the last is not seen by the cache of compiled modules
+        # the cache of compiled modules misses an edit within one second of the last one
         for cache in self.path.rglob("__pycache__"):
             for compiled in cache.iterdir():
                 compiled.unlink()
-        before = self.files()
+        before = self.read_files()
         run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
         result = run("-p", "no:cacheprovider", *args)
-        # the application never closes its async client, as most do not: what that warns of, it warns of here and not
-        # in whichever test the collector comes by
+        # the application never closes its async client, as most applications do not; collect it here, so that its
+        # warning does not appear in an arbitrary later test
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
-        return Run(result, before, self.files())
+        return InnerRun(result, before, self.read_files())
 
     def record(self, *args, **options):
-        """Run with a key and ``--record``."""
+        """Run with an API key, and with ``--record`` unless there are other arguments."""
         with self._monkeypatch.context() as patch:
             patch.setenv("OPENAI_API_KEY", KEY)
             return self.run(*(args or ("--record",)), **options)
 
 
-# these play no part here, and half the time in which a run starts is theirs
-OTHERS = "-p no:inline_snapshot -p no:hypothesispytest"
+# plugins that these tests do not need, and that take half of the time in which an inner run starts
+DISABLED_PLUGINS = "-p no:inline_snapshot -p no:hypothesispytest"
 
 
 @pytest.fixture(autouse=True)
@@ -134,5 +134,5 @@ def _bare_environment(monkeypatch):
 
 @pytest.fixture
 def project(pytester, provider, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", OTHERS)
+    monkeypatch.setenv("PYTEST_ADDOPTS", DISABLED_PLUGINS)
     return Project(pytester, provider, monkeypatch)

@@ -1,4 +1,4 @@
-"""A model that answers otherwise than it did, and the table of a run that tells of it."""
+"""A model whose replies change, and the table that a drift run prints about it."""
 
 import json
 import textwrap
@@ -11,19 +11,19 @@ DALLAS_METRIC = ("Weather", {"location": "Dallas", "units": "metric"})
 SEARCH = ("GoogleSearch", {"query": "who won the super bowl"})
 
 
-class Model:
-    """Answers each prompt as ``says`` tells, with ids that no other answer has."""
+class DriftingModel:
+    """Answers each prompt with its entry in ``replies``, and never uses an id twice."""
 
     def __init__(self):
-        self.says = {}
+        self.replies = {}
         self.count = 0
 
     def __call__(self, request):
         self.count += 1
-        told = self.says[request.json["messages"][0]["content"]]
-        return told(request) if callable(told) else told
+        reply = self.replies[request.json["messages"][0]["content"]]
+        return reply(request) if callable(reply) else reply
 
-    def calling(self, *calls, content=None, finish="tool_calls", **message):
+    def calls_reply(self, *calls, content=None, finish="tool_calls", **message):
         def reply(_):
             tool_calls = [
                 {
@@ -40,20 +40,21 @@ class Model:
 
         return reply
 
-    def saying(self, text):
-        return self.calling(content=text)
+    def text_reply(self, text):
+        return self.calls_reply(content=text)
 
-    def turns(self, *answers):
-        """A conversation: each answer follows what came before."""
-        return lambda request: answers[sum(one["role"] == "assistant" for one in request.json["messages"])](request)
+    def conversation(self, *replies):
+        """Answer with the reply at the position that follows from the number of earlier replies in the request."""
+        return lambda request: replies[sum(one["role"] == "assistant" for one in request.json["messages"])](request)
 
-    def one_by_one(self, *answers):
-        waiting = list(answers)
-        return lambda request: waiting.pop(0)(request)
+    def in_order(self, *replies):
+        """Answer each request with the next of ``replies``."""
+        remaining = list(replies)
+        return lambda request: remaining.pop(0)(request)
 
 
-def table(run):
-    """The lines of the table, without those that are empty."""
+def read_table(run):
+    """Return the lines of the drift table, without empty ones."""
     start = max((number for number, line in enumerate(run.lines) if line.strip("= ") == "drift"), default=None)
     assert start is not None, run.out + run.err
     *lines, last = [line for line in run.lines[start + 1 :] if line]
@@ -61,5 +62,5 @@ def table(run):
     return lines
 
 
-def lines(text):
+def split_lines(text):
     return textwrap.dedent(text).strip("\n").splitlines()

@@ -1,11 +1,11 @@
-"""Whole runs with ``--calls-drift``: which tests it compares, and what it does to their outcome."""
+"""Drift runs: which tests they compare, and how drift affects outcomes and exit codes."""
 
 import json
 from importlib.metadata import version
 from importlib.util import find_spec
 
 import pytest
-from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, Model, lines, table
+from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, DriftingModel, read_table, split_lines
 from local_provider import DONE, STREAM, Answer, event
 
 ASK = """
@@ -20,13 +20,13 @@ def names(message):
 
 @pytest.fixture
 def model(project):
-    project.provider.reply = model = Model()
-    model.says = dict.fromkeys(("plan", "other"), model.calling(TORONTO, DALLAS, SEARCH))
+    project.provider.reply = model = DriftingModel()
+    model.replies = dict.fromkeys(("plan", "other"), model.calls_reply(TORONTO, DALLAS, SEARCH))
     return model
 
 
-def recorded(project, test):
-    project.test(ASK + test)
+def record_test(project, test):
+    project.write_test(ASK + test)
     run = project.record()
     assert run.code == 0, run.out
     return run
@@ -60,11 +60,11 @@ def test_setup(planned):
 """
 
 
-def test_a_test_that_fails_is_told_in_the_table_and_not_by_the_exit_code(project, model):
-    recorded(project, OUTCOMES)
-    model.says["plan"] = model.calling(SEARCH, DALLAS)
+def test_a_test_that_fails_because_of_drift_does_not_change_the_exit_code(project, model):
+    record_test(project, OUTCOMES)
+    model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
     run = project.record("--calls-drift")
-    assert table(run)[:6] == lines(
+    assert read_table(run)[:6] == split_lines(
         """
         calls added or removed  test_it.py::test_asserts  (assertion failed)
         calls added or removed  test_it.py::test_expected  (xfailed)
@@ -74,18 +74,17 @@ def test_a_test_that_fails_is_told_in_the_table_and_not_by_the_exit_code(project
           removed: Weather(location='Toronto', units='metric')
         """
     )
-    assert (run.counts, run.code, run.changed) == (
-        {"failed": 2, "xfailed": 1, "skipped": 1, "errors": 1},
-        0,
-        set(),
-    )
-    # its text is there as ever
+    assert run.counts == {"failed": 2, "xfailed": 1, "skipped": 1, "errors": 1}
+    assert run.code == 0
+    assert run.changed == set()
+    # the failure is printed as usual
     assert "E       AssertionError: assert ['GoogleSearch', 'Weather'] == ['GoogleSearc...r', 'Weather']" in run.lines
 
-    project.test(ASK + OUTCOMES + "\ndef test_without_tape():\n    assert not 1\n")
+    project.write_test(ASK + OUTCOMES + "\ndef test_without_tape():\n    assert not 1\n")
     run = project.record("--calls-drift")
-    assert (run.counts["failed"], run.code) == (3, 1)
-    assert "test_without_tape" not in "\n".join(table(run))
+    assert run.counts["failed"] == 3
+    assert run.code == 1
+    assert "test_without_tape" not in "\n".join(read_table(run))
 
     project.write("test_broken.py", "import nothing_of_that_name")
     assert project.record("--calls-drift").code == pytest.ExitCode.INTERRUPTED
@@ -112,12 +111,12 @@ def test_elsewhere():
 """
 
 
-def test_every_tape_of_a_test_is_compared(project, model):
-    model.says["fixture"] = model.calling(SEARCH)
-    recorded(project, TAPES)
-    model.says |= {"plan": model.calling(TORONTO, DALLAS), "fixture": model.calling(SEARCH, SEARCH)}
+def test_every_cassette_of_a_test_is_compared(project, model):
+    model.replies["fixture"] = model.calls_reply(SEARCH)
+    record_test(project, TAPES)
+    model.replies |= {"plan": model.calls_reply(TORONTO, DALLAS), "fixture": model.calls_reply(SEARCH, SEARCH)}
     run = project.record("--calls-drift")
-    assert [line for line in table(run) if line.startswith("calls")] == lines(
+    assert [line for line in read_table(run) if line.startswith("calls")] == split_lines(
         """
         calls added or removed  fixture planned of test_it
         calls added or removed  test_it.py::test_elsewhere  (assertion failed)
@@ -125,12 +124,13 @@ def test_every_tape_of_a_test_is_compared(project, model):
         calls added or removed  test_it.py::test_own (tapes/nested.yaml)
         """
     )
-    assert (run.code, run.changed) == (0, set())
+    assert run.code == 0
+    assert run.changed == set()
 
 
 @pytest.mark.usefixtures("model")
-def test_what_cannot_be_compared_says_what_to_do(project):
-    recorded(
+def test_requests_without_a_recording_say_how_to_record_them(project):
+    record_test(
         project,
         """
 @pytest.mark.cassette
@@ -146,7 +146,7 @@ def test_twice():
     plan()
 """,
     )
-    project.test(
+    project.write_test(
         ASK
         + """
 @pytest.mark.cassette
@@ -168,7 +168,7 @@ def test_new():
 """
     )
     run = project.record("--calls-drift", "--calls-drift-fail")
-    assert table(run) == lines(
+    assert read_table(run) == split_lines(
         """
         no tape          test_it.py::test_new
         request changed  test_it.py::test_prompt
@@ -190,32 +190,36 @@ def test_new():
         multitrack: drift: 0 of 4 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
-    assert (run.counts, run.code, run.changed) == ({"passed": 4}, 1, set())
+    assert run.counts == {"passed": 4}
+    assert run.code == 1
+    assert run.changed == set()
 
 
 @pytest.mark.usefixtures("model")
-def test_a_tape_that_cannot_be_read_fails_the_run(project):
-    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
-    project.tape("test_it/test_plan").write_text("no tape: [", "utf-8")
+def test_an_unreadable_cassette_fails_the_run(project):
+    record_test(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+    project.cassette("test_it/test_plan").write_text("no tape: [", "utf-8")
     run = project.record("--calls-drift")
-    assert (run.counts, run.code) == ({"errors": 1}, 1)
-    assert table(run) == ["multitrack: drift: no test with a cassette sent a request"]
+    assert run.counts == {"errors": 1}
+    assert run.code == 1
+    assert read_table(run) == ["multitrack: drift: no test with a cassette sent a request"]
 
 
 @pytest.mark.usefixtures("model")
-def test_a_key_is_needed_and_none_is_made_up(project):
-    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+def test_a_drift_run_requires_a_real_key(project):
+    record_test(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
     count = len(project.provider.requests)
     run = project.run("--calls-drift", "--calls-drift-fail")
-    assert (len(project.provider.requests), run.code) == (count, 1)
+    assert len(project.provider.requests) == count
+    assert run.code == 1
     assert "OPENAI_API_KEY" in run.out
-    assert table(run)[0] == "nothing asked  test_it.py::test_plan  (OpenAIError raised)"
+    assert read_table(run)[0] == "nothing asked  test_it.py::test_plan  (OpenAIError raised)"
 
 
 @pytest.mark.usefixtures("model")
-def test_the_tape_is_there_to_be_looked_at(project):
-    recorded(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
-    project.test(
+def test_the_fixture_tape_works_in_a_drift_run(project):
+    record_test(project, "@pytest.mark.cassette\ndef test_plan():\n    plan()\n")
+    project.write_test(
         ASK
         + """
 @pytest.mark.cassette
@@ -251,7 +255,7 @@ def test_stream_async():
 """
 
 
-def test_streams(project, model):
+def test_streams_are_compared(project, model):
     def streaming(name, arguments):
         text = json.dumps(arguments)
         pieces = [text[at : at + 9] for at in range(0, len(text), 9)]
@@ -265,10 +269,10 @@ def test_streams(project, model):
 
         return lambda request: Answer(reply(request), headers=STREAM)
 
-    model.says["plan"] = streaming(*DALLAS)
-    recorded(project, STREAMED)
-    model.says["plan"] = streaming(*DALLAS_METRIC)
-    assert table(project.record("--calls-drift")) == lines(
+    model.replies["plan"] = streaming(*DALLAS)
+    record_test(project, STREAMED)
+    model.replies["plan"] = streaming(*DALLAS_METRIC)
+    assert read_table(project.record("--calls-drift")) == split_lines(
         """
         arguments changed  test_it.py::test_stream
         arguments changed  test_it.py::test_stream_async
@@ -305,18 +309,18 @@ def test_made(once):
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
-def test_samples_say_how_often_each_field_agrees(project, model, options):
-    recorded(project, SAMPLED)
+def test_samples_show_how_often_each_field_agrees(project, model, options):
+    record_test(project, SAMPLED)
     later = ("GoogleSearch", {"query": "who won the super bowl 2026", "lang": "en"})
-    model.says["plan"] = model.one_by_one(
-        model.calling(TORONTO, DALLAS, SEARCH),
-        model.calling(DALLAS_METRIC, TORONTO, later),
-        model.calling(TORONTO, SEARCH),
-        model.calling(SEARCH, TORONTO, DALLAS, ("Add", {})),
+    model.replies["plan"] = model.in_order(
+        model.calls_reply(TORONTO, DALLAS, SEARCH),
+        model.calls_reply(DALLAS_METRIC, TORONTO, later),
+        model.calls_reply(TORONTO, SEARCH),
+        model.calls_reply(SEARCH, TORONTO, DALLAS, ("Add", {})),
         lambda _: Answer(b'{"error": {"message": "no key"}}', 401),
     )
     run = project.record("--calls-drift", "--calls-drift-samples=5", "-rP", *options, subprocess=bool(options))
-    assert table(run) == lines(
+    assert read_table(run) == split_lines(
         """
         calls added or removed 2/5, same 1/5, arguments changed 1/5, failed 1/5  test_it.py::test_plan  (assertion failed 1/5, AuthenticationError raised 1/5)
         test_it.py::test_plan, interaction 1: compared 4 of 5 times
@@ -333,17 +337,21 @@ def test_samples_say_how_often_each_field_agrees(project, model, options):
         multitrack: drift: 0 of 1 unchanged
         """  # noqa: E501, RUF001
     )
-    assert (run.counts, run.code, run.changed) == ({"failed": 1, "passed": 1}, 0, set())
+    assert run.counts == {"failed": 1, "passed": 1}
+    assert run.code == 0
+    assert run.changed == set()
     assert "made ['module', 'function', 'function', 'function', 'function', 'function']" in run.out
 
 
-def test_the_same_table_under_xdist(project, model):
-    recorded(project, OUTCOMES)
-    model.says["plan"] = model.calling(SEARCH, DALLAS)
+def test_xdist_prints_the_same_table(project, model):
+    record_test(project, OUTCOMES)
+    model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
     alone = project.record("--calls-drift", "--calls-drift-fail")
     spread = project.record("--calls-drift", "--calls-drift-fail", "-n", "2", subprocess=True)
-    assert table(spread) == table(alone)
-    assert (spread.counts, spread.code, spread.changed) == (alone.counts, 1, set())
+    assert read_table(spread) == read_table(alone)
+    assert spread.counts == alone.counts
+    assert spread.code == 1
+    assert spread.changed == set()
     assert project.record("--calls-drift", "-n", "2", subprocess=True).code == 0
 
 
@@ -375,15 +383,17 @@ def test_the_same_table_under_xdist(project, model):
         (("--calls-drift-fail",), "--calls-drift-fail requires --calls-drift"),
     ],
 )
-def test_flags_that_do_not_go_together(project, monkeypatch, flags, message):
+def test_flags_that_cannot_be_combined_are_a_usage_error(project, monkeypatch, flags, message):
     monkeypatch.delenv("PYTEST_ADDOPTS")
     run = project.record(*flags)
-    assert (run.code, run.changed, project.provider.requests) == (pytest.ExitCode.USAGE_ERROR, set(), [])
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert run.changed == set()
+    assert project.provider.requests == []
     assert f"ERROR: {message}" in run.err
 
 
-def test_a_snapshot_is_compared_and_not_written(project, model):
-    recorded(
+def test_a_drift_run_compares_snapshots_and_does_not_write_them(project, model):
+    record_test(
         project,
         """
 @pytest.mark.cassette
@@ -391,15 +401,18 @@ def test_plan(calls_snapshot):
     assert plan().tool_calls == calls_snapshot
 """,
     )
-    model.says["plan"] = model.calling(SEARCH)
+    model.replies["plan"] = model.calls_reply(SEARCH)
     run = project.record("--calls-drift")
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 0, set())
-    told = "the reply changed: the provider now answers the recorded request differently: 2 calls removed (Weather)"
-    assert f"FAILED test_it.py::test_plan - {told}" in run.lines
+    assert run.counts == {"failed": 1}
+    assert run.code == 0
+    assert run.changed == set()
+    message = "the reply changed: the provider now answers the recorded request differently: 2 calls removed (Weather)"
+    assert f"FAILED test_it.py::test_plan - {message}" in run.lines
     (project.path / "__snapshots__" / "test_it.calls").unlink()
     run = project.record("--calls-drift")
-    assert (run.code, run.changed) == (0, set())
-    assert table(run)[0] == "calls added or removed  test_it.py::test_plan  (assertion failed)"
+    assert run.code == 0
+    assert run.changed == set()
+    assert read_table(run)[0] == "calls added or removed  test_it.py::test_plan  (assertion failed)"
 
 
 REPEATED = """
@@ -425,13 +438,13 @@ def test_blocks():
 """
 
 
-def test_one_row_for_a_test_whatever_its_attempts_groups_and_blocks(project, model):
-    model.says["word"] = model.saying("on")
-    recorded(project, REPEATED)
-    full = model.calling(TORONTO, DALLAS, SEARCH)
-    model.says |= {"word": model.saying("off"), "other": model.calling(TORONTO)}
-    model.says["plan"] = model.one_by_one(model.calling(TORONTO), full, full)
-    told = lines(
+def test_reruns_xdist_groups_and_blocks_share_one_row(project, model):
+    model.replies["word"] = model.text_reply("on")
+    record_test(project, REPEATED)
+    full = model.calls_reply(TORONTO, DALLAS, SEARCH)
+    model.replies |= {"word": model.text_reply("off"), "other": model.calls_reply(TORONTO)}
+    model.replies["plan"] = model.in_order(model.calls_reply(TORONTO), full, full)
+    expected = split_lines(
         """
         same                    test_it.py::test_again
         calls added or removed  test_it.py::test_blocks
@@ -446,7 +459,11 @@ def test_one_row_for_a_test_whatever_its_attempts_groups_and_blocks(project, mod
         """
     )
     run = project.record("--calls-drift")
-    assert (table(run), run.counts, run.code) == (told, {"passed": 3, "rerun": 1}, 0)
-    model.says["plan"] = full
+    assert read_table(run) == expected
+    assert run.counts == {"passed": 3, "rerun": 1}
+    assert run.code == 0
+    model.replies["plan"] = full
     run = project.record("--calls-drift", "-n", "1", "--dist", "loadgroup", subprocess=True)
-    assert (table(run), run.counts, run.code) == (told, {"passed": 3}, 0)
+    assert read_table(run) == expected
+    assert run.counts == {"passed": 3}
+    assert run.code == 0

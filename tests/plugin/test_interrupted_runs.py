@@ -1,4 +1,4 @@
-"""A run that is ended from outside: what stood on a tape stands, and what was recorded lies beside it where it can."""
+"""Interrupted runs: cassettes stay as they were, and recordings are pending if there is time to save them."""
 
 import os
 import signal
@@ -50,8 +50,8 @@ def start(project):
         process.communicate()
 
 
-class Holding:
-    """Answers as ever, but for a prompt ``hold``, with whose answer it waits; ``reached`` is set then."""
+class HoldingProvider:
+    """Answers as usual, but waits for ``go`` before it answers the prompt ``hold``, and sets ``reached`` meanwhile."""
 
     def __init__(self, answer=None):
         self.reached, self.go = threading.Event(), threading.Event()
@@ -97,13 +97,13 @@ def test_ask(asking_late):
 
 @pytest.fixture
 def recorded(project):
-    """A project whose tapes are recorded."""
-    project.test(TEST.format(word="second"))
+    """Return a project whose tests are recorded."""
+    project.write_test(TEST.format(word="second"))
     assert project.record().counts == {"passed": 2}
     return project
 
 
-def prompts(path):
+def read_prompts(path):
     import json
 
     return [
@@ -112,57 +112,65 @@ def prompts(path):
     ]
 
 
-def test_ctrl_c_leaves_the_tape_and_what_was_recorded_beside_it(recorded, start):
-    recorded.provider.reply = holding = Holding()
+def test_ctrl_c_keeps_the_cassette_and_leaves_a_pending_recording(recorded, start):
+    recorded.provider.reply = holding = HoldingProvider()
     recorded.provider.silence()
-    recorded.test(TEST.format(word="hold"))
-    before = recorded.files()
+    recorded.write_test(TEST.format(word="hold"))
+    before = recorded.read_files()
     process = start("--record")
     assert holding.reached.wait(20)
     process.send_signal(signal.SIGINT)
-    # what the fixture asks when it is torn down belongs to the test as well
+    # the request in the teardown of the fixture belongs to the test too
     out, _ = process.communicate(timeout=20)
     holding.go.set()
     assert process.returncode == 2
     pending = "cassettes/test_it/test_ask.pending.yaml"
-    after = recorded.files()
+    after = recorded.read_files()
     assert after["cassettes/test_it/test_ask.yaml"] == before["cassettes/test_it/test_ask.yaml"]
     assert after.keys() - before.keys() == {pending}
-    assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
+    assert read_prompts(recorded.path / pending) == [
+        ("first", "complete"),
+        ("hold", "unanswered"),
+        ("late", "complete"),
+    ]
     lines = out.splitlines()
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
     assert f"  to accept it: multitrack accept {pending}" in lines
-    # the test before it was over
+    # the test before it had finished
     assert "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette" in lines
     assert KEY not in after[pending].decode()
 
 
 @pytest.mark.parametrize("whom", ["all", "the first"])
-def test_ctrl_c_tells_what_was_recorded_in_other_processes(recorded, start, whom):
-    recorded.provider.reply = holding = Holding()
+def test_ctrl_c_lists_the_pending_recordings_of_workers(recorded, start, whom):
+    recorded.provider.reply = holding = HoldingProvider()
     recorded.provider.silence()
-    recorded.test(TEST.format(word="hold"))
-    before = recorded.files()
+    recorded.write_test(TEST.format(word="hold"))
+    before = recorded.read_files()
     process = start("--record", "-n", "2", "-p", "no:randomly")
     assert holding.reached.wait(40)
-    # as a terminal does, or `kill`
+    # a terminal sends the signal to all processes, `kill` only to the first
     os.killpg(process.pid, signal.SIGINT) if whom == "all" else process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=40)
     holding.go.set()
     pending = "cassettes/test_it/test_ask.pending.yaml"
-    # the test in the other process may be over by then, or not
+    # the test in the other worker may have finished by then
     other = "cassettes/test_it/test_before.pending.yaml"
-    assert recorded.files().keys() - before.keys() in ({pending}, {pending, other})
-    assert prompts(recorded.path / pending) == [("first", "complete"), ("hold", "unanswered"), ("late", "complete")]
+    assert recorded.read_files().keys() - before.keys() in ({pending}, {pending, other})
+    assert read_prompts(recorded.path / pending) == [
+        ("first", "complete"),
+        ("hold", "unanswered"),
+        ("late", "complete"),
+    ]
     lines = out.splitlines()
     assert f"multitrack: pending: {pending}: the run was interrupted" in lines
     assert f"  to accept it: multitrack accept {pending}" in lines
 
 
-def test_a_process_that_is_killed_loses_the_test_that_it_was_in(project, start):
-    project.provider.reply = holding = Holding()
+def test_a_killed_worker_loses_only_its_running_test(project, start):
+    project.provider.reply = holding = HoldingProvider()
     project.provider.silence()
-    project.test(
+    project.write_test(
         """
         import os
 
@@ -180,19 +188,19 @@ def test_a_process_that_is_killed_loses_the_test_that_it_was_in(project, start):
     os.kill(int((project.path / "process.txt").read_text().split()[1]), signal.SIGKILL)
     out, _ = process.communicate(timeout=40)
     holding.go.set()
-    # another process goes on, and nothing that the first one held is in its way
+    # another worker continues, and no lock of the killed one blocks it
     assert "worker 'gw0' crashed" in out
-    assert sorted(prompts(project.tape("shared"))) == [(word, "complete") for word in ("a", "c", "d")]
-    assert prompts(project.tape("shared.pending")) == [("b", "complete")]
+    assert sorted(read_prompts(project.cassette("shared"))) == [(word, "complete") for word in ("a", "c", "d")]
+    assert read_prompts(project.cassette("shared.pending")) == [("b", "complete")]
     lines = out.splitlines()
     assert "multitrack: 4 tests used a cassette, 3 requests recorded in 1 cassette" in lines
     assert "multitrack: pending: cassettes/shared.pending.yaml: call failed" in lines
 
 
-def test_ctrl_c_within_a_stream_keeps_what_arrived(project, start):
-    project.provider.reply = holding = Holding(streaming)
+def test_ctrl_c_during_a_stream_keeps_the_received_part(project, start):
+    project.provider.reply = holding = HoldingProvider(streaming)
     project.provider.silence()
-    project.test(
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -208,11 +216,12 @@ def test_ctrl_c_within_a_stream_keeps_what_arrived(project, start):
     process.communicate(timeout=20)
     holding.go.set()
     [interaction] = storage.read(project.path / "cassettes/test_it/test_ask.pending.yaml").interactions
-    assert (interaction.response.body, interaction.response.ending) == (event("one") + event("two"), "left")
+    assert interaction.response.body == event("one") + event("two")
+    assert interaction.response.ending == "left"
 
 
-def test_pytest_exit_keeps_it_beside_the_tape_too(project):
-    project.test(
+def test_pytest_exit_leaves_a_pending_recording(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -225,28 +234,28 @@ def test_pytest_exit_keeps_it_beside_the_tape_too(project):
     assert "multitrack: pending: cassettes/test_it/test_ask.pending.yaml: the run was interrupted" in run.lines
 
 
-def test_an_interrupted_replay_says_nothing_of_recordings(recorded):
-    recorded.test(TEST.format(word="second").replace('ask("first")', 'ask("first"); pytest.exit("enough")'))
+def test_an_interrupted_replay_leaves_no_pending_recording(recorded):
+    recorded.write_test(TEST.format(word="second").replace('ask("first")', 'ask("first"); pytest.exit("enough")'))
     run = recorded.run()
     assert run.changed == set()
     assert "pending" not in run.out
 
 
-def test_kill_9_while_recording_leaves_the_tapes_as_they_were(recorded, start):
-    recorded.provider.reply = holding = Holding()
+def test_kill_9_while_recording_keeps_the_cassettes(recorded, start):
+    recorded.provider.reply = holding = HoldingProvider()
     recorded.provider.silence()
-    recorded.test(TEST.format(word="hold").replace('"before"', '"before that"'))
-    before = recorded.files()
+    recorded.write_test(TEST.format(word="hold").replace('"before"', '"before that"'))
+    before = recorded.read_files()
     process = start("--record")
     assert holding.reached.wait(20)
     process.kill()
     process.communicate(timeout=20)
     holding.go.set()
-    after = recorded.files()
-    # the test that was over is on its tape
+    after = recorded.read_files()
+    # the test that had finished is recorded
     assert {name for name in after if after[name] != before.get(name)} == {"cassettes/test_it/test_before.yaml"}
-    assert prompts(recorded.tape("test_it/test_before")) == [("before that", "complete")]
-    recorded.test(TEST.format(word="second").replace('"before"', '"before that"'))
+    assert read_prompts(recorded.cassette("test_it/test_before")) == [("before that", "complete")]
+    recorded.write_test(TEST.format(word="second").replace('"before"', '"before that"'))
     recorded.provider.stop()
     assert recorded.run().counts == {"passed": 2}
 
@@ -275,7 +284,7 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["written", "pending"])
-def test_kill_9_while_a_tape_is_written_leaves_a_whole_one(tmp_path, kind):
+def test_kill_9_while_a_cassette_is_written_leaves_a_complete_one(tmp_path, kind):
     path = tmp_path / "tape.yaml"
     written = path if kind == "written" else tmp_path / "tape.pending.yaml"
     for attempt in range(6):
@@ -283,14 +292,14 @@ def test_kill_9_while_a_tape_is_written_leaves_a_whole_one(tmp_path, kind):
             [sys.executable, "-c", textwrap.dedent(WRITING), str(path), kind], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout.readline()
-        # within one of the writes that follow
+        # during one of the next writes
         time.sleep(0.02 * attempt)
         process.kill()
         process.communicate()
         cassette = storage.read(written)
         assert len(cassette.interactions) == 20
         assert len({one.response.body for one in cassette.interactions}) == 1
-    # what was being written is left behind, and nobody takes it for a tape
+    # the temporary file of the interrupted write stays, and is not read as a cassette
     assert {found.name for found in tmp_path.glob("*.yaml")} == {written.name}
     left = [found.name for found in tmp_path.iterdir() if found != written]
     assert all(name.startswith(".") and name.endswith(".tmp") for name in left)

@@ -1,4 +1,4 @@
-"""The miss: what it says, and that nothing swallows it."""
+"""A miss: its text, and that the test fails whatever the code catches."""
 
 import pytest
 
@@ -10,16 +10,18 @@ def test_ask():
 
 
 def miss_of(run):
-    """The lines of the one miss in the output of ``run``."""
+    """Return the lines of the only miss in the output of ``run``."""
     start = next(index for index, line in enumerate(run.lines) if line.startswith("CassetteMiss: "))
     end = next(index for index in range(start, len(run.lines)) if "to record it:" in run.lines[index])
     return run.lines[start : end + 1]
 
 
-def test_no_tape_yet(project):
-    project.test(ASKING.format(prompt="x"))
+def test_a_miss_without_a_cassette(project):
+    project.write_test(ASKING.format(prompt="x"))
     run = project.run()
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert miss_of(run) == [
         f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
         "  cassette: cassettes/test_it/test_ask.yaml",
@@ -29,12 +31,14 @@ def test_no_tape_yet(project):
     assert project.provider.requests == []
 
 
-def test_changed(project):
-    project.test(ASKING.format(prompt="what is the weather?"))
+def test_a_changed_prompt_is_a_miss(project):
+    project.write_test(ASKING.format(prompt="what is the weather?"))
     project.record()
-    project.test(ASKING.format(prompt="what is the time?"))
+    project.write_test(ASKING.format(prompt="what is the time?"))
     run = project.run()
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert miss_of(run) == [
         f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
         "  cassette: cassettes/test_it/test_ask.yaml",
@@ -46,22 +50,24 @@ def test_changed(project):
     ]
 
 
-def test_already_played(project):
-    project.test(ASKING.format(prompt="x"))
+def test_a_repeated_request_is_a_miss(project):
+    project.write_test(ASKING.format(prompt="x"))
     project.record()
-    project.test(ASKING.format(prompt="x") + '    ask("x")\n')
+    project.write_test(ASKING.format(prompt="x") + '    ask("x")\n')
     run = project.run()
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert miss_of(run)[2:] == [
         "  reason: already replayed: the cassette has this request once (interaction 1)",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
 
 
-def test_nothing_like_it(project):
-    project.test(ASKING.format(prompt="x"))
+def test_a_different_kind_of_request_is_a_miss(project):
+    project.write_test(ASKING.format(prompt="x"))
     project.record()
-    project.test(
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -69,13 +75,15 @@ def test_nothing_like_it(project):
         """
     )
     run = project.run()
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert miss_of(run)[0] == f"CassetteMiss: GET {project.provider.url}/v1/models has no recording"
     assert miss_of(run)[2] == "  reason: no similar request among the 1 recorded interaction"
 
 
-def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
-    project.test(
+def test_the_nearest_recording_is_shown_and_unplayed_ones_take_precedence(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -84,7 +92,7 @@ def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
         """
     )
     project.record()
-    project.test(
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -102,8 +110,8 @@ def test_the_nearest_of_several_is_shown_and_one_not_yet_played_first(project):
     ]
 
 
-def test_another_place_is_told_with_both_urls(project):
-    project.test(
+def test_a_different_url_is_shown_next_to_the_recorded_one(project):
+    project.write_test(
         """
         import httpx
 
@@ -128,8 +136,8 @@ def test_another_place_is_told_with_both_urls(project):
     ]
 
 
-def test_the_command_is_quoted_for_a_shell(project):
-    project.test(
+def test_the_record_command_is_quoted_for_a_shell(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         @pytest.mark.parametrize("city", ["São Paulo; it's $HOME"])
@@ -170,7 +178,7 @@ def test_ask():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "differences"),
     [
         ({"query": ""}, ["      `GoogleSearch.query` lost its description"]),
         ({"units": '"imperial", "metric", "si"'}, ['      `Weather.units` gained the allowed value "si"']),
@@ -180,26 +188,26 @@ def test_ask():
         ]),
     ],
 )  # fmt: skip
-def test_a_changed_tool_is_told_by_its_model_and_field(project, change, told):
+def test_a_changed_tool_is_shown_with_its_model_and_field(project, change, differences):
     before = {
         "units": '"imperial", "metric"',
         "query": ' = Field(description="what to look up")',
         "tools": "tool(Weather), tool(GoogleSearch)",
     }
-    project.test(MODELS.format(**before))
+    project.write_test(MODELS.format(**before))
     project.record()
-    project.test(MODELS.format(**{**before, **change}))
+    project.write_test(MODELS.format(**{**before, **change}))
     run = project.run()
     assert run.counts == {"failed": 1}
     miss = miss_of(run)
     assert "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place" in miss
-    assert [line for line in miss if "`" in line] == told
+    assert [line for line in miss if "`" in line] == differences
     assert "(gpt-4o-mini; tools Weather" in miss[0]
 
 
-def test_private_values_stay_out_of_a_miss(project, monkeypatch):
+def test_a_miss_contains_no_private_values(project, monkeypatch):
     secret = "my-own-secret-0123456789"
-    project.test(
+    project.write_test(
         f"""
         import httpx, openai
 
@@ -317,7 +325,7 @@ class TestAsyncCase(unittest.IsolatedAsyncioTestCase):
 
 
 @pytest.mark.cassette
-def test_task_nobody_awaits():
+def test_task_that_is_not_awaited():
     async def main():
         task = asyncio.create_task(ask_async("x"))
         await asyncio.wait([task])
@@ -374,8 +382,8 @@ def test_other_failure_afterwards():
 """
 
 
-def test_whatever_is_caught_the_test_fails(project):
-    project.test(SWALLOWING)
+def test_a_miss_fails_the_test_whatever_the_code_catches(project):
+    project.write_test(SWALLOWING)
     run = project.run("-rA")
     assert run.counts == {"failed": 20}
     assert run.code == 1
@@ -383,14 +391,14 @@ def test_whatever_is_caught_the_test_fails(project):
     failed = [line for line in run.lines if line.startswith("FAILED ")]
     assert len(failed) == 20
     assert all("CassetteMiss: POST" in line for line in failed)
-    # nothing was retried, and nothing told twice
+    # nothing is retried, and nothing is printed twice
     assert run.out.count("reason: there is no cassette yet") == 20
     assert "  then: RuntimeError: the application's own" in run.lines
     assert project.provider.requests == []
 
 
 def test_a_miss_is_not_retried(project):
-    project.test(
+    project.write_test(
         """
         import time, asyncio
 
@@ -402,14 +410,16 @@ def test_a_miss_is_not_retried(project):
             with tape.expect_misses() as later:
                 asyncio.run(ask_async("x"))
             assert time.monotonic() - start < 0.4  # the SDK's first retry waits longer
-            assert (len(misses), len(later), len(tape.sent)) == (1, 1, 2)
+            assert len(misses) == 1
+            assert len(later) == 1
+            assert len(tape.sent) == 2
         """
     )
     assert project.run().counts == {"passed": 1}
 
 
-def test_expected_misses_are_forgiven_and_no_others(project):
-    project.test(
+def test_only_expected_misses_do_not_fail_the_test(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_forgiven(tape):
@@ -440,8 +450,8 @@ def test_expected_misses_are_forgiven_and_no_others(project):
     assert any(line.startswith("FAILED test_it.py::test_not_forgiven - CassetteMiss") for line in run.lines)
 
 
-def test_a_miss_in_setup_is_told_once(project):
-    project.test(
+def test_a_miss_in_setup_is_printed_once(project):
+    project.write_test(
         """
         @pytest.fixture
         def answer():
@@ -478,7 +488,7 @@ def test_a_miss_in_setup_is_told_once(project):
 
 
 def test_a_miss_in_teardown_fails_the_test(project):
-    project.test(
+    project.write_test(
         """
         @pytest.fixture
         def resource():
@@ -498,8 +508,8 @@ def test_a_miss_in_teardown_fails_the_test(project):
     assert miss_of(run)[2] == "  reason: there is no cassette yet"
 
 
-def test_reruns_do_not_turn_a_miss_green(project):
-    project.test(
+def test_a_miss_fails_every_rerun(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         @pytest.mark.flaky(reruns=2)
@@ -516,7 +526,7 @@ def test_reruns_do_not_turn_a_miss_green(project):
 
 
 def test_ctrl_c_after_a_miss_stops_the_run(project):
-    project.test(
+    project.write_test(
         """
         @pytest.mark.cassette
         def test_ask():
@@ -534,8 +544,8 @@ def test_ctrl_c_after_a_miss_stops_the_run(project):
     assert "passed" not in run.out
 
 
-def test_a_fixture_asked_for_too_late_says_so(project):
-    project.test(
+def test_requesting_the_tape_without_a_cassette_fails(project):
+    project.write_test(
         """
         def test_ask(request):
             request.getfixturevalue("tape")

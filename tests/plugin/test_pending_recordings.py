@@ -1,4 +1,4 @@
-"""Recordings that wait beside a tape that several tests share: none is lost, and none undoes what came after it."""
+"""Pending recordings of a shared cassette: none is lost, and none overwrites a later recording."""
 
 import json
 
@@ -23,16 +23,16 @@ def node(city):
     return f"test_it.py::test_city[{city}]"
 
 
-def asked(path):
-    """What was asked on the tape at ``path``, by test, in order."""
+def read_prompts(path):
+    """Return each recorded prompt with the tests that recorded it, in order."""
     return [
         (json.loads(one.request.body)["messages"][0]["content"], *one.tests) for one in storage.read(path).interactions
     ]
 
 
-def words(path):
-    """The same of the tests above: city and word, in the order of cities."""
-    return sorted((prompt.split()[2], prompt.split()[0]) for prompt, _ in asked(path))
+def read_cities(path):
+    """Return the city and the word of each prompt of `SHARED`, sorted by city."""
+    return sorted((prompt.split()[2], prompt.split()[0]) for prompt, _ in read_prompts(path))
 
 
 def accept(project, *names):
@@ -42,38 +42,37 @@ def accept(project, *names):
 
 
 @pytest.mark.parametrize("flags", [(), ("-n", "2"), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist", "file"])
-def test_those_of_several_tests_and_processes_add_up(project, flags):
-    project.test(SHARED.format(word="rain", failing=["Rome", "Bern"]))
+def test_pending_recordings_of_several_tests_and_workers_are_merged(project, flags):
+    project.write_test(SHARED.format(word="rain", failing=["Rome", "Bern"]))
     run = project.record("--record", *flags, subprocess=bool(flags))
-    assert (run.counts, run.changed) == ({"passed": 2, "failed": 2}, {TAPE, PENDING})
-    assert (words(project.path / TAPE), words(project.path / PENDING)) == (
-        [("Graz", "rain"), ("Oslo", "rain")],
-        [("Bern", "rain"), ("Rome", "rain")],
-    )
-    told = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
-    assert told[0] == "multitrack: 4 tests used a cassette, 2 requests recorded in 1 cassette"
-    assert sorted(told[1:]) == [
+    assert run.counts == {"passed": 2, "failed": 2}
+    assert run.changed == {TAPE, PENDING}
+    assert read_cities(project.path / TAPE) == [("Graz", "rain"), ("Oslo", "rain")]
+    assert read_cities(project.path / PENDING) == [("Bern", "rain"), ("Rome", "rain")]
+    summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
+    assert summary[0] == "multitrack: 4 tests used a cassette, 2 requests recorded in 1 cassette"
+    assert sorted(summary[1:]) == [
         f"multitrack: pending: {PENDING}: call failed ({node(city)})" for city in ("Bern", "Rome")
     ]
     assert f"  to accept them: multitrack accept {PENDING}" in run.lines
 
-    # what a test records meanwhile stays
-    project.test(SHARED.format(word="snow", failing=[]))
+    # accepting keeps what a test has recorded in the meantime
+    project.write_test(SHARED.format(word="snow", failing=[]))
     assert project.record("--record", "-k", "Oslo or Bern").changed == {TAPE, PENDING}
-    assert words(project.path / PENDING) == [("Rome", "rain")]
+    assert read_cities(project.path / PENDING) == [("Rome", "rain")]
     assert accept(project, PENDING) == f"accepted {project.path / TAPE}\n"
-    assert words(project.path / TAPE) == [("Bern", "snow"), ("Graz", "rain"), ("Oslo", "snow"), ("Rome", "rain")]
+    assert read_cities(project.path / TAPE) == [("Bern", "snow"), ("Graz", "rain"), ("Oslo", "snow"), ("Rome", "rain")]
     assert not (project.path / PENDING).exists()
 
 
-def test_the_last_recording_of_a_test_is_the_one_that_waits(project):
+def test_a_later_pending_recording_replaces_the_earlier_one(project):
     for word in ("rain", "snow"):
-        project.test(SHARED.format(word=word, failing=["Rome", "Bern"]))
+        project.write_test(SHARED.format(word=word, failing=["Rome", "Bern"]))
         project.record("--record", *([] if word == "rain" else ["-k", "Rome"]))
-    assert words(project.path / PENDING) == [("Bern", "rain"), ("Rome", "snow")]
+    assert read_cities(project.path / PENDING) == [("Bern", "rain"), ("Rome", "snow")]
 
 
-def test_what_was_missing_is_added_when_it_is_accepted(project):
+def test_accepting_a_record_missing_run_appends(project):
     text = """
         @pytest.mark.cassette(name="shared")
         @pytest.mark.parametrize("city", ["Rome", "Oslo"])
@@ -81,19 +80,24 @@ def test_what_was_missing_is_added_when_it_is_accepted(project):
             ask("rain in " + city)
             {more}
         """
-    project.test(text.format(more=""))
+    project.write_test(text.format(more=""))
     project.record()
-    before = asked(project.path / TAPE)
-    project.test(text.format(more="ask('snow in ' + city); assert city != 'Rome'"))
+    before = read_prompts(project.path / TAPE)
+    project.write_test(text.format(more="ask('snow in ' + city); assert city != 'Rome'"))
     run = project.record("--record-missing")
-    assert (run.counts, run.changed) == ({"passed": 1, "failed": 1}, {TAPE, PENDING})
-    assert asked(project.path / PENDING) == [("snow in Rome", node("Rome"))]
+    assert run.counts == {"passed": 1, "failed": 1}
+    assert run.changed == {TAPE, PENDING}
+    assert read_prompts(project.path / PENDING) == [("snow in Rome", node("Rome"))]
     accept(project, TAPE)
-    assert asked(project.path / TAPE) == [*before, ("snow in Oslo", node("Oslo")), ("snow in Rome", node("Rome"))]
+    assert read_prompts(project.path / TAPE) == [
+        *before,
+        ("snow in Oslo", node("Oslo")),
+        ("snow in Rome", node("Rome")),
+    ]
     assert "appends" not in (project.path / TAPE).read_text()
 
 
-def test_a_tape_of_vcrpy_is_scrubbed_when_a_recording_is_accepted_onto_it(project):
+def test_accepting_into_a_vcrpy_cassette_redacts_it(project):
     key = "sk-proj-old0123456789abcdefghijkl"
     project.write(
         TAPE,
@@ -104,7 +108,7 @@ def test_a_tape_of_vcrpy_is_scrubbed_when_a_recording_is_accepted_onto_it(projec
         version: 1
         """,
     )
-    project.test(SHARED.format(word="rain", failing=["Rome"]))
+    project.write_test(SHARED.format(word="rain", failing=["Rome"]))
     assert project.record("--record", "-k", "Rome").changed == {PENDING}
     assert key in (project.path / TAPE).read_text()
     accept(project, PENDING)
@@ -113,19 +117,19 @@ def test_a_tape_of_vcrpy_is_scrubbed_when_a_recording_is_accepted_onto_it(projec
     assert len(storage.read(project.path / TAPE).interactions) == 2
 
 
-def test_a_tape_that_is_damaged_is_not_accepted_onto(project):
-    project.test(SHARED.format(word="rain", failing=["Rome"]))
+def test_accepting_into_a_damaged_cassette_fails(project):
+    project.write_test(SHARED.format(word="rain", failing=["Rome"]))
     project.record("--record", "-k", "Rome")
     project.write(TAPE, "interactions: [")
-    before = project.files()
+    before = project.read_files()
     finished = CliRunner().invoke(app, ["accept", str(project.path)])
     assert finished.exit_code == 1
     assert "the cassette is damaged" in str(finished.exception)
-    assert project.files() == before
+    assert project.read_files() == before
 
 
-def test_a_secret_that_one_test_allows_keeps_no_other_from_its_recording(project):
-    project.test(
+def test_a_secret_that_one_test_allows_does_not_block_other_recordings(project):
+    project.write_test(
         """
         @pytest.mark.cassette(name="shared", allow_secrets=["sk-proj-docs0123456789abcdefghijkl"])
         def test_docs():
@@ -140,9 +144,9 @@ def test_a_secret_that_one_test_allows_keeps_no_other_from_its_recording(project
     for _ in range(2):
         run = project.record("--record", "-p", "no:randomly")
         assert run.counts == {"passed": 1, "failed": 1}
-    assert asked(project.path / PENDING) == [("other", "test_it.py::test_other")]
+    assert read_prompts(project.path / PENDING) == [("other", "test_it.py::test_other")]
     accept(project, PENDING)
-    assert [prompt for prompt, _ in asked(project.path / TAPE)] == [
+    assert [prompt for prompt, _ in read_prompts(project.path / TAPE)] == [
         "what is sk-proj-docs0123456789abcdefghijkl?",
         "other",
     ]
@@ -162,8 +166,8 @@ def test_a_secret_that_one_test_allows_keeps_no_other_from_its_recording(project
         ("filterwarnings", "pytest.skip('why')", "skipped", "call skipped", ()),
     ],
 )
-def test_a_test_that_did_not_pass_leaves_its_tape(project, mark, then, outcome, reason, workers):
-    project.test(f"""
+def test_the_recording_of_a_test_that_did_not_pass_is_pending(project, mark, then, outcome, reason, workers):
+    project.write_test(f"""
         @pytest.mark.cassette
         @pytest.mark.{mark}
         def test_ask():
@@ -172,17 +176,19 @@ def test_a_test_that_did_not_pass_leaves_its_tape(project, mark, then, outcome, 
         """)
     tape, pending = "cassettes/test_it/test_ask.yaml", "cassettes/test_it/test_ask.pending.yaml"
     run = project.record("--record", *workers, subprocess=bool(workers))
-    assert (run.counts, run.changed) == ({outcome: 1}, {pending if reason else tape})
+    assert run.counts == {outcome: 1}
+    assert run.changed == {pending if reason else tape}
     if reason is None:
         return
-    assert run.holds(f"""
+    assert run.has_lines(f"""
         multitrack: pending: {pending}: {reason}
           to accept it: multitrack accept {pending}
         """)
     accept(project, pending)
     project.provider.stop()
     run = project.run()
-    assert (run.counts, run.changed) == ({outcome: 1}, set())
+    assert run.counts == {outcome: 1}
+    assert run.changed == set()
 
 
 RERUN = """
@@ -210,21 +216,23 @@ def test_other():
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
 @pytest.mark.parametrize("phase", ["call", "teardown"])
 @pytest.mark.parametrize("good", [2, 9])
-def test_of_reruns_the_last_attempt_counts(project, workers, phase, good):
+def test_the_last_rerun_counts(project, workers, phase, good):
     phases = {"call": "True", "teardown": "True"} | {phase: f"len(pathlib.Path('attempts.txt').read_text()) == {good}"}
-    project.test(RERUN.format(**phases))
+    project.write_test(RERUN.format(**phases))
     run = project.record("--record", "--reruns", "1", *workers, subprocess=bool(workers))
     run.changed.discard("attempts.txt")
-    told = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
+    summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
     if good == 2:
-        assert (run.code, run.changed) == (0, {TAPE})
-        assert ("attempt 2", "test_it.py::test_ask") in asked(project.path / TAPE)
-        assert told == ["multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette"]
+        assert run.code == 0
+        assert run.changed == {TAPE}
+        assert ("attempt 2", "test_it.py::test_ask") in read_prompts(project.path / TAPE)
+        assert summary == ["multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette"]
     else:
-        assert (run.code, run.changed) == (1, {TAPE, PENDING})
-        assert asked(project.path / PENDING) == [("attempt 2", "test_it.py::test_ask")]
+        assert run.code == 1
+        assert run.changed == {TAPE, PENDING}
+        assert read_prompts(project.path / PENDING) == [("attempt 2", "test_it.py::test_ask")]
         reason = "call failed" if phase == "call" else "teardown failed: AssertionError"
-        assert told == [
+        assert summary == [
             "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette",
             f"multitrack: pending: {PENDING}: {reason}",
         ]

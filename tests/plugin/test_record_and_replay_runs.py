@@ -1,4 +1,4 @@
-"""Whole runs: recorded once, replayed with the provider gone."""
+"""Whole runs: recorded once, then replayed after the provider has stopped."""
 
 import pytest
 
@@ -57,8 +57,8 @@ class TestClass:
 """
 
 
-def test_what_was_recorded_replays_without_key_and_provider(project):
-    project.test(CLIENTS)
+def test_a_recorded_run_replays_without_key_and_provider(project):
+    project.write_test(CLIENTS)
     recorded = project.record()
     assert recorded.counts == {"passed": 8}
     assert recorded.code == 0
@@ -80,12 +80,14 @@ def test_what_was_recorded_replays_without_key_and_provider(project):
 
     project.provider.stop()
     replayed = project.run()
-    assert (replayed.counts, replayed.code, replayed.changed) == ({"passed": 8}, 0, set())
+    assert replayed.counts == {"passed": 8}
+    assert replayed.code == 0
+    assert replayed.changed == set()
     assert "multitrack: 8 tests used a cassette, 9 requests replayed" in replayed.lines
     assert len(project.provider.requests) == 9
 
 
-def test_libraries_that_the_test_itself_imports_are_caught(project):
+def test_requests_of_a_library_imported_in_the_test_are_recorded(project):
     project.write(
         "test_late.py",
         f"""
@@ -107,7 +109,7 @@ def test_libraries_that_the_test_itself_imports_are_caught(project):
                 assert module.get(URL + "/late").json() == {{"path": "/late"}}
         """,
     )
-    # each in a process of its own, in which nothing was imported before
+    # each in a process of its own that has imported nothing yet
     selections = [f"test_late.py::test_late[{library}]" for library in ("httpx", "httpx2", "openai")]
     for selection in selections:
         assert project.record("--record", selection, subprocess=True).counts == {"passed": 1}
@@ -115,10 +117,11 @@ def test_libraries_that_the_test_itself_imports_are_caught(project):
     project.provider.stop()
     for selection in selections:
         replayed = project.run(selection, subprocess=True)
-        assert (replayed.counts, replayed.changed) == ({"passed": 1}, set())
+        assert replayed.counts == {"passed": 1}
+        assert replayed.changed == set()
 
 
-def test_a_run_without_tapes_says_nothing(project):
+def test_a_run_without_cassettes_prints_nothing(project):
     project.write("test_plain.py", "def test_plain(): pass")
     run = project.run()
     assert run.counts == {"passed": 1}
@@ -132,7 +135,7 @@ def test_retries_of_the_sdk_are_recorded_and_replayed_in_order(project, mode):
     answers = [Answer(b"{}", 429, {"retry-after-ms": "1"}), Answer(b"{}", 500, {"retry-after-ms": "1"})]
     project.provider.reply = lambda request: answers.pop(0) if answers else echo(request)
     call = 'ask("x")' if mode == "sync" else 'asyncio.run(ask_async("x"))'
-    project.test(
+    project.write_test(
         f"""
         import asyncio
 
@@ -143,8 +146,10 @@ def test_retries_of_the_sdk_are_recorded_and_replayed_in_order(project, mode):
         """
     )
     recorded = project.record()
-    assert (recorded.counts, recorded.changed) == ({"passed": 1}, {"cassettes/test_it/test_retried.yaml"})
+    assert recorded.counts == {"passed": 1}
+    assert recorded.changed == {"cassettes/test_it/test_retried.yaml"}
     project.provider.stop()
     replayed = project.run()
-    assert (replayed.counts, replayed.changed) == ({"passed": 1}, set())
+    assert replayed.counts == {"passed": 1}
+    assert replayed.changed == set()
     assert "multitrack: 1 test used a cassette, 3 requests replayed" in replayed.lines

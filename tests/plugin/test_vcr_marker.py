@@ -1,9 +1,9 @@
-"""``@pytest.mark.vcr``, for tests that come from pytest-recording."""
+"""``@pytest.mark.vcr``, for tests written for pytest-recording."""
 
 import pytest
 from local_provider import completion
 
-TAPE = """
+CASSETTE = """
 interactions:
 - request:
     body: '{{"messages":[{{"role":"user","content":"{prompt}"}}],"model":"{model}"}}'
@@ -18,18 +18,18 @@ version: 1
 """
 
 
-def tape(project, name, answer="recorded", prompt="x", model="gpt-4o-mini", query=""):
-    said = completion(answer).decode()
-    text = TAPE.format(answer=said, prompt=prompt, model=model, url=project.provider.url, query=query)
+def write_cassette(project, name, answer="recorded", prompt="x", model="gpt-4o-mini", query=""):
+    response = completion(answer).decode()
+    text = CASSETTE.format(answer=response, prompt=prompt, model=model, url=project.provider.url, query=query)
     return project.write(name, text)
 
 
 def test_names_and_folders_are_those_of_pytest_recording(project):
-    tape(project, "cassettes/test_it/test_plain.yaml")
-    tape(project, "cassettes/test_it/TestClass.test_id[a-b-c].yaml")
-    tape(project, "cassettes/test_it/other.yaml")
-    tape(project, "cassettes/test_it/named.yaml")
-    project.test(
+    write_cassette(project, "cassettes/test_it/test_plain.yaml")
+    write_cassette(project, "cassettes/test_it/TestClass.test_id[a-b-c].yaml")
+    write_cassette(project, "cassettes/test_it/other.yaml")
+    write_cassette(project, "cassettes/test_it/named.yaml")
+    project.write_test(
         """
         @pytest.mark.vcr
         def test_plain():
@@ -52,14 +52,16 @@ def test_names_and_folders_are_those_of_pytest_recording(project):
         """
     )
     run = project.run("--strict-markers", "--cassettes-strict", "--cassettes-unused")
-    assert (run.counts, run.code, run.changed) == ({"passed": 4}, 0, set())
+    assert run.counts == {"passed": 4}
+    assert run.code == 0
+    assert run.changed == set()
     assert "multitrack: this run used every recording" in run.lines
 
 
-def test_further_tapes_are_played_beside_the_own_one(project):
-    tape(project, "cassettes/test_it/test_ask.yaml", answer="own")
-    tape(project, "cassettes/test_it/more.yaml", answer="more")
-    project.test(
+def test_additional_cassettes_are_replayed_too(project):
+    write_cassette(project, "cassettes/test_it/test_ask.yaml", answer="own")
+    write_cassette(project, "cassettes/test_it/more.yaml", answer="more")
+    project.write_test(
         """
         @pytest.mark.vcr("more.yaml")
         def test_ask():
@@ -67,13 +69,14 @@ def test_further_tapes_are_played_beside_the_own_one(project):
         """
     )
     run = project.run()
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
 
 
-def test_the_body_plays_no_part_unless_it_is_asked_for(project):
-    tape(project, "cassettes/test_it/test_loose.yaml", prompt="something else")
-    tape(project, "cassettes/test_it/test_strict.yaml", prompt="something else")
-    project.test(
+def test_the_body_is_only_matched_on_request(project):
+    write_cassette(project, "cassettes/test_it/test_loose.yaml", prompt="something else")
+    write_cassette(project, "cassettes/test_it/test_strict.yaml", prompt="something else")
+    project.write_test(
         """
         @pytest.mark.vcr
         def test_loose():
@@ -89,8 +92,8 @@ def test_the_body_plays_no_part_unless_it_is_asked_for(project):
     assert '      recorded: "something else"' in run.lines
 
 
-def test_nothing_is_recorded_without_our_flags_and_all_with_them(project):
-    project.test(
+def test_only_the_flags_of_this_plugin_record(project):
+    project.write_test(
         """
         @pytest.fixture(scope="module")
         def vcr_config():
@@ -102,15 +105,18 @@ def test_nothing_is_recorded_without_our_flags_and_all_with_them(project):
         """
     )
     run = project.run()
-    assert (run.counts, run.changed, project.provider.requests) == ({"failed": 1}, set(), [])
+    assert run.counts == {"failed": 1}
+    assert run.changed == set()
+    assert project.provider.requests == []
     assert "  cassette: cassettes/test_it/test_ask.yaml" in run.lines
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
 
-def test_filters_of_vcrpy_hold_on_both_sides(project):
+def test_vcrpy_filters_apply_to_recording_and_replay(project):
     text = """
         import json, httpx
 
@@ -141,15 +147,16 @@ def test_filters_of_vcrpy_hold_on_both_sides(project):
                 httpx.get("{url}/health")
         """
     url = project.provider.url
-    project.test(text.format(run=1, url=url, answer="echo: run-1"))
+    project.write_test(text.format(run=1, url=url, answer="echo: run-1"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     assert [sent.path for sent in project.provider.requests] == ["/v1?trace=1&a=1", "/health"]
-    written = project.tape("test_it/test_ask").read_text()
+    written = project.cassette("test_it/test_ask").read_text()
     assert f"uri: {url}/v1?a=1\n" in written
     assert '"content": "run"' in written
     assert "health" not in written
-    project.test(text.format(run=2, url=url, answer="ECHO: run-1"))
+    project.write_test(text.format(run=2, url=url, answer="ECHO: run-1"))
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
@@ -164,16 +171,16 @@ def test_filters_of_vcrpy_hold_on_both_sides(project):
         ("wrong=1", "'wrong' is not an option of vcrpy that Multitrack supports"),
     ],
 )
-def test_what_is_not_understood_is_said(project, options, message):
-    project.test(f"@pytest.mark.vcr({options})\ndef test_ask(): ask('x')")
+def test_an_unsupported_option_is_an_error(project, options, message):
+    project.write_test(f"@pytest.mark.vcr({options})\ndef test_ask(): ask('x')")
     run = project.run()
     assert run.counts == {"errors": 1}
     assert f"@pytest.mark.vcr of test_it.py::test_ask: {message}" in run.lines
 
 
-def test_repeats_as_vcrpy_allows_them(project):
-    tape(project, "cassettes/test_it/test_ask.yaml")
-    project.test(
+def test_allow_playback_repeats(project):
+    write_cassette(project, "cassettes/test_it/test_ask.yaml")
+    project.write_test(
         """
         @pytest.mark.vcr(allow_playback_repeats=True)
         def test_ask():
@@ -183,9 +190,9 @@ def test_repeats_as_vcrpy_allows_them(project):
     assert project.run().counts == {"passed": 1}
 
 
-def test_fixtures_of_a_project_name_folder_and_tape(project):
-    tape(project, "tapes/mine.yaml")
-    project.test(
+def test_fixtures_set_the_folder_and_the_cassette_name(project):
+    write_cassette(project, "tapes/mine.yaml")
+    project.write_test(
         """
         @pytest.fixture(scope="module")
         def vcr_cassette_dir(request):
@@ -204,7 +211,7 @@ def test_fixtures_of_a_project_name_folder_and_tape(project):
 
 
 @pytest.mark.parametrize("plugin", ["recording", "cassetter", "vcr"])
-def test_the_marker_is_left_to_the_plugin_that_understands_it(project, plugin):
+def test_the_marker_is_ignored_if_another_plugin_defines_it(project, plugin):
     project.write(
         "theirs.py",
         """
@@ -222,14 +229,15 @@ def test_the_marker_is_left_to_the_plugin_that_understands_it(project, plugin):
             early_config.pluginmanager.register(theirs, {plugin!r})
         """,
     )
-    project.test("@pytest.mark.vcr\ndef test_ask(): assert ask('x') == 'echo: x'")
+    project.write_test("@pytest.mark.vcr\ndef test_ask(): assert ask('x') == 'echo: x'")
     project.pytester.syspathinsert()
     run = project.record("-p", "early", "-q")
-    # nobody played a tape: it went live
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    # no cassette was used: the request went live
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert "multitrack:" not in run.out
 
 
-def test_the_marker_of_the_house_is_the_stronger(project):
-    project.test("@pytest.mark.vcr\n@pytest.mark.cassette(name='own')\ndef test_ask(): ask('x')")
+def test_the_cassette_marker_overrides_the_vcr_marker(project):
+    project.write_test("@pytest.mark.vcr\n@pytest.mark.cassette(name='own')\ndef test_ask(): ask('x')")
     assert project.record().changed == {"cassettes/own.yaml"}

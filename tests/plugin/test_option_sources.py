@@ -1,4 +1,4 @@
-"""Where the options of a tape may stand, and which is the stronger."""
+"""The sources of cassette options, and which source overrides which."""
 
 import pytest
 
@@ -16,17 +16,17 @@ FIXTURE = """
 """
 
 
-def recorded(project, flags=(), **parts):
-    """The tape of a test that was recorded, with another value sent from now on."""
+def record_test(project, flags=(), **parts):
+    """Record a test, then change one value that it sends."""
     text = {"fixture": "", "options": ""} | parts
-    project.test(ASK.format(user="one", temperature=0, **text))
+    project.write_test(ASK.format(user="one", temperature=0, **text))
     assert project.record("--record", *flags).counts == {"passed": 1}
-    project.test(ASK.format(user="two", temperature=0, **text))
+    project.write_test(ASK.format(user="two", temperature=0, **text))
     project.provider.stop()
 
 
 @pytest.mark.parametrize("source", ["project", "session", "module", "function", "marker", "flag"])
-def test_an_option_holds_wherever_it_stands(project, source):
+def test_an_option_applies_from_every_source(project, source):
     flags, parts = (), {}
     if source == "project":
         project.write("pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\n')
@@ -36,20 +36,20 @@ def test_an_option_holds_wherever_it_stands(project, source):
         flags = ("--cassettes-option", "ignore=['$.user']")
     else:
         parts["fixture"] = FIXTURE.format(scope=source)
-    recorded(project, flags, **parts)
+    record_test(project, flags, **parts)
     assert project.run(*flags).counts == {"passed": 1}
     if not parts and not flags:
         return
     bare = {"fixture": "", "options": ""}
-    project.test(ASK.format(user="two", temperature=0, **bare))
+    project.write_test(ASK.format(user="two", temperature=0, **bare))
     assert project.run().counts == {"failed": 1}
 
 
-def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
+def test_lists_are_merged_and_other_values_overridden(project):
     project.write(
         "pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\npace = "recorded"\n'
     )
-    project.test(
+    project.write_test(
         """
         pytestmark = pytest.mark.cassette(ignore=["$.module"], pace="instant", max_age=3)
 
@@ -67,7 +67,9 @@ def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
             def test_settings(self, tape):
                 settings = tape._settings
                 assert settings.ignore == ("$.user", "$.fixture", "$.module", "$.marker", "$.closest", "$.flag")
-                assert (settings.pace, settings.keep_errors, settings.max_age) == ("instant", True, 5)
+                assert settings.pace == "instant"
+                assert settings.keep_errors
+                assert settings.max_age == 5
                 assert settings.strict
         """
     )
@@ -100,8 +102,8 @@ def test_lists_of_all_sources_add_up_and_else_the_strongest_counts(project):
         ("3", "the fixture cassette_options must return a mapping, not 3"),
     ],
 )
-def test_a_bad_option_of_the_fixture_fails_its_tests(project, given, message):
-    project.test(
+def test_an_invalid_option_in_the_fixture_fails_its_tests(project, given, message):
+    project.write_test(
         f"""
         @pytest.fixture
         def cassette_options():
@@ -114,13 +116,14 @@ def test_a_bad_option_of_the_fixture_fails_its_tests(project, given, message):
         """
     )
     run = project.run()
-    assert (run.counts, run.code) == ({"passed": 1, "errors": 1}, 1)
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
     assert [line for line in run.lines if line.startswith(message)], run.out
-    assert run.out.count(message) == 2  # once more in the summary
+    assert run.out.count(message) == 2  # the second is in the short summary
 
 
-def test_the_fixture_may_not_send_before_its_options_are_known(project):
-    project.test(
+def test_cassette_options_must_not_send_requests(project):
+    project.write_test(
         """
         @pytest.fixture
         def cassette_options():
@@ -132,12 +135,13 @@ def test_the_fixture_may_not_send_before_its_options_are_known(project):
         """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"errors": 1}, {"cassettes/test_it/test_ask.pending.yaml"})
+    assert run.counts == {"errors": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
     assert "cassette_options takes effect too late: a fixture that it requests has already sent a request; " in run.out
 
 
-def test_options_of_the_command_line_are_checked(project):
-    project.test("@pytest.mark.cassette\ndef test_ask(): pass")
+def test_invalid_options_on_the_command_line_are_usage_errors(project):
+    project.write_test("@pytest.mark.cassette\ndef test_ask(): pass")
     run = project.run("--cassettes-option=wrong=1")
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: --cassettes-option=wrong=1: unknown option 'wrong'; known options: " in run.err
@@ -145,7 +149,7 @@ def test_options_of_the_command_line_are_checked(project):
     assert "ERROR: --cassettes-option=strict: pass NAME=VALUE, for example strict=true" in run.err
 
 
-def test_a_cassette_that_a_test_uses_has_the_options_of_the_project(project):
+def test_project_options_apply_to_use_cassette(project):
     project.write("pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\n')
     text = """
         from multitrack.tape.use_cassette import use_cassette
@@ -154,16 +158,16 @@ def test_a_cassette_that_a_test_uses_has_the_options_of_the_project(project):
             with use_cassette("own.yaml", ignore=["$.temperature"]):
                 ask("x", user="{user}", temperature={temperature})
         """
-    project.test(text.format(user="one", temperature=0))
+    project.write_test(text.format(user="one", temperature=0))
     project.record()
-    project.test(text.format(user="two", temperature=1))
+    project.write_test(text.format(user="two", temperature=1))
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
 
-def test_what_tells_of_the_application_goes_nowhere(project):
+def test_telemetry_is_dropped(project):
     port = project.provider.url.rpartition(":")[2]
-    project.test(
+    project.write_test(
         f"""
         import httpx
 
@@ -176,14 +180,15 @@ def test_what_tells_of_the_application_goes_nowhere(project):
         """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     assert len(project.provider.requests) == 1
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
 
-def test_a_dropped_host_can_be_taken_back(project):
-    project.test(
+def test_a_dropped_host_can_be_allowed_again(project):
+    project.write_test(
         """
         import httpx
 

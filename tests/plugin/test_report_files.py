@@ -1,10 +1,10 @@
-"""``--calls-report``: what a run writes of its tapes, for a page and for a program."""
+"""``--calls-report``: the JSON, Markdown and HTML reports of a run."""
 
 import json
 from html.parser import HTMLParser
 
 import pytest
-from drifting_model import DALLAS, SEARCH, TORONTO, Model
+from drifting_model import DALLAS, SEARCH, TORONTO, DriftingModel
 
 KEY = "sk-proj-inner0123456789abcdefghij"
 
@@ -35,13 +35,13 @@ def test_without_tape():
 
 @pytest.fixture
 def model(project):
-    project.provider.reply = model = Model()
-    model.says = {"plan": model.calling(TORONTO, DALLAS), "fixture": model.calling(SEARCH)}
-    project.test(TESTS)
+    project.provider.reply = model = DriftingModel()
+    model.replies = {"plan": model.calls_reply(TORONTO, DALLAS), "fixture": model.calls_reply(SEARCH)}
+    project.write_test(TESTS)
     return model
 
 
-def told(project, name="report.json"):
+def read_report(project, name="report.json"):
     document = json.loads((project.path / name).read_text("utf-8"))
     assert document["format"] == 1
     return {entry["test"]: entry for entry in document["tests"]}
@@ -49,10 +49,10 @@ def told(project, name="report.json"):
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "xdist"])
 @pytest.mark.usefixtures("model")
-def test_what_each_tape_did(project, options):
+def test_the_json_report_lists_what_each_tape_did(project, options):
     run = project.record("--record", "--calls-report=report.json")
     assert "multitrack: report: report.json" in run.lines
-    recorded = told(project)
+    recorded = read_report(project)
     assert list(recorded) == ["fixture planned of test_it", "test_it.py::test_block", "test_it.py::test_plan"]
     assert recorded["test_it.py::test_plan"] == {
         "test": "test_it.py::test_plan",
@@ -78,7 +78,7 @@ def test_what_each_tape_did(project, options):
     }
     project.write("test_it.py", (project.path / "test_it.py").read_text().replace("== 2", "== 3"))
     run = project.run("--calls-report=report.json", *options, subprocess=bool(options))
-    replayed = told(project)
+    replayed = read_report(project)
     assert [(entry["outcome"], [tape["played"] for tape in entry["tapes"]]) for entry in replayed.values()] == [
         ("", [1]),
         ("passed", [0, 1]),
@@ -89,9 +89,9 @@ def test_what_each_tape_did(project, options):
     )
 
 
-def test_pages(project, model, monkeypatch):
+def test_markdown_html_and_github_reports(project, model, monkeypatch):
     project.record()
-    model.says["plan"] = model.calling(TORONTO, ("Weather", {"location": "<Dallas> | ```", "units": "imperial"}))
+    model.replies["plan"] = model.calls_reply(TORONTO, ("Weather", {"location": "<Dallas> | ```", "units": "imperial"}))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.write("summary", "before\n")))
     run = project.record(
         "--calls-drift", "--calls-report=out/report.md", "--calls-report=r.html", "--calls-report=github"
@@ -106,7 +106,7 @@ def test_pages(project, model, monkeypatch):
         r"| drift: arguments changed |"
     ) in lines
     assert "      location: was 'Dallas', now '<Dallas> | ```'" in lines
-    # a fence that no text within it ends
+    # the fence is longer than any fence in the text
     assert lines.count("````text") == 2
     page = (project.path / "r.html").read_text("utf-8")
     assert "<Dallas>" not in page
@@ -115,15 +115,16 @@ def test_pages(project, model, monkeypatch):
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, _: tags.append(tag)
     parser.feed(page)
-    assert (tags.count("tr"), tags.count("details")) == (5, 3)
+    assert tags.count("tr") == 5
+    assert tags.count("details") == 3
 
 
 @pytest.mark.usefixtures("model")
-def test_no_secret_gets_into_a_report(project):
+def test_reports_contain_no_secret(project):
     project.write("test_it.py", (project.path / "test_it.py").read_text().replace("== 2", "== 3, client.api_key"))
     run = project.record("--record", "--calls-report=report.json")
     assert run.counts == {"passed": 2, "failed": 1}
-    assert told(project)["test_it.py::test_plan"]["failure"] == "AssertionError: __redacted__"
+    assert read_report(project)["test_it.py::test_plan"]["failure"] == "AssertionError: __redacted__"
     assert KEY not in (project.path / "report.json").read_text("utf-8")
 
 
@@ -138,8 +139,9 @@ def test_no_secret_gets_into_a_report(project):
         ),
     ],
 )
-def test_what_cannot_be_written_is_refused_at_once(project, name, message, monkeypatch):
+def test_an_invalid_report_path_is_a_usage_error(project, name, message, monkeypatch):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     run = project.run(f"--calls-report={name}")
-    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert run.changed == set()
     assert f"ERROR: {message}" in run.err

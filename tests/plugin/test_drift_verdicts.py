@@ -1,15 +1,15 @@
-"""A run that compares live answers with the tapes: each verdict, by the lines that it ends with."""
+"""Drift runs: each verdict of the table, and the details below it."""
 
 import json
 
 import pytest
-from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, Model, lines, table
+from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, DriftingModel, read_table, split_lines
 from local_provider import Answer
 
 
 @pytest.fixture
 def model(project):
-    project.provider.reply = model = Model()
+    project.provider.reply = model = DriftingModel()
     return model
 
 
@@ -26,28 +26,29 @@ def test_it(case):
 """
 
 
-def cases(project, model, **told):
-    """Record a test for each of ``told``, a pair of answers, and let the model say the second from then on."""
-    project.test(CASES.format(cases=", ".join(map(repr, told))))
-    model.says = {case: then for case, (then, _) in told.items()}
+def record_cases(project, model, **replies):
+    """Record a test with the first of each pair of ``replies``, and let the model give the second from now on."""
+    project.write_test(CASES.format(cases=", ".join(map(repr, replies))))
+    model.replies = {case: then for case, (then, _) in replies.items()}
     recorded = project.record()
-    assert (recorded.counts, recorded.code) == ({"passed": len(told)}, 0), recorded.out
-    model.says = {case: now for case, (_, now) in told.items()}
+    assert recorded.counts == {"passed": len(replies)}, recorded.out
+    assert recorded.code == 0, recorded.out
+    model.replies = {case: now for case, (_, now) in replies.items()}
 
 
-def test_what_holds(project, model):
-    cases(
+def test_replies_with_the_same_calls_are_no_drift(project, model):
+    record_cases(
         project,
         model,
-        other_ids=(model.calling(TORONTO, SEARCH), model.calling(TORONTO, SEARCH)),
-        other_numbers=(model.calling(("Add", {"a": 1, "b": 2.0})), model.calling(("Add", {"b": 2, "a": 1.0}))),
-        other_order=(model.calling(TORONTO, DALLAS, SEARCH), model.calling(SEARCH, DALLAS, TORONTO)),
-        other_words=(model.saying("Hello!"), model.saying("Hi there.")),
-        more_words=(model.calling(TORONTO), model.calling(TORONTO, content="Let me look.")),
-        refused_otherwise=(model.calling(refusal="No."), model.calling(refusal="I must not.")),
+        other_ids=(model.calls_reply(TORONTO, SEARCH), model.calls_reply(TORONTO, SEARCH)),
+        other_numbers=(model.calls_reply(("Add", {"a": 1, "b": 2.0})), model.calls_reply(("Add", {"b": 2, "a": 1.0}))),
+        other_order=(model.calls_reply(TORONTO, DALLAS, SEARCH), model.calls_reply(SEARCH, DALLAS, TORONTO)),
+        other_words=(model.text_reply("Hello!"), model.text_reply("Hi there.")),
+        more_words=(model.calls_reply(TORONTO), model.calls_reply(TORONTO, content="Let me look.")),
+        refused_otherwise=(model.calls_reply(refusal="No."), model.calls_reply(refusal="I must not.")),
     )
     run = project.record("--calls-drift", "--calls-drift-fail")
-    assert table(run) == lines(
+    assert read_table(run) == split_lines(
         """
         same       test_it.py::test_it[more_words]
         same       test_it.py::test_it[other_ids]
@@ -58,24 +59,26 @@ def test_what_holds(project, model):
         multitrack: drift: 6 of 6 unchanged
         """
     )
-    assert (run.counts, run.code, run.changed) == ({"passed": 6}, 0, set())
+    assert run.counts == {"passed": 6}
+    assert run.code == 0
+    assert run.changed == set()
 
 
-def test_what_changed(project, model):
-    cases(
+def test_changed_replies_are_drift(project, model):
+    record_cases(
         project,
         model,
-        arguments=(model.calling(TORONTO, DALLAS, SEARCH), model.calling(SEARCH, DALLAS_METRIC, TORONTO)),
-        added=(model.calling(TORONTO), model.calling(TORONTO, SEARCH)),
-        removed=(model.calling(TORONTO, DALLAS), model.calling(DALLAS)),
-        silent=(model.calling(TORONTO), model.saying("It is 3 degrees in Toronto.")),
-        renamed=(model.calling(TORONTO), model.calling(("GetWeather", TORONTO[1]))),
-        finish=(model.calling(TORONTO), model.calling(TORONTO, finish="length")),
-        refusal=(model.calling(TORONTO), model.calling(refusal="I cannot help with that.")),
-        text=(model.saying("Hello!"), model.calling()),
+        arguments=(model.calls_reply(TORONTO, DALLAS, SEARCH), model.calls_reply(SEARCH, DALLAS_METRIC, TORONTO)),
+        added=(model.calls_reply(TORONTO), model.calls_reply(TORONTO, SEARCH)),
+        removed=(model.calls_reply(TORONTO, DALLAS), model.calls_reply(DALLAS)),
+        silent=(model.calls_reply(TORONTO), model.text_reply("It is 3 degrees in Toronto.")),
+        renamed=(model.calls_reply(TORONTO), model.calls_reply(("GetWeather", TORONTO[1]))),
+        finish=(model.calls_reply(TORONTO), model.calls_reply(TORONTO, finish="length")),
+        refusal=(model.calls_reply(TORONTO), model.calls_reply(refusal="I cannot help with that.")),
+        text=(model.text_reply("Hello!"), model.calls_reply()),
     )
     run = project.record("--calls-drift", "--calls-drift-fail")
-    assert table(run) == lines(
+    assert read_table(run) == split_lines(
         """
         calls added or removed  test_it.py::test_it[added]
         arguments changed       test_it.py::test_it[arguments]
@@ -118,7 +121,9 @@ def test_what_changed(project, model):
         multitrack: drift: 0 of 8 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
-    assert (run.counts, run.code, run.changed) == ({"passed": 8}, 1, set())
+    assert run.counts == {"passed": 8}
+    assert run.code == 1
+    assert run.changed == set()
     assert project.record("--calls-drift").code == 0
 
 
@@ -126,27 +131,27 @@ def error(status, message):
     return Answer(json.dumps({"error": {"message": message, "type": "x"}}).encode(), status)
 
 
-def test_what_failed(project, model):
+def test_failed_requests_and_unknown_responses(project, model):
     def hang_up(_):
         raise ConnectionAbortedError
 
     plain = Answer(b'{"data": [[0.5]]}')
     project.provider.silence()
-    cases(
+    record_cases(
         project,
         model,
-        answered=(error(404, "no such model"), model.calling(TORONTO)),
-        cut=(model.calling(TORONTO), hang_up),
-        key=(model.calling(TORONTO), error(401, "Incorrect API key provided")),
-        limit=(model.calling(TORONTO), error(429, "Rate limit reached")),
+        answered=(error(404, "no such model"), model.calls_reply(TORONTO)),
+        cut=(model.calls_reply(TORONTO), hang_up),
+        key=(model.calls_reply(TORONTO), error(401, "Incorrect API key provided")),
+        limit=(model.calls_reply(TORONTO), error(429, "Rate limit reached")),
         no_model=(plain, Answer(b'{"data": [[0.25]]}')),
         still=(error(404, "no such model"), error(404, "there is no model of that name")),
     )
     run = project.record("--calls-drift", "--calls-drift-fail")
-    told = table(run)
-    [cut] = [line for line in told if line.startswith("  no answer: ")]
-    told.remove(cut)
-    assert told == lines(
+    rows = read_table(run)
+    [cut] = [line for line in rows if line.startswith("  no answer: ")]
+    rows.remove(cut)
+    assert rows == split_lines(
         """
         status changed  test_it.py::test_it[answered]
         failed          test_it.py::test_it[cut]  (APIConnectionError raised)
@@ -167,27 +172,30 @@ def test_what_failed(project, model):
         """
     )
     assert "RemoteProtocolError" in cut
-    assert (run.code, run.changed) == (1, set())
+    assert run.code == 1
+    assert run.changed == set()
     assert "openai.RateLimitError: Error code: 429" in run.out
     run = project.record("--calls-drift")
-    assert (run.counts, run.code, run.changed) == ({"passed": 3, "failed": 3}, 0, set())
+    assert run.counts == {"passed": 3, "failed": 3}
+    assert run.code == 0
+    assert run.changed == set()
 
 
-def test_a_request_that_was_tried_again_counts_once(project, model):
-    project.test(CASES.format(cases="'a', 'b', 'c'").replace("max_retries=0", "max_retries=2"))
+def test_a_retried_request_counts_once(project, model):
+    project.write_test(CASES.format(cases="'a', 'b', 'c'").replace("max_retries=0", "max_retries=2"))
     busy = Answer(b"{}", 503, {"retry-after-ms": "1"})
-    model.says = {
-        "a": model.one_by_one(lambda _: busy, model.calling(TORONTO)),
-        "b": model.calling(SEARCH),
-        "c": model.calling(SEARCH),
+    model.replies = {
+        "a": model.in_order(lambda _: busy, model.calls_reply(TORONTO)),
+        "b": model.calls_reply(SEARCH),
+        "c": model.calls_reply(SEARCH),
     }
     assert project.record().code == 0
-    model.says = {
-        "a": model.calling(TORONTO),
-        "b": model.one_by_one(lambda _: busy, model.calling(DALLAS)),
+    model.replies = {
+        "a": model.calls_reply(TORONTO),
+        "b": model.in_order(lambda _: busy, model.calls_reply(DALLAS)),
         "c": busy,
     }
-    assert table(project.record("--calls-drift"))[:4] == lines(
+    assert read_table(project.record("--calls-drift"))[:4] == split_lines(
         """
         same                    test_it.py::test_it[a]
         calls added or removed  test_it.py::test_it[b]
@@ -216,32 +224,36 @@ def test_it(case):
 """
 
 
-def test_conversations(project, model):
-    told = {
-        # ids and words come back in the next request, and are others each time
+def test_conversations_diverge_at_the_first_changed_reply(project, model):
+    replies = {
+        # the ids and words of a reply are part of the next request, and differ in each run
         "same": (
-            [model.calling(TORONTO, content="Let me look."), model.calling(SEARCH), model.saying("Done.")],
-            [model.calling(TORONTO, content="I look it up."), model.calling(SEARCH), model.saying("All done.")],
+            [model.calls_reply(TORONTO, content="Let me look."), model.calls_reply(SEARCH), model.text_reply("Done.")],
+            [
+                model.calls_reply(TORONTO, content="I look it up."),
+                model.calls_reply(SEARCH),
+                model.text_reply("All done."),
+            ],
         ),
         "later": (
-            [model.calling(TORONTO), model.calling(SEARCH), model.saying("Done.")],
-            [model.calling(TORONTO), model.calling(DALLAS), model.saying("Done.")],
+            [model.calls_reply(TORONTO), model.calls_reply(SEARCH), model.text_reply("Done.")],
+            [model.calls_reply(TORONTO), model.calls_reply(DALLAS), model.text_reply("Done.")],
         ),
         "order": (
-            [model.calling(TORONTO, SEARCH), model.saying("Done.")],
-            [model.calling(SEARCH, TORONTO), model.saying("Done.")],
+            [model.calls_reply(TORONTO, SEARCH), model.text_reply("Done.")],
+            [model.calls_reply(SEARCH, TORONTO), model.text_reply("Done.")],
         ),
         "ended": (
-            [model.calling(TORONTO), model.calling(SEARCH), model.saying("Done.")],
-            [model.saying("Fine.")],
+            [model.calls_reply(TORONTO), model.calls_reply(SEARCH), model.text_reply("Done.")],
+            [model.text_reply("Fine.")],
         ),
     }
-    project.test(AGENT.format(cases=", ".join(map(repr, told))))
-    model.says = {case: model.turns(*then) for case, (then, _) in told.items()}
+    project.write_test(AGENT.format(cases=", ".join(map(repr, replies))))
+    model.replies = {case: model.conversation(*then) for case, (then, _) in replies.items()}
     assert project.record().counts == {"passed": 4}
-    model.says = {case: model.turns(*now) for case, (_, now) in told.items()}
+    model.replies = {case: model.conversation(*now) for case, (_, now) in replies.items()}
     run = project.record("--calls-drift", "--calls-drift-fail")
-    assert table(run) == lines(
+    assert read_table(run) == split_lines(
         """
         calls added or removed                      test_it.py::test_it[ended]
         calls added or removed, diverged at call 3  test_it.py::test_it[later]
@@ -266,4 +278,5 @@ def test_conversations(project, model):
         multitrack: drift: 1 of 4 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
-    assert (run.code, run.changed) == (1, set())
+    assert run.code == 1
+    assert run.changed == set()

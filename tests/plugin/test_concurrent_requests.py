@@ -1,10 +1,10 @@
-"""Ten thousand requests of many tests, spread over processes, in random order: none is crossed, and none is lost."""
+"""Ten thousand requests of many tests, in random order over two workers: each gets its own response."""
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.tape import Tape
 
 TESTS, EACH = 40, 250
-URL = "http://127.0.0.1:9/ask"  # where nobody listens
+URL = "http://127.0.0.1:9/ask"  # no server listens here
 
 ASKING = f"""
 import asyncio, random
@@ -42,15 +42,15 @@ SHUFFLING = """
 import random
 
 def pytest_collection_modifyitems(items):
-    # in one order in all processes, as xdist wants it
+    # pytest-xdist requires the same order in all workers
     random.Random(7).shuffle(items)
 """
 
 
-def test_ten_thousand_requests_over_two_processes(project):
+def test_ten_thousand_requests_over_two_workers(project):
     for test in range(TESTS):
         node = f"test_it.py::test_ask[{test}]"
-        tape = Tape(project.tape(f"test_it/test_ask[{test}]"), mode="record", test=node)
+        tape = Tape(project.cassette(f"test_it/test_ask[{test}]"), mode="record", test=node)
         for number in range(EACH):
             body = b'{"test": %d, "number": %d}' % (test, number)
             recording = tape.route(Request("POST", URL, (("content-type", "application/json"),), body))
@@ -61,5 +61,6 @@ def test_ten_thousand_requests_over_two_processes(project):
     project.write("test_it.py", ASKING)
     project.write("conftest.py", SHUFFLING)
     run = project.run("-n", "2", subprocess=True)
-    assert (run.counts, run.changed) == ({"passed": TESTS}, set())
+    assert run.counts == {"passed": TESTS}
+    assert run.changed == set()
     assert f"multitrack: {TESTS} tests used a cassette, {TESTS * EACH} requests replayed" in run.lines

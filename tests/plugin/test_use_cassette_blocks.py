@@ -1,4 +1,4 @@
-"""Tapes that blocks play within tests, by `use_cassette`: who they belong to, and when they are written."""
+"""`use_cassette` blocks in tests: which test their recordings belong to, and when they are saved."""
 
 import json
 
@@ -10,14 +10,15 @@ BLOCK = "from multitrack import use_cassette\n"
 TAPE, PENDING = "cassettes/own.yaml", "cassettes/own.pending.yaml"
 
 
-def asked(path):
+def read_prompts(path):
+    """Return each recorded prompt with the tests that recorded it."""
     return [
         (json.loads(one.request.body)["messages"][0]["content"], *one.tests) for one in storage.read(path).interactions
     ]
 
 
 @pytest.mark.parametrize("marked", [True, False], ids=["marked", "bare"])
-def test_a_block_is_written_when_its_test_has_passed(project, marked):
+def test_the_recording_of_a_block_is_saved_after_its_test_has_passed(project, marked):
     text = (
         BLOCK
         + ("@pytest.mark.cassette" if marked else "")
@@ -28,32 +29,33 @@ def test_ask():
     {rest}
 """
     )
-    project.test(text.format(word="old", rest=""))
+    project.write_test(text.format(word="old", rest=""))
     assert project.record().changed == {TAPE}
-    project.test(text.format(word="new", rest="assert False"))
+    project.write_test(text.format(word="new", rest="assert False"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"failed": 1}, {PENDING})
-    assert run.holds(
+    assert run.counts == {"failed": 1}
+    assert run.changed == {PENDING}
+    assert run.has_lines(
         f"""
         The cassette is unchanged. If the new recording is right:
           multitrack accept {PENDING}
           pytest --snapshot-update test_it.py::test_ask
         """
     )
-    assert run.holds(
+    assert run.has_lines(
         f"""
         multitrack: 1 test used a cassette
         multitrack: pending: {PENDING}: call failed
           to accept it: multitrack accept {PENDING}
         """
     )
-    assert asked(project.path / TAPE) == [("old", "test_it.py::test_ask")]
-    project.test(text.format(word="new", rest=""))
+    assert read_prompts(project.path / TAPE) == [("old", "test_it.py::test_ask")]
+    project.write_test(text.format(word="new", rest=""))
     assert project.record().changed == {TAPE, PENDING}
-    assert asked(project.path / TAPE) == [("new", "test_it.py::test_ask")]
+    assert read_prompts(project.path / TAPE) == [("new", "test_it.py::test_ask")]
 
 
-def test_tests_that_share_a_tape_by_its_path_leave_each_other_alone(project):
+def test_tests_that_share_a_cassette_by_path_replace_only_their_own_recordings(project):
     text = (
         BLOCK
         + """
@@ -63,20 +65,21 @@ def test_ask(city):
         ask("{word} in " + city)
 """
     )
-    project.test(text.format(word="rain"))
+    project.write_test(text.format(word="rain"))
     run = project.record("--record", "-n", "2", subprocess=True)
-    assert (run.counts, run.changed) == ({"passed": 2}, {TAPE})
+    assert run.counts == {"passed": 2}
+    assert run.changed == {TAPE}
     assert "multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette" in run.lines
-    project.test(text.format(word="snow"))
+    project.write_test(text.format(word="snow"))
     project.record("--record", "-k", "Oslo")
-    assert sorted(asked(project.path / TAPE)) == [
+    assert sorted(read_prompts(project.path / TAPE)) == [
         ("rain in Rome", "test_it.py::test_ask[Rome]"),
         ("snow in Oslo", "test_it.py::test_ask[Oslo]"),
     ]
 
 
-def test_blocks_of_one_test_on_one_tape_add_up(project):
-    project.test(
+def test_several_blocks_of_a_test_can_use_one_cassette(project):
+    project.write_test(
         BLOCK
         + """
 def block(*words):
@@ -91,55 +94,60 @@ def test_ask():
 """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {TAPE})
-    # each block plays the tape from its start
-    assert [word for word, _ in asked(project.path / TAPE)] == ["a", "a", "b", "c"]
+    assert run.counts == {"passed": 1}
+    assert run.changed == {TAPE}
+    # each block replays the cassette from the start
+    assert [word for word, _ in read_prompts(project.path / TAPE)] == ["a", "a", "b", "c"]
     project.provider.stop()
     run = project.run()
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert "multitrack: 1 test used a cassette, 6 requests replayed" in run.lines
     assert "not replayed" not in run.out
 
 
 @pytest.mark.parametrize("mode", ["", ', mode="replay"'], ids=["flags", "replay"])
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_what_a_block_did_not_play_is_told_and_refused(project, mode, workers):
+def test_unplayed_interactions_of_a_block_are_listed_and_fail_with_strict(project, mode, workers):
     text = BLOCK + "def test_ask():\n    with use_cassette('cassettes/own.yaml'{mode}):\n        ask('a'){more}\n"
-    project.test(text.format(mode="", more="; ask('b')"))
+    project.write_test(text.format(mode="", more="; ask('b')"))
     project.record()
-    # what no test is named for, as a script writes it, is everybody's
+    # an interaction without a test, such as one recorded by a script, belongs to every test
     tape = project.path / TAPE
     tape.write_text(tape.read_text().replace("tests: ['test_it.py::test_ask']", "tests: []"))
-    project.test(text.format(mode=mode, more=""))
+    project.write_test(text.format(mode=mode, more=""))
     project.provider.stop()
     run = project.run(*workers, subprocess=bool(workers))
-    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
     assert f"multitrack: not replayed: {TAPE}: interaction 2 (test_it.py::test_ask)" in run.lines
     run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert "Unplayed: 1 interaction was not replayed" in run.out
-    # not where an exception is on its way
-    project.test(text.format(mode=mode, more="; raise KeyError('mine')"))
+    # but not if the block raises an exception
+    project.write_test(text.format(mode=mode, more="; raise KeyError('mine')"))
     run = project.run("--cassettes-strict")
     assert "KeyError: 'mine'" in run.out
     assert "not replayed" not in run.out
 
 
-def test_settings_of_the_command_line_hold_for_blocks(project):
+def test_command_line_options_apply_to_blocks(project):
     text = (
         BLOCK
         + "def test_ask():\n    with use_cassette('cassettes/own.yaml', pace='recorded'):\n        ask('{word}')\n"
     )
-    project.test(text.format(word="a"))
+    project.write_test(text.format(word="a"))
     project.record()
-    project.test(text.format(word="b"))
+    project.write_test(text.format(word="b"))
     project.provider.stop()
     assert project.run().counts == {"failed": 1}
     assert project.run("--cassettes-option=ignore=['$.messages[*].content']").counts == {"passed": 1}
 
 
-def test_of_reruns_the_last_one_is_written(project):
-    project.test(
+def test_the_recording_of_the_last_rerun_is_saved(project):
+    project.write_test(
         BLOCK
         + """
 attempts = []
@@ -153,13 +161,14 @@ def test_ask():
 """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1, "rerun": 1}, {TAPE})
-    assert asked(project.path / TAPE) == [("attempt 2", "test_it.py::test_ask")]
+    assert run.counts == {"passed": 1, "rerun": 1}
+    assert run.changed == {TAPE}
+    assert read_prompts(project.path / TAPE) == [("attempt 2", "test_it.py::test_ask")]
     assert "multitrack: 1 test used a cassette, 1 request recorded in 1 cassette" in run.lines
 
 
-def test_a_block_in_a_fixture_of_wider_scope_belongs_to_no_test(project):
-    project.test(
+def test_a_block_in_a_module_scoped_fixture_belongs_to_no_test(project):
+    project.write_test(
         BLOCK
         + """
 @pytest.fixture(scope="module")
@@ -174,17 +183,18 @@ def test_ask(opened, number): pass
 """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 2}, {TAPE})
-    assert asked(project.path / TAPE) == [("open",), ("close",)]
+    assert run.counts == {"passed": 2}
+    assert run.changed == {TAPE}
+    assert read_prompts(project.path / TAPE) == [("open",), ("close",)]
     assert "multitrack: 2 requests recorded in 1 cassette" in run.lines
     assert project.record("--record", "-k", "2").counts == {"passed": 1}
-    assert asked(project.path / TAPE) == [("open",), ("close",)]
+    assert read_prompts(project.path / TAPE) == [("open",), ("close",)]
     project.provider.stop()
     assert project.run("--cassettes-strict").counts == {"passed": 2}
 
 
-def test_an_interrupted_test_leaves_what_its_blocks_recorded_beside_the_tape(project):
-    project.test(
+def test_recordings_of_an_interrupted_test_are_pending(project):
+    project.write_test(
         BLOCK
         + """
 def test_ask():

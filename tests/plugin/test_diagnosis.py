@@ -1,4 +1,4 @@
-"""Which layer moved: the first line of a failure, for each of them."""
+"""The first line of a failure says which layer changed: the request, the reply, the models or the test."""
 
 import json
 import re
@@ -82,8 +82,8 @@ NO_IMPERIAL = """
 """
 
 
-def calling(*calls):
-    """A provider's answers, each with these calls."""
+def reply_with(*calls):
+    """Return a reply function for the provider that answers with these calls."""
 
     def reply(request):
         tool_calls = [
@@ -101,13 +101,13 @@ def calling(*calls):
 
 @pytest.fixture
 def trip(project):
-    project.provider.reply = calling(TORONTO, DALLAS, SEARCH)
+    project.provider.reply = reply_with(TORONTO, DALLAS, SEARCH)
     project.write("trip.py", TRIP)
-    project.change = lambda name, old, new: changed(project.path / name, old, new)
+    project.change = lambda name, old, new: replace_once(project.path / name, old, new)
     return project
 
 
-def changed(path, old, new):
+def replace_once(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -117,23 +117,24 @@ def with_validator(project, validator):
     project.change("trip.py", "    units: str\n", f"    units: str\n{validator}")
 
 
-def recorded(project, test):
-    project.test(test)
+def record_test(project, test):
+    project.write_test(test)
     run = project.record()
     assert run.counts in ({"passed": 1}, {"passed": 1, "snapshots": 1}), run.out
     again = project.run()
-    assert (again.counts["passed"], again.changed) == (1, set())
+    assert again.counts["passed"] == 1
+    assert again.changed == set()
 
 
 def first_line(run):
-    """The first line of the one failure of ``run``, below that in which xdist names the process."""
+    """Return the first line of the only failure of ``run``, after the line in which xdist names the worker."""
     assert run.counts["failed"] == 1, run.out
     start = next(index for index, line in enumerate(run.lines) if line.startswith("____"))
     return next(line for line in run.lines[start + 1 :] if not line.startswith("[gw"))
 
 
 def accept(project, name="test_it/test_plan"):
-    assert list(storage.accept_pending(project.tape(name), lambda cassette: cassette))
+    assert list(storage.accept_pending(project.cassette(name), lambda cassette: cassette))
 
 
 METRIC = [TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}), SEARCH]
@@ -143,7 +144,7 @@ also_under_xdist = pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["o
 
 
 class TestEachLayer:
-    """What one of them moved says, and that the line of the summary says it, too."""
+    """The diagnosis of each layer is in the failure and in the short summary."""
 
     @pytest.fixture
     def options(self):
@@ -154,7 +155,7 @@ class TestEachLayer:
         self.project = trip
         self.options = options
 
-    def verdict(self):
+    def diagnosis(self):
         run = self.project.run(*self.options, subprocess=bool(self.options))
         line = first_line(run)
         assert f"FAILED test_it.py::test_plan - {line}" in run.lines
@@ -162,63 +163,63 @@ class TestEachLayer:
 
     @also_under_xdist
     def test_the_request(self):
-        recorded(self.project, SNAPSHOT)
+        record_test(self.project, SNAPSHOT)
         self.project.change("trip.py", 'prompt="plan"', 'prompt="another"')
         with_validator(self.project, SHOUTED)
-        assert self.verdict() == (
+        assert self.diagnosis() == (
             f"CassetteMiss: POST {self.project.provider.url}/v1/chat/completions "
             "(gpt-4o-mini; tools Weather, GoogleSearch) has no recording"
         )
 
     def test_the_reply_against_a_snapshot(self):
-        recorded(self.project, SNAPSHOT)
-        self.project.provider.reply = calling(TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}))
+        record_test(self.project, SNAPSHOT)
+        self.project.provider.reply = reply_with(TORONTO, ("Weather", {"location": "Dallas", "units": "metric"}))
         self.project.record()
         accept(self.project)
-        assert self.verdict() == (
+        assert self.diagnosis() == (
             "the reply changed: it was recorded again after the snapshot was taken: "
             "1 call changed (Weather), 1 call removed (GoogleSearch)"
         )
 
     @also_under_xdist
     def test_the_models_against_a_snapshot(self):
-        recorded(self.project, SNAPSHOT)
+        record_test(self.project, SNAPSHOT)
         with_validator(self.project, SHOUTED)
-        assert self.verdict() == (
+        assert self.diagnosis() == (
             "the models or validators changed: Weather.location; same request and reply as when the snapshot was taken"
         )
 
     def test_the_models_against_a_plain_assertion(self):
-        recorded(self.project, FIELDS)
+        record_test(self.project, FIELDS)
         with_validator(self.project, SHOUTED)
-        assert self.verdict() == (
+        assert self.diagnosis() == (
             "the models or validators changed: Weather.location; "
             "same request and reply as when the cassette was recorded"
         )
 
     def test_the_models_by_an_error(self):
-        recorded(self.project, SNAPSHOT)
+        record_test(self.project, SNAPSHOT)
         with_validator(self.project, NO_IMPERIAL)
-        assert self.verdict() == (
+        assert self.diagnosis() == (
             "the models or validators changed: Weather.units: Value error, nobody uses it; "
             "same request and reply as when the cassette was recorded"
         )
 
     def test_the_test_against_a_snapshot(self):
-        recorded(self.project, SNAPSHOT)
+        record_test(self.project, SNAPSHOT)
         self.project.change("test_it.py", "trip.plan()", "trip.plan()[:2]")
-        assert self.verdict() == "the test changed; same request, reply and models as when the snapshot was taken"
+        assert self.diagnosis() == "the test changed; same request, reply and models as when the snapshot was taken"
 
     def test_the_test_with_a_plain_assertion(self):
-        recorded(self.project, PLAIN)
+        record_test(self.project, PLAIN)
         self.project.change("test_it.py", "Dallas", "Austin")
-        assert self.verdict() == "the test changed; same request, reply and models as when the cassette was recorded"
+        assert self.diagnosis() == "the test changed; same request, reply and models as when the cassette was recorded"
 
     @also_under_xdist
     def test_the_test_by_an_error_of_its_own(self):
-        recorded(self.project, SNAPSHOT)
+        record_test(self.project, SNAPSHOT)
         self.project.change("test_it.py", "trip.plan()", "trip.plan().nothing")
-        assert self.verdict() == "the test changed; same request, reply and models as when the cassette was recorded"
+        assert self.diagnosis() == "the test changed; same request, reply and models as when the cassette was recorded"
 
 
 @pytest.mark.parametrize(
@@ -232,8 +233,8 @@ class TestEachLayer:
     ],
 )
 def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards):
-    recorded(trip, test)
-    trip.provider.reply = calling(*METRIC)
+    record_test(trip, test)
+    trip.provider.reply = reply_with(*METRIC)
     assert first_line(trip.record()) == (
         "the reply changed: the provider now answers the recorded request differently: 1 call changed (Weather)"
     )
@@ -241,25 +242,25 @@ def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards)
     assert first_line(trip.run()) == afterwards
 
 
-def test_a_new_recording_that_says_the_same(trip):
-    recorded(trip, PLAIN)
+def test_a_new_recording_with_the_same_reply(trip):
+    record_test(trip, PLAIN)
     trip.change("test_it.py", "Dallas", "Austin")
     assert first_line(trip.record()) == (
         "the test changed; same request, reply and models as when the cassette was recorded"
     )
 
 
-def test_a_request_that_was_recorded_again_since(trip):
-    recorded(trip, SNAPSHOT)
+def test_a_changed_request_that_was_recorded_again(trip):
+    record_test(trip, SNAPSHOT)
     trip.change("trip.py", 'prompt="plan"', 'prompt="another"')
-    trip.provider.reply = calling(*METRIC)
+    trip.provider.reply = reply_with(*METRIC)
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == "the request changed and was recorded again after the snapshot was taken"
 
 
 def test_more_and_fewer_requests(trip):
-    recorded(trip, SNAPSHOT)
+    record_test(trip, SNAPSHOT)
     trip.change("test_it.py", "    assert trip.plan()", "    ask('x')\n    assert trip.plan()[:1]")
     trip.record("--record-missing")
     accept(trip)
@@ -279,9 +280,9 @@ def test_plan(calls_snapshot):
 """
 
 
-def test_the_first_reply_is_why_the_next_request_is_another(trip):
-    recorded(trip, TURNS)
-    trip.provider.reply = calling(*METRIC)
+def test_a_changed_reply_explains_a_changed_next_request(trip):
+    record_test(trip, TURNS)
+    trip.provider.reply = reply_with(*METRIC)
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == (
@@ -289,17 +290,17 @@ def test_the_first_reply_is_why_the_next_request_is_another(trip):
     )
 
 
-def test_what_is_not_known_is_not_said(trip):
-    recorded(trip, FIELDS)
-    trip.provider.reply = calling(DALLAS, TORONTO)
+def test_an_unknown_cause_names_the_possible_layers(trip):
+    record_test(trip, FIELDS)
+    trip.provider.reply = reply_with(DALLAS, TORONTO)
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
 
 
-def test_a_reply_that_never_fitted(trip):
+def test_a_reply_that_was_never_valid(trip):
     with_validator(trip, NO_IMPERIAL)
-    trip.test(SNAPSHOT)
+    trip.write_test(SNAPSHOT)
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == (
@@ -318,13 +319,13 @@ def test_plan():
 """
 
 
-def test_assert_calls(trip):
-    recorded(trip, ASSERTED)
-    trip.provider.reply = calling(*METRIC)
+def test_a_failed_assert_calls_is_diagnosed(trip):
+    record_test(trip, ASSERTED)
+    trip.provider.reply = reply_with(*METRIC)
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did: Weather.units"
-    trip.provider.reply = calling(TORONTO, DALLAS, SEARCH)
+    trip.provider.reply = reply_with(TORONTO, DALLAS, SEARCH)
     trip.record()
     with_validator(trip, SHOUTED)
     assert first_line(trip.run()) == (
@@ -334,8 +335,8 @@ def test_assert_calls(trip):
 
 def test_nested_fields_are_named_by_their_own_class(trip):
     trip.change("trip.py", "    units: str\n", "    units: 'Units'\n\n\nclass Units(BaseModel):\n    name: str\n")
-    trip.provider.reply = calling(("Weather", {"location": "Rome", "units": {"name": "metric"}}))
-    recorded(trip, SNAPSHOT)
+    trip.provider.reply = reply_with(("Weather", {"location": "Rome", "units": {"name": "metric"}}))
+    record_test(trip, SNAPSHOT)
     trip.change(
         "trip.py",
         "    name: str\n",
@@ -346,8 +347,8 @@ def test_nested_fields_are_named_by_their_own_class(trip):
     )
 
 
-def test_several_fields(trip):
-    recorded(trip, SNAPSHOT)
+def test_several_changed_fields_are_listed(trip):
+    record_test(trip, SNAPSHOT)
     with_validator(trip, SHOUTED.replace('"location"', '"location", "units"'))
     assert first_line(trip.run()) == (
         "the models or validators changed: Weather.location, Weather.units; "
@@ -355,11 +356,11 @@ def test_several_fields(trip):
     )
 
 
-def test_a_value_that_differs_each_time_tells_nothing(trip):
+def test_a_value_that_differs_in_each_run_is_ignored(trip):
     trip.change("trip.py", "import multitrack\n", "from uuid import UUID, uuid4\n\nimport multitrack\n")
     trip.change("trip.py", "    units: str\n", "    units: str\n    key: UUID = Field(default_factory=uuid4)\n")
-    recorded(trip, FIELDS)
-    assert "?" in trip.tape("test_it/test_plan").read_text()
+    record_test(trip, FIELDS)
+    assert "?" in trip.cassette("test_it/test_plan").read_text()
     trip.change("test_it.py", "Dallas", "Austin")
     assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
 
@@ -386,28 +387,28 @@ def test_plan(calls_snapshot):
 """
 
 
-def test_models_of_other_clients(trip):
-    trip.provider.reply = calling(TORONTO, DALLAS)
-    recorded(trip, BY_HAND)
+def test_a_changed_model_of_another_client(trip):
+    trip.provider.reply = reply_with(TORONTO, DALLAS)
+    record_test(trip, BY_HAND)
     trip.change("test_it.py", "return value", "return value.upper()")
     assert first_line(trip.run()) == (
         "the models or validators changed: Weather.location; the recorded reply is the expected one"
     )
 
 
-def test_models_of_other_clients_that_the_project_names(trip):
+def test_models_of_other_clients_named_in_pyproject(trip):
     trip.write("pyproject.toml", "[tool.multitrack.models]\ntools = {Weather = 'test_it:Weather'}")
-    trip.provider.reply = calling(TORONTO, DALLAS)
-    recorded(trip, BY_HAND)
+    trip.provider.reply = reply_with(TORONTO, DALLAS)
+    record_test(trip, BY_HAND)
     trip.change("test_it.py", "calls] == ", "calls[1:]] == ")
     assert first_line(trip.run()) == ("the test changed; same request, reply and models as when the snapshot was taken")
     trip.change("test_it.py", "return value", "return value.upper()")
     assert first_line(trip.run()).startswith("the models or validators changed: Weather.location; same request and")
 
 
-def test_a_fixture_that_fails(trip):
-    recorded(trip, SNAPSHOT.replace("    assert trip", "    found = trip").replace("== calls_snapshot", ""))
-    trip.test(
+def test_a_failed_fixture_is_diagnosed(trip):
+    record_test(trip, SNAPSHOT.replace("    assert trip", "    found = trip").replace("== calls_snapshot", ""))
+    trip.write_test(
         """
         import trip
 
@@ -427,8 +428,8 @@ def test_a_fixture_that_fails(trip):
 
 
 @pytest.mark.parametrize("style", ["auto", "long", "short", "line", "native", "no"])
-def test_every_style_of_a_traceback(trip, style):
-    recorded(trip, PLAIN)
+def test_every_traceback_style_shows_the_diagnosis(trip, style):
+    record_test(trip, PLAIN)
     trip.change("test_it.py", "Dallas", "Austin")
     line = "the test changed; same request, reply and models as when the cassette was recorded"
     run = trip.run(f"--tb={style}", "--junit-xml=report.xml")
@@ -438,24 +439,24 @@ def test_every_style_of_a_traceback(trip, style):
         assert sum(line in shown for shown in run.lines) >= 2
 
 
-def test_no_verdict_where_nothing_is_known(trip):
+def test_no_diagnosis_without_a_recording(trip):
     failing = SNAPSHOT.replace("trip.plan() == calls_snapshot", "0, 'its own'")
-    trip.test(failing)
+    trip.write_test(failing)
     assert first_line(trip.run()) == ""
-    trip.test(failing.replace("assert 0", "assert not trip.plan()"))
+    trip.write_test(failing.replace("assert 0", "assert not trip.plan()"))
     assert first_line(trip.record("--live")) == ""
     assert first_line(trip.record()) == ""
 
 
-def test_an_expected_failure_stays_one(trip):
-    recorded(trip, SNAPSHOT)
+def test_an_expected_failure_stays_xfailed(trip):
+    record_test(trip, SNAPSHOT)
     trip.change("test_it.py", "@pytest.mark.cassette", "@pytest.mark.xfail(strict=True)\n@pytest.mark.cassette")
     trip.change("test_it.py", "trip.plan()", "trip.plan()[1:]")
     assert trip.run().counts == {"xfailed": 1}
 
 
-def test_the_message_of_a_validator_is_scrubbed(trip):
-    recorded(trip, SNAPSHOT)
+def test_the_message_of_a_validator_is_redacted(trip):
+    record_test(trip, SNAPSHOT)
     secret = "sk-proj-inner0123456789abcdefghij"
     with_validator(trip, NO_IMPERIAL.replace("nobody uses it", secret))
     run = trip.run()
@@ -463,9 +464,9 @@ def test_the_message_of_a_validator_is_scrubbed(trip):
     assert first_line(run).startswith("the models or validators changed: Weather.units: Value error, ")
 
 
-def test_what_the_files_keep(trip):
-    recorded(trip, SNAPSHOT)
-    tape = trip.tape("test_it/test_plan").read_text()
+def test_cassette_and_snapshot_store_fingerprints(trip):
+    record_test(trip, SNAPSHOT)
+    tape = trip.cassette("test_it/test_plan").read_text()
     assert "  models: {Weather: 'trip:Weather', GoogleSearch: 'trip:GoogleSearch'}\n  results: [" in tape
     snapshot = (trip.path / "__snapshots__/test_it.calls").read_text().splitlines()
     assert snapshot[:5] == [
@@ -479,11 +480,11 @@ def test_what_the_files_keep(trip):
     assert snapshot[6:] == ["# ---"]
 
 
-def test_a_recording_refreshes_what_a_snapshot_was_taken_from(trip):
-    recorded(trip, SNAPSHOT)
+def test_recording_updates_the_fingerprints_of_a_snapshot(trip):
+    record_test(trip, SNAPSHOT)
     file = trip.path / "__snapshots__/test_it.calls"
     before = file.read_text().splitlines()
-    trip.provider.reply = calling(SEARCH, DALLAS, TORONTO)
+    trip.provider.reply = reply_with(SEARCH, DALLAS, TORONTO)
     trip.record()
     after = file.read_text().splitlines()
     assert [*after[:5], after[6]] == [*before[:5], before[6]]
@@ -493,8 +494,8 @@ def test_a_recording_refreshes_what_a_snapshot_was_taken_from(trip):
     assert first_line(trip.run()).startswith("the test changed; same request, reply and models")
 
 
-def test_a_snapshot_of_before_is_compared_by_what_the_tape_keeps(trip):
-    recorded(trip, SNAPSHOT)
+def test_a_snapshot_without_fingerprints_uses_those_of_the_cassette(trip):
+    record_test(trip, SNAPSHOT)
     file = trip.path / "__snapshots__/test_it.calls"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "# request" not in line))
     with_validator(trip, SHOUTED)
@@ -503,11 +504,11 @@ def test_a_snapshot_of_before_is_compared_by_what_the_tape_keeps(trip):
     )
 
 
-def test_vcrpy_loads_the_tape(trip):
-    recorded(trip, SNAPSHOT)
+def test_vcrpy_loads_the_cassette(trip):
+    record_test(trip, SNAPSHOT)
     from vcr.serialize import deserialize
     from vcr.serializers import yamlserializer
 
-    requests, responses, *_ = deserialize(trip.tape("test_it/test_plan").read_text(), yamlserializer)
+    requests, responses, *_ = deserialize(trip.cassette("test_it/test_plan").read_text(), yamlserializer)
     assert [request.method for request in requests] == ["POST"]
     assert [response["status"]["code"] for response in responses] == [200]

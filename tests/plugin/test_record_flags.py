@@ -1,4 +1,4 @@
-"""What the flags do with a tape, and with a recording that is not one to be kept."""
+"""The record flags: which requests go live, and which recordings are saved or pending."""
 
 import json
 
@@ -12,54 +12,56 @@ def test_ask():
 """
 
 
-def prompts(tape):
-    """What was asked on ``tape``, in order, by the test that recorded it."""
+def read_prompts(path):
+    """Return each recorded prompt with the tests that recorded it, in order."""
     from multitrack.tape.file import storage
 
     return [
         (json.loads(interaction.request.body)["messages"][0]["content"], *interaction.tests)
-        for interaction in storage.read(tape).interactions
+        for interaction in storage.read(path).interactions
     ]
 
 
 def test_without_a_flag_nothing_goes_live(project):
-    project.test(ASK.format(prompt="x"))
+    project.write_test(ASK.format(prompt="x"))
     run = project.record("-q")
-    assert (run.counts, run.changed, project.provider.requests) == ({"failed": 1}, set(), [])
+    assert run.counts == {"failed": 1}
+    assert run.changed == set()
+    assert project.provider.requests == []
 
 
 @pytest.mark.parametrize("flag", ["--record", "--multitrack-record"])
-def test_record_replaces_what_the_test_recorded(project, flag):
-    project.test(ASK.format(prompt="old"))
+def test_record_replaces_the_recordings_of_the_test(project, flag):
+    project.write_test(ASK.format(prompt="old"))
     project.record()
-    project.test(ASK.format(prompt="new"))
+    project.write_test(ASK.format(prompt="new"))
     run = project.record(flag)
-    assert (run.counts, run.changed) == (
-        {"passed": 1},
-        {"cassettes/test_it/test_ask.yaml"},
-    )
-    assert prompts(project.tape("test_it/test_ask")) == [("new", "test_it.py::test_ask")]
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    assert read_prompts(project.cassette("test_it/test_ask")) == [("new", "test_it.py::test_ask")]
 
 
 def test_record_missing_replays_and_appends(project):
-    project.test(ASK.format(prompt="old"))
+    project.write_test(ASK.format(prompt="old"))
     project.record()
-    project.test(ASK.format(prompt="old") + '    assert ask("new") == "echo: new"\n')
+    project.write_test(ASK.format(prompt="old") + '    assert ask("new") == "echo: new"\n')
     run = project.record("--record-missing")
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     assert len(project.provider.requests) == 2
     assert "multitrack: 1 test used a cassette, 1 request replayed, 1 request recorded in 1 cassette" in run.lines
-    assert [prompt for prompt, _ in prompts(project.tape("test_it/test_ask"))] == ["old", "new"]
+    assert [prompt for prompt, _ in read_prompts(project.cassette("test_it/test_ask"))] == ["old", "new"]
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
 
 @pytest.mark.parametrize("flag", ["--live", "--multitrack-live"])
-def test_live_reads_and_writes_no_tape(project, flag):
-    project.test(ASK.format(prompt="x"))
+def test_live_neither_reads_nor_writes_cassettes(project, flag):
+    project.write_test(ASK.format(prompt="x"))
     project.write("cassettes/test_it/test_ask.yaml", "no tape at all: [")
     run = project.record(flag)
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert len(project.provider.requests) == 1
 
 
@@ -70,17 +72,20 @@ def test_live_reads_and_writes_no_tape(project, flag):
         (["--record", "--record-missing"], "--record and --record-missing cannot be combined: pass only one of them"),
     ],
 )
-def test_contradicting_flags_are_a_usage_error(project, flags, message):
-    project.test(ASK.format(prompt="x"))
+def test_contradictory_flags_are_a_usage_error(project, flags, message):
+    project.write_test(ASK.format(prompt="x"))
     run = project.record(*flags)
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert f"ERROR: {message}" in run.err
-    assert (run.changed, project.provider.requests) == (set(), [])
+    assert run.changed == set()
+    assert project.provider.requests == []
 
 
-def test_record_of_another_conftest_is_left_alone(project):
+def test_a_record_option_of_a_conftest_is_not_overridden(project):
     project.write("conftest.py", 'def pytest_addoption(parser): parser.addoption("--record", choices=["a", "b"])')
-    project.test(ASK.format(prompt="x") + "\ndef test_theirs(request): assert request.config.option.record == 'a'\n")
+    project.write_test(
+        ASK.format(prompt="x") + "\ndef test_theirs(request): assert request.config.option.record == 'a'\n"
+    )
     run = project.record("--record", "a")
     assert run.counts == {"failed": 1, "passed": 1}
     assert "  to record it: pytest --multitrack-record test_it.py::test_ask" in run.lines
@@ -118,15 +123,17 @@ def test_record_of_another_conftest_is_left_alone(project):
     ],
     ids=["call", "teardown", "setup"],
 )  # fmt: skip
-def test_the_recording_of_a_failed_test_waits_beside_the_tape(project, body, counts):
-    project.test(ASK.format(prompt="old"))
+def test_the_recording_of_a_failed_test_is_pending(project, body, counts):
+    project.write_test(ASK.format(prompt="old"))
     project.record()
-    project.test(body)
+    project.write_test(body)
     run = project.record()
     pending = "cassettes/test_it/test_ask.pending.yaml"
-    assert (run.counts, run.code, run.changed) == (counts, 1, {pending})
-    assert prompts(project.path / pending) == [("new", "test_it.py::test_ask")]
-    assert run.holds(
+    assert run.counts == counts
+    assert run.code == 1
+    assert run.changed == {pending}
+    assert read_prompts(project.path / pending) == [("new", "test_it.py::test_ask")]
+    assert run.has_lines(
         f"""
         The cassette is unchanged. If the new recording is right:
           multitrack accept {pending}
@@ -134,27 +141,30 @@ def test_the_recording_of_a_failed_test_waits_beside_the_tape(project, body, cou
         """
     )
     assert f"  to accept it: multitrack accept {pending}" in run.lines
-    # a pending recording is never played
+    # a pending recording is never replayed
     run = project.run()
     assert "reason: changed: interaction 1 of 1 is the nearest" in run.out
-    # and goes when the test is recorded well
-    project.test(ASK.format(prompt="newer"))
+    # and it is removed when the test passes while recording
+    project.write_test(ASK.format(prompt="newer"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {pending, "cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {pending, "cassettes/test_it/test_ask.yaml"}
     assert not (project.path / pending).exists()
 
 
-def test_nothing_is_advised_where_nothing_was_recorded(project):
-    project.test(ASK.format(prompt="old"))
+def test_no_advice_if_nothing_was_recorded(project):
+    project.write_test(ASK.format(prompt="old"))
     project.record()
     project.provider.stop()
     run = project.record()
-    assert (run.counts, run.code, run.changed) == ({"failed": 1}, 1, set())
+    assert run.counts == {"failed": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert "openai.APIConnectionError" in run.out
     assert "accept" not in run.out
 
 
-def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
+def test_a_recording_with_an_unanswered_request_is_pending(project):
     text = """
         import openai
 
@@ -164,14 +174,15 @@ def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
             with pytest.raises(openai.APIConnectionError):
                 openai.OpenAI(base_url="http://127.0.0.1:9/v1", max_retries=0).models.list()
         """
-    project.test(text.format(prompt="x"))
+    project.write_test(text.format(prompt="x"))
     run = project.record()
-    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
     reason = "GET http://127.0.0.1:9/v1/models got no response: ConnectError (keep_errors=True keeps it)"
     assert f"multitrack: pending: cassettes/test_it/test_ask.pending.yaml: {reason}" in run.lines
 
-    project.test(text.replace("cassette", "cassette(keep_errors=True)").format(prompt="x"))
+    project.write_test(text.replace("cassette", "cassette(keep_errors=True)").format(prompt="x"))
     run = project.record()
     assert run.changed == {
         "cassettes/test_it/test_ask.yaml",
@@ -179,11 +190,12 @@ def test_a_request_without_answer_leaves_the_tape_as_it_was(project):
     }
     project.provider.stop()
     run = project.run()
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert "multitrack: 1 test used a cassette, 2 requests replayed" in run.lines
 
 
-def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(project):
+def test_a_failed_connection_that_succeeds_on_retry_is_recorded(project):
     failed = []
 
     def reply(request):
@@ -194,18 +206,20 @@ def test_a_connection_that_failed_once_and_then_stood_is_nothing_to_wait_for(pro
 
     project.provider.reply = reply
     project.provider.silence()
-    project.test(ASK.format(prompt="x"))
+    project.write_test(ASK.format(prompt="x"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
-    assert prompts(project.tape("test_it/test_ask")) == [("x", "test_it.py::test_ask")] * 2
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    assert read_prompts(project.cassette("test_it/test_ask")) == [("x", "test_it.py::test_ask")] * 2
     project.provider.stop()
     run = project.run()
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert "multitrack: 1 test used a cassette, 2 requests replayed" in run.lines
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_an_error_of_the_moment_is_not_kept_unless_asked_for(project, status):
+def test_a_temporary_error_is_pending_unless_keep_errors_is_set(project, status):
     project.provider.reply = lambda _: Answer(b'{"error": {"message": "no"}}', status)
     text = """
         import openai
@@ -216,27 +230,31 @@ def test_an_error_of_the_moment_is_not_kept_unless_asked_for(project, status):
                 client.with_options(max_retries=0).models.list()
             assert error.value.status_code == {status}
         """
-    project.test(text.format(options="", status=status))
+    project.write_test(text.format(options="", status=status))
     run = project.record()
     pending = "cassettes/test_it/test_ask.pending.yaml"
-    assert (run.counts, run.code, run.changed) == ({"passed": 1}, 0, {pending})
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
+    assert run.changed == {pending}
     reason = f"GET {project.provider.url}/v1/models was answered with {status} (keep_errors=True keeps it)"
     assert f"multitrack: pending: {pending}: {reason}" in run.lines
 
-    project.test(text.format(options="(keep_errors=True)", status=status))
+    project.write_test(text.format(options="(keep_errors=True)", status=status))
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {pending, "cassettes/test_it/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {pending, "cassettes/test_it/test_ask.yaml"}
     project.provider.stop()
     assert project.run().counts == {"passed": 1}
 
 
-def test_an_error_that_a_later_equal_request_made_good_is_kept(project):
+def test_an_error_that_succeeds_on_retry_is_recorded(project):
     answers = [Answer(b"{}", 503, {"retry-after-ms": "1"}), Answer(completion("echo: fine"))]
     project.provider.reply = lambda _: answers.pop(0)
-    project.test(ASK.format(prompt="x"))
+    project.write_test(ASK.format(prompt="x"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
-    assert len(prompts(project.tape("test_it/test_ask"))) == 2
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    assert len(read_prompts(project.cassette("test_it/test_ask"))) == 2
 
 
 SHARED = """
@@ -247,36 +265,39 @@ def test_city(city):
 """
 
 
-def test_recording_one_test_leaves_the_others_on_a_shared_tape(project):
-    project.test(SHARED.format(prompt="weather in "))
+def test_recording_one_test_keeps_the_others_in_a_shared_cassette(project):
+    project.write_test(SHARED.format(prompt="weather in "))
     recorded = project.record()
-    assert (recorded.counts, recorded.changed) == ({"passed": 3}, {"cassettes/shared/weather.yaml"})
-    project.test(SHARED.format(prompt="rain in "))
+    assert recorded.counts == {"passed": 3}
+    assert recorded.changed == {"cassettes/shared/weather.yaml"}
+    project.write_test(SHARED.format(prompt="rain in "))
     run = project.record("--record", "test_it.py::test_city[Dallas]")
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/shared/weather.yaml"})
-    assert prompts(project.tape("shared/weather")) == [
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/shared/weather.yaml"}
+    assert read_prompts(project.cassette("shared/weather")) == [
         ("weather in Toronto", "test_it.py::test_city[Toronto]"),
         ("rain in Dallas", "test_it.py::test_city[Dallas]"),
         ("weather in Rome", "test_it.py::test_city[Rome]"),
     ]
 
 
-def test_processes_that_record_on_one_tape_lose_nothing(project):
+def test_workers_that_record_into_one_cassette_lose_nothing(project):
     cities = [f"city {number}" for number in range(12)]
-    project.test(SHARED.format(prompt="weather in ").replace('["Toronto", "Dallas", "Rome"]', repr(cities)))
+    project.write_test(SHARED.format(prompt="weather in ").replace('["Toronto", "Dallas", "Rome"]', repr(cities)))
     run = project.record("--record", "-n", "2", subprocess=True)
     assert run.counts == {"passed": 12}
     assert "multitrack: 12 tests used a cassette, 12 requests recorded in 1 cassette" in run.lines
-    assert sorted(prompt for prompt, _ in prompts(project.tape("shared/weather"))) == sorted(
+    assert sorted(prompt for prompt, _ in read_prompts(project.cassette("shared/weather"))) == sorted(
         f"weather in {city}" for city in cities
     )
     project.provider.stop()
     run = project.run("-n", "2", subprocess=True)
-    assert (run.counts, run.changed) == ({"passed": 12}, set())
+    assert run.counts == {"passed": 12}
+    assert run.changed == set()
 
 
-def test_reruns_keep_the_last_attempt(project):
-    project.test(
+def test_the_recording_of_the_last_rerun_is_saved(project):
+    project.write_test(
         """
         attempts = []
 
@@ -289,12 +310,13 @@ def test_reruns_keep_the_last_attempt(project):
         """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1, "rerun": 1}, {"cassettes/test_it/test_ask.yaml"})
-    assert prompts(project.tape("test_it/test_ask")) == [("attempt 2", "test_it.py::test_ask")]
+    assert run.counts == {"passed": 1, "rerun": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    assert read_prompts(project.cassette("test_it/test_ask")) == [("attempt 2", "test_it.py::test_ask")]
 
 
-def test_recording_over_a_tape_of_vcrpy_replaces_its_answers_to_the_same_requests(project):
-    project.test(ASK.format(prompt="x"))
+def test_recording_into_a_vcrpy_cassette_replaces_its_responses_to_the_same_requests(project):
+    project.write_test(ASK.format(prompt="x"))
     project.write(
         "cassettes/test_it/test_ask.yaml",
         f"""
@@ -315,18 +337,19 @@ def test_recording_over_a_tape_of_vcrpy_replaces_its_answers_to_the_same_request
     )
     assert project.run().counts == {"passed": 1}
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 1}, {"cassettes/test_it/test_ask.yaml"})
-    text = project.tape("test_it/test_ask").read_text()
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    text = project.cassette("test_it/test_ask").read_text()
     assert "echo: x" in text
     assert "of vcrpy" not in text
-    # what it held beside stays, without its secrets
+    # the other interactions stay, without their secrets
     assert "https://x.example/__redacted__" in text
     assert "bbbbbbbbbbbb" not in text
     assert "cookie" not in text
 
 
-def test_a_cassette_used_in_any_test_follows_the_flags(project):
-    project.test(
+def test_use_cassette_follows_the_flags(project):
+    project.write_test(
         """
         from multitrack.tape.use_cassette import use_cassette
 
@@ -343,12 +366,14 @@ def test_a_cassette_used_in_any_test_follows_the_flags(project):
         """
     )
     run = project.record()
-    assert (run.counts, run.changed) == ({"passed": 3}, {"tapes/own.yaml", "tapes/shared.yaml"})
-    assert prompts(project.path / "tapes/shared.yaml") == [
+    assert run.counts == {"passed": 3}
+    assert run.changed == {"tapes/own.yaml", "tapes/shared.yaml"}
+    assert read_prompts(project.path / "tapes/shared.yaml") == [
         ("a", "test_it.py::test_nested[a]"),
         ("b", "test_it.py::test_nested[b]"),
     ]
     project.provider.stop()
     run = project.run()
-    assert (run.counts, run.changed) == ({"passed": 2, "failed": 1}, set())
-    assert "assert not [" in run.out  # it was played
+    assert run.counts == {"passed": 2, "failed": 1}
+    assert run.changed == set()
+    assert "assert not [" in run.out  # the cassette was replayed

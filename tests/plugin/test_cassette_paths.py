@@ -1,4 +1,4 @@
-"""Where a test's tape lies, and what its options may be."""
+"""The path of a test's cassette, invalid options, and damaged cassettes."""
 
 import hashlib
 
@@ -23,16 +23,16 @@ class TestOuter:
 """
 
 
-def test_every_test_has_a_tape_of_its_own(project):
+def test_every_test_has_its_own_cassette(project):
     project.write(
         "pytest.ini", "[pytest]\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
     )
-    project.test(IDS, name="below/test_ünit.py")
+    project.write_test(IDS, name="below/test_ünit.py")
     project.write("below/conftest.py", f"import sys; sys.path.append({str(project.path)!r})")
     run = project.record()
     assert run.counts == {"passed": 8}
 
-    def cut(value):
+    def shorten(value):
         name = f"test_id[{value}]"
         return f"{name[:171]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -42,8 +42,8 @@ def test_every_test_has_a_tape_of_its_own(project):
         "test_id[%C3%A9]",
         "test_id[..]",
         "test_id[%252F]",
-        cut("x" * 300),
-        cut("x" * 299 + "y"),
+        shorten("x" * 300),
+        shorten("x" * 299 + "y"),
         "TestOuter.TestInner.test_method",
     ]
     assert run.changed == {f"below/cassettes/test_%C3%BCnit/{name}.yaml" for name in names}
@@ -51,8 +51,8 @@ def test_every_test_has_a_tape_of_its_own(project):
     assert project.run().counts == {"passed": 8}
 
 
-def test_a_test_has_its_name_in_whichever_group_of_processes(project):
-    project.test(
+def test_xdist_groups_do_not_change_the_name_of_a_test(project):
+    project.write_test(
         """
         @pytest.mark.xdist_group("slow")
         @pytest.mark.cassette
@@ -72,13 +72,13 @@ def test_a_test_has_its_name_in_whichever_group_of_processes(project):
     for flags in (("-n", "2", "--dist", "loadgroup"), ()):
         run = project.record("--record", *flags, subprocess=bool(flags))
         assert run.counts == {"passed": 1}
-        [interaction] = storage.read(project.tape("test_it/test_ask")).interactions
+        [interaction] = storage.read(project.cassette("test_it/test_ask")).interactions
         assert interaction.tests == ("test_it.py::test_ask",)
     assert not (project.path / pending).exists()
 
 
-def test_nothing_is_taken_for_a_pending_recording_by_its_name(project):
-    project.test(
+def test_a_fixture_named_pending_is_not_a_pending_recording(project):
+    project.write_test(
         """
         class TestOrders:
             @pytest.fixture(scope="class")
@@ -94,8 +94,8 @@ def test_nothing_is_taken_for_a_pending_recording_by_its_name(project):
     assert project.run("--cassettes-strict").counts == {"passed": 1}
 
 
-def test_names_equal_but_for_case_are_a_usage_error(project):
-    project.test(
+def test_names_that_differ_only_in_case_are_a_usage_error(project):
+    project.write_test(
         """
         @pytest.mark.cassette
         @pytest.mark.parametrize("city", ["Rome", "rome"])
@@ -104,7 +104,8 @@ def test_names_equal_but_for_case_are_a_usage_error(project):
         """
     )
     run = project.record()
-    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert run.changed == set()
     assert (
         "ERROR: the cassettes of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
         "upper and lower case, which some file systems ignore: rename one test, or give it "
@@ -124,8 +125,8 @@ def test_names_equal_but_for_case_are_a_usage_error(project):
         (3, "the cassette name 3 is not a string"),
     ],
 )
-def test_a_name_that_leaves_its_folder_is_refused(project, name, message):
-    project.test(
+def test_an_invalid_cassette_name_is_an_error(project, name, message):
+    project.write_test(
         f"""
         @pytest.mark.cassette(name={name!r})
         def test_outside(): ask("x")
@@ -135,14 +136,15 @@ def test_a_name_that_leaves_its_folder_is_refused(project, name, message):
         """
     )
     run = project.record()
-    assert (run.counts, run.code) == ({"passed": 1, "errors": 1}, 1)
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
     assert run.changed == {"cassettes/test_it/test_inside.yaml"}
     assert any(line.startswith(message) for line in run.lines)
     assert len(project.provider.requests) == 1
 
 
-def test_the_closest_name_counts(project):
-    project.test(
+def test_the_closest_name_is_used(project):
+    project.write_test(
         """
         pytestmark = pytest.mark.cassette(name="module")
 
@@ -156,14 +158,15 @@ def test_the_closest_name_counts(project):
 
 
 @pytest.mark.parametrize("source", ["flag", "project"])
-def test_another_root_for_the_tapes(project, source):
-    project.test('@pytest.mark.cassette\ndef test_ask(): ask("x")', name="below/test_deep.py")
+def test_cassettes_dir(project, source):
+    project.write_test('@pytest.mark.cassette\ndef test_ask(): ask("x")', name="below/test_deep.py")
     project.write("conftest.py", f"import sys; sys.path.append({str(project.path)!r})")
     flags = ("--cassettes-dir=tapes",) if source == "flag" else ()
     settings = '[tool.multitrack]\ncassettes_dir = "tapes"\n' if source == "project" else ""
     project.write("pyproject.toml", "[tool.pytest.ini_options]\n" + settings)
     run = project.record("--record", *flags)
-    assert (run.counts, run.changed) == ({"passed": 1}, {"tapes/below/test_deep/test_ask.yaml"})
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"tapes/below/test_deep/test_ask.yaml"}
     project.provider.stop()
     assert project.run(*flags).counts == {"passed": 1}
 
@@ -201,10 +204,12 @@ KNOWN = (
         ),
     ],
 )
-def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):
-    project.test(f"@pytest.mark.cassette({options})\ndef test_ask(): ask('x')\n\ndef test_other(): pass")
+def test_an_invalid_marker_option_fails_its_test(project, options, message):
+    project.write_test(f"@pytest.mark.cassette({options})\ndef test_ask(): ask('x')\n\ndef test_other(): pass")
     run = project.record()
-    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
+    assert run.changed == set()
     assert message in run.lines
     assert project.provider.requests == []
 
@@ -217,19 +222,21 @@ def test_a_bad_option_of_a_marker_fails_its_test(project, options, message):
         ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts must be a list of strings, not 'x'"),
     ],
 )
-def test_a_bad_setting_of_the_project_is_a_usage_error(project, settings, message):
+def test_an_invalid_project_setting_is_a_usage_error(project, settings, message):
     project.write("pyproject.toml", f"[tool.pytest.ini_options]\n[tool.multitrack]\n{settings}\n")
-    project.test("@pytest.mark.cassette\ndef test_ask(): ask('x')")
+    project.write_test("@pytest.mark.cassette\ndef test_ask(): ask('x')")
     run = project.record()
-    assert (run.code, run.changed) == (pytest.ExitCode.USAGE_ERROR, set())
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert run.changed == set()
     assert f"ERROR: {project.path / message}" in run.err
 
 
-def test_hosts_that_are_ignored_go_live_unrecorded(project):
+def test_requests_to_ignored_hosts_go_live_and_are_not_recorded(project):
     port = project.provider.url.rpartition(":")[2]
-    project.test(f"@pytest.mark.cassette(ignore_hosts=['127.0.0.1:{port}'])\ndef test_ask(): ask('x')")
+    project.write_test(f"@pytest.mark.cassette(ignore_hosts=['127.0.0.1:{port}'])\ndef test_ask(): ask('x')")
     run = project.record("-q")
-    assert (run.counts, run.changed) == ({"passed": 1}, set())
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
     assert len(project.provider.requests) == 1
 
 
@@ -265,9 +272,9 @@ LINES = {
 
 
 @pytest.mark.parametrize("flag", ["--record", "--record-missing", "-q"])
-def test_a_damaged_tape_is_an_error_and_never_overwritten(project, flag):
+def test_a_damaged_cassette_is_an_error_and_never_overwritten(project, flag):
     reasons = list(DAMAGED)
-    project.test(
+    project.write_test(
         f"""
         @pytest.mark.cassette
         @pytest.mark.parametrize("number", range({len(reasons)}))
@@ -279,11 +286,13 @@ def test_a_damaged_tape_is_an_error_and_never_overwritten(project, flag):
         project.write(f"cassettes/test_it/test_ask[{number}].yaml", "").write_bytes(DAMAGED[reason])
     run = project.record(flag)
     assert run.counts == {"errors": len(reasons)}
-    assert (run.code, run.changed, project.provider.requests) == (1, set(), [])
+    assert run.code == 1
+    assert run.changed == set()
+    assert project.provider.requests == []
     for number, reason in enumerate(reasons):
         path = project.path / f"cassettes/test_it/test_ask[{number}].yaml"
         where = f"{path}, line {LINES[reason]}" if reason in LINES else str(path)
-        assert run.holds(
+        assert run.has_lines(
             f"""
             {where}: the cassette is damaged: {reason}
               restore it (git checkout -- {path}), or delete it and record again (pytest --record)
@@ -291,7 +300,7 @@ def test_a_damaged_tape_is_an_error_and_never_overwritten(project, flag):
         ), reason
 
 
-def test_a_project_without_tapes_pays_and_changes_nothing(project):
+def test_a_project_without_cassettes_imports_and_patches_nothing(project):
     project.write(
         "test_plain.py",
         """
@@ -302,7 +311,7 @@ def test_a_project_without_tapes_pays_and_changes_nothing(project):
         def test_imports():
             assert not HEAVY & sys.modules.keys()
 
-        def test_classes_are_their_own():
+        def test_classes_are_not_patched():
             import http.client, socket
             import httpx, httpx2, openai
 
@@ -322,29 +331,30 @@ def test_a_project_without_tapes_pays_and_changes_nothing(project):
         """,
     )
     run = project.run("-p", "no:inline_snapshot", subprocess=True)  # which imports pydantic itself
-    assert (run.counts, run.changed) == ({"passed": 2}, set())
+    assert run.counts == {"passed": 2}
+    assert run.changed == set()
 
 
-def test_classes_are_their_own_again_behind_a_cassette_test(project):
-    project.test(
+def test_classes_are_restored_after_a_test_with_a_cassette(project):
+    project.write_test(
         """
         import httpx2, openai, sys
 
-        def touched():
+        def is_patched():
             functions = openai.OpenAI.__init__, httpx2.HTTPTransport.handle_request
             return ["multitrack" in function.__code__.co_filename for function in functions]
 
         def test_before():
-            assert touched() == [False, False]
+            assert is_patched() == [False, False]
 
         @pytest.mark.cassette
         def test_during():
-            assert touched() == [True, True]
+            assert is_patched() == [True, True]
 
         def test_after():
-            assert touched() == [False, False]
+            assert is_patched() == [False, False]
             assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
         """
     )
-    # alone: another test may have put something of its own over a class, and ours stays under it
+    # in a process of its own: if another test had patched a class too, our patch would stay below that one
     assert project.run(subprocess=True).counts == {"passed": 3}

@@ -1,4 +1,4 @@
-"""Nothing private leaves a run: not in tapes, nor in pending recordings, nor in what is printed."""
+"""Private values appear neither in cassettes or pending recordings nor in the output of a run."""
 
 import json
 
@@ -15,7 +15,7 @@ PRIVATE = {
 }
 
 
-def test_nothing_private_is_written_or_printed(project, monkeypatch):
+def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     monkeypatch.setenv("THEIR_TOKEN", PRIVATE["variable"])
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PRIVATE["project"])
     monkeypatch.setenv("OPENAI_ORG_ID", PRIVATE["organisation id"])
@@ -55,11 +55,11 @@ def test_nothing_private_is_written_or_printed(project, monkeypatch):
             assert text.count("{hole}") == {holes}
             {end}
         """
-    # the request id is no secret: it stands in a header that is not kept, and is free to be said
+    # the request id is not a secret: its header is not stored, but the text may contain it
     public = ("header",)
     private = [value for name, value in PRIVATE.items() if name not in public]
 
-    def clean(run):
+    def assert_clean(run):
         for path in run.changed:
             content = (project.path / path).read_text(encoding="utf-8")
             assert not [value for value in private if value in content], path
@@ -68,30 +68,33 @@ def test_nothing_private_is_written_or_printed(project, monkeypatch):
             assert "x-stainless" not in content
         assert not [value for value in private if value in run.out + run.err]
 
-    project.test(body.format(change="", hole="hush-hush", holes=2, end="pytest.fail('no')"))
+    project.write_test(body.format(change="", hole="hush-hush", holes=2, end="pytest.fail('no')"))
     pending = project.record("--record", "--tb=line")
-    assert (pending.counts, pending.changed) == ({"failed": 1}, {"cassettes/test_it/test_ask.pending.yaml"})
-    clean(pending)
+    assert pending.counts == {"failed": 1}
+    assert pending.changed == {"cassettes/test_it/test_ask.pending.yaml"}
+    assert_clean(pending)
 
-    project.test(body.format(change="", hole="hush-hush", holes=2, end=""))
+    project.write_test(body.format(change="", hole="hush-hush", holes=2, end=""))
     recorded = project.record()
-    assert (recorded.counts, len(recorded.changed)) == ({"passed": 1}, 2)
+    assert recorded.counts == {"passed": 1}
+    assert len(recorded.changed) == 2
     recorded.changed.discard("cassettes/test_it/test_ask.pending.yaml")
-    clean(recorded)
+    assert_clean(recorded)
 
-    # without any of it in the environment
+    # replay without any of these values in the environment
     for name in ("THEIR_TOKEN", "GOOGLE_CLOUD_PROJECT", "OPENAI_ORG_ID"):
         monkeypatch.delenv(name)
     project.provider.stop()
-    project.test(body.format(change="", hole="__redacted__", holes=6, end=""))
+    project.write_test(body.format(change="", hole="__redacted__", holes=6, end=""))
     replayed = project.run()
-    assert (replayed.counts, replayed.changed) == ({"passed": 1}, set())
+    assert replayed.counts == {"passed": 1}
+    assert replayed.changed == set()
 
     monkeypatch.setenv("THEIR_TOKEN", PRIVATE["variable"])
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PRIVATE["project"])
-    project.test(body.format(change=" + ', please'", hole="x", holes=0, end=""))
+    project.write_test(body.format(change=" + ', please'", hole="x", holes=0, end=""))
     missed = project.run("--tb=line")
     assert missed.counts == {"failed": 1}
     assert "reason: changed: interaction 1 of 1 is the nearest" in missed.out
-    private.remove(PRIVATE["organisation"])  # told by an answer's header only, which no tape keeps
-    clean(missed)
+    private.remove(PRIVATE["organisation"])  # only in a response header, which cassettes do not store
+    assert_clean(missed)

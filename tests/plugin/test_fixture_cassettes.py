@@ -1,4 +1,4 @@
-"""Fixtures of wider scope: what they send is on tapes of their own."""
+"""Fixtures of wider scope than a test: their requests are recorded in cassettes of their own."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_plain(): pass
 """
 
 
-def questions(path):
+def read_prompts(path):
     import json
 
     from multitrack.tape.file import storage
@@ -41,34 +41,37 @@ def questions(path):
         ("session", "test_it/account"),
     ],
 )
-def test_a_fixture_of_wider_scope_has_a_tape_of_its_own(project, scope, name):
-    project.test(WIDE.format(scope=scope))
+def test_a_fixture_of_wider_scope_has_its_own_cassette(project, scope, name):
+    project.write_test(WIDE.format(scope=scope))
     run = project.record()
     assert run.counts == {"passed": 3}
     tests = {f"cassettes/test_it/TestClass.test_{which}.yaml" for which in ("first", "second")}
     assert run.changed == {*tests, f"cassettes/{name}.yaml"}
-    assert questions(project.tape(name)) == ["open", "close"]
-    assert questions(project.tape("test_it/TestClass.test_first")) == ["first"]
+    assert read_prompts(project.cassette(name)) == ["open", "close"]
+    assert read_prompts(project.cassette("test_it/TestClass.test_first")) == ["first"]
     project.provider.stop()
     for selection in ([], ["-k", "second"], ["-p", "no:randomly", "--cassettes-strict", "--cassettes-unused"]):
         run = project.run(*selection)
-        assert (run.code, run.changed) == (0, set()), run.out
+        assert run.code == 0, run.out
+        assert run.changed == set(), run.out
     assert "multitrack: this run used every recording" in run.lines
 
 
-def test_recording_one_test_leaves_the_tapes_of_the_others_alone(project):
-    project.test(WIDE.format(scope="module"))
+def test_recording_one_test_does_not_change_other_cassettes(project):
+    project.write_test(WIDE.format(scope="module"))
     project.record()
-    before = project.tape("test_it/account").read_bytes()
+    before = project.cassette("test_it/account").read_bytes()
     run = project.record("--record", "test_it.py::TestClass::test_second")
     assert run.counts == {"passed": 1}
-    # what was sent and answered is the same; only the time of the recording may be another
+    # only the time of the recording may differ
     assert run.changed <= {"cassettes/test_it/TestClass.test_second.yaml", "cassettes/test_it/account.yaml"}
-    assert questions(project.tape("test_it/account")) == ["open", "close"]
-    assert before.partition(b"metadata:")[0] == project.tape("test_it/account").read_bytes().partition(b"metadata:")[0]
+    assert read_prompts(project.cassette("test_it/account")) == ["open", "close"]
+    assert (
+        before.partition(b"metadata:")[0] == project.cassette("test_it/account").read_bytes().partition(b"metadata:")[0]
+    )
 
 
-def test_a_fixture_of_the_session_lies_where_it_is_defined(project):
+def test_the_cassette_of_a_session_fixture_is_next_to_its_conftest(project):
     project.write(
         "conftest.py",
         """
@@ -80,19 +83,17 @@ def test_a_fixture_of_the_session_lies_where_it_is_defined(project):
             return ask(request.param)
         """,
     )
-    project.test("@pytest.mark.cassette\ndef test_ask(account): pass")
+    project.write_test("@pytest.mark.cassette\ndef test_ask(account): pass")
     run = project.record()
-    assert (run.counts, run.changed) == (
-        {"passed": 2},
-        {"cassettes/conftest/account[a].yaml", "cassettes/conftest/account[b].yaml"},
-    )
+    assert run.counts == {"passed": 2}
+    assert run.changed == {"cassettes/conftest/account[a].yaml", "cassettes/conftest/account[b].yaml"}
     project.provider.stop()
     assert project.run().counts == {"passed": 2}
 
 
 @pytest.mark.parametrize("swallowed", [False, True])
-def test_a_miss_of_a_wider_fixture_fails_its_test(project, swallowed):
-    project.test(
+def test_a_miss_in_a_fixture_fails_the_test_that_uses_it(project, swallowed):
+    project.write_test(
         f"""
         @pytest.fixture(scope="module")
         def account():
@@ -106,13 +107,13 @@ def test_a_miss_of_a_wider_fixture_fails_its_test(project, swallowed):
         """
     )
     run = project.run()
-    assert run.counts == {"failed": 1} if swallowed else {"errors": 1}
+    assert run.counts == ({"failed": 1} if swallowed else {"errors": 1})
     assert "  cassette: cassettes/test_it/account.yaml" in run.lines
     assert "  to record it: pytest --record test_it.py::test_ask" in run.lines
 
 
-def test_a_miss_behind_the_last_test_fails_the_run(project):
-    project.test(
+def test_a_miss_after_the_last_test_fails_the_run(project):
+    project.write_test(
         """
         @pytest.fixture(scope="module")
         def account():
@@ -129,12 +130,13 @@ def test_a_miss_behind_the_last_test_fails_the_run(project):
         """
     )
     run = project.run()
-    assert (run.counts, run.code) == ({"passed": 2, "errors": 1}, 1)
+    assert run.counts == {"passed": 2, "errors": 1}
+    assert run.code == 1
     assert "CassetteMiss: POST" in run.out
     assert "  cassette: cassettes/test_it/account.yaml" in run.out
 
 
-def test_a_fixture_that_fails_leaves_its_tape(project):
+def test_the_recording_of_a_failed_fixture_is_pending(project):
     text = """
         @pytest.fixture(scope="module")
         def account():
@@ -144,14 +146,15 @@ def test_a_fixture_that_fails_leaves_its_tape(project):
         @pytest.mark.cassette
         def test_ask(account): pass
         """
-    project.test(text.format(word="old", failing=""))
+    project.write_test(text.format(word="old", failing=""))
     project.record()
-    project.test(text.format(word="new", failing="raise RuntimeError"))
+    project.write_test(text.format(word="new", failing="raise RuntimeError"))
     run = project.record()
-    assert (run.counts, run.changed) == ({"errors": 1}, {"cassettes/test_it/account.pending.yaml"})
+    assert run.counts == {"errors": 1}
+    assert run.changed == {"cassettes/test_it/account.pending.yaml"}
 
 
-def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
+def test_the_recording_of_a_fixture_is_pending_if_its_teardown_fails(project):
     text = """
         @pytest.fixture(scope="module")
         def account(request):
@@ -167,25 +170,23 @@ def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
         @pytest.mark.cassette
         def test_last(account): ask("last {word}")
         """
-    project.test(text.format(word="old", failing=""))
+    project.write_test(text.format(word="old", failing=""))
     project.record()
-    assert questions(project.tape("test_it/account")) == ["open old", "close old", "at last"]
-    project.test(text.format(word="new", failing="raise RuntimeError"))
+    assert read_prompts(project.cassette("test_it/account")) == ["open old", "close old", "at last"]
+    project.write_test(text.format(word="new", failing="raise RuntimeError"))
     run = project.record("--record", "-p", "no:randomly")
     account, last = "cassettes/test_it/account.pending.yaml", "cassettes/test_it/test_last.pending.yaml"
-    assert (run.counts, run.changed) == (
-        {"passed": 2, "errors": 1},
-        {"cassettes/test_it/test_ask.yaml", account, last},
-    )
-    assert questions(project.path / account) == ["open new", "close new", "at last"]
-    assert run.holds(
+    assert run.counts == {"passed": 2, "errors": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml", account, last}
+    assert read_prompts(project.path / account) == ["open new", "close new", "at last"]
+    assert run.has_lines(
         f"""
         The cassettes are unchanged. If the new recording is right:
           multitrack accept {account} {last}
           pytest --snapshot-update test_it.py::test_last
         """
     )
-    assert run.holds(
+    assert run.has_lines(
         f"""
         multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette
         multitrack: pending: {account}: the fixture raised RuntimeError
@@ -197,7 +198,7 @@ def test_a_fixture_whose_teardown_fails_leaves_its_tape(project):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_what_a_fixture_did_not_play_is_told_and_refused(project, workers):
+def test_unplayed_interactions_of_a_fixture_are_listed_and_fail_with_strict(project, workers):
     text = """
         @pytest.fixture(scope="module")
         def account():
@@ -208,17 +209,20 @@ def test_what_a_fixture_did_not_play_is_told_and_refused(project, workers):
         @pytest.mark.cassette
         def test_ask(account): ask("x")
         """
-    project.test(text.format(closing="ask('close')"))
+    project.write_test(text.format(closing="ask('close')"))
     project.record()
-    project.test(text.format(closing=""))
+    project.write_test(text.format(closing=""))
     project.provider.stop()
     run = project.run(*workers, subprocess=bool(workers))
-    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
     tape = "cassettes/test_it/account.yaml"
     assert f"multitrack: not replayed: {tape}: interaction 2 (fixture account of test_it)" in run.lines
     run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
-    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
-    assert run.holds(
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
+    assert run.changed == set()
+    assert run.has_lines(
         f"""
         1 interaction was not replayed
           cassette: {tape}
@@ -230,9 +234,9 @@ def test_what_a_fixture_did_not_play_is_told_and_refused(project, workers):
 
 @pytest.mark.parametrize("scope", ["function", "module"])
 @pytest.mark.parametrize("how", ["@pytest.mark.cassette", "use_cassette"])
-def test_each_test_of_a_fixture_that_misses_is_told_of_the_miss(project, scope, how):
+def test_a_miss_in_a_fixture_fails_every_test_that_uses_it(project, scope, how):
     block = "with use_cassette('cassettes/own.yaml'): " if how == "use_cassette" else ""
-    project.test(
+    project.write_test(
         f"""
         from multitrack import use_cassette
 
@@ -273,18 +277,23 @@ async def test_second(account):
 """
 
 
-def test_an_asynchronous_fixture_has_a_tape_of_its_own(project):
-    project.test(ASYNC)
+def test_an_async_fixture_has_its_own_cassette(project):
+    project.write_test(ASYNC)
     run = project.record()
     names = ("account", "test_first", "test_second")
-    assert (run.counts, run.changed) == ({"passed": 2}, {f"cassettes/test_it/{name}.yaml" for name in names})
-    assert [questions(project.tape(f"test_it/{name}")) for name in names] == [["open", "close"], ["first"], ["second"]]
+    assert run.counts == {"passed": 2}
+    assert run.changed == {f"cassettes/test_it/{name}.yaml" for name in names}
+    assert [read_prompts(project.cassette(f"test_it/{name}")) for name in names] == [
+        ["open", "close"],
+        ["first"],
+        ["second"],
+    ]
     project.provider.stop()
     assert project.run("--cassettes-strict").counts == {"passed": 2}
 
 
 @pytest.mark.parametrize("dist", ["load", "loadfile"])
-def test_several_modules_and_processes_share_a_fixture_of_the_session(project, dist):
+def test_modules_and_workers_share_the_cassette_of_a_session_fixture(project, dist):
     project.write(
         "conftest.py",
         """
@@ -298,7 +307,7 @@ def test_several_modules_and_processes_share_a_fixture_of_the_session(project, d
         """,
     )
     for name in ("one", "two", "three"):
-        project.test(
+        project.write_test(
             f"""
             @pytest.mark.cassette
             def test_first(account): ask("{name} first")
@@ -311,17 +320,18 @@ def test_several_modules_and_processes_share_a_fixture_of_the_session(project, d
     run = project.record("--record", "-n", "2", "--dist", dist, subprocess=True)
     assert run.counts == {"passed": 6}
     assert len(run.changed) == 7
-    assert questions(project.tape("conftest/account")) == ["open", "close"]
+    assert read_prompts(project.cassette("conftest/account")) == ["open", "close"]
     assert "multitrack: 6 tests used a cassette, 8 requests recorded in 7 cassettes" in run.lines
     project.provider.stop()
     for flags in ((), ("-n", "2", "--dist", dist)):
         run = project.run("--cassettes-strict", "--cassettes-unused", *flags, subprocess=bool(flags))
-        assert (run.counts, run.changed) == ({"passed": 6}, set())
+        assert run.counts == {"passed": 6}
+        assert run.changed == set()
         assert "multitrack: this run used every recording" in run.lines
 
 
-def test_a_fixture_has_a_tape_for_each_parameter_wherever_it_stands(project):
-    project.test(
+def test_a_fixture_has_a_cassette_for_each_parameter_in_any_order(project):
+    project.write_test(
         """
         class Town: pass
 
@@ -339,15 +349,13 @@ def test_a_fixture_has_a_tape_for_each_parameter_wherever_it_stands(project):
     )
     run = project.record()
     names = {path.stem for path in (project.path / "cassettes/test_it").iterdir()}
-    assert (run.counts, names) == (
-        {"passed": 6},
-        {"account[a]", "account[2]", "account[Town]", "account[3]", "account[b]"},
-    )
+    assert run.counts == {"passed": 6}
+    assert names == {"account[a]", "account[2]", "account[Town]", "account[3]", "account[b]"}
     project.provider.stop()
     assert project.run("--cassettes-strict").counts == {"passed": 6}
 
 
-def test_a_fixture_that_overrides_another_shares_its_tape(project):
+def test_a_fixture_that_overrides_another_shares_its_cassette(project):
     project.write(
         "conftest.py",
         """
@@ -360,7 +368,7 @@ def test_a_fixture_that_overrides_another_shares_its_tape(project):
             ask("close")
         """,
     )
-    project.test(
+    project.write_test(
         """
         @pytest.fixture(scope="module")
         def account(account):
@@ -373,16 +381,17 @@ def test_a_fixture_that_overrides_another_shares_its_tape(project):
     )
     for _ in range(2):
         run = project.record()
-        assert (run.counts, run.changed - {"cassettes/test_it/account.yaml"}) == ({"passed": 1}, set())
-        assert sorted(questions(project.tape("test_it/account"))) == ["close", "close more", "open", "open more"]
+        assert run.counts == {"passed": 1}
+        assert run.changed - {"cassettes/test_it/account.yaml"} == set()
+        assert sorted(read_prompts(project.cassette("test_it/account"))) == ["close", "close more", "open", "open more"]
     project.provider.stop()
     run = project.run("--cassettes-strict", "--cassettes-unused")
     assert run.counts == {"passed": 1}
     assert "multitrack: this run used every recording" in run.lines
 
 
-def test_fixtures_whose_tapes_differ_only_in_case_are_refused(project):
-    project.test(
+def test_fixture_cassettes_that_differ_only_in_case_are_an_error(project):
+    project.write_test(
         """
         @pytest.fixture(scope="module")
         def account(): ask("one")
@@ -395,7 +404,8 @@ def test_fixtures_whose_tapes_differ_only_in_case_are_refused(project):
         """
     )
     run = project.record()
-    assert (run.counts, len(project.provider.requests)) == ({"errors": 1}, 1)
+    assert run.counts == {"errors": 1}
+    assert len(project.provider.requests) == 1
     assert (
         "the cassettes of fixture account of test_it and fixture Account of test_it differ only in upper and lower "
         "case, which some file systems ignore: rename one fixture"

@@ -1,4 +1,4 @@
-"""``tape.sent``: what was really sent, for a test to look at, and no credential in what pytest prints of it."""
+"""``tape.sent``: the requests as sent, without credentials in what pytest prints about them."""
 
 import re
 
@@ -25,23 +25,28 @@ GOOGLE = "https://aiplatform.googleapis.com/v1/projects/p/locations/l/publishers
         ("grpc://host/google.cloud.aiplatform.v1.PredictionService/GenerateContent", GRPC, "gemini-2.0-flash"),
     ],
 )
-def test_what_each_wire_sends(url, body, model):
+def test_the_model_and_tools_are_read_from_each_wire_format(url, body, model):
     sent = Sent(Request("POST", url, (("content-type", "application/json"),), body.encode()))
-    assert (sent.method, sent.url, sent.model, sent.tools) == ("POST", url, model, ("Weather",))
+    assert sent.method == "POST"
+    assert sent.url == url
+    assert sent.model == model
+    assert sent.tools == ("Weather",)
     assert sent.headers == {"content-type": "application/json"}
     assert sent.json["tools"]
     assert sent.body == body.encode()
 
 
-def test_a_form_with_a_file_in_it():
+def test_a_multipart_form_has_no_json():
     headers = (("content-type", "multipart/form-data; boundary=b"), ("Authorization".lower(), "Bearer sk-1"))
     sent = Sent(
         Request("POST", "https://api.openai.com/v1/files?key=AIza-1&x=1", headers, b"--b\r\n\r\nhello\r\n--b--")
     )
-    assert (sent.model, sent.tools, b"hello" in sent.body) == (None, (), True)
-    told = "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON but multipart/form-data; "
-    told += "use .body instead"
-    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+    assert sent.model is None
+    assert sent.tools == ()
+    assert b"hello" in sent.body
+    message = "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON but multipart/form-data; "
+    message += "use .body instead"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sent.json  # noqa: B018 - reading it is the test
     assert sent.headers["authorization"] == "Bearer sk-1"
     assert sent.headers["authorization"].removeprefix("Bearer ") == "sk-1"
@@ -62,8 +67,8 @@ def test_a_form_with_a_file_in_it():
     ],
 )
 @pytest.mark.parametrize("style", ["long", "native"])
-def test_no_credential_is_printed_by_an_assertion_that_fails(project, claim, style):
-    project.test(
+def test_a_failed_assertion_prints_no_credential(project, claim, style):
+    project.write_test(
         f"""
         @pytest.mark.cassette
         def test_sent(tape):

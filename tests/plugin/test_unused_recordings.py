@@ -1,4 +1,4 @@
-"""What was recorded and not played: told, or refused; and what a full run did not use."""
+"""Recordings that a test or a full run did not use: listed, or an error with ``--cassettes-strict``."""
 
 import pytest
 
@@ -12,30 +12,34 @@ LESS = TWO.format(options="", rest="")
 NODE = "test_it.py::test_ask"
 
 
-def outdated(project, text=LESS):
-    """A tape that holds more than its test plays."""
-    project.test(BOTH)
+def record_outdated(project, text=LESS):
+    """Record a cassette that has more interactions than its test uses now."""
+    project.write_test(BOTH)
     project.record()
-    project.test(text)
+    project.write_test(text)
     project.provider.stop()
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_what_a_passing_test_did_not_play_is_told(project, workers):
-    outdated(project)
+def test_unplayed_interactions_of_a_passing_test_are_listed(project, workers):
+    record_outdated(project)
     run = project.run(*workers, subprocess=bool(workers))
-    assert (run.counts, run.code, run.changed) == ({"passed": 1}, 0, set())
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
+    assert run.changed == set()
     line = f"multitrack: not replayed: cassettes/test_it/test_ask.yaml: interactions 2, 3 ({NODE})"
     assert line in run.lines
 
 
 @pytest.mark.parametrize("how", ["flag", "marker", "xdist"])
-def test_strict_fails_a_test_that_did_not_play_all(project, how):
-    outdated(project, TWO.format(options="(strict=True)", rest="") if how == "marker" else LESS)
+def test_strict_fails_a_test_that_did_not_play_all_interactions(project, how):
+    record_outdated(project, TWO.format(options="(strict=True)", rest="") if how == "marker" else LESS)
     flags = {"flag": ["--cassettes-strict"], "marker": [], "xdist": ["--cassettes-strict", "-n", "2"]}[how]
     run = project.run(*flags, subprocess=how == "xdist")
-    assert (run.counts, run.code, run.changed) == ({"passed": 1, "errors": 1}, 1, set())
-    assert run.holds(
+    assert run.counts == {"passed": 1, "errors": 1}
+    assert run.code == 1
+    assert run.changed == set()
+    assert run.has_lines(
         f"""
         2 interactions were not replayed
           cassette: cassettes/test_it/test_ask.yaml
@@ -48,40 +52,41 @@ def test_strict_fails_a_test_that_did_not_play_all(project, how):
 
 
 @pytest.mark.parametrize("how", ["pytest.skip('no')", "assert False", "pytest.xfail('no')"])
-def test_of_a_test_that_did_not_pass_nothing_is_told(project, how):
-    outdated(project, TWO.format(options="", rest="\n    " + how))
+def test_unplayed_interactions_of_other_tests_are_not_listed(project, how):
+    record_outdated(project, TWO.format(options="", rest="\n    " + how))
     run = project.run("--cassettes-strict")
     assert "not replayed" not in run.out
     assert "errors" not in run.counts
 
 
-def test_recording_again_drops_what_was_not_played(project):
-    project.test(BOTH)
+def test_recording_again_removes_unplayed_interactions(project):
+    project.write_test(BOTH)
     project.record()
-    project.test(LESS)
+    project.write_test(LESS)
     run = project.record("--record", "--cassettes-strict")
-    assert (run.counts, "not replayed" in run.out) == ({"passed": 1}, False)
+    assert run.counts == {"passed": 1}
+    assert "not replayed" not in run.out
     assert project.run("--cassettes-strict").counts == {"passed": 1}
 
 
-def test_of_a_shared_tape_a_test_answers_for_its_own_part(project):
+def test_strict_checks_only_the_tests_own_part_of_a_shared_cassette(project):
     text = """
         @pytest.mark.cassette(name="shared")
         @pytest.mark.parametrize("word", ["a", "b"])
         def test_ask(word):
             ask(word){rest}
         """
-    project.test(text.format(rest='\n            ask(word + "2")'))
+    project.write_test(text.format(rest='\n            ask(word + "2")'))
     project.record()
-    project.test(text.format(rest="\n            word == 'b' and ask('b2')"))
+    project.write_test(text.format(rest="\n            word == 'b' and ask('b2')"))
     run = project.run("--cassettes-strict")
     assert run.counts == {"passed": 2, "errors": 1}
-    assert run.holds("1 interaction was not replayed\n  cassette: cassettes/shared.yaml")
+    assert run.has_lines("1 interaction was not replayed\n  cassette: cassettes/shared.yaml")
     assert "ERROR test_it.py::test_ask[a] - Failed: 1 interaction was not replayed" in run.lines
 
 
-def test_of_reruns_the_last_one_counts(project):
-    project.test(
+def test_the_last_rerun_counts(project):
+    project.write_test(
         """
         attempts = []
 
@@ -124,15 +129,15 @@ def test_own():
 """
 
 
-def many(project):
-    project.test(MANY.format(skip=""))
+def record_several(project):
+    project.write_test(MANY.format(skip=""))
     project.record()
-    project.test(MANY.format(skip="pytest.skip('not today'); "))
-    project.write("elsewhere/cassettes/test_gone/test_x.yaml", project.tape("shared").read_text())
+    project.write_test(MANY.format(skip="pytest.skip('not today'); "))
+    project.write("elsewhere/cassettes/test_gone/test_x.yaml", project.cassette("shared").read_text())
     project.write("cassettes/test_it/test_ask[a].pending.yaml", "x")
-    old = project.tape("test_it/test_ask[c]")
-    old.write_text(project.tape("shared").read_text())
-    shared = project.tape("shared")
+    old = project.cassette("test_it/test_ask[c]")
+    old.write_text(project.cassette("shared").read_text())
+    shared = project.cassette("shared")
     interaction = shared.read_text().partition("interactions:\n")[2].partition("metadata:")[0]
     shared.write_text(
         shared.read_text().replace("metadata:", interaction.replace("test_shared", "test_gone") + "metadata:")
@@ -141,11 +146,13 @@ def many(project):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_a_full_run_lists_what_it_did_not_use(project, workers):
-    many(project)
+def test_a_full_run_lists_unused_recordings(project, workers):
+    record_several(project)
     run = project.run("--cassettes-unused", *workers, subprocess=bool(workers))
-    assert (run.counts, run.code, run.changed) == ({"passed": 4, "skipped": 1}, 0, set())
-    assert run.holds(
+    assert run.counts == {"passed": 4, "skipped": 1}
+    assert run.code == 0
+    assert run.changed == set()
+    assert run.has_lines(
         """
         multitrack: this run did not use:
           cassettes/shared.yaml: interaction 2
@@ -177,8 +184,8 @@ def test_a_full_run_lists_what_it_did_not_use(project, workers):
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value),
 )
-def test_a_run_that_was_not_full_does_not_judge(project, flags, reason):
-    many(project)
+def test_a_partial_run_lists_no_unused_recordings(project, flags, reason):
+    record_several(project)
     project.write(
         "leaves_out.py",
         """
@@ -195,11 +202,11 @@ def test_a_run_that_was_not_full_does_not_judge(project, flags, reason):
 
 
 @pytest.mark.parametrize("root", [".", "tests"])
-def test_a_run_of_all_its_folders_is_a_full_one(project, root):
+def test_a_run_of_all_testpaths_is_a_full_run(project, root):
     if root == "tests":
         project.write("pytest.ini", "[pytest]\ntestpaths = tests\npythonpath = .\n")
         project.write("test_other.py", "def test_never(): pass")
-    project.test(LESS, name=f"{root}/test_it.py")
+    project.write_test(LESS, name=f"{root}/test_it.py")
     project.record("--record", root)
     project.provider.stop()
     run = project.run("--cassettes-unused", root)
@@ -207,17 +214,17 @@ def test_a_run_of_all_its_folders_is_a_full_one(project, root):
     assert "multitrack: this run used every recording" in run.lines
 
 
-def test_tapes_below_one_root_are_listed_from_there(project):
-    project.test(LESS)
+def test_unused_cassettes_are_listed_below_a_common_root(project):
+    project.write_test(LESS)
     project.record("--record", "--cassettes-dir=tapes")
     project.write("tapes/test_gone/test_x.yaml", "interactions: []")
     project.provider.stop()
     run = project.run("--cassettes-unused", "--cassettes-dir=tapes")
-    assert run.holds("multitrack: this run did not use:\n  tapes/test_gone/test_x.yaml")
+    assert run.has_lines("multitrack: this run did not use:\n  tapes/test_gone/test_x.yaml")
 
 
-def test_recording_everything_first_says_how_many_tests_go_live(project):
-    project.test(BOTH + "\n@pytest.mark.cassette\ndef test_other(): ask('x')\n\ndef test_plain(): pass")
+def test_recording_without_a_selection_first_prints_how_many_tests_go_live(project):
+    project.write_test(BOTH + "\n@pytest.mark.cassette\ndef test_other(): ask('x')\n\ndef test_plain(): pass")
     run = project.record()
     assert "multitrack: --record: 2 tests go live" in run.lines
     assert run.lines.index("multitrack: --record: 2 tests go live") < run.out[: run.out.index("100%")].count("\n") + 1
@@ -229,17 +236,18 @@ def test_recording_everything_first_says_how_many_tests_go_live(project):
     assert "go live" not in project.record("--record", "-n", "2", "-k", "ask", subprocess=True).out
 
 
-def test_a_tape_that_is_too_old_is_told(project):
-    project.test(LESS)
+def test_a_cassette_older_than_max_age_is_listed(project):
+    project.write_test(LESS)
     project.record()
-    tape = project.tape("test_it/test_ask")
+    tape = project.cassette("test_it/test_ask")
     text = tape.read_text()
     start = text.index("recorded_at: '") + len("recorded_at: '")
     tape.write_text(text[:start] + "2020-01-01" + text[start + 10 :])
     project.provider.stop()
     assert "multitrack: old" not in project.run().out
     run = project.run("--cassettes-option=max_age=30")
-    assert (run.counts, run.code) == ({"passed": 1}, 0)
+    assert run.counts == {"passed": 1}
+    assert run.code == 0
     [line] = [line for line in run.lines if line.startswith("multitrack: old: ")]
     assert line.startswith("multitrack: old: cassettes/test_it/test_ask.yaml: recorded ")
     assert line.endswith(" days ago")

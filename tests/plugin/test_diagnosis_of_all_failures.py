@@ -1,7 +1,7 @@
-"""The verdict stands first in whatever way a test fails, and knows all tapes that played for it."""
+"""The diagnosis is the first line of any kind of failure, and considers all tapes of the test."""
 
 import pytest
-from test_layers import METRIC, NO_IMPERIAL, SHOUTED, calling, first_line, trip, with_validator
+from test_diagnosis import METRIC, NO_IMPERIAL, SHOUTED, first_line, reply_with, trip, with_validator
 
 from multitrack.tape.file import storage
 
@@ -62,9 +62,9 @@ def test_plan():
 """
 
 
-def failing(trip, test, *options):
-    """A test that passed when it was recorded, and does not find Dallas in what it expects any more."""
-    trip.test(test)
+def run_failing(trip, test, *options):
+    """Record a test that passes, then make it fail by changing the place that it expects."""
+    trip.write_test(test)
     recorded = trip.record()
     assert "passed" in recorded.counts, recorded.out
     trip.change("test_it.py", "Dallas", "Austin")
@@ -74,8 +74,8 @@ def failing(trip, test, *options):
 @pytest.mark.parametrize(
     "test", [CASE, RAISES, GROUP, RERUN, PLAINLY], ids=["TestCase", "raises", "group", "rerun", "fail"]
 )
-def test_however_a_test_fails(trip, test):
-    run = failing(trip, test, "-q")
+def test_every_kind_of_failure_starts_with_the_diagnosis(trip, test):
+    run = run_failing(trip, test, "-q")
     assert first_line(run) == THE_TEST
     assert any(line.startswith("FAILED test_it.py") and line.endswith(f" - {THE_TEST}") for line in run.lines)
     assert f'message="{THE_TEST}' in (trip.path / "report.xml").read_text()
@@ -99,8 +99,8 @@ def test_plan(subtests):
 
 
 @pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="subtests came with pytest 9")
-def test_a_miss_is_named_before_a_subtest_that_fails_by_it(trip):
-    run = failing(trip, SUBTESTS)
+def test_a_subtest_that_fails_because_of_a_miss_starts_with_the_miss(trip):
+    run = run_failing(trip, SUBTESTS)
     miss = (
         f"CassetteMiss: POST {trip.provider.url}/v1/chat/completions "
         "(gpt-4o-mini; tools Weather, GoogleSearch) has no recording"
@@ -159,8 +159,8 @@ def test_plan(request, calls_snapshot):
     ],
     ids=["a block alone", "a nested block", "a fixture"],
 )
-def test_all_tapes_that_played_for_a_test_tell(trip, test, pending, several):
-    trip.test(test)
+def test_the_diagnosis_considers_all_tapes_of_a_test(trip, test, pending, several):
+    trip.write_test(test)
     recorded = trip.record("--record", "--snapshot-update")
     assert set(recorded.counts) <= {"passed", "snapshots"}, recorded.out
     assert trip.run().code == 0
@@ -180,7 +180,7 @@ def test_all_tapes_that_played_for_a_test_tell(trip, test, pending, several):
     )
     trip.write("trip.py", source)
 
-    trip.provider.reply = calling(*METRIC)
+    trip.provider.reply = reply_with(*METRIC)
     trip.record()
     accepted = list(storage.accept_pending(trip.path, lambda cassette: cassette))
     assert [str(path.relative_to(trip.path)) for path in accepted] == pending
@@ -189,8 +189,8 @@ def test_all_tapes_that_played_for_a_test_tell(trip, test, pending, several):
     )
 
 
-def test_what_the_tape_of_a_block_keeps_is_enough_without_a_snapshot(trip):
-    trip.test(BLOCK.replace("(calls_snapshot)", "()").replace("found == calls_snapshot", "len(found) == 3"))
+def test_the_cassette_of_a_block_is_enough_without_a_snapshot(trip):
+    trip.write_test(BLOCK.replace("(calls_snapshot)", "()").replace("found == calls_snapshot", "len(found) == 3"))
     assert trip.record().counts == {"passed": 1}
     trip.change("test_it.py", "== 3", "== 4")
     assert first_line(trip.run()) == THE_TEST
@@ -199,10 +199,10 @@ def test_what_the_tape_of_a_block_keeps_is_enough_without_a_snapshot(trip):
     assert first_line(run).startswith("the models or validators changed: Weather.units: Value error, nobody uses it; ")
 
 
-def test_a_miss_of_a_block_that_the_test_swallowed_comes_first(trip):
-    trip.test(BLOCK.replace("found = trip.plan()", "found = trip.plan('Dallas')"))
+def test_a_caught_miss_in_a_block_is_printed_first(trip):
+    trip.write_test(BLOCK.replace("found = trip.plan()", "found = trip.plan('Dallas')"))
     trip.record("--record", "--snapshot-update")
-    trip.test(
+    trip.write_test(
         """
         import trip
         from multitrack import use_cassette
