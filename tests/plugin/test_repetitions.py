@@ -26,7 +26,7 @@ REPEATED = [
 
 @pytest.mark.parametrize(("flags", "count"), REPEATED)
 def test_repetitions_replay_the_cassette_of_their_test(project, flags, count):
-    project.test(TEST)
+    project.write_test(TEST)
     project.record()
     project.provider.stop()
     run = project.run(*flags)
@@ -36,7 +36,7 @@ def test_repetitions_replay_the_cassette_of_their_test(project, flags, count):
 
 @pytest.mark.parametrize(("flags", "count"), REPEATED)
 def test_an_update_deletes_no_snapshot(project, flags, count):
-    project.test(TEST)
+    project.write_test(TEST)
     project.record()
     run = project.run("--snapshot-update", *flags)
     assert run.counts == {"passed": count}
@@ -45,7 +45,7 @@ def test_an_update_deletes_no_snapshot(project, flags, count):
 
 @pytest.mark.parametrize(("flags", "count"), REPEATED)
 def test_repetitions_record_one_cassette(project, flags, count):
-    project.test(TEST)
+    project.write_test(TEST)
     run = project.record("--record", *flags)
     assert run.counts == {"passed": count}
     assert run.changed == {
@@ -59,13 +59,13 @@ def test_repetitions_record_one_cassette(project, flags, count):
 
 
 def test_a_miss_names_the_test_without_the_repetition(project):
-    project.test("def test_ask(tape):\n    ask('x')")
+    project.write_test("def test_ask(tape):\n    ask('x')")
     run = project.run("--count=2")
     assert "  to record it: pytest --record test_it.py::test_ask" in run.lines
 
 
 def test_the_marker_of_vcr_shares_the_cassette_too(project):
-    project.test("@pytest.mark.vcr\n@pytest.mark.repeat(3)\ndef test_ask():\n    ask('x')")
+    project.write_test("@pytest.mark.vcr\n@pytest.mark.repeat(3)\ndef test_ask():\n    ask('x')")
     run = project.record()
     assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     project.provider.stop()
