@@ -234,7 +234,7 @@ def test_pytest_exit_leaves_a_pending_recording(project):
     assert "multitrack: pending: cassettes/test_it/test_ask.pending.yaml: the run was interrupted" in run.lines
 
 
-def test_an_interrupted_replay_leaves_no_pending_recording(recorded):
+def test_an_interrupted_replay_records_nothing(recorded):
     recorded.write_test(TEST.format(word="second").replace('ask("first")', 'ask("first"); pytest.exit("enough")'))
     run = recorded.run()
     assert run.changed == set()
