@@ -269,9 +269,9 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(run, router, talk, ta
     run(lambda stub: left_by_cancel(stub, ask))
     miss = run(read_on, "replay")
     assert str(miss) == (
-        f"the answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch was left early when it was "
-        "recorded, and is now read on: the tape holds no more of it\n"
-        "  record it again (pytest --record)"
+        f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early: "
+        "its caller stopped reading, but reads more on replay\n"
+        "  to record all of it: pytest --record"
     )
     assert router.refused == [miss]
 
@@ -596,7 +596,7 @@ def test_a_miss_ends_a_call_that_nobody_awaits(run, talk_types, caplog):
         assert [call.done() for call in calls] == [True] * 4
         assert [call.cancel() for call in calls] == [False] * 4
         assert len(finished) == 4
-        assert repr(calls[0]) == "<ReplayedCall object>"
+        assert repr(calls[0]) == "<ReplayedCore object>"
 
     run(action, "replay")
     gc.collect()

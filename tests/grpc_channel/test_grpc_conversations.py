@@ -15,7 +15,7 @@ import pytest
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
-from multitrack.tape.interceptors.grpc import replay as grpc_replay
+from multitrack.tape.interceptors.grpc import grpc_replay
 
 TURNS = "x-multitrack-turns"
 URL = "grpc://localhost:{port}/multitrack.talk.Talk/Chat"
@@ -23,7 +23,7 @@ URL = "grpc://localhost:{port}/multitrack.talk.Talk/Chat"
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.2)
+    monkeypatch.setattr(grpc_replay, "STALL_SECONDS", 0.2)
 
 
 def reply(opened, text):
@@ -172,9 +172,9 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(chat, talk, router):
         with pytest.raises(CassetteMiss) as caught:
             opened.hear()
     assert str(caught.value) == (
-        f"the answer to POST {URL.format(port=talk.port)} was left early when it was recorded, and is now read on: "
-        "the tape holds no more of it\n"
-        "  record it again (pytest --record)"
+        f"the recorded response to POST {URL.format(port=talk.port)} ends early: "
+        "its caller stopped reading, but reads more on replay\n"
+        "  to record all of it: pytest --record"
     )
     assert router.refused == [caught.value]
 

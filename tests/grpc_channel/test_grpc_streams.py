@@ -169,9 +169,9 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, t
         with pytest.raises(CassetteMiss) as caught:
             next(stream)
     assert str(caught.value) == (
-        f"the answer to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch was left early when it was "
-        "recorded, and is now read on: the tape holds no more of it\n"
-        "  record it again (pytest --record)"
+        f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early: "
+        "its caller stopped reading, but reads more on replay\n"
+        "  to record all of it: pytest --record"
     )
     assert router.refused == [caught.value]
 

@@ -18,7 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from multitrack.errors import CassetteMiss
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.file import storage
-from multitrack.tape.interceptors.grpc import replay as grpc_replay
+from multitrack.tape.interceptors.grpc import grpc_replay
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.use_cassette import use_cassette
 
@@ -205,7 +205,7 @@ def test_a_host_that_is_dropped_has_an_empty_answer(kind, mode, caller, talk, pa
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
 def test_who_waits_for_a_host_that_is_dropped_hears_that_it_is_over(chat, path, monkeypatch):
-    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
+    monkeypatch.setattr(grpc_replay, "STALL_SECONDS", 0.1)
     with use_cassette(path, drop_hosts=["localhost:*"]):
         opened = chat()
         opened.send("a")
@@ -356,7 +356,7 @@ def test_who_asks_for_the_status_of_a_slow_answer_waits_as_long(async_connect, s
     with use_cassette(path, mode="record"):
         live = asyncio.run(main())
     set_chunks(path, gaps=(300,))
-    monkeypatch.setattr(grpc_replay, "PATIENCE", 0.1)
+    monkeypatch.setattr(grpc_replay, "STALL_SECONDS", 0.1)
     with use_cassette(path, pace="recorded"):
         assert asyncio.run(main()) is live
 

@@ -391,6 +391,6 @@ def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, t
         router.answers[key].append(intact.with_body(body))
         with activate(router), pytest.raises(CassetteMiss) as caught:
             stub.once(ask(text="hello"))
-        assert str(caught.value).startswith(f"the recorded answer to POST {url} cannot be read: {reason}")
+        assert str(caught.value).startswith(f"the recorded response to POST {url} cannot be read: {reason}")
         assert router.refused[-1] is caught.value
-        assert str(caught.value).endswith("\n  restore the tape, or record it again (pytest --record)")
+        assert str(caught.value).endswith("\n  restore the cassette, or record it again: pytest --record")

@@ -1,1 +1,1 @@
-"""The seams at gRPC's channels, synchronous and asyncio."""
+"""The interceptors for gRPC channels, synchronous and asyncio."""

@@ -1,9 +1,8 @@
-"""What is private in grpc and needed here: the classes behind a channel's multi-callables, and behind the calls of an
-asyncio channel.
+"""Private parts of grpc that the interceptors need: the classes of multi-callables and of asyncio calls.
 
-Their attributes and constructors are no public interface
-(https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_channel.py and ``aio/_call.py`` beside it); no other
-file names them.
+Their attributes and constructors are not a public interface
+(https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_channel.py and ``aio/_call.py`` next to it). No other
+module uses them.
 """
 
 from __future__ import annotations
@@ -18,21 +17,27 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from grpc import aio
+
 Serializer = Callable[[Any], bytes]
 Deserializer = Callable[[bytes], Any]
 Metadata = tuple[tuple[str, str | bytes], ...]
 
+EOF: Any = aio.EOF  # type: ignore[attr-defined]  # grpc-stubs do not declare it
+
 
 @functools.cache
 def signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The parameters of one of grpc's functions. Kept, since finding them out takes longer than a replayed call, and a
-    seam is swapped in for each test."""
+    """Return the parameters of one of grpc's functions.
+
+    They are cached, because inspecting a function takes longer than a replayed call, and every test patches grpc.
+    """
     return inspect.signature(function)
 
 
 @dataclass(frozen=True, slots=True)
 class Callables:
-    """The classes whose instances `Channel.unary_unary` and its like give, by what streams."""
+    """The classes of the objects that `Channel.unary_unary` and its siblings return, by what streams."""
 
     unary_unary: tuple[type, ...]
     unary_stream: tuple[type, ...]
@@ -42,29 +47,29 @@ class Callables:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The classes of channels, as `grpc.secure_channel` and `grpc.aio.secure_channel` make them."""
+    """The classes of the channels that `grpc.secure_channel` and `grpc.aio.secure_channel` create."""
 
     plain: type
     asyncio: type
 
 
 def channels() -> Channels:
-    """The classes of channels of both kinds."""
+    """Return the classes of both kinds of channels."""
     return Channels(import_module("grpc._channel").Channel, import_module("grpc.aio._channel").Channel)
 
 
 def channel_target(channel: Any) -> str:
-    """What a synchronous channel was opened to, as the caller wrote it."""
-    return _text(channel._channel.target())
+    """Return the target of a synchronous channel, as the caller wrote it."""
+    return _decode(channel._channel.target())
 
 
 def asyncio_channel_target(channel: Any) -> str:
-    """What an asyncio channel was opened to, as the caller wrote it."""
+    """Return the target of an asyncio channel, as the caller wrote it."""
     return asyncio_target(channel._channel)
 
 
-def of_channels() -> Callables:
-    """The classes of synchronous channels."""
+def multi_callables() -> Callables:
+    """Return the classes of the multi-callables of synchronous channels."""
     channel = import_module("grpc._channel")
     return Callables(
         unary_unary=(channel._UnaryUnaryMultiCallable,),
@@ -75,29 +80,29 @@ def of_channels() -> Callables:
 
 
 def target(callee: Any) -> str:
-    """What the channel was opened to, as the caller wrote it."""
-    return _text(callee._target)
+    """Return the target of the channel, as the caller wrote it."""
+    return _decode(callee._target)
 
 
 def method(callee: Any) -> str:
-    """The full method name, ``/package.Service/Method``."""
-    return _text(callee._method)
+    """Return the full method name, ``/package.Service/Method``."""
+    return _decode(callee._method)
 
 
 def serializer(callee: Any) -> Serializer | None:
-    """What turns a request into bytes; None if it is bytes already."""
+    """Return the function that serializes a request. None if requests are bytes already."""
     found: Serializer | None = callee._request_serializer
     return found
 
 
 def deserializer(callee: Any) -> Deserializer | None:
-    """What turns bytes into a response; None if bytes are wanted."""
+    """Return the function that parses a response. None if responses stay bytes."""
     found: Deserializer | None = callee._response_deserializer
     return found
 
 
-def with_coders(callee: Any, serializer: Serializer | None, deserializer: Deserializer) -> Any:
-    """A copy of ``callee`` on the same channel that writes its requests and reads its responses by these."""
+def with_serializers(callee: Any, serializer: Serializer | None, deserializer: Deserializer) -> Any:
+    """Return a copy of ``callee`` on the same channel, with another serializer and deserializer."""
     changed = copy.copy(callee)
     changed._request_serializer = serializer
     changed._response_deserializer = deserializer
@@ -106,15 +111,19 @@ def with_coders(callee: Any, serializer: Serializer | None, deserializer: Deseri
 
 @dataclass(frozen=True, slots=True)
 class AsyncioCalls:
-    """The classes of the calls of asyncio channels: ``plain`` ones, each of which is one RPC, and those that run
-    interceptors first."""
+    """The classes of the calls of asyncio channels.
+
+    Attributes:
+        plain: The classes whose objects are one RPC each.
+        intercepted: The classes whose objects run the caller's gRPC interceptors first.
+    """
 
     plain: tuple[type, ...]
     intercepted: tuple[type, ...]
 
 
-def of_asyncio_channels() -> AsyncioCalls:
-    """The classes of asyncio channels."""
+def asyncio_calls() -> AsyncioCalls:
+    """Return the classes of the calls of asyncio channels."""
     call, interceptor = import_module("grpc.aio._call"), import_module("grpc.aio._interceptor")
     kinds = ("UnaryUnaryCall", "UnaryStreamCall", "StreamUnaryCall", "StreamStreamCall")
     return AsyncioCalls(
@@ -123,83 +132,95 @@ def of_asyncio_channels() -> AsyncioCalls:
     )
 
 
-class Beginning:
-    """The ``arguments``, by name, for the constructor of an asyncio call, whose parameters have these ``names``."""
+class AioCallArguments:
+    """The arguments of the constructor of an asyncio call.
 
-    def __init__(self, names: Iterable[str], given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        self.arguments: dict[str, Any] = {**dict(zip(names, given, strict=False)), **named}
+    Args:
+        names: The names of its parameters.
+        positional: The positional arguments.
+        named: The keyword arguments.
+
+    Attributes:
+        by_name: All arguments, by name.
+    """
+
+    def __init__(self, names: Iterable[str], positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        self.by_name: dict[str, Any] = {**dict(zip(names, positional, strict=False)), **named}
 
     @property
     def channel(self) -> Any:
-        """The channel's core, whose method ``call`` makes the core of a call."""
-        return self.arguments["channel"]
+        """The core of the channel. Its method ``call`` creates the core of a call."""
+        return self.by_name["channel"]
 
     @property
     def method(self) -> str:
         """The full method name, ``/package.Service/Method``."""
-        return _text(self.arguments["method"])
+        return _decode(self.by_name["method"])
 
     @property
     def serializer(self) -> Serializer | None:
-        found: Serializer | None = self.arguments["request_serializer"]
+        found: Serializer | None = self.by_name["request_serializer"]
         return found
 
     @property
     def deserializer(self) -> Deserializer | None:
-        found: Deserializer | None = self.arguments["response_deserializer"]
+        found: Deserializer | None = self.by_name["response_deserializer"]
         return found
 
     @property
-    def is_written_by_hand(self) -> bool:
-        """Whether the caller streams its requests by ``write`` and not by an iterator."""
-        return self.arguments.get("request_iterator", ()) is None
+    def uses_write(self) -> bool:
+        """Whether the caller streams its requests with ``write`` instead of an iterator."""
+        return self.by_name.get("request_iterator", ()) is None
 
     def replace(self, **arguments: Any) -> None:
-        """Give the constructor other ``arguments``."""
+        """Replace some arguments."""
         for name, argument in arguments.items():
-            if name not in self.arguments:
-                raise TypeError(f"grpc's asyncio calls are made without {name!r}: this grpcio is not known here")
-            self.arguments[name] = argument
+            if name not in self.by_name:
+                raise TypeError(f"asyncio calls have no argument {name!r}: this version of grpcio is not supported")
+            self.by_name[name] = argument
 
 
-# Of AioChannel before grpcio 1.82, after the head of every object: the channel, its loop, its target, its state.
+# The fields of AioChannel before grpcio 1.82, after the object header: the channel, its loop, its target, its state.
 # https://github.com/grpc/grpc/blob/v1.66.2/src/python/grpcio/grpc/_cython/_cygrpc/aio/channel.pxd.pxi
-_POINTER = ctypes.sizeof(ctypes.c_void_p)
-_HEAD = object.__basicsize__
-_LOOP, _TARGET, _SIZE = _HEAD + _POINTER, _HEAD + 2 * _POINTER, _HEAD + 4 * _POINTER
+_POINTER_SIZE = ctypes.sizeof(ctypes.c_void_p)
+_HEADER_SIZE = object.__basicsize__
+_LOOP_OFFSET, _TARGET_OFFSET = _HEADER_SIZE + _POINTER_SIZE, _HEADER_SIZE + 2 * _POINTER_SIZE
+_CHANNEL_SIZE = _HEADER_SIZE + 4 * _POINTER_SIZE
 
 
 def asyncio_target(channel: Any) -> str:
-    """What the asyncio channel with this core was opened to, as the caller wrote it."""
+    """Return the target of the asyncio channel with this core, as the caller wrote it."""
     if hasattr(channel, "target"):
-        return _text(channel.target)
-    # older ones hold it, and do not tell
+        return _decode(channel.target)
+    # older versions store the target without an attribute for it
     loops = [id(loop) for loop in gc.get_referents(channel)]
-    if type(channel).__basicsize__ != _SIZE or loops != [_word(channel, _LOOP)]:
-        raise RuntimeError("this grpcio does not tell what an asyncio channel was opened to: upgrade it to 1.82")
-    held = ctypes.cast(_word(channel, _TARGET), ctypes.py_object).value
-    return _text(held)
+    if type(channel).__basicsize__ != _CHANNEL_SIZE or loops != [_read_pointer(channel, _LOOP_OFFSET)]:
+        raise RuntimeError(
+            "cannot find the target of an asyncio channel in this version of grpcio: upgrade grpcio to 1.82 or later"
+        )
+    target = ctypes.cast(_read_pointer(channel, _TARGET_OFFSET), ctypes.py_object).value
+    return _decode(target)
 
 
-def _word(owner: object, offset: int) -> int:
+def _read_pointer(owner: object, offset: int) -> int:
     return ctypes.c_size_t.from_address(id(owner) + offset).value
 
 
-def asyncio_status(code: int, details: str, trailing: Metadata) -> Any:
-    """What the core of a call tells of its end."""
+def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
+    """Return a status as the core of a call returns it."""
     return import_module("grpc._cython.cygrpc").AioRpcStatus(code, details, trailing, details)
 
 
-def status_of(core: Any) -> tuple[int, str, Metadata, Metadata]:
-    """The code, details, initial and trailing metadata of an asyncio call that is over, by its core."""
+def find_status(core: Any) -> tuple[int, str, Metadata, Metadata]:
+    """Return the code, details, initial and trailing metadata of a finished asyncio call, given its core."""
     status = core._status
     return status.code(), status.details() or "", core._initial_metadata or (), status.trailing_metadata() or ()
 
 
-def initial_metadata_of(core: Any) -> Metadata:
-    """The initial metadata of an asyncio call that has begun."""
+def find_initial_metadata(core: Any) -> Metadata:
+    """Return the initial metadata of an asyncio call that has started, given its core."""
     return core._initial_metadata or ()
 
 
-def _text(value: bytes | str) -> str:
+def _decode(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

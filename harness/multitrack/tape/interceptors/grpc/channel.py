@@ -1,7 +1,8 @@
-"""The seam at gRPC's synchronous channels: at the classes of their multi-callables.
+"""The interceptor for gRPC's synchronous channels: the classes of their multi-callables.
 
-So channels, stubs and callables made earlier are caught, too, and interceptors run above it. Requests that stream
-are sent, live and to the tape, as the caller makes them, since one may wait for the response to another.
+Channels, stubs and callables created earlier are intercepted, too, and gRPC interceptors run above this one. Streaming
+requests are sent, and matched, as the caller produces them, because the caller may wait for a response before it
+produces the next.
 """
 
 from __future__ import annotations
@@ -24,224 +25,253 @@ from multitrack.tape.exchange import Conversation, Passthrough, Replay
 from multitrack.tape.google.protobuf import message_type, type_of, wire_to_json
 from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.interceptors.grpc import callables
-from multitrack.tape.interceptors.grpc.calls import (
-    Failed,
-    RecordedFuture,
-    RecordedStream,
-    Replayed,
+from multitrack.tape.interceptors.grpc.calls import FailedCall
+from multitrack.tape.interceptors.grpc.grpc_call import (
+    GrpcCall,
+    GrpcCallRecording,
+    GrpcMethod,
+    GrpcStatus,
+    method_url,
+)
+from multitrack.tape.interceptors.grpc.grpc_replay import (
+    GrpcReplay,
+    RecordedGrpcResponse,
+    StreamRequestReplay,
+    UnaryRequestReplay,
+)
+from multitrack.tape.interceptors.grpc.recording_calls import RecordingFuture, RecordingStream
+from multitrack.tape.interceptors.grpc.replayed_calls import (
+    ReplayedCall,
     ReplayedFuture,
     ReplayedStream,
-    feed,
+    send_requests,
 )
-from multitrack.tape.interceptors.grpc.grpc_call import Call, Method, Status, Take, method_url
-from multitrack.tape.interceptors.grpc.replay import Answer, Dialogue, Recorded, Script
 from multitrack.tape.patching import Patch
 
 Function = Callable[..., Any]
-Live = Callable[[], Any]
-Read = Callable[[bytes], Any]
-Feed = Callable[[Callable[[], Replayed | None]], None]
+CallLive = Callable[[], Any]
+Deserialize = Callable[[bytes], Any]
+SendRequests = Callable[[Callable[[], ReplayedCall | None]], None]
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """The swaps that bring every call on a synchronous channel of ``grpc`` before the tape."""
+    """Return the patches that route every call on a synchronous channel of ``grpc``."""
     del module
-    kinds = callables.of_channels()
+    kinds = callables.multi_callables()
     found: list[Patch] = []
     for owner in (*kinds.unary_unary, *kinds.stream_unary):
-        # a plain call does not show its metadata, so it is recorded by way of `with_call`
+        # `__call__` does not return the metadata, so it is recorded through `with_call`
         with_call = vars(owner)["with_call"]
-        catching = _conversing if owner in kinds.stream_unary else _catching
-        for name, door in (
-            ("__call__", _Response(with_call)),
-            ("with_call", _ResponseAndCall(with_call)),
-            ("future", _Future()),
+        wrap = _wrap_stream_requests if owner in kinds.stream_unary else _wrap_unary_request
+        for name, style in (
+            ("__call__", _ResponseStyle(with_call)),
+            ("with_call", _ResponseAndCallStyle(with_call)),
+            ("future", _FutureStyle()),
         ):
-            found.append(Patch(owner, name, catching(current_tape, door)))
-    found.extend(Patch(owner, "__call__", _catching(current_tape, _Stream())) for owner in kinds.unary_stream)
-    found.extend(Patch(owner, "__call__", _conversing(current_tape, _Stream())) for owner in kinds.stream_stream)
+            found.append(Patch(owner, name, wrap(current_tape, style)))
+    found.extend(
+        Patch(owner, "__call__", _wrap_unary_request(current_tape, _StreamStyle())) for owner in kinds.unary_stream
+    )
+    found.extend(
+        Patch(owner, "__call__", _wrap_stream_requests(current_tape, _StreamStyle())) for owner in kinds.stream_stream
+    )
     return found
 
 
-class _Door(ABC):
-    """One of the methods by which a multi-callable is called, and what it hands to its caller."""
+class _CallStyle(ABC):
+    """One of the methods that call a multi-callable, and what it returns."""
 
-    live: Function | None = None
-    """What makes the call when it is recorded, if not the method itself."""
+    call_live: Function | None = None
+    """Makes the call when it is recorded. None for the original method."""
     streams_responses = False
 
     @abstractmethod
-    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
-        """What a tape answers. ``feed`` sends the requests that stream."""
+    def replay(
+        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
+    ) -> Any:
+        """Return what the caller gets for a replayed call. ``send`` sends streaming requests, None for other calls."""
 
     @abstractmethod
-    def record(self, live: Live, take: Take) -> Any: ...
+    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
+        """Make a live call, record it, and return what the caller gets."""
 
 
-class _ResponseAndCall(_Door):
+class _ResponseAndCallStyle(_CallStyle):
     def __init__(self, with_call: Function) -> None:
-        self.live = with_call
+        self.call_live = with_call
 
-    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
-        call = ReplayedFuture(script, read, deadline)
-        if feed is not None:
-            feed(lambda: call)
+    def replay(
+        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
+    ) -> Any:
+        call = ReplayedFuture(replay, deserialize, deadline)
+        if send is not None:
+            send(lambda: call)
         return call.result(), call
 
-    def record(self, live: Live, take: Take) -> Any:
-        with _told(take):
-            response, call = live()
-        take.ended(call)
+    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
+        with _record_errors(recording):
+            response, call = call_live()
+        recording.record_call(call)
         return response, call
 
 
-class _Response(_ResponseAndCall):
-    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
-        return super().replay(script, read, deadline, feed)[0]
+class _ResponseStyle(_ResponseAndCallStyle):
+    def replay(
+        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
+    ) -> Any:
+        return super().replay(replay, deserialize, deadline, send)[0]
 
-    def record(self, live: Live, take: Take) -> Any:
-        return super().record(live, take)[0]
-
-
-class _Future(_Door):
-    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
-        return _fed(ReplayedFuture(script, read, deadline), feed)
-
-    def record(self, live: Live, take: Take) -> Any:
-        with _told(take):
-            return RecordedFuture(live(), take)
+    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
+        return super().record(call_live, recording)[0]
 
 
-class _Stream(_Door):
+class _FutureStyle(_CallStyle):
+    def replay(
+        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
+    ) -> Any:
+        return _send_in_thread(ReplayedFuture(replay, deserialize, deadline), send)
+
+    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
+        with _record_errors(recording):
+            return RecordingFuture(call_live(), recording)
+
+
+class _StreamStyle(_CallStyle):
     streams_responses = True
 
-    def replay(self, script: Script, read: Read, deadline: float | None, feed: Feed | None) -> Any:
-        return _fed(ReplayedStream(script, read, deadline), feed)
+    def replay(
+        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
+    ) -> Any:
+        return _send_in_thread(ReplayedStream(replay, deserialize, deadline), send)
 
-    def record(self, live: Live, take: Take) -> Any:
-        with _told(take):
-            return RecordedStream(live(), take)
+    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
+        with _record_errors(recording):
+            return RecordingStream(call_live(), recording)
 
 
-def _fed(call: Replayed, feed: Feed | None) -> Replayed:
-    if feed is not None:
-        # what the requests are made of may come from the caller, so they cannot be waited for here
+def _send_in_thread(call: ReplayedCall, send: SendRequests | None) -> ReplayedCall:
+    if send is not None:
+        # the caller may produce the requests after this method returns, so it cannot wait for them
         run = contextvars.copy_context().run
-        threading.Thread(target=run, args=(feed, weakref.ref(call)), name="multitrack-requests", daemon=True).start()
+        threading.Thread(target=run, args=(send, weakref.ref(call)), name="multitrack-requests", daemon=True).start()
     return call
 
 
 @contextmanager
-def _told(take: Take) -> Iterator[None]:
+def _record_errors(recording: GrpcCallRecording) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        take.ended(cast(Call, error))
+        recording.record_call(cast(GrpcCall, error))
         raise
     except Exception as error:
-        take.failed(error)
+        recording.record_failure(error)
         raise
     except BaseException:
-        take.left()
+        recording.abandon()
         raise
 
 
-def _catching(current_tape: CurrentTape, door: _Door) -> Callable[[Function], Function]:
-    def make(original: Function) -> Function:
+def _wrap_unary_request(current_tape: CurrentTape, style: _CallStyle) -> Callable[[Function], Function]:
+    def wrap(original: Function) -> Function:
         signature = callables.signature(original)
         message_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
-        def caught(callee: Any, *args: Any, **kwargs: Any) -> Any:
+        def route_call(callee: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
             bound = signature.bind(callee, *args, **kwargs)
-            message, metadata = bound.arguments[message_name], _kept_metadata(bound)
-            method = _method(callee, door)
-            request = method.request(_written(callee, message), _kind(callee, message), metadata)
+            message, metadata = bound.arguments[message_name], _copy_metadata(bound)
+            method = _create_method(callee, style)
+            request = method.create_request(_serialize(callee, message), _find_type(callee, message), metadata)
             route = tape.route(request)
             if isinstance(route, Replay):
-                script = Answer(Recorded.of(method, route, tape))
-                return door.replay(script, _reader(callee), _deadline(bound), None)
+                replay = UnaryRequestReplay(RecordedGrpcResponse.from_replay(method, route, tape))
+                return style.replay(replay, _find_deserializer(callee), _find_deadline(bound), None)
             if isinstance(route, Passthrough):
                 return original(*bound.args, **bound.kwargs)
-            take = Take(route, method, request)
-            tapped = callables.with_coders(callee, callables.serializer(callee), _tapping(callee, take))
-            live = functools.partial(door.live or original, tapped, *bound.args[1:], **bound.kwargs)
-            return door.record(live, take)
+            recording = GrpcCallRecording(route, method, request)
+            recorded_callee = callables.with_serializers(
+                callee, callables.serializer(callee), _record_responses(callee, recording)
+            )
+            call_live = functools.partial(style.call_live or original, recorded_callee, *bound.args[1:], **bound.kwargs)
+            return style.record(call_live, recording)
 
-        return caught
+        return route_call
 
-    return make
+    return wrap
 
 
-def _conversing(current_tape: CurrentTape, door: _Door) -> Callable[[Function], Function]:
-    def make(original: Function) -> Function:
+def _wrap_stream_requests(current_tape: CurrentTape, style: _CallStyle) -> Callable[[Function], Function]:
+    def wrap(original: Function) -> Function:
         signature = callables.signature(original)
         requests_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
-        def caught(callee: Any, *args: Any, **kwargs: Any) -> Any:
+        def route_call(callee: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
             bound = signature.bind(callee, *args, **kwargs)
-            requests, metadata = bound.arguments[requests_name], _kept_metadata(bound)
-            method = _method(callee, door)
-            request = method.opening(metadata)
+            requests, metadata = bound.arguments[requests_name], _copy_metadata(bound)
+            method = _create_method(callee, style)
+            request = method.create_stream_request(metadata)
             route = tape.route_stream(request)
             if isinstance(route, Conversation):
-                dialogue = Dialogue(method, request, route, tape)
+                replay = StreamRequestReplay(method, request, route, tape)
 
-                def write(message: Any) -> bytes:
-                    return wire_to_json(_written(callee, message), _kind(callee, message)).encode()
+                def to_json(message: Any) -> bytes:
+                    return wire_to_json(_serialize(callee, message), _find_type(callee, message)).encode()
 
-                return door.replay(
-                    dialogue,
-                    _reader(callee),
-                    _deadline(bound),
-                    lambda call: feed(call, dialogue, requests, write),
+                return style.replay(
+                    replay,
+                    _find_deserializer(callee),
+                    _find_deadline(bound),
+                    lambda find_call: send_requests(find_call, replay, requests, to_json),
                 )
             if isinstance(route, Passthrough):
                 return original(*bound.args, **bound.kwargs)
-            take = Take(route, method, request)
-            bound.arguments[requests_name] = _heard(requests, take)
-            tapped = callables.with_coders(callee, _hearing(callee, take), _tapping(callee, take))
-            live = functools.partial(door.live or original, tapped, *bound.args[1:], **bound.kwargs)
-            return door.record(live, take)
+            recording = GrpcCallRecording(route, method, request)
+            bound.arguments[requests_name] = _record_end_of_requests(requests, recording)
+            recorded_callee = callables.with_serializers(
+                callee, _record_requests(callee, recording), _record_responses(callee, recording)
+            )
+            call_live = functools.partial(style.call_live or original, recorded_callee, *bound.args[1:], **bound.kwargs)
+            return style.record(call_live, recording)
 
-        return caught
+        return route_call
 
-    return make
+    return wrap
 
 
-def _kept_metadata(bound: inspect.BoundArguments) -> Any:
-    """The metadata of a call, which may have been given as an iterator."""
+def _copy_metadata(bound: inspect.BoundArguments) -> Any:
+    """Return the metadata of a call, and keep a copy in ``bound``, because it may be an iterator."""
     metadata = bound.arguments.get("metadata")
     if metadata is not None:
         bound.arguments["metadata"] = metadata = tuple(metadata)
     return metadata
 
 
-def _deadline(bound: inspect.BoundArguments) -> float | None:
+def _find_deadline(bound: inspect.BoundArguments) -> float | None:
     timeout = bound.arguments.get("timeout")
     return None if timeout is None else time.monotonic() + timeout
 
 
-def _method(callee: Any, door: _Door) -> Method:
-    return Method(
+def _create_method(callee: Any, style: _CallStyle) -> GrpcMethod:
+    return GrpcMethod(
         url=method_url(callables.target(callee), callables.method(callee)),
         response_type=message_type(callables.deserializer(callee)),
-        streams_responses=door.streams_responses,
+        streams_responses=style.streams_responses,
     )
 
 
-def _kind(callee: Any, message: Any) -> Any:
+def _find_type(callee: Any, message: Any) -> Any:
     return message_type(callables.serializer(callee)) or type_of(message)
 
 
-def _written(callee: Any, message: Any) -> bytes:
+def _serialize(callee: Any, message: Any) -> bytes:
     serializer = callables.serializer(callee)
     if serializer is None:
         wire: bytes = message
@@ -249,51 +279,51 @@ def _written(callee: Any, message: Any) -> bytes:
     try:
         return serializer(message)
     except Exception as error:
-        # as a live call tells it
-        raise Failed(Status(grpc.StatusCode.INTERNAL, "Exception serializing request!")) from error
+        # the same status as in a live call
+        raise FailedCall(GrpcStatus(grpc.StatusCode.INTERNAL, "Exception serializing request!")) from error
 
 
-def _hearing(callee: Any, take: Take) -> Callable[[Any], bytes]:
+def _record_requests(callee: Any, recording: GrpcCallRecording) -> Callable[[Any], bytes]:
     serializer = callables.serializer(callee)
 
-    def heard(message: Any) -> bytes:
+    def serialize(message: Any) -> bytes:
         wire: bytes = message if serializer is None else serializer(message)
-        take.sent(wire_to_json(wire, _kind(callee, message)).encode())
+        recording.record_request_message(wire_to_json(wire, _find_type(callee, message)).encode())
         return wire
 
-    return heard
+    return serialize
 
 
-def _heard(requests: Iterator[Any], take: Take) -> Iterator[Any]:
+def _record_end_of_requests(requests: Iterator[Any], recording: GrpcCallRecording) -> Iterator[Any]:
     while True:
         try:
             message = next(requests)
         except StopIteration:
-            take.closed()
+            recording.end_requests()
             return
         except BaseException as error:
-            # gRPC makes a status of it that no server sent
-            take.left()
+            # gRPC converts the error to a status that no server sent
+            recording.abandon()
             if isinstance(error, Exception):
                 raise
-            # of anything else its thread would die, and the call never end
-            raise RuntimeError("a request could not be made") from error
+            # anything else would end the thread of gRPC, and the call would never end
+            raise RuntimeError("the request iterator failed") from error
         yield message
 
 
-def _reader(callee: Any) -> Read:
-    return callables.deserializer(callee) or _unread
+def _find_deserializer(callee: Any) -> Deserialize:
+    return callables.deserializer(callee) or _keep_bytes
 
 
-def _unread(wire: bytes) -> bytes:
+def _keep_bytes(wire: bytes) -> bytes:
     return wire
 
 
-def _tapping(callee: Any, take: Take) -> Read:
-    read = _reader(callee)
+def _record_responses(callee: Any, recording: GrpcCallRecording) -> Deserialize:
+    original = _find_deserializer(callee)
 
-    def tapped(wire: bytes) -> Any:
-        take.arrived(wire)
-        return read(wire)
+    def deserialize(wire: bytes) -> Any:
+        recording.add_message(wire)
+        return original(wire)
 
-    return tapped
+    return deserialize

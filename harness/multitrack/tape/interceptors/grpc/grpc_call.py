@@ -1,7 +1,7 @@
-"""A gRPC call in the tape's terms: messages to `Request` and `Response` and back, status to headers and back.
+"""A gRPC call as `Request` and `Response`: conversion of messages, status and metadata in both directions.
 
-Works on wire bytes at both ends and knows nothing of how calls are made, synchronously or not. The one call for
-which a client streams its requests is told message by message.
+The functions convert bytes as gRPC sends them, and do not depend on how calls are made, synchronously or with asyncio.
+`GrpcCallRecording` records one live call, message by message.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # https://github.com/grpc/grpc/blob/master/doc/naming.md
 _SCHEME = re.compile(r"(dns|passthrough|ipv4|ipv6|unix|unix-abstract|vsock|xds|google-c2p):", re.IGNORECASE)
 
-# The codes a client's own library gives a call that got no answer, or lost it on the way:
+# The codes that the client library itself uses if a call gets no response, or loses it on the way:
 # https://grpc.io/docs/guides/status-codes/
-_LOST = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+_CLIENT_CODES = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
 
 
-class Call(Protocol):
-    """What a call that is over tells of itself; `grpc.Call` has it."""
+class GrpcCall(Protocol):
+    """The result of a finished call; `grpc.Call` has these methods."""
 
     def code(self) -> grpc.StatusCode | None: ...
     def details(self) -> str | None: ...
@@ -50,177 +50,184 @@ class Call(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """A remote method as one client calls it; the message class is None where the client does not tell it."""
+class GrpcMethod:
+    """A remote method, as one client calls it.
+
+    Attributes:
+        url: The URL of the method, see `method_url`.
+        response_type: The class of response messages. None if the client does not show it.
+        streams_responses: Whether the method returns a stream of messages.
+    """
 
     url: str
     response_type: type[Message] | None
     streams_responses: bool
 
-    def request(self, wire: bytes, kind: type[Message] | None, metadata: Pairs | None) -> Request:
-        """The request that sends one message of class ``kind``, which has these bytes on the wire."""
+    def create_request(self, wire: bytes, kind: type[Message] | None, metadata: Pairs | None) -> Request:
+        """Return the request that sends one message of class ``kind``, serialized as ``wire``."""
         message = wire_to_json(wire, kind)
-        # as it is, an array would be taken for a stream of messages
+        # an array would look like a stream of messages
         body = f'{{"value": {message}}}' if message.startswith("[") else message
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
-    def opening(self, metadata: Pairs | None) -> Request:
-        """The request that streams its messages, before the first."""
+    def create_stream_request(self, metadata: Pairs | None) -> Request:
+        """Return a request that streams its messages, before the first message."""
         return Request("POST", self.url, to_headers(metadata), b"[]", [])
 
-    def messages(self, response: Response) -> list[bytes]:
-        """The wire bytes of each message of a recorded answer. Raises ValueError if it cannot be read."""
+    def serialize_messages(self, response: Response) -> list[bytes]:
+        """Return the messages of a recorded response, serialized. Raises ValueError if they cannot be read."""
         if not response.body:
             return []
         if not self.streams_responses:
             return [json_to_wire(response.body, self.response_type)]
-        # a stream that was still open when the tape ended has no bracket behind its last message
+        # a stream that was still open when the tape was closed has no bracket after its last message
         unclosed = response.ending == "left" and not response.body.endswith(b"]")
         elements = json.loads(response.body + b"]" if unclosed else response.body)
         if not isinstance(elements, list):
-            raise ValueError("the method streams its responses, and the body is no JSON array")
+            raise ValueError("the method streams its responses, but the body is not a JSON array")
         return [json_to_wire(json.dumps(element), self.response_type) for element in elements]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """How a call ended, with the metadata around its messages."""
+class GrpcStatus:
+    """The final status of a call, with the metadata before and after its messages."""
 
     code: grpc.StatusCode
     details: str = ""
-    initial: Metadata = ()
-    trailing: Metadata = ()
+    initial_metadata: Metadata = ()
+    trailing_metadata: Metadata = ()
 
     @classmethod
-    def of(cls, call: Call) -> Status:
-        """The status of a call that is over."""
+    def from_call(cls, call: GrpcCall) -> GrpcStatus:
+        """Return the status of a finished call."""
         return cls(
             code=call.code() or grpc.StatusCode.UNKNOWN,
             details=call.details() or "",
-            initial=_pairs(call.initial_metadata()),
-            trailing=_pairs(call.trailing_metadata()),
+            initial_metadata=_copy_pairs(call.initial_metadata()),
+            trailing_metadata=_copy_pairs(call.trailing_metadata()),
         )
 
     @classmethod
-    def numbered(cls, code: int, details: str, initial: Pairs, trailing: Pairs) -> Status:
-        """The status with the number ``code``."""
-        return cls(_CODES.get(code, grpc.StatusCode.UNKNOWN), details, _pairs(initial), _pairs(trailing))
+    def from_code(cls, code: int, details: str, initial: Pairs, trailing: Pairs) -> GrpcStatus:
+        """Return the status with the number ``code``."""
+        return cls(_CODES.get(code, grpc.StatusCode.UNKNOWN), details, _copy_pairs(initial), _copy_pairs(trailing))
 
     @classmethod
-    def recorded(cls, response: Response) -> Status:
-        """The status that the headers of an answer hold: ``grpc-status`` parts initial from trailing metadata."""
+    def from_response(cls, response: Response) -> GrpcStatus:
+        """Return the status in the headers of a response. ``grpc-status`` separates initial from trailing metadata."""
         names = [name for name, _ in response.headers]
         head = names.index("grpc-status") if "grpc-status" in names else len(names)
-        # only an answer that was read to its end may lack a status: hand-written ones do, and mean OK
+        # only a complete response may lack a status: hand-written responses do, and mean OK
         number = response.header("grpc-status") or ("0" if response.ending == "complete" else "2")
         code = _CODES.get(int(number)) if number.isdecimal() else None
         return cls(
             code=code or grpc.StatusCode.UNKNOWN,
             details=response.header("grpc-message") or "",
-            initial=_from_headers(response.headers[:head]),
-            trailing=_from_headers(response.headers[head:]),
+            initial_metadata=_from_headers(response.headers[:head]),
+            trailing_metadata=_from_headers(response.headers[head:]),
         )
 
-    def trailers(self) -> Headers:
-        """The status as the headers that close an answer."""
+    def to_trailers(self) -> Headers:
+        """Return the status as the last headers of a response."""
         message = (("grpc-message", self.details),) if self.details else ()
-        return (("grpc-status", str(self.code.value[0])), *message, *to_headers(self.trailing))
+        return (("grpc-status", str(self.code.value[0])), *message, *to_headers(self.trailing_metadata))
 
 
-class Take:
-    """One live call, told to the tape while it goes on. What arrives after its end is not told."""
+class GrpcCallRecording:
+    """Records one live call while it goes on. Ignores what arrives after its end."""
 
-    def __init__(self, recording: ResponseRecorder, method: Method, request: Request) -> None:
+    def __init__(self, recording: ResponseRecorder, method: GrpcMethod, request: Request) -> None:
         self._recording = recording
         self._method = method
         self._request = request
-        self._sent: float = CLOSED if request.messages is None else 0
-        self._turns: list[float] = []
-        self._arrived: deque[bytes] = deque()
-        self._told = 0
-        self._began = False
-        self._over = False
-        # grpc's thread and the caller's may both find a future done
+        self._sent_count: float = CLOSED if request.messages is None else 0
+        self._sent_counts: list[float] = []
+        self._unrecorded: deque[bytes] = deque()
+        self._recorded_count = 0
+        self._has_started = False
+        self._has_ended = False
+        # grpc's thread and the caller's may both notice that a future is done
         self._lock = RLock()
 
-    def sent(self, message: bytes) -> None:
-        """Another message of a request that streams, as protobuf JSON, is about to be sent."""
+    def record_request_message(self, message: bytes) -> None:
+        """Record another message of a streaming request, as protobuf JSON, before it is sent."""
         with self._lock:
-            if self._request.messages is not None and not self._over:
+            if self._request.messages is not None and not self._has_ended:
                 self._request.messages.append(message)
-                self._sent += 1
+                self._sent_count += 1
 
-    def closed(self) -> None:
-        """The client has no more messages."""
-        self._sent = CLOSED
+    def end_requests(self) -> None:
+        """Record that the client has no more messages."""
+        self._sent_count = CLOSED
 
-    def arrived(self, wire: bytes) -> None:
-        """A message came off the wire; it is told with the next call of another method here."""
-        self._arrived.append(wire)
+    def add_message(self, wire: bytes) -> None:
+        """Keep a serialized response message, which the next call of another method records."""
+        self._unrecorded.append(wire)
 
-    def head(self, metadata: Pairs | None) -> None:
-        """The initial metadata is known; tells it once, and the messages that arrived since."""
+    def record_messages(self, initial_metadata: Pairs | None) -> None:
+        """Record the initial metadata, unless it was recorded before, and the messages since the last call."""
         with self._lock:
-            if self._over:
+            if self._has_ended:
                 return
-            if not self._began:
-                self._began = True
-                self._recording.record_head(200, "OK", (("content-type", GRPC), *to_headers(metadata)))
+            if not self._has_started:
+                self._has_started = True
+                headers = (("content-type", GRPC), *to_headers(initial_metadata))
+                self._recording.record_head(200, "OK", headers)
                 if self._method.streams_responses:
                     self._recording.record_chunk(b"[")
-            while self._arrived:
-                message = wire_to_json(self._arrived.popleft(), self._method.response_type)
-                self._recording.record_chunk((", " + message if self._told else message).encode())
-                self._told += 1
-                self._turns.append(self._sent)
+            while self._unrecorded:
+                message = wire_to_json(self._unrecorded.popleft(), self._method.response_type)
+                self._recording.record_chunk((", " + message if self._recorded_count else message).encode())
+                self._recorded_count += 1
+                self._sent_counts.append(self._sent_count)
 
-    def ended(self, call: Call) -> None:
-        """The call is over. Its status is the answer, whether the server made it or the client's own library.
+    def record_call(self, call: GrpcCall) -> None:
+        """Record the status of a finished call, whether the server or the client library set it.
 
-        Nothing in a call says who did: one of `_LOST` that came without metadata of the server's is taken to be the
-        client's, for an answer that never came or broke off.
+        A call does not show which of them did. A status with one of `_CLIENT_CODES` and without metadata of the server
+        is assumed to be the client's, for a response that never arrived or broke off.
         """
-        self.over(Status.of(call))
+        self.record_status(GrpcStatus.from_call(call))
 
-    def over(self, status: Status) -> None:
-        """The same, for a call that ended with ``status``."""
+    def record_status(self, status: GrpcStatus) -> None:
+        """Record that the call ended with ``status``, see `record_call`."""
         with self._lock:
-            if not self._over:
-                lost = status.code in _LOST and not status.trailing
-                self._end(status.initial, "broken" if lost else "complete", status.trailers())
+            if not self._has_ended:
+                is_lost = status.code in _CLIENT_CODES and not status.trailing_metadata
+                self._end(status.initial_metadata, "broken" if is_lost else "complete", status.to_trailers())
 
-    def left(self) -> None:
-        """The caller went away before the call was over."""
+    def abandon(self) -> None:
+        """Record that the caller gave up before the call ended."""
         with self._lock:
-            if self._over:
+            if self._has_ended:
                 return
-            if self._method.streams_responses or self._began or self._arrived:
+            if self._method.streams_responses or self._has_started or self._unrecorded:
                 self._end((), "left", ())
             else:
-                self._over = True
+                self._has_ended = True
                 self._recording.record_end("left")
 
-    def failed(self, error: BaseException) -> None:
-        """There was no call."""
+    def record_failure(self, error: BaseException) -> None:
+        """Record that no call was made."""
         with self._lock:
-            if not self._over:
-                self._over = True
+            if not self._has_ended:
+                self._has_ended = True
                 self._recording.record_failure(error)
 
-    def _end(self, initial: Metadata, ending: Ending, trailers: Headers) -> None:
-        self.head(initial)
+    def _end(self, initial_metadata: Metadata, ending: Ending, trailers: Headers) -> None:
+        self.record_messages(initial_metadata)
         if self._method.streams_responses:
             self._recording.record_chunk(b"]")
-        self._over = True
+        self._has_ended = True
         if self._request.messages is not None:
-            trailers += Interleaving.from_counts([*self._turns, self._sent]).to_headers(ending)
+            trailers += Interleaving.from_counts([*self._sent_counts, self._sent_count]).to_headers(ending)
         self._recording.record_end(ending, trailers=trailers)
 
 
 def method_url(target: str, method: str) -> str:
-    """``grpc://host[:port]/package.Service/Method`` for the method of a channel opened to ``target``.
+    """Return ``grpc://host[:port]/package.Service/Method`` for a method of a channel to ``target``.
 
-    The port of TLS, which gRPC takes where none is given, is left out; a socket's path is percent-encoded.
+    Port 443 is omitted, because gRPC uses it by default. The path of a unix socket is percent-encoded.
     """
     scheme = _SCHEME.match(target)
     endpoint = target[scheme.end() :] if scheme else target
@@ -229,25 +236,26 @@ def method_url(target: str, method: str) -> str:
     if endpoint.startswith("//"):
         endpoint = endpoint[2:].partition("/")[2]
     host, _, port = endpoint.rpartition(":")
-    # a bare IPv6 address ends in ":443" without meaning a port
+    # an IPv6 address without brackets may end in ":443", which is not a port
     if port == "443" and (":" not in host or host.endswith("]")):
         endpoint = host
     return f"grpc://{endpoint.lower()}{method}"
 
 
 def to_headers(metadata: Pairs | None) -> Headers:
-    """Metadata as headers: names in lower case, the values of ``-bin`` names in base64."""
-    return tuple((name.lower(), _printed(name, value)) for name, value in metadata or ())
+    """Return metadata as headers: names in lower case, and values of ``-bin`` names in base64."""
+    return tuple((name.lower(), _encode_value(name, value)) for name, value in metadata or ())
 
 
-def _printed(name: str, value: str | bytes) -> str:
+def _encode_value(name: str, value: str | bytes) -> str:
     if isinstance(value, str):
         return value
     return base64.b64encode(value).decode() if name.lower().endswith("-bin") else value.decode("latin-1")
 
 
 def _from_headers(headers: Headers) -> Metadata:
-    hidden = ("content-type", "grpc-status", "grpc-message", HEADER)  # a live call does not show them as metadata
+    # a live call does not show these as metadata
+    hidden = ("content-type", "grpc-status", "grpc-message", HEADER)
     return tuple(
         (name, base64.b64decode(value + "=" * (-len(value) % 4)) if name.endswith("-bin") else value)
         for name, value in headers
@@ -255,5 +263,5 @@ def _from_headers(headers: Headers) -> Metadata:
     )
 
 
-def _pairs(metadata: Pairs | None) -> Metadata:
+def _copy_pairs(metadata: Pairs | None) -> Metadata:
     return tuple((name, value) for name, value in metadata or ())
