@@ -1,4 +1,4 @@
-"""A small service with methods of all four kinds, its server, and a tape held in memory."""
+"""A small service with all four kinds of methods, its server, and a tape in memory."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ PACKAGE = "multitrack.talk"
 SERVICE = f"{PACKAGE}.Talk"
 
 
-def _messages():
-    """Build ``Ask`` and ``Said`` as a compiled ``talk.proto`` would have them."""
+def _build_message_classes():
+    """Return the classes ``Ask`` and ``Said``, as if compiled from a ``talk.proto``."""
     file = descriptor_pb2.FileDescriptorProto(name="multitrack/talk.proto", package=PACKAGE, syntax="proto3")
     for module in (any_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2):
         file.dependency.append(module.DESCRIPTOR.name)
@@ -97,11 +97,11 @@ def _messages():
     return [message_factory.GetMessageClass(found(f"{PACKAGE}.{name}")) for name in ("Ask", "Said")]
 
 
-Ask, Said = _messages()
+Ask, Said = _build_message_classes()
 
 
-class Talk:
-    """The server. ``hits`` counts calls; ``go_on`` lets a paused stream send its next message."""
+class TalkServer:
+    """The server. ``hits`` counts calls; each release of ``go_on`` makes a paused stream send its next message."""
 
     def __init__(self, authority=None):
         self.hits = 0
@@ -138,8 +138,8 @@ class Talk:
         self._threads.shutdown()
 
     def once(self, ask, context):
-        self._hit(context)
-        self._refuse(ask, context)
+        self._count(context)
+        self._fail_if_asked(ask, context)
         context.send_initial_metadata((("x-talk", "initial"), ("x-talk-bin", b"\x00\xff")))
         context.set_trailing_metadata((("x-cost", "3"), ("x-cost-bin", b"\x01\xfe")))
         if ask.text == "late failure":
@@ -147,34 +147,34 @@ class Talk:
         return Said(text=f"heard {ask.text}", turn=2**53 + 1)
 
     def watch(self, ask, context):
-        self._hit(context)
-        self._refuse(ask, context)
+        self._count(context)
+        self._fail_if_asked(ask, context)
         context.send_initial_metadata((("x-talk", "initial"),))
         context.set_trailing_metadata((("x-cost", "3"),))
         for turn in (1, 2, 3):
             if ask.text == "break" and turn == 3:
-                exhausted(context)
+                fail_with_exhausted_quota(context)
             yield Said(text=f"{ask.text} {turn}", turn=turn)
             if ask.text == "pause":
                 self.go_on.acquire()
 
     def gather(self, asks, context):
-        self._hit(context)
+        self._count(context)
         texts = []
         for ask in asks:
             texts.append(ask.text)
-            self._refuse(ask, context)
+            self._fail_if_asked(ask, context)
             if ask.text == "enough":
                 break
         return Said(text=" and ".join(texts))
 
     def chat(self, asks, context):
-        self._hit(context)
+        self._count(context)
         context.send_initial_metadata((("x-talk", "initial"),))
         context.set_trailing_metadata((("x-cost", "3"),))
         texts = []
         for ask in asks:
-            self._refuse(ask, context)
+            self._fail_if_asked(ask, context)
             if ask.text == "hang up":
                 return
             texts.append(ask.text)
@@ -182,24 +182,24 @@ class Talk:
                 yield Said(text=f"heard {' and '.join(texts)}")
                 texts = []
 
-    def _hit(self, context):
+    def _count(self, context):
         with self._lock:
             self.hits += 1
             self.metadata.append(dict(context.invocation_metadata()))
 
-    def _refuse(self, ask, context):
+    def _fail_if_asked(self, ask, context):
         if ask.text == "fail":
-            exhausted(context)
+            fail_with_exhausted_quota(context)
         if ask.text.startswith("sleep"):
             self.go_on.acquire(timeout=2)
         if ask.text == "sleep and fail":
-            exhausted(context)
+            fail_with_exhausted_quota(context)
         if ask.text.startswith("refuse "):
-            refused(ask.text.removeprefix("refuse "), context)
+            fail_with_denied_permission(ask.text.removeprefix("refuse "), context)
 
 
-def exhausted(context):
-    """End with RESOURCE_EXHAUSTED as Google's services do, with details."""
+def fail_with_exhausted_quota(context):
+    """Fail with RESOURCE_EXHAUSTED and details, as Google's services do."""
     violation = error_details_pb2.QuotaFailure.Violation(subject="model", description="10 per minute")
     status = status_pb2.Status(code=8, message="Quotä\nexceeded 100%")
     status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[violation]))
@@ -207,10 +207,10 @@ def exhausted(context):
     context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, status.message)
 
 
-def refused(what, context):
-    """End with PERMISSION_DENIED, and details that tell more than they should; one is of a type that nobody knows."""
-    place, _, secret = what.partition(" with ")
-    project = "/".join(place.split("/")[:2])
+def fail_with_denied_permission(what, context):
+    """Fail with PERMISSION_DENIED, and details that contain names and a secret; one detail has an unknown type."""
+    resource, _, secret = what.partition(" with ")
+    project = "/".join(resource.split("/")[:2])
     status = status_pb2.Status(code=7, message=f"no {project} with {secret}")
     status.details.add().Pack(error_details_pb2.ErrorInfo(metadata={"consumer": project, "key": secret}))
     status.details.append(any_pb2.Any(type_url="type.googleapis.com/nobody.Knows", value=b"\n" + secret.encode()))
@@ -220,7 +220,7 @@ def refused(what, context):
 
 
 class MemoryRecording:
-    """Takes one live answer and holds a seam to the order in which it must be told."""
+    """Records one live response in memory, and checks the order of the calls."""
 
     def __init__(self, request, keep):
         self.request = request
@@ -229,10 +229,10 @@ class MemoryRecording:
         self.headers = None
         self.response = None
         self.error = None
-        self.over = threading.Event()
+        self.has_ended = threading.Event()
 
     def close(self):
-        """The tape ends while the answer is still coming: it takes what there is, and no more."""
+        """End the recording, as a tape does that is closed while the response still arrives."""
         self.record_end("left")
         self.record_chunk = self.record_end = lambda *_, **__: None
 
@@ -252,33 +252,36 @@ class MemoryRecording:
         assert self.response is None
         assert self.error is None
         if self.headers is None:
-            assert (ending, trailers) == ("left", ())
+            assert ending == "left"
+            assert trailers == ()
             self.response = Response(599, "", (), b"", "unanswered")
         else:
             body = b"".join(self.chunks)
             self.response = Response(self.status, self.reason, self.headers + trailers, body, ending)
         self.keep(self.response)
-        self.over.set()
+        self.has_ended.set()
 
     def record_failure(self, error, *, during=None):
         assert during is None
         assert self.headers is None
         assert self.error is None
         self.error = error
-        self.over.set()
+        self.has_ended.set()
 
 
 class MemoryTape:
-    """A router that records by URL and body, or replays what it recorded, first in, first out; conversations as the
-    tape itself."""
+    """A router that records by URL and body, and replays its recordings first in, first out.
+
+    It matches streaming requests as the real tape does.
+    """
 
     def __init__(self):
         self.mode = "record"
         self.requests = []
         self.recordings = []
-        self.refused = []
-        self.allowed = []
-        self.answers = defaultdict(deque)
+        self.violations = []
+        self.allowed_hosts = []
+        self.stored_responses = defaultdict(deque)
         self.conversations = []
         self._index = None
         self._redactor = Redactor({})
@@ -289,13 +292,13 @@ class MemoryTape:
             self.requests.append(request)
             if self.mode == "passthrough":
                 return Passthrough()
-            answers = self.answers[request.url, request.body]
+            responses = self.stored_responses[request.url, request.body]
             if self.mode == "record":
-                self.recordings.append(MemoryRecording(request, answers.append))
+                self.recordings.append(MemoryRecording(request, responses.append))
                 return self.recordings[-1]
-            if not answers:
+            if not responses:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
-            return Replay(answers.popleft())
+            return Replay(responses.popleft())
 
     def route_stream(self, request):
         with self._lock:
@@ -329,16 +332,16 @@ class MemoryTape:
         return Replay(interaction.response)
 
     def _add_divergence(self, request, reason, found):
-        self.refused.append(
+        self.violations.append(
             build_divergence(request, reason, found, path=Path("tape.yaml"), record_hint="pytest --record")
         )
-        return self.refused[-1]
+        return self.violations[-1]
 
     def allows_connection(self, host, port):
-        return (host, port) in self.allowed
+        return (host, port) in self.allowed_hosts
 
     def add_violation(self, violation):
-        self.refused.append(violation)
+        self.violations.append(violation)
 
     @property
     def responses(self):
@@ -346,9 +349,9 @@ class MemoryTape:
 
 
 @pytest.fixture(autouse=True)
-def _only_this_seam(monkeypatch):
-    own = tuple(seam for seam in interceptors.INTERCEPTORS if seam[0] == "grpc")
-    monkeypatch.setattr(interceptors, "INTERCEPTORS", own)
+def _only_grpc_interceptors(monkeypatch):
+    enabled = tuple(entry for entry in interceptors.INTERCEPTORS if entry[0] == "grpc")
+    monkeypatch.setattr(interceptors, "INTERCEPTORS", enabled)
 
 
 @pytest.fixture
@@ -363,7 +366,7 @@ def authority():
 
 @pytest.fixture(params=["insecure", "tls"])
 def talk(starts_server, request, authority):
-    server = Talk(authority if request.param == "tls" else None)
+    server = TalkServer(authority if request.param == "tls" else None)
     server.secure = request.param == "tls"
     yield server
     server.stop()
@@ -371,11 +374,11 @@ def talk(starts_server, request, authority):
 
 @pytest.fixture
 def connect(talk, authority):
-    """Opens channels to the server; they are closed after the test."""
+    """A function that opens channels to the server. They are closed after the test."""
     channels = []
 
     def connect(**options):
-        # named apart, or channels of one process to one address share a connection
+        # otherwise all channels of a process to one address share a connection
         target, arguments = f"localhost:{talk.port}", [*options.items(), ("grpc.use_local_subchannel_pool", 1)]
         if talk.secure:
             root = authority.cert_pem.bytes()
@@ -391,15 +394,15 @@ def connect(talk, authority):
 
 
 class Stub:
-    """What a generated stub would be."""
+    """The equivalent of a generated stub."""
 
     def __init__(self, channel):
         self.channel = channel
-        coders = (Ask.SerializeToString, Said.FromString)
-        self.once = channel.unary_unary(f"/{SERVICE}/Once", *coders)
-        self.watch = channel.unary_stream(f"/{SERVICE}/Watch", *coders)
-        self.gather = channel.stream_unary(f"/{SERVICE}/Gather", *coders)
-        self.chat = channel.stream_stream(f"/{SERVICE}/Chat", *coders)
+        serializers = (Ask.SerializeToString, Said.FromString)
+        self.once = channel.unary_unary(f"/{SERVICE}/Once", *serializers)
+        self.watch = channel.unary_stream(f"/{SERVICE}/Watch", *serializers)
+        self.gather = channel.stream_unary(f"/{SERVICE}/Gather", *serializers)
+        self.chat = channel.stream_stream(f"/{SERVICE}/Chat", *serializers)
 
 
 @pytest.fixture
@@ -408,7 +411,7 @@ def stub(connect):
 
 
 class SyncCaller:
-    """Makes calls by their kind and the texts to send, and tells what came of them."""
+    """Makes a call, given its kind and the texts to send, and returns its messages, status and metadata."""
 
     error = grpc.RpcError
 
@@ -436,16 +439,16 @@ class SyncCaller:
 
 
 class AsyncCaller:
-    """The same on an asyncio channel, with a loop of its own."""
+    """The same on an asyncio channel, with its own event loop."""
 
     error = grpc.aio.AioRpcError
 
     def __init__(self, _, async_connect):
         self._runner = asyncio.Runner()
-        self._channel = self._run(self._opened, async_connect)
+        self._channel = self._run(self._open_channel, async_connect)
         self._stub = Stub(self._channel)
 
-    async def _opened(self, async_connect):
+    async def _open_channel(self, async_connect):
         return async_connect()
 
     def _run(self, function, *args, **kwargs):
@@ -470,7 +473,7 @@ class AsyncCaller:
 
 
 class SyncChat:
-    """A call in both directions, of which each step is taken by itself."""
+    """A bidirectional call, step by step."""
 
     def __init__(self, connect, _, **options):
         self._asks = queue.SimpleQueue()
@@ -482,27 +485,27 @@ class SyncChat:
     def close(self):
         self._asks.put(None)
 
-    def hear(self):
-        """What the server says; None at the end."""
+    def receive(self):
+        """Return the next text of the server. None at the end."""
         said = next(self._call, None)
         return said and said.text
 
     def cancel(self):
         return self._call.cancel()
 
-    def told(self):
+    def read_status(self):
         return self._call.code(), [tuple(map(tuple, self._call.initial_metadata()))]
 
     def done(self):
         return self._call.done()
 
     def stop(self):
-        # the thread that waits for more goes on
+        # end the thread that waits for more requests
         self._asks.put(None)
 
 
 class AsyncChat:
-    """The same on an asyncio channel, with a loop of its own."""
+    """The same on an asyncio channel, with its own event loop."""
 
     def __init__(self, _, async_connect, **options):
         self._runner = asyncio.Runner()
@@ -518,17 +521,17 @@ class AsyncChat:
     def close(self):
         self._runner.run(self._call.done_writing())
 
-    def hear(self):
+    def receive(self):
         said = self._runner.run(self._call.read())
         return None if said is grpc.aio.EOF else said.text
 
     def cancel(self):
         return self._call.cancel()
 
-    def told(self):
-        return self._runner.run(self._tell())
+    def read_status(self):
+        return self._runner.run(self._read_status())
 
-    async def _tell(self):
+    async def _read_status(self):
         return await self._call.code(), [tuple(map(tuple, await self._call.initial_metadata()))]
 
     def done(self):
@@ -542,30 +545,30 @@ class AsyncChat:
 
 @pytest.fixture
 def async_connect(talk, authority):
-    """Opens asyncio channels to the server, on the loop that runs."""
+    """A function that opens asyncio channels to the server, on the running event loop."""
 
     def connect(**options):
         interceptors = options.pop("interceptors", None)
         target, arguments = f"localhost:{talk.port}", [*options.items(), ("grpc.use_local_subchannel_pool", 1)]
-        given = {"options": arguments, "interceptors": interceptors}
+        keywords = {"options": arguments, "interceptors": interceptors}
         if not talk.secure:
-            return grpc.aio.insecure_channel(target, **given)
-        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority.cert_pem.bytes()), **given)
+            return grpc.aio.insecure_channel(target, **keywords)
+        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority.cert_pem.bytes()), **keywords)
 
     return connect
 
 
 @pytest.fixture(params=[SyncCaller, AsyncCaller], ids=["sync", "async"])
 def callers(request, connect, async_connect):
-    """Makes callers, each with a channel of its own."""
-    made = []
+    """A function that creates callers, each with its own channel."""
+    created = []
 
     def make():
-        made.append(request.param(connect, async_connect))
-        return made[-1]
+        created.append(request.param(connect, async_connect))
+        return created[-1]
 
     yield make
-    for caller in made:
+    for caller in created:
         caller.close()
 
 
@@ -576,38 +579,38 @@ def caller(callers):
 
 @pytest.fixture
 def both_callers(connect, async_connect):
-    made = {"sync": SyncCaller(connect, async_connect), "async": AsyncCaller(connect, async_connect)}
-    yield made
-    for caller in made.values():
+    created = {"sync": SyncCaller(connect, async_connect), "async": AsyncCaller(connect, async_connect)}
+    yield created
+    for caller in created.values():
         caller.close()
 
 
 @pytest.fixture(params=[SyncChat, AsyncChat], ids=["sync", "async"])
 def chat(request, connect, async_connect):
-    """Begins calls in both directions."""
+    """A function that starts bidirectional calls."""
     chats = []
 
-    def begin(**options):
+    def start(**options):
         chats.append(request.param(connect, async_connect, **options))
         return chats[-1]
 
-    yield begin
+    yield start
     for opened in chats:
         opened.stop()
 
 
-class Replaying:
-    """Records a call, then stops the server, and plays the call again."""
+class RecordThenReplay:
+    """Records a call, stops the server, and replays the call."""
 
     def __init__(self, router, talk):
         self._tape = router
         self._talk = talk
 
     def __call__(self, action):
-        """What ``action()`` gave live, and what it gives from the tape."""
+        """Return the result of ``action()`` when it is recorded, and when it is replayed."""
         with activate(self._tape):
             recorded = action()
-        # a call that its caller left may reach the server after that
+        # a call that its caller abandoned may still reach the server, so count after it has stopped
         self._talk.stop()
         hits = self._talk.hits
         self._tape.mode = "replay"
@@ -619,7 +622,7 @@ class Replaying:
 
 @pytest.fixture
 def record_then_replay(router, talk):
-    return Replaying(router, talk)
+    return RecordThenReplay(router, talk)
 
 
 @pytest.fixture(scope="session")
@@ -634,4 +637,4 @@ def stub_of():
 
 @pytest.fixture(scope="session")
 def talk_failure():
-    return exhausted
+    return fail_with_exhausted_quota

@@ -1,4 +1,4 @@
-"""Tapes that cassetter made of gRPC calls, played by clients that reach nobody."""
+"""Cassettes of gRPC calls that cassetter recorded, replayed without a server."""
 
 import asyncio
 import shutil
@@ -11,8 +11,8 @@ from multitrack.errors import CassetteCorrupt, CassetteMiss
 from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
-TAPE = Path(__file__).parents[1] / "data" / "tapes" / "cassetter-0.16.1-grpc.yaml"
-NOWHERE = "127.0.0.1:1"
+CASSETTE = Path(__file__).parents[1] / "data" / "tapes" / "cassetter-0.16.1-grpc.yaml"
+UNREACHABLE = "127.0.0.1:1"
 BIG = 2**60
 
 
@@ -23,11 +23,11 @@ def ask(talk_types):
 
 @pytest.fixture
 def path(tmp_path):
-    return Path(shutil.copy(TAPE, tmp_path))
+    return Path(shutil.copy(CASSETTE, tmp_path))
 
 
-def played_by_threads(stub_of, ask):
-    with grpc.insecure_channel(NOWHERE) as channel:
+def call_with_threads(stub_of, ask):
+    with grpc.insecure_channel(UNREACHABLE) as channel:
         stub = stub_of(channel)
         yield stub.once(ask(text="good morning", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
         yield from stub.watch(ask(text="count"))
@@ -43,13 +43,13 @@ def played_by_threads(stub_of, ask):
         yield failed.value
 
 
-def played_by_tasks(stub_of, ask):
+def call_with_asyncio(stub_of, ask):
     async def play():
         async def asks(*texts):
             for text in texts:
                 yield ask(text=text)
 
-        async with grpc.aio.insecure_channel(NOWHERE) as channel:
+        async with grpc.aio.insecure_channel(UNREACHABLE) as channel:
             stub = stub_of(channel)
             yield await stub.once(ask(text="good morning", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
             async for said in stub.watch(ask(text="count")):
@@ -67,19 +67,19 @@ def played_by_tasks(stub_of, ask):
                 await broken.read()
             yield failed.value
 
-    async def all_of_it():
-        return [one async for one in play()]
+    async def collect():
+        return [result async for result in play()]
 
-    return asyncio.run(all_of_it())
+    return asyncio.run(collect())
 
 
-@pytest.mark.parametrize("played", [played_by_threads, played_by_tasks])
-def test_what_it_recorded_is_answered(played, stub_of, ask, path):
+@pytest.mark.parametrize("make_calls", [call_with_threads, call_with_asyncio])
+def test_recorded_calls_are_replayed(make_calls, stub_of, ask, path):
     with use_cassette(path):
-        found = list(played(stub_of, ask))
-    said = [one.text if hasattr(one, "text") else (one.code(), one.details()) for one in found]
+        found = list(make_calls(stub_of, ask))
+    results = [result.text if hasattr(result, "text") else (result.code(), result.details()) for result in found]
     failure = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Quotä\nexceeded 100%")
-    assert said == [
+    assert results == [
         "heard good morning",
         *("count 1", "count 2", "count 3"),
         "one and two",
@@ -91,27 +91,25 @@ def test_what_it_recorded_is_answered(played, stub_of, ask, path):
     assert found[0].turn == 9007199254740993
 
 
-def test_another_message_is_a_miss(stub_of, ask, path):
-    with use_cassette(path) as tape, tape.expect_misses() as missed, grpc.insecure_channel(NOWHERE) as channel:
+def test_a_different_message_is_a_miss(stub_of, ask, path):
+    with use_cassette(path) as tape, tape.expect_misses() as misses, grpc.insecure_channel(UNREACHABLE) as channel:
         with pytest.raises(CassetteMiss):
             stub_of(channel).once(ask(text="good evening", number=1.5, big_number=BIG, counts={"a": 1, "b": 2}))
-        text = str(missed[0])
+        text = str(misses[0])
     assert 'recorded: "good morning"\n      sent: "good evening"' in text
 
 
-def test_what_is_a_secret_here_is_none_on_the_tape(stub_of, ask, path, monkeypatch):
+def test_a_request_with_a_secret_matches_its_redacted_recording(stub_of, ask, path, monkeypatch):
     secret = "kettle-blue-4711-tunnel"
     monkeypatch.setenv("TALK_API_KEY", secret)
-    with use_cassette(path) as tape, grpc.insecure_channel(NOWHERE) as channel:
+    with use_cassette(path) as tape, grpc.insecure_channel(UNREACHABLE) as channel:
         assert secret not in str(tape.interactions)
         assert stub_of(channel).once(ask(text=secret)).text == "heard __redacted__"
 
 
-def test_a_method_that_nobody_imported_is_named(path):
-    path.write_text(TAPE.read_text("utf-8").replace("talk.Talk/Gather", "walk.Walk/Gather"), "utf-8")
-    with pytest.raises(CassetteCorrupt) as refused:
+def test_a_method_of_an_unknown_service_is_reported(path):
+    path.write_text(CASSETTE.read_text("utf-8").replace("talk.Talk/Gather", "walk.Walk/Gather"), "utf-8")
+    with pytest.raises(CassetteCorrupt) as caught:
         storage.read(path)
-    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module defines" in str(
-        refused.value
-    )
-    assert "import the generated module of multitrack.walk.Walk before the cassette is opened" in str(refused.value)
+    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module defines" in str(caught.value)
+    assert "import the generated module of multitrack.walk.Walk before the cassette is opened" in str(caught.value)

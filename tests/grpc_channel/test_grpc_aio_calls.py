@@ -1,4 +1,4 @@
-"""The calls that a caller holds on an asyncio channel: gRPC's own, whose every method tells the same from a tape."""
+"""Calls on an asyncio channel are gRPC's own, and each of their methods returns the same live and on replay."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ OK, CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
 
 
 @pytest.fixture
-def live(async_connect, stub_of, record_then_replay):
-    """Runs a coroutine function with a stub, live and from the tape, and gives both results."""
+def run_twice(async_connect, stub_of, record_then_replay):
+    """A function that runs a coroutine function with a stub, live and on replay, and returns both results."""
 
     def run(action):
-        async def opened():
+        async def run_with_channel():
             async with async_connect() as channel:
                 return await action(stub_of(channel))
 
-        return record_then_replay(lambda: asyncio.run(opened()))
+        return record_then_replay(lambda: asyncio.run(run_with_channel()))
 
     return run
 
 
 @pytest.fixture
 def run(async_connect, stub_of, router):
-    """Runs a coroutine function with a stub, once, while the tape is active."""
+    """A function that runs a coroutine function with a stub once, while the tape is open."""
 
     def run(action, mode="record"):
-        async def opened():
+        async def run_with_channel():
             async with async_connect() as channel:
                 return await action(stub_of(channel))
 
         router.mode = mode
         with activate(router):
-            return asyncio.run(opened())
+            return asyncio.run(run_with_channel())
 
     return run
 
 
-async def told(call):
+async def read_call(call):
     return (
         await call.code(),
         await call.details(),
@@ -62,7 +62,7 @@ async def told(call):
     )
 
 
-def test_a_unary_call_tells_all_of_itself(live, talk_types):
+def test_all_methods_of_a_unary_call_are_replayed(run_twice, talk_types):
     ask, said = talk_types
 
     async def action(stub):
@@ -78,16 +78,16 @@ def test_a_unary_call_tells_all_of_itself(live, talk_types):
         call.add_done_callback(finished.append)
         assert finished == [call, call]
         assert await call is response
-        return [*before, response, *await told(call), await call.debug_error_string()]
+        return [*before, response, *await read_call(call), await call.debug_error_string()]
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded
     assert replayed[3] == said(text="heard hello", turn=2**53 + 1)
     assert replayed[6] == (("x-talk", "initial"), ("x-talk-bin", b"\x00\xff"))
     assert replayed[7] == (("x-cost", "3"), ("x-cost-bin", b"\x01\xfe"))
 
 
-def test_what_is_asked_of_a_call_before_its_response_waits_for_it(live, talk_types):
+def test_reading_the_status_or_metadata_of_a_call_waits_for_its_response(run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -97,12 +97,12 @@ def test_what_is_asked_of_a_call_before_its_response_waits_for_it(live, talk_typ
         assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         return [list(part) if isinstance(part, aio.Metadata) else part for part in first]
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded
     assert replayed[0] is OK
 
 
-def test_the_time_that_remains_is_told(live, talk_types):
+def test_time_remaining_counts_down_to_the_deadline(run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -111,11 +111,11 @@ def test_the_time_that_remains_is_told(live, talk_types):
         await call
         return 50 < before <= 60, 50 < call.time_remaining() <= before
 
-    assert live(action) == ((True, True), (True, True))
+    assert run_twice(action) == ((True, True), (True, True))
 
 
 @pytest.mark.parametrize("text", ["fail", "late failure"])
-def test_an_error_is_grpcs_own(text, live, talk_types):
+def test_a_replayed_error_is_an_error_of_grpc(text, run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -129,12 +129,12 @@ def test_an_error_is_grpcs_own(text, live, talk_types):
         lines = str(error).splitlines()
         return lines[:2], error.details(), tuple(error.initial_metadata()), tuple(error.trailing_metadata())
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded
     assert replayed[0][0] == "<AioRpcError of RPC that terminated with:"
 
 
-def test_a_stream_is_iterated_or_read(live, talk_types):
+def test_a_stream_can_be_iterated_or_read(run_twice, talk_types):
     ask, said = talk_types
 
     async def action(stub):
@@ -148,18 +148,18 @@ def test_a_stream_is_iterated_or_read(live, talk_types):
             break
         seen += [message async for message in call]
         assert finished == [call]
-        seen += await told(call)
+        seen += await read_call(call)
         call = stub.watch(ask(text="read"))
         seen += [await call.read(), await call.read(), await call.read()]
         seen += [await call.read() is aio.EOF, await call.read() is aio.EOF, await call.code()]
         return seen
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded
     assert replayed[0] == (said(text="hello 1", turn=1), False, False)
 
 
-def test_reading_and_iterating_do_not_mix(live, talk_types):
+def test_reading_and_iterating_cannot_be_mixed(run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -169,11 +169,11 @@ def test_reading_and_iterating_do_not_mix(live, talk_types):
             aiter(call)
         return [(await call.read()).turn, (await call.read()).turn]
 
-    assert live(action) == ([2, 3], [2, 3])
+    assert run_twice(action) == ([2, 3], [2, 3])
 
 
 @pytest.mark.parametrize("text", ["fail", "break"])
-def test_a_failure_of_a_stream_comes_where_it_came(text, live, talk_types):
+def test_a_failure_of_a_stream_is_replayed_at_the_same_position(text, run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -189,8 +189,8 @@ def test_a_failure_of_a_stream_comes_where_it_came(text, live, talk_types):
             await watch()
         return seen, caught.value.code(), caught.value.details()
 
-    recorded, replayed = live(action)
-    # a failure may overtake the messages before it: the tape holds those that reached the caller
+    recorded, replayed = run_twice(action)
+    # a failure may overtake the messages before it; only those that reached the caller are recorded
     assert replayed == recorded
     assert (replayed[0] == []) == (text == "fail")
 
@@ -201,7 +201,7 @@ def test_each_message_arrives_while_it_is_recorded(run, talk, router, talk_types
     async def action(stub):
         call, bodies = stub.watch(ask(text="pause")), []
         for turn in (1, 2, 3):
-            assert (await call.read()).turn == turn  # the server waits for `go_on` before it sends the next
+            assert (await call.read()).turn == turn  # the server waits for `go_on` before it sends the next message
             bodies.append(b"".join(router.recordings[0].chunks).decode())
             talk.go_on.release()
         assert await call.read() is aio.EOF
@@ -212,7 +212,7 @@ def test_each_message_arrives_while_it_is_recorded(run, talk, router, talk_types
     assert router.responses[0].body.decode() == bodies[-1] + "]"
 
 
-async def left_by_cancel(stub, ask):
+async def abandon_by_cancel(stub, ask):
     call = stub.watch(ask(text="pause"))
     assert (await call.read()).turn == 1
     assert call.cancel()
@@ -223,7 +223,7 @@ async def left_by_cancel(stub, ask):
     return await call.code(), await call.details()
 
 
-async def left_by_break(stub, ask):
+async def abandon_by_break(stub, ask):
     call = stub.watch(ask(text="pause"))
     async for message in call:
         assert message.turn == 1
@@ -232,7 +232,7 @@ async def left_by_break(stub, ask):
     gc.collect()
 
 
-async def left_by_time(stub, ask):
+async def abandon_by_timeout(stub, ask):
     async def watch():
         async for message in stub.watch(ask(text="pause")):
             assert message.turn == 1
@@ -243,22 +243,22 @@ async def left_by_time(stub, ask):
     gc.collect()
 
 
-@pytest.mark.parametrize("leave", [left_by_cancel, left_by_break, left_by_time])
-def test_a_stream_left_early_is_recorded_as_left(leave, live, router, talk_types):
+@pytest.mark.parametrize("abandon", [abandon_by_cancel, abandon_by_break, abandon_by_timeout])
+def test_a_stream_that_is_not_read_to_its_end_is_recorded_as_left(abandon, run_twice, router, talk_types):
     ask, _ = talk_types
-    recorded, replayed = live(lambda stub: leave(stub, ask))
+    recorded, replayed = run_twice(lambda stub: abandon(stub, ask))
     assert replayed == recorded
     assert recorded in (None, (CANCELLED, "Locally cancelled by application!"))
     (response,) = router.responses
     assert response.ending == "left"
     assert json.loads(response.body) == [{"text": "pause 1", "turn": "1"}]
-    assert router.refused == []
+    assert router.violations == []
 
 
-def test_reading_on_where_the_recording_was_left_is_a_miss(run, router, talk, talk_types):
+def test_reading_more_than_was_recorded_is_a_miss(run, router, talk, talk_types):
     ask, _ = talk_types
 
-    async def read_on(stub):
+    async def read_more(stub):
         call = stub.watch(ask(text="pause"))
         assert (await call.read()).turn == 1
         with pytest.raises(CassetteMiss) as caught:
@@ -266,17 +266,17 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(run, router, talk, ta
         assert call.done()
         return caught.value
 
-    run(lambda stub: left_by_cancel(stub, ask))
-    miss = run(read_on, "replay")
+    run(lambda stub: abandon_by_cancel(stub, ask))
+    miss = run(read_more, "replay")
     assert str(miss) == (
         f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early: "
         "its caller stopped reading, but reads more on replay\n"
         "  to record all of it: pytest --record"
     )
-    assert router.refused == [miss]
+    assert router.violations == [miss]
 
 
-def test_a_stream_that_breaks_keeps_its_messages_and_its_status(run, talk, router, talk_types):
+def test_a_broken_stream_is_replayed_with_its_messages_and_its_status(run, talk, router, talk_types):
     ask, _ = talk_types
 
     async def broken(stub):
@@ -294,7 +294,7 @@ def test_a_stream_that_breaks_keeps_its_messages_and_its_status(run, talk, route
     assert router.responses[0].ending == "broken"
 
 
-def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
+def test_requests_can_be_written_or_iterated(run_twice, talk_types, router):
     ask, said = talk_types
 
     async def asks(*texts):
@@ -311,7 +311,7 @@ def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
         await call.done_writing()
         with pytest.raises(asyncio.InvalidStateError):
             await call.write(ask(text="c"))
-        results = [await call, *await told(call)]
+        results = [await call, *await read_call(call)]
         with pytest.raises(asyncio.InvalidStateError):
             await call.write(ask(text="c"))
         call = stub.gather(asks("c", "d"))
@@ -321,9 +321,9 @@ def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
         call = stub.chat(asks("e", "f"))
         assert isinstance(call, aio.StreamStreamCall)
         results += [message async for message in call]
-        return [*results, *await told(call)]
+        return [*results, *await read_call(call)]
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded
     assert replayed[0] == said(text="a and b")
     assert [request.with_sent_messages.body for request in router.requests[:3]] == [
@@ -333,30 +333,30 @@ def test_requests_are_written_by_hand_or_iterated(live, talk_types, router):
     ]
 
 
-def test_an_iterator_may_wait_for_the_answers(live, talk_types):
+def test_a_request_iterator_may_wait_for_the_responses(run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
-        answers = asyncio.Queue()
+        responses = asyncio.Queue()
 
         async def asks():
             text = "a"
             for _ in range(3):
                 yield ask(text=text)
-                text = await answers.get()
+                text = await responses.get()
 
         texts = []
         async for message in stub.chat(asks()):
             texts.append(message.text)
-            answers.put_nowait(message.text)
+            responses.put_nowait(message.text)
         return texts
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded == ["heard a", "heard heard a", "heard heard heard a"]
 
 
 @pytest.mark.parametrize("kind", ["gather", "chat"])
-def test_a_failure_in_the_callers_iterator_cancels_as_it_does_live(kind, run, talk_types, router):
+def test_a_failure_in_the_request_iterator_cancels_the_call_as_it_does_live(kind, run, talk_types, router):
     ask, _ = talk_types
 
     async def broken():
@@ -369,10 +369,10 @@ def test_a_failure_in_the_callers_iterator_cancels_as_it_does_live(kind, run, ta
 
     cancelled = (CANCELLED, "Locally cancelled by application!", True)
     assert [run(action), run(action, "replay")] == [cancelled] * 2
-    assert router.refused == []
+    assert router.violations == []
 
 
-def test_a_call_cancelled_at_once_is_not_sent(live, router, talk, talk_types):
+def test_a_call_that_is_cancelled_at_once_is_not_sent(run_twice, router, talk, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -390,41 +390,41 @@ def test_a_call_cancelled_at_once_is_not_sent(live, router, talk, talk_types):
                 await call
         return [(await call.code(), await call.details(), tuple(await call.initial_metadata())) for call in calls]
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded == [(CANCELLED, "Locally cancelled by application!", ())] * 4
     assert talk.hits == 0
     assert router.requests == []
 
 
-def test_an_awaited_call_that_is_cancelled_is_cancelled_again(live, router, talk_types):
+def test_a_call_that_was_cancelled_while_awaited_can_be_replayed(run_twice, router, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
-        for kind, given in (("once", ask(text="sleep")), ("gather", iter([ask(text="sleep")]))):
-            call = getattr(stub, kind)(given)
+        for kind, argument in (("once", ask(text="sleep")), ("gather", iter([ask(text="sleep")]))):
+            call = getattr(stub, kind)(argument)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(call, 0.1)
             assert call.cancelled()
             assert await call.code() is CANCELLED
 
-    live(action)
+    run_twice(action)
     assert [response.ending for response in router.responses] == ["unanswered"] * 2
-    assert router.refused == []
+    assert router.violations == []
 
 
-def test_a_request_that_cannot_be_serialized_is_an_empty_one_as_it_is_live(live, router):
+def test_a_request_that_cannot_be_serialized_is_sent_empty_as_in_a_live_call(run_twice, router):
     async def action(stub):
-        return (await stub.once("no message")).text
+        return (await stub.once("not a message")).text
 
-    assert live(action) == ("heard ", "heard ")
+    assert run_twice(action) == ("heard ", "heard ")
     assert router.requests[0].body == b'{"@wire": ""}'
 
 
 @pytest.mark.parametrize("mode", ["record", "replay"])
-def test_a_closed_channel_stays_an_error(mode, async_connect, stub_of, router, talk_types):
+def test_a_closed_channel_raises_its_own_error(mode, async_connect, stub_of, router, talk_types):
     ask, _ = talk_types
 
-    async def closed():
+    async def call_closed_channel():
         channel = async_connect()
         await channel.close()
         with pytest.raises(aio.UsageError, match="Channel is closed"):
@@ -432,11 +432,11 @@ def test_a_closed_channel_stays_an_error(mode, async_connect, stub_of, router, t
 
     router.mode = mode
     with activate(router):
-        asyncio.run(closed())
+        asyncio.run(call_closed_channel())
     assert router.requests == []
 
 
-def test_closing_a_channel_cancels_its_calls(live, talk_types):
+def test_closing_a_channel_cancels_its_calls(run_twice, talk_types):
     ask, _ = talk_types
 
     async def action(stub):
@@ -445,16 +445,16 @@ def test_closing_a_channel_cancels_its_calls(live, talk_types):
         await stub.channel.close()
         return call.cancelled(), await call.code()
 
-    recorded, replayed = live(action)
+    recorded, replayed = run_twice(action)
     assert replayed == recorded == (True, CANCELLED)
 
 
-def test_channels_are_caught_whenever_and_on_whatever_loop_they_were_made(
+def test_channels_are_intercepted_whenever_and_on_whatever_loop_they_were_created(
     async_connect, stub_of, router, talk, talk_types
 ):
     ask, _ = talk_types
 
-    async def make():
+    async def record():
         channel = async_connect()
         stub = stub_of(channel)
         await stub.once(ask(text="live"))
@@ -463,18 +463,18 @@ def test_channels_are_caught_whenever_and_on_whatever_loop_they_were_made(
             assert [message.turn async for message in stub.watch(ask(text="a"))] == [1, 2, 3]
         return stub
 
-    async def use(stub):
+    async def replay(stub):
         response = await stub.once(ask(text="a"))
         return response.text, [message.turn async for message in stub.watch(ask(text="a"))]
 
-    stub = asyncio.run(make())
+    stub = asyncio.run(record())
     router.mode = "replay"
     with activate(router):
-        assert asyncio.run(use(stub)) == ("heard a", [1, 2, 3])
+        assert asyncio.run(replay(stub)) == ("heard a", [1, 2, 3])
     assert talk.hits == 3
 
 
-def test_nobody_imports_grpc_and_who_does_later_is_caught(talk):
+def test_grpc_is_not_imported_and_is_intercepted_when_imported_later(talk):
     source = f"""
         import asyncio, sys
         from multitrack.errors import CassetteMiss
@@ -497,94 +497,98 @@ def test_nobody_imports_grpc_and_who_does_later_is_caught(talk):
             except CassetteMiss as miss:
                 print(miss)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == ["False", f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Once"], done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60
+    )
+    assert process.stdout.splitlines() == ["False", f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Once"], (
+        process.stderr
+    )
     assert talk.hits == 0
 
 
-async def awaited(stub, ask):
+async def await_response(stub, ask):
     await stub.once(ask(text="unseen"))
 
 
-async def asked_for_its_code(stub, ask):
+async def read_code(stub, ask):
     await stub.once(ask(text="unseen")).code()
 
 
-async def asked_for_its_metadata(stub, ask):
+async def read_metadata(stub, ask):
     await stub.once(ask(text="unseen")).initial_metadata()
 
 
-async def waited_for_a_connection(stub, ask):
+async def wait_for_connection_of_watch(stub, ask):
     await stub.watch(ask(text="unseen")).wait_for_connection()
 
 
-async def iterated(stub, ask):
+async def iterate(stub, ask):
     async for _ in stub.watch(ask(text="unseen")):
         pass
 
 
-async def read(stub, ask):
+async def read_message(stub, ask):
     await stub.watch(ask(text="unseen")).read()
 
 
-async def gathered(stub, ask):
+async def await_gather(stub, ask):
     await stub.gather(iter([ask(text="unseen")]))
 
 
-async def gathered_by_hand(stub, ask):
+async def write_to_gather(stub, ask):
     await stub.gather().write(ask(text="unseen"))
 
 
-async def talked(stub, ask):
+async def iterate_chat(stub, ask):
     async for _ in stub.chat(iter([ask(text="unseen")])):
         pass
 
 
-async def waited_in_a_conversation(stub, ask):
+async def wait_for_connection_of_chat(stub, ask):
     await stub.chat(iter([ask(text="unseen")])).wait_for_connection()
 
 
-async def waited_for_with_a_limit(stub, ask):
+async def await_with_timeout(stub, ask):
     await asyncio.wait_for(stub.once(ask(text="unseen")), 5)
 
 
-async def awaited_in_a_task(stub, ask):
-    await asyncio.create_task(awaited(stub, ask))
+async def await_in_task(stub, ask):
+    await asyncio.create_task(await_response(stub, ask))
 
 
 @pytest.mark.parametrize(
-    "way",
+    "use_call",
     [
-        awaited,
-        asked_for_its_code,
-        asked_for_its_metadata,
-        waited_for_a_connection,
-        iterated,
-        read,
-        gathered,
-        gathered_by_hand,
-        talked,
-        waited_in_a_conversation,
-        waited_for_with_a_limit,
-        awaited_in_a_task,
+        await_response,
+        read_code,
+        read_metadata,
+        wait_for_connection_of_watch,
+        iterate,
+        read_message,
+        await_gather,
+        write_to_gather,
+        iterate_chat,
+        wait_for_connection_of_chat,
+        await_with_timeout,
+        await_in_task,
     ],
 )
-def test_a_miss_comes_from_what_is_awaited(way, run, talk, talk_types, caplog):
+def test_a_miss_is_raised_where_the_call_is_awaited(use_call, run, talk, talk_types, caplog):
     ask, _ = talk_types
 
     async def action(stub):
         with pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
-            await way(stub, ask)
+            await use_call(stub, ask)
         gc.collect()
         await asyncio.sleep(0)
 
     run(action, "replay")
-    # asyncio logs an exception that nobody took out of a task
+    # asyncio would log an exception of a task that was never retrieved
     assert caplog.messages == []
     assert talk.hits == 0
 
 
-def test_a_miss_ends_a_call_that_nobody_awaits(run, talk_types, caplog):
+def test_a_miss_ends_a_call_that_is_never_awaited(run, talk_types, caplog):
     ask, _ = talk_types
 
     async def action(stub):

@@ -1,4 +1,4 @@
-"""Calls of all four kinds, on channels of both kinds, alike: what came live comes from the tape."""
+"""All four kinds of calls on both kinds of channels: the replay equals the live call."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ KINDS = ["once", "watch", "gather", "chat"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_is_replayed_without_the_server(kind, caller, record_then_replay, router, talk_types):
+def test_a_response_is_replayed_without_the_server(kind, caller, record_then_replay, router, talk_types):
     _, said = talk_types
     live, replayed = record_then_replay(lambda: caller(kind, "hello"))
     assert replayed == live
-    answers = {
+    expected = {
         "once": said(text="heard hello", turn=2**53 + 1),
         "watch": [said(text=f"hello {turn}", turn=turn) for turn in (1, 2, 3)],
         "gather": said(text="hello"),
         "chat": [said(text="heard hello")],
     }
-    assert replayed[:3] == (answers[kind], grpc.StatusCode.OK, "")
+    messages, code, details, *_ = replayed
+    assert messages == expected[kind]
+    assert code is grpc.StatusCode.OK
+    assert details == ""
     (response,) = router.responses
     assert response.ending == "complete"
     assert response.header("grpc-status") == "0"
@@ -33,18 +36,19 @@ def test_an_answer_is_replayed_without_the_server(kind, caller, record_then_repl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_failure_is_an_answer_and_replayed_with_its_details(kind, caller, record_then_replay, router):
+def test_a_failure_is_replayed_with_its_details(kind, caller, record_then_replay, router):
     live, replayed = record_then_replay(lambda: caller(kind, "fail"))
     assert replayed == live
     messages, code, details, _, trailing = replayed
-    assert (messages, code) == (None, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert messages is None
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert details == "Quotä\nexceeded 100%"
     assert [name for name, _ in trailing] == ["grpc-status-details-bin"]
     assert router.responses[0].ending == "complete"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_down_is_down_again(kind, caller, talk, router):
+def test_a_server_that_is_down_is_replayed_as_unavailable(kind, caller, talk, router):
     talk.stop()
     outcomes = []
     for router.mode in ("record", "replay"):
@@ -56,7 +60,7 @@ def test_a_server_that_is_down_is_down_again(kind, caller, talk, router):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deadline_that_passed_passes_again(kind, caller, router):
+def test_an_exceeded_deadline_is_replayed(kind, caller, router):
     outcomes = []
     for router.mode in ("record", "replay"):
         with activate(router):
@@ -66,7 +70,7 @@ def test_a_deadline_that_passed_passes_again(kind, caller, router):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_metadata_is_sent_and_told(kind, caller, talk, router):
+def test_metadata_is_sent_and_recorded(kind, caller, talk, router):
     metadata = (("x-key", "1"), ("x-raw-bin", b"\x00\xff"))
     with activate(router):
         caller(kind, "hello", metadata=metadata)
@@ -78,7 +82,7 @@ def test_metadata_is_sent_and_told(kind, caller, talk, router):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_miss_passes_all_handlers(kind, caller, talk, router):
+def test_a_miss_is_raised_to_the_caller(kind, caller, talk, router):
     router.mode = "replay"
     with activate(router), pytest.raises(CassetteMiss, match="nothing recorded for POST grpc://"):
         caller(kind, "unseen")
@@ -86,7 +90,7 @@ def test_a_miss_passes_all_handlers(kind, caller, talk, router):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_tape_can_let_a_call_through(kind, caller, talk, router):
+def test_passthrough_goes_live_and_is_not_recorded(kind, caller, talk, router):
     router.mode = "passthrough"
     with activate(router):
         assert caller(kind, "hello")[1] is grpc.StatusCode.OK
@@ -95,7 +99,7 @@ def test_a_tape_can_let_a_call_through(kind, caller, talk, router):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_channel_works_live_before_and_after_a_tape(kind, caller, talk, router):
+def test_a_channel_goes_live_before_and_after_a_tape(kind, caller, talk, router):
     live = caller(kind, "hello")
     for router.mode in ("record", "replay"):
         with activate(router):

@@ -1,4 +1,4 @@
-"""On replay no channel connects, whatever the caller asks of it; counted where it would connect to."""
+"""On replay, no channel connects. A listener in place of the server counts the connections."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from multitrack.tape.active import activate
 READY = grpc.ChannelConnectivity.READY
 
 
-class Listener:
-    """Takes the server's place, and counts who connects."""
+class ConnectionCounter:
+    """Listens on the port of the server, and counts connections."""
 
     def __init__(self, port):
         self.accepted = 0
@@ -44,7 +44,7 @@ def listen(talk):
 
     def listen():
         talk.stop()
-        listeners.append(Listener(talk.port))
+        listeners.append(ConnectionCounter(talk.port))
         return listeners[-1]
 
     yield listen
@@ -52,36 +52,36 @@ def listen(talk):
         listener.close()
 
 
-def test_calls_connect_to_nothing(callers, listen, router):
+def test_replayed_calls_do_not_connect(callers, listen, router):
     live, replayed = [], []
-    for router.mode, answers in (("record", live), ("replay", replayed)):
+    for router.mode, results in (("record", live), ("replay", replayed)):
         listener = listen() if router.mode == "replay" else None
         with activate(router):
             caller = callers()
-            answers += [caller(kind, "hello") for kind in ("once", "watch", "gather", "chat")]
+            results += [caller(kind, "hello") for kind in ("once", "watch", "gather", "chat")]
     assert replayed == live
     assert listener.accepted == 0
-    # the listener does count
+    # check that the listener counts
     assert caller("once", "hello")[1] is grpc.StatusCode.UNAVAILABLE
     assert listener.accepted > 0
 
 
-def test_a_channel_is_ready_at_once(connect, listen, router):
+def test_a_channel_is_ready_without_connecting(connect, listen, router):
     listener = listen()
     router.mode = "replay"
     with activate(router):
         channel = connect()
         grpc.channel_ready_future(channel).result(timeout=5)
-        seen = []
-        channel.subscribe(seen.append, try_to_connect=True)
-        channel.unsubscribe(seen.append)
+        states = []
+        channel.subscribe(states.append, try_to_connect=True)
+        channel.unsubscribe(states.append)
         grpc.channel_ready_future(grpc.intercept_channel(channel)).result(timeout=5)
-    assert seen == [READY]
+    assert states == [READY]
     assert listener.accepted == 0
 
 
-def test_an_asyncio_channel_is_ready_at_once_and_stays_so(async_connect, listen, router):
-    async def use():
+def test_an_asyncio_channel_is_ready_without_connecting_and_stays_ready(async_connect, listen, router):
+    async def check():
         async with async_connect() as channel:
             await asyncio.wait_for(channel.channel_ready(), 5)
             assert channel.get_state(try_to_connect=True) is READY
@@ -92,19 +92,19 @@ def test_an_asyncio_channel_is_ready_at_once_and_stays_so(async_connect, listen,
     listener = listen()
     router.mode = "replay"
     with activate(router):
-        asyncio.run(use())
+        asyncio.run(check())
     assert listener.accepted == 0
 
 
 @pytest.mark.parametrize("mode", ["record", "replay"])
-def test_a_channel_connects_where_its_calls_may_leave(mode, connect, async_connect, talk, router):
+def test_a_channel_connects_if_its_host_is_allowed(mode, connect, async_connect, talk, router):
     async def wait():
         async with async_connect() as channel:
             await asyncio.wait_for(channel.channel_ready(), 5)
             return channel.get_state()
 
     router.mode = mode
-    router.allowed = [("localhost", talk.port)]
+    router.allowed_hosts = [("localhost", talk.port)]
     with activate(router):
         grpc.channel_ready_future(connect()).result(timeout=5)
         assert asyncio.run(wait()) is READY

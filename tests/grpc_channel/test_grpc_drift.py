@@ -1,4 +1,4 @@
-"""A run that compares live answers with tapes, for Vertex AI over gRPC: whole answers and streams, sync and asyncio."""
+"""A drift run for Vertex AI over gRPC: single responses and streams, sync and asyncio."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def run(folder, standin, *arguments):
 
 
 @pytest.mark.slow
-def test_calls_over_grpc_are_compared(tmp_path):
+def test_live_calls_over_grpc_are_compared_with_the_recorded_ones(tmp_path):
     (tmp_path / "test_app.py").write_text(TESTS, "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
     weather, trip = ScriptedCall("Weather", {"days": 3, "city": "Toronto"}), ScriptedCall("Trip", {"city": "Dallas"})
@@ -70,9 +70,9 @@ def test_calls_over_grpc_are_compared(tmp_path):
         assert "multitrack: drift: 3 of 3 unchanged" in same.stdout.splitlines(), same.stdout
     with StandIn(rules([trip, ScriptedCall("Weather", {"days": 4, "city": "Toronto"})], [trip])) as standin:
         drifted = run(tmp_path, standin, "--calls-drift", "--calls-drift-fail", "-k", "not whole")
-    told = drifted.stdout.splitlines()
-    start = next(number for number, line in enumerate(told) if line.strip("= ") == "drift")
-    assert [line for line in told[start + 1 :] if line][:-1] == [
+    lines = drifted.stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.strip("= ") == "drift")
+    assert [line for line in lines[start + 1 :] if line][:-1] == [
         "arguments changed, diverged at call 2  test_app.py::test_asyncio",
         "arguments changed                      test_app.py::test_stream",
         "test_app.py::test_asyncio, request 1: arguments changed",

@@ -1,4 +1,4 @@
-"""Google's generated clients, sync and async, with proto-plus messages and api_core's wrappers, over the seam."""
+"""Google's generated clients, sync and async, with proto-plus messages and the wrappers of api_core."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def aiplatform():
 
 @pytest.fixture
 def vertex(starts_server, aiplatform, authority, talk_failure):
-    """A server that speaks a little of Vertex's `PredictionService`, over TLS."""
+    """A server with some methods of Vertex's `PredictionService`, over TLS."""
     reply = aiplatform.GenerateContentResponse
 
-    class Vertex:
+    class VertexServer:
         hits = 0
 
-        def answer(self, call, context):
+        def generate(self, call, context):
             self.hits += 1
             text = call.contents[0].parts[0].text
             if text == "fail":
@@ -52,7 +52,7 @@ def vertex(starts_server, aiplatform, authority, talk_failure):
 
         def stream(self, call, context):
             for _ in range(2):
-                yield self.answer(call, context)
+                yield self.generate(call, context)
 
         def talk(self, calls, context):
             self.hits += 1
@@ -61,15 +61,17 @@ def vertex(starts_server, aiplatform, authority, talk_failure):
                     talk_failure(context)
                 yield aiplatform.StreamDirectPredictResponse(outputs=call.inputs)
 
-    served = Vertex()
+    server_methods = VertexServer()
     request = aiplatform.GenerateContentRequest
     handlers = {
-        "GenerateContent": grpc.unary_unary_rpc_method_handler(served.answer, request.deserialize, reply.serialize),
+        "GenerateContent": grpc.unary_unary_rpc_method_handler(
+            server_methods.generate, request.deserialize, reply.serialize
+        ),
         "StreamGenerateContent": grpc.unary_stream_rpc_method_handler(
-            served.stream, request.deserialize, reply.serialize
+            server_methods.stream, request.deserialize, reply.serialize
         ),
         "StreamDirectPredict": grpc.stream_stream_rpc_method_handler(
-            served.talk,
+            server_methods.talk,
             aiplatform.StreamDirectPredictRequest.deserialize,
             aiplatform.StreamDirectPredictResponse.serialize,
         ),
@@ -80,15 +82,15 @@ def vertex(starts_server, aiplatform, authority, talk_failure):
     server = grpc.server(threads, options=[("grpc.so_reuseport", 0)])
     service = "google.cloud.aiplatform.v1beta1.PredictionService"
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    served.port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+    server_methods.port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
     server.start()
-    served.stop = lambda: (server.stop(0).wait(), threads.shutdown())
-    yield served
-    served.stop()
+    server_methods.stop = lambda: (server.stop(0).wait(), threads.shutdown())
+    yield server_methods
+    server_methods.stop()
 
 
 class SyncClient:
-    """Calls the methods of a client, and gives what comes back whole."""
+    """Calls the methods of a client, and returns all responses."""
 
     retry = retry.Retry
 
@@ -99,10 +101,10 @@ class SyncClient:
         self._client = aiplatform.PredictionServiceClient(transport=transport_class(channel=channel))
 
     def generate(self, text, **options):
-        return self._client.generate_content(asked(text), **options)
+        return self._client.generate_content(create_content(text), **options)
 
     def stream(self, text, **options):
-        stream = self._client.stream_generate_content(asked(text), **options)
+        stream = self._client.stream_generate_content(create_content(text), **options)
         return list(stream), stream.code()
 
     def talk(self, texts, **options):
@@ -113,7 +115,7 @@ class SyncClient:
 
 
 class AsyncClient:
-    """The same for the asyncio client, on a loop of its own."""
+    """The same for the asyncio client, with its own event loop."""
 
     retry = retry.AsyncRetry
 
@@ -127,13 +129,13 @@ class AsyncClient:
         self._client = aiplatform.PredictionServiceAsyncClient(transport=transport_class(channel=self._channel))
 
     def generate(self, text, **options):
-        return self._runner.run(self._client.generate_content(asked(text), **options))
+        return self._runner.run(self._client.generate_content(create_content(text), **options))
 
     def stream(self, text, **options):
         return self._runner.run(self._stream(text, options))
 
     async def _stream(self, text, options):
-        stream = await self._client.stream_generate_content(asked(text), **options)
+        stream = await self._client.stream_generate_content(create_content(text), **options)
         return [chunk async for chunk in stream], await stream.code()
 
     def talk(self, texts, **options):
@@ -151,52 +153,52 @@ class AsyncClient:
         self._runner.close()
 
 
-class Signing(grpc.UnaryUnaryClientInterceptor):
+class SigningInterceptor(grpc.UnaryUnaryClientInterceptor):
     def __init__(self):
-        self.seen = []
+        self.codes = []
 
     def intercept_unary_unary(self, continuation, client_call_details, request):
         call = continuation(client_call_details, request)
-        self.seen.append(call.code())
+        self.codes.append(call.code())
         return call
 
 
-class AsyncSigning(grpc.aio.UnaryUnaryClientInterceptor):
+class AsyncSigningInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self):
-        self.seen = []
+        self.codes = []
 
     async def intercept_unary_unary(self, continuation, client_call_details, request):
         metadata = grpc.aio.Metadata(*client_call_details.metadata, ("x-signature", "s"))
         call = await continuation(client_call_details._replace(metadata=metadata), request)
-        self.seen.append(await call.code())
+        self.codes.append(await call.code())
         return call
 
 
-class AsyncCounting(grpc.aio.UnaryStreamClientInterceptor):
-    """Puts an iterator of its own into the place of the call."""
+class AsyncIteratorInterceptor(grpc.aio.UnaryStreamClientInterceptor):
+    """Returns its own iterator instead of the call."""
 
     async def intercept_unary_stream(self, continuation, client_call_details, request):
         call = await continuation(client_call_details, request)
 
-        async def counted():
+        async def iterate():
             async for response in call:
                 yield response
 
-        return counted()
+        return iterate()
 
 
 @pytest.fixture(params=[SyncClient, AsyncClient], ids=["sync", "async"])
 def clients(request, aiplatform, vertex, authority):
-    """Makes clients with interceptors."""
-    made = []
+    """A function that creates clients with gRPC interceptors."""
+    created = []
 
     def make(*interceptors):
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
-        made.append(request.param(aiplatform, f"localhost:{vertex.port}", credentials, interceptors))
-        return made[-1]
+        created.append(request.param(aiplatform, f"localhost:{vertex.port}", credentials, interceptors))
+        return created[-1]
 
     yield make
-    for client in made:
+    for client in created:
         client.close()
 
 
@@ -205,7 +207,7 @@ def client(clients):
     return clients()
 
 
-def asked(text):
+def create_content(text):
     return {"model": MODEL, "contents": [{"role": "user", "parts": [{"text": text}]}]}
 
 
@@ -225,7 +227,7 @@ def record_then_replay(action, vertex, router):
     return live, replayed
 
 
-def test_a_generated_answer_is_replayed(client, vertex, router, aiplatform):
+def test_a_generated_response_is_replayed(client, vertex, router, aiplatform):
     live, replayed = record_then_replay(lambda: client.generate("Toronto"), vertex, router)
     assert replayed == live
     assert type(replayed) is aiplatform.GenerateContentResponse
@@ -233,7 +235,7 @@ def test_a_generated_answer_is_replayed(client, vertex, router, aiplatform):
     request = router.requests[0]
     service = "google.cloud.aiplatform.v1beta1.PredictionService"
     assert request.url == f"grpc://localhost:{vertex.port}/{service}/GenerateContent"
-    assert json.loads(request.body) == asked("Toronto")
+    assert json.loads(request.body) == create_content("Toronto")
     assert request.header("x-goog-request-params") == f"model={MODEL}"
     body = json.loads(router.responses[0].body)
     assert body["candidates"][0]["finishReason"] == "STOP"
@@ -248,7 +250,7 @@ def test_a_generated_stream_is_replayed(client, vertex, router):
     assert len(json.loads(router.responses[0].body)) == 2
 
 
-def test_a_conversation_is_replayed(client, vertex, router, aiplatform):
+def test_a_bidirectional_call_is_replayed(client, vertex, router, aiplatform):
     live, replayed = record_then_replay(lambda: client.talk(["a", "b"]), vertex, router)
     assert replayed == live
     assert [said.outputs[0].string_val[0] for said in replayed] == ["a", "b"]
@@ -270,7 +272,7 @@ def talk(client, text):
 
 
 @pytest.mark.parametrize("method", [generate, stream, talk])
-def test_an_exhausted_quota_has_its_name_and_details(method, client, vertex, router):
+def test_an_exhausted_quota_is_replayed_with_its_details(method, client, vertex, router):
     def failure():
         with pytest.raises(exceptions.ResourceExhausted) as caught:
             method(client, "fail")
@@ -282,7 +284,7 @@ def test_an_exhausted_quota_has_its_name_and_details(method, client, vertex, rou
     assert replayed[2:] == ("model", "10 per minute")
 
 
-def test_retries_see_each_recorded_attempt(client, router):
+def test_retries_replay_each_recorded_attempt(client, router):
     quick = client.retry(predicate=retry.if_exception_type(exceptions.ResourceExhausted), initial=0.01, timeout=0.2)
 
     def attempts():
@@ -295,22 +297,22 @@ def test_retries_see_each_recorded_attempt(client, router):
     with activate(router):
         recorded = attempts()
     assert recorded > 1
-    # more attempts fit into the same time on replay: the recording must last
-    for answers in router.answers.values():
-        answers.extend(list(answers) * 50)
+    # more attempts fit into the same time on replay, so repeat the recorded ones
+    for responses in router.stored_responses.values():
+        responses.extend(list(responses) * 50)
     router.mode = "replay"
     with activate(router):
         assert attempts() > 1
 
 
 @pytest.mark.parametrize("method", ["generate", "stream"])
-def test_a_deadline_passes_at_the_recorded_pace(method, client, vertex, tmp_path):
+def test_a_deadline_is_exceeded_at_the_recorded_pace(method, client, vertex, tmp_path):
     path = tmp_path / "vertex.yaml"
     with use_cassette(path, mode="record"):
         live = getattr(client, method)("Toronto")
     slow = [
-        replace(one, response=replace(one.response, chunks=Chunks(gaps=(500,))))
-        for one in storage.read(path).interactions
+        replace(interaction, response=replace(interaction.response, chunks=Chunks(gaps=(500,))))
+        for interaction in storage.read(path).interactions
     ]
     storage.write(path, replace(storage.read(path), interactions=tuple(slow)))
     vertex.stop()
@@ -323,7 +325,7 @@ def test_a_deadline_passes_at_the_recorded_pace(method, client, vertex, tmp_path
 
 
 @pytest.mark.parametrize("method", ["generate", "stream"])
-def test_a_miss_passes_every_layer_at_once(method, client, vertex, router):
+def test_a_miss_is_raised_at_once_and_not_retried(method, client, vertex, router):
     router.mode = "replay"
     anything = client.retry(predicate=retry.if_exception_type(Exception), initial=0.1, timeout=5)
     started = time.monotonic()
@@ -334,7 +336,7 @@ def test_a_miss_passes_every_layer_at_once(method, client, vertex, router):
     assert vertex.hits == 0
 
 
-def test_a_client_works_live_before_and_after_a_tape(client, vertex, router):
+def test_a_client_goes_live_before_and_after_a_tape(client, vertex, router):
     assert client.generate("before").usage_metadata.total_token_count == 7
     with activate(router):
         client.generate("recorded")
@@ -347,30 +349,30 @@ def test_a_client_works_live_before_and_after_a_tape(client, vertex, router):
 
 
 @pytest.mark.parametrize("text", ["Toronto", "fail"])
-def test_interceptors_see_the_same(text, clients, vertex, router):
-    kind = AsyncSigning if isinstance(clients(), AsyncClient) else Signing
+def test_grpc_interceptors_see_the_same_calls_live_and_replayed(text, clients, vertex, router):
+    kind = AsyncSigningInterceptor if isinstance(clients(), AsyncClient) else SigningInterceptor
     signing = kind()
-    client = clients(signing, *([AsyncCounting()] if kind is AsyncSigning else []))
+    client = clients(signing, *([AsyncIteratorInterceptor()] if kind is AsyncSigningInterceptor else []))
 
-    def everything():
+    def call_all():
         try:
-            answers = client.generate(text), client.stream(text)[0]
+            responses = client.generate(text), client.stream(text)[0]
         except exceptions.ResourceExhausted as error:
-            answers = error.message
-        return answers, signing.seen.pop()
+            responses = error.message
+        return responses, signing.codes.pop()
 
-    live, replayed = record_then_replay(everything, vertex, router)
+    live, replayed = record_then_replay(call_all, vertex, router)
     assert replayed == live
-    if kind is AsyncSigning:
+    if kind is AsyncSigningInterceptor:
         assert router.requests[0].header("x-signature") == "s"
 
 
-# of an interceptor that fails, older releases of grpcio tell once more when its call is dropped
+# older releases of grpcio report the error of an interceptor again when its call is dropped
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function InterceptedCall.__del__")
 @pytest.mark.parametrize("method", [generate, stream, talk])
 def test_no_interceptor_can_swallow_a_miss(method, clients, vertex, router):
-    kind = AsyncSigning if isinstance(clients(), AsyncClient) else Signing
-    client = clients(kind(), *([AsyncCounting()] if kind is AsyncSigning else []))
+    kind = AsyncSigningInterceptor if isinstance(clients(), AsyncClient) else SigningInterceptor
+    client = clients(kind(), *([AsyncIteratorInterceptor()] if kind is AsyncSigningInterceptor else []))
     router.mode = "replay"
     with activate(router), pytest.raises(CassetteMiss):
         method(client, "unseen")

@@ -1,4 +1,4 @@
-"""The user's own rules on gRPC calls: a date and an id of the day do not keep a call from its recording."""
+"""The rules of the user apply to gRPC calls: a call matches its recording although a date and an id changed."""
 
 import pytest
 
@@ -15,7 +15,7 @@ RULES = {
 
 @pytest.mark.parametrize("kind", ["once", "watch", "gather", "chat"])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_call_with_another_date_and_id_is_answered(rule, kind, callers, talk, tmp_path):
+def test_a_call_with_a_different_date_and_id_matches(rule, kind, callers, talk, tmp_path):
     path, texts = tmp_path / "talk.yaml", [RECORDED, RECORDED] if kind in ("gather", "chat") else [RECORDED]
     with use_cassette(path, mode="record", **RULES[rule]):
         live = callers()(kind, *texts)
@@ -27,7 +27,7 @@ def test_a_call_with_another_date_and_id_is_answered(rule, kind, callers, talk, 
     assert ("on the-date as the-run" in path.read_text("utf-8")) is (rule == "placeholders")
 
 
-def test_without_a_rule_it_is_a_miss(callers, talk, tmp_path):
+def test_without_a_rule_a_different_date_is_a_miss(callers, talk, tmp_path):
     path = tmp_path / "talk.yaml"
     with use_cassette(path, mode="record"):
         callers()("once", RECORDED)

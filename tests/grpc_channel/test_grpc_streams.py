@@ -1,4 +1,4 @@
-"""Calls whose responses or requests are streams."""
+"""Calls that stream their responses or their requests."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def stub(request, connect, stub_of):
 def test_a_stream_is_replayed_message_by_message(stub, record_then_replay, talk_types, router):
     ask, said = talk_types
 
-    def watched():
+    def watch_stream():
         stream = stub.watch(ask(text="hello"))
         for kind in (grpc.Call, grpc.Future):
             assert isinstance(stream, kind)
         assert iter(stream) is stream
         first = next(stream)
         seen = [first, stream.is_active(), stream.running(), stream.done(), stream.cancelled()]
-        ended = []
-        assert stream.add_callback(lambda: ended.append("callback"))
-        stream.add_done_callback(lambda call: ended.append(call is stream))
+        notifications = []
+        assert stream.add_callback(lambda: notifications.append("callback"))
+        stream.add_done_callback(lambda call: notifications.append(call is stream))
         seen += stream
-        seen += [ended, stream.code(), stream.details(), stream.time_remaining()]
+        seen += [notifications, stream.code(), stream.details(), stream.time_remaining()]
         seen += [tuple(map(tuple, part())) for part in (stream.initial_metadata, stream.trailing_metadata)]
         seen += [stream.is_active(), stream.done(), stream.cancel(), stream.exception(), stream.traceback()]
         assert not stream.add_callback(lambda: None)
         assert next(stream, None) is None
         return seen
 
-    live, replayed = record_then_replay(watched)
+    live, replayed = record_then_replay(watch_stream)
     assert replayed == live
     assert replayed[0] == said(text="hello 1", turn=1)
     (response,) = router.responses
@@ -62,7 +62,7 @@ def test_each_message_arrives_while_it_is_recorded(stub, talk, router, talk_type
         stream = stub.watch(ask(text="pause"))
         bodies = []
         for turn in (1, 2, 3):
-            assert next(stream).turn == turn  # the server waits for `go_on` before it sends the next
+            assert next(stream).turn == turn  # the server waits for `go_on` before it sends the next message
             bodies.append(b"".join(router.recordings[0].chunks).decode())
             talk.go_on.release()
         assert next(stream, None) is None
@@ -71,7 +71,7 @@ def test_each_message_arrives_while_it_is_recorded(stub, talk, router, talk_type
 
 
 @pytest.mark.parametrize("text", ["fail", "break"])
-def test_a_failure_of_a_stream_is_replayed_where_it_came(text, stub, record_then_replay, talk_types, router):
+def test_a_failure_of_a_stream_is_replayed_at_the_same_position(text, stub, record_then_replay, talk_types, router):
     ask, _ = talk_types
 
     def failure():
@@ -98,7 +98,7 @@ def test_a_failure_of_a_stream_is_replayed_where_it_came(text, stub, record_then
         exceptions.ResourceExhausted,
         ["10 per minute"],
     )
-    # a failure may overtake the messages before it: the tape holds those that reached the caller
+    # a failure may overtake the messages before it; only those that reached the caller are recorded
     assert replayed[0] == live[0]
     (response,) = router.responses
     assert response.ending == "complete"
@@ -106,21 +106,21 @@ def test_a_failure_of_a_stream_is_replayed_where_it_came(text, stub, record_then
     assert response.header("grpc-status") == "8"
 
 
-def test_the_first_message_that_api_core_fetches_ahead_is_replayed(stub, record_then_replay, talk_types):
+def test_the_first_message_that_api_core_prefetches_is_replayed(stub, record_then_replay, talk_types):
     ask, _ = talk_types
 
-    def watched():
+    def watch_stream():
         watch = grpc_helpers.wrap_errors(stub.watch)
         stream = watch(ask(text="hello"))
         with pytest.raises(exceptions.ResourceExhausted) as caught:
             watch(ask(text="fail"))
         return [said.turn for said in stream], stream.code(), caught.value.message
 
-    live, replayed = record_then_replay(watched)
+    live, replayed = record_then_replay(watch_stream)
     assert replayed == live == ([1, 2, 3], grpc.StatusCode.OK, "Quotä\nexceeded 100%")
 
 
-def left_by_cancel(stream):
+def abandon_by_cancel(stream):
     assert next(stream).turn == 1
     assert stream.cancel()
     assert not stream.cancel()
@@ -134,17 +134,17 @@ def left_by_cancel(stream):
         stream.result()
 
 
-def left_by_break(stream):
+def abandon_by_break(stream):
     for said in stream:
         assert said.turn == 1
         break
 
 
-@pytest.mark.parametrize("leave", [left_by_cancel, left_by_break])
-def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk_types):
+@pytest.mark.parametrize("abandon", [abandon_by_cancel, abandon_by_break])
+def test_a_stream_that_is_not_read_to_its_end_is_recorded_as_left(abandon, stub, talk, router, talk_types):
     ask, _ = talk_types
     with activate(router):
-        leave(stub.watch(ask(text="pause")))
+        abandon(stub.watch(ask(text="pause")))
         gc.collect()
     (response,) = router.responses
     assert response.ending == "left"
@@ -153,14 +153,14 @@ def test_a_stream_left_early_is_recorded_as_left(leave, stub, talk, router, talk
     talk.stop()
     router.mode = "replay"
     with activate(router):
-        leave(stub.watch(ask(text="pause")))
+        abandon(stub.watch(ask(text="pause")))
     assert talk.hits == 1
 
 
-def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, talk_types):
+def test_reading_more_than_was_recorded_is_a_miss(stub, talk, router, talk_types):
     ask, _ = talk_types
     with activate(router):
-        left_by_break(stub.watch(ask(text="pause")))
+        abandon_by_break(stub.watch(ask(text="pause")))
         gc.collect()
     router.mode = "replay"
     with activate(router):
@@ -173,10 +173,10 @@ def test_reading_on_where_the_recording_was_left_is_a_miss(stub, talk, router, t
         "its caller stopped reading, but reads more on replay\n"
         "  to record all of it: pytest --record"
     )
-    assert router.refused == [caught.value]
+    assert router.violations == [caught.value]
 
 
-def test_a_stream_still_open_when_the_tape_ended_can_be_replayed(stub, router, talk_types):
+def test_a_stream_still_open_when_the_tape_was_closed_can_be_replayed(stub, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         stream = stub.watch(ask(text="pause"))
@@ -190,7 +190,7 @@ def test_a_stream_still_open_when_the_tape_ended_can_be_replayed(stub, router, t
     assert stream.cancel()
 
 
-def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, router, talk_types):
+def test_a_broken_stream_is_replayed_with_its_messages_and_its_status(stub, talk, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         stream = stub.watch(ask(text="pause"))
@@ -213,7 +213,7 @@ def test_a_stream_that_breaks_keeps_its_messages_and_its_status(stub, talk, rout
     assert replayed.value.details() == live.value.details()
 
 
-def test_a_stream_nobody_read_is_left_too(stub, router, talk_types):
+def test_a_stream_that_is_never_read_is_recorded_as_left(stub, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         stub.watch(ask(text="hello"))
@@ -221,7 +221,7 @@ def test_a_stream_nobody_read_is_left_too(stub, router, talk_types):
     assert [(response.ending, response.body) for response in router.responses] == [("left", b"[]")]
 
 
-def requests_of(ask, *texts):
+def create_requests(ask, *texts):
     for text in texts:
         yield ask(text=text)
 
@@ -240,18 +240,18 @@ def gather_future(stub, requests):
     return stub.gather.future(requests).result(timeout=5)
 
 
-@pytest.mark.parametrize("way", [gather, gather_with_call, gather_future])
-def test_streamed_requests_are_one_request_of_the_tape(way, stub, record_then_replay, talk_types, router):
+@pytest.mark.parametrize("call_style", [gather, gather_with_call, gather_future])
+def test_streamed_requests_are_recorded_as_one_request(call_style, stub, record_then_replay, talk_types, router):
     ask, said = talk_types
-    live, replayed = record_then_replay(lambda: way(stub, requests_of(ask, "a", "b")))
+    live, replayed = record_then_replay(lambda: call_style(stub, create_requests(ask, "a", "b")))
     assert replayed == live == said(text="a and b")
     assert json.loads(router.requests[0].with_sent_messages.body) == [{"text": "a"}, {"text": "b"}]
     router.mode = "replay"
     with activate(router), pytest.raises(CassetteMiss):
-        way(stub, requests_of(ask, "b", "a"))
+        call_style(stub, create_requests(ask, "b", "a"))
 
 
-def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_types, router):
+def test_an_empty_stream_of_requests_is_recorded_as_an_empty_array(stub, record_then_replay, talk_types, router):
     _, said = talk_types
     live, replayed = record_then_replay(lambda: stub.gather(iter(())))
     assert replayed == live == said()
@@ -259,60 +259,60 @@ def test_no_requests_at_all_are_an_empty_list(stub, record_then_replay, talk_typ
 
 
 @pytest.mark.parametrize("mode", ["record", "replay"])
-def test_a_future_tells_its_callback_that_nobody_answered(mode, stub, talk, router, talk_types):
+def test_the_callback_of_a_future_runs_if_the_server_is_down(mode, stub, talk, router, talk_types):
     ask, _ = talk_types
     talk.stop()
-    told, codes = threading.Event(), []
+    called, codes = threading.Event(), []
     if mode == "replay":
         with activate(router), pytest.raises(grpc.RpcError):
-            stub.gather(requests_of(ask, "a"))
+            stub.gather(create_requests(ask, "a"))
         with activate(router), pytest.raises(grpc.RpcError):
             stub.once(ask(text="a"))
     router.mode = mode
     with activate(router):
-        for call in (stub.gather.future(requests_of(ask, "a")), stub.once.future(ask(text="a"))):
-            told.clear()
-            call.add_done_callback(lambda finished: (codes.append(finished.code()), told.set()))
-            assert told.wait(5)
+        for call in (stub.gather.future(create_requests(ask, "a")), stub.once.future(ask(text="a"))):
+            called.clear()
+            call.add_done_callback(lambda finished: (codes.append(finished.code()), called.set()))
+            assert called.wait(5)
     assert codes == [grpc.StatusCode.UNAVAILABLE] * 2
     assert [response.ending for response in router.responses] == ["broken"] * 2
 
 
-def unserializable(ask):
+def create_unserializable(ask):
     yield ask(text="a")
-    yield "no message"
+    yield "not a message"
 
 
-def raising(ask):
+def create_raising(ask):
     yield ask(text="a")
     raise KeyError("b")
 
 
-def violating(ask):
+def create_violating(ask):
     yield ask(text="a")
-    raise LiveCall("a socket would leave this machine")
+    raise LiveCall("blocked a socket")
 
 
-def test_a_violation_in_the_callers_iterator_ends_the_call(stub, router, talk_types):
+def test_a_violation_in_the_request_iterator_ends_the_call(stub, router, talk_types):
     ask, _ = talk_types
     with activate(router), pytest.raises(grpc.RpcError) as caught:
-        stub.gather(violating(ask), timeout=5)
+        stub.gather(create_violating(ask), timeout=5)
     assert caught.value.details() == "Exception iterating requests!"
     router.mode = "replay"
     with activate(router), pytest.raises(LiveCall):
-        stub.gather(violating(ask))
+        stub.gather(create_violating(ask))
 
 
-@pytest.mark.parametrize("requests", [unserializable, raising])
-@pytest.mark.parametrize("way", [gather, gather_future, lambda stub, requests: list(stub.chat(requests))])
-def test_a_failure_in_the_callers_iterator_reads_as_it_does_live(
-    way, requests, stub, record_then_replay, router, talk_types
+@pytest.mark.parametrize("requests", [create_unserializable, create_raising])
+@pytest.mark.parametrize("call_style", [gather, gather_future, lambda stub, requests: list(stub.chat(requests))])
+def test_a_failure_in_the_request_iterator_has_the_status_of_a_live_call(
+    call_style, requests, stub, record_then_replay, router, talk_types
 ):
     ask, _ = talk_types
 
     def failure():
         with pytest.raises(grpc.RpcError) as caught:
-            way(stub, requests(ask))
+            call_style(stub, requests(ask))
         return caught.value.code(), caught.value.details()
 
     live = failure()

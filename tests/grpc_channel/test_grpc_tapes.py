@@ -1,4 +1,4 @@
-"""gRPC calls on a real tape: what stands in the file, who can play it, and at which pace."""
+"""gRPC calls with a real cassette: its content, the calls that it can replay, and their pace."""
 
 from __future__ import annotations
 
@@ -31,28 +31,29 @@ def path(tmp_path):
 
 
 def set_chunks(path, **chunks):
-    """Edit the tape: its answers came in these."""
+    """Edit the chunks of all responses in a cassette."""
     cassette = storage.read(path)
     changed = tuple(
-        replace(one, response=replace(one.response, chunks=Chunks(**chunks))) for one in cassette.interactions
+        replace(interaction, response=replace(interaction.response, chunks=Chunks(**chunks)))
+        for interaction in cassette.interactions
     )
     storage.write(path, replace(cassette, interactions=changed))
 
 
-def interactions(path):
+def read_interactions(path):
     return yaml.safe_load(path.read_text("utf-8"))["interactions"]
 
 
-def test_a_conversation_stands_on_the_tape_side_by_side(chat, talk, path):
+def test_a_bidirectional_call_is_written_as_one_interaction(chat, talk, path):
     with use_cassette(path, mode="record") as tape:
         opened = chat()
         for text in ("a", "b"):
             opened.send(text)
-            opened.hear()
+            opened.receive()
         opened.close()
-        opened.hear()
+        opened.receive()
         assert tape.sent[0].json == [{"text": "a"}, {"text": "b"}]
-    [interaction] = interactions(path)
+    [interaction] = read_interactions(path)
     assert set(interaction["response"].get("chunks", ())) <= {"gaps_ms"}
     assert interaction["request"] == {
         "method": "POST",
@@ -71,7 +72,7 @@ def test_a_conversation_stands_on_the_tape_side_by_side(chat, talk, path):
 
 @pytest.mark.parametrize("recorder", ["sync", "async"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_either_kind_of_channel_plays_what_the_other_recorded(kind, recorder, both_callers, talk, path):
+def test_each_kind_of_channel_replays_recordings_of_the_other(kind, recorder, both_callers, talk, path):
     player = "async" if recorder == "sync" else "sync"
     texts = ("a", "b") if kind in ("gather", "chat") else ("a",)
     with use_cassette(path, mode="record"):
@@ -80,12 +81,12 @@ def test_either_kind_of_channel_plays_what_the_other_recorded(kind, recorder, bo
     with use_cassette(path) as tape:
         replayed = both_callers[player](kind, *texts)
         assert len(tape.played) == 1
-    # a tape keeps no metadata of the provider's but what it is told to
+    # metadata of the provider is only recorded if it is allowed
     assert replayed[:3] == live[:3]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_a_local_service_ran_plays_no_part(kind, caller, stub_of, talk_types, path):
+def test_the_address_of_a_local_service_is_not_matched(kind, caller, stub_of, talk_types, path):
     ask, _ = talk_types
     with use_cassette(path, mode="record"):
         live = caller(kind, "a")
@@ -96,7 +97,7 @@ def test_where_a_local_service_ran_plays_no_part(kind, caller, stub_of, talk_typ
         assert (list(said) if kind in ("watch", "chat") else said) == live[0]
 
 
-def test_metadata_is_kept_on_demand(caller, path):
+def test_metadata_in_keep_headers_is_recorded(caller, path):
     with use_cassette(path, mode="record", keep_headers=["x-talk", "x-cost-bin"]):
         caller("once", "a")
     with use_cassette(path):
@@ -104,7 +105,7 @@ def test_metadata_is_kept_on_demand(caller, path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_tape_made_in_one_project_plays_in_any(kind, caller, talk, path):
+def test_a_cassette_recorded_in_one_project_matches_in_any(kind, caller, talk, path):
     def ask(project):
         name = f"projects/{project}/locations/europe-west1/models/m"
         first = ("about models",) if kind in ("gather", "chat") else ()
@@ -118,30 +119,30 @@ def test_a_tape_made_in_one_project_plays_in_any(kind, caller, talk, path):
         assert ask("other-project-12")[1] is grpc.StatusCode.OK
 
 
-def test_a_message_of_a_stream_may_hold_a_secret(chat, path):
+def test_a_secret_in_a_streamed_message_is_redacted(chat, path):
     secret = "sk-" + "abcdefghij" * 3
 
-    def talked():
+    def run_chat():
         opened = chat()
         opened.send("a")
-        opened.hear()
+        opened.receive()
         opened.send(f"my key is {secret}")
-        said = opened.hear()
+        said = opened.receive()
         opened.close()
-        opened.hear()
+        opened.receive()
         return said
 
     with use_cassette(path, mode="record"):
-        assert talked() == f"heard my key is {secret}"
+        assert run_chat() == f"heard my key is {secret}"
     assert secret not in path.read_text("utf-8")
     with use_cassette(path):
-        assert talked() == f"heard my key is {REDACTED}"
+        assert run_chat() == f"heard my key is {REDACTED}"
 
 
-def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
+def test_names_and_secrets_in_the_details_of_a_failure_are_redacted(caller, path):
     secret = "sk-" + "abcdefghij" * 3
 
-    def refused():
+    def fail():
         _, code, details, _, trailing = caller("once", f"refuse projects/acme-prod-7/locations/here with {secret}")
         assert code is grpc.StatusCode.PERMISSION_DENIED
         packed = dict(trailing)["grpc-status-details-bin"]
@@ -151,7 +152,7 @@ def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
         return details, status.message, dict(info.metadata), unknown
 
     with use_cassette(path, mode="record", keep_errors=True, keep_headers=["x-refused-bin"]):
-        live = refused()
+        live = fail()
     assert live[2] == {"consumer": "projects/acme-prod-7", "key": secret}
     written = path.read_text("utf-8")
     for packed in re.findall(r"[A-Za-z0-9+/=]{24,}", written):
@@ -161,13 +162,13 @@ def test_the_details_of_a_failure_tell_no_name_and_no_secret(caller, path):
     assert "acme" not in written
     assert secret not in written
     with use_cassette(path):
-        details, message, metadata, unknown = refused()
+        details, message, metadata, unknown = fail()
     assert details == message == f"no projects/project-0 with {REDACTED}"
     assert metadata == {"consumer": "projects/project-0", "key": REDACTED}
     assert unknown == live[3].replace(secret.encode(), b"*" * len(secret))
 
 
-def test_what_is_missing_is_recorded_beside_what_is_there(caller, talk, path):
+def test_missing_calls_are_added_to_the_cassette(caller, talk, path):
     with use_cassette(path, mode="record"):
         caller("gather", "a")
     with use_cassette(path, mode="record-missing"):
@@ -175,13 +176,13 @@ def test_what_is_missing_is_recorded_beside_what_is_there(caller, talk, path):
         assert caller("gather", "b")[0].text == "b"
         assert caller("chat", "c")[0][0].text == "heard c"
     assert talk.hits == 3
-    assert len(interactions(path)) == 3
+    assert len(read_interactions(path)) == 3
     talk.stop()
     with use_cassette(path):
         assert caller("gather", "b")[0].text == "b"
 
 
-def test_a_conversation_may_be_played_again_where_that_is_allowed(caller, talk, path):
+def test_a_streaming_call_can_be_replayed_repeatedly_with_allow_repeats(caller, talk, path):
     with use_cassette(path, mode="record"):
         caller("gather", "a")
         caller("chat", "b")
@@ -194,7 +195,7 @@ def test_a_conversation_may_be_played_again_where_that_is_allowed(caller, talk, 
 
 @pytest.mark.parametrize("mode", ["replay", "record"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_host_that_is_dropped_has_an_empty_answer(kind, mode, caller, talk, path, talk_types):
+def test_a_call_to_a_dropped_host_gets_an_empty_response(kind, mode, caller, talk, path, talk_types):
     _, said = talk_types
     texts = ("a", "b") if kind in ("gather", "chat") else ("a",)
     with use_cassette(path, mode=mode, drop_hosts=["localhost:*"]):
@@ -204,16 +205,16 @@ def test_a_host_that_is_dropped_has_an_empty_answer(kind, mode, caller, talk, pa
 
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
-def test_who_waits_for_a_host_that_is_dropped_hears_that_it_is_over(chat, path, monkeypatch):
+def test_a_bidirectional_call_to_a_dropped_host_ends(chat, path, monkeypatch):
     monkeypatch.setattr(grpc_replay, "STALL_SECONDS", 0.1)
     with use_cassette(path, drop_hosts=["localhost:*"]):
         opened = chat()
         opened.send("a")
-        assert opened.hear() is None
-        assert opened.told()[0] is grpc.StatusCode.OK
+        assert opened.receive() is None
+        assert opened.read_status()[0] is grpc.StatusCode.OK
 
 
-def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):
+def test_a_hand_written_response_may_be_empty(caller, talk, path, talk_types):
     _, said = talk_types
     with use_cassette(path, mode="record"):
         caller("once", "a")
@@ -235,21 +236,21 @@ def test_an_answer_made_by_hand_may_be_empty(caller, talk, path, talk_types):
         ("record-missing", "  its replay had already started, so it cannot be recorded as missing\n"),
     ],
 )
-def test_a_stream_that_strays_says_how_to_record(mode, note, chat, talk, path):
+def test_a_stream_that_stops_matching_reports_how_to_record_it(mode, note, chat, talk, path):
     with use_cassette(path, mode="record"):
         opened = chat()
         opened.send("a")
-        opened.hear()
+        opened.receive()
         opened.close()
-        opened.hear()
+        opened.receive()
 
-    def other():
+    def send_other_message():
         opened = chat()
         opened.send("b")
-        opened.hear()
+        opened.receive()
 
     with pytest.raises(CassetteMiss) as caught, use_cassette(path, mode=mode):
-        other()
+        send_other_message()
     assert str(caught.value) == (
         f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat stopped matching its recording\n"
         f"  cassette: {path}\n"
@@ -262,35 +263,35 @@ def test_a_stream_that_strays_says_how_to_record(mode, note, chat, talk, path):
     )
 
 
-async def in_a_task(stub, ask):
-    task = asyncio.create_task(asked(stub, ask))
+async def swallow_in_task(stub, ask):
+    task = asyncio.create_task(call_once(stub, ask))
     await asyncio.wait([task])
     assert isinstance(task.exception(), CassetteMiss)
 
 
-async def among_others(stub, ask):
+async def swallow_in_gather(stub, ask):
     await asyncio.gather(stub.once(ask(text="unseen")), asyncio.sleep(0), return_exceptions=True)
 
 
-async def by_nobody(stub, ask):
+async def swallow_by_not_awaiting(stub, ask):
     call = stub.once(ask(text="unseen"))
     await asyncio.sleep(0.01)
     assert call.done()
 
 
-async def by_an_except(stub, ask):
+async def swallow_in_except(stub, ask):
     try:
         await stub.once(ask(text="unseen"))
     except BaseException:
         await asyncio.sleep(0)
 
 
-async def asked(stub, ask):
+async def call_once(stub, ask):
     await stub.once(ask(text="unseen"))
 
 
-@pytest.mark.parametrize("swallow", [in_a_task, among_others, by_nobody, by_an_except])
-def test_a_miss_that_is_swallowed_is_raised_at_the_end(swallow, async_connect, stub_of, talk_types, talk, path):
+@pytest.mark.parametrize("swallow", [swallow_in_task, swallow_in_gather, swallow_by_not_awaiting, swallow_in_except])
+def test_a_swallowed_miss_is_raised_at_the_end(swallow, async_connect, stub_of, talk_types, talk, path):
     ask, _ = talk_types
 
     async def main():
@@ -302,7 +303,7 @@ def test_a_miss_that_is_swallowed_is_raised_at_the_end(swallow, async_connect, s
     assert talk.hits == 0
 
 
-def test_an_unkept_answer_makes_the_recording_pending(caller, path):
+def test_a_failed_call_makes_the_recording_pending(caller, path):
     with use_cassette(path, mode="record"):
         caller("once", "fail")
     assert not path.exists()
@@ -310,7 +311,7 @@ def test_an_unkept_answer_makes_the_recording_pending(caller, path):
     assert pending.interactions[0].response.header("grpc-status") == "8"
 
 
-def test_a_server_that_is_down_can_be_kept(caller, talk, path):
+def test_an_unavailable_server_can_be_recorded_with_keep_errors(caller, talk, path):
     talk.stop()
     with use_cassette(path, mode="record", keep_errors=True):
         live = caller("once", "hello")
@@ -321,31 +322,31 @@ def test_a_server_that_is_down_can_be_kept(caller, talk, path):
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
 @pytest.mark.parametrize("text", ["sleep", "sleep and fail"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_and_a_deadline_come_at_the_recorded_pace(kind, text, caller, talk, path):
-    def timed(**options):
+def test_a_response_and_a_deadline_follow_the_recorded_pace(kind, text, caller, talk, path):
+    def measure(**options):
         started = time.monotonic()
         said, code, details, *_ = caller(kind, text, **options)
         return time.monotonic() - started, (said, code, details)
 
     with use_cassette(path, mode="record", keep_errors=True):
         threading.Timer(0.3, talk.go_on.release).start()
-        _, live = timed()
-    [interaction] = interactions(path)
+        _, live = measure()
+    [interaction] = read_interactions(path)
     gap = interaction["response"]["chunks"]["gaps_ms"][0] / 1000
     assert gap > 0.1
     with use_cassette(path, pace="recorded"):
-        seconds, replayed = timed()
+        seconds, replayed = measure()
     assert seconds > gap - 0.01
     assert replayed == live
     with use_cassette(path, pace="recorded"):
-        _, exceeded = timed(timeout=gap / 2)
+        _, exceeded = measure(timeout=gap / 2)
     assert exceeded == (None, grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     with use_cassette(path):
-        _, replayed = timed(timeout=gap / 2)
+        _, replayed = measure(timeout=gap / 2)
     assert replayed == live
 
 
-def test_who_asks_for_the_status_of_a_slow_answer_waits_as_long(async_connect, stub_of, path, talk_types, monkeypatch):
+def test_reading_the_status_of_a_slow_response_waits_as_long(async_connect, stub_of, path, talk_types, monkeypatch):
     ask, _ = talk_types
 
     async def main():
@@ -361,44 +362,44 @@ def test_who_asks_for_the_status_of_a_slow_answer_waits_as_long(async_connect, s
         assert asyncio.run(main()) is live
 
 
-def test_what_is_sent_takes_its_time_from_the_wait_for_the_answer(chat, path):
-    def talked():
+def test_the_time_spent_sending_counts_toward_the_wait_for_the_response(chat, path):
+    def run_chat():
         started = time.monotonic()
         opened = chat()
         time.sleep(0.2)
         opened.send("a")
-        opened.hear()
+        opened.receive()
         opened.close()
-        opened.hear()
+        opened.receive()
         return time.monotonic() - started
 
     with use_cassette(path, mode="record"):
-        talked()
+        run_chat()
     set_chunks(path, gaps=(250,))
     with use_cassette(path, pace="recorded"):
-        assert 0.24 < talked() < 0.4
+        assert 0.24 < run_chat() < 0.4
 
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
 @pytest.mark.parametrize("kind", ["once", "watch"])
-def test_a_wait_stays_on_the_tape_while_the_answer_says_the_same(kind, caller, path):
+def test_a_recorded_wait_is_kept_if_the_response_is_unchanged(kind, caller, path):
     with use_cassette(path, mode="record"):
         caller(kind, "hello")
     set_chunks(path, gaps=(1234560,))
-    before = interactions(path)
+    before = read_interactions(path)
     with use_cassette(path, mode="record"):
         caller(kind, "hello")
-    assert interactions(path) == before
+    assert read_interactions(path) == before
 
 
-def test_a_wait_that_is_the_networks_is_not_noted(caller, path):
+def test_a_short_wait_is_not_recorded(caller, path):
     with use_cassette(path, mode="record"):
         caller("once", "hello")
-    assert "chunks" not in interactions(path)[0]["response"]
+    assert "chunks" not in read_interactions(path)[0]["response"]
 
 
 @pytest.mark.parametrize("talk", ["insecure"], indirect=True)
-def test_each_message_of_a_stream_has_its_own_wait(caller, path):
+def test_each_message_of_a_stream_is_replayed_with_its_own_wait(caller, path):
     with use_cassette(path, mode="record"):
         caller("watch", "hello")
     set_chunks(path, joined=(2,), gaps=(0, 300))
@@ -408,7 +409,7 @@ def test_each_message_of_a_stream_has_its_own_wait(caller, path):
     assert 0.25 < time.monotonic() - started < 1.5
 
 
-def test_a_message_that_is_an_array_is_no_stream(connect, talk, path):
+def test_a_message_that_is_an_array_is_not_recorded_as_a_stream(connect, talk, path):
     call = connect().unary_unary("/multitrack.talk.Talk/Once", struct_pb2.ListValue.SerializeToString)
     message = struct_pb2.ListValue()
     with use_cassette(path, mode="record", keep_errors=True) as tape:

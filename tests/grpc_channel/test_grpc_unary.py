@@ -1,4 +1,4 @@
-"""Calls with one response: replayed as they were recorded, by every way a caller can take them."""
+"""Calls with one request and one response, through each method of a multi-callable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multitrack.tape.active import activate
 from multitrack.tape.interceptors import abandoned
 
 
-def told(call):
+def read_call(call):
     return (
         call.code(),
         call.details(),
@@ -32,17 +32,17 @@ def told(call):
     )
 
 
-def blocking(stub, message):
+def call_blocking(stub, message):
     return stub.once(message)
 
 
-def with_call(stub, message):
+def call_with_call(stub, message):
     response, call = stub.once.with_call(message)
     assert isinstance(call, grpc.Call)
-    return response, *told(call)
+    return response, *read_call(call)
 
 
-def future(stub, message):
+def call_future(stub, message):
     call = stub.once.future(message)
     assert isinstance(call, grpc.Call)
     assert isinstance(call, grpc.Future)
@@ -51,21 +51,21 @@ def future(stub, message):
     assert done.wait(5)
     assert call.exception(timeout=5) is None
     assert call.traceback(timeout=5) is None
-    return call.result(timeout=5), *told(call)
+    return call.result(timeout=5), *read_call(call)
 
 
-@pytest.mark.parametrize("way", [blocking, with_call, future])
-def test_a_response_is_replayed_without_the_server(way, stub, record_then_replay, talk_types, router):
+@pytest.mark.parametrize("call_style", [call_blocking, call_with_call, call_future])
+def test_a_response_is_replayed_without_the_server(call_style, stub, record_then_replay, talk_types, router):
     ask, said = talk_types
-    live, replayed = record_then_replay(lambda: way(stub, ask(text="hello")))
+    live, replayed = record_then_replay(lambda: call_style(stub, ask(text="hello")))
     assert replayed == live
-    response = replayed if way is blocking else replayed[0]
+    response = replayed if call_style is call_blocking else replayed[0]
     assert response == said(text="heard hello", turn=2**53 + 1)
     assert type(response) is said
     assert len(router.recordings) == 1
 
 
-def test_the_time_that_remains_is_told(stub, record_then_replay, talk_types):
+def test_time_remaining_counts_down_to_the_deadline(stub, record_then_replay, talk_types):
     ask, _ = talk_types
 
     def remaining():
@@ -75,7 +75,7 @@ def test_the_time_that_remains_is_told(stub, record_then_replay, talk_types):
     assert record_then_replay(remaining) == ([True, True], [True, True])
 
 
-def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, talk_types):
+def test_request_and_response_are_recorded_as_protobuf_json(stub, talk, router, talk_types):
     ask, _ = talk_types
     message = ask(text="grüße", big_number=2**53 + 1, mood=2, counts={"b": 2, "a": 1})
     message.detail.update({"days": 3})
@@ -95,7 +95,8 @@ def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, t
     assert "grüße".encode() in request.body
     (response,) = router.responses
     assert response.ending == "complete"
-    assert (response.status, response.reason) == (200, "OK")
+    assert response.status == 200
+    assert response.reason == "OK"
     assert json.loads(response.body) == {"text": "heard grüße", "turn": "9007199254740993"}
     assert response.headers == (
         ("content-type", "application/grpc"),
@@ -108,7 +109,7 @@ def test_request_and_response_are_written_as_protobuf_json(stub, talk, router, t
     assert talk.metadata[0]["x-key"] == "1"
 
 
-def test_metadata_given_as_an_iterator_reaches_the_server(stub, talk, router, talk_types):
+def test_metadata_from_an_iterator_reaches_the_server(stub, talk, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         stub.once(ask(text="hello"), metadata=iter([("x-key", "1")]))
@@ -116,17 +117,17 @@ def test_metadata_given_as_an_iterator_reaches_the_server(stub, talk, router, ta
     assert talk.metadata[0]["x-key"] == "1"
 
 
-@pytest.mark.parametrize("way", [blocking, with_call, future])
-def test_a_failure_is_an_answer_and_replayed_with_its_details(way, stub, record_then_replay, talk_types, router):
+@pytest.mark.parametrize("call_style", [call_blocking, call_with_call, call_future])
+def test_a_failure_is_replayed_with_its_details(call_style, stub, record_then_replay, talk_types, router):
     ask, _ = talk_types
 
     def failure():
-        if way is future:
+        if call_style is call_future:
             call = stub.once.future(ask(text="fail"))
             assert isinstance(call.exception(timeout=5), grpc.RpcError)
             assert call.traceback() is not None
         with pytest.raises(grpc.RpcError) as caught:
-            call.result(timeout=5) if way is future else way(stub, ask(text="fail"))
+            call.result(timeout=5) if call_style is call_future else call_style(stub, ask(text="fail"))
         error = caught.value
         assert isinstance(error, grpc.Call)
         assert isinstance(error, grpc.Future)
@@ -155,7 +156,7 @@ def test_a_failure_is_an_answer_and_replayed_with_its_details(way, stub, record_
     assert base64.b64decode(response.header("grpc-status-details-bin")) == live[3][0][1]
 
 
-def test_a_replayed_failure_reads_as_a_live_one(stub, record_then_replay, talk_types):
+def test_a_replayed_failure_has_the_text_of_a_live_one(stub, record_then_replay, talk_types):
     ask, _ = talk_types
 
     def text():
@@ -167,7 +168,7 @@ def test_a_replayed_failure_reads_as_a_live_one(stub, record_then_replay, talk_t
     assert replayed == live == ["\tstatus = StatusCode.ABORTED", '\tdetails = "changed my mind"']
 
 
-def test_initial_and_trailing_metadata_of_a_late_failure_stay_apart(stub, record_then_replay, talk_types):
+def test_initial_and_trailing_metadata_of_a_late_failure_are_replayed(stub, record_then_replay, talk_types):
     ask, _ = talk_types
 
     def metadata():
@@ -181,7 +182,7 @@ def test_initial_and_trailing_metadata_of_a_late_failure_stay_apart(stub, record
     assert replayed[1][0] == ("x-cost", "3")
 
 
-def test_a_server_that_is_down_is_down_again_on_replay(stub, talk, router, talk_types):
+def test_a_server_that_is_down_is_replayed_as_unavailable(stub, talk, router, talk_types):
     ask, _ = talk_types
     talk.stop()
     calls = (
@@ -190,19 +191,19 @@ def test_a_server_that_is_down_is_down_again_on_replay(stub, talk, router, talk_
         lambda: list(stub.watch(ask(text="hello"))),
         lambda: stub.gather(iter([ask(text="hello")])),
     )
-    told = []
+    details = []
     for router.mode in ("record", "replay"):
         with activate(router):
             for call in calls:
                 with pytest.raises(grpc.RpcError) as caught:
                     call()
                 assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-                told.append(caught.value.details())
-    assert told[:4] == told[4:]
+                details.append(caught.value.details())
+    assert details[:4] == details[4:]
     assert [response.ending for response in router.responses] == ["broken"] * 4
 
 
-def test_a_deadline_that_passed_passes_again_on_replay(stub, router, talk_types):
+def test_an_exceeded_deadline_is_replayed(stub, router, talk_types):
     ask, _ = talk_types
     for router.mode in ("record", "replay"):
         with activate(router), pytest.raises(grpc.RpcError) as caught:
@@ -211,7 +212,7 @@ def test_a_deadline_that_passed_passes_again_on_replay(stub, router, talk_types)
     assert router.responses[0].ending == "broken"
 
 
-def test_a_closed_channel_stays_an_error_while_recording(connect, stub_of, router, talk_types):
+def test_a_closed_channel_raises_its_own_error_while_recording(connect, stub_of, router, talk_types):
     ask, _ = talk_types
     channel = connect()
     stub = stub_of(channel)
@@ -223,7 +224,7 @@ def test_a_closed_channel_stays_an_error_while_recording(connect, stub_of, route
     assert [type(recording.error) for recording in router.recordings] == [ValueError] * 3
 
 
-def test_channels_are_caught_whenever_they_were_made(connect, stub_of, talk, router, talk_types):
+def test_channels_are_intercepted_whenever_they_were_created(connect, stub_of, talk, router, talk_types):
     ask, said = talk_types
     before = stub_of(connect())
     assert before.once(ask(text="live")).text == "heard live"
@@ -241,7 +242,7 @@ def test_channels_are_caught_whenever_they_were_made(connect, stub_of, talk, rou
     assert len(router.requests) == 3
 
 
-def test_a_tape_can_let_a_call_through(stub, talk, router, talk_types):
+def test_passthrough_goes_live_and_is_not_recorded(stub, talk, router, talk_types):
     ask, _ = talk_types
     router.mode = "passthrough"
     with activate(router):
@@ -254,7 +255,7 @@ def test_a_tape_can_let_a_call_through(stub, talk, router, talk_types):
     assert router.recordings == []
 
 
-def test_a_miss_is_raised_at_the_call_and_never_retried(stub, talk, router, talk_types):
+def test_a_miss_is_raised_by_the_call_and_never_retried(stub, talk, router, talk_types):
     ask, _ = talk_types
     router.mode = "replay"
     anything = retry.Retry(predicate=retry.if_exception_type(Exception), initial=0.01, timeout=5)
@@ -270,20 +271,20 @@ def test_a_miss_is_raised_at_the_call_and_never_retried(stub, talk, router, talk
     assert talk.hits == 0
 
 
-def test_threads_get_their_own_answers(stub, record_then_replay, talk_types, router):
+def test_threads_get_their_own_responses(stub, record_then_replay, talk_types, router):
     ask, _ = talk_types
 
-    def everything():
+    def call_in_threads():
         with ThreadPoolExecutor(8) as pool:
-            asked = [f"{number}" for number in range(80)]
-            return list(pool.map(lambda text: stub.once(ask(text=text)).text, asked))
+            texts = [f"{number}" for number in range(80)]
+            return list(pool.map(lambda text: stub.once(ask(text=text)).text, texts))
 
-    live, replayed = record_then_replay(everything)
+    live, replayed = record_then_replay(call_in_threads)
     assert replayed == live == [f"heard {number}" for number in range(80)]
     assert len(router.requests) == 160
 
 
-def test_equal_requests_play_in_the_order_of_their_answers(stub, router, talk_types):
+def test_equal_requests_are_replayed_once_each(stub, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         stub.once(ask(text="hello"))
@@ -296,10 +297,10 @@ def test_equal_requests_play_in_the_order_of_their_answers(stub, router, talk_ty
             stub.once(ask(text="hello"))
 
 
-def test_a_request_that_cannot_be_serialized_fails_as_it_does_live(stub, talk, router):
+def test_a_request_that_cannot_be_serialized_fails_as_in_a_live_call(stub, talk, router):
     def failure():
         with pytest.raises(grpc.RpcError) as caught:
-            stub.once("no message")
+            stub.once("not a message")
         return caught.value.code(), caught.value.details()
 
     outcomes = [failure()]
@@ -311,7 +312,7 @@ def test_a_request_that_cannot_be_serialized_fails_as_it_does_live(stub, talk, r
     assert talk.hits == 0
 
 
-def test_bytes_in_and_out_are_kept_as_they_are(connect, record_then_replay, router, talk_types):
+def test_calls_without_serializers_are_replayed_as_bytes(connect, record_then_replay, router, talk_types):
     ask, said = talk_types
     call = connect().unary_unary("/multitrack.talk.Talk/Once")
     live, replayed = record_then_replay(lambda: call(ask(text="hello").SerializeToString()))
@@ -321,20 +322,20 @@ def test_bytes_in_and_out_are_kept_as_they_are(connect, record_then_replay, rout
     assert json.loads(router.requests[0].body) == {"@wire": wire}
 
 
-def test_a_deserializer_of_ones_own_is_given_the_same_bytes(connect, record_then_replay, talk_types):
+def test_a_custom_deserializer_receives_the_same_bytes(connect, record_then_replay, talk_types):
     ask, said = talk_types
-    read = []
+    received = []
 
-    def own(wire):
-        read.append(wire)
+    def deserialize(wire):
+        received.append(wire)
         return said.FromString(wire).text
 
-    call = connect().unary_unary("/multitrack.talk.Talk/Once", ask.SerializeToString, own)
+    call = connect().unary_unary("/multitrack.talk.Talk/Once", ask.SerializeToString, deserialize)
     assert record_then_replay(lambda: call(ask(text="hello"))) == ("heard hello", "heard hello")
-    assert read[0] == read[1]
+    assert received[0] == received[1]
 
 
-def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_types):
+def test_a_future_that_is_cancelled_or_dropped_ends_its_recording(stub, router, talk_types):
     ask, _ = talk_types
     with activate(router):
         call = stub.once.future(ask(text="sleep"))
@@ -353,7 +354,7 @@ def test_a_future_dropped_by_its_caller_ends_its_recording(stub, router, talk_ty
             call.result()
 
 
-def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, router, talk_types, monkeypatch):
+def test_waiting_for_a_response_that_the_recorded_caller_did_not_await_is_a_miss(stub, router, talk_types, monkeypatch):
     monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.1)
     ask, _ = talk_types
     with activate(router):
@@ -372,25 +373,25 @@ def test_waiting_for_an_answer_that_its_caller_did_not_wait_for_is_a_miss(stub, 
         "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
         "  to record a response: pytest --record"
     )
-    assert router.refused[0] is caught.value
+    assert router.violations[0] is caught.value
 
 
-def test_a_damaged_answer_is_told_and_not_taken_for_an_empty_one(stub, router, talk, talk_types):
+def test_a_damaged_response_is_reported_instead_of_replayed_as_empty(stub, router, talk, talk_types):
     ask, _ = talk_types
     with activate(router):
         stub.once(ask(text="hello"))
     router.mode = "replay"
-    ((key, answers),) = router.answers.items()
-    intact = answers.pop()
+    ((key, responses),) = router.stored_responses.items()
+    intact = responses.pop()
     url = f"grpc://localhost:{talk.port}/multitrack.talk.Talk/Once"
     for body, reason in (
         (b'{"text": 3}', "not a valid multitrack.talk.Said: "),
         (b'{"text"', "Expecting ':' delimiter"),
         (b'{"@wire": "*"}', "@wire is not valid base64"),
     ):
-        router.answers[key].append(intact.with_body(body))
+        router.stored_responses[key].append(intact.with_body(body))
         with activate(router), pytest.raises(CassetteMiss) as caught:
             stub.once(ask(text="hello"))
         assert str(caught.value).startswith(f"the recorded response to POST {url} cannot be read: {reason}")
-        assert router.refused[-1] is caught.value
+        assert router.violations[-1] is caught.value
         assert str(caught.value).endswith("\n  restore the cassette, or record it again: pytest --record")

@@ -1,4 +1,4 @@
-"""How the target of a channel becomes the URL of a request."""
+"""The URL of a request, given the target of its channel."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ from multitrack.tape.interceptors.grpc.grpc_call import method_url
         ("unix-abstract:talk", "talk"),
     ],
 )
-def test_the_url_holds_the_host_of_the_target(target, host):
+def test_the_url_has_the_host_of_the_target(target, host):
     assert method_url(target, "/pkg.Service/Method") == f"grpc://{host}/pkg.Service/Method"

@@ -1,4 +1,4 @@
-"""Vertex AI's asyncio clients in whole runs: recorded from the stand-in, replayed with nothing at all."""
+"""Test runs with the asyncio clients of Vertex AI: recorded from the stand-in provider, replayed without a network."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TESTS = """
     from app import GenerativeModel, GoogleSearch, Weather, client, multitrack
 
     MESSAGES = [{"role": "user", "content": "Plan the trip"}]
-    ASKED = {"messages": MESSAGES, "response_model": Iterable[Weather | GoogleSearch]}
+    REQUEST = {"messages": MESSAGES, "response_model": Iterable[Weather | GoogleSearch]}
     PLAN = [Weather(location="Toronto", units="metric"), GoogleSearch(query="super bowl")]
     TALE = "Once upon a time there was a tape."
 
@@ -68,54 +68,55 @@ TESTS = """
 
 
     @pytest.fixture
-    def fresh():
-        # a model keeps the asyncio client that it made, with the loop of one test, which is closed in the next
+    def new_model():
+        # a model keeps its asyncio client with the event loop of one test, which is closed in the next test
         return GenerativeModel("gemini-1.5-pro-preview-0409")
 
 
     def test_extraction():
-        assert asyncio.run(client.create_async(**ASKED)) == PLAN
+        assert asyncio.run(client.create_async(**REQUEST)) == PLAN
 
 
     def test_extraction_on_the_next_loop():
-        assert asyncio.run(client.create_async(**ASKED)) == PLAN
+        assert asyncio.run(client.create_async(**REQUEST)) == PLAN
 
 
-    def test_extraction_of_a_stream(fresh):
+    def test_extraction_of_a_stream(new_model):
         async def stream():
-            return [one async for one in await multitrack.from_vertexai(fresh).create_async(**ASKED, stream=True)]
+            extraction = await multitrack.from_vertexai(new_model).create_async(**REQUEST, stream=True)
+            return [model async for model in extraction]
 
         assert asyncio.run(stream()) == PLAN
 
 
-    def test_text_of_a_stream(tape, fresh):
-        async def tell():
-            return [part.text async for part in await fresh.generate_content_async("Tell a tale", stream=True)]
+    def test_text_of_a_stream(tape, new_model):
+        async def generate():
+            return [part.text async for part in await new_model.generate_content_async("Tell a tale", stream=True)]
 
-        parts = asyncio.run(tell())
+        parts = asyncio.run(generate())
         assert len(parts) > 2
         assert "".join(parts) == TALE
         assert tape.sent[0].url.startswith("grpc://us-central1-aiplatform.googleapis.com/")
 
 
-    def test_answers_at_once(fresh):
-        async def tell():
-            asked = [fresh.generate_content_async("Tell a tale") for _ in range(3)]
-            return [answer.text for answer in await asyncio.gather(*asked)]
+    def test_concurrent_responses(new_model):
+        async def generate():
+            tasks = [new_model.generate_content_async("Tell a tale") for _ in range(3)]
+            return [answer.text for answer in await asyncio.gather(*tasks)]
 
-        assert asyncio.run(tell()) == [TALE] * 3
+        assert asyncio.run(generate()) == [TALE] * 3
 
 
     def test_a_generated_client():
         from google.cloud import aiplatform_v1beta1
 
-        async def tell():
+        async def generate():
             async with aiplatform_v1beta1.PredictionServiceAsyncClient() as service:
                 contents = [{"role": "user", "parts": [{"text": "Tell a tale"}]}]
                 answer = await service.generate_content({"model": "models/gemini", "contents": contents})
                 return answer.candidates[0].content.parts[0].text
 
-        assert asyncio.run(tell()) == TALE
+        assert asyncio.run(generate()) == TALE
 """
 
 
@@ -141,7 +142,7 @@ def run(project, *arguments, before=(), **environment):
 
 
 @pytest.mark.slow
-def test_what_was_recorded_replays_where_there_is_nothing(project):
+def test_a_recorded_run_is_replayed_without_a_network(project):
     with StandIn(RULES) as standin:
         for names in ("not on_the_next_loop", "on_the_next_loop"):
             recorded = run(project, "--record", "-k", names, **standin.environment)
@@ -152,9 +153,9 @@ def test_what_was_recorded_replays_where_there_is_nothing(project):
     ]
     assert tape["metadata"]["provenance"] == "standin"
     unshare = shutil.which("unshare")
-    alone = [unshare, "--map-root-user", "--net", "--"] if unshare else []
-    if alone and subprocess.run([*alone, "true"], capture_output=True).returncode:
-        alone = []
-    replayed = run(project, before=alone)
+    isolate = [unshare, "--map-root-user", "--net", "--"] if unshare else []
+    if isolate and subprocess.run([*isolate, "true"], capture_output=True).returncode:
+        isolate = []
+    replayed = run(project, before=isolate)
     assert replayed.returncode == 0, replayed.stdout
     assert "multitrack: 6 tests used a cassette, 8 requests replayed" in replayed.stdout.splitlines()

@@ -58,7 +58,7 @@ def test_the_recording_receives_the_whole_response(client, server, router):
     assert recorder.status == 200
     assert recorder.reason == "OK"
     assert dict(recorder.headers)["content-encoding"] == "gzip"
-    # still in the content encoding in which it was sent
+    # still encoded, as it was sent
     assert b"".join(recorder.chunks)[:2] == b"\x1f\x8b"
     assert recorder.request.header("accept-encoding") == "gzip"
 

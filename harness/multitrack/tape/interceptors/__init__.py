@@ -18,7 +18,7 @@ from multitrack.tape.imports import ImportWatch
 from multitrack.tape.patching import Patch, PatchSet
 
 CurrentTape = Callable[[], Router | None]
-"""Returns the tape that receives the next request. If it returns None, the request is sent unchanged."""
+"""A function that returns the tape for the next request. If it returns None, the request is sent unchanged."""
 
 
 class Interceptor(Protocol):

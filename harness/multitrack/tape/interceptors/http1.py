@@ -24,7 +24,7 @@ class BodyFraming(Enum):
 
 
 class HttpMessageParser:
-    """Parses one message while its bytes arrive.
+    """A parser for one message, fed while its bytes arrive.
 
     Attributes:
         start_line: The first line, None until the head is complete.

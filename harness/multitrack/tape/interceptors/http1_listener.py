@@ -1,4 +1,4 @@
-"""Records a live HTTP/1.1 response from its bytes, while the client parses them, too."""
+"""Record a live HTTP/1.1 response from its bytes, which the client parses, too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multitrack.tape.interceptors import http1
 
 
 class HttpResponseListener:
-    """Records one response.
+    """A recorder of one response that parses the bytes of its connection.
 
     It ignores what arrives after the end of the response, because the connection may be used for another request.
 

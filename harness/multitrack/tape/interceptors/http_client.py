@@ -287,7 +287,7 @@ def _mark_proxy_as_reached(connection: Connection) -> None:
 
 
 def _classify_phase(error: BaseException, connection: Connection) -> During:
-    """Return in which phase ``connection`` failed with ``error``."""
+    """Return the phase in which ``connection`` failed with ``error``."""
     # urllib3 wraps all errors of connecting except those of TLS and tunnels; other clients wrap none
     is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
     return "handshake" if is_bare else "connect"

@@ -16,7 +16,7 @@ from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
 class HandlerEvents(Protocol):
-    """Receives the events of a `DeferredResponseHandler` until that has a real connection."""
+    """The events of a `DeferredResponseHandler` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
         """The request is written, or will be at the end of this iteration of the event loop."""

@@ -1,4 +1,4 @@
-"""Replays a recorded response into aiohttp's parser, in the pieces in which it was recorded."""
+"""Replay a recorded response through aiohttp's parser, piece by piece."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multitrack.tape.interceptors import http1
 
 
 class ResponsePlayer:
-    """Passes a recorded response on, a piece each time the caller waits for one, however slowly it reads.
+    """The replay of one response: one piece each time the caller waits for more, however slowly it reads.
 
     Args:
         replay: The recorded response.

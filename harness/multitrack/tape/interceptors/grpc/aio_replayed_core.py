@@ -207,7 +207,7 @@ class ReplayedCore:
             self._resolve_stall()
 
     def _resolve_stall(self) -> None:
-        # the call may have ended in the moment in which the wait timed out
+        # the call may have ended just as the wait timed out
         if not self.done() and self._replay is not None and (miss := self._replay.resolve_stall()) is not None:
             self.fail(miss)
 

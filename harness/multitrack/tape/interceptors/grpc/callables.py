@@ -37,7 +37,7 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
 
 @dataclass(frozen=True, slots=True)
 class Callables:
-    """The classes of the objects that `Channel.unary_unary` and its siblings return, by what streams."""
+    """The classes of the objects that `Channel.unary_unary` and its three siblings return."""
 
     unary_unary: tuple[type, ...]
     unary_stream: tuple[type, ...]

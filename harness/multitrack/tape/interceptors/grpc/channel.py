@@ -82,7 +82,7 @@ class _CallStyle(ABC):
     """One of the methods that call a multi-callable, and what it returns."""
 
     call_live: Function | None = None
-    """Makes the call when it is recorded. None for the original method."""
+    """The function that makes the call when it is recorded. None for the original method."""
     streams_responses = False
 
     @abstractmethod

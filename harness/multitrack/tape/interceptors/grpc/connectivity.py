@@ -1,4 +1,4 @@
-"""Prevents gRPC channels from connecting while a tape replays.
+"""Prevent gRPC channels from connecting while a tape replays.
 
 A replayed call needs no connection. Some callers explicitly ask for one, and wait until the channel is ready. To them,
 the channel appears ready.

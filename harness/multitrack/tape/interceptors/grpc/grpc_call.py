@@ -134,7 +134,7 @@ class GrpcStatus:
 
 
 class GrpcCallRecording:
-    """Records one live call while it goes on. Ignores what arrives after its end."""
+    """The recording of one live call while it goes on. It ignores what arrives after the end."""
 
     def __init__(self, recording: ResponseRecorder, method: GrpcMethod, request: Request) -> None:
         self._recording = recording

@@ -156,7 +156,7 @@ class ReplayedCall(DelegatingCall):
 
 
 class ReplayedStream(ReplayedCall):
-    """Iterates over the messages of a recorded response, and ends or raises an error as its status says."""
+    """An iterator over the messages of a recorded response. It ends or raises as the recorded status says."""
 
     def __iter__(self) -> ReplayedStream:
         return self
