@@ -21,6 +21,7 @@
     BaseException
     └── TapeViolation              the code under test did what its cassette does not allow
         ├── CassetteMiss           no recording matches a request
+        ├── RoutingError           Multitrack, or a hook of the project, failed while it handled a request
         └── LiveCall               a request would have reached the network
             └── ForkedCall         a process that the test forked sent a request (also an Exception)
 
@@ -160,6 +161,10 @@ class TapeViolation(BaseException):
 
 class CassetteMiss(TapeViolation):
     """No recording matches a request. The message says why, and shows the nearest recording."""
+
+
+class RoutingError(TapeViolation):
+    """Multitrack, or a hook of the project, failed while it handled a request. Its ``__cause__`` is the error."""
 
 
 class LiveCall(TapeViolation):

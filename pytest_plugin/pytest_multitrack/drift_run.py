@@ -19,6 +19,7 @@ from multitrack.tape import active
 from pytest_multitrack import pytest_internals
 
 if TYPE_CHECKING:
+    from multitrack.errors import TapeViolation
     from multitrack.tape.tape import Tape
     from pytest_multitrack.flags import DriftOptions
     from pytest_multitrack.item_tape import ItemTape
@@ -77,6 +78,7 @@ class DriftRun:
     Args:
         uses_cassette: Whether a test uses a cassette.
         item_tape: Returns the tape of a running test, or None.
+        violation: Returns the violation that failed the latest phase of a test, or None.
         tapes: Returns all tapes that a running test has used.
     """
 
@@ -86,12 +88,14 @@ class DriftRun:
         *,
         uses_cassette: Callable[[pytest.Item], bool],
         item_tape: Callable[[pytest.Item], ItemTape | None],
+        violation: Callable[[pytest.Item], TapeViolation | None],
         tapes: Callable[[pytest.Item], Sequence[Tape]],
     ) -> None:
         self._samples = options.samples
         self._fails = options.fails
         self._uses_cassette = uses_cassette
         self._item_tape = item_tape
+        self._violation = violation
         self._tapes = tapes
         self._test = _DriftingTest()
         self._is_sampling = False
@@ -135,10 +139,9 @@ class DriftRun:
             run_context.played_positions[tape.path.resolve()].update(tape.played_positions)
         run_context.tapes_to_compare.clear()
         self._test.note_outcome(_describe_outcome(report, call))
-        item_tape = self._item_tape(item)
         # neither a request that bypasses the tape nor an unreadable cassette is drift
         drifts = self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in self._tapes(item))
-        if report.failed and (drifts if item_tape is None else item_tape.violation is None):
+        if report.failed and (drifts if self._item_tape(item) is None else self._violation(item) is None):
             setattr(report, EXCUSED, True)
         if report.when == "teardown" and not self._is_sampling:
             setattr(report, ROWS, self._test.rows())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multitrack.errors import BadOption, MultitrackError, TapeViolation
+from multitrack.errors import BadOption, MultitrackError
 from multitrack.tape import active, credentials
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
@@ -18,16 +18,11 @@ from pytest_multitrack.cassette_options import CassetteOptions
 
 
 class ItemTape:
-    """The open tape of ``test``.
-
-    ``violation`` is the `TapeViolation` that failed the latest phase of the test, or None.
-    """
+    """The open tape of ``test``."""
 
     def __init__(self, tape: Tape, test: RecordingScope) -> None:
         self.tape = tape
         self.test = test
-        self.violation: TapeViolation | None = None
-        self._reported = 0
         self._closed = False
         self._stack = ExitStack()
         self._open()
@@ -50,43 +45,15 @@ class ItemTape:
         self.tape = open_tape()
         self._open()
 
-    def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
-        """Set and return ``violation``: the first one of the phase that ended with ``error``, or None.
-
-        The violation takes precedence over ``error``, which usually follows from it and becomes its cause.
-        """
-        new = self.tape.violations[self._reported :]
-        self._reported = len(self.tape.violations)
-        self.violation = new[0] if new else error if isinstance(error, TapeViolation) else None
-        if self.violation is not None and self.violation is not error:
-            self.violation.__cause__ = error
-        return self.violation
-
     @contextmanager
-    def phase(self) -> Iterator[None]:
-        """Run a phase of the test and raise its first violation at the end, even if the code caught it."""
-        try:
-            yield
-        except (KeyboardInterrupt, pytest.exit.Exception):
-            raise
-        except BaseException as error:
-            violation = self.collect_violation(error)
-            if violation is None or violation is error:
-                raise
-            raise violation from error
-        if violation := self.collect_violation(None):
-            raise violation
-
-    @contextmanager
-    def last_phase(self, *, failure: str | None) -> Iterator[None]:
-        """Run the teardown, then close the tape.
+    def closing(self, *, failure: str | None) -> Iterator[None]:
+        """Close the tape after the block, which is the teardown.
 
         Args:
             failure: Why an earlier phase failed; None if the test passed so far.
         """
         try:
-            with self.phase():
-                yield
+            yield
         except BaseException as error:
             failure = failure or f"teardown failed: {type(error).__name__}"
             raise
@@ -141,6 +108,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: CassetteOptio
         filters=options.filters,
         fingerprint_results=partial(failure_diagnosis.fingerprint_results, item.config),
         record_hint=test.record_hint,
+        scope=test,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multitrack.tape.tape import Tape
     from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.item_tape import ItemTape
+    from pytest_multitrack.violation_guard import ViolationGuard
 
 # data of the run, stored with its config
 _run_context: pytest.StashKey[RunContext] = pytest.StashKey()
@@ -39,6 +40,7 @@ _comparison = pytest.StashKey["tuple[object, object] | None"]()
 
 # data of a test, stored with its item
 _item_tape = pytest.StashKey["ItemTape | None"]()
+_violation_guard: pytest.StashKey[ViolationGuard] = pytest.StashKey()
 _failure = pytest.StashKey["str | None"]()
 """The last phase that did not pass, with its outcome."""
 _request = pytest.StashKey[pytest.FixtureRequest]()
@@ -108,6 +110,7 @@ def _register_optional_plugins(config: pytest.Config) -> None:
             options,
             uses_cassette=_uses_cassette,
             item_tape=lambda item: item.stash.get(_item_tape, None),
+            violation=lambda item: item.stash[_violation_guard].violation,
             tapes=_tapes_of,
         )
         config.pluginmanager.register(drift, "multitrack-drift")
@@ -179,6 +182,7 @@ def pytest_testnodeready(node: Any) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     from multitrack.tape.recording_scope import RecordingScope
+    from pytest_multitrack import violation_guard
 
     name = pytest_internals.get_test_name(item)
     test = RecordingScope(
@@ -186,7 +190,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         record_hint=f"pytest {flags.record_flag(item.config)} {shlex.quote(name)}",
         fingerprint_results=partial(_fingerprint_results, item.config),
     )
-    item.config.stash[_run_context].scope = test
+    item.config.stash[_run_context].begin_test(test)
+    item.stash[_violation_guard] = violation_guard.ViolationGuard(test)
     item.config.stash[_comparison] = None
     item.stash[_failure] = None
     item.stash[_item_tape] = None  # may hold the tape of an earlier attempt
@@ -207,7 +212,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     try:
-        with _open_fixture_tape(fixturedef, request):
+        with _exempt_threads(fixturedef, request), _open_fixture_tape(fixturedef, request):
             return (yield)
     except BaseException as error:
         from multitrack.errors import TapeViolation
@@ -215,6 +220,15 @@ def pytest_fixture_setup(
         if isinstance(error, TapeViolation):
             pytest_internals.discard_failed_fixture(fixturedef, request)
         raise
+
+
+def _exempt_threads(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    """Let the threads that a fixture of wider scope starts outlive the test that sets it up."""
+    if fixturedef.scope == "function":
+        return nullcontext()
+    return request.config.stash[_run_context].threads.starting_for_several_tests()
 
 
 def _open_fixture_tape(
@@ -237,8 +251,7 @@ def _open_fixture_tape(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    item_tape = item.stash.get(_item_tape, None)
-    with item_tape.phase() if item_tape else nullcontext():
+    with item.stash[_violation_guard].phase():
         return (yield)
 
 
@@ -253,7 +266,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     item_tape, run_context = item.stash.get(_item_tape, None), item.config.stash[_run_context]
     failure = item.stash.get(_failure, None)
     try:
-        with item_tape.last_phase(failure=failure) if item_tape else nullcontext():
+        with (
+            item_tape.closing(failure=failure) if item_tape else nullcontext(),
+            item.stash[_violation_guard].phase(),
+        ):
             return (yield)
     except BaseException as error:
         failure = failure or f"teardown failed: {type(error).__name__}"
@@ -272,17 +288,19 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    item_tape, run_context = item.stash.get(_item_tape, None), item.config.stash[_run_context]
-    if item_tape is not None:
-        from pytest_multitrack import tape_report
-
+    run_context = item.config.stash[_run_context]
+    guard = item.stash.get(_violation_guard, None)
+    if guard is not None:
         if call.when == "setup" and call.excinfo:
-            item_tape.collect_violation(call.excinfo.value)
-        tape_report.fail_for_violation(report, item_tape)
+            guard.collect_violation(call.excinfo.value)
+        if guard.violation is not None:
+            from pytest_multitrack import tape_report
+
+            tape_report.fail_for_violation(report, guard.violation, _tapes_of(item))
     if report.failed and report.when != "teardown" and (tapes := _tapes_of(item)):
         from pytest_multitrack import failure_diagnosis
 
-        if item_tape is None or item_tape.violation is None:
+        if guard is None or guard.violation is None:
             failure_diagnosis.add_diagnosis(report, call, tapes, item.config, item.config.stash[_comparison])
     if (test := run_context.scope) is not None and (
         run_context.tape_results or (report.failed and test.recorded_paths)
@@ -291,7 +309,7 @@ def pytest_runtest_makereport(
 
         tape_report.add_results(report, test, run_context)
     if report.when == "teardown":
-        run_context.scope = None
+        run_context.end_test()
     if not report.passed:
         item.stash[_failure] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
     return report
@@ -331,21 +349,25 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         from pytest_multitrack import tape_report
 
         run.late_results += tape_report.summarize_tapes(run_context.tape_results)
+    run.late_violations += [[name, str(violation)] for name, violation in run_context.late_violations]
     for worker in stash.get(_workers, ()):
         if (summary := getattr(worker, "workeroutput", {}).get("multitrack")) is not None:
             run.merge_plain(summary)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["multitrack"] = run.to_plain()
+    if run.late_violations and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return result
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     run = config.stash.get(_run_summary, RunSummary())
     reports = (report for reports in terminalreporter.stats.values() for report in reports)
-    if run.late_results or any(hasattr(report, "multitrack") for report in reports):
+    if run.late_results or run.late_violations or any(hasattr(report, "multitrack") for report in reports):
         from pytest_multitrack import tape_report
 
         tape_report.print_summary(terminalreporter, run.late_results)
+        tape_report.print_violations(terminalreporter, run.late_violations)
     if config.option.multitrack_unused:
         from pytest_multitrack import unused_recordings
 

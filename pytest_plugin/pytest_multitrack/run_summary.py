@@ -16,12 +16,14 @@ class RunSummary:
         cassettes: The cassette path of each collected test, by node id.
         played_positions: The positions of the interactions that were replayed, from 1, by the path of their cassette.
         late_results: The results of tapes that were closed after the last test report, as plain data.
+        late_violations: The name and the message of each violation of a test that was over, or of no test.
         has_deselected: Whether tests were deselected.
     """
 
     cassettes: dict[str, str] = field(default_factory=dict)
     played_positions: dict[str, set[int]] = field(default_factory=dict)
     late_results: list[dict[str, Any]] = field(default_factory=list)
+    late_violations: list[list[str]] = field(default_factory=list)
     has_deselected: bool = False
 
     def add_played(self, played: Mapping[Path, Collection[int]]) -> None:
@@ -36,6 +38,7 @@ class RunSummary:
             "cassettes": self.cassettes,
             "played_positions": played,
             "late_results": self.late_results,
+            "late_violations": self.late_violations,
             "has_deselected": self.has_deselected,
         }
 
@@ -44,4 +47,5 @@ class RunSummary:
         self.cassettes.update(plain["cassettes"])
         self.add_played({Path(path): positions for path, positions in plain["played_positions"].items()})
         self.late_results += plain["late_results"]
+        self.late_violations += plain["late_violations"]
         self.has_deselected = self.has_deselected or plain["has_deselected"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from multitrack.errors import TapeViolation
 from multitrack.reporting import terminal
 from multitrack.tape.active import RunContext
 from multitrack.tape.file import paths
-from multitrack.tape.recording_scope import RecordingScope, TapeResult
+from multitrack.tape.recording_scope import RecordingScope, TapeResult, redact_with_tapes
+from multitrack.tape.tape import Tape
 from pytest_multitrack import pytest_internals
-from pytest_multitrack.item_tape import ItemTape
 
 RESULTS = "multitrack"
 """The attribute of a test report that holds the results of the tapes closed by then.
@@ -22,14 +23,17 @@ It is plain data, so that pytest-xdist can send it to the controller.
 """
 
 
-def fail_for_violation(report: pytest.TestReport, item_tape: ItemTape) -> None:
-    """If the test violated its tape, turn ``report`` into a failure with a short text."""
-    if item_tape.violation is None:
-        return
+VIOLATION = "multitrack_violation"
+"""The attribute of a test report that holds the first line of the violation that failed the test."""
+
+
+def fail_for_violation(report: pytest.TestReport, violation: TapeViolation, tapes: Sequence[Tape]) -> None:
+    """Turn ``report`` into a failure because of ``violation``, with a short text."""
     report.outcome = "failed"
     # under xfail, the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
-    text = item_tape.tape.redact(terminal.format_violation(item_tape.violation))
+    text = redact_with_tapes(terminal.format_violation(violation), tapes)
+    setattr(report, VIOLATION, text.partition("\n")[0])
     pytest_internals.replace_failure_text(report, text)
 
 
@@ -103,3 +107,17 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
     latest = {(summary.test, summary.tape): summary for summary in summaries}
     for line in terminal.summary_lines(list(latest.values())):
         terminalreporter.write_line(line)
+
+
+def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
+    """Print the violations that failed no test: those of a test that was over, and of attempts that were repeated.
+
+    Args:
+        late: The name and the message of each violation that came after its test.
+    """
+    for name, message in late:
+        terminalreporter.write_line(f"multitrack: {name}: {message}", red=True)
+    passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}
+    for report in terminalreporter.stats.get("rerun", ()):
+        if (violation := getattr(report, VIOLATION, None)) is not None and report.nodeid in passed:
+            terminalreporter.write_line(f"multitrack: {report.nodeid}: an earlier attempt failed: {violation}")

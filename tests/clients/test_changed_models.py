@@ -68,7 +68,7 @@ def reported_changes(path, change, ask):
     """Record with the original models, replay with changed ones, and return the changes that the miss reports."""
     with use_cassette(path, mode="record"):
         ask(*make_models())
-    with pytest.raises(CassetteMiss) as raised, use_cassette(path):
+    with use_cassette(path) as tape, tape.expect_misses(), pytest.raises(CassetteMiss) as raised:
         ask(*make_models(change))
     return [line.strip() for line in str(raised.value).splitlines() if line.strip().startswith("`")]
 

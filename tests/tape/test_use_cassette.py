@@ -9,6 +9,7 @@ import pytest
 from local_provider import echo
 
 from multitrack.errors import BadOption, CassetteCorrupt, CassetteMiss
+from multitrack.tape import active
 from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
@@ -52,8 +53,12 @@ def test_records_and_replays(provider, path, how):
 @MODES
 @pytest.mark.parametrize("mode", [None, "replay"])
 def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, request):
-    with pytest.raises(CassetteMiss) as missed:
-        within(how, use_cassette(path, mode), lambda _: get(provider.url))
+    def block(tape):
+        with tape.expect_misses(), pytest.raises(CassetteMiss) as missed:
+            get(provider.url)
+        return missed
+
+    missed = within(how, use_cassette(path, mode), block)
     command = "use_cassette(..., mode='record')" if mode else f"pytest --record '{request.node.nodeid}'"
     assert str(missed.value) == (
         f"GET {provider.url} has no recording\n"
@@ -63,7 +68,14 @@ def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, requ
     )
 
 
+@pytest.fixture
+def outside_of_pytest(monkeypatch):
+    """Blocks that belong to no test, which their misses would fail."""
+    monkeypatch.setattr(active, "_runs", [])
+
+
 @MODES
+@pytest.mark.usefixtures("outside_of_pytest")
 @pytest.mark.parametrize("afterwards", [None, RuntimeError("mine")])
 def test_a_caught_miss_is_raised_at_the_end(provider, path, how, afterwards):
     def block(_):
@@ -78,6 +90,7 @@ def test_a_caught_miss_is_raised_at_the_end(provider, path, how, afterwards):
     assert missed.value.__cause__ is afterwards
 
 
+@pytest.mark.usefixtures("outside_of_pytest")
 def test_a_miss_in_a_nested_tape_fails_the_outer_one(provider, path, tmp_path):
     def block():
         with use_cassette(tmp_path / "outer.yaml"), contextlib.suppress(BaseException), use_cassette(path):

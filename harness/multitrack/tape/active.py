@@ -1,22 +1,28 @@
-"""The active tape, and the context of the run.
+"""The active tapes, and the context of the run.
 
-Both are global and not context variables, because a plain thread inherits no context, and its requests must reach the
-tape, too.
+Both are global, because a plain thread inherits no context, and its requests must reach the tape, too. Only where
+several blocks of `use_cassette` are open side by side, in tasks or threads, the context variable decides.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from multitrack.errors import TapeViolation
 from multitrack.tape import interceptors
+from multitrack.tape.ambiguous import AmbiguousRouter
 from multitrack.tape.exchange import Router
 from multitrack.tape.forked import ForkedTape
+from multitrack.tape.outliving_threads import OutlivingThreads
 
 if TYPE_CHECKING:
     from multitrack.tape.recording_scope import RecordingScope, TapeResult
@@ -43,6 +49,26 @@ class RunContext:
     """The positions of the interactions that were replayed, for each cassette of a closed tape."""
     tapes_to_compare: list[Tape] = field(default_factory=list)
     """Closed tapes whose live responses are still to be compared with the recorded ones."""
+    late_violations: list[tuple[str, TapeViolation]] = field(default_factory=list)
+    """Violations that belong to a test that is over, each with its node id, or to no test, with the cassette."""
+    threads: OutlivingThreads = field(default_factory=OutlivingThreads)
+
+    def begin_test(self, scope: RecordingScope) -> None:
+        """Open tapes for ``scope`` from now on."""
+        self.scope = scope
+        self.threads.begin_test()
+        _update_interceptors()
+
+    def end_test(self) -> None:
+        """Open no more tapes for the current test. What its threads send from now on is blocked."""
+        if self.scope is not None:
+            self.threads.end_test(self.scope)
+        self.scope = None
+        _update_interceptors()
+
+    def add_late_violation(self, name: str, violation: TapeViolation) -> None:
+        """Keep a ``violation`` of a test that is over, which fails the run. ``name`` says whose it is."""
+        self.late_violations.append((name, violation))
 
     def add_closed_tape(self, tape: Tape) -> None:
         """Remember which interactions ``tape`` replayed, and whether it is to be compared."""
@@ -60,17 +86,76 @@ class RunContext:
             self.scope = previous
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Activation:
+    """An open tape, the activation that it is nested in, and the thread and the asyncio task that opened it."""
+
+    tape: Router
+    parent: _Activation | None
+    thread: int
+    task: object | None
+
+
 _lock = threading.Lock()
-_active_tapes: list[Router] = []
+_activations: list[_Activation] = []
+_has_interceptors = False
 _runs: list[RunContext] = []
+_of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation", default=None)
 
 
 def current_tape() -> Router | None:
-    """Return the tape that receives the next request: the innermost open one. `None` if no tape is open."""
-    try:
-        return _active_tapes[-1]
-    except IndexError:
+    """Return the tape that receives the next request: the innermost open one. `None` if no tape is open.
+
+    If blocks are open side by side, it is the innermost one of the current task or thread; `AmbiguousRouter` if that is
+    not known.
+    """
+    activations = _activations[:]
+    if not activations:
         return None
+    if len(activations) == 1 or all(inner.parent is outer for outer, inner in pairwise(activations)):
+        return activations[-1].tape
+    found = _find_own(activations) or _find_enclosing(activations, (threading.get_ident(),))
+    return AmbiguousRouter([one.tape for one in activations]) if found is None else found.tape
+
+
+def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
+    """Return the innermost of ``activations`` that the current context was in, or was copied in."""
+    own = _of_context.get()
+    while own is not None and own not in activations:
+        own = own.parent
+    return own
+
+
+def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | None]) -> _Activation | None:
+    """Return the innermost of ``activations`` that surrounds the code that runs now.
+
+    It was opened by the same task, outside of any task in one of ``threads``, or in this context. What another task
+    opened is beside this code, not around it.
+    """
+    own, task = _of_context.get(), _current_task()
+    return next(
+        (one for one in reversed(activations) if one is own or (one.task is task and task is not None)
+         or (one.task is None and one.thread in threads)),
+        None,
+    )  # fmt: skip
+
+
+def _current_task() -> object | None:
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return None if asyncio is None else asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
+
+
+def _find_router() -> Router | None:
+    """Return the tape for a request of the current thread, or the router of a thread that outlived its test."""
+    tape = current_tape()
+    context = _runs[-1] if _runs else None
+    if context is None or not context.threads:
+        return tape
+    during = context.scope.name if context.scope is not None else None
+    return context.threads.find_router(tape, during, context.add_late_violation) or tape
 
 
 def run_context() -> RunContext:
@@ -94,26 +179,43 @@ def run(
 
 @contextmanager
 def activate(tape: R) -> Iterator[R]:
-    """Send the requests of all threads to ``tape`` within the block."""
+    """Send requests to ``tape`` within the block, those of threads included."""
     with _lock:
-        _active_tapes.append(tape)
+        thread = threading.get_ident()
+        parent = _find_enclosing(_activations, (thread, threading.main_thread().ident))
+        activation = _Activation(tape, parent, thread, _current_task())
+        _activations.append(activation)
+    previous = _of_context.get()
+    _of_context.set(activation)
     try:
-        with _lock:
-            if len(_active_tapes) == 1:
-                interceptors.install(current_tape)
+        _update_interceptors()
         yield tape
     finally:
+        # not by a token: a fixture may be torn down in another context than it was set up in
+        if _of_context.get() is activation:
+            _of_context.set(previous)
         with _lock:
-            # by identity and not by position: nested tapes of two threads may close in either order
-            _active_tapes[:] = [other for other in _active_tapes if other is not tape]
-            if not _active_tapes:
-                interceptors.restore()
+            # by identity and not by position: blocks of two threads may close in either order
+            _activations[:] = [other for other in _activations if other is not activation]
+        _update_interceptors()
+
+
+def _update_interceptors() -> None:
+    """Install the interceptors while a tape is open or a thread has outlived its test; remove them otherwise."""
+    global _has_interceptors
+    with _lock:
+        needed = bool(_activations) or any(context.threads for context in _runs)
+        if needed and not _has_interceptors:
+            interceptors.install(_find_router)
+        elif _has_interceptors and not needed:
+            interceptors.restore()
+        _has_interceptors = needed
 
 
 def _replace_tapes_after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-    _active_tapes[:] = [ForkedTape(tape) for tape in _active_tapes]
+    _activations[:] = [_Activation(ForkedTape(one.tape), None, one.thread, None) for one in _activations[-1:]]
 
 
 if hasattr(os, "register_at_fork"):

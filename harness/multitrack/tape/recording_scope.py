@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from multitrack.errors import TapeViolation
+    from multitrack.tape.settings import Settings
     from multitrack.tape.tape import ResultFingerprinter, SavedRecording, Tape
 
 
@@ -58,9 +60,29 @@ class RecordingScope:
         self.record_hint = record_hint
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
+        self.guard_settings: Settings | None = None
+        """The settings for requests of threads that outlive the scope. `None` if it opened no tape."""
+        self.violations: list[TapeViolation] = []
+        """The violations that were not forgiven, in order, of all tapes that were opened for this scope."""
+        self._raised_violations = 0
         self._tapes: list[Tape] = []
         self._closed_blocks: list[_ClosedBlock] = []
         self._failed_fixtures: list[RecordingScope] = []
+
+    def hold(self, violation: TapeViolation) -> None:
+        """Fail the test or fixture with ``violation``, even if its code swallows it."""
+        if not any(one is violation for one in self.violations):
+            self.violations.append(violation)
+
+    def forgive(self, violation: TapeViolation) -> None:
+        """Forgive a ``violation`` that the test expected."""
+        self.violations[:] = [one for one in self.violations if one is not violation]
+
+    def take_new_violations(self) -> Sequence[TapeViolation]:
+        """Return the violations since the last call."""
+        new = self.violations[self._raised_violations :]
+        self._raised_violations = len(self.violations)
+        return new
 
     def add_tape(self, tape: Tape) -> None:
         """Add a ``tape`` that was opened for this scope."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from multitrack.errors import CassetteMiss, TapeViolation
+from multitrack.errors import CassetteMiss, RoutingError, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
@@ -77,6 +79,19 @@ class InteractionFilter(Protocol):
         """Return the changed ``response``, or `None` not to record it."""
 
 
+class ViolationHolder(Protocol):
+    """A test or fixture that a violation fails."""
+
+    guard_settings: Settings | None
+    """The settings for requests that its threads send when it is over."""
+
+    def hold(self, violation: TapeViolation) -> None:
+        """Fail because of ``violation``."""
+
+    def forgive(self, violation: TapeViolation) -> None:
+        """Do not fail because of ``violation`` after all."""
+
+
 class Tape:
     """One open cassette. Threads may share it."""
 
@@ -92,6 +107,7 @@ class Tape:
         filters: InteractionFilter | None = None,
         fingerprint_results: ResultFingerprinter = lambda _: None,
         record_hint: str = "use_cassette(..., mode='record')",
+        scope: ViolationHolder | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         """Open the cassette at ``path``.
@@ -106,6 +122,7 @@ class Tape:
             filters: Functions that change requests and responses.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
             record_hint: How to record, for messages.
+            scope: The test or fixture that fails because of violations. `None` outside of any.
             clock: Returns the current time.
 
         Raises:
@@ -122,6 +139,11 @@ class Tape:
         self.violations: list[TapeViolation] = []
         """All misses and live calls, even if the code under test caught them, except those of `expect_misses`."""
         self._settings = settings or Settings()
+        # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
+        self._shown_path = paths.relative_to_cwd(path)
+        self._scope = scope
+        if scope is not None and mode != "live":
+            scope.guard_settings = self._settings
         self._shared = shared
         self._filters = filters
         self._fingerprint_results = fingerprint_results
@@ -231,7 +253,7 @@ class Tape:
     def raise_if_unplayed(self) -> None:
         """Raise `Unplayed` if the test recorded interactions that it did not replay."""
         if entries := self.unplayed:
-            raise miss.build_unplayed(entries, path=paths.relative_to_cwd(self.path), record_hint=self.record_hint)
+            raise miss.build_unplayed(entries, path=self._shown_path, record_hint=self.record_hint)
 
     @property
     def days_if_expired(self) -> int | None:
@@ -243,28 +265,55 @@ class Tape:
         return days if days > self._settings.max_age else None
 
     def route(self, request: Request) -> Route:
-        """Decide how to proceed with ``request``. Raises `CassetteMiss` if no recording matches."""
-        if self._settings.ignores(request.url):
-            return Passthrough()
-        if self._drops(request):
-            return Replay(_accept_silently(request))
-        if token_exchange.is_token_exchange(request.url):
-            return Replay(token_exchange.create_response(request)) if self.mode == "replay" else Passthrough()
-        # a body in an encoding that we cannot decode is matched byte by byte
-        with suppress(ValueError):
-            request = replace(request, body=decode_body(request.body, request.header("content-encoding")))
-        return self._route_with(request, self._find_replay)
+        """Decide how to proceed with ``request``.
+
+        Raises:
+            CassetteMiss: No recording matches.
+            RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
+        """
+        with self._holding_failures(request):
+            if self._settings.ignores(request.url):
+                return Passthrough()
+            if self._drops(request):
+                return Replay(accept_silently(request))
+            if token_exchange.is_token_exchange(request.url):
+                return Replay(token_exchange.create_response(request)) if self.mode == "replay" else Passthrough()
+            # a body in an encoding that we cannot decode is matched byte by byte
+            with suppress(ValueError):
+                request = replace(request, body=decode_body(request.body, request.header("content-encoding")))
+            return self._route_with(request, self._find_replay)
 
     def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
         """Decide how to proceed with a streaming ``request`` before its first message is sent.
 
-        Raises `CassetteMiss` if no recording of this method is left.
+        Raises:
+            CassetteMiss: No recording of this method is left.
+            RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
         """
-        if self._settings.ignores(request.url):
-            return Passthrough()
-        if self._drops(request):
-            return DroppedConversation(Replay(_accept_silently(request)))
-        return self._route_with(request, self._find_conversation)
+        with self._holding_failures(request):
+            if self._settings.ignores(request.url):
+                return Passthrough()
+            if self._drops(request):
+                return DroppedConversation(Replay(accept_silently(request)))
+            return self._route_with(request, self._find_conversation)
+
+    @contextmanager
+    def _holding_failures(self, request: Request) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise self.hold_failure(request, error) from error
+
+    def hold_failure(self, request: Request, error: Exception) -> RoutingError:
+        """Fail the test because of an ``error`` that routing ``request`` raised, and return the violation to raise.
+
+        The code under test would take the error itself for one of its client's, and might swallow or retry it.
+        """
+        violation = RoutingError(_describe_failure(request, error))
+        self.add_violation(violation)
+        with suppress(Exception):
+            violation.args = (self.redact(f"{violation}\n  cassette: {self._shown_path}"),)
+        return violation
 
     def _drops(self, request: Request) -> bool:
         return self.mode != "live" and self._settings.drops(request.url)
@@ -291,9 +340,15 @@ class Tape:
                 return found
             if self.mode == "record-missing":
                 return self._recorder.record(request)
-            violation = self._build_miss(redacted, key, current_models())
-            self._miss_count += 1
+            # counted before it is explained: if the explanation fails, the miss is not lost
+            where = f"cassette: {self._shown_path}"
+            violation = CassetteMiss(f"{redacted.method} {redacted.url} has no recording\n  {where}")
             self._append_violation(violation)
+            try:
+                violation.args = self._build_miss(redacted, key, current_models()).args
+            except Exception as error:
+                violation.args = (f"{violation}\n  the miss cannot be explained: {type(error).__name__}: {error}",)
+            self._miss_count += 1
             raise violation
 
     def _build_miss(self, redacted: Request, key: MatchingKey, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
@@ -305,7 +360,7 @@ class Tape:
             redacted,
             key,
             self._index,
-            path=paths.relative_to_cwd(self.path),
+            path=self._shown_path,
             record_hint=self.record_hint,
             offered=models,
             strip=self._rules.strip_ignored,
@@ -336,7 +391,7 @@ class Tape:
             entries,
             placeholders=self._cassette.placeholders if self._cassette is not None else (),
             redactor=self._redactor,
-            lock=self._lock,
+            lock=_HoldingLock(self, self._lock, request),
             play=self._play,
             add_divergence=self._add_divergence,
             key=self._rules.make_key,
@@ -351,7 +406,7 @@ class Tape:
             request,
             reason,
             found,
-            path=paths.relative_to_cwd(self.path),
+            path=self._shown_path,
             record_hint=self.record_hint,
             might_go_live=self.mode == "record-missing",
         )
@@ -371,7 +426,16 @@ class Tape:
             self._append_violation(violation)
 
     def _append_violation(self, violation: TapeViolation) -> None:
-        (self.violations if self._expected_violations is None else self._expected_violations).append(violation)
+        if _is_diverted.get():
+            return
+        if self._expected_violations is not None:
+            self._expected_violations.append(violation)
+            if self._scope is not None:
+                self._scope.forgive(violation)
+            return
+        self.violations.append(violation)
+        if self._scope is not None:
+            self._scope.hold(violation)
 
     @contextmanager
     def expect_misses(self) -> Iterator[list[TapeViolation]]:
@@ -468,7 +532,48 @@ class Tape:
         return redact_foreign(cassette, self._redactor)
 
 
-def _accept_silently(request: Request) -> Response:
+class _HoldingLock:
+    """The lock of a conversation. An error that is raised while it is held fails the test."""
+
+    def __init__(self, tape: Tape, lock: AbstractContextManager[object], request: Request) -> None:
+        self._tape = tape
+        self._lock = lock
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, traceback)
+        if isinstance(error, Exception):
+            raise self._tape.hold_failure(self._request, error) from error
+
+
+_is_diverted: ContextVar[bool] = ContextVar("multitrack_is_diverted", default=False)
+
+
+@contextmanager
+def divert_violations() -> Iterator[None]:
+    """Raise the violations of the current thread within the block, but do not fail the tape's test because of them."""
+    token = _is_diverted.set(True)
+    try:
+        yield
+    finally:
+        _is_diverted.reset(token)
+
+
+def _describe_failure(request: Request, error: Exception) -> str:
+    url = request.url.partition("?")[0]
+    return (
+        f"{request.method} {url} could not be routed: {type(error).__name__}: {error}\n"
+        f"  the traceback shows whether a function or a setting of the project raised the error\n"
+        f"  if not, it is a bug in Multitrack: report it at https://github.com/multitrack/multitrack/issues"
+    )
+
+
+def accept_silently(request: Request) -> Response:
     """Return a response that reports success to a telemetry client."""
     if request.url.startswith("grpc:"):
         # for one message or a stream of them, this is an empty response, whatever was sent by then

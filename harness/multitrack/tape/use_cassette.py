@@ -66,7 +66,7 @@ class use_cassette:  # noqa: N801 - a function to its users
             mode = "drift"  # a run with --calls-drift writes nothing
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results
-        tape = Tape(self._path, mode=mode, settings=self._settings, **arguments)
+        tape = Tape(self._path, mode=mode, settings=self._settings, scope=scope, **arguments)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(active.activate(tape))
@@ -87,6 +87,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         raised = error or (violations[0] if violations else None)
         failure = None if raised is None else f"the block raised {type(raised).__name__}"
         if self._scope is None:
+            for violation in violations:
+                active.run_context().add_late_violation(str(self._path), violation)
             saved = tape.save(failure=failure)
             active.run_context().tape_results.append(TapeResult(None, tape, failure is None, saved))
         else:

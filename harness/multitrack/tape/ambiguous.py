@@ -1,0 +1,47 @@
+"""The router for a request that could belong to any of several open cassettes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from multitrack.errors import CassetteMiss, TapeViolation
+from multitrack.tape.exchange import Request, Router
+
+
+class AmbiguousRouter:
+    """Refuses a request of a thread without a context while ``tapes`` are open side by side.
+
+    The violation counts for all of the tapes, because it is not known whose request it is.
+    """
+
+    mode = "replay"
+
+    def __init__(self, tapes: Sequence[Router]) -> None:
+        self._tapes = tapes
+
+    def route(self, request: Request) -> NoReturn:
+        """Raise `CassetteMiss`."""
+        violation = CassetteMiss(
+            f"{request.method} {request.url.partition('?')[0]} was sent by the thread "
+            f"{threading.current_thread().name!r}, which belongs to none of the {len(self._tapes)} cassettes that are "
+            f"open side by side\n"
+            f"  start the thread in a copy of the context (contextvars.copy_context().run), use asyncio.to_thread, or\n"
+            f"  open the cassette in the thread itself"
+        )
+        self.add_violation(violation)
+        raise violation
+
+    def route_stream(self, request: Request) -> NoReturn:
+        """Raise `CassetteMiss`."""
+        self.route(request)
+
+    def allows_connection(self, host: str, port: int) -> bool:
+        """Return whether every tape allows a raw socket to connect to ``host:port``."""
+        return all(tape.allows_connection(host, port) for tape in self._tapes)
+
+    def add_violation(self, violation: TapeViolation) -> None:
+        """Hold ``violation`` against the tests of all tapes."""
+        for tape in self._tapes:
+            tape.add_violation(violation)

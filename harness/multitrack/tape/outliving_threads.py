@@ -1,0 +1,149 @@
+"""Threads that a test started and that are still alive after it.
+
+Such a thread may send a request while another test runs. Without this module, the request would go live if that test
+has no tape, and would fail an innocent test otherwise.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, WeakSet
+
+from multitrack.errors import LiveCall, TapeViolation
+from multitrack.tape.exchange import Conversation, Passthrough, Replay, Request, ResponseRecorder, Route, Router
+
+if TYPE_CHECKING:
+    from multitrack.tape.recording_scope import RecordingScope
+    from multitrack.tape.settings import Settings
+
+Report = Callable[[str, TapeViolation], None]
+"""Report a violation that belongs to a test that is over: its node id, and the violation."""
+
+
+class OutlivingThreads:
+    """Finds out which threads outlive the test that started them.
+
+    Workers of a `ThreadPoolExecutor` do not count, because later tests may use the same pool, and neither do threads
+    that a fixture of a wider scope started.
+    """
+
+    def __init__(self) -> None:
+        self._started_before: WeakSet[threading.Thread] = WeakSet()
+        self._owners: WeakKeyDictionary[threading.Thread, tuple[RecordingScope, Settings]] = WeakKeyDictionary()
+
+    def __bool__(self) -> bool:
+        """Whether any such thread is still alive."""
+        return any(thread.is_alive() for thread in list(self._owners))
+
+    def begin_test(self) -> None:
+        """Note which threads exist before a test."""
+        self._started_before = WeakSet(threading.enumerate())
+
+    def end_test(self, scope: RecordingScope) -> None:
+        """Note the threads that ``scope``, which is over, leaves behind. Only tests with a tape count."""
+        if scope.guard_settings is None:
+            return
+        for thread in threading.enumerate():
+            if thread not in self._started_before and not _is_pool_worker(thread):
+                self._owners[thread] = (scope, scope.guard_settings)
+
+    @contextmanager
+    def starting_for_several_tests(self) -> Iterator[None]:
+        """Exempt the threads that are started within the block, which sets up a fixture of a wider scope."""
+        before = set(threading.enumerate())
+        try:
+            yield
+        finally:
+            self._started_before.update(set(threading.enumerate()) - before)
+
+    def find_router(self, tape: Router | None, during: str | None, report: Report) -> Router | None:
+        """Return the router for a request of the current thread if it outlived its test; otherwise `None`."""
+        owner = self._owners.get(threading.current_thread()) if self._owners else None
+        return None if owner is None else _OutlivingThreadRouter(*owner, tape, during, report)
+
+
+def _is_pool_worker(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    return getattr(target, "__module__", None) == "concurrent.futures.thread"
+
+
+class _OutlivingThreadRouter:
+    """Routes a request of a thread that outlived its test.
+
+    The tape of the running test answers it if it can: the thread may be a worker that later tests share. Otherwise the
+    request is blocked, and reported for the test that started the thread.
+    """
+
+    def __init__(
+        self, scope: RecordingScope, settings: Settings, tape: Router | None, during: str | None, report: Report
+    ) -> None:
+        self._scope = scope
+        self._settings = settings
+        self._tape = tape
+        self._during = during
+        self._report = report
+
+    @property
+    def mode(self) -> str:
+        """The mode of the running test's tape. Without one, requests are only replayed."""
+        return "replay" if self._tape is None else self._tape.mode
+
+    def route(self, request: Request) -> Route:
+        """Decide what happens to ``request``. Raises `LiveCall` if the running test has no recording of it."""
+        if self._tape is None and (route := self._route_by_settings(request)) is not None:
+            return route
+        if self._tape is not None and self.mode == "replay":
+            with self._without_violations(request):
+                return self._tape.route(request)
+        raise self._block(request)
+
+    def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
+        """Do the same for a streaming request."""
+        if self._tape is not None and self.mode == "replay":
+            with self._without_violations(request):
+                return self._tape.route_stream(request)
+        if self._settings.ignores(request.url):
+            return Passthrough()
+        raise self._block(request)
+
+    def allows_connection(self, host: str, port: int) -> bool:
+        """Return whether a raw socket may connect to ``host:port``."""
+        return self._settings.allows_connection(host, port)
+
+    def add_violation(self, violation: TapeViolation) -> None:
+        """Report ``violation`` for the test that started the thread."""
+        self._report(self._scope.name, violation)
+
+    def _route_by_settings(self, request: Request) -> Route | None:
+        from multitrack.tape.tape import accept_silently
+
+        if self._settings.ignores(request.url):
+            return Passthrough()
+        return Replay(accept_silently(request)) if self._settings.drops(request.url) else None
+
+    @contextmanager
+    def _without_violations(self, request: Request) -> Iterator[None]:
+        from multitrack.tape.tape import divert_violations
+
+        with divert_violations():
+            try:
+                yield
+            except TapeViolation:
+                raise self._block(request) from None
+
+    def _block(self, request: Request) -> LiveCall:
+        parts = urlsplit(request.url)
+        # without the parts that may hold a credential
+        place = parts.netloc.rpartition("@")[2]
+        during = f"while {self._during} ran" if self._during else "when no test ran"
+        violation = LiveCall(
+            f"{request.method} {parts.scheme}://{place}{parts.path} was sent {during}, by the thread "
+            f"{threading.current_thread().name!r} that {self._scope.name} had started; it was blocked\n"
+            f"  end the thread within its test, for example with thread.join()"
+        )
+        self.add_violation(violation)
+        return violation

@@ -1,0 +1,48 @@
+"""Fails a test because of its violations, even if its code swallowed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from multitrack.errors import TapeViolation
+from multitrack.tape.recording_scope import RecordingScope
+
+
+class ViolationGuard:
+    """Watches the phases of ``test``, with or without a tape of its own.
+
+    ``violation`` is the `TapeViolation` that failed the latest phase, or None.
+    """
+
+    def __init__(self, test: RecordingScope) -> None:
+        self.violation: TapeViolation | None = None
+        self._test = test
+
+    def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
+        """Set and return ``violation``: the first one of the phase that ended with ``error``, or None.
+
+        The violation takes precedence over ``error``, which usually follows from it and becomes its cause.
+        """
+        new = self._test.take_new_violations()
+        self.violation = new[0] if new else error if isinstance(error, TapeViolation) else None
+        if self.violation is not None and error is not None and self.violation is not error:
+            self.violation.__cause__ = error
+        return self.violation
+
+    @contextmanager
+    def phase(self) -> Iterator[None]:
+        """Run a phase of the test and raise its first violation at the end, even if the code caught it."""
+        try:
+            yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            violation = self.collect_violation(error)
+            if violation is None or violation is error:
+                raise
+            raise violation from error
+        if violation := self.collect_violation(None):
+            raise violation
