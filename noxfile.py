@@ -6,6 +6,7 @@ creates the environments if it is installed, otherwise virtualenv does.
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 
 import nox
 from packaging.requirements import Requirement
@@ -17,8 +18,14 @@ nox.options.download_python = "never"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 LOWEST, *LATER = nox.project.python_versions(PYPROJECT)
 
-# tests/project checks the checkout and uses no SDK; tests/aiohttp_client has its own session
-EVERYTHING = ("tests", "examples", "--ignore=tests/project", "--ignore=tests/aiohttp_client")
+# tests/project checks the checkout and uses no SDK; tests/aiohttp_client and tests/frameworks have their own sessions
+EVERYTHING = (
+    "tests",
+    "examples",
+    "--ignore=tests/project",
+    "--ignore=tests/aiohttp_client",
+    "--ignore=tests/frameworks",
+)
 CLIENTS = (
     "tests/clients",
     "tests/wires",
@@ -30,6 +37,8 @@ CLIENTS = (
     "examples",
 )
 SDKS = {"openai-1": "openai<2", "openai-2": "openai<3", "openai-3": "openai<4", "genai-3": "google-genai<4"}
+# each has the name of a framework on the package index
+FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/frameworks/*/scenario.py"))
 
 
 @nox.session(python=LOWEST)
@@ -56,6 +65,17 @@ def aiohttp(session: nox.Session) -> None:
     """Test the oldest supported aiohttp: the development environment has the newest, the other sessions have none."""
     install(session, *floors(PYPROJECT["dependency-groups"]["aiohttp"]))
     run(session, ("tests/aiohttp_client",))
+
+
+@nox.session(python=LOWEST)
+@nox.parametrize("framework", FRAMEWORKS, ids=FRAMEWORKS)
+def frameworks(session: nox.Session, framework: str) -> None:
+    """Record and replay the scenario of an agent framework, with its current release."""
+    # not `install`: the SDKs of our extras would limit the versions that the framework can have
+    plugins = ("pytest-asyncio", "pytest-randomly", "pytest-xdist")
+    session.install("--editable", ".[test]", "hypothesis", "trustme", "cryptography", *plugins, framework)
+    # fails if no test is selected, which is the case if the framework is not installed
+    run(session, ("tests/frameworks", "-k", framework))
 
 
 @nox.session(python=LATER)

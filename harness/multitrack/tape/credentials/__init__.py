@@ -27,6 +27,28 @@ NOTE = (
 )
 """Added to the SDK's error, which describes a constructor although a request raises it now."""
 
+# The providers whose client is one of OpenAI's or a `google.genai` client.
+_PYDANTIC_AI_PROVIDERS = (
+    "alibaba",
+    "azure",
+    "cerebras",
+    "crusoe",
+    "deepseek",
+    "fireworks",
+    "google",
+    "heroku",
+    "meta",
+    "moonshotai",
+    "nebius",
+    "openai",
+    "openrouter",
+    "ovhcloud",
+    "sambanova",
+    "together",
+    "vercel",
+    "zai",
+)
+
 # A module that triggers the patches of a family when it is imported, and the file here whose `patches(module)`
 # returns them.
 FAMILIES: tuple[tuple[str, str], ...] = (
@@ -35,6 +57,10 @@ FAMILIES: tuple[tuple[str, str], ...] = (
     ("google.api_core.grpc_helpers", "google_default"),
     ("google.api_core.grpc_helpers_async", "google_default"),
     ("google.genai._api_client", "genai_clients"),
+    ("langchain_openai.chat_models.base", "langchain_clients"),
+    ("langchain_openai.embeddings.base", "langchain_clients"),
+    ("litellm.secret_managers.main", "litellm_keys"),
+    *((f"pydantic_ai.providers.{name}", "pydantic_ai_providers") for name in _PYDANTIC_AI_PROVIDERS),
 )
 
 _watch = ImportWatch()

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.tape.credentials import is_active, is_replaying, raise_missing
+from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
@@ -28,6 +29,10 @@ def _retry_with_stand_in(init: Init) -> Init:
             if not is_active() or given.get("api_key") or self.vertexai:
                 raise
             _init_with_stand_in(init, self, args, given, error)
+        else:
+            # a framework that reads the environment itself passed the stand-in
+            if isinstance(given.get("api_key"), StandInKey):
+                _refuse_live_requests(self, given["api_key"].missing)
 
     return __init__
 
@@ -41,7 +46,10 @@ def _init_with_stand_in(
     except ValueError:
         raise missing from None
     # otherwise the client would keep alive everything that the frames of the traceback refer to
-    missing = missing.with_traceback(None)
+    _refuse_live_requests(client, missing.with_traceback(None))
+
+
+def _refuse_live_requests(client: Any, missing: Exception) -> None:
     build_request = client._build_request
 
     @wraps(build_request)

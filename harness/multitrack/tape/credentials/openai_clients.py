@@ -7,7 +7,8 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.credentials import is_active, is_replaying, raise_missing
+from multitrack.tape.credentials import is_active
+from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.matching import azure_defaults
 from multitrack.tape.patching import Patch
 
@@ -19,29 +20,6 @@ Complete = Callable[[Arguments, Exception, Exception], Arguments | None]
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 # the other arguments that an Azure client requires
 _AZURE_PLACES = {"api_version": azure_defaults.API_VERSION, "azure_endpoint": azure_defaults.ENDPOINT}
-
-
-class StandInKey(str):
-    """A key that can be written into a header while a cassette replays, and otherwise raises the SDK's own error.
-
-    Every release of the SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries, and
-    passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
-    """
-
-    missing: Exception
-
-    @classmethod
-    def replacing(cls, missing: Exception) -> StandInKey:
-        """Return a key for the client whose constructor raised ``missing``."""
-        key = cls("multitrack-stand-in")
-        # the frames of its traceback would keep alive everything that the constructor's callers refer to
-        key.missing = missing.with_traceback(None)
-        return key
-
-    def __format__(self, spec: str) -> str:
-        if not is_replaying():
-            raise_missing(self.missing)
-        return super().__format__(spec)
 
 
 def patches(openai: ModuleType) -> list[Patch]:

@@ -1,0 +1,38 @@
+"""Stand-ins for the keys that LiteLLM reads from the environment for each request.
+
+LiteLLM passes these keys to its own HTTP clients. A key of OpenAI or Azure goes to OpenAI's SDK, which has a stand-in
+of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape.credentials import is_active, is_replaying
+from multitrack.tape.patching import Patch
+
+GetSecret = Callable[..., Any]
+
+
+def patches(module: ModuleType) -> list[Patch]:
+    """Patch the function that reads all keys."""
+    return [Patch(module, "get_secret", _add_stand_in)]
+
+
+def _add_stand_in(get_secret: GetSecret) -> GetSecret:
+    @wraps(get_secret)
+    def get_secret_or_stand_in(secret_name: str, *args: Any, **kwargs: Any) -> Any:
+        secret = get_secret(secret_name, *args, **kwargs)
+        # only during replay: nothing would refuse to send this key to a provider
+        if secret is None and is_active() and is_replaying() and _is_key(secret_name):
+            return "multitrack-stand-in"
+        return secret
+
+    return get_secret_or_stand_in
+
+
+def _is_key(name: str) -> bool:
+    return name.endswith("_API_KEY") and not name.startswith(("OPENAI_", "AZURE_"))
