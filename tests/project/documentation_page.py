@@ -1,0 +1,130 @@
+"""Pages of the documentation, and projects in which their examples run.
+
+On a page, a block with a title is a file of the example project. Blocks of Python, TOML and INI, and workflows, are
+written to the project; other blocks are compared with the file that a command before them has written. In a block of
+the language ``console``, lines that begin with ``$`` are commands, followed by their output. ``...`` on a line of its
+own stands for any lines. Blocks of the language ``shell`` are not run.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_WRITTEN = frozenset({"python", "toml", "ini"})
+_LIVE = re.compile(r"--record\b|--record-missing|--live|--calls-drift|^python ")
+_FAILED = re.compile(r"^CassetteMiss|\b\d+ failed\b|would break|: (damaged|old|orphan|secret): ", re.MULTILINE)
+_PROGRAMS = {
+    "pytest": "-m pytest -p no:cacheprovider",
+    "multitrack": "-c 'import sys; from multitrack.cli import main; sys.argv[0] = \"multitrack\"; main()'",
+    "python": "",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block. `title` is the path of a file, empty if the block is not a file."""
+
+    language: str
+    title: str
+    text: str
+
+    @property
+    def is_written(self):
+        """Whether the block is a file that the reader writes, and not one that a command writes."""
+        return bool(self.title) and (self.language in _WRITTEN or self.title.startswith(".github"))
+
+    @property
+    def commands(self):
+        """The pairs of a command and its output."""
+        if self.language != "console":
+            return []
+        sessions = re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]
+        return [(command, output) for command, _, output in (session.partition("\n") for session in sessions)]
+
+
+def read_blocks(path):
+    """Return the blocks of the page at `path`, seen from the root of the repository."""
+    return [Block(*match) for match in _BLOCK.findall((ROOT / path).read_text(encoding="utf-8"))]
+
+
+def matches(shown, output):
+    """Return whether `output` is what a page shows.
+
+    Durations may differ, and so may fingerprints, because the versions of the SDKs change requests.
+    """
+    lines = [r"(?:.*\n)*?" if line == "...\n" else re.escape(line) for line in _normalize(shown).splitlines(True)]
+    return re.fullmatch("".join(lines), _normalize(output)) is not None
+
+
+def _normalize(text):
+    text = re.sub(r"in \d+\.\d+s", "in 0.00s", text)
+    return re.sub(r"(request|reply|models) [0-9a-f]{8}\b", r"\1 00000000", text)
+
+
+class ExampleProject:
+    """A folder with the files of a page.
+
+    Commands that send requests run with the variables in `live`; all others have no key and no provider.
+    """
+
+    def __init__(self, folder, live=()):
+        self.folder = folder / "project"
+        self._commands = folder / "bin"
+        self._live = dict(live)
+        for path in (self.folder, self._commands):
+            path.mkdir(parents=True)
+        for name, arguments in _PROGRAMS.items():
+            program = self._commands / name
+            program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
+            program.chmod(0o755)
+
+    def follow(self, blocks):
+        """Do what the blocks of a page say, and compare the results with the page."""
+        for block in blocks:
+            if block.is_written:
+                self.write(block)
+            elif block.title:
+                written = (self.folder / block.title).read_text(encoding="utf-8")
+                assert matches(block.text, written), f"{block.title}:\n{written}"
+            for command, shown in block.commands:
+                self.check(command, shown)
+
+    def write(self, block):
+        file = self.folder / block.title
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text, encoding="utf-8")
+
+    def check(self, command, shown):
+        finished = self.run(command)
+        assert matches(shown, finished.stdout), f"$ {command}\n{finished.stdout}{finished.stderr}"
+        assert finished.stderr == "", command
+        # drift changes the exit code only if the command says so
+        fails = _FAILED.search(shown) is not None and "multitrack: drift:" not in shown
+        assert finished.returncode == fails, command
+
+    def run(self, command, before=(), **environment):
+        bare = {
+            "PATH": f"{self._commands}:{os.environ['PATH']}",
+            # without it, google-auth looks for gcloud's credentials in the user's real home directory
+            "HOME": str(self.folder.parent / "no-home"),
+            "COLUMNS": "80",
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # otherwise the output ends with warnings of Google's libraries about Python and grpcio, depending on the date
+            "PYTHONWARNINGS": "ignore::FutureWarning",
+        }
+        return subprocess.run(
+            [*before, "sh", "-c", command],
+            cwd=self.folder,
+            env=bare | (self._live if _LIVE.search(command) else {}) | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
