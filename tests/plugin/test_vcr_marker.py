@@ -1,6 +1,10 @@
 """``@pytest.mark.vcr``, for tests written for pytest-recording."""
 
+import gzip
+import json
+
 import pytest
+import yaml
 from local_provider import completion
 
 CASSETTE = """
@@ -241,3 +245,121 @@ def test_the_marker_is_ignored_if_another_plugin_defines_it(project, plugin):
 def test_the_cassette_marker_overrides_the_vcr_marker(project):
     project.write_test("@pytest.mark.vcr\n@pytest.mark.cassette(name='own')\ndef test_ask(): ask('x')")
     assert project.record().changed == {"cassettes/own.yaml"}
+
+
+SHARED = """
+interactions:
+- request: {body: null, headers: {}, method: GET, uri: "http://example.test/x"}
+  response: {body: {string: ok}, headers: {}, status: {code: 200, message: OK}}
+version: 1
+"""
+
+
+@pytest.mark.parametrize("flag", ["--record", "--record-missing"])
+def test_a_test_with_a_shared_cassette_records_to_its_own(project, flag):
+    shared = project.write("cassettes/test_it/shared.yaml", SHARED)
+    before = shared.read_bytes()
+    project.test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
+    run = project.record(flag)
+    assert run.counts == {"passed": 1}
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    assert shared.read_bytes() == before
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_shared_cassette_is_replayed_while_the_rest_is_recorded(project):
+    project.write("cassettes/test_it/shared.yaml", SHARED)
+    project.test(
+        """
+        import httpx
+
+        @pytest.mark.vcr("shared.yaml")
+        def test_ask():
+            assert httpx.get("http://example.test/x").text == "ok"
+            assert ask("x") == "echo: x"
+        """
+    )
+    run = project.record("--record-missing")
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_pending_recording_is_stored_next_to_the_default_cassette(project):
+    project.write("cassettes/test_it/shared.yaml", SHARED)
+    project.test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'something else'")
+    run = project.record()
+    assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
+
+
+GET = """
+    import httpx
+
+    {fixture}
+    {marker}
+    def test_get():
+        assert httpx.get("http://example.test/x").text == "ok"
+"""
+INTERACTION = yaml.safe_load(SHARED)["interactions"][0]
+
+
+def pair_requests():
+    """The content that langchain-tests writes."""
+    request, response = INTERACTION["request"], INTERACTION["response"]
+    return yaml.safe_dump({"requests": [request], "responses": [response]}).encode()
+
+
+OTHER_FORMATS = {
+    "json": ("json", json.dumps({"interactions": [INTERACTION], "version": 1}).encode()),
+    "yaml.gz": ("yaml.gz", gzip.compress(SHARED.encode())),
+    "langchain-tests": ("yaml.gz", gzip.compress(pair_requests())),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+@pytest.mark.parametrize("place", ["marker", "fixture"])
+def test_a_cassette_of_another_serializer_is_replayed(project, name, place):
+    serializer, content = OTHER_FORMATS[name]
+    path = project.path / f"cassettes/test_it/test_get.{serializer}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    fixture = f"@pytest.fixture(scope='module')\n    def vcr_config(): return dict(serializer={serializer!r})\n"
+    marker = f"@pytest.mark.vcr(serializer={serializer!r})" if place == "marker" else "@pytest.mark.vcr"
+    project.test(GET.format(fixture=fixture if place == "fixture" else "", marker=marker))
+    run = project.run()
+    assert run.counts == {"passed": 1}
+    assert run.changed == set()
+
+
+def test_a_path_transformer_names_the_cassette(project):
+    path = project.path / "cassettes/test_it/test_get.yaml.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(SHARED.encode()))
+    fixture = """
+    @pytest.fixture(scope="module")
+    def vcr_config():
+        import vcr
+        return dict(path_transformer=vcr.VCR.ensure_suffix(".yaml.gz"))
+    """
+    project.test(GET.format(fixture=fixture, marker="@pytest.mark.vcr"))
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_recording_is_yaml_whatever_the_serializer(project):
+    project.test("@pytest.mark.vcr(serializer='json')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
+    run = project.record()
+    assert run.changed == {"cassettes/test_it/test_ask.yaml"}
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_damaged_compressed_cassette_is_named(project):
+    path = project.path / "cassettes/test_it/test_get.yaml.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(SHARED.encode())[:40])
+    project.test(GET.format(fixture="", marker="@pytest.mark.vcr(serializer='yaml.gz')"))
+    run = project.run()
+    assert run.counts == {"errors": 1}
+    assert "cassettes/test_it/test_get.yaml.gz" in run.out
+    assert "it is damaged gzip data" in run.out

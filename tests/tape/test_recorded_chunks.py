@@ -150,10 +150,8 @@ def test_the_items_of_a_json_array_replay_one_by_one(provider, path, send):
     provider.reply = lambda _: Answer(iter(chunks))
     assert record(path, lambda: read(send, provider.url), clock=lambda: STILL) == chunks
     assert told(path) == {"by": "item"}
-    # laid out for reading, and not line by line what it was
-    assert "string: |-" in path.read_text()
     found = replay(path, lambda: read(send, provider.url))
-    assert json.loads(b"".join(found)) == json.loads(b"".join(chunks))
+    assert b"".join(found) == b"".join(chunks)
     assert [[b'"n"' in chunk for chunk in found], len(found)] == [[True] * 3, 3]
     assert b"3" in found[2]
 

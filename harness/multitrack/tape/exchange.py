@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.failure import During, Failure
+from multitrack.tape.reencoding import encode_chunks, is_accepted
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -70,6 +71,13 @@ class Response:
     failure: Failure | None = None
     """The error that ended a response which is ``broken`` or ``unanswered``. `None` if the connection was closed, or if
     the caller went away."""
+    encoding: str = ""
+    """The header ``content-encoding`` of the body as it was received. Empty if the body was not encoded, or if it is
+    still encoded because it could not be decoded; then the header is one of ``headers``."""
+    is_encoding_requested: bool = True
+    """Whether the request accepted the ``encoding``."""
+    encoded_body: bytes | None = field(default=None, compare=False, repr=False)
+    """The body in its ``encoding``, from a cassette of another recorder. `None` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header ``name`` (lower case), or `None`."""
@@ -77,7 +85,7 @@ class Response:
 
     def with_body(self, body: bytes) -> Response:
         """Return the same response with a different body."""
-        return replace(self, body=body)
+        return replace(self, body=body, encoded_body=None)
 
 
 def _find_header(headers: Headers, name: str) -> str | None:
@@ -89,19 +97,30 @@ class Replay:
     """Answer with ``response``, without opening a connection."""
 
     response: Response
+    """With the header ``content-encoding`` if the body is encoded for the client."""
     paced: bool = False
     """Whether to take as long as the recorded response took."""
 
     @classmethod
-    def at_pace(cls, recorded: Response, pace: str) -> Replay:
+    def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, which is one of `settings.PACES`.
 
         A response after which clients retry tells them to wait for a millisecond, unless the pace is ``recorded``. The
         cassette keeps the recorded value.
+
+        The body is encoded as it was when it was received, unless only the recorded request accepted that encoding:
+        the client that replays may lack the library for it. ``accept_encoding`` is the header of its request.
         """
+        recorded = _negotiate_encoding(recorded, accept_encoding)
         if pace == "recorded":
             return cls(recorded, paced=True)
         return cls(_without_retry_delay(recorded) if _is_retried(recorded) else recorded)
+
+    @property
+    def length(self) -> int:
+        """The length of the body as the client receives it, in bytes."""
+        response = self.response
+        return sum(map(len, self._encoded_chunks())) if response.encoding else len(response.body)
 
     def chunks(self) -> Iterator[tuple[float, bytes]]:
         """Yield the chunks of the body, each with the seconds to wait before it.
@@ -110,8 +129,25 @@ class Replay:
         """
         response = self.response
         gaps = response.chunks.gaps if self.paced else ()
-        pieces = response.chunks.split(response.body, response.header("content-type"))
+        pieces = self._encoded_chunks()
         return zip(chain((gap / 1000 for gap in gaps), repeat(0.0)), pieces, strict=False)
+
+    def _encoded_chunks(self) -> list[bytes]:
+        response = self.response
+        if response.encoding and response.encoded_body is not None:
+            return [response.encoded_body]
+        chunks = response.chunks.split(response.body, response.header("content-type"))
+        if not response.encoding:
+            return chunks
+        return encode_chunks(chunks, response.encoding, is_complete=response.ending == "complete")
+
+
+def _negotiate_encoding(response: Response, accept_encoding: str | None) -> Response:
+    if not response.encoding:
+        return response
+    if response.is_encoding_requested and not is_accepted(response.encoding, accept_encoding):
+        return replace(response, encoding="", encoded_body=None)
+    return replace(response, headers=(*response.headers, ("content-encoding", response.encoding)))
 
 
 def _is_retried(response: Response) -> bool:

@@ -1,4 +1,8 @@
-"""Redact cassettes of other recorders as this one would have: they contain everything that was sent."""
+"""Redact cassettes of other recorders: they contain everything that was sent and received.
+
+The responses are replayed as they are stored, with all headers, because tests may depend on any of it. Our list of
+headers to keep is for what we record. Everything else, which is matched, written and shown, is redacted.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,8 @@ def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
         replace(
             interaction,
             request=redactor.redact_request(interaction.request),
-            response=redactor.redact_response(interaction.response),
+            response=redactor.redact_response(interaction.response, keep_all_headers=True),
+            stored_response=interaction.response,
         )
         for interaction in cassette.interactions
     )

@@ -33,6 +33,15 @@ class Interaction:
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
     """The models of the offered tools, by tool name, while this process sends the request; never stored."""
 
+    stored_response: Response | None = field(default=None, compare=False, repr=False)
+    """The response as another recorder stored it, with all headers and possibly with secrets. It is replayed, but never
+    written, compared or shown. `None` for our own recordings."""
+
+    @property
+    def replayed_response(self) -> Response:
+        """The response for the client."""
+        return self.stored_response or self.response
+
     def belongs_to(self, test: str | None) -> bool:
         """Return whether ``test`` recorded it. With `None`: whether it was recorded outside of any test."""
         return test in self.tests if test is not None else not self.tests

@@ -91,6 +91,22 @@ def _indent(tokens: list[str]) -> str:
     return "".join(pieces)
 
 
+LAYOUTS = ("compact", "spaced")
+"""How a document without line breaks is written: ``{"a":[1,2],"b":3}`` or ``{"a": [1, 2], "b": 3}``."""
+
+_KEY_LINE = re.compile(r'\n *(?:("[^"\\]*(?:\\.[^"\\]*)*":) )?')
+_LINE_AFTER_COMMA = re.compile(r",\n *")
+_LINE = re.compile(r"\n *")
+
+
+def restore_layout(text: str, layout: str) -> str:
+    """Return the document that `indented` made ``text`` of, in one of the `LAYOUTS`."""
+    # a string of JSON contains no line break
+    if layout == "compact":
+        return _KEY_LINE.sub(r"\1", text)
+    return _LINE.sub("", _LINE_AFTER_COMMA.sub(", ", text))
+
+
 def canonical(document: Any) -> str:
     """Return the same text for all equal JSON documents: keys sorted, no white space, ``1.0`` as ``1``.
 

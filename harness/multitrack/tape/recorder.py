@@ -21,6 +21,7 @@ from multitrack.tape.matching.content_encoding import decode_parts
 from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.model_paths import find_import_paths, models_offered_by
 from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.reencoding import is_accepted, split_encodings
 
 Clock = Callable[[], datetime]
 
@@ -131,16 +132,26 @@ class LiveExchange:
         ending = self._ending or "left"
         encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
         headers = tuple(header for header in self._headers if header[0] != "content-encoding")
+        encoding = ", ".join(split_encodings(encoding))
         pieces = [part.content for part in received]
         try:
             pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
         except ValueError:
-            headers = self._headers
+            headers, encoding = self._headers, ""
         content = b"".join(pieces)
         # clients leave a stream at its last event, without reading the end after it
         if ending == "left" and content.rstrip().endswith(_DONE):
             ending = "complete"
-        response = Response(self._status, self._reason, headers, content, ending, failure=self._failure)
+        response = Response(
+            self._status,
+            self._reason,
+            headers,
+            content,
+            ending,
+            failure=self._failure,
+            encoding=encoding,
+            is_encoding_requested=is_accepted(encoding, self._request.header("accept-encoding")),
+        )
         return replace(response, chunks=self._measure_chunks(received, pieces, response))
 
     def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:

@@ -369,7 +369,6 @@ class Tape:
         )
 
     def _find_replay(self, request: Request, redacted: Request, key: MatchingKey) -> Replay | None:
-        del request
         found = None
         if self._index is not None and self._calls is not None:
             found = self._index.take(key) or self._calls.take(redacted, self._redactor.pseudonyms, key)
@@ -377,8 +376,9 @@ class Tape:
                 found = self._index.find_last_played(key)
         if found is None:
             return None
-        response = transcoding.transcode_response(found.response, found.request.url, redacted.url)
-        return self._play(replace(found, offered_models=current_models()), response)
+        response = transcoding.transcode_response(found.replayed_response, found.request.url, redacted.url)
+        accept_encoding = request.header("accept-encoding")
+        return self._play(replace(found, offered_models=current_models()), response, accept_encoding)
 
     def _find_conversation(self, request: Request, redacted: Request, key: MatchingKey) -> Conversation | None:
         del redacted
@@ -397,9 +397,11 @@ class Tape:
             key=self._rules.make_key,
         )
 
-    def _play(self, interaction: Interaction, response: Response | None = None) -> Replay:
+    def _play(
+        self, interaction: Interaction, response: Response | None = None, accept_encoding: str | None = None
+    ) -> Replay:
         self.played.append(interaction)
-        return Replay.at_pace(response or interaction.response, self._settings.pace)
+        return Replay.at_pace(response or interaction.replayed_response, self._settings.pace, accept_encoding)
 
     def _add_divergence(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
         violation = miss.build_divergence(

@@ -21,7 +21,10 @@ from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.content_encoding import DecoderNotInstalled, decode_body
+from multitrack.tape.reencoding import is_accepted, split_encodings
 
+# Headers that may not describe the stored body. A replayed response gets those that describe what the client receives.
+_REPLACED_HEADERS = frozenset({"content-encoding", "transfer-encoding"})
 _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
 
@@ -146,14 +149,20 @@ def _build_interaction(position: int, request: Any, response: Any, *, path: Path
     try:
         sent = _flatten_headers(request.headers)
         answered = _flatten_headers(response["headers"])
-        asked = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
+        asked, _ = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
+        stored = _to_bytes(response["body"]["string"])
+        received, encoding = _decode(stored, answered)
+        accept_encoding = next((value for name, value in sent if name == "accept-encoding"), None)
         return Interaction(
             Request(request.method, request.uri, sent, asked),
             Response(
                 int(response["status"]["code"]),
                 str(response["status"].get("message") or ""),
-                tuple(header for header in answered if header[0] not in ("content-encoding", "content-length")),
-                _decode(_to_bytes(response["body"]["string"]), answered),
+                tuple(header for header in answered if header[0] not in _REPLACED_HEADERS),
+                received,
+                encoding=encoding,
+                is_encoding_requested=is_accepted(encoding, accept_encoding),
+                encoded_body=stored if encoding else None,
             ),
         )
     except DecoderNotInstalled as error:
@@ -191,17 +200,19 @@ def _to_bytes(content: Any) -> bytes:
     return content.encode() if isinstance(content, str) else bytes(content)
 
 
-def _decode(content: bytes, headers: Headers) -> bytes:
-    encoding = next((value for name, value in headers if name == "content-encoding"), None)
+def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
+    """Return the decoded ``content``, and the content encoding that it had. Empty if it had none."""
+    header = next((value for name, value in headers if name == "content-encoding"), None)
+    encoding = ", ".join(split_encodings(header))
     try:
-        return decode_body(content, encoding)
+        return decode_body(content, encoding), encoding if content else ""
     except DecoderNotInstalled:
         if not _is_text(content):
             raise
     except ValueError:
         pass
     # recorders that decode bodies keep the header
-    return content
+    return content, ""
 
 
 def _is_text(content: bytes) -> bool:

@@ -5,8 +5,10 @@ Our own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.i
 
 from __future__ import annotations
 
+import gzip
 import json
 import tomllib
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -26,12 +28,13 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.file.yaml_loader import AliasError, Loader
 from multitrack.tape.interaction import Interaction, Provenance
+from multitrack.tape.reencoding import can_encode
 
 FORMAT = 1
 _WIDEST_COMMENT = 110
 _INTERACTION = frozenset({"request", "response", "provenance", "tests", "models", "results"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
-_RESPONSE = frozenset({"status", "headers", "body", "chunks", "ending", "failure"})
+_RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
 
 
 def dump_cassette(cassette: Cassette) -> str:
@@ -80,12 +83,17 @@ def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str]
     yield f"    method: {yaml_text.format_line(request.method)}"
     yield f"    uri: {yaml_text.format_line(request.url)}"
     yield f"    headers: {_headers(request.headers)}"
-    yield f"    body: {_body(blobs.extract(request.body), 6)}"
+    yield f"    body: {_format_content(_indent(blobs.extract(request.body)), 6)}"
     yield "  response:"
     yield f"    status: {yaml_text.format_line({'code': response.status, 'message': response.reason})}"
     yield f"    headers: {_headers(response.headers)}"
+    text, layout = _lay_out(response.body)
     yield "    body:"
-    yield f"      string: {_body(response.body, 8)}"
+    yield f"      string: {_format_content(text, 8)}"
+    if layout:
+        yield f"    layout: {layout}"
+    if response.encoding:
+        yield f"    encoding: {_format_encoding(response)}"
     if chunks := _chunks(response.chunks):
         yield f"    chunks: {yaml_text.format_line(chunks)}"
     if response.ending != "complete":
@@ -122,15 +130,43 @@ def _headers(headers: Headers) -> str:
     return yaml_text.format_line(grouped)
 
 
-def _body(body: bytes, indent: int) -> str:
+def _indent(body: bytes) -> str | bytes:
+    """Return the text of a request, JSON indented: requests are compared by what they mean."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return yaml_text.format_binary(body, indent)
-    laid_out = jsontext.indented(text) or text
-    return (
-        yaml_text.format_block(laid_out, indent) if yaml_text.fits_block(laid_out) else yaml_text.format_line(laid_out)
-    )
+        return body
+    return jsontext.indented(text) or text
+
+
+def _lay_out(body: bytes) -> tuple[str | bytes, str]:
+    """Return the text of a response, and the layout from which JSON was indented, if it was.
+
+    Only JSON from whose indented text the received bytes can be restored is indented.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return body, ""
+    document = text.rstrip("\n")
+    if (indented := jsontext.indented(document)) is None or indented == document:
+        return text, ""
+    for layout in jsontext.LAYOUTS:
+        if jsontext.restore_layout(indented, layout) == document:
+            return indented + text[len(document) :], layout
+    return text, ""
+
+
+def _format_content(text: str | bytes, indent: int) -> str:
+    if isinstance(text, bytes):
+        return yaml_text.format_binary(text, indent)
+    return yaml_text.format_block(text, indent) if yaml_text.fits_block(text) else yaml_text.format_line(text)
+
+
+def _format_encoding(response: Response) -> str:
+    if response.is_encoding_requested:
+        return yaml_text.format_line(response.encoding)
+    return yaml_text.format_line({"name": response.encoding, "requested": False})
 
 
 def load_cassette(content: bytes, path: Path) -> Cassette:
@@ -143,12 +179,23 @@ def load_cassette(content: bytes, path: Path) -> Cassette:
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
     """
+    content = _decompress(content, path)
     # git may have changed the line endings
     content = content.replace(b"\r\n", b"\n")
     try:
         return _load_by_layout(content)
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return _load_yaml(content, path)
+
+
+def _decompress(content: bytes, path: Path) -> bytes:
+    # the custom serializer of langchain-tests, and similar ones, compress the YAML
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CassetteCorrupt(path, f"it is damaged gzip data: {error}") from error
 
 
 def _load_by_layout(content: bytes) -> Cassette:
@@ -173,6 +220,8 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
         raise CassetteCorrupt(
             path, f"it has vcrpy's format before version 1: migrate it (python -m vcr.migration {path})"
         )
+    if isinstance(document, dict) and "interactions" not in document:
+        document = _pair_requests(document)
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         raise CassetteCorrupt(path, "it has no list of interactions")
     if (version := document.get("version", 1)) != 1:
@@ -203,6 +252,18 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
             reason = f"interaction {position + 1}: {_explain(error)}"
             raise CassetteCorrupt(path, reason, line=_find_line(content, position)) from error
     return _build_cassette(interactions, metadata)
+
+
+def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
+    """Return ``document`` in the usual format if it has a list of requests and one of responses.
+
+    vcrpy passes these to a custom serializer; the one of langchain-tests writes them as they are.
+    """
+    requests, responses = document.get("requests"), document.get("responses")
+    if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):
+        return document
+    pairs = zip(requests, responses, strict=True)
+    return {"interactions": [{"request": request, "response": response} for request, response in pairs]}
 
 
 def _parse_document(content: bytes, path: Path) -> Any:
@@ -261,6 +322,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
     status = _require_mapping(response["status"], "the status")
     if type(status["code"]) is not int:
         raise TypeError(f"the status code is {status['code']!r}")
+    encoding, is_encoding_requested = _read_encoding(response.get("encoding", ""))
     return Interaction(
         Request(
             _require_text(request["method"], "the method"),
@@ -272,10 +334,12 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
             status["code"],
             _require_text(status["message"], "the status message"),
             _read_headers(response["headers"]),
-            _read_body(_require_known_keys(response["body"], "the response's body", {"string"})["string"]),
+            _read_response_body(response),
             ending,
             _read_chunks(response.get("chunks", {})),
             _read_failure(response.get("failure")),
+            encoding,
+            is_encoding_requested,
         ),
         tuple(_require_text(test, "a test") for test in item.get("tests", ())),
         provenance,
@@ -285,6 +349,28 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
         ),
         tuple(_require_text(result, "a result") for result in item["results"]) if "results" in item else None,
     )
+
+
+def _read_response_body(response: Mapping[str, Any]) -> bytes:
+    body = _read_body(_require_known_keys(response["body"], "the response's body", {"string"})["string"])
+    if (layout := response.get("layout")) is None:
+        return body
+    if layout not in jsontext.LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}")
+    text = body.decode()
+    document = text.rstrip("\n")
+    return (jsontext.restore_layout(document, layout) + text[len(document) :]).encode()
+
+
+def _read_encoding(value: Any) -> tuple[str, bool]:
+    is_requested = True
+    if isinstance(value, dict):
+        found = _require_known_keys(value, "the encoding", {"name", "requested"})
+        value, is_requested = found["name"], bool(found.get("requested", True))
+    encoding = _require_text(value, "the encoding")
+    if not can_encode(encoding):
+        raise ValueError(f"unknown encoding {encoding!r}")
+    return encoding, is_requested
 
 
 def _read_chunks(value: Any) -> Chunks:

@@ -31,7 +31,7 @@ _INTERACTION = re.compile(
     [ ]{4}headers:[ ](?P<response_headers>.*)\n
     [ ]{4}body:\n
     [ ]{6}string:[ ](?P<response_body>.*\n(?:(?:[ ]{8}.*)?\n)*)
-    (?P<response_rest>(?:[ ]{4}(?:chunks|ending|failure):[ ].*\n)*)
+    (?P<response_rest>(?:[ ]{4}(?:layout|encoding|chunks|ending|failure):[ ].*\n)*)
     (?P<rest>(?:[ ]{2}(?:provenance|tests|models|results):[ ].*\n)*)
     """,
     re.VERBOSE,

@@ -202,6 +202,7 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
     is_complete = recorded.ending == "complete"
     is_short = recorded.failure is not None and recorded.failure.error == "IncompleteRead"
     chunks = [] if _has_no_body(recorded.status, method) else list(replay.chunks())
+    length = sum(len(chunk) for _, chunk in chunks)
     is_stream = len(chunks) > 1 or (recorded.header("content-type") or "").lower().startswith("text/event-stream")
     headers = [(name, value) for name, value in recorded.headers if name.lower() not in _CONNECTION_HEADERS]
     if not _has_no_body(recorded.status, method):
@@ -213,7 +214,7 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
                 wait, last = chunks.pop() if chunks else (0.0, b"")
                 chunks.append((wait, last + b"0\r\n\r\n"))
         else:
-            headers.append(("content-length", str(len(recorded.body) + is_short)))
+            headers.append(("content-length", str(length + is_short)))
     head = _encode_line(f"HTTP/1.1 {recorded.status} {recorded.reason}")
     head += b"".join(_encode_line(f"{name}: {value}") for name, value in headers)
     yield 0.0, head + b"\r\n"

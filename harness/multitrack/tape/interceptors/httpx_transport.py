@@ -148,8 +148,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             response.status,
             # httpx only accepts ASCII text here, and file names in responses have other letters
             headers=[
-                (name.encode(), value.encode("latin-1", "replace"))
-                for name, value in _correct_length(response, request)
+                (name.encode(), value.encode("latin-1", "replace")) for name, value in _correct_length(replay, request)
             ],
             stream=HttpxReplayStream(replay, request),
             extensions={
@@ -161,12 +160,13 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
     return replay_response
 
 
-def _correct_length(response: Response, request: Any) -> Headers:
+def _correct_length(replay: Replay, request: Any) -> Headers:
+    response = replay.response
+    if response.header("content-length") is None or request.method == "HEAD" or response.ending != "complete":
+        return response.headers
     # in a cassette, the body is decoded and redacted, so its length is different
-    length = None if request.method == "HEAD" or response.ending != "complete" else str(len(response.body))
-    return tuple(
-        (name, length if name == "content-length" and length is not None else value) for name, value in response.headers
-    )
+    length = str(replay.length)
+    return tuple((name, length if name == "content-length" else value) for name, value in response.headers)
 
 
 def _create_error(module: ModuleType, failure: Failure, request: Any) -> Exception:

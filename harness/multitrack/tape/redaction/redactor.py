@@ -130,17 +130,24 @@ class Redactor:
             )
         )
 
-    def redact_response(self, response: Response) -> Response:
-        """Return ``response`` as it is recorded."""
+    def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
+        """Return ``response`` as it is recorded.
+
+        Args:
+            keep_all_headers: Whether to keep headers that we do not record, because another recorder did.
+        """
         kept = self._kept
         if response.status == 429:
             kept = kept | {name for name, _ in response.headers if name.startswith("x-ratelimit-")}
+        if keep_all_headers:
+            kept = kept | {name for name, _ in response.headers}
         body, failure = self.redact_body(response.body), response.failure
         return replace(
             response,
             headers=self._redact_headers(response.headers, kept),
             body=body,
             chunks=response.chunks.adapt(response.body, body, response.header("content-type")),
+            encoded_body=None,
             failure=replace(failure, message=self.redact_text(failure.message)) if failure else None,
         )
 

@@ -1,0 +1,131 @@
+"""Content encodings of replayed bodies: a cassette stores a body decoded, and a client may expect it encoded.
+
+The encoders do not compress. They produce valid data in which each chunk can be decoded when it arrives, without a
+library, and take no time. The data is not the provider's own; only what it decodes to is the same.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+
+_Encoder = Callable[[Sequence[bytes], bool], Iterator[bytes]]
+
+
+def split_encodings(header: str | None) -> list[str]:
+    """Return the content encodings in a header ``content-encoding``, in lower case, without ``identity``."""
+    names = [name.strip().lower() for name in (header or "").split(",")]
+    return [name for name in names if name not in ("", "identity")]
+
+
+def can_encode(header: str) -> bool:
+    """Return whether `encode_chunks` knows all content encodings in ``header``."""
+    return all(name in _ENCODERS for name in split_encodings(header))
+
+
+def is_accepted(header: str, accept_encoding: str | None) -> bool:
+    """Return whether a request with this ``accept-encoding`` accepts the content encodings in ``header``.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: without the header, any encoding is accepted.
+    """
+    if accept_encoding is None:
+        return True
+    accepted: dict[str, bool] = {}
+    for item in accept_encoding.lower().split(","):
+        name, _, weight = item.partition(";")
+        accepted[name.strip().removeprefix("x-")] = weight.replace(" ", "").rstrip("0.") not in ("q=", "q")
+    default = accepted.get("*", False)
+    return all(accepted.get(name.removeprefix("x-"), default) for name in split_encodings(header))
+
+
+def encode_chunks(chunks: Sequence[bytes], header: str, *, is_complete: bool) -> list[bytes]:
+    """Return ``chunks`` in the content encodings that ``header`` names, one encoded chunk for each.
+
+    Without ``is_complete``, the end of the encoded data is missing, as the end of the body is.
+    """
+    if not any(chunks):
+        return list(chunks)
+    encoded = list(chunks)
+    for name in split_encodings(header):
+        encoded = list(_ENCODERS[name](encoded, is_complete))
+    return encoded
+
+
+def _encode_deflate(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    """Encode as zlib data, see https://www.rfc-editor.org/rfc/rfc1950."""
+    checksum = 1
+    for chunk in chunks:
+        checksum = zlib.adler32(chunk, checksum)
+    return _store(chunks, b"\x78\x01", struct.pack(">I", checksum) if is_complete else None)
+
+
+def _encode_gzip(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    """Encode as one member, see https://www.rfc-editor.org/rfc/rfc1952."""
+    checksum = 0
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+    end = struct.pack("<II", checksum, sum(map(len, chunks)) & 0xFFFFFFFF)
+    return _store(chunks, b"\x1f\x8b\x08\0\0\0\0\0\0\xff", end if is_complete else None)
+
+
+def _store(chunks: Sequence[bytes], head: bytes, end: bytes | None) -> Iterator[bytes]:
+    """Yield stored blocks, see https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4."""
+    for position, chunk in enumerate(chunks, start=1):
+        blocks = [head]
+        head = b""
+        for start in range(0, len(chunk), _DEFLATE_BLOCK):
+            block = chunk[start : start + _DEFLATE_BLOCK]
+            blocks += [struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF), block]
+        if end is not None and position == len(chunks):
+            blocks += [b"\1\0\0\xff\xff", end]
+        yield b"".join(blocks)
+
+
+def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    """Encode as uncompressed meta-blocks, see https://www.rfc-editor.org/rfc/rfc7932#section-9.2."""
+    shift = 1  # the first bit of the data is the size of the window, 0 for 16 bits
+    for position, chunk in enumerate(chunks, start=1):
+        blocks = []
+        for start in range(0, len(chunk), _BROTLI_BLOCK):
+            block = chunk[start : start + _BROTLI_BLOCK]
+            head = ((len(block) - 1) << 3 | 1 << 19) << shift
+            blocks += [head.to_bytes(3, "little"), block]
+            shift = 0
+        if is_complete and position == len(chunks):
+            blocks.append((0b11 << shift).to_bytes(1, "little"))
+        yield b"".join(blocks)
+
+
+def _encode_zstd(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    """Encode as raw blocks, see https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1."""
+    size = sum(map(len, chunks))
+    # decoders of a whole body require its size
+    head = struct.pack("<IBBI", _ZSTD_MAGIC, 0b1000_0000, _ZSTD_WINDOW, size)
+    if not is_complete or size >= 1 << 32:
+        head = struct.pack("<IBB", _ZSTD_MAGIC, 0, _ZSTD_WINDOW)
+    for position, chunk in enumerate(chunks, start=1):
+        blocks = [head]
+        head = b""
+        for start in range(0, len(chunk), _ZSTD_BLOCK):
+            block = chunk[start : start + _ZSTD_BLOCK]
+            blocks += [(len(block) << 3).to_bytes(3, "little"), block]
+        if is_complete and position == len(chunks):
+            blocks.append(b"\1\0\0")
+        yield b"".join(blocks)
+
+
+_DEFLATE_BLOCK = (1 << 16) - 1
+_BROTLI_BLOCK = 1 << 16
+_ZSTD_MAGIC = 0xFD2FB528
+_ZSTD_WINDOW = 7 << 3
+"""A window of 128 KiB, which is the size of the largest block."""
+_ZSTD_BLOCK = 1 << 17
+
+_ENCODERS: dict[str, _Encoder] = {
+    "gzip": _encode_gzip,
+    "x-gzip": _encode_gzip,
+    "deflate": _encode_deflate,
+    "br": _encode_brotli,
+    "zstd": _encode_zstd,
+}
