@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
 from multitrack.tape.redaction.word_boundaries import REDACTED
@@ -31,6 +32,11 @@ KEPT_HEADERS = frozenset(
         "x-should-retry",
         "x-goog-upload-status",
         "x-goog-upload-url",
+        # https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#session-management: a client without
+        # a session does not send all requests
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "set-cookie",  # without the value
         "grpc-status",
         "grpc-message",
         "grpc-status-details-bin",
@@ -152,7 +158,12 @@ class Redactor:
         )
 
     def _redact_headers(self, headers: Headers, kept: Iterable[str]) -> Headers:
-        return tuple((name, self._redact_header(name, value)) for name, value in headers if name in kept)
+        redacted = (
+            (name, redact_set_cookie(value) if name == "set-cookie" else value)
+            for name, value in headers
+            if name in kept
+        )
+        return tuple((name, self._redact_header(name, value)) for name, value in redacted if value is not None)
 
     def _redact_header(self, name: str, value: str) -> str:
         if not name.endswith("-bin"):

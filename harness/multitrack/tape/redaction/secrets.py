@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
-from multitrack.tape.redaction.word_boundaries import at_word_start
+from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 
 CREDENTIAL_HEADERS = {
     "authorization",
@@ -130,9 +130,9 @@ def find_in_request(headers: Iterable[tuple[str, str]], url: str) -> Iterator[st
 def _find_in_header(header: str, value: str) -> Iterator[str]:
     match header:
         case "cookie":
-            yield from (pair.partition("=")[2].strip() for pair in value.split(";"))
+            yield from (pair.partition("=")[2].strip(' "') for pair in value.split(";"))
         case "set-cookie":
-            yield value.partition(";")[0].partition("=")[2].strip()
+            yield value.partition(";")[0].partition("=")[2].strip(' "')
         case _:
             scheme, _, credentials = value.partition(" ")
             token = credentials.strip() or scheme
@@ -156,7 +156,7 @@ def is_secret(value: str) -> bool:
 
     It is not if it is a dummy, or too short to be distinguished from an ordinary word.
     """
-    return len(value) >= _MIN_SENT_LENGTH and not _is_dummy(value)
+    return len(value) >= _MIN_SENT_LENGTH and value != REDACTED and not _is_dummy(value)
 
 
 def _is_dummy(value: str) -> bool:
