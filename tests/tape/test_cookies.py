@@ -76,7 +76,7 @@ def test_a_cookie_is_found_by_its_name_on_replay(path, provider, client):
     ("header", "redacted"),
     [
         (COOKIES[0], "session=__redacted__; Path=/; HttpOnly"),
-        (COOKIES[1], "csrf=__redacted__; Path=/; Max-Age=3600"),
+        (COOKIES[1], 'csrf="__redacted__"; Path=/; Max-Age=3600'),
         ("a=b", "a=__redacted__"),
         ("a=b=c; Secure; SameSite=None", "a=__redacted__; Secure; SameSite=None"),
         ("a=; Max-Age=0", "a=; Max-Age=0"),

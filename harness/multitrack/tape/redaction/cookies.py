@@ -12,20 +12,23 @@ _INFRASTRUCTURE = re.compile(r"_?_cf|cf_clearance$|AWSALB|NID$")
 _DELETED = re.compile(r"\b19[67]\d\b")
 
 
-def redact_set_cookie(value: str) -> str | None:
+def redact_set_cookie(header: str) -> str | None:
     """Return the header with a harmless value, so that code which looks the cookie up by its name finds it.
 
     The time at which the cookie expires is removed, because it would have passed on replay, unless the header deletes
     the cookie. `None` if the header is not recorded: it sets a cookie of the infrastructure, or one without a name.
     """
-    pair, *attributes = value.split(";")
+    pair, *attributes = header.split(";")
     name, _, content = pair.partition("=")
     if "=" not in pair or not name.strip() or _INFRASTRUCTURE.match(name.strip()):
         return None
-    is_empty = not content.strip().strip('"')
+    content = content.strip()
+    value = content.strip('"')
+    # some clients keep the quotes as a part of the value
+    redacted = pair if not value else f"{name}={content.replace(value, REDACTED)}"
     kept = [
         attribute
         for attribute in attributes
         if not attribute.strip().lower().startswith("expires") or _DELETED.search(attribute)
     ]
-    return ";".join([pair if is_empty else f"{name}={REDACTED}", *kept])
+    return ";".join([redacted, *kept])
