@@ -32,30 +32,64 @@ _ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
 
 @app.command(epilog=_EXIT_CODES)
 def show(
-    cassette: Annotated[Path, typer.Argument(help="the cassette")],
+    cassette: Annotated[Path, typer.Argument(help="a cassette, or a folder with cassettes")],
     textconv: Annotated[
         bool, typer.Option("--textconv", help="for git: print a damaged cassette as it is, and exit with 0")
     ] = False,
 ) -> None:
-    """Print the tool calls and messages of a cassette. Also usable as a textconv command of git."""
-    from multitrack.errors import CassetteCorrupt, CassetteMissing
+    """Print the tool calls and messages of cassettes. Also usable as a textconv command of git."""
+    from multitrack.errors import CassetteCorrupt
+    from multitrack.reporting.check import find_cassettes
+
+    if textconv and cassette.is_file():
+        try:
+            _show(cassette)
+        except CassetteCorrupt as error:
+            # git does not show any file of a commit if its textconv command fails for one of them
+            typer.echo(f"damaged: {error.reason}")
+            typer.echo(cassette.read_bytes())
+        return
+    _require_cassettes("show", cassette)
+    if not cassette.is_dir():
+        _show(cassette)
+        return
+    has_errors = False
+    for number, path in enumerate(find_cassettes(cassette)):
+        typer.secho(f"{chr(10) if number else ''}{path}", bold=True)
+        try:
+            _show(path)
+        except CassetteCorrupt as error:
+            has_errors = True
+            typer.echo(str(error))
+    if has_errors:
+        raise typer.Exit(1)
+
+
+def _show(path: Path) -> None:
     from multitrack.reporting import cassette_text
     from multitrack.tape.file import storage
+    from multitrack.tape.file.cassette import Cassette
 
-    try:
-        content = storage.read(cassette)
-    except CassetteCorrupt as error:
-        if not textconv or not cassette.is_file():
-            raise
-        # git does not show any file of a commit if its textconv command fails for one of them
-        typer.echo(f"damaged: {error.reason}")
-        typer.echo(cassette.read_bytes())
-        return
-    if content is None:
-        raise CassetteMissing(f"{cassette}: there is no such cassette")
-    for line, is_heading in cassette_text.describe_cassette(content):
+    for line, is_heading in cassette_text.describe_cassette(storage.read(path) or Cassette()):
         # typer leaves the style out if the output is not a terminal
         typer.secho(line, bold=is_heading)
+
+
+def _require_cassettes(command: str, path: Path) -> None:
+    """Raise `CassetteMissing` if ``path`` is neither a file that may be a cassette nor a folder with such files."""
+    from multitrack.errors import CassetteMissing
+    from multitrack.reporting.check import find_cassettes
+    from multitrack.tape.file import paths
+
+    expected = f"  multitrack {command} requires a cassette, or a folder with cassettes"
+    if path.is_dir():
+        if find_cassettes(path) == [path]:
+            raise CassetteMissing(f"{path}: this folder has no cassettes\n{expected}")
+    elif not path.exists():
+        raise CassetteMissing(f"{path}: there is no such cassette\n{expected}")
+    elif not path.name.endswith(paths.SUFFIXES):
+        # the name of any other file is a slip, and its content is not damaged
+        raise CassetteMissing(f"{path}: not a cassette\n{expected}")
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -100,9 +134,24 @@ def accept(
     for path in paths:
         accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
-            raise MultitrackError(f"{path}: there is no pending recording")
+            raise MultitrackError(_explain_nothing_pending(path))
         for cassette in accepted:
             typer.echo(f"accepted {cassette}")
+
+
+def _explain_nothing_pending(path: Path) -> str:
+    from multitrack.tape.file.paths import PENDING_SUFFIX
+
+    if path.is_dir():
+        found = "this folder has no pending recordings"
+    elif path.exists():
+        found = "there is no pending recording of it"
+    else:
+        found = "there is no such file, and no pending recording of it"
+    return (
+        f"{path}: {found}\n"
+        f"  multitrack accept requires a pending recording (*{PENDING_SUFFIX}), its cassette, or a folder with them"
+    )
 
 
 @app.command()
@@ -119,7 +168,10 @@ def revalidate(
     folder = Path.cwd()
     # before installed packages, as in pytest, so that the same models are found as by the tests
     sys.path[:0] = model_importer.import_folders(folder)
-    report = revalidation.revalidate(paths, model_importer.ModelImporter(project.read_nearest(folder).models))
+    importer = model_importer.ModelImporter(project.read_nearest(folder).models)
+    for path in paths:
+        _require_cassettes("revalidate", path)
+    report = revalidation.revalidate(paths, importer)
     typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if not report.is_good:
         raise typer.Exit(1)
@@ -128,6 +180,8 @@ def revalidate(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
     """Add the lines for cassettes to .gitignore and .gitattributes: ignore pending recordings, keep line endings."""
+    if not folder.is_dir():
+        raise MultitrackError(f"{folder}: there is no such folder\n  multitrack init requires the root of a repository")
     for name, line in ((".gitignore", _IGNORED), (".gitattributes", _ATTRIBUTES)):
         file = folder / name
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -143,6 +197,11 @@ def demo(
     examples: Annotated[Path, typer.Argument(help="the folder with the examples")] = Path("examples"),
 ) -> None:
     """Record the examples from a local stand-in provider, replay them offline, and print what they assert."""
+    if not (examples / "standin.yaml").is_file():
+        raise MultitrackError(
+            f"{examples}: this folder does not have the examples\n"
+            f"  multitrack demo requires the folder 'examples' of Multitrack's repository"
+        )
     from multitrack import demo as demonstration
 
     sys.exit(demonstration.run(examples))

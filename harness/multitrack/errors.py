@@ -131,17 +131,32 @@ class CassetteCorrupt(MultitrackError):
         path: The cassette.
         reason: What is wrong with it.
         line: The number of the line, starting at 1; None if it is unknown.
+        advice: What to do about this reason; None if the file is damaged, so that only an earlier version of it or a
+            new recording helps.
+
+    Attributes:
+        record_hint: How to record again what a damaged cassette contained.
     """
 
-    def __init__(self, path: Path, reason: str, *, line: int | None = None) -> None:
-        where = f"{path}, line {line}" if line is not None else f"{path}"
-        super().__init__(
-            f"{where}: the cassette is damaged: {reason}\n"
-            f"  restore it (git checkout -- {path}), or delete it and record again (pytest --record)"
-        )
+    def __init__(self, path: Path, reason: str, *, line: int | None = None, advice: str | None = None) -> None:
+        super().__init__(path, reason)
         self.path = path
         self.line = line
         self.reason = reason
+        self.advice = advice
+        self.record_hint = "pytest --record"
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the file itself is wrong, so that it has to be replaced."""
+        return self.advice is None
+
+    def __str__(self) -> str:
+        where = f"{self.path}, line {self.line}" if self.line is not None else f"{self.path}"
+        # not a git command: it fails if the file was never committed, and changes nothing if the damage was
+        damaged = f"restore it from version control, or delete it and record it again: {self.record_hint}"
+        state = "is damaged" if self.is_damaged else "cannot be read"
+        return f"{where}: the cassette {state}: {self.reason}\n  {self.advice or damaged}"
 
 
 class SecretInCassette(MultitrackError):

@@ -40,7 +40,90 @@ def test_show_prints_the_calls(tmp_path, run):
 
 def test_show_reports_a_missing_cassette(tmp_path):
     finished = run_multitrack("show", "no.yaml", cwd=tmp_path)
-    assert finished.stderr == "multitrack: no.yaml: there is no such cassette\n"
+    assert finished.stderr == (
+        "multitrack: no.yaml: there is no such cassette\n"
+        "  multitrack show requires a cassette, or a folder with cassettes\n"
+    )
+    assert finished.returncode == 1
+
+
+def test_show_prints_each_cassette_of_a_folder(tmp_path):
+    (tmp_path / "cassettes" / "test_it").mkdir(parents=True)
+    for name in ("cassettes/b.yaml", "cassettes/test_it/a.yaml", "cassettes/test_it/a.pending.yaml"):
+        shutil.copy(PLAN, tmp_path / name)
+    alone = run_multitrack("show", "cassettes/b.yaml", cwd=tmp_path).stdout
+    finished = run_multitrack("show", "cassettes", cwd=tmp_path)
+    assert finished.returncode == 0
+    assert finished.stdout == (
+        f"cassettes/b.yaml\n{alone}\ncassettes/test_it/a.pending.yaml\n{alone}\ncassettes/test_it/a.yaml\n{alone}"
+    )
+
+
+def test_show_prints_the_readable_cassettes_of_a_folder_and_the_errors_of_the_others(tmp_path):
+    shutil.copy(PLAN, tmp_path / "b.yaml")
+    (tmp_path / "a.yaml").write_text("version: 1\ninteractions: [\n", encoding="utf-8")
+    finished = run_multitrack("show", ".", cwd=tmp_path)
+    assert "a.yaml, line 3: the cassette is damaged: " in finished.stdout
+    assert "Weather(location='Toronto', units='metric')" in finished.stdout
+    assert finished.returncode == 1
+
+
+WRONG_PATHS = {
+    "nope": "there is no such",
+    "empty": "this folder has no",
+    "README.md": "not a cassette",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_PATHS)
+@pytest.mark.parametrize("command", ["show", "revalidate"])
+def test_a_wrong_path_is_named_with_what_the_command_requires(tmp_path, command, wrong):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "README.md").write_text("# interactions: [\n", encoding="utf-8")
+    finished = run_multitrack(command, wrong, cwd=tmp_path)
+    first, second = finished.stderr.splitlines()
+    assert first.startswith(f"multitrack: {wrong}: {WRONG_PATHS[wrong]}")
+    assert second == f"  multitrack {command} requires a cassette, or a folder with cassettes"
+    assert finished.stdout == ""
+    assert finished.returncode == 1
+
+
+def test_check_does_not_call_another_file_a_damaged_cassette(tmp_path):
+    (tmp_path / "README.md").write_text("# interactions: [\n", encoding="utf-8")
+    finished = run_multitrack("check", "README.md", cwd=tmp_path)
+    assert finished.stdout == (
+        "README.md: not a cassette: multitrack check requires a cassette, or a folder with cassettes\n"
+    )
+    assert finished.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("nope", "there is no such file, and no pending recording of it"),
+        ("empty", "this folder has no pending recordings"),
+        ("README.md", "there is no pending recording of it"),
+    ],
+)
+def test_accept_says_what_it_requires(tmp_path, wrong, reason):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "README.md").touch()
+    finished = run_multitrack("accept", wrong, cwd=tmp_path)
+    assert finished.stderr == (
+        f"multitrack: {wrong}: {reason}\n"
+        f"  multitrack accept requires a pending recording (*.pending.yaml), its cassette, or a folder with them\n"
+    )
+    assert finished.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "required"), [("init", "the root of a repository"), ("demo", "the folder 'examples'")]
+)
+def test_a_wrong_folder_is_named_with_what_the_command_requires(tmp_path, command, required):
+    finished = run_multitrack(command, "nope", cwd=tmp_path)
+    first, second = finished.stderr.splitlines()
+    assert first.startswith("multitrack: nope: ")
+    assert second.startswith(f"  multitrack {command} requires {required}")
     assert finished.returncode == 1
 
 
@@ -64,7 +147,7 @@ def test_accept_replaces_the_cassette_with_its_pending_recording(tmp_path, named
 
 def test_accept_fails_if_nothing_is_pending(tmp_path):
     finished = run_multitrack("accept", "a.yaml", cwd=tmp_path)
-    assert finished.stderr == "multitrack: a.yaml: there is no pending recording\n"
+    assert finished.stderr.startswith("multitrack: a.yaml: there is no such file, and no pending recording of it\n")
     assert finished.returncode == 1
 
 

@@ -246,9 +246,6 @@ DAMAGED = {
     "it has no list of interactions": b"version: 1\n",
     "it is not UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
     "it uses YAML aliases, which no recorder writes": b"a: &a [x]\ninteractions: [*a, *a]\n",
-    "it has format 2, but this Multitrack reads format 1: upgrade Multitrack": (
-        b"version: 1\ninteractions: []\nmetadata: {format: 2}\n"
-    ),
     "its metadata is not a mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
     "interaction 2: the interaction is None, not a mapping": (
         b"version: 1\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: ''}\n"
@@ -291,13 +288,60 @@ def test_a_damaged_cassette_is_an_error_and_never_overwritten(project, flag):
     assert project.provider.requests == []
     for number, reason in enumerate(reasons):
         path = project.path / f"cassettes/test_it/test_ask[{number}].yaml"
+        test = f"'test_it.py::test_ask[{number}]'"
         where = f"{path}, line {LINES[reason]}" if reason in LINES else str(path)
         assert run.has_lines(
             f"""
             {where}: the cassette is damaged: {reason}
-              restore it (git checkout -- {path}), or delete it and record again (pytest --record)
+              restore it from version control, or delete it and record it again: pytest --record {test}
             """
         ), reason
+
+
+OURS = b"""version: 1
+interactions:
+- request: {method: GET, uri: http://x, headers: {}, body: ''}
+  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}
+metadata: {format: 1}
+"""
+NEWER = {
+    "it has version 99 of vcrpy's format, but this Multitrack reads version 1": b"version: 99\ninteractions: []\n",
+    "it has version 99 of vcrpy's format, but this Multitrack reads version 1 ": OURS.replace(b": 1\n", b": 99\n", 1),
+    "it has format 2, but this Multitrack reads format 1": OURS.replace(b"format: 1", b"format: 2"),
+    "it has format '1.1', but this Multitrack reads format 1": b"version: 1\nmetadata: {format: '1.1'}\nentries: []\n",
+    "interaction 1: the interaction has an unknown key 'cost'": OURS.replace(b"metadata", b"  cost: 1\nmetadata"),
+    "interaction 1: the request has an unknown key 'via'": OURS.replace(b"method", b"via: proxy, method"),
+    "interaction 1: the response has an unknown key 'via'": OURS.replace(b"status", b"via: proxy, status"),
+    "interaction 1: unknown ending 'paused' or provenance 'live'": OURS.replace(b"status", b"ending: paused, status"),
+    "interaction 1: unknown ending 'complete' or provenance 'edge'": OURS.replace(b"meta", b"  provenance: edge\nmeta"),
+    "interaction 1: chunks are counted by event or by item, not by 'byte'": OURS.replace(
+        b"status", b"chunks: {by: byte}, status"
+    ),
+}
+
+
+@pytest.mark.parametrize("flag", ["--record", "-q"])
+def test_a_cassette_of_a_later_version_requires_an_upgrade(project, flag):
+    project.write_test(
+        f"""
+        @pytest.mark.cassette
+        @pytest.mark.parametrize("number", range({len(NEWER)}))
+        def test_ask(number):
+            ask("x")
+        """
+    )
+    for number, content in enumerate(NEWER.values()):
+        project.write(f"cassettes/test_it/test_ask[{number}].yaml", "").write_bytes(content)
+    run = project.record(flag)
+    assert run.counts == {"errors": len(NEWER)}
+    assert run.changed == set()
+    lines = "\n".join(run.lines)
+    for reason in map(str.strip, NEWER):
+        _, found, advice = lines.partition(f"the cassette cannot be read: {reason}\n")
+        assert found, reason
+        assert advice.splitlines()[0].startswith("  upgrade Multitrack"), reason
+    assert "delete it" not in lines
+    assert "version control" not in lines
 
 
 def test_a_project_without_cassettes_imports_and_patches_nothing(project):

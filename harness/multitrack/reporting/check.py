@@ -45,11 +45,17 @@ def find_problems(
         if path.is_dir():
             yield f"{path}: missing: this folder has no cassettes"
             continue
+        if path.is_file() and not path.name.endswith(paths.SUFFIXES):
+            yield f"{path}: not a cassette: multitrack check requires a cassette, or a folder with cassettes"
+            continue
         try:
             cassette = storage.read(path)
         except CassetteCorrupt as error:
             place = f"{path}:{error.line}" if error.line else f"{path}"
-            yield f"{place}: damaged: {error.reason}"
+            if error.is_damaged:
+                yield f"{place}: damaged: {error.reason}"
+            else:
+                yield f"{place}: unreadable: {error.reason}: {error.advice}"
             continue
         if cassette is None:
             yield f"{path}: missing: there is no such cassette"

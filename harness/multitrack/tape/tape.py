@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from multitrack.errors import CassetteMiss, RoutingError, TapeViolation
+from multitrack.errors import CassetteCorrupt, CassetteMiss, RoutingError, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
@@ -156,7 +156,11 @@ class Tape:
             apply_placeholders=self._rules.apply_placeholders,
         )
         self._recorder = Recorder(self._redactor, clock)
-        found = None if mode == "live" else storage.read(path)
+        try:
+            found = None if mode == "live" else storage.read(path)
+        except CassetteCorrupt as error:
+            error.record_hint = record_hint
+            raise
         self._cassette = None if found is None else self._redact_foreign(found)
         self._index = self._build_index([] if mode == "live" else [storage.read(other) for other in additional_paths])
         self._calls = (

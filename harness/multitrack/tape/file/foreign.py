@@ -31,9 +31,8 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 def read(document: Mapping[str, Any], path: Path) -> Cassette:
     """Return the cassette of another recorder from its parsed ``document``. Raises `CassetteCorrupt` for ``path``."""
     if document.get("ws_interactions"):
-        raise CassetteCorrupt(
-            path, "it contains WebSocket messages in cassetter's format, which only cassetter can replay"
-        )
+        reason = "it contains WebSocket messages in cassetter's format, which only cassetter can replay"
+        raise CassetteCorrupt(path, reason, advice="replay this test with cassetter, or use another cassette for it")
     interactions = document["interactions"]
     plain = {
         **document,
@@ -166,7 +165,8 @@ def _build_interaction(position: int, request: Any, response: Any, *, path: Path
             ),
         )
     except DecoderNotInstalled as error:
-        raise CassetteCorrupt(path, f"interaction {position}: {error}") from error
+        reason = f"interaction {position}: a body in {error.encoding} requires another package"
+        raise CassetteCorrupt(path, reason, advice=f"to read it: {error.command}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
 

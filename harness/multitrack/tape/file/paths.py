@@ -12,6 +12,8 @@ _LONGEST = 180
 
 _PENDING_STEM = ".pending"
 PENDING_SUFFIX = f"{_PENDING_STEM}.yaml"
+SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
+"""The endings of the names of cassettes, of this and of other recorders."""
 
 
 def file_name(name: str) -> str:

@@ -36,7 +36,11 @@ def read(path: Path) -> Cassette | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise CassetteCorrupt(path, f"it cannot be read: {error.strerror}") from error
+        if path.is_dir():
+            advice = "move the folder, or give the cassette another name"
+            raise CassetteCorrupt(path, "it is a folder", advice=advice) from error
+        advice = "the system refuses to read the file: check its permissions and its file system"
+        raise CassetteCorrupt(path, str(error.strerror), advice=advice) from error
     if len(content) < _LARGE:
         return yaml_format.load_cassette(content, path)
     # tests that share a large cassette open it one after the other

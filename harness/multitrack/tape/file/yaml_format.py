@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import tomllib
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -31,10 +32,16 @@ from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode
 
 FORMAT = 1
+_UPGRADE = "upgrade Multitrack, or use the recorder that wrote the file"
+_MAY_BE_NEWER = "upgrade Multitrack if a later version wrote the file; otherwise, correct the file by hand"
 _WIDEST_COMMENT = 110
 _INTERACTION = frozenset({"request", "response", "provenance", "tests", "models", "results"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
+
+
+class _UnknownFeature(ValueError):
+    """The file has a key or a value that this version does not know. A later one may have written it."""
 
 
 def dump_cassette(cassette: Cassette) -> str:
@@ -217,17 +224,13 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
     if isinstance(document, list) and document and isinstance(document[0], dict) and "request" in document[0]:
-        raise CassetteCorrupt(
-            path, f"it has vcrpy's format before version 1: migrate it (python -m vcr.migration {path})"
-        )
+        command = f"python -m vcr.migration {shlex.quote(str(path))}"
+        raise CassetteCorrupt(path, "it has vcrpy's format before version 1", advice=f"to migrate it: {command}")
+    _require_known_version(document, path)
     if isinstance(document, dict) and "interactions" not in document:
         document = _pair_requests(document)
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         raise CassetteCorrupt(path, "it has no list of interactions")
-    if (version := document.get("version", 1)) != 1:
-        raise CassetteCorrupt(
-            path, f"it has version {version!r} of vcrpy's format, but this Multitrack reads version 1"
-        )
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise CassetteCorrupt(path, f"its metadata is not a mapping but {metadata!r}")
@@ -235,11 +238,6 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
         from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
 
         return foreign.read(document, path)
-    if metadata["format"] != FORMAT:
-        found = metadata["format"]
-        raise CassetteCorrupt(
-            path, f"it has format {found!r}, but this Multitrack reads format {FORMAT}: upgrade Multitrack"
-        )
     try:
         blobs = _read_blobs(metadata)
     except TypeError as error:
@@ -250,7 +248,8 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
             interactions.append(_read_interaction(item, blobs))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"interaction {position + 1}: {_explain(error)}"
-            raise CassetteCorrupt(path, reason, line=_find_line(content, position)) from error
+            advice = _MAY_BE_NEWER if isinstance(error, _UnknownFeature) else None
+            raise CassetteCorrupt(path, reason, line=_find_line(content, position), advice=advice) from error
     return _build_cassette(interactions, metadata)
 
 
@@ -264,6 +263,21 @@ def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
         return document
     pairs = zip(requests, responses, strict=True)
     return {"interactions": [{"request": request, "response": response} for request, response in pairs]}
+
+
+def _require_known_version(document: Any, path: Path) -> None:
+    """Raise `CassetteCorrupt` if another version of the format is used, which may have no list of interactions."""
+    if not isinstance(document, dict):
+        return
+    metadata = document.get("metadata")
+    found = metadata.get("format", FORMAT) if isinstance(metadata, dict) else FORMAT
+    if found != FORMAT:
+        raise CassetteCorrupt(
+            path, f"it has format {found!r}, but this Multitrack reads format {FORMAT}", advice=_UPGRADE
+        )
+    if (version := document.get("version", 1)) != 1:
+        reason = f"it has version {version!r} of vcrpy's format, but this Multitrack reads version 1"
+        raise CassetteCorrupt(path, reason, advice=_UPGRADE)
 
 
 def _parse_document(content: bytes, path: Path) -> Any:
@@ -318,7 +332,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
     ending: Ending = response.get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
     if ending not in get_args(Ending) or provenance not in get_args(Provenance):
-        raise ValueError(f"unknown ending {ending!r} or provenance {provenance!r}")
+        raise _UnknownFeature(f"unknown ending {ending!r} or provenance {provenance!r}")
     status = _require_mapping(response["status"], "the status")
     if type(status["code"]) is not int:
         raise TypeError(f"the status code is {status['code']!r}")
@@ -377,7 +391,7 @@ def _read_chunks(value: Any) -> Chunks:
     found = _require_mapping(value, "the value of chunks")
     by = found.get("by", "event")
     if by not in ("event", "item"):
-        raise ValueError(f"chunks are counted by event or by item, not by {by!r}")
+        raise _UnknownFeature(f"chunks are counted by event or by item, not by {by!r}")
     cuts = [_require_text(cut, "a cut").split("+") for cut in found.get("cut", ())]
     return Chunks(
         joined=tuple(int(event) for event in found.get("joined", ())),
@@ -393,7 +407,7 @@ def _read_failure(value: Any) -> Failure | None:
     found = _require_mapping(value, "the failure")
     during: During = found.get("during", "read")
     if during not in get_args(During):
-        raise ValueError(f"unknown time of a failure {during!r}")
+        raise _UnknownFeature(f"unknown time of a failure {during!r}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(
         _require_text(error, "the error"),
@@ -413,7 +427,7 @@ def _require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[st
     found = _require_mapping(value, name)
     # an unknown key may be the rest of a text that lost its indentation
     if others := found.keys() - keys:
-        raise ValueError(f"{name} has an unknown key {min(map(str, others))!r}")
+        raise _UnknownFeature(f"{name} has an unknown key {min(map(str, others))!r}")
     return found
 
 

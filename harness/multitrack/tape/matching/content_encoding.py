@@ -9,7 +9,12 @@ from typing import Any, Protocol
 
 
 class DecoderNotInstalled(ValueError):
-    """The library for a content encoding is not installed. The message names the package to install."""
+    """The library for ``encoding`` is not installed. ``command`` installs it."""
+
+    def __init__(self, encoding: str, package: str) -> None:
+        super().__init__(f"a body in {encoding} requires another package: pip install {package}")
+        self.encoding = encoding
+        self.command = f"pip install {package}"
 
 
 def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) -> bytes:
@@ -137,4 +142,4 @@ def _import_library(encoding: str, *modules: str) -> Any:
             return import_module(module)
         except ImportError:
             continue
-    raise DecoderNotInstalled(f"a body in {encoding} requires another package: pip install {_PACKAGES[encoding]}")
+    raise DecoderNotInstalled(encoding, _PACKAGES[encoding])
