@@ -37,6 +37,7 @@ class Interceptor(Protocol):
 INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("httpx", "httpx_transport"),
     ("httpx2", "httpx_transport"),
+    ("respx.mocks", "respx_mocker"),
     ("http.client", "http_client"),
     ("urllib3.connection", "http_client"),
     ("httplib2", "http_client"),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Replay, Request, Response, ResponseRecorder, Router
 from multitrack.tape.failure import During, Failure, system_error
-from multitrack.tape.interceptors import CurrentTape, abandoned, tripwire
+from multitrack.tape.interceptors import CurrentTape, abandoned, respx_mocker, tripwire
 from multitrack.tape.patching import Patch
 
 
@@ -29,10 +29,13 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
             tape = current_tape()
             if tape is None:
                 return original(transport, request)
+            if respx_mocker.is_mocked(getattr(transport, "_pool", None)):
+                with suppress(respx_mocker.RequestPassedThrough), respx_mocker.ask():
+                    return original(transport, request)
             route = tape.route(_convert_request(request, request.read()))
             if isinstance(route, Replay):
                 return replay_response(route, request)
-            with tripwire.disable():
+            with tripwire.disable(), respx_mocker.skip():
                 if isinstance(route, Passthrough):
                     return original(transport, request)
                 with record_errors(route):
@@ -45,11 +48,14 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
             tape = current_tape()
             if tape is None:
                 return await original(transport, request)
+            if respx_mocker.is_mocked(getattr(transport, "_pool", None)):
+                with suppress(respx_mocker.RequestPassedThrough), respx_mocker.ask():
+                    return await original(transport, request)
             route = tape.route(_convert_request(request, await request.aread()))
             if isinstance(route, Replay):
                 await _wait_if_abandoned(route.response, tape)
                 return replay_response(route, request)
-            with tripwire.disable():
+            with tripwire.disable(), respx_mocker.skip():
                 if isinstance(route, Passthrough):
                     return await original(transport, request)
                 with record_errors(route):

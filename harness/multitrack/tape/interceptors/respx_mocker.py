@@ -1,0 +1,86 @@
+"""Leave the requests that respx mocks to respx, whose default mocker is below httpx's transports.
+
+Its answer is not network traffic. Whether respx answers is only known when it was asked, so that the interceptor for
+httpx calls it first, and goes on if it lets the request pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape.interceptors import CurrentTape
+from multitrack.tape.patching import Patch
+
+
+class RequestPassedThrough(BaseException):
+    """respx does not answer this request. Not an `Exception`, so that httpx does not wrap it."""
+
+
+_is_asked: ContextVar[bool | None] = ContextVar("multitrack_respx_is_asked", default=None)
+"""Whether respx is asked for an answer, or was already asked and is to be skipped. `None` outside of our calls."""
+
+
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+    """Return the patches for ``module``, which is ``respx.mocks``."""
+    del current_tape
+    mocker = module.AbstractRequestMocker
+    return [
+        Patch(mocker, "_send_sync_request", _wrap_sync),
+        Patch(mocker, "_send_async_request", _wrap_async),
+    ]
+
+
+def is_mocked(pool: object) -> bool:
+    """Return whether respx has replaced the methods of httpcore's connection ``pool``."""
+    method = getattr(pool, "handle_request", None) or getattr(pool, "handle_async_request", None)
+    return getattr(method, "__module__", "") == "respx.mocks"
+
+
+@contextmanager
+def ask() -> Iterator[None]:
+    """Raise `RequestPassedThrough` within the block if respx does not answer."""
+    token = _is_asked.set(True)
+    try:
+        yield
+    finally:
+        _is_asked.reset(token)
+
+
+@contextmanager
+def skip() -> Iterator[None]:
+    """Do not ask respx within the block, because it would count the request again."""
+    token = _is_asked.set(False)
+    try:
+        yield
+    finally:
+        _is_asked.reset(token)
+
+
+def _wrap_sync(original: Any) -> Any:
+    def send(cls: Any, request: Any, /, *, target_spec: Callable[..., Any], instance: Any, **arguments: Any) -> Any:
+        if _is_asked.get() is False:
+            return target_spec(instance, **arguments)
+        target = _pass_through if _is_asked.get() else target_spec
+        return original.__func__(cls, request, target_spec=target, instance=instance, **arguments)
+
+    return classmethod(send)
+
+
+def _wrap_async(original: Any) -> Any:
+    async def send(
+        cls: Any, request: Any, /, *, target_spec: Callable[..., Any], instance: Any, **arguments: Any
+    ) -> Any:
+        if _is_asked.get() is False:
+            return await target_spec(instance, **arguments)
+        target = _pass_through if _is_asked.get() else target_spec
+        return await original.__func__(cls, request, target_spec=target, instance=instance, **arguments)
+
+    return classmethod(send)
+
+
+def _pass_through(*_: Any, **__: Any) -> Any:
+    raise RequestPassedThrough
