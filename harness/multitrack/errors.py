@@ -183,7 +183,7 @@ class RoutingError(TapeViolation):
 
 
 class LiveCall(TapeViolation):
-    """A request would have reached the network through a client that no interceptor supports."""
+    """A request would have reached the network: through a client without an interceptor, or with a stand-in key."""
 
 
 class ForkedCall(LiveCall, Exception):

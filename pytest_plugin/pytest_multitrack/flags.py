@@ -11,11 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from multitrack.tape.settings import Mode
 
-LIVE_FLAGS = frozenset(
-    {"--record", "--multitrack-record", "--record-missing", "--live", "--multitrack-live", "--calls-drift"}
-)
-"""The flags with which a run may send requests to a provider."""
-
+_LIVE_OPTIONS = ("multitrack_record", "multitrack_record_missing", "multitrack_live", "multitrack_drift")
 _record_flag = pytest.StashKey[str]()
 # the values of --inline-snapshot that write files; the others only report
 # https://15r10nk.github.io/inline-snapshot/latest/pytest/
@@ -115,6 +111,19 @@ def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
         "--record", action="store_true", dest="multitrack_record", help="Short for --multitrack-record"
     )
     config.stash[_record_flag] = "--record"
+
+
+def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> bool:
+    """Return whether the run may send requests to a provider, as far as that is known before conftests are loaded.
+
+    The options come from the command line and its ``@file``s, ``PYTEST_ADDOPTS``, ``addopts``, and, in a worker of
+    pytest-xdist, from the controller.
+    """
+    if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
+        return True
+    # not an option yet; a conftest may define another one of that name
+    _, unknown = parser.parse_known_and_unknown_args(args)
+    return "--record" in unknown
 
 
 def _is_free(flag: str, parser: pytest.Parser) -> bool:

@@ -72,7 +72,7 @@ def pytest_load_initial_conftests(
     from multitrack.tape import credentials
 
     # a conftest may import an application that constructs OpenAI() at module level
-    with credentials.stand_in(live=not flags.LIVE_FLAGS.isdisjoint(args)):
+    with credentials.stand_in(live=flags.may_go_live(early_config, parser, args)):
         result = yield
     # after the conftests, because some of them define an option --record of their own
     flags.add_record_option(early_config, parser)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from multitrack.errors import CassetteCorrupt, CassetteMiss, RoutingError, TapeViolation
+from multitrack.errors import CassetteCorrupt, CassetteMiss, LiveCall, RoutingError, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
@@ -42,6 +42,7 @@ from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
+from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -273,11 +274,12 @@ class Tape:
 
         Raises:
             CassetteMiss: No recording matches.
+            LiveCall: The request would send a stand-in for a credential.
             RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
         """
         with self._holding_failures(request):
             if self._settings.ignores(request.url):
-                return Passthrough()
+                return self._let_pass(request)
             if self._drops(request):
                 return Replay(accept_silently(request))
             if token_exchange.is_token_exchange(request.url):
@@ -292,11 +294,12 @@ class Tape:
 
         Raises:
             CassetteMiss: No recording of this method is left.
+            LiveCall: The request would send a stand-in for a credential.
             RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
         """
         with self._holding_failures(request):
             if self._settings.ignores(request.url):
-                return Passthrough()
+                return self._let_pass(request)
             if self._drops(request):
                 return DroppedConversation(Replay(accept_silently(request)))
             return self._route_with(request, self._find_conversation)
@@ -319,6 +322,27 @@ class Tape:
             violation.args = (self.redact(f"{violation}\n  cassette: {self._shown_path}"),)
         return violation
 
+    def _let_pass(self, request: Request) -> Passthrough:
+        self._refuse_stand_in(request)
+        return Passthrough()
+
+    def _record(self, request: Request) -> ResponseRecorder:
+        self._refuse_stand_in(request)
+        return self._recorder.record(request)
+
+    def _refuse_stand_in(self, request: Request) -> None:
+        """Raise `LiveCall` if ``request``, which is about to be sent, contains a stand-in for a credential."""
+        if STAND_IN_WORD not in request.url and not any(STAND_IN_WORD in value for _, value in request.headers):
+            return
+        violation = LiveCall(
+            f"{request.method} {self.redact(request.url)} was not sent, because its client was created without a "
+            f"credential: its key is a stand-in, which only works during replay\n"
+            f"  cassette: {self._shown_path} (mode {self.mode})\n"
+            f"  set the provider's credential, in the environment or in the client's constructor, and run again"
+        )
+        self.add_violation(violation)
+        raise violation
+
     def _drops(self, request: Request) -> bool:
         return self.mode != "live" and self._settings.drops(request.url)
 
@@ -329,21 +353,21 @@ class Tape:
         with self._lock:
             self.sent.append(Sent(request))
             if self.mode == "live":
-                return Passthrough()
+                return self._let_pass(request)
             if self._filters is not None:
                 filtered = self._filters.filter_request(request)
                 if filtered is None:
-                    return Passthrough()
+                    return self._let_pass(request)
                 request = filtered
             if self.mode in ("record", "drift"):
-                return self._recorder.record(request)
+                return self._record(request)
             redacted = self._redactor.redact_request(request)
             key = self._rules.make_key(redacted, self._redactor.pseudonyms)
             found = find(request, redacted, key)
             if found is not None:
                 return found
             if self.mode == "record-missing":
-                return self._recorder.record(request)
+                return self._record(request)
             # counted before it is explained: if the explanation fails, the miss is not lost
             where = f"cassette: {self._shown_path}"
             violation = CassetteMiss(f"{redacted.method} {redacted.url} has no recording\n  {where}")

@@ -41,12 +41,12 @@ def _init_with_stand_in(
     init: Init, client: Any, args: tuple[Any, ...], given: dict[str, Any], missing: ValueError
 ) -> None:
     __tracebackhide__ = True
+    key = StandInKey.replacing(missing)
     try:
-        init(client, *args, **{**given, "api_key": "multitrack-stand-in"})
+        init(client, *args, **{**given, "api_key": key})
     except ValueError:
         raise missing from None
-    # otherwise the client would keep alive everything that the frames of the traceback refer to
-    _refuse_live_requests(client, missing.with_traceback(None))
+    _refuse_live_requests(client, key.missing)
 
 
 def _refuse_live_requests(client: Any, missing: Exception) -> None:

@@ -20,6 +20,7 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from multitrack.tape.credentials import NOTE, is_active, is_replaying, may_go_live, suspend
 from multitrack.tape.patching import Patch
+from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 FoundCredentials = tuple[Any, str | None]
 """Credentials and project, or None and None."""
@@ -44,7 +45,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
     def token(self) -> str | None:
         """The bearer token, or None if there is none yet."""
         if is_replaying():
-            return "multitrack-stand-in"
+            return STAND_IN_WORD
         return None if self._real is None else self._real.token
 
     @token.setter

@@ -13,6 +13,7 @@ from typing import Any
 
 from multitrack.tape.credentials import is_active, is_replaying
 from multitrack.tape.patching import Patch
+from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 GetSecret = Callable[..., Any]
 
@@ -28,7 +29,7 @@ def _add_stand_in(get_secret: GetSecret) -> GetSecret:
         secret = get_secret(secret_name, *args, **kwargs)
         # only during replay: nothing would refuse to send this key to a provider
         if secret is None and is_active() and is_replaying() and _is_key(secret_name):
-            return "multitrack-stand-in"
+            return STAND_IN_WORD
         return secret
 
     return get_secret_or_stand_in

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from multitrack.tape.credentials import is_replaying, raise_missing
+from typing import Any
+
+from multitrack.tape.credentials import is_active, is_replaying, raise_missing
+from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
@@ -10,7 +13,9 @@ class StandInKey(str):
 
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
     and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
-    Do not pass it to an SDK that writes the key into a header in a different way.
+
+    Code that reads the key from a client may write it into a header in other ways. They raise too, except while modules
+    are imported: an application may create its own client there, whose requests `Tape` refuses to send.
     """
 
     missing: Exception
@@ -18,7 +23,7 @@ class StandInKey(str):
     @classmethod
     def replacing(cls, missing: Exception) -> StandInKey:
         """Return a key for the client whose constructor raised ``missing``."""
-        key = cls("multitrack-stand-in")
+        key = cls(STAND_IN_WORD)
         # the frames of its traceback would keep alive everything that the constructor's callers refer to
         key.missing = missing.with_traceback(None)
         return key
@@ -27,3 +32,16 @@ class StandInKey(str):
         if not is_replaying():
             raise_missing(self.missing)
         return super().__format__(spec)
+
+    def __radd__(self, before: Any) -> str:
+        self._refuse_to_be_sent()
+        return str(before) + str(self)
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """Return the key in bytes, as a client writes it into a header."""
+        self._refuse_to_be_sent()
+        return super().encode(encoding, errors)
+
+    def _refuse_to_be_sent(self) -> None:
+        if not is_active() and not is_replaying():
+            raise_missing(self.missing)
