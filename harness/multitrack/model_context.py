@@ -1,4 +1,4 @@
-"""The Pydantic models behind the tools of the request that is being sent.
+"""The Pydantic models of the tools of the request that is being sent.
 
 The clients set them around the call of the SDK, and the tape reads them. So a miss can explain a changed tool schema by
 the class and the field that changed, and the tape need not know any client.
@@ -26,5 +26,5 @@ def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
 
 
 def current_models() -> Mapping[str, type[BaseModel]]:
-    """Return the models behind the tools of the request that is being sent, by tool name; empty if unknown."""
+    """Return the models of the tools of the request that is being sent, by tool name; empty if unknown."""
     return _models.get({})

@@ -9,7 +9,7 @@ _LAST_IDS = ("__pytest_repeat_step_number", "__pytest_loop_step_number")
 """The parameters of pytest-repeat and pytest-loop, whose id is the last: ``1-3`` for the first of three runs."""
 
 _FIRST_ID = "__flakefinder_"
-"""How the parameter of pytest-flakefinder begins. Its id is the number of the run, and the first."""
+"""The prefix of the parameter of pytest-flakefinder. Its id is the number of the run, and the first."""
 
 
 def get_unrepeated_name(item: Any) -> str:

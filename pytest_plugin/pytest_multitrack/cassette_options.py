@@ -1,6 +1,6 @@
 """The options of a test's cassette.
 
-They are merged from four sources, each of which overrides the one before: pyproject.toml, the fixture
+They are merged from four sources, where each overrides the one before: pyproject.toml, the fixture
 ``cassette_options``, markers, and the command line.
 """
 
@@ -94,7 +94,7 @@ def find_cassette_path(item: pytest.Item) -> Path:
 
 
 def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
-    """Whether ``node`` uses a cassette only because of ``@pytest.mark.vcr``."""
+    """Return whether ``node`` uses a cassette only because of ``@pytest.mark.vcr``."""
     if node.get_closest_marker("vcr") is None or "tape" in getattr(node, "fixturenames", ()):
         return False
     return node.get_closest_marker("cassette") is None

@@ -85,7 +85,7 @@ def _class_names(node: pytest.Item | pytest.Collector) -> list[str]:
 
 
 def is_shared(item: pytest.Item) -> bool:
-    """Whether other tests may use the cassette of ``item``."""
+    """Return whether other tests may use the cassette of ``item``."""
     return any(True for _ in _marker_names(item))
 
 

@@ -54,7 +54,7 @@ class _DriftingTest:
 
     @property
     def has_drift(self) -> bool:
-        """Whether a tape was compared in this run."""
+        """True if a tape was compared in this run."""
         return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class ItemTape:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the tape was closed."""
+        """True if the tape was closed."""
         return self._closed
 
     def close(self, *, failure: str | None) -> None:

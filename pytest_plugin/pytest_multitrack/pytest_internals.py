@@ -55,7 +55,7 @@ def run_repeatedly(
 
 
 def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
-    """Whether pytest itself defines the fixture."""
+    """Return whether pytest itself defines the fixture."""
     module = getattr(fixturedef.func, "__module__", None) or ""
     return module.startswith("_pytest.")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """What one process, or the whole run, did with cassettes.
+    """The cassette results of one process, or of the whole run.
 
     Args:
         cassettes: The cassette path of each collected test, by node id.

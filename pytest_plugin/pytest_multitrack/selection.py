@@ -1,4 +1,4 @@
-"""Whether a run covers all tests of the project."""
+"""Find out whether a run covers all tests of the project."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> No
     """Print the violations that failed no test: those of a test that was over, and of attempts that were repeated.
 
     Args:
-        late: The name and the message of each violation that came after its test.
+        late: The name and the message of each violation that occurred after its test.
     """
     for name, message in late:
         terminalreporter.write_line(f"multitrack: {name}: {message}", red=True)

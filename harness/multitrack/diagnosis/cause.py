@@ -115,7 +115,7 @@ class _Diagnosis:
 
     @property
     def _has_proof(self) -> bool:
-        """Whether a test has passed with the recordings."""
+        """True if a test has passed with the recordings."""
         return all(any(one.results for one in _recorded_interactions(tape)) for tape in self.tapes)
 
     def _describe_request_change(self, gone: int, new: int) -> str:

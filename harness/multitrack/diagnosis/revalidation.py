@@ -66,7 +66,7 @@ class RevalidationReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether no call fails, no cassette is damaged, and at least one call was checked if there are any."""
+        """True if no call fails, no cassette is damaged, and at least one call was checked if there are any."""
         checked = self.calls - sum(self.unchecked.values())
         return not self.breaks and not self.unreadable and (checked > 0 or self.calls == 0)
 

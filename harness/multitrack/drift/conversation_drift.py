@@ -61,7 +61,7 @@ def compare_conversations(
 
     Args:
         recorded: The recorded interactions.
-        live: The live interactions, in the order in which they were sent.
+        live: The live interactions, in the order they were sent.
         explain: Says how a request that the program changed differs from its recording.
     """
     lookup = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)

@@ -23,7 +23,7 @@ class Extraction(Sequence[T_co]):
             unless errors are collected with ``on_error="collect"``.
         raw: The SDK's response object; None if the calls were passed to `Toolset.parse`.
         usage: The SDK's usage object; None if the provider sent none.
-        text: The text that came with the calls; None if there was none.
+        text: The text next to the calls; None if there was none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
 

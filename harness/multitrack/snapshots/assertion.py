@@ -45,6 +45,6 @@ def assert_calls(actual: Iterable[object], expected: Iterable[object], **options
     if rejected or not comparison.is_same:
         lines = ["the calls differ from the expected ones", *rejected, *render_comparison(comparison)]
         error = AssertionError("\n".join(lines))
-        # for the diagnosis of which layer changed
+        # for the diagnosis, which finds the layer that changed
         vars(error)[COMPARISON_ATTRIBUTE] = wanted.calls, received.calls, comparison
         raise error

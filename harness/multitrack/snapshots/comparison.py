@@ -1,6 +1,6 @@
 """Compare the expected calls with the received ones.
 
-Parallel calls are a set, so that calls are paired by what they contain, not by their positions. A call without a
+Parallel calls are a set, so calls are paired by their content, not by their positions. A call without a
 partner was added or removed. This module only computes values; it writes nothing.
 """
 
@@ -76,7 +76,7 @@ class CallComparison:
 
     @property
     def is_same(self) -> bool:
-        """Whether the calls were received as expected."""
+        """True if the calls were received as expected."""
         return not (self.changed or self.added or self.removed or self.moved)
 
 

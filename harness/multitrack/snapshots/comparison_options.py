@@ -37,7 +37,7 @@ class ComparisonKeywords(TypedDict, total=False):
         ignore: Paths of values that are not compared. They are written as ``...``.
         match: By path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of the
             value. Or a function such as syrupy's ``path_type``.
-        tolerance: The difference up to which two numbers are the same, for all numbers or by path.
+        tolerance: The largest difference between two numbers that are the same, for all numbers or by path.
         text: How texts are normalized before they are compared, for all texts or by path: ``"case"``, ``"space"``,
             ``"unicode"``, a function, or several of these.
     """
@@ -97,7 +97,7 @@ class ComparisonOptions:
         self._tolerances: dict[tuple[str, str], float | Decimal | None] = {}
         self._text = _by_path(options.get("text"), _make_normalizer, "text")
         self.is_exact = not self._tolerance
-        """Whether two values of `normalize` calls are the same only if they are written the same way."""
+        """True if two values of `normalize` calls are the same only if they are written the same way."""
 
     def replacement_for(
         self, tool: str, path: str, value: object, scrub: Scrub = unchanged_text

@@ -2,7 +2,7 @@
 
 `multitrack.snapshots.conversion` makes such a tree of a Python value, and `multitrack.snapshots.parsing` of a text. Two
 values are equal in a snapshot if their `canonical_text` is: ``1``, ``1.0`` and ``True`` are three values. An ellipsis,
-``...``, stands for a value that is ignored.
+``...``, matches a value that is ignored.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Matcher:
         self._types = _list_types(matcher)
         self._matcher = matcher
         self.expression = self._to_expression()
-        """What is written instead of a value that fits."""
+        """The expression that is written instead of a value that fits."""
 
     def fits(self, value: object) -> bool:
         """Return whether the value has the type, or equals the object. As in JSON, a bool is not an int."""

@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Run a local stand-in for OpenAI and Vertex AI.
 
-    Prints export lines with the environment in which unmodified applications reach it, then serves requests.
+    Prints export lines with the environment that lets unmodified applications reach it, then serves requests.
     """
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):

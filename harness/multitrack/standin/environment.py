@@ -9,7 +9,7 @@ from secrets import choice
 from string import ascii_letters, digits
 
 _KEY_MARK = "T3BlbkFJ"
-"""The part of every OpenAI key by which secret scanners recognize it."""
+"""The part of every OpenAI key that secret scanners search for."""
 
 
 def generate_openai_key() -> str:

@@ -221,7 +221,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
         """Write the chunks of a reply.
 
         Returns:
-            Whether all of them were written. False if the reply breaks off or the client disconnected.
+            True if all of them were written; False if the reply breaks off or the client disconnected.
         """
         for position, chunk in enumerate(reply.chunks):
             self.server.stopping.wait(reply.chunk_delay if position else 0)

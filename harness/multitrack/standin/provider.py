@@ -1,6 +1,6 @@
 """The provider behind the sockets: logs each request and finds the reply to it.
 
-A recorded response comes first. Otherwise the path selects the wire format, which asks the script for an answer.
+A recorded response has priority. Otherwise the path selects the wire format, which asks the script for an answer.
 The host does not matter, so that every base URL works.
 """
 

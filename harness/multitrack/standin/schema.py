@@ -48,7 +48,7 @@ def example(schema: Any, number: int = 0) -> Any:
 
     Args:
         schema: A JSON Schema.
-        number: Selects one of several values. If the schema allows it, a different number gives a different value.
+        number: Selects one of several values. If the schema allows it, a different number selects a different value.
 
     Raises:
         UnsatisfiableError: There is no valid value, or the rules of this module do not find one.

@@ -12,7 +12,7 @@ The file has one key, ``rules``, with a list. The keys of a rule are the fields 
       error: {status: 429}
       headers: {retry-after: "0"}
 
-The answer comes from the first rule that applies and has uses left. The same rules serve every wire format. With
+The first rule that applies and has uses left provides the answer. The same rules serve every wire format. With
 ``turn``, the later requests of a conversation can get answers of their own.
 """
 
@@ -188,7 +188,7 @@ class ScriptedAnswer:
 
     @property
     def breaks_off(self) -> bool:
-        """Whether the answer ends in the middle of a stream."""
+        """True if the answer ends in the middle of a stream."""
         return self.after is not None or self.after_calls is not None
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from threading import Condition
 
 TIMEOUT_SECONDS = 10.0
-"""How long an answer waits at a gate. After that it is broken off, so that a client does not wait forever."""
+"""The time an answer waits at a gate. After that it is broken off, so that a client does not wait forever."""
 
 _POLL_SECONDS = 0.01
 
 
 class StreamGates:
-    """Gates by name. Each opening lets one answer pass, whichever comes first. Thread-safe."""
+    """Gates by name. Each opening lets the first waiting answer pass. Thread-safe."""
 
     def __init__(self) -> None:
         self._openings: Counter[str] = Counter()
@@ -30,7 +30,7 @@ class StreamGates:
         """Wait until the gate is opened.
 
         Returns:
-            Whether the gate was opened. False after `TIMEOUT_SECONDS`, or once ``is_abandoned`` returns True.
+            True if the gate was opened; False after `TIMEOUT_SECONDS`, or once ``is_abandoned`` returns True.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         with self._changed:

@@ -26,7 +26,7 @@ _ENDS = {
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},]', re.DOTALL)
 _BETWEEN_ITEMS = b" \t\r\n,]"
 _STEP = 10
-"""The unit in milliseconds to which times are rounded."""
+"""Times are rounded to multiples of this many milliseconds."""
 _MIN_GRPC_WAIT = 100
 """The shortest wait in milliseconds for a gRPC response that is stored, because callers set deadlines. The network is
 the reason for shorter waits."""
@@ -34,17 +34,17 @@ the reason for shorter waits."""
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """How the chunks of a body differ from its events. Events are counted from 1."""
+    """The differences between the chunks of a body and its events. Events are counted from 1."""
 
     joined: tuple[int, ...] = ()
     """The events that arrived in one chunk with the next event."""
     cut: tuple[tuple[int, int], ...] = ()
-    """Where a chunk ended within an event: pairs of the event and the offset in it, in bytes."""
+    """The chunks that ended within an event: pairs of the event and the offset in it, in bytes."""
     gaps: tuple[int, ...] = ()
     """The milliseconds before each chunk; before the first, since the request was sent. Empty if all chunks arrived at
     once."""
     by_item: bool = False
-    """Whether the events are the items of a JSON array."""
+    """True if the events are the items of a JSON array."""
 
     def split(self, body: bytes, content_type: str | None) -> list[bytes]:
         """Return the chunks of ``body``."""
@@ -165,7 +165,7 @@ def _is_named_json(content_type: str | None) -> bool:
 
 
 def _is_grpc(content_type: str | None) -> bool:
-    """Return whether an array in the body holds messages, each of which arrived by itself."""
+    """Return whether an array in the body holds messages that arrived one by one."""
     return (content_type or "").startswith("application/grpc")
 
 

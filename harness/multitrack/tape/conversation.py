@@ -1,6 +1,6 @@
 """A conversation: a streaming request, answered by the recording that has the same messages.
 
-Which recording that is cannot be known when the call begins. All recordings of the method are candidates, until a
+The recording cannot be known when the call begins. All recordings of the method are candidates until a
 message is sent that they do not have. The client receives the responses of the first candidate that is left by then.
 """
 
@@ -45,7 +45,7 @@ class RecordedConversation:
 
         Args:
             request: The request, to which the interceptor appends messages.
-            entries: The candidates, in the order of preference.
+            entries: The candidates, in order of preference.
             placeholders: The pseudonyms in the cassette.
             redactor: Redacts messages before they are compared.
             lock: The lock of the tape.
@@ -86,7 +86,7 @@ class RecordedConversation:
             )
 
     def find_replay(self) -> Replay | None:
-        """Return the recording, or `None` if its first response came after more messages than were sent so far.
+        """Return the recording, or `None` if its first response follows more messages than were sent so far.
 
         Raises `CassetteMiss` if an equal call has replayed the last recording.
         """
@@ -108,7 +108,7 @@ class RecordedConversation:
                 self._choose(candidates[0])
 
     def resolve_stall(self) -> CassetteMiss:
-        """Return the miss for a client that waits for a response which comes after more messages."""
+        """Return the miss for a client that waits for a response that follows more messages."""
         with self._lock:
             nearest = self._candidates[0]
             messages = count_noun(int(self._sent_count), "message")

@@ -1,4 +1,4 @@
-"""What interceptors and the tape exchange: a request, and how to proceed with it."""
+"""The data that interceptors and the tape exchange: a request, and how to proceed with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multitrack.tape.reencoding import encode_chunks, is_accepted
 Headers = tuple[tuple[str, str], ...]
 
 Ending = Literal["complete", "left", "broken", "unanswered"]
-"""How a response ended.
+"""The way a response ended.
 
 ``complete``: the body was read to its end. ``left``: the caller stopped reading early. ``broken``: the connection
 broke. ``unanswered``: no response arrived, because the connection failed or the caller went away first.
@@ -67,7 +67,7 @@ class Response:
     if the method streams its responses."""
     ending: Ending = "complete"
     chunks: Chunks = Chunks()  # noqa: RUF009 - it is frozen
-    """Where the chunks of the body ended."""
+    """The places where the chunks of the body ended."""
     failure: Failure | None = None
     """The error that ended a response which is ``broken`` or ``unanswered``. `None` if the connection was closed, or if
     the caller went away."""
@@ -99,13 +99,13 @@ class Replay:
     response: Response
     """With the header ``content-encoding`` if the body is encoded for the client."""
     paced: bool = False
-    """Whether to take as long as the recorded response took."""
+    """True if the replay takes as long as the recorded response took."""
 
     @classmethod
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, which is one of `settings.PACES`.
 
-        A response after which clients retry tells them to wait for a millisecond, unless the pace is ``recorded``. The
+        A response that clients retry after asks them to wait for one millisecond, unless the pace is ``recorded``. The
         cassette keeps the recorded value.
 
         The body is encoded as it was when it was received, unless only the recorded request accepted that encoding:
@@ -214,7 +214,7 @@ class ResponseRecorder(Protocol):
 class Conversation(Protocol):
     """Answer a streaming request with the recording that has the same messages, without opening a connection.
 
-    Which recording that is becomes clear as the messages are sent: the interceptor appends each to the request, and
+    The recording becomes clear as the messages are sent: the interceptor appends each to the request, and
     then calls `match_message`.
     """
 
@@ -225,7 +225,7 @@ class Conversation(Protocol):
         """Compare the end of the client's messages. Raises `CassetteMiss` if every recording has more."""
 
     def find_replay(self) -> Replay | None:
-        """Return the recording, or `None` if its first response came after more messages than were sent so far.
+        """Return the recording, or `None` if its first response follows more messages than were sent so far.
 
         Raises `CassetteMiss` if an equal call has replayed the last recording.
         """
@@ -234,7 +234,7 @@ class Conversation(Protocol):
         """Handle that the client went away."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Handle that the client neither sends nor closes, but waits for a response that comes after more messages.
+        """Handle that the client neither sends nor closes, but waits for a response that follows more messages.
 
         Returns the miss for the interceptor to raise, or `None` if there is a response now.
         """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 During = Literal["connect", "handshake", "send", "read"]
-"""What the client was doing: opening a connection, negotiating TLS or a tunnel, sending the request, or waiting for the
+"""The step that failed: opening a connection, negotiating TLS or a tunnel, sending the request, or waiting for the
 response or the rest of it."""
 
 # objects and socket addresses in messages of urllib3, asyncio and aiohttp, and line numbers of Python's source
@@ -41,7 +41,7 @@ class Failure:
 
     @property
     def is_timeout(self) -> bool:
-        """Whether it is a timeout."""
+        """True if the failure is a timeout."""
         return "timeout" in self.error.lower() or self.code == "ETIMEDOUT"
 
     def to_system_error(self) -> Exception:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Provenance = Literal["live", "local", "standin"]
-"""Who answered: a provider, a server on a loopback address, or Multitrack's own stand-in provider."""
+"""The origin of a response: a provider, a server on a loopback address, or Multitrack's own stand-in provider."""
 
 STANDIN_HEADER = "x-multitrack-standin"
 

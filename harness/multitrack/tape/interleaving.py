@@ -22,7 +22,7 @@ _CLOSED = "closed"
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """How many requests had been sent before each response."""
+    """The number of requests that had been sent before each response."""
 
     request_counts: tuple[float, ...] = (CLOSED,)
     """One count for each response. The last one also holds for all later responses and for the end. The default, which
@@ -60,5 +60,5 @@ class Interleaving:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the client had sent all its messages."""
+        """True if the client had sent all its messages."""
         return self.request_counts[-1] == CLOSED

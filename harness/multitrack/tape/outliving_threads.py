@@ -36,7 +36,7 @@ class OutlivingThreads:
         self._owners: WeakKeyDictionary[threading.Thread, tuple[RecordingScope, Settings]] = WeakKeyDictionary()
 
     def __bool__(self) -> bool:
-        """Whether any such thread is still alive."""
+        """Return whether any such thread is still alive."""
         return any(thread.is_alive() for thread in list(self._owners))
 
     def begin_test(self) -> None:
@@ -44,7 +44,7 @@ class OutlivingThreads:
         self._started_before = WeakSet(threading.enumerate())
 
     def end_test(self, scope: RecordingScope) -> None:
-        """Note the threads that ``scope``, which is over, leaves behind. Only tests with a tape count."""
+        """Note the threads that outlive ``scope``, which has ended. Only tests with a tape count."""
         if scope.guard_settings is None:
             return
         for thread in threading.enumerate():

@@ -19,7 +19,7 @@ class Project:
     cassettes_dir: Path | None = None
     """The root of all cassettes. `None` for a folder ``cassettes`` next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
-    """Where the models of recorded tool calls can be imported from."""
+    """The import paths of the models of recorded tool calls."""
 
 
 def find_pyproject(folder: Path) -> Path | None:

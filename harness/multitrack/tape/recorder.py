@@ -1,4 +1,4 @@
-"""Record what comes back from the network, and turn it into interactions."""
+"""Record the responses of live requests, and turn them into interactions."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class LiveExchange:
 
     @property
     def unreplayable_error(self) -> str | None:
-        """The name of the error because of which no response arrived, if it cannot be replayed.
+        """The name of the error that prevented a response, if it cannot be replayed.
 
         `None` if a response arrived, if it has yet to arrive, or if the error can be replayed.
         """
@@ -107,7 +107,7 @@ class LiveExchange:
 
     @property
     def has_response(self) -> bool:
-        """Whether the head of a response arrived."""
+        """True if the head of a response arrived."""
         return bool(self._status)
 
     @property
@@ -177,7 +177,7 @@ class LiveExchange:
 
 
 class Recorder:
-    """The live exchanges of one tape, in the order in which they were sent."""
+    """The live exchanges of one tape, in the order they were sent."""
 
     def __init__(self, redactor: Redactor, clock: Clock) -> None:
         self._redactor = redactor
@@ -186,7 +186,7 @@ class Recorder:
 
     @property
     def has_responses(self) -> bool:
-        """Whether the head of any response arrived."""
+        """True if the head of any response arrived."""
         return any(exchange.has_response for exchange in self._exchanges)
 
     def record(self, request: Request) -> LiveExchange:

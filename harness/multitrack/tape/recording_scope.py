@@ -21,9 +21,9 @@ class TapeResult:
     """The test or fixture that the tape was opened for, if known."""
     tape: Tape
     passed: bool
-    """Whether the test, the fixture or the block passed."""
+    """True if the test, the fixture or the block passed."""
     saved: SavedRecording | None = None
-    """What was saved. `None` if nothing was recorded."""
+    """The saved recording; `None` if nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class RecordingScope:
 
     @property
     def has_closed_blocks(self) -> bool:
-        """Whether `save_blocks` has results to return."""
+        """True if `save_blocks` will return results."""
         return bool(self._closed_blocks)
 
     def add_failed_fixture(self, fixture: RecordingScope) -> None:

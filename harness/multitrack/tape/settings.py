@@ -14,7 +14,7 @@ from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.redaction import secrets
 
 Mode = Literal["replay", "record", "record-missing", "live", "drift"]
-"""How a tape answers requests.
+"""The way a tape answers requests.
 
 ``replay``: only from the cassette. ``record``: live, and replace the recorded interactions. ``record-missing``: from
 the cassette, and live if no recording matches. ``live``: live, without reading or writing a cassette. ``drift``: live,
@@ -69,15 +69,15 @@ class Settings:
     allow_secrets: tuple[str, ...] = ()
     """Texts that look like a secret but are not one."""
     keep_errors: bool = False
-    """Whether to store a final 401, 403, 429, 5xx or failed connection."""
+    """True if a final 401, 403, 429, 5xx or failed connection is stored."""
     allow_repeats: bool = False
-    """Whether an interaction may be replayed more than once."""
+    """True if an interaction may be replayed more than once."""
     pace: str = "instant"
     """``instant`` replays a response at once, ``recorded`` as slowly as it arrived."""
     max_age: int = 0
     """The age in days above which a cassette is reported as old. 0 for never."""
     strict: bool = False
-    """Whether a test fails if it does not replay all its interactions."""
+    """True if a test fails unless it replays all its interactions."""
 
     def __post_init__(self) -> None:
         for header in self.keep_headers:

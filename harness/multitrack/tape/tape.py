@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_EXPLAINED_MISSES = 5
-"""How many misses are compared with the whole cassette. Code that catches hundreds of them would wait for each."""
+"""The number of misses compared with the whole cassette. Code that catches hundreds of them would wait for each."""
 
 ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
 """Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
@@ -59,13 +59,13 @@ offered. `None` if no models are known."""
 
 @dataclass(frozen=True, slots=True)
 class SavedRecording:
-    """What became of a recording."""
+    """The result of saving a recording."""
 
     state: Literal["written", "pending"]
     path: Path
     """The cassette, or the file with the pending recording."""
     count: int
-    """How many interactions were recorded."""
+    """The number of recorded interactions."""
     reason: str = ""
     """Why the recording is pending."""
 
@@ -235,7 +235,7 @@ class Tape:
 
     @property
     def has_recordings(self) -> bool:
-        """Whether any response was recorded so far, so that `save` writes, even if the test failed."""
+        """True if any response was recorded so far, so that `save` writes, even if the test failed."""
         return self.mode != "drift" and self._recorder.has_responses
 
     @property
@@ -252,7 +252,7 @@ class Tape:
 
     @property
     def is_strict(self) -> bool:
-        """Whether the test fails if it does not replay all its interactions."""
+        """True if the test fails unless it replays all its interactions."""
         return self._settings.strict
 
     def raise_if_unplayed(self) -> None:
@@ -501,7 +501,7 @@ class Tape:
                 saved with this one.
 
         Returns:
-            What was saved. `None` if the cassette is unchanged: because nothing was recorded, because the test failed
+            The saved recording. `None` if the cassette is unchanged: because nothing was recorded, because the test failed
             and no response arrived, or in ``drift`` mode.
         """
         tapes = (*earlier, self)

@@ -39,7 +39,7 @@ class WireAnswer:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a length limit cut the answer off."""
+        """True if a length limit cut the answer off."""
         return self.finish_reason in _LENGTH_LIMITS
 
 

@@ -23,11 +23,11 @@ class StreamedCall(Protocol):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has arrived yet that makes it a call."""
+        """True if nothing has arrived yet that makes it a call."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing more can arrive that changes it."""
+        """True if nothing more can arrive that changes it."""
 
 
 C = TypeVar("C", bound=StreamedCall)
@@ -44,7 +44,7 @@ class CallQueue(Generic[C]):
         self._waiting: list[C] = []
 
     def add(self, call: C) -> None:
-        """Add a call of which the first fragment has arrived."""
+        """Add a call whose first fragment has arrived."""
         self._waiting.append(call)
 
     def release(self, *, is_last: bool = False) -> list[ToolCall]:

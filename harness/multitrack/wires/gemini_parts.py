@@ -21,7 +21,7 @@ _MessagePart = Mapping[str, Any]
 def convert_content(content: object, location: str, role: str) -> list[dict[str, Any]]:
     """Convert ``content`` to parts; the list is empty if the content says nothing.
 
-    Only a user may send images, audio and files. The type of an image or file at a URL comes from the file name
+    Only a user may send images, audio and files. The type of an image or file at a URL is derived from the file name
     extension in the URL, or from ``format`` next to the URL, as in LiteLLM
     (https://docs.litellm.ai/docs/completion/vision#explicitly-specify-image-type). Gemini has no field for the name
     of a file, so the name is used only to find the type.

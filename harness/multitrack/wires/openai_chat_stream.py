@@ -116,7 +116,7 @@ class _Choice:
             has_completed = self._add(call, fragment) or has_completed
         if legacy := as_object(delta.get("function_call")):
             if self._legacy is None:
-                # A legacy call comes after the tool calls of its choice.
+                # A legacy call follows the tool calls of its choice.
                 self._legacy = self._open_call((self._index, 1, 0, 0), None)
             has_completed = self._add(self._legacy, {"function": legacy}) or has_completed
         if reason := as_text(entry.get("finish_reason")):
@@ -147,7 +147,7 @@ class _Choice:
         """Return the call that ``fragment`` belongs to, which is a new one if the fragment begins it.
 
         Some providers leave ``index`` out or send 0 for every call. So an id counts together with the index, and a
-        fragment of the same index begins another call if it comes in the same delta, has a different id, or has a
+        fragment of the same index begins another call if it is in the same delta, has a different id, or has a
         name although the call before it is complete.
         """
         index = fragment.get("index")

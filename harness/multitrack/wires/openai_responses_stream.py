@@ -204,7 +204,7 @@ class _Item:
         return f"the call {before[1]!r} was sent again with other arguments after it was complete"
 
     def as_output(self) -> dict[str, Any]:
-        """Return the item as it stands in the answer, with the text of its deltas."""
+        """Return the item as it appears in the answer, with the text of its deltas."""
         item = self.fields_so_far or {"type": "message"}
         text = "".join(self.texts)
         match item.get("type"):

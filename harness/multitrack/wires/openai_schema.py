@@ -52,7 +52,7 @@ def _add_items(schema: Schema) -> dict[str, Any]:
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the strict subset, in which the model sends every field and no other.
+    """Return the parameters of ``tool`` in the strict subset, where the model sends every field and no other.
 
     The subset has no keyword for defaults or for some bounds, so the description contains them. The model needs the
     default because it must send a value even if it knows none.

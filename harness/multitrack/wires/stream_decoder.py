@@ -28,7 +28,7 @@ class StreamDecoder(ABC):
         self._frames = FrameParser()
         self._error: str | None = None
         self.has_ended = False
-        """Whether the stream's own end mark has arrived. Nothing that matters follows it."""
+        """True if the stream's own end mark has arrived. Nothing that matters follows it."""
 
     def feed(self, data: bytes) -> list[ToolCall]:
         """Return the calls that ``data`` completes."""

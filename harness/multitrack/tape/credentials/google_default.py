@@ -68,7 +68,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
 
     @property
     def requires_scopes(self) -> bool:
-        """Whether a channel or session that is being created requires real credentials."""
+        """True if a channel or session that is being created requires real credentials."""
         return not is_active() and not is_replaying()
 
     def with_scopes(self, scopes: Any, default_scopes: Any = None) -> Any:

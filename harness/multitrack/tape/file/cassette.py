@@ -24,20 +24,20 @@ class Cassette:
 
     interactions: tuple[Interaction, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """How it was recorded, as plain values: format, recorder, versions of SDKs, time, pseudonyms."""
+    """Facts about the recording, as plain values: format, recorder, versions of SDKs, time, pseudonyms."""
     _keys: dict[tuple[MatchingRules, frozenset[str]], Sequence[MatchingKey]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
     @property
     def provenance(self) -> Provenance:
-        """Where the responses come from. A single one from the stand-in provider makes it ``standin``."""
+        """The origin of the responses: ``standin`` if at least one is from the stand-in provider."""
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 
     @property
     def is_foreign(self) -> bool:
-        """Whether another recorder wrote it, so that nothing in it is redacted."""
+        """True if another recorder wrote it, so that nothing in it is redacted."""
         return bool(self.interactions) and "format" not in self.metadata
 
     @property

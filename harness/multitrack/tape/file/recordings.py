@@ -24,7 +24,7 @@ class Recording:
     """The node id of the test. `None` outside of any test."""
     metadata: Mapping[str, Any]
     appends: bool = False
-    """Whether the interactions are appended to the cassette instead of replacing those of the test."""
+    """True if the interactions are appended to the cassette instead of replacing those of the test."""
 
     def apply_to(self, cassette: Cassette) -> Cassette:
         """Return ``cassette`` with this recording."""

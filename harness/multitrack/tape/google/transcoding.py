@@ -48,12 +48,12 @@ _EVENTS = ("content-type", "text/event-stream")
 
 @dataclass(frozen=True, slots=True)
 class VertexEncoding:
-    """How a call and its response are encoded. The two options apply to REST only."""
+    """The encoding of a call and its response. The two options apply to REST only."""
 
     is_grpc: bool
     enums_as_numbers: bool = False
     uses_events: bool = False
-    """Whether a stream consists of server-sent events. Otherwise it is a JSON array."""
+    """True if a stream consists of server-sent events. Otherwise it is a JSON array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class VertexUrl:
 
     @property
     def is_streaming(self) -> bool:
-        """Whether the response is a stream."""
+        """True if the response is a stream."""
         return self.method.startswith("stream")
 
     @property

@@ -1,7 +1,7 @@
-"""Recorded requests whose caller gave up before a response arrived.
+"""Recorded requests that the caller abandoned before a response arrived.
 
-A caller gives up because a parallel request was faster, or because the application has a time limit of its own. On
-replay, the caller is expected to give up again. A caller that keeps waiting gets a miss instead of waiting forever.
+A caller abandons a request because a parallel one was faster, or because the application has its own time limit. On
+replay, the caller is expected to abandon it again. A caller that keeps waiting gets a miss instead of waiting forever.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _GRACE_SECONDS = 10.0
 
 
 def is_abandoned(response: Response) -> bool:
-    """Whether the caller gave up before a response arrived, when ``response`` was recorded."""
+    """Return whether the caller abandoned the request before a response arrived, when ``response`` was recorded."""
     return response.ending == "unanswered" and response.failure is None
 
 

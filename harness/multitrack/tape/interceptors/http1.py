@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Headers, Replay
 
 
 class BodyFraming(Enum):
-    """How the end of a body without a known length is found."""
+    """The ways to find the end of a body without a known length."""
 
     CHUNKED = auto()
     UNTIL_CLOSE = auto()
@@ -50,7 +50,7 @@ class HttpMessageParser:
 
     @property
     def missing_bytes(self) -> int:
-        """How many bytes are missing from the length that the head announced."""
+        """The number of bytes missing from the length that the head announced."""
         if self.start_line is None or self._is_until_close or self._parse_line == self._parse_chunk_end:
             return 0
         return self._remaining_bytes

@@ -256,7 +256,7 @@ class _DeferredSocket:
         raise error
 
     def _is_deferred(self, error: BaseException, during: During) -> bool:
-        """Whether to raise ``error`` only when the client waits for the response.
+        """Return whether to raise ``error`` only when the client waits for the response.
 
         Only then does urllib3 handle it as it does without a tape: it performs the TLS handshake in a step of its own,
         and ignores such errors while it sends a request.
@@ -287,7 +287,7 @@ def _mark_proxy_as_reached(connection: Connection) -> None:
 
 
 def _classify_phase(error: BaseException, connection: Connection) -> During:
-    """Return the phase in which ``connection`` failed with ``error``."""
+    """Return the phase of the request when ``connection`` failed with ``error``."""
     # urllib3 wraps all errors of connecting except those of TLS and tunnels; other clients wrap none
     is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
     return "handshake" if is_bare else "connect"

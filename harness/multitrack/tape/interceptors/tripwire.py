@@ -40,7 +40,7 @@ def disable() -> Iterator[None]:
 
 
 def is_disabled() -> bool:
-    """Whether an interceptor is connecting at the moment."""
+    """Return whether an interceptor is connecting at the moment."""
     return _disabled.get()
 
 

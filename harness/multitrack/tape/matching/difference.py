@@ -73,7 +73,7 @@ def find_differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Diff
 
 
 def _find_changed_ranges(before: list[str], after: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the ranges in which the items differ: begin and end in ``before``, begin and end in ``after``."""
+    """Yield the ranges where the items differ: begin and end in ``before``, begin and end in ``after``."""
     begin = _count_common(before, after)
     rest = _count_common(before[begin:][::-1], after[begin:][::-1])
     old, new = before[begin : len(before) - rest], after[begin : len(after) - rest]

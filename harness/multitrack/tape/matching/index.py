@@ -31,7 +31,7 @@ _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 @dataclass(frozen=True, slots=True)
 class MatchingKey:
-    """What must be equal for two requests to match: ``origin`` (scheme, host, port) and the rest."""
+    """The parts that must be equal for two requests to match: ``origin`` (scheme, host, port) and the rest."""
 
     method: str
     origin: str
@@ -42,7 +42,7 @@ class MatchingKey:
 
     @classmethod
     def from_request(cls, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
-        """Return the key of a redacted request, in which ``pseudonyms`` may appear."""
+        """Return the key of a redacted request that may contain ``pseudonyms``."""
         origin, target = _normalize_url(request.url)
         content = canonicalize_body(request.body, request.header("content-type"))
         (origin, target, content), renumbered = renumber_pseudonyms(pseudonyms, origin, target, content)
@@ -55,7 +55,7 @@ class MatchingKey:
 
     @property
     def has_wildcards(self) -> bool:
-        """Whether the key may match a request whose key is not equal."""
+        """True if the key may match a request whose key is not equal."""
         return bool(self.pseudonyms) or REDACTED in self.body or REDACTED in self.target
 
 
@@ -74,7 +74,7 @@ def _normalize_url(url: str) -> tuple[str, str]:
 
 
 KeyFunction = Callable[[Request, Collection[str]], MatchingKey]
-"""Returns the key of a redacted request, in which the given pseudonyms may appear."""
+"""Returns the key of a redacted request that may contain the given pseudonyms."""
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class Index:
         """Create the index.
 
         Args:
-            interactions: The interactions, in the order in which they are replayed.
+            interactions: The interactions, in replay order.
             pseudonyms: The pseudonyms in the interactions.
             keys: The matching key of each interaction. Defaults to the keys of the default rules.
         """

@@ -27,7 +27,7 @@ class MatchingRules:
     placeholders: tuple[tuple[str, str], ...] = ()
 
     def make_key(self, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
-        """Return the key of a redacted request, in which ``pseudonyms`` may appear."""
+        """Return the key of a redacted request that may contain ``pseudonyms``."""
         key = MatchingKey.from_request(self.strip_ignored(request), pseudonyms)
         return self._select_parts(key) if self.match_on else key
 

@@ -101,7 +101,7 @@ def _collect_strings(
 def _split(pieces: list[str], whole: str, clean: str) -> list[str]:
     """Split ``clean``, the redacted form of ``whole``, into as many pieces as ``pieces``.
 
-    The text before and after the change stays in its pieces. The changed text goes into the piece in which the change
+    The text before and after the change stays in its pieces. The changed text goes into the piece where the change
     begins.
     """
     before = _count_common(whole, clean)

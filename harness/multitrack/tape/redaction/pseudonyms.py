@@ -148,7 +148,7 @@ def _is_google_url(url: str) -> bool:
 
 
 def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[str], frozenset[str]]:
-    """Number the pseudonyms in ``texts`` from scratch, in the order in which they appear.
+    """Number the pseudonyms in ``texts`` from scratch, in order of appearance.
 
     The number of a pseudonym depends on the requests that were sent before. A request must be found regardless of
     them. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own: a question about

@@ -48,7 +48,7 @@ _DUMMY = re.compile(
 )
 
 _SPACE = r"(?:\s|\+|%20)"
-# The shapes of credentials, as their issuers document them. A longer shape comes before a shape that it begins with.
+# The shapes of credentials, as their issuers document them. A longer shape precedes a shape that it begins with.
 _SHAPES = re.compile(
     # a key without its end line extends as far as it is base64, so that the JSON around it stays
     rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----"

@@ -169,7 +169,7 @@ class AioCallArguments:
 
     @property
     def uses_write(self) -> bool:
-        """Whether the caller streams its requests with ``write`` instead of an iterator."""
+        """True if the caller streams its requests with ``write`` instead of an iterator."""
         return self.by_name.get("request_iterator", ()) is None
 
     def replace(self, **arguments: Any) -> None:

@@ -19,7 +19,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcMethod, GrpcStatus
 from multitrack.tape.interleaving import CLOSED, Interleaving
 
 STALL_SECONDS = 10.0
-"""How long a client may send nothing, if the recording has more requests before its next response."""
+"""The time a client may send nothing if the recording has more requests before its next response."""
 
 Step = tuple[float, bytes | GrpcStatus | None]
 """Seconds to wait, then a serialized message or the final status. None if the recording has no more, because its caller
@@ -88,7 +88,7 @@ class RecordedGrpcResponse:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the call ends with an error."""
+        """True if the call ends with an error."""
         return self.ending in ("complete", "broken") and self.status.code is not grpc.StatusCode.OK
 
     def find_step(self, position: int) -> Step:

@@ -68,7 +68,7 @@ class RecordingFuture(DelegatingCall):
 
 
 class RecordingStream(DelegatingCall):
-    """A live stream of responses, each of which is recorded when the caller receives it."""
+    """A live stream that records each response when the caller receives it."""
 
     def __init__(self, live: Any, recording: GrpcCallRecording) -> None:
         self._live = live
