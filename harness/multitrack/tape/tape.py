@@ -501,8 +501,8 @@ class Tape:
                 saved with this one.
 
         Returns:
-            The saved recording. `None` if the cassette is unchanged: because nothing was recorded, because the test failed
-            and no response arrived, or in ``drift`` mode.
+            The saved recording. `None` if the cassette is unchanged: because nothing was recorded, because the test
+            failed and no response arrived, or in ``drift`` mode.
         """
         tapes = (*earlier, self)
         for tape in tapes:
