@@ -100,8 +100,8 @@ class ExampleProject:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block.text, encoding="utf-8")
 
-    def check(self, command, shown):
-        finished = self.run(command)
+    def check(self, command, shown, before=()):
+        finished = self.run(command, before)
         assert matches(shown, finished.stdout), f"$ {command}\n{finished.stdout}{finished.stderr}"
         assert finished.stderr == "", command
         assert finished.returncode == bool(_FAILED.search(shown)), command

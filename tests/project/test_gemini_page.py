@@ -1,14 +1,12 @@
 """Run the commands of docs/gemini.md in order: record over gRPC and REST, then replay without credentials."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from documentation_page import ExampleProject, matches, read_blocks
 
 from multitrack.standin import GOOGLE_COOKIE, Rule, ScriptedCall, StandIn
 
@@ -16,8 +14,9 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("vertexai")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "gemini.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = read_blocks("docs/gemini.md")
+SCRIPT, RECORD, *REPLAY = [command for block in BLOCKS for command in block.commands]
+(CASSETTE,) = [block for block in BLOCKS if block.title.startswith("cassettes/")]
 RULES = [
     Rule(
         prompt="What is the weather in Toronto and Dallas?",
@@ -26,68 +25,31 @@ RULES = [
             ScriptedCall("Weather", {"location": "Dallas", "units": "imperial"}),
         ],
     ),
-    Rule(prompt="What is a tape?", text="A tape is a file of answers."),
+    Rule(prompt="What is a cassette?", text="A cassette is a file of responses."),
 ]
-SESSIONS = [
-    session
-    for language, _, text in BLOCKS
-    if language == "console"
-    for session in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
-]
-
-
-def without_duration(text):
-    return re.sub(r"in \d+\.\d+s", "in 0.00s", text)
-
-
-def shell(project, command, before=(), **environment):
-    """Run ``command`` with this interpreter's pytest, in an environment without other variables."""
-    commands = project.parent / "bin"
-    commands.mkdir(exist_ok=True)
-    (commands / "pytest").write_text(f'#!/bin/sh\nexec {sys.executable} -m pytest -p no:cacheprovider "$@"\n')
-    (commands / "pytest").chmod(0o755)
-    bare = {
-        "PATH": f"{commands}:{os.environ['PATH']}",
-        # without it, google-auth looks for gcloud's credentials in the user's real home directory
-        "HOME": str(project.parent / "no-home"),
-        "COLUMNS": "80",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # otherwise the output ends with warnings of Google's libraries about Python and grpcio, depending on the date
-        "PYTHONWARNINGS": "ignore::FutureWarning",
-    }
-    return subprocess.run(
-        [*before, "sh", "-c", command],
-        cwd=project,
-        env=bare | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    """The folder after the first command of the page, the Google Cloud project, and the transport of each request."""
-    folder = tmp_path_factory.mktemp("vertex") / "project"
-    for _, title, text in BLOCKS:
-        if title:
-            (folder / title).parent.mkdir(parents=True, exist_ok=True)
-            (folder / title).write_text(text, encoding="utf-8")
-    command, _, shown = SESSIONS[0].partition("\n")
+    """The recorded project of the page, the name of the Google Cloud project, and the transport of each request."""
     with StandIn(RULES) as standin:
-        finished = shell(folder, command, **standin.environment)
+        project = ExampleProject(tmp_path_factory.mktemp("vertex"), standin.environment)
+        for block in BLOCKS:
+            if block.is_written:
+                project.write(block)
+        project.check(*RECORD)
         transports = [
             request.transport for request in standin.requests if request.host.endswith("aiplatform.googleapis.com")
         ]
         name = standin.environment["GOOGLE_CLOUD_PROJECT"]
-    assert without_duration(finished.stdout) == without_duration(shown), finished.stderr
-    return folder, name, transports
+    return project, name, transports
 
 
 @pytest.fixture
 def project(recording, tmp_path):
-    return shutil.copytree(recording[0], tmp_path / "project")
+    project = ExampleProject(tmp_path)
+    shutil.copytree(recording[0].folder, project.folder, dirs_exist_ok=True)
+    return project
 
 
 def offline_prefix():
@@ -99,28 +61,27 @@ def offline_prefix():
 
 
 def test_the_commands_print_the_output_that_is_shown(project):
-    assert [session.partition("\n")[0] for session in SESSIONS][1:3] == [
-        "pytest -q",
-        "sed -i s/Toronto/Ottawa/ test_trip.py",
-    ]
-    for session in SESSIONS[1:]:
-        command, _, shown = session.partition("\n")
-        finished = shell(project, command, before=offline_prefix())
-        # the page leaves out pytest's summary, which repeats the text of a failure
-        assert without_duration(finished.stdout).startswith(without_duration(shown)), (
-            command,
-            finished.stdout,
-            finished.stderr,
-        )
-        assert finished.returncode == ("CassetteMiss" in shown)
+    assert [command for command, _ in REPLAY[:2]] == ["pytest -q", "sed -i s/Toronto/Ottawa/ test_trip.py"]
+    for command, shown in REPLAY:
+        project.check(command, shown, before=offline_prefix())
+
+
+def test_the_script_prints_the_output_that_is_shown(tmp_path):
+    pytest.importorskip("google.genai")
+    with StandIn(RULES) as standin:
+        project = ExampleProject(tmp_path, standin.environment)
+        for block in BLOCKS:
+            if block.is_written:
+                project.write(block)
+        project.check(*SCRIPT)
 
 
 def test_the_cassettes_are_as_shown_and_contain_nothing_private(recording):
     project, name, transports = recording
     assert transports == ["grpc", "grpc", "http"]
-    cassettes = {path.stem: path.read_text(encoding="utf-8") for path in (project / "cassettes").rglob("*.yaml")}
-    (shown,) = [text for language, title, text in BLOCKS if language == "yaml" and not title]
-    assert cassettes["test_plan"].startswith(shown)
+    folder = project.folder / "cassettes"
+    cassettes = {path.stem: path.read_text(encoding="utf-8") for path in folder.rglob("*.yaml")}
+    assert matches(CASSETTE.text, cassettes["test_plan"])
     assert "uri: grpc://" in cassettes["test_plan_async"]
     assert "uri: https://location-0-" in cassettes["test_without_our_client"]
     for cassette in cassettes.values():
@@ -129,11 +90,11 @@ def test_the_cassettes_are_as_shown_and_contain_nothing_private(recording):
 
 
 def test_the_workflow_passes_without_credentials_and_project(project):
-    workflow = yaml.safe_load((project / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
+    workflow = yaml.safe_load((project.folder / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
     (command,) = [
         step["run"] for step in workflow["jobs"]["tests"]["steps"] if step.get("run", "").startswith("pytest")
     ]
-    finished = shell(project, command, before=offline_prefix(), CI="true")
+    finished = project.run(command, before=offline_prefix(), CI="true")
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
@@ -147,11 +108,11 @@ def test_the_workflow_passes_without_credentials_and_project(project):
     ],
 )
 def test_the_cassettes_replay_whatever_init_names(project, settings):
-    code = (project / "trip.py").read_text(encoding="utf-8")
+    code = (project.folder / "trip.py").read_text(encoding="utf-8")
     changed = re.sub(r"vertexai\.init\(.*\)", f"vertexai.init({settings})", code)
     assert changed != code
-    (project / "trip.py").write_text(changed, encoding="utf-8")
-    finished = shell(project, "pytest -q", before=offline_prefix())
+    (project.folder / "trip.py").write_text(changed, encoding="utf-8")
+    finished = project.run("pytest -q", before=offline_prefix())
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
@@ -160,7 +121,7 @@ def test_recording_without_credentials_fails_before_any_request(project):
     with StandIn(RULES) as standin:
         environment = dict(standin.environment)
         del environment["GOOGLE_APPLICATION_CREDENTIALS"]
-        finished = shell(project, "pytest -q --record -k 'plan and not async'", NO_GCE_CHECK="true", **environment)
+        finished = project.run("pytest -q --record -k 'plan and not async'", NO_GCE_CHECK="true", **environment)
         assert not standin.requests
     assert finished.returncode == 1
     assert "DefaultCredentialsError" in finished.stdout
