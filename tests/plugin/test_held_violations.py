@@ -227,6 +227,14 @@ def test_a_thread_that_outlives_its_test_is_blocked_and_reported_for_it(write, m
     )
 
 
+@pytest.mark.parametrize("option", [(), ("--record",)], ids=["replay", "record"])
+def test_a_thread_that_outlives_its_test_may_send_telemetry(write, option):
+    late = LATE.replace("{marker}", "@pytest.mark.cassette").replace("send()", "send('http://app.posthog.com/x')")
+    result = write(test_it=late)(*option)
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0
+
+
 def test_a_pool_that_several_tests_share_belongs_to_the_running_test(write):
     result = write(
         test_it="""

@@ -33,13 +33,18 @@ TELEMETRY = (
     "*.langfuse.com",
     "*.posthog.com",
     "*.sentry.io",
+    # the tracing of openai-agents, which a background thread sends at any time
+    "api.openai.com/v1/traces/ingest",
     "api.smith.langchain.com",
     "*.api.smith.langchain.com",
     "app.phoenix.arize.com",
     "logfire-*.pydantic.dev",
+    # the prices of models, which LiteLLM downloads when it is imported, and again in a background thread if that fails
+    "raw.githubusercontent.com/BerriAI/litellm",
     "telemetry.crewai.com",
 )
-"""Hosts that receive telemetry. Requests to them are dropped, unless ``drop_hosts`` has one of them with ``!``."""
+"""Hosts, some with a path, of telemetry and other background traffic. Requests to them are dropped, unless
+``drop_hosts`` has one of them with ``!``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,15 @@ AGENTS = create_agents()
 
 @pytest.mark.cassette
 @pytest.mark.parametrize("name", AGENTS)
-def test_run(name):
-    assert Runner.run_sync(AGENTS[name], "Weather in Toronto?").final_output == "Take an umbrella."
+async def test_run(name):
+    result = await Runner.run(AGENTS[name], "Weather in Toronto?")
+    assert result.final_output == "Take an umbrella."
 
 
 @pytest.mark.cassette
 @pytest.mark.parametrize("name", AGENTS)
 async def test_stream(name):
-    result = Runner.run_streamed(create_agents()[name], "Weather in Toronto?")
+    result = Runner.run_streamed(AGENTS[name], "Weather in Toronto?")
     assert [event async for event in result.stream_events()]
     assert result.final_output == "Take an umbrella."
 
@@ -52,6 +53,6 @@ async def test_two_runs_in_one_trace(name):
 
 @pytest.mark.skipif("OPENAI_API_KEY" in os.environ, reason="the scenario is being recorded, with a key")
 @pytest.mark.parametrize("name", AGENTS)
-def test_without_a_cassette_the_framework_says_that_the_key_is_missing(name):
+async def test_without_a_cassette_the_framework_says_that_the_key_is_missing(name):
     with pytest.raises(openai.OpenAIError, match="OPENAI_API_KEY"):
-        Runner.run_sync(AGENTS[name], "Weather in Toronto?")
+        await Runner.run(AGENTS[name], "Weather in Toronto?")
