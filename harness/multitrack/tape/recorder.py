@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from multitrack.hosts import is_loopback
-from multitrack.tape import chunks
+from multitrack.tape import chunks, json_rpc
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
@@ -139,8 +139,7 @@ class LiveExchange:
         except ValueError:
             headers, encoding = self._headers, ""
         content = b"".join(pieces)
-        # clients leave a stream at its last event, without reading the end after it
-        if ending == "left" and content.rstrip().endswith(_DONE):
+        if ending == "left" and self._has_whole_body(content):
             ending = "complete"
         response = Response(
             self._status,
@@ -153,6 +152,14 @@ class LiveExchange:
             is_encoding_requested=is_accepted(encoding, self._request.header("accept-encoding")),
         )
         return replace(response, chunks=self._measure_chunks(received, pieces, response))
+
+    def _has_whole_body(self, content: bytes) -> bool:
+        """Return whether the caller left after the last byte or event that matters, without reading the end."""
+        headers = dict(reversed(self._headers))
+        if "content-length" in headers and "transfer-encoding" not in headers:
+            return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
+        is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
+        return content.rstrip().endswith(_DONE) or (is_stream and json_rpc.is_answered(self._request.body, content))
 
     def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
         names = {name for name, _ in self._headers}

@@ -140,7 +140,20 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
 
                     await anyio.sleep(wait)
                 yield chunk
+            if self._is_left_subscription():
+                import anyio
+
+                await anyio.sleep(abandoned.seconds_to_wait(self._replay.response))
             self._raise_unless_complete()
+
+        def _is_left_subscription(self) -> bool:
+            """Whether the caller left a stream for messages of the server, in which there may be none for long.
+
+            A client that sees such a stream end opens it again, which would be a miss.
+            """
+            response = self._replay.response
+            is_stream = (response.header("content-type") or "").lower().startswith("text/event-stream")
+            return response.ending == "left" and is_stream and self._request.method == "GET"
 
         def _raise_unless_complete(self) -> None:
             if self._replay.response.ending != "complete":

@@ -45,6 +45,9 @@ KEPT_HEADERS = frozenset(
 )
 """The headers that are recorded, besides ``x-ratelimit-*`` of a 429 response and those in ``keep_headers``."""
 
+_RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version", "set-cookie"}
+"""The headers that are not kept of a request, whose body is always stored without its content encoding."""
+
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
@@ -130,8 +133,7 @@ class Redactor:
             replace(
                 request,
                 url=self.redact_url(request.url),
-                # the body is stored without its content encoding
-                headers=self._redact_headers(request.headers, self._kept - {"content-encoding"}),
+                headers=self._redact_headers(request.headers, self._kept - _RESPONSE_HEADERS),
                 body=self.redact_body(request.body),
             )
         )
