@@ -245,7 +245,9 @@ DAMAGED = {
     "did not find expected node content": b"version: 1\ninteractions: [\n",
     "it has no list of interactions": b"version: 1\n",
     "it is not UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
-    "it uses YAML aliases, which no recorder writes": b"a: &a [x]\ninteractions: [*a, *a]\n",
+    "it uses YAML aliases, which Multitrack does not write": (
+        b"a: &a [x]\ninteractions: [*a, *a]\nmetadata: {format: 1}\n"
+    ),
     "its metadata is not a mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
     "interaction 2: the interaction is None, not a mapping": (
         b"version: 1\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: ''}\n"
@@ -261,7 +263,7 @@ DAMAGED = {
 LINES = {
     "did not find expected node content": 3,
     "it is not UTF-8 text": 3,
-    "it uses YAML aliases, which no recorder writes": 2,
+    "it uses YAML aliases, which Multitrack does not write": 2,
     "interaction 2: the interaction is None, not a mapping": 5,
     "interaction 1: it has no 'response'": 2,
     "interaction 1: the body is 7, not text": 3,

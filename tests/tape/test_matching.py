@@ -13,6 +13,7 @@ from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
 FORM = (("content-type", "application/x-www-form-urlencoded"),)
+PROBLEM = (("content-type", "application/problem+json"),)
 STANDIN = (*JSON, ("x-multitrack-standin", "api.example.com"))
 
 
@@ -41,6 +42,9 @@ EQUAL = {
     "host case": (request(url="https://h.example/x"), request(url="https://H.example/x")),
     "percent-encoding": (request(url="https://h.example/a%7Eb%20c"), request(url="https://h.example/a~b%20c")),
     "percent case": (request(url="https://h.example/a%c3%a9"), request(url="https://h.example/a%C3%A9")),
+    "method case": (request(method="post"), request(method="POST")),
+    "json sent as a form": (request("[null]", headers=FORM), request("[ null ]", headers=FORM)),
+    "json with a suffix": (request("5.0", headers=PROBLEM), request("5", headers=PROBLEM)),
     "no path": (request(url="https://h.example"), request(url="https://h.example/")),
     "headers": (request("{}", headers=(*JSON, ("x-id", "1"))), request("{}", headers=(*JSON, ("x-id", "2")))),
 }

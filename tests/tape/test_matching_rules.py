@@ -94,6 +94,24 @@ def test_match_on_selects_the_parts_that_are_compared(recorded, part):
             recorded.play(OTHERS[part], settings=Settings(match_on=wanted))
 
 
+@pytest.mark.parametrize("part", ["method", "uri", "host", "port"])
+def test_match_on_compares_parts_of_an_address_in_brackets(recorded, part):
+    recorded.put((request("{}", url="http://[2001:db8::1]:8123/v1", method="post"), "answer"))
+    settings = Settings(match_on=(part,))
+    assert recorded.play(request("{}", url="http://[2001:db8::1]:8123/v1", method="POST"), settings=settings)
+
+
+@pytest.mark.parametrize("match_on", [(), ("method", "uri"), ("body",)])
+@pytest.mark.parametrize("url", ["http://h.example:port/v1", "http://h.example:99999/v1", "http://[::1/v1"])
+def test_an_invalid_url_in_a_cassette_does_not_hide_a_miss(recorded, url, match_on):
+    text = recorded.put((request('{"a": 1}', url="http://h.example/v1"), "answer"))
+    recorded.path.write_text(text.replace("http://h.example/v1", f"'{url}'"), encoding="utf-8")
+    tape = Tape(recorded.path, settings=Settings(match_on=match_on))
+    with pytest.raises(CassetteMiss):
+        tape.route(request('{"a": 2}', url="http://h.example/v1"))
+    assert len(tape.violations) == 1
+
+
 def test_uri_includes_all_parts_of_the_url(recorded):
     assert set(MATCHED) == {*OTHERS, "uri"}
     recorded.put((SENT, "answer"))

@@ -118,7 +118,7 @@ def test_written_cassettes_have_our_layout(text):
         (
             "headers: {content-type: [a]}",
             "headers: {a: &a [b], c: *a}",
-            "it uses YAML aliases, which no recorder writes",
+            "it uses YAML aliases, which Multitrack does not write",
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_an_alias_of_a_text_is_refused(recorded):
     recorded.put((request("{}", url="https://h.test/"), "fine"))
     text = recorded.text.replace("method: POST", "method: &a POST").replace("message: OK", "message: *a")
     recorded.path.write_text(text, encoding="utf-8")
-    with pytest.raises(CassetteCorrupt, match="it uses YAML aliases, which no recorder writes") as refused:
+    with pytest.raises(CassetteCorrupt, match="it uses YAML aliases, which Multitrack does not write") as refused:
         storage.read(recorded.path)
     assert "*a" in text.splitlines()[refused.value.line - 1]
 

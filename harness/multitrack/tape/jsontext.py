@@ -31,7 +31,7 @@ def parse(text: str | bytes) -> Any:
 
 def is_too_deep(document: Any) -> bool:
     """Return whether ``document`` is nested too deeply for recursive functions."""
-    level = [document]
+    level = [document] if isinstance(document, dict | list) else []
     for _ in range(_MAX_DEPTH):
         level = [
             item
@@ -112,7 +112,9 @@ def canonical(document: Any) -> str:
 
     The order of arrays matters, and null differs from a missing key.
     """
-    return json.dumps(_normalize(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_normalize(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    # half of a surrogate pair stays escaped, because it cannot be printed
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _normalize(value: Any) -> Any:

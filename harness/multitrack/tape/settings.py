@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from multitrack.errors import BadOption
 from multitrack.hosts import join_host_and_port, split_host_and_port
@@ -42,6 +43,8 @@ TELEMETRY = (
     # the prices of models, which LiteLLM downloads when it is imported, and again in a background thread if that fails
     "raw.githubusercontent.com/BerriAI/litellm",
     "telemetry.crewai.com",
+    # the traces of openai-agents
+    "api.openai.com/v1/traces",
 )
 """Hosts, some with a path, of telemetry and other background traffic. Requests to them are dropped, unless
 ``drop_hosts`` has one of them with ``!``."""
@@ -58,17 +61,21 @@ class Settings:
     match_on: tuple[str, ...] = ()
     """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
     ignore: tuple[str, ...] = ()
-    """JSON paths that are not compared."""
+    """JSON paths that are not compared. Values that a client generates anew in each run are never compared:
+    ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends."""
     placeholders: tuple[tuple[str, str], ...] = ()
     """Words, each with a regular expression. The word replaces what the expression matches in a request, both in the
     cassette and in the comparison."""
     ignore_hosts: tuple[str, ...] = ()
-    """Globs of ``host`` or ``host:port``. Requests to these hosts go live, and are not recorded."""
+    """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and all below it, and
+    ``*`` in a path also matches slashes. Requests to these hosts go live, and are not recorded. Raw sockets may connect
+    to the hosts without a path."""
     drop_hosts: tuple[str, ...] = ()
-    """Globs of hosts whose requests are answered with success and sent nowhere, in addition to `TELEMETRY`. A ``!`` in
-    front of a glob excepts its hosts."""
+    """Globs like those of ``ignore_hosts``. Requests to these hosts are answered with success and sent nowhere, in
+    addition to those to `TELEMETRY`. A ``!`` in front of a glob excepts its hosts."""
     allow_hosts: tuple[str, ...] = ()
-    """Globs of hosts that raw sockets may connect to, which no interceptor sees."""
+    """Globs of ``host`` or ``host:port`` that raw sockets may connect to, which no interceptor sees. A path is an
+    error, because a raw connection does not have one."""
     keep_headers: tuple[str, ...] = ()
     """Headers to store in addition to the built-in ones."""
     allow_secrets: tuple[str, ...] = ()
@@ -100,6 +107,9 @@ class Settings:
                 JsonPath.parse(path)
             except ValueError as error:
                 raise BadOption(f"ignore: {error}") from error
+        for name in ("ignore_hosts", "drop_hosts", "allow_hosts"):
+            for glob in getattr(self, name):
+                _check_host_glob(glob, name)
         for word, pattern in self.placeholders:
             try:
                 re.compile(pattern)
@@ -139,13 +149,13 @@ class Settings:
 
     def ignores(self, url: str) -> bool:
         """Return whether a request to ``url`` goes live without being recorded."""
-        return _matches(*split_host_and_port(url), self.ignore_hosts)
+        return _matches_url(url, self.ignore_hosts)
 
     def drops(self, url: str) -> bool:
         """Return whether a request to ``url`` is dropped: answered with success, and sent nowhere."""
         kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))
         dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
-        return _matches(*split_host_and_port(url), dropped) and not _matches(*split_host_and_port(url), kept)
+        return _matches_url(url, dropped) and not _matches_url(url, kept)
 
     def allows_connection(self, host: str, port: int) -> bool:
         """Return whether a raw socket may connect to ``host:port``."""
@@ -161,7 +171,34 @@ def _read_placeholders(value: Any, source: str) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
+def _check_host_glob(glob: str, option: str) -> None:
+    pattern = glob.removeprefix("!") if option == "drop_hosts" else glob
+    if "://" in pattern:
+        raise BadOption(f"{option}: leave out the scheme: {pattern.partition('://')[2]!r} instead of {glob!r}")
+    host, slash, _ = pattern.partition("/")
+    if slash and option == "allow_hosts":
+        raise BadOption(
+            f"{option}: {glob!r} has a path, but a raw connection has none; to allow the whole host: {host!r}"
+        )
+    if not host or host != host.strip() or host.startswith("!"):
+        raise BadOption(f"{option} must contain hosts such as 'api.example.com' or '*.example.com:8080', not {glob!r}")
+
+
+def _matches_url(url: str, globs: tuple[str, ...]) -> bool:
+    host, port = split_host_and_port(url)
+    path = urlsplit(url).path or "/"
+    return any(
+        _matches(host, port, (host_glob,)) and (not slash or _matches_path(path, slash + path_glob))
+        for host_glob, slash, path_glob in (glob.partition("/") for glob in globs)
+    )
+
+
+def _matches_path(path: str, glob: str) -> bool:
+    return path == glob or path.startswith(glob.rstrip("/") + "/") or fnmatchcase(path, glob)
+
+
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:
+    host = host.lower()
     # an IPv6 address with its port has brackets, which have another meaning in a glob
-    names = (host.lower(), join_host_and_port(host.lower(), port))
+    names = (host, join_host_and_port(host, port), f"[{host}]")
     return any(glob in names or any(fnmatchcase(name, glob) for name in names) for glob in map(str.lower, globs))

@@ -20,6 +20,7 @@ from multitrack.errors import CassetteCorrupt
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.canonical_body import decode_text
 from multitrack.tape.matching.content_encoding import DecoderNotInstalled, decode_body
 from multitrack.tape.reencoding import is_accepted, split_encodings
 
@@ -81,9 +82,15 @@ def _headers(message: Mapping[str, Any]) -> dict[str, Any]:
 def _read_request_body(request: Mapping[str, Any]) -> str | bytes:
     content = request["body"] if "parsed_body" not in request else request["parsed_body"]
     # for aiohttp, vcrpy only stores the value that the caller passed for JSON or for a form
-    if "parsed_body" in request or isinstance(content, dict | list):
-        return json.dumps(content, ensure_ascii=False)
+    if "parsed_body" in request or isinstance(content, dict | list | int | float):
+        return json.dumps(content, ensure_ascii=False, default=_format_bytes)
     return _require_content(content)
+
+
+def _format_bytes(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError(f"a value in a body is {value!r:.60}")
+    return decode_text(value)
 
 
 def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
@@ -153,7 +160,7 @@ def _build_interaction(position: int, request: Any, response: Any, *, path: Path
         received, encoding = _decode(stored, answered)
         accept_encoding = next((value for name, value in sent if name == "accept-encoding"), None)
         return Interaction(
-            Request(request.method, request.uri, sent, asked),
+            Request(request.method.upper(), request.uri, sent, asked),
             Response(
                 int(response["status"]["code"]),
                 str(response["status"].get("message") or ""),

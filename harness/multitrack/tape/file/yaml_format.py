@@ -27,7 +27,7 @@ from multitrack.tape.file import yaml_layout, yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize
-from multitrack.tape.file.yaml_loader import AliasError, Loader
+from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode
 
@@ -290,20 +290,31 @@ def _parse_document(content: bytes, path: Path) -> Any:
         if path.suffix == ".toml":
             # cassetter writes TOML on request
             return tomllib.loads(text)
-        return yaml.load(text, Loader=Loader)
-    except AliasError:
+        return _parse_yaml(text)
+    except AliasError as error:
         events: Any = yaml.parse(text, Loader=Loader)
         mark: Any = next(event.start_mark for event in events if isinstance(event, yaml.AliasEvent))
-        reason, line = "it uses YAML aliases, which no recorder writes", mark.line + 1
+        reason, line = error.problem or "", mark.line + 1
     except yaml.MarkedYAMLError as error:
         reason, line = error.problem or "not YAML", error.problem_mark.line + 1 if error.problem_mark else None
     except yaml.reader.ReaderError as error:
         reason, line = f"U+{error.character:04X} is not allowed", content[: error.position].count(b"\n") + 1
     except UnicodeDecodeError as error:
         reason, line = "it is not UTF-8 text", content[: error.start].count(b"\n") + 1
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         reason, line = " ".join(str(error).split()), None
     raise CassetteCorrupt(path, reason, line=line)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=Loader)
+    except AliasError:
+        document = yaml.load(text, Loader=ForeignLoader)
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        if isinstance(metadata, dict) and "format" in metadata:
+            raise
+        return document
 
 
 def _read_blobs(metadata: Mapping[str, Any]) -> Blobs:

@@ -14,17 +14,50 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AliasError(yaml.constructor.ConstructorError):
-    """The file uses an alias. A few aliases of aliases let a file of one kilobyte fill the memory."""
+    """The file uses an alias that its loader does not accept."""
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """The loader of all cassettes. Raises `AliasError`."""
+    """The loader of cassettes. Raises `AliasError` for every alias, because Multitrack does not write any."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """Return the value of ``node``. A node that was constructed before is an alias."""
         if node in self.constructed_objects:
-            raise AliasError(problem="it uses an alias", problem_mark=node.start_mark)
+            self._check_alias(node)
         return super().construct_object(node, deep)
+
+    def _check_alias(self, node: Any) -> None:
+        raise AliasError(problem="it uses YAML aliases, which Multitrack does not write", problem_mark=node.start_mark)
+
+
+class ForeignLoader(Loader):
+    """The loader of other recorders' cassettes, which may have aliases.
+
+    PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments of aiohttp, and a test may
+    send the same payload several times. A few aliases of aliases let a file of one kilobyte fill the memory, so the
+    loader raises `AliasError` if the aliases stand for more than `MAX_ALIASED_VALUES` values.
+    """
+
+    MAX_ALIASED_VALUES = 1_000_000
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._sizes: dict[Any, int] = {}
+        self._aliased_values = 0
+
+    def _check_alias(self, node: Any) -> None:
+        self._aliased_values += self._count_values(node)
+        if self._aliased_values > self.MAX_ALIASED_VALUES:
+            raise AliasError(problem="its YAML aliases stand for too many values", problem_mark=node.start_mark)
+
+    def _count_values(self, node: Any) -> int:
+        if node not in self._sizes:
+            # a node that contains itself has infinitely many values
+            self._sizes[node] = self.MAX_ALIASED_VALUES + 1
+            children = node.value if isinstance(node, yaml.CollectionNode) else ()
+            values = [value for child in children for value in (child if isinstance(child, tuple) else (child,))]
+            self._sizes[node] = 1 + sum(map(self._count_values, values))
+        return self._sizes[node]
 
 
 def _load_text(loader: Any, node: Any) -> Any:
@@ -48,7 +81,12 @@ def _load_python_2_file(loader: Any, node: Any) -> Any:
 def _load_iterator(loader: Any, node: Any) -> Any:
     args = loader.construct_mapping(node, deep=True).get("args")
     parts = args[0] if args else []
-    return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in parts)
+    if not isinstance(parts, list):
+        raise ValueError(f"an iterator of {parts!r:.60}")
+    if not all(isinstance(part, str | bytes) for part in parts):
+        # the fields of a form, which aiohttp accepts as an iterable of pairs
+        return parts
+    return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
 
 
 for _tag, _constructor in {

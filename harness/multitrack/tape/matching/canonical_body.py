@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from multitrack.tape import jsontext
@@ -17,19 +19,99 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
     JSON is compared as a document, a form by its decoded pairs, multipart by its parts without the boundary, and
     anything else by its bytes.
     """
-    kind = (content_type or "").split(";")[0].strip().lower()
-    # aiohttp adds the content type of a form below the level at which vcrpy records, so those cassettes do not have it
-    if kind == "application/x-www-form-urlencoded" or (not kind and _is_form(body)):
-        return jsontext.canonical(parse_qsl(body.decode("utf-8", "surrogateescape"), keep_blank_values=True))
-    if kind.startswith("multipart/"):
-        return jsontext.canonical(_parse_multipart(body, content_type or ""))
-    # the first byte decides, not the content type: some clients of providers send JSON as text/plain
-    if body.lstrip()[:1] in (b"{", b"["):
+    kind = _read_media_type(content_type)
+    # For arrays and objects the first byte decides, because some clients of providers send JSON as text/plain, and
+    # a cassette has all of them indented. A number or a string may be plain text.
+    if body.lstrip()[:1] in (b"{", b"[") or _is_json(kind):
         try:
             return jsontext.canonical(jsontext.parse(body))
         except ValueError:
             pass
-    return _decode_text(body)
+    # aiohttp adds the content type of a form below the level at which vcrpy records, so those cassettes do not have it
+    if kind == _FORM or (not kind and _is_form(body)):
+        return jsontext.canonical(_parse_form(body))
+    if kind.startswith("multipart/"):
+        return jsontext.canonical(_parse_multipart(body, content_type or ""))
+    return decode_text(body)
+
+
+def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
+    """Return canonical texts that a body may share with a body that vcrpy recorded for aiohttp.
+
+    For aiohttp, vcrpy stores the argument ``data=`` or ``json=``, not the bytes that were sent, and it does not store
+    the content type that aiohttp derives from the argument. Such a body therefore has several meanings: the mapping
+    ``{"a": "1"}`` was sent as a form or as JSON, and the text ``s`` as text or as the JSON string ``"s"``. A live
+    request matches it if the two share one of these texts.
+
+    Args:
+        body: The body of a live request, or of a recorded one without a content type.
+        content_type: The content type of a live request. None for a recorded body whose type is unknown.
+    """
+    kind = _read_media_type(content_type)
+    if kind == _FORM:
+        return (_canonicalize_pairs(_parse_form(body)),)
+    if kind.startswith("multipart/"):
+        return (_canonicalize_pairs(_read_multipart_fields(body, content_type or "")),)
+    if kind and body.lstrip()[:1] in (b"{", b"["):
+        return ()
+    if kind and not _is_json(kind):
+        # vcrpy stores no type for the text either, so that a recorded text can look like a form
+        return (_TEXT + decode_text(body),) if _is_form(body) else ()
+    try:
+        document = jsontext.parse(body)
+    except ValueError:
+        return () if kind else (_TEXT + decode_text(body),)
+    if kind:
+        return (_TEXT + _format_scalar(document),)
+    texts = {_TEXT + decode_text(body), _TEXT + _format_scalar(document)}
+    pairs = _list_argument_pairs(document)
+    return (*sorted(texts), *(() if pairs is None else (_canonicalize_pairs(pairs),)))
+
+
+_FORM = "application/x-www-form-urlencoded"
+# the prefixes of the texts of `list_stored_forms`, so that a form never equals a text
+_PAIRS, _TEXT = "form:", "text:"
+
+
+def _read_media_type(content_type: str | None) -> str:
+    return (content_type or "").split(";")[0].strip().lower()
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _parse_form(body: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(body.decode("utf-8", "surrogateescape"), keep_blank_values=True)
+
+
+def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    # vcrpy sorts the keys of a mapping, so that only the order of fields with the same name is known
+    return _PAIRS + jsontext.canonical([list(pair) for pair in sorted(pairs, key=lambda pair: pair[0])])
+
+
+def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
+    """Return the fields of a form from the mapping or the pairs that were passed to aiohttp as ``data=``.
+
+    None if ``document`` is neither.
+    """
+    if isinstance(document, list):
+        if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in document):
+            return None
+        items = [(pair[0], pair[1]) for pair in document]
+    elif isinstance(document, dict):
+        items = list(document.items())
+    else:
+        return None
+    return [
+        (name, value if isinstance(value, str) else str(value))
+        for name, values in items
+        for value in (values if isinstance(values, list) else [values])
+    ]
+
+
+def _format_scalar(document: Any) -> str:
+    return document if isinstance(document, str) else jsontext.canonical(document)
 
 
 def _is_form(body: bytes) -> bool:
@@ -37,7 +119,7 @@ def _is_form(body: bytes) -> bool:
     return bool(text) and urlencode(parse_qsl(text, keep_blank_values=True)) == text
 
 
-def _decode_text(body: bytes) -> str:
+def decode_text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -45,12 +127,23 @@ def _decode_text(body: bytes) -> str:
 
 
 def _parse_multipart(body: bytes, content_type: str) -> list[list[object]]:
+    return [
+        [sorted([name.lower(), str(value)] for name, value in part.items()), decode_text(_read_payload(part))]
+        for part in _list_parts(body, content_type)
+    ]
+
+
+def _read_multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    return [
+        (str(part.get_param("name", "", "content-disposition")), decode_text(_read_payload(part)))
+        for part in _list_parts(body, content_type)
+    ]
+
+
+def _list_parts(body: bytes, content_type: str) -> list[Message]:
     head = b"Content-Type: " + content_type.encode() + b"\r\n\r\n"
     message: EmailMessage = BytesParser(policy=HTTP).parsebytes(head + body)
-    return [
-        [sorted([name.lower(), str(value)] for name, value in part.items()), _decode_text(_read_payload(part))]
-        for part in message.iter_parts()
-    ]
+    return list(message.iter_parts())
 
 
 def _read_payload(part: Message) -> bytes:

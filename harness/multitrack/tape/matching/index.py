@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.matching import azure_defaults
-from multitrack.tape.matching.canonical_body import canonicalize_body
+from multitrack.tape.matching.canonical_body import canonicalize_body, list_stored_forms
 from multitrack.tape.redaction.pseudonyms import renumber_pseudonyms
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 
@@ -39,14 +39,31 @@ class MatchingKey:
     body: str
     pseudonyms: frozenset[str] = field(default=frozenset(), compare=False)
     """The pseudonyms in this key."""
+    stored_forms: tuple[str, ...] = field(default=(), compare=False)
+    """Other texts for the body; see `list_stored_forms`."""
+    has_content_type: bool = field(default=True, compare=False)
+    """Whether the request has a content type. Recordings without one also match by ``stored_forms``."""
 
     @classmethod
     def from_request(cls, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
         """Return the key of a redacted request that may contain ``pseudonyms``."""
-        origin, target = _normalize_url(request.url)
-        content = canonicalize_body(request.body, request.header("content-type"))
-        (origin, target, content), renumbered = renumber_pseudonyms(pseudonyms, origin, target, content)
-        return cls(request.method, origin, target, content, renumbered)
+        url_origin, url_target = _normalize_url(request.url)
+        content_type = request.header("content-type")
+        content = canonicalize_body(request.body, content_type)
+        (origin, target, content), renumbered = renumber_pseudonyms(pseudonyms, url_origin, url_target, content)
+        # the messages of gRPC have no content type, and no recorder stores them as arguments
+        is_grpc = request.url.startswith("grpc:")
+        stored_forms = () if is_grpc else list_stored_forms(request.body, content_type)
+        return cls(
+            # aiohttp accepts methods in lower case, and vcrpy stores them as the caller wrote them
+            request.method.upper(),
+            origin,
+            target,
+            content,
+            renumbered,
+            tuple(renumber_pseudonyms(pseudonyms, url_origin, url_target, form)[0][2] for form in stored_forms),
+            is_grpc or content_type is not None,
+        )
 
     @property
     def without_origin(self) -> MatchingKey:
@@ -62,14 +79,20 @@ class MatchingKey:
 @lru_cache(maxsize=1024)
 def _normalize_url(url: str) -> tuple[str, str]:
     """Return the origin and the target (path and query) of ``url`` in their normal form."""
-    parts = urlsplit(url)
-    port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+    try:
+        parts = urlsplit(url)
+        port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+    except ValueError:
+        # A URL that somebody edited by hand, or that a filter changed, must not hide a miss.
+        origin, slash, path = url.partition("/")
+        return origin, slash + path
     # the order of parameters with the same name may have a meaning
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True), key=itemgetter(0)))
     # each segment by itself, because an encoded slash is part of a name
     path = "/".join(quote(unquote(step), safe=":@!$&'()*+,;=~") for step in (parts.path or "/").split("/"))
     # cassetter does not store the host of a gRPC call
-    origin = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "") if parts.hostname else ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    origin = f"{parts.scheme}://{host}" + (f":{port}" if port else "") if host else ""
     return origin, path + (f"?{query}" if query else "")
 
 
@@ -92,17 +115,22 @@ class RecordedEntry:
         A redacted secret matches any text. So does a pseudonym, and the same pseudonym always the same text, because
         the machine that replays may not know which names were private on the machine that recorded.
         """
-        return (
-            key.method == self.key.method
-            and self.has_same_url(key)
-            and self._matches(self.key.body, key.body, _CHAR_IN_STRING)
-        )
+        return key.method == self.key.method and self.has_same_url(key) and self._has_same_body(key)
 
     def has_same_url(self, key: MatchingKey) -> bool:
         """Return whether the URL of ``key`` matches the recorded URL."""
         is_same_origin = not self.key.origin or key.origin in (self.key.origin, azure_defaults.ENDPOINT)
         target = azure_defaults.adopt_version(key.target, self.key.target)
         return is_same_origin and self._matches(self.key.target, target, _CHAR_IN_URL)
+
+    def _has_same_body(self, key: MatchingKey) -> bool:
+        if self._matches(self.key.body, key.body, _CHAR_IN_STRING):
+            return True
+        return not self.key.has_content_type and any(
+            self._matches(recorded, sent, _CHAR_IN_STRING)
+            for recorded in self.key.stored_forms
+            for sent in key.stored_forms
+        )
 
     def _matches(self, recorded: str, sent: str, char: str) -> bool:
         if recorded == sent:
@@ -156,6 +184,9 @@ class Index:
         by_key: dict[MatchingKey, list[RecordedEntry]] = defaultdict(list)
         for entry in reversed(self.entries):
             by_key[entry.key].append(entry)
+            if not entry.key.has_content_type:
+                for form in entry.key.stored_forms:
+                    by_key[replace(entry.key, body=form)].append(entry)
         return by_key
 
     @cached_property
@@ -164,7 +195,8 @@ class Index:
 
     def take(self, key: MatchingKey) -> Interaction | None:
         """Return the first interaction that answers ``key`` and was not replayed yet, and mark it as replayed."""
-        for exact in (key, key.without_origin):
+        forms = [replace(key, body=form) for form in key.stored_forms]
+        for exact in (equal for one in (key, *forms) for equal in (one, one.without_origin)):
             waiting = self._by_key.get(exact, [])
             while waiting:
                 entry = waiting.pop()

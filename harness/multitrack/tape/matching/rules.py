@@ -14,7 +14,10 @@ from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.matching.jsonpath import JsonPath
+from multitrack.tape.matching.random_values import may_have_random_fields, remove_random_fields
 
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_BOUNDARY = re.compile(r"""boundary="?([^";\s]+)""", re.IGNORECASE)
 _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 
@@ -37,7 +40,7 @@ class MatchingRules:
         if self.match_on and "body" not in self._matched_parts:
             return replace(request, body=b"")
         paths = self._paths
-        if not paths:
+        if not paths and not may_have_random_fields(request.body):
             return request
         try:
             document = jsontext.parse(request.body)
@@ -45,23 +48,49 @@ class MatchingRules:
             return request
         if not isinstance(document, dict | list):
             return request
+        document = remove_random_fields(document)
         for path in paths:
             document = path.remove_from(document)
         return replace(request, body=json.dumps(document).encode())
 
     def apply_placeholders(self, request: Request) -> Request:
-        """Return ``request`` with the user's placeholders instead of the texts that their patterns match."""
+        """Return ``request`` with the user's placeholders instead of the texts that their patterns match.
+
+        They replace parts of the path, the query, the headers and the body. The scheme, the host and the port stay,
+        because a URL with a placeholder instead of its port is not valid.
+        """
         if not self.placeholders:
             return request
-        address, mark, query = request.url.partition("?")
         body = request.body.decode("utf-8", "surrogateescape")
-        is_form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
-        body = self._replace_in_pairs(body) if is_form else self._replace_in_text(body)
         return replace(
             request,
-            url=self._replace_in_text(address) + mark + self._replace_in_pairs(query),
-            body=body.encode("utf-8", "surrogateescape"),
+            url=self._replace_in_url(request.url),
+            headers=tuple(
+                # the content type says how to read the body
+                (name, value if name == "content-type" else self._replace_in_text(value))
+                for name, value in request.headers
+            ),
+            body=self._replace_in_body(body, request.header("content-type") or "").encode("utf-8", "surrogateescape"),
         )
+
+    def _replace_in_url(self, url: str) -> str:
+        origin = _ORIGIN.match(url)
+        start = origin.end() if origin is not None else 0
+        path, mark, query = url[start:].partition("?")
+        replaced = self._replace_in_text(path) if path else ""
+        if path.startswith("/") and not replaced.startswith("/"):
+            replaced = f"/{replaced}"
+        return url[:start] + replaced + mark + self._replace_in_pairs(query)
+
+    def _replace_in_body(self, body: str, content_type: str) -> str:
+        if content_type.startswith("application/x-www-form-urlencoded"):
+            return self._replace_in_pairs(body)
+        # a pattern may match the boundary of a multipart body, which must stay the one in the content type
+        boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
+        delimiter = f"--{boundary[1]}" if boundary is not None else None
+        if delimiter is None:
+            return self._replace_in_text(body)
+        return delimiter.join(map(self._replace_in_text, body.split(delimiter)))
 
     def _replace_in_text(self, text: str) -> str:
         for word, pattern in self._patterns:
@@ -93,8 +122,7 @@ class MatchingRules:
 
     def _select_parts(self, key: MatchingKey) -> MatchingKey:
         matched = self._matched_parts
-        origin = urlsplit(key.origin)
-        address: dict[str, Any] = {"scheme": origin.scheme, "host": origin.hostname, "port": origin.port}
+        address = _split_origin(key.origin)
         path, _, query = key.target.partition("?")
         return replace(
             key,
@@ -102,4 +130,13 @@ class MatchingRules:
             origin=" ".join(f"{name}={value or ''}" for name, value in address.items() if name in matched),
             target=(path if "path" in matched else "") + (f"?{query}" if query and "query" in matched else ""),
             body=key.body if "body" in matched else "",
+            stored_forms=key.stored_forms if "body" in matched else (),
         )
+
+
+def _split_origin(origin: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(origin)
+        return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
+    except ValueError:  # an invalid URL, in a cassette that was edited by hand
+        return {"scheme": "", "host": origin, "port": None}

@@ -143,7 +143,10 @@ def _is_distinctive(name: str) -> bool:
 
 
 def _is_google_url(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # the value of a header is not always a valid URL
+        return False
     return parts.scheme == "grpc" or (parts.hostname or "").endswith(".googleapis.com") or "/publishers/" in url
 
 

@@ -118,7 +118,10 @@ def find_in_request(headers: Iterable[tuple[str, str]], url: str) -> Iterator[st
     for header, value in headers:
         if header in CREDENTIAL_HEADERS:
             yield from filter(is_secret, _find_in_header(header, value))
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an invalid URL, in a cassette that was edited by hand
+        return
     for parameter, value in parse_qsl(parts.query):
         if parameter.lower() in CREDENTIAL_PARAMETERS and is_secret(value):
             yield value
@@ -147,8 +150,13 @@ def _find_in_header(header: str, value: str) -> Iterator[str]:
 def find_in_json(text: str) -> Iterator[str]:
     """Yield the values of JSON fields that always hold a secret, such as ``access_token``."""
     for value in _CREDENTIAL_FIELDS.findall(text):
-        if not _is_dummy(value):
+        if _is_dummy(value):
+            continue
+        try:
             yield json.loads(f'"{value}"', strict=False)
+        except ValueError:
+            # the body only looks like JSON, and has an escape that JSON does not have
+            yield value
 
 
 def is_secret(value: str) -> bool:
