@@ -1,4 +1,4 @@
-"""Values that clients generate anew in each run."""
+"""Values that clients generate again in each run."""
 
 import json
 

@@ -61,7 +61,7 @@ class Settings:
     match_on: tuple[str, ...] = ()
     """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
     ignore: tuple[str, ...] = ()
-    """JSON paths that are not compared. Values that a client generates anew in each run are never compared:
+    """JSON paths that are not compared. Values that a client generates again in each run are never compared:
     ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends."""
     placeholders: tuple[tuple[str, str], ...] = ()
     """Words, each with a regular expression. The word replaces what the expression matches in a request, both in the

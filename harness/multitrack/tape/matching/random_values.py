@@ -53,7 +53,7 @@ _MIN_RANDOM_NUMBER = 1_000_000_000
 
 
 def looks_random(recorded: Any, sent: Any) -> bool:
-    """Return whether two different values probably differ because they are generated anew in each run.
+    """Return whether two different values probably differ because they are generated again in each run.
 
     That is so if they are equal except for UUIDs, long random tokens, timestamps and other long numbers. A value does
     not look random if one of the documents does not have it.
