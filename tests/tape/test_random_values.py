@@ -46,6 +46,36 @@ def test_any_other_value_is_compared(recorded, before, after):
         recorded.play(chat(**after))
 
 
+PYDANTIC_AI_IDS = [f"pyd_ai_{digit * 32}" for digit in "0a1b"]
+
+
+def gemini(*ids, results=None):
+    calls = [{"functionCall": {"id": one, "name": "weather", "args": {}}} for one in ids]
+    answers = [{"functionResponse": {"id": one, "name": "weather", "response": {}}} for one in results or ids]
+    return request(json.dumps({"contents": [{"role": "model", "parts": calls}, {"role": "user", "parts": answers}]}))
+
+
+def test_the_ids_that_pydantic_ai_generates_for_calls_are_not_compared(recorded):
+    text = recorded.put((gemini(*PYDANTIC_AI_IDS[:2]), "answer"))
+    assert PYDANTIC_AI_IDS[0] in text
+    assert recorded.play(gemini(*PYDANTIC_AI_IDS[2:])) == ["answer"]
+
+
+def test_a_result_must_refer_to_the_same_call_as_the_recorded_one(recorded):
+    first, second, *others = PYDANTIC_AI_IDS
+    recorded.put((gemini(first, second), "answer"))
+    with pytest.raises(CassetteMiss, match="differs in 2 places"):
+        recorded.play(gemini(*others, results=reversed(others)))
+
+
+@pytest.mark.parametrize("text", ["call {id}", "{id}0"])
+def test_a_text_that_contains_an_id_of_pydantic_ai_is_compared(recorded, text):
+    first, second, *_ = [chat(user=text.format(id=one)) for one in PYDANTIC_AI_IDS]
+    recorded.put((first, "answer"))
+    with pytest.raises(CassetteMiss):
+        recorded.play(second)
+
+
 RANDOM = {
     "uuid": ("6fa459ea-ee8a-3ca4-894e-db77e160355e", "16fd2706-8baf-433b-82eb-8c7fada847da"),
     "uuid in upper case": ("6FA459EA-EE8A-3CA4-894E-DB77E160355E", "16fd2706-8baf-433b-82eb-8c7fada847da"),

@@ -62,7 +62,8 @@ class Settings:
     """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
     ignore: tuple[str, ...] = ()
     """JSON paths that are not compared. Values that a client generates again in each run are never compared:
-    ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends."""
+    ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends, and the ids
+    ``pyd_ai_<hex>``, which pydantic-ai gives to calls without an id."""
     placeholders: tuple[tuple[str, str], ...] = ()
     """Words, each with a regular expression. The word replaces what the expression matches in a request, both in the
     cassette and in the comparison."""

@@ -12,7 +12,22 @@ KNOWN_RANDOM_FIELDS = {
 }
 """Top-level fields of a JSON body that are not compared if their value matches the pattern."""
 
+_GENERATED_ID = re.compile(rb'"pyd_ai_[0-9a-f]{32}"')
+# pydantic-ai generates such an id for a call to which the provider gave none, as Gemini does:
+# https://github.com/pydantic/pydantic-ai/blob/main/pydantic_ai_slim/pydantic_ai/_utils.py (generate_tool_call_id)
+
 _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
+
+
+def number_generated_ids(body: bytes) -> bytes:
+    """Return ``body`` with numbers instead of ids that a client generates at random, in the order of the ids.
+
+    So a tool result still has to refer to the same call.
+    """
+    if b'"pyd_ai_' not in body:
+        return body
+    numbers: dict[bytes, bytes] = {}
+    return _GENERATED_ID.sub(lambda match: numbers.setdefault(match[0], b'"pyd_ai_%d"' % len(numbers)), body)
 
 
 def may_have_random_fields(body: bytes) -> bool:

@@ -14,7 +14,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.matching.jsonpath import JsonPath
-from multitrack.tape.matching.random_values import may_have_random_fields, remove_random_fields
+from multitrack.tape.matching.random_values import may_have_random_fields, number_generated_ids, remove_random_fields
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BOUNDARY = re.compile(r"""boundary="?([^";\s]+)""", re.IGNORECASE)
@@ -39,6 +39,9 @@ class MatchingRules:
         request = self.apply_placeholders(request)
         if self.match_on and "body" not in self._matched_parts:
             return replace(request, body=b"")
+        body = number_generated_ids(request.body)
+        if body is not request.body:
+            request = replace(request, body=body)
         paths = self._paths
         if not paths and not may_have_random_fields(request.body):
             return request
