@@ -53,18 +53,35 @@ def add_diagnosis(
 
         line: str | None = terminal.format_violation(violations[0])
     else:
-        from multitrack.diagnosis import cause
-        from multitrack.diagnosis.failed_assertion import compare_operands, read_failed_assertion
-
-        sides = None
-        if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-            sides = read_failed_assertion(call.excinfo.value) or (compare_operands(*comparison) if comparison else None)
-        line = cause.find_cause(tapes, _response_validator(config), sides)
+        line = _find_cause(call, tapes, config, comparison)
     if line and violations and call.excinfo is not None and call.excinfo.value is violations[0]:
         pytest_internals.replace_failure_text(report, line)
     elif line:
         pytest_internals.prepend_failure_line(report, line)
     pytest_internals.redact_failure(report, lambda text: redact_with_tapes(text, tapes))
+
+
+def _find_cause(
+    call: pytest.CallInfo[None],
+    tapes: Sequence[Tape],
+    config: pytest.Config,
+    comparison: tuple[object, object] | None,
+) -> str | None:
+    from multitrack.diagnosis import cause
+    from multitrack.diagnosis.failed_assertion import compare_operands, lacks_snapshot, read_failed_assertion
+    from multitrack.diagnosis.failed_request import find_failed_request
+
+    for tape in tapes:
+        if (failed := find_failed_request(tape)) is not None:
+            return f"{'the live request' if tape.mode == 'drift' else 'recording'} failed: {failed}"
+    sides = None
+    if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+        sides = read_failed_assertion(call.excinfo.value)
+        if sides is None and comparison is not None:
+            if lacks_snapshot(*comparison):
+                return "no snapshot yet"
+            sides = compare_operands(*comparison)
+    return cause.find_cause(tapes, _response_validator(config), sides)
 
 
 def _response_validator(config: pytest.Config) -> ResponseValidator:

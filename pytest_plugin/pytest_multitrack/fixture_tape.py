@@ -123,7 +123,7 @@ def open_fixture_tape(
             f"the cassettes of {first} and {name} differ only in upper and lower case, which some file systems ignore: "
             f"rename one fixture"
         )
-    scope = RecordingScope(name, record_hint=test.record_hint, is_test=False)
+    scope = RecordingScope(name, record_hint=test.record_hint, update_hint=test.update_hint, is_test=False)
     tape = Tape(
         path,
         mode=flags.mode(request.config),

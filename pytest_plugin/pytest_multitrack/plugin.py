@@ -6,7 +6,6 @@ functions that need them.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
@@ -182,12 +181,13 @@ def pytest_testnodeready(node: Any) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     from multitrack.tape.recording_scope import RecordingScope
-    from pytest_multitrack import violation_guard
+    from pytest_multitrack import commands, violation_guard
 
     name = pytest_internals.get_test_name(item)
     test = RecordingScope(
         name,
-        record_hint=f"pytest {flags.record_flag(item.config)} {shlex.quote(name)}",
+        record_hint=commands.record_command(item),
+        update_hint=commands.pytest_command(item, "--snapshot-update"),
         fingerprint_results=partial(_fingerprint_results, item.config),
     )
     item.config.stash[_run_context].begin_test(test)
@@ -303,7 +303,7 @@ def pytest_runtest_makereport(
         if guard is None or guard.violation is None:
             failure_diagnosis.add_diagnosis(report, call, tapes, item.config, item.config.stash[_comparison])
     if (test := run_context.scope) is not None and (
-        run_context.tape_results or (report.failed and test.recorded_paths)
+        run_context.tape_results or (report.failed and test.tapes_with_fixtures)
     ):
         from pytest_multitrack import tape_report
 
@@ -412,7 +412,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
     ``calls_snapshot(ordered=True)`` compares it too."""
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes
-    from pytest_multitrack import failure_diagnosis
+    from pytest_multitrack import commands, failure_diagnosis
 
     item_tape: ItemTape | None = request.node.stash.get(_item_tape, None)
     tapes = partial(_tapes_of, request.node)
@@ -420,5 +420,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
         request,
         scrub=lambda text: redact_with_tapes(text, tapes()),
         record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
+        update_command=commands.pytest_command(request.node, "--snapshot-update"),
+        accept_command=lambda: commands.accept_command(request.node, tapes()),
         make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.errors import TapeViolation
 from multitrack.reporting import terminal
 from multitrack.tape.active import RunContext
@@ -48,12 +49,20 @@ def add_results(report: pytest.TestReport, test: RecordingScope, run_context: Ru
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Say how to accept the recordings that are pending, or will be when the ``test`` has finished."""
+    """Say how to accept the recordings that are pending, or will be when the ``test`` has finished.
+
+    Recordings with failed requests are not worth accepting; say how to record again.
+    """
+    for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
+        if (failed := find_failed_request(tape)) is not None and tape.mode != "drift":
+            lines = terminal.failed_recording_lines(failed, tape.record_hint)
+            report.sections.append(("multitrack", "\n".join(lines)))
+            return
     pending = [paths.pending_path(path) for path in _find_unsaved(test.recorded_paths, closed)]
     pending += [result.saved.path for result in closed if result.saved and result.saved.state == "pending"]
     if pending:
         shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(pending)]
-        report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.name))))
+        report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.update_hint))))
 
 
 def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Iterator[Path]:
@@ -76,6 +85,8 @@ def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
 def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
     tape, scope = results[-1].tape, results[-1].scope
     saved = next((result.saved for result in results if result.saved), None)
+    is_pending = saved is not None and saved.state == "pending"
+    failed = [found for result in results if is_pending and (found := find_failed_request(result.tape))]
     unplayed = set[int].intersection(*({entry.position for entry in result.tape.unplayed} for result in results))
     return terminal.TapeSummary(
         test=scope.name if scope is not None else "",
@@ -84,10 +95,12 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
         tape=str(paths.relative_to_cwd(tape.path)),
         played=sum(len(result.tape.played) for result in results),
         recorded=saved.count if saved else 0,
-        pending=str(paths.relative_to_cwd(saved.path)) if saved and saved.state == "pending" else "",
+        pending=str(paths.relative_to_cwd(saved.path)) if saved and is_pending else "",
         reason=saved.reason if saved else "",
         unplayed=sorted(unplayed) if all(result.passed for result in results) else [],
         days=tape.days_if_expired,
+        failed_request=failed[0] if failed else "",
+        record_hint=tape.record_hint,
     )
 
 

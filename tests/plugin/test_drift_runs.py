@@ -408,6 +408,7 @@ def test_plan(calls_snapshot):
     assert run.changed == set()
     message = "the reply changed: the provider now answers the recorded request differently: 2 calls removed (Weather)"
     assert f"FAILED test_it.py::test_plan - {message}" in run.lines
+    assert "E         to accept: pytest --record --snapshot-update test_it.py::test_plan" in run.lines
     (project.path / "__snapshots__" / "test_it.calls").unlink()
     run = project.record("--calls-drift")
     assert run.code == 0

@@ -63,6 +63,15 @@ def compare_operands(left: object, right: object) -> FailedAssertion | None:
     return FailedAssertion(*calls, compare_calls(*calls))
 
 
+def lacks_snapshot(left: object, right: object) -> bool:
+    """Return whether one side of a failed ``==`` is a snapshot that does not exist."""
+    if "multitrack.snapshots.calls_snapshot" not in sys.modules:
+        return False
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot
+
+    return any(isinstance(side, CallsSnapshot) and side.is_missing for side in (left, right))
+
+
 def _read_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
     result: Any = snapshot.executions[snapshot.num_executions - 1]
     stored, asserted = result.recalled_data, result.asserted_data

@@ -25,6 +25,9 @@ class TapeSummary:
         pending: The file of the pending recording. Empty if there is none.
         reason: Why the recording is pending.
         unplayed: The positions of the interactions that were not replayed although the test passed.
+        failed_request: The request that failed, because of which the recording is not worth accepting. Empty if none
+            failed.
+        record_hint: The command that records the test again.
         days: The age of the cassette in days if it is older than ``max_age``.
     """
 
@@ -38,6 +41,8 @@ class TapeSummary:
     reason: str = ""
     unplayed: Sequence[int] = ()
     days: int | None = None
+    failed_request: str = ""
+    record_hint: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data, which pytest-xdist can transfer."""
@@ -53,12 +58,24 @@ def format_violation(error: TapeViolation) -> str:
     return text
 
 
-def pending_advice_lines(pending: Sequence[str], test: str) -> Iterator[str]:
-    """Yield how to accept the recordings at ``pending``, which are pending because ``test`` failed."""
+def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[str]:
+    """Yield how to accept the recordings at ``pending``, which are pending because their test failed.
+
+    Args:
+        pending: The files.
+        update_hint: The command that then updates the snapshots of the test.
+    """
     cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
     yield f"The {cassettes} unchanged. If the new recording is right:"
     yield f"  multitrack accept {' '.join(map(shlex.quote, pending))}"
-    yield f"  pytest --snapshot-update {shlex.quote(test)}"
+    yield f"  {update_hint}"
+
+
+def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[str]:
+    """Yield what to do after a recording that contains nothing worth accepting, because a request failed."""
+    yield f"The cassette is unchanged, because a request failed: {failed_request}"
+    yield "When its reason is gone, record again:"
+    yield f"  {record_hint}"
 
 
 def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
@@ -89,7 +106,13 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
 def _pending_lines(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:
     for fact in facts:
         yield f"multitrack: pending: {pending}: {fact.reason}{_name_test(fact) if len(facts) > 1 else ''}"
-    yield f"  to accept {'it' if len(facts) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
+    failed = list(dict.fromkeys(fact.record_hint for fact in facts if fact.failed_request))
+    for record_hint in failed:
+        yield f"  to record again what failed: {record_hint}"
+    accepted = [fact for fact in facts if not fact.failed_request]
+    if accepted:
+        then = " then, to" if failed else " to"
+        yield f" {then} accept {'it' if len(accepted) == 1 else 'them'}: multitrack accept {shlex.quote(pending)}"
 
 
 def _name_test(fact: TapeSummary) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pytest
@@ -31,6 +32,8 @@ def make_calls_snapshot(
     scrub: Scrub = unchanged_text,
     record: bool = False,
     make_note: MakeNote = str,
+    update_command: str | None = None,
+    accept_command: Callable[[], str] | None = None,
 ) -> CallsSnapshot:
     """Return the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
 
@@ -40,6 +43,9 @@ def make_calls_snapshot(
         record: Whether to write a snapshot that does not exist yet, if the test passes, and to update the note of
             one that does. A changed snapshot still requires ``--snapshot-update``.
         make_note: Returns the comment to write below an entry.
+        update_command: The command that writes the snapshot, for messages.
+        accept_command: Returns the command that makes the calls received those of the snapshot (default: the
+            ``update_command``).
     """
     return CallsSnapshot(
         session=get_syrupy_session(request.config),
@@ -48,6 +54,9 @@ def make_calls_snapshot(
         scrub=scrub,
         record=record,
         make_note=make_note,
+        update_command=update_command
+        or shlex.join(["pytest", "--snapshot-update", get_unrepeated_nodeid(request.node)]),
+        accept_command=accept_command,
     )
 
 
@@ -67,6 +76,8 @@ class CallsSnapshot(SnapshotAssertion):
         scrub: Scrub = unchanged_text,
         record: bool = False,
         make_note: MakeNote = str,
+        update_command: str = "pytest --snapshot-update",
+        accept_command: Callable[[], str] | None = None,
         **defaults: Unpack[ComparisonKeywords],
     ) -> None:
         option = session.pytest_session.config.option
@@ -77,7 +88,11 @@ class CallsSnapshot(SnapshotAssertion):
             "scrub": scrub,
             "record": record,
             "make_note": make_note,
+            "update_command": update_command,
+            "accept_command": accept_command,
         }
+        self._update_command = update_command
+        self._accept_command = accept_command
         self._defaults = defaults
         self._calls_extension = CallsExtension(scrub=scrub)
         self._next_options = self._make_options()
@@ -132,6 +147,13 @@ class CallsSnapshot(SnapshotAssertion):
         if self._is_creating:
             self.update_snapshots = True
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the snapshot of the last comparison does not exist, so that there was nothing to compare with."""
+        result = self.executions[self.num_executions - 1]
+        is_readable = result.exception is None or isinstance(result.exception, SnapshotDoesNotExist)
+        return is_readable and result.recalled_data is None
+
     def get_assert_diff(self, *, diff_mode: DiffMode = DiffMode.DETAILED) -> list[str]:
         """Return the lines that pytest shows: those of syrupy, and the command that accepts the calls."""
         result = self.executions[self.num_executions - 1]
@@ -146,8 +168,10 @@ class CallsSnapshot(SnapshotAssertion):
             lines = [f"{location}, {find_fault(str(result.recalled_data))}"]
         else:
             lines = super().get_assert_diff(diff_mode=diff_mode)
-        command = shlex.join(["pytest", "--snapshot-update", get_unrepeated_nodeid(self.test_location.item)])
-        return [*lines, f"to accept: {command}"]
+        if self.is_missing:
+            return [*lines, f"to write it: {self._update_command}"]
+        accept = self._accept_command
+        return [*lines, f"to accept: {self._update_command if accept is None else accept()}"]
 
 
 class _SnapshotWrites:

@@ -45,6 +45,7 @@ class RecordingScope:
         name: str,
         *,
         record_hint: str,
+        update_hint: str = "pytest --snapshot-update",
         fingerprint_results: ResultFingerprinter = lambda _: None,
         is_test: bool = True,
     ) -> None:
@@ -53,11 +54,13 @@ class RecordingScope:
         Args:
             name: The node id of the test, or the name of the fixture; stored with its interactions.
             record_hint: The command that records it, for messages.
+            update_hint: The command that updates its snapshots from the cassette.
             fingerprint_results: Returns the fingerprints of the validated calls of a response.
             is_test: Whether it is a test and not a fixture.
         """
         self.name = name
         self.record_hint = record_hint
+        self.update_hint = update_hint
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self.guard_settings: Settings | None = None
@@ -115,10 +118,14 @@ class RecordingScope:
         self._failed_fixtures.append(fixture)
 
     @property
+    def tapes_with_fixtures(self) -> Sequence[Tape]:
+        """The tapes of this scope, and those of the fixtures whose failure failed it."""
+        return [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
+
+    @property
     def recorded_paths(self) -> Sequence[Path]:
         """The cassettes with recordings of this scope, or of a fixture whose failure failed it."""
-        tapes = [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
-        return list(dict.fromkeys(tape.path for tape in tapes if tape.has_recordings))
+        return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
         """Save what the closed blocks recorded, and yield the result for each of their tapes.

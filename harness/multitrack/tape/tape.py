@@ -255,6 +255,11 @@ class Tape:
         """True if the test fails unless it replays all its interactions."""
         return self._settings.strict
 
+    @property
+    def keeps_errors(self) -> bool:
+        """Whether temporary errors are recorded like any other response."""
+        return self._settings.keep_errors
+
     def raise_if_unplayed(self) -> None:
         """Raise `Unplayed` if the test recorded interactions that it did not replay."""
         if entries := self.unplayed:

@@ -1,0 +1,57 @@
+"""Commands in messages: complete, and quoted so that they can be pasted into a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_multitrack import flags, pytest_internals
+
+if TYPE_CHECKING:
+    from multitrack.tape.tape import Tape
+
+
+def record_command(item: pytest.Item, *arguments: str) -> str:
+    """Return the command that records ``item`` from the folder in which this run was started."""
+    return pytest_command(item, flags.record_flag(item.config), *arguments)
+
+
+def pytest_command(item: pytest.Item, *arguments: str) -> str:
+    """Return the command that runs ``item`` alone, with the options of this run that say where its cassette is."""
+    path, separator, rest = pytest_internals.get_test_name(item).partition("::")
+    # a node id begins at the root of the project, but an argument in the current folder
+    path = os.path.relpath(item.config.rootpath / path, item.config.invocation_params.dir).replace(os.sep, "/")
+    folder, arguments = "", (*arguments, *_cassette_options(item.config))
+    if "[" in path:
+        # pytest takes a bracket in a path for the start of the parameters
+        folder, _, path = path.rpartition("/")
+    command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
+    return f"cd {shlex.quote(folder)} && {command}" if folder else command
+
+
+def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:
+    """Return the command that makes the calls that ``item`` received from ``tapes`` those of its snapshot."""
+    from multitrack.diagnosis.failed_request import find_failed_request
+    from multitrack.tape.file import paths
+
+    # these runs write nothing, and the cassette still has the earlier calls
+    writes_nothing = any(tape.mode in ("drift", "live") for tape in tapes)
+    if writes_nothing or any(map(find_failed_request, tapes)):
+        return record_command(item, "--snapshot-update")
+    update = pytest_command(item, "--snapshot-update")
+    pending = dict.fromkeys(
+        str(paths.relative_to_cwd(paths.pending_path(tape.path))) for tape in tapes if tape.has_recordings
+    )
+    return f"{shlex.join(['multitrack', 'accept', *pending])} && {update}" if pending else update
+
+
+def _cassette_options(config: pytest.Config) -> Iterator[str]:
+    if (folder := config.option.multitrack_cassettes_dir) is not None:
+        yield f"--cassettes-dir={Path(config.invocation_params.dir, folder)}"
+    for option in config.option.multitrack_options:
+        yield f"--cassettes-option={option}"
