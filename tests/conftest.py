@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # connection on purpose. gRPC reads the variable once, when it is first used.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+# the inner runs of many tests record, which a run in CI does not do
+os.environ.pop("CI", None)
+
 # By default, Hypothesis fails a test if an example takes longer than 200 ms or if examples are generated slowly. On a
 # busy machine, that says nothing about the code; and if the example is long, a warning about its size hides the reason.
 settings.register_profile("multitrack", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="Store all cassettes below DIR (default: cassettes_dir in pyproject.toml, otherwise a folder 'cassettes' "
         "next to each test file)",
     )
+    group.addoption(
+        "--allow-ci-writes",
+        action="store_true",
+        dest="multitrack_allow_ci_writes",
+        help="Allow --record, --record-missing and updates of calls_snapshot while the environment variable CI is set "
+        "(default: allow_ci_writes in pyproject.toml, otherwise a usage error)",
+    )
 
 
 def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
@@ -161,6 +169,47 @@ def mode(config: pytest.Config) -> Mode:
     return modes[0] if modes else "replay"
 
 
+def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str | None:
+    """Return a message if a flag would write cassettes in CI, and neither a flag nor the project allows that.
+
+    Args:
+        config: The config of the run.
+        updates: Whether to look for a flag that updates ``calls_snapshot`` instead.
+
+    Raises:
+        pytest.UsageError: pyproject.toml has an invalid option.
+    """
+    if os.environ.get("CI", "").lower() in ("", "0", "false") or config.option.multitrack_allow_ci_writes:
+        return None
+    writes = {
+        record_flag(config): config.option.multitrack_record,
+        "--record-missing": config.option.multitrack_record_missing,
+    }
+    flags = [flag for flag, is_set in (_snapshot_updates(config) if updates else writes).items() if is_set]
+    if not flags:
+        return None
+    from multitrack.errors import BadOption
+    from pytest_multitrack import cassette_paths
+
+    try:
+        if cassette_paths.load_project(config).allow_ci_writes:
+            return None
+    except BadOption as error:
+        raise pytest.UsageError(str(error)) from error
+    return (
+        f"{flags[0]}: the environment variable CI is set, and a run in CI must not change "
+        f"{'the snapshots of calls_snapshot' if updates else 'cassettes'}: run it on a developer's machine and commit "
+        f"the result; or pass --allow-ci-writes, or set allow_ci_writes = true in [tool.multitrack]"
+    )
+
+
+def _snapshot_updates(config: pytest.Config) -> Mapping[str, bool]:
+    return {
+        "--snapshot-update": getattr(config.option, "update_snapshots", False),
+        "--snapshot-update-new-only": getattr(config.option, "update_new_snapshots_only", False),
+    }
+
+
 def cassette_options(config: pytest.Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the cassette options of the command line, each with the flag that sets it.
 
@@ -214,8 +263,7 @@ def drift_options(config: pytest.Config) -> DriftOptions | None:
     if samples is not None and samples < 1:
         raise pytest.UsageError(f"--calls-drift-samples must be 1 or more, not {samples}")
     updates = {
-        "--snapshot-update": getattr(option, "update_snapshots", False),
-        "--snapshot-update-new-only": getattr(option, "update_new_snapshots_only", False),
+        **_snapshot_updates(config),
         "--inline-snapshot": not _INLINE_WRITES.isdisjoint((getattr(option, "inline_snapshot", "") or "").split(",")),
     }
     for flag, is_set in updates.items():

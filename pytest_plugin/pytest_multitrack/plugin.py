@@ -6,14 +6,14 @@ functions that need them.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack import flags, pytest_internals, selection
+from pytest_multitrack import flags, marker_names, pytest_internals, selection
 from pytest_multitrack.run_summary import RunSummary
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from multitrack.snapshots import run_outcomes
     from multitrack.tape import active
 
+    if refused := flags.find_refused_write(config):
+        raise pytest.UsageError(refused)
     run = ExitStack()
     config.stash[_run_context] = run.enter_context(
         active.run(flags.mode(config), config.rootpath, list(flags.cassette_options(config)))
@@ -136,6 +138,10 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     result = yield
     config.stash[_run_summary] = RunSummary()
+    users = [item for item in items if "calls_snapshot" in getattr(item, "fixturenames", ())]
+    # a worker of pytest-xdist cannot report a usage error; there, the fixture fails each test
+    if users and not hasattr(config, "workerinput") and (refused := flags.find_refused_write(config, updates=True)):
+        raise pytest.UsageError(f"{refused} ({users[0].nodeid} uses calls_snapshot)")
     if with_cassette := [item for item in items if _uses_cassette(item)]:
         try:
             from pytest_multitrack import item_tape
@@ -195,6 +201,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[_comparison] = None
     item.stash[_failure] = None
     item.stash[_item_tape] = None  # may hold the tape of an earlier attempt
+    if (mistyped := marker_names.find_mistyped(item)) is not None:
+        pytest.fail(marker_names.describe_mistyped(name, mistyped), pytrace=False)
     if _uses_cassette(item):
         from pytest_multitrack.item_tape import open_item_tape
 
@@ -407,16 +415,19 @@ def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
+def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
     """The stored tool calls of this test, for ``assert extraction == calls_snapshot``. Their order is ignored;
     ``calls_snapshot(ordered=True)`` compares it too."""
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes
-    from pytest_multitrack import commands, failure_diagnosis
+    from pytest_multitrack import commands, failure_diagnosis, uncovered_requests
 
+    # for workers of pytest-xdist, and for a test that requests the fixture by its name at run time
+    if refused := flags.find_refused_write(request.config, updates=True):
+        pytest.fail(f"{refused} ({request.node.nodeid} uses calls_snapshot)", pytrace=False)
     item_tape: ItemTape | None = request.node.stash.get(_item_tape, None)
     tapes = partial(_tapes_of, request.node)
-    return make_calls_snapshot(
+    snapshot = make_calls_snapshot(
         request,
         scrub=lambda text: redact_with_tapes(text, tapes()),
         record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
@@ -424,3 +435,5 @@ def calls_snapshot(request: pytest.FixtureRequest) -> CallsSnapshot:
         accept_command=lambda: commands.accept_command(request.node, tapes()),
         make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
     )
+    with uncovered_requests.refuse(request, request.config.stash[_run_context].scope):
+        yield snapshot

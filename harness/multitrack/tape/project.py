@@ -20,6 +20,8 @@ class Project:
     """The root of all cassettes. `None` for a folder ``cassettes`` next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
     """The import paths of the models of recorded tool calls."""
+    allow_ci_writes: bool = False
+    """Whether runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
 
 
 def find_pyproject(folder: Path) -> Path | None:
@@ -49,6 +51,11 @@ def read(pyproject: Path) -> Project:
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
         raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir must be a path, not {folder!r}")
+    allow_ci_writes = options.pop("allow_ci_writes", False)
+    if not isinstance(allow_ci_writes, bool):
+        raise BadOption(
+            f"{pyproject}: [tool.multitrack] allow_ci_writes must be true or false, not {allow_ci_writes!r}"
+        )
     models = ModelPaths.from_table(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
-    return Project(settings, None if folder is None else pyproject.parent / folder, models)
+    return Project(settings, None if folder is None else pyproject.parent / folder, models, allow_ci_writes)

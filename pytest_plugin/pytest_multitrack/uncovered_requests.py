@@ -1,0 +1,77 @@
+"""Requests of a test that compares calls with ``calls_snapshot`` and uses no cassette.
+
+Without the marker, such a test would go live on every run, and compare live responses with its snapshot.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from multitrack.errors import LiveCall, TapeViolation
+from multitrack.tape import active
+from multitrack.tape.exchange import Passthrough, Replay, Request
+from multitrack.tape.recording_scope import RecordingScope
+from multitrack.tape.settings import Settings
+from multitrack.tape.tape import accept_silently
+from pytest_multitrack import cassette_options, flags
+
+# fixtures of other plugins that record
+_OTHER_RECORDERS = {"vcr", "vcr_cassette", "cassette"}
+
+
+class _UncoveredRequests:
+    """Refuses the requests of ``scope``, except those that need no cassette."""
+
+    mode = "uncovered"
+
+    def __init__(self, scope: RecordingScope, settings: Settings) -> None:
+        self._scope = scope
+        self._settings = settings
+
+    def route(self, request: Request) -> Replay | Passthrough:
+        if self._settings.drops(request.url):
+            return Replay(accept_silently(request))
+        return self.route_stream(request)
+
+    def route_stream(self, request: Request) -> Passthrough:
+        if self._settings.ignores(request.url):
+            return Passthrough()
+        parts = urlsplit(request.url)
+        # without the parts that may hold a credential
+        host = parts.netloc.rpartition("@")[2]
+        url = parts._replace(netloc=host, query="", fragment="").geturl()
+        violation = LiveCall(
+            f"{self._scope.name} uses calls_snapshot without a cassette, and would go live: {request.method} {url}\n"
+            f"  write @pytest.mark.cassette above the test, and record it:\n"
+            f"    {self._scope.record_hint}\n"
+            f"  or, if its requests may go live, set in pyproject.toml:\n"
+            f"    [tool.multitrack]\n"
+            f'    ignore_hosts = ["{host}"]'
+        )
+        self.add_violation(violation)
+        raise violation
+
+    def allows_connection(self, host: str, port: int) -> bool:
+        del host, port
+        return True
+
+    def add_violation(self, violation: TapeViolation) -> None:
+        self._scope.hold(violation)
+
+
+def refuse(request: pytest.FixtureRequest, scope: RecordingScope | None) -> AbstractContextManager[Any]:
+    """Refuse requests of the test that makes ``request`` within the block, unless something else handles them.
+
+    A cassette of ours, or of another recorder, handles them; ``--live`` and ``--calls-drift`` permit them.
+    """
+    is_live = flags.mode(request.config) in ("live", "drift")
+    if scope is None or is_live or active.current_tape() is not None:
+        return nullcontext()
+    if request.node.get_closest_marker("vcr") or not _OTHER_RECORDERS.isdisjoint(request.fixturenames):
+        return nullcontext()
+    settings = cassette_options.resolve_run_settings(request.config)
+    return active.activate(_UncoveredRequests(scope, settings))
