@@ -74,5 +74,5 @@ def test_a_cassette_of_another_recorder_replays(tape, tmp_path):
 
 def test_a_request_that_is_not_recorded_is_a_miss(tmp_path):
     copy = Path(shutil.copy(TAPES[0], tmp_path))
-    with pytest.raises(CassetteMiss), use_cassette(copy):
+    with use_cassette(copy) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
         httpx.get(f"{URL}/nothing")
