@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +65,21 @@ def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("multitrack.errors")
     if name not in _MODULES:
-        raise AttributeError(_explain_missing(name))
+        raise _create_error(name)
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
-def _explain_missing(name: str) -> str:
+def _create_error(name: str) -> Exception:
     from multitrack.clients.instructor_names import explain_module_name
 
-    return explain_module_name(name, __all__) or f"module {__name__!r} has no attribute {name!r}"
+    explanation = explain_module_name(name, __all__)
+    if explanation is None:
+        return AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # `from multitrack import name` replaces the message of an AttributeError, but not that of an ImportError
+    is_from_import = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    return ImportError(explanation) if is_from_import else AttributeError(explanation)
 
 
 def __dir__() -> list[str]:

@@ -65,6 +65,16 @@ def test_a_name_of_the_module_is_explained_in_one_sentence(name):
     assert not hasattr(instructor, name)
 
 
+def test_the_import_of_a_name_is_explained():
+    with pytest.raises(ImportError, match=r"^Multitrack does not offer Partial: pass stream=True to create, \S"):
+        from multitrack import Partial  # noqa: F401
+
+
+def test_the_import_of_an_unknown_name_is_an_import_error():
+    with pytest.raises(ImportError, match="from_nowhere"):
+        from multitrack import from_nowhere  # noqa: F401
+
+
 @pytest.mark.parametrize("name", SHARED_NAMES)
 def test_a_name_that_both_have_is_not_explained(name):
     assert getattr(instructor, name) is not None
