@@ -94,17 +94,23 @@ def _indent(tokens: list[str]) -> str:
 LAYOUTS = ("compact", "spaced")
 """How a document without line breaks is written: ``{"a":[1,2],"b":3}`` or ``{"a": [1, 2], "b": 3}``."""
 
-_KEY_LINE = re.compile(r'\n *(?:("[^"\\]*(?:\\.[^"\\]*)*":) )?')
-_LINE_AFTER_COMMA = re.compile(r",\n *")
-_LINE = re.compile(r"\n *")
+_LINE_START = re.compile(r"\n *")
+_ESCAPED_QUOTE = '\\": '
+_HIDDEN_QUOTE = "\0"
 
 
 def restore_layout(text: str, layout: str) -> str:
-    """Return the document that `indented` made ``text`` of, in one of the `LAYOUTS`."""
-    # a string of JSON contains no line break
+    """Return the document from which `indented` made ``text``, in one of the `LAYOUTS`.
+
+    Fast, because it is called for each response of a cassette. A document with a key that ends with a backslash is not
+    restored exactly.
+    """
+    # a string contains no line break, and no quote without a backslash
     if layout == "compact":
-        return _KEY_LINE.sub(r"\1", text)
-    return _LINE.sub("", _LINE_AFTER_COMMA.sub(", ", text))
+        text = text.replace(_ESCAPED_QUOTE, _HIDDEN_QUOTE).replace('": ', '":').replace(_HIDDEN_QUOTE, _ESCAPED_QUOTE)
+    else:
+        text = text.replace(",\n", ", \n")
+    return _LINE_START.sub("", text)
 
 
 def canonical(document: Any) -> str:
