@@ -347,7 +347,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
     status = _require_mapping(response["status"], "the status")
     if type(status["code"]) is not int:
         raise TypeError(f"the status code is {status['code']!r}")
-    encoding, is_encoding_requested = _read_encoding(response.get("encoding", ""))
+    encoding, is_encoding_requested = _read_encoding(response["encoding"]) if "encoding" in response else ("", True)
     return Interaction(
         Request(
             _require_text(request["method"], "the method"),
