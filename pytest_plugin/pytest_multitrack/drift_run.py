@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.drift import cassette_drift
 from multitrack.drift.cassette_drift import CassetteDrift
 from multitrack.reporting import drift_table
@@ -29,6 +30,9 @@ ROWS = "multitrack_drift"
 
 EXCUSED = "multitrack_excused"
 """The attribute of a failed report that the drift table explains, and that does not count for the exit code."""
+
+DRIFTED = "drifted"
+"""The category of these reports in pytest's summary."""
 
 
 @dataclass
@@ -113,8 +117,10 @@ class DriftRun:
             runs = list(pytest_internals.run_repeatedly(item, nextitem, self._samples))
         finally:
             self._is_sampling = False
-        # log only one run: the first that failed, otherwise the last
-        logged = next((reports for reports in runs if any(report.failed for report in reports)), runs[-1])
+        # log only one run: the first that failed, if possible for another reason than drift, otherwise the last
+        failed = [reports for reports in runs if any(report.failed for report in reports)]
+        unexcused = [reports for reports in failed if any(map(_counts_as_failure, reports))]
+        logged = (*unexcused, *failed, runs[-1])[0]
         setattr(logged[-1], ROWS, self._test.rows())
         for report in logged:
             item.ihook.pytest_runtest_logreport(report=report)
@@ -139,13 +145,32 @@ class DriftRun:
             run_context.played_positions[tape.path.resolve()].update(tape.played_positions)
         run_context.tapes_to_compare.clear()
         self._test.note_outcome(_describe_outcome(report, call))
-        # neither a request that bypasses the tape nor an unreadable cassette is drift
-        drifts = self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in self._tapes(item))
-        if report.failed and (drifts if self._item_tape(item) is None else self._violation(item) is None):
+        if report.failed and self._is_drift(item):
             setattr(report, EXCUSED, True)
         if report.when == "teardown" and not self._is_sampling:
             setattr(report, ROWS, self._test.rows())
         return report
+
+    def _is_drift(self, item: pytest.Item) -> bool:
+        """Whether ``item`` may have failed because a response differs from the recorded one.
+
+        Neither a request that bypasses the tape, nor one that failed, nor an unreadable cassette is drift.
+        """
+        tapes = self._tapes(item)
+        if any(map(find_failed_request, tapes)):
+            return False
+        if self._item_tape(item) is not None:
+            return self._violation(item) is None
+        return self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in tapes)
+
+    # pytest's summary of the run then says the same as its exit code
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        if report.failed and hasattr(report, EXCUSED):
+            return DRIFTED, "D", ("DRIFTED", {"yellow": True})
+        return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._excused += report.failed and hasattr(report, EXCUSED)
@@ -167,6 +192,7 @@ class DriftRun:
     # the outermost wrapper: the table is the last thing that the run prints
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, object, object]:
+        pytest_internals.print_failures(terminalreporter, DRIFTED)
         result = yield
         terminalreporter.section("drift")
         for line, colour in drift_table.drift_lines(self._all_rows, fails=self._fails):
@@ -181,6 +207,10 @@ class DriftRun:
             if (row := DriftRow(**plain)) not in rows:
                 rows.append(row)
         return rows
+
+
+def _counts_as_failure(report: pytest.TestReport) -> bool:
+    return report.failed and not hasattr(report, EXCUSED)
 
 
 def _describe_outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:

@@ -127,3 +127,16 @@ def redact_failure(report: pytest.TestReport, redact: Callable[[str], str]) -> N
                 arguments.args = [(name, redact(value)) for name, value in arguments.args]
             if (local := getattr(entry, "reprlocals", None)) is not None:
                 local.lines = [redact(line) for line in local.lines]
+
+
+def print_failures(terminalreporter: Any, category: str) -> None:
+    """Print the failures in a category of the summary as pytest prints those in the category "failed"."""
+    stats = terminalreporter.stats
+    if category in stats:
+        others, stats["failed"] = stats.get("failed"), stats[category]
+        try:
+            terminalreporter.summary_failures()
+        finally:
+            del stats["failed"]
+            if others is not None:
+                stats["failed"] = others

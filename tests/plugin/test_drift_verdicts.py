@@ -177,7 +177,7 @@ def test_failed_requests_and_unknown_responses(project, model):
     assert "openai.RateLimitError: Error code: 429" in run.out
     run = project.record("--calls-drift")
     assert run.counts == {"passed": 3, "failed": 3}
-    assert run.code == 0
+    assert run.code == 1
     assert run.changed == set()
 
 
