@@ -217,3 +217,5 @@ def main() -> None:
         app()
     except MultitrackError as error:
         sys.exit(f"multitrack: {error}")
+    except OSError as error:
+        sys.exit(f"multitrack: {error.filename or ''}: {error.strerror or error}")

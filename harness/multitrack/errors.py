@@ -15,6 +15,7 @@
         ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
         ├── CassetteMissing        a cassette that was named does not exist
         ├── CassetteCorrupt        a cassette cannot be read
+        ├── CassetteNotWritten     a recording cannot be written
         ├── SecretInCassette       a cassette contains a credential
         └── Unplayed               recordings were not used, and the setting ``strict`` is on
 
@@ -31,6 +32,7 @@ would turn a missing recording into a connection error. It is only raised while 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,39 @@ class CassetteCorrupt(MultitrackError):
         damaged = f"restore it from version control, or delete it and record it again: {self.record_hint}"
         state = "is damaged" if self.is_damaged else "cannot be read"
         return f"{where}: the cassette {state}: {self.reason}\n  {self.advice or damaged}"
+
+
+class CassetteNotWritten(MultitrackError):
+    """A recording cannot be written, because the system does not allow it.
+
+    Args:
+        path: The cassette, or the file for pending recordings.
+        error: The error of the system.
+
+    Attributes:
+        record_hint: How to record again what could not be written.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(path, error)
+        self.path = path
+        self.reason = error.strerror or f"{error}"
+        self.code = error.errno
+        self.record_hint: str | None = None
+
+    def __str__(self) -> str:
+        again = f"record again: {self.record_hint}" if self.record_hint is not None else "try again"
+        return f"{self.path}: not written: {self.reason}\n  {self._find_remedy()}, then {again}"
+
+    def _find_remedy(self) -> str:
+        if self.code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return "make room on the disk"
+        blocking = next((parent for parent in self.path.parents if parent.exists() and not parent.is_dir()), None)
+        if blocking is not None:
+            return f"move {blocking}, which is not a folder"
+        if self.code in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"allow writing to {self.path.parent}"
+        return "correct what the system reports"
 
 
 class SecretInCassette(MultitrackError):

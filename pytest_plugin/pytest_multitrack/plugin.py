@@ -7,7 +7,7 @@ functions that need them.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -346,11 +346,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     result = yield
     stash = session.config.stash
     run_context, failure = stash[_run_context], "the run was interrupted"
-    if (latest := stash.get(_latest_tape, None)) is not None:
-        latest.close(failure=failure)
-    if run_context.scope is not None:
-        run_context.tape_results.extend(run_context.scope.save_blocks(failure=failure))
     run = stash.setdefault(_run_summary, RunSummary())
+    latest = stash.get(_latest_tape, None)
+    if latest is not None and not latest.is_closed:
+        with _noting_errors(run, latest.test.name):
+            latest.close(failure=failure)
+    if (scope := run_context.scope) is not None:
+        with _noting_errors(run, scope.name):
+            run_context.tape_results.extend(scope.save_blocks(failure=failure))
     run.add_played(run_context.played_positions)
     run.has_deselected = run.has_deselected or _has_deselected in stash
     if run_context.tape_results:
@@ -361,11 +364,28 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     for worker in stash.get(_workers, ()):
         if (summary := getattr(worker, "workeroutput", {}).get("multitrack")) is not None:
             run.merge_plain(summary)
+    if (terminalreporter := session.config.pluginmanager.get_plugin("terminalreporter")) is not None and any(
+        hasattr(report, "multitrack_lost") for report in terminalreporter.stats.get("error", ())
+    ):
+        from pytest_multitrack import tape_report
+
+        tape_report.remove_lost_advice(terminalreporter)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["multitrack"] = run.to_plain()
     if run.late_violations and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return result
+
+
+@contextmanager
+def _noting_errors(run: RunSummary, name: str) -> Iterator[None]:
+    """Print an error of Multitrack in the summary, because no test is left that it could fail."""
+    from multitrack.errors import MultitrackError
+
+    try:
+        yield
+    except MultitrackError as error:
+        run.late_violations.append([name, str(error)])
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:

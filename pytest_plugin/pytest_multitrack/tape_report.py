@@ -24,6 +24,9 @@ It is plain data, so that pytest-xdist can send it to the controller.
 """
 
 
+LOST = "multitrack_lost"
+"""The attribute of a test report that says that a recording of the test could not be saved."""
+
 VIOLATION = "multitrack_violation"
 """The attribute of a test report that holds the first line of the violation that failed the test."""
 
@@ -44,6 +47,8 @@ def add_results(report: pytest.TestReport, test: RecordingScope, run_context: Ru
     run_context.tape_results.clear()
     if report.failed:
         _add_pending_advice(report, test, closed)
+    if any(tape.is_lost for tape in test.tapes_with_fixtures):
+        setattr(report, LOST, True)
     if closed:
         setattr(report, RESULTS, summarize_tapes(closed))
 
@@ -63,6 +68,17 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
     if pending:
         shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(pending)]
         report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.update_hint))))
+
+
+def remove_lost_advice(terminalreporter: Any) -> None:
+    """Remove the advice to accept recordings that, as it turned out later, could not be saved."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    lost = {report.nodeid for report in reports if hasattr(report, LOST)}
+    for report in reports:
+        if getattr(report, "nodeid", None) in lost:
+            report.sections = [
+                (title, text) for title, text in report.sections if title != "multitrack" or "accept" not in text
+            ]
 
 
 def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Iterator[Path]:

@@ -117,7 +117,15 @@ class CallsExtension(StoredExtension):
     ) -> None:
         del name_order  # entries are always sorted by name
         entries = {snapshot.name: str(snapshot.data) for snapshot in snapshot_collection}
-        merge_entries(Path(snapshot_collection.location), entries)
+        try:
+            merge_entries(Path(snapshot_collection.location), entries)
+        except OSError as error:
+            # syrupy writes at the end of the run, where pytest calls any other exception an internal error
+            raise pytest.exit.Exception(
+                f"multitrack: {snapshot_collection.location}: the snapshots were not written: {error.strerror}\n"
+                f"  make it possible to write the file, then run the same command again",
+                returncode=pytest.ExitCode.TESTS_FAILED,
+            ) from error
 
     def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
         remove_entries(Path(snapshot_location), snapshot_names)

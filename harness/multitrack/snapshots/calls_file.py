@@ -77,7 +77,7 @@ def read_entries(path: Path) -> dict[str, str]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from multitrack.errors import CassetteCorrupt, CassetteMiss, LiveCall, RoutingError, TapeViolation
+from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, LiveCall, RoutingError, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
@@ -133,6 +133,8 @@ class Tape:
         self.mode: Mode = mode
         self.test = test
         self.record_hint = record_hint
+        self.is_lost = False
+        """Whether the recording could not be saved."""
         self.sent: list[Sent] = []
         """The requests as they were sent, in order."""
         self.played: list[Interaction] = []
@@ -236,7 +238,7 @@ class Tape:
     @property
     def has_recordings(self) -> bool:
         """True if any response was recorded so far, so that `save` writes, even if the test failed."""
-        return self.mode != "drift" and self._recorder.has_responses
+        return self.mode != "drift" and not self.is_lost and self._recorder.has_responses
 
     @property
     def unplayed(self) -> Sequence[RecordedEntry]:
@@ -527,10 +529,16 @@ class Tape:
         words = sorted({word for tape in tapes for word in tape._redactor.pseudonyms})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
         recording = Recording(tuple(recorded), self.test, metadata, appends)
-        if reason is None:
-            storage.save_recording(self.path, recording, self._redact_foreign, allowed=allowed)
-            return SavedRecording("written", self.path, len(recorded))
-        pending = storage.save_pending(self.path, recording, allowed=allowed)
+        try:
+            if reason is None:
+                storage.save_recording(self.path, recording, self._redact_foreign, allowed=allowed)
+                return SavedRecording("written", self.path, len(recorded))
+            pending = storage.save_pending(self.path, recording, allowed=allowed)
+        except (CassetteCorrupt, CassetteNotWritten) as error:
+            error.record_hint = self.record_hint
+            for tape in tapes:
+                tape.is_lost = True
+            raise
         return SavedRecording("pending", pending, len(recorded), reason)
 
     def _build_index(self, additional: Sequence[Cassette | None]) -> Index | None:

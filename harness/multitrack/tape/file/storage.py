@@ -6,11 +6,12 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
-from multitrack.errors import CassetteCorrupt, SecretInCassette
+from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCassette
 from multitrack.tape.file import paths, yaml_format
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.recordings import PendingRecordings, Recording
@@ -59,6 +60,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
 
     Raises:
         SecretInCassette: The text contains something shaped like a credential that is not in ``allowed``.
+        CassetteNotWritten: The system does not allow it.
     """
     text = yaml_format.dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
@@ -72,7 +74,7 @@ def save_recording(
 
     Raises the errors of `read` and `write`.
     """
-    with FileLock(_lock_path(path)):
+    with _locked(path):
         _write_checked(recording, path, recording.apply_to(redact_foreign(read(path) or Cassette())), allowed)
         pending_path = paths.pending_path(path)
         if (found := read(pending_path)) is None:
@@ -89,7 +91,7 @@ def save_pending(path: Path, recording: Recording, *, allowed: Collection[str] =
     Raises the errors of `read` and `write`.
     """
     pending_path = paths.pending_path(path)
-    with FileLock(_lock_path(path)):
+    with _locked(path):
         pending = PendingRecordings.from_cassette(read(pending_path) or Cassette()).with_recording(recording)
         _write_checked(recording, pending_path, pending.to_cassette(), allowed)
     return pending_path
@@ -124,7 +126,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
         found = [path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)]
     for pending_path in found:
         cassette_path = paths.cassette_path(pending_path)
-        with FileLock(_lock_path(cassette_path)):
+        with _locked(cassette_path):
             if (cassette := read(pending_path)) is None:
                 continue
             # it was checked for secrets when it became pending, with the texts its test allows, which are unknown here
@@ -140,6 +142,16 @@ def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
         yield cassette_path
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from writing the cassette at ``path``. Report an error of the system for this path."""
+    try:
+        with FileLock(_lock_path(path)):
+            yield
+    except OSError as error:
+        raise CassetteNotWritten(path, error) from error
+
+
 def _lock_path(path: Path) -> Path:
     # not next to the cassette: a lock file that is removed while another process waits for it locks nothing
     # one folder for each user, because no other user may write into it
@@ -150,6 +162,13 @@ def _lock_path(path: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise CassetteNotWritten(path, error) from error
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
