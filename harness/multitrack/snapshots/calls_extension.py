@@ -117,12 +117,16 @@ class CallsExtension(StoredExtension):
     ) -> None:
         del name_order  # entries are always sorted by name
         entries = {snapshot.name: str(snapshot.data) for snapshot in snapshot_collection}
+        merge_entries(Path(snapshot_collection.location), entries)
+
+    @classmethod
+    def write_snapshot(cls, **arguments: Any) -> None:
         try:
-            merge_entries(Path(snapshot_collection.location), entries)
+            super().write_snapshot(**arguments)
         except OSError as error:
             # syrupy writes at the end of the run, where pytest calls any other exception an internal error
             raise pytest.exit.Exception(
-                f"multitrack: {snapshot_collection.location}: the snapshots were not written: {error.strerror}\n"
+                f"multitrack: {arguments.get('snapshot_location')}: the snapshots were not written: {error.strerror}\n"
                 f"  make it possible to write the file, then run the same command again",
                 returncode=pytest.ExitCode.TESTS_FAILED,
             ) from error
