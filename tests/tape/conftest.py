@@ -1,8 +1,8 @@
 import pytest
-from recorded_tape import Recorded
+from recorded_tape import RecordedCassette
 
 
 @pytest.fixture
 def recorded(tmp_path):
-    """A tape file, to put exchanges on and to play them from."""
-    return Recorded(tmp_path / "tape.yaml")
+    """A cassette that exchanges are recorded to and replayed from."""
+    return RecordedCassette(tmp_path / "tape.yaml")

@@ -15,17 +15,17 @@ def request(body=b"", url=URL, headers=JSON, method="POST"):
     return Request(method, url, tuple(headers), body if isinstance(body, bytes) else body.encode())
 
 
-class Recorded:
-    """One tape file; `put` records on it, `play` replays from it."""
+class RecordedCassette:
+    """A cassette: `put` records to it, `play` replays from it."""
 
     def __init__(self, path):
         self.path = path
 
     def put(self, *exchanges, test="t.py::test", clock=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), **options):
-        """Record ``exchanges``: each a request and the body of its answer, or (status, headers, body)."""
+        """Record ``exchanges``: pairs of a request and a response, which is a body or (status, headers, body)."""
         tape = Tape(self.path, mode="record", test=test, clock=lambda: clock, **options)
-        for sent, answer in exchanges:
-            status, headers, body = answer if isinstance(answer, tuple) else (200, JSON, answer)
+        for sent, response in exchanges:
+            status, headers, body = response if isinstance(response, tuple) else (200, JSON, response)
             recording = tape.route(sent)
             recording.record_head(status, "OK", headers)
             recording.record_chunk(body if isinstance(body, bytes) else body.encode())
@@ -35,9 +35,9 @@ class Recorded:
         return self.text
 
     def play(self, *sent, **options):
-        """The bodies that answer the requests ``sent``, from one playing of the tape."""
+        """Replay the requests ``sent`` with one tape, and return the bodies of the responses."""
         tape = Tape(self.path, **options)
-        routes = [tape.route(one) for one in sent]
+        routes = [tape.route(each) for each in sent]
         assert all(isinstance(route, Replay) for route in routes)
         return [route.response.body.decode() for route in routes]
 

@@ -1,4 +1,7 @@
-"""One way to read a response for each client: chunks are appended to a list until the body ends or breaks."""
+"""Functions that request a URL with one client each, and append the chunks of the response to a list.
+
+A list keeps the chunks that arrived before an error.
+"""
 
 from __future__ import annotations
 
@@ -15,58 +18,58 @@ import requests
 import urllib3
 
 
-def _verified(url):
-    # to read the trusted authorities takes longer than all the rest
+def _verifies(url):
+    # loading the trusted authorities takes longer than everything else
     return url.startswith("https:")
 
 
 def by_httpx(module):
-    def send(url, seen, timeout=5.0):
-        with module.Client(timeout=timeout, verify=_verified(url)) as client, client.stream("GET", url) as answer:
-            for chunk in answer.iter_bytes():
-                seen.append(chunk)
+    def send(url, chunks, timeout=5.0):
+        with module.Client(timeout=timeout, verify=_verifies(url)) as client, client.stream("GET", url) as response:
+            for chunk in response.iter_bytes():
+                chunks.append(chunk)
 
     return send
 
 
 def by_async_httpx(module):
-    def send(url, seen, timeout=5.0):
+    def send(url, chunks, timeout=5.0):
         async def main():
             async with (
-                module.AsyncClient(timeout=timeout, verify=_verified(url)) as client,
-                client.stream("GET", url) as answer,
+                module.AsyncClient(timeout=timeout, verify=_verifies(url)) as client,
+                client.stream("GET", url) as response,
             ):
-                async for chunk in answer.aiter_bytes():
-                    seen.append(chunk)
+                async for chunk in response.aiter_bytes():
+                    chunks.append(chunk)
 
         asyncio.run(main())
 
     return send
 
 
-def by_requests(url, seen, timeout=5.0):
+def by_requests(url, chunks, timeout=5.0):
     with requests.Session() as session:
         session.trust_env = False
-        with session.get(url, stream=True, timeout=timeout) as answer:
-            for chunk in answer.iter_content(None):
-                seen.append(chunk)
+        with session.get(url, stream=True, timeout=timeout) as response:
+            for chunk in response.iter_content(None):
+                chunks.append(chunk)
 
 
-def by_urllib3(url, seen, timeout=5.0):
+def by_urllib3(url, chunks, timeout=5.0):
     with urllib3.PoolManager(retries=False, timeout=timeout, cert_reqs="CERT_REQUIRED") as pool:
-        answer = pool.request("GET", url, preload_content=False)
-        for chunk in answer.stream(65536):
-            seen.append(chunk)
-        answer.release_conn()
+        response = pool.request("GET", url, preload_content=False)
+        for chunk in response.stream(65536):
+            chunks.append(chunk)
+        response.release_conn()
 
 
-def by_urllib(url, seen, timeout=5.0):
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
-        while chunk := answer.read1():
-            seen.append(chunk)
+def by_urllib(url, chunks, timeout=5.0):
+    with urllib.request.urlopen(url, timeout=timeout) as response:
+        while chunk := response.read1():
+            chunks.append(chunk)
 
 
-def by_http_client(url, seen, timeout=5.0):
+def by_http_client(url, chunks, timeout=5.0):
     parts = urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -75,19 +78,19 @@ def by_http_client(url, seen, timeout=5.0):
         connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     try:
         connection.request("GET", parts.path or "/")
-        answer = connection.getresponse()
-        while chunk := answer.read1():
-            seen.append(chunk)
-        if not answer.isclosed():
-            seen.append(answer.read())
+        response = connection.getresponse()
+        while chunk := response.read1():
+            chunks.append(chunk)
+        if not response.isclosed():
+            chunks.append(response.read())
     finally:
         connection.close()
 
 
-def by_httplib2(url, seen, timeout=5.0):
+def by_httplib2(url, chunks, timeout=5.0):
     client = httplib2.Http(timeout=timeout)
     try:
-        seen.append(client.request(url)[1])
+        chunks.append(client.request(url)[1])
     finally:
         client.close()
 

@@ -1,4 +1,4 @@
-"""Requests whose callers went away: before a response, during one, and when the tape closed."""
+"""Requests whose callers gave up: before a response, during a response, and when the tape closed."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def held(provider):
-    """The provider holds its answer to ``/slow`` until this is set."""
+    """An event; the provider delays its response to ``/slow`` until it is set."""
     held = threading.Event()
 
     def reply(request):
@@ -58,11 +58,12 @@ def replay(path, use):
 
 
 def endings(path):
-    return {one.request.url.rpartition("/")[2]: one.response.ending for one in storage.read(path).interactions}
+    interactions = storage.read(path).interactions
+    return {each.request.url.rpartition("/")[2]: each.response.ending for each in interactions}
 
 
 @MODULES
-def test_an_overtaken_request_replays_as_overtaken(provider, held, path, module):
+def test_the_slower_of_two_parallel_requests_is_cancelled_on_replay_too(provider, held, path, module):
     async def main():
         async with module.AsyncClient() as client:
             tasks = [asyncio.create_task(client.get(f"{provider.url}/{name}")) for name in ("slow", "quick")]
@@ -89,8 +90,8 @@ def test_a_timeout_of_the_caller_replays(provider, held, path, module):
 
     record(path, lambda: asyncio.run(main()))
     [interaction] = storage.read(path).interactions
-    [waited] = interaction.response.chunks.gaps
-    assert 250 <= waited < 3000
+    [wait] = interaction.response.chunks.gaps
+    assert 250 <= wait < 3000
     held.set()
     provider.stop()
     replay(path, lambda: asyncio.run(main()))
@@ -98,21 +99,21 @@ def test_a_timeout_of_the_caller_replays(provider, held, path, module):
 
 @pytest.mark.usefixtures("held")
 def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
-    async def leave():
+    async def give_up():
         async with httpx.AsyncClient() as client:
             task = asyncio.create_task(client.get(f"{provider.url}/slow"))
             await asyncio.sleep(0.1)
             task.cancel()
             await asyncio.wait([task])
 
-    async def stay():
+    async def wait():
         async with httpx.AsyncClient() as client:
             await client.get(f"{provider.url}/slow")
 
-    record(path, lambda: asyncio.run(leave()))
+    record(path, lambda: asyncio.run(give_up()))
     monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.1)
     with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
-        asyncio.run(stay())
+        asyncio.run(wait())
     assert str(missed.value) == (
         "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
         "  to record a response: pytest --record"
@@ -143,12 +144,12 @@ def test_a_connection_closed_before_the_response_replays_as_closed(provider, hel
     ],
 )
 def test_a_request_open_when_the_tape_closes_is_unanswered(provider, held, path, get, error):
-    def go():
+    def send():
         with contextlib.suppress(Exception):
             get(f"{provider.url}/slow")
 
     with activate(Tape(path, mode="record")) as tape:
-        thread = threading.Thread(target=go)
+        thread = threading.Thread(target=send)
         thread.start()
         while not provider.requests:
             thread.join(0.01)
@@ -162,8 +163,8 @@ def test_a_request_open_when_the_tape_closes_is_unanswered(provider, held, path,
 
 
 @pytest.fixture
-def dripping(provider):
-    """One event, and the next only when the event that this gives is set."""
+def paused_stream(provider):
+    """An event; the provider streams one chunk, and the next one after the event is set."""
     held = threading.Event()
 
     def body():
@@ -179,11 +180,11 @@ def dripping(provider):
 
 
 class Enough(Exception):
-    """The caller has seen what it wanted."""
+    """The caller has read as much as it wanted."""
 
 
-class Leaving(list):
-    """Takes one chunk, and then its reader goes."""
+class StopsAfterFirstChunk(list):
+    """Chunks of a caller that stops reading after the first one."""
 
     def append(self, chunk):
         super().append(chunk)
@@ -191,31 +192,31 @@ class Leaving(list):
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "httplib2"])
-def test_a_stream_left_early_has_no_clean_end(provider, dripping, path, name):
-    send, first = ALL[name], Leaving()
+def test_a_stream_that_the_caller_stops_reading_has_no_clean_end(provider, paused_stream, path, name):
+    send, first = ALL[name], StopsAfterFirstChunk()
 
-    def leave():
+    def stop_early():
         with pytest.raises(Enough):
             send(provider.url, first)
 
-    record(path, leave)
+    record(path, stop_early)
     assert first == [event("one")]
     assert path.read_text().startswith("# 1 · openai.chat.stream gpt-4o-mini · 0 calls · left early\n")
     assert "ending: left" in path.read_text()
-    dripping.set()
+    paused_stream.set()
     provider.stop()
-    replay(path, leave)
-    seen = []
+    replay(path, stop_early)
+    chunks = []
     with pytest.raises(Exception) as broken:  # noqa: PT011 - each client has its own
-        replay(path, lambda: send(provider.url, seen))
-    assert seen in ([event("one")], [])
+        replay(path, lambda: send(provider.url, chunks))
+    assert chunks in ([event("one")], [])
     errors = {"requests": "ChunkedEncodingError", "urllib3": "ProtocolError", "urllib": "IncompleteRead"}
     errors["http.client"] = "IncompleteRead"
     assert type(broken.value).__name__ == errors.get(name, "RemoteProtocolError")
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "httplib2"])
-def test_leaving_after_done_is_not_early(provider, path, name):
+def test_a_stream_is_complete_if_the_caller_stops_reading_after_done(provider, path, name):
     held = threading.Event()
 
     def body():
@@ -223,50 +224,51 @@ def test_leaving_after_done_is_not_early(provider, path, name):
         yield DONE
         held.wait(10)
 
-    class LeavingAfterDone(list):
+    class StopsAfterDone(list):
         def append(self, chunk):
             super().append(chunk)
             if chunk == DONE:
                 raise Enough
 
-    def leave():
+    def stop_early():
         with pytest.raises(Enough):
-            ALL[name](provider.url, LeavingAfterDone())
+            ALL[name](provider.url, StopsAfterDone())
 
     provider.reply = lambda _: Answer(body(), headers=STREAM)
     provider.silence()
-    record(path, leave)
+    record(path, stop_early)
     held.set()
     provider.stop()
-    seen = []
-    replay(path, lambda: ALL[name](provider.url, seen))
-    assert b"".join(seen) == event("one") + DONE
+    chunks = []
+    replay(path, lambda: ALL[name](provider.url, chunks))
+    assert b"".join(chunks) == event("one") + DONE
     assert "ending" not in path.read_text()
 
 
 @pytest.mark.parametrize("name", HTTPX)
-def test_reading_past_the_recorded_end_explains_why(provider, dripping, path, name):
-    def leave():
+def test_reading_past_the_recorded_end_explains_why(provider, paused_stream, path, name):
+    def stop_early():
         with pytest.raises(Enough):
-            HTTPX[name](provider.url, Leaving())
+            HTTPX[name](provider.url, StopsAfterFirstChunk())
 
-    record(path, leave)
-    dripping.set()
+    record(path, stop_early)
+    paused_stream.set()
     with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)) as broken:
         replay(path, lambda: HTTPX[name](provider.url, []))
     assert str(broken.value) == "the recorded response ends here: its caller stopped reading early"
 
 
-def test_a_stream_that_was_never_closed_is_stored_as_far_as_it_arrived(provider, dripping, path):
+def test_a_stream_that_was_never_closed_is_stored_as_far_as_it_arrived(provider, paused_stream, path):
     with requests.Session() as session:
 
         def use():
-            answer = session.get(provider.url, stream=True)
-            return answer, next(answer.iter_content(None))
+            response = session.get(provider.url, stream=True)
+            return response, next(response.iter_content(None))
 
-        answer, first = record(path, use)
+        response, first = record(path, use)
         assert first == event("one")
         [interaction] = storage.read(path).interactions
-        assert (interaction.response.body, interaction.response.ending) == (event("one"), "left")
-        dripping.set()
-        answer.close()
+        assert interaction.response.body == event("one")
+        assert interaction.response.ending == "left"
+        paused_stream.set()
+        response.close()

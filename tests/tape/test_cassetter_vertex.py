@@ -1,4 +1,4 @@
-"""A Vertex AI call stored by cassetter, replayed over each transport."""
+"""A Vertex AI call that cassetter recorded, replayed over each transport."""
 
 import grpc
 import pytest
@@ -9,8 +9,8 @@ from multitrack.tape.use_cassette import use_cassette
 
 MODEL = "projects/trip-7/locations/us-central1/publishers/google/models/gemini-2.5-flash"
 METHOD = "/google.cloud.aiplatform.v1.PredictionService/GenerateContent"
-SENT = types.GenerateContentRequest(model=MODEL, contents=[{"role": "user", "parts": [{"text": "Where?"}]}])
-ANSWERED = types.GenerateContentResponse(candidates=[{"content": {"role": "model", "parts": [{"text": "There."}]}}])
+REQUEST = types.GenerateContentRequest(model=MODEL, contents=[{"role": "user", "parts": [{"text": "Where?"}]}])
+RESPONSE = types.GenerateContentResponse(candidates=[{"content": {"role": "model", "parts": [{"text": "There."}]}}])
 
 
 @pytest.fixture
@@ -23,26 +23,26 @@ grpc_interactions:
 - request:
     method: {METHOD}
     metadata: {{}}
-    body: {{type: binary, content: {types.GenerateContentRequest.serialize(SENT).hex()}}}
+    body: {{type: binary, content: {types.GenerateContentRequest.serialize(REQUEST).hex()}}}
   response:
     status_code: 0
     status_message: OK
     metadata: {{}}
-    body: {{type: binary, content: {types.GenerateContentResponse.serialize(ANSWERED).hex()}}}
+    body: {{type: binary, content: {types.GenerateContentResponse.serialize(RESPONSE).hex()}}}
 """)
     return path
 
 
 def test_a_recorded_call_replays_over_grpc(path):
     with use_cassette(path), grpc.insecure_channel("127.0.0.1:1") as channel:
-        ask = channel.unary_unary(
+        generate = channel.unary_unary(
             METHOD, types.GenerateContentRequest.serialize, types.GenerateContentResponse.deserialize
         )
-        assert ask(SENT) == ANSWERED
+        assert generate(REQUEST) == RESPONSE
 
 
 def test_a_recorded_call_replays_over_rest(path):
     url = f"https://us-central1-aiplatform.googleapis.com/v1/{MODEL}:generateContent"
     with use_cassette(path):
-        answer = requests.post(url, json={"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]}, timeout=5)
-    assert answer.json()["candidates"][0]["content"]["parts"] == [{"text": "There."}]
+        response = requests.post(url, json={"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]}, timeout=5)
+    assert response.json()["candidates"][0]["content"]["parts"] == [{"text": "There."}]

@@ -1,4 +1,4 @@
-"""Replay a Vertex AI call over another transport than the one it was recorded over."""
+"""Replay a Vertex AI call over a different transport than the recorded one."""
 
 import base64
 import json
@@ -21,13 +21,13 @@ aiplatform_v1beta1 = pytest.importorskip("google.cloud.aiplatform_v1beta1")
 
 HOST = "us-central1-aiplatform.googleapis.com"
 MODEL = "projects/acme-prod-7/locations/us-central1/publishers/google/models/gemini"
-PLACED = "projects/project-0/locations/location-0/publishers/google/models/gemini"
-NUMBERS = "?%24alt=json%3Benum-encoding%3Dint"
+REDACTED_MODEL = "projects/project-0/locations/location-0/publishers/google/models/gemini"
+AS_NUMBERS = "?%24alt=json%3Benum-encoding%3Dint"
 GRPC = ("content-type", "application/grpc")
 CONTENTS = [{"role": "user", "parts": [{"text": "Where?"}]}]
 SCHEMA = {"type": "ARRAY", "minItems": "2", "items": {"type": "STRING"}}
 BODY = {"contents": CONTENTS, "generationConfig": {"temperature": 0.5, "responseSchema": SCHEMA}}
-IN_NUMBERS = {
+NUMBERS_BODY = {
     "contents": CONTENTS,
     "generation_config": {"temperature": 0.5, "responseSchema": {"type": 5, "minItems": 2, "items": {"type": 1}}},
 }
@@ -49,7 +49,7 @@ def rpc(body=None, *, version="v1", model=MODEL, method="GenerateContent"):
     return Request("POST", url, (), json.dumps({**(body or BODY), "model": model}).encode())
 
 
-def said(text, finish="STOP"):
+def candidate(text, finish="STOP"):
     return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}]}
 
 
@@ -63,32 +63,35 @@ def by_rpc(*messages, status=(("grpc-status", "0"),)):
 
 def replies(recorded, *sent, **options):
     tape = Tape(recorded.path, **options)
-    return [tape.route(one).response for one in sent]
+    return [tape.route(each).response for each in sent]
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         rest(),
-        rest(query=NUMBERS),
-        rest(IN_NUMBERS, query=NUMBERS),
+        rest(query=AS_NUMBERS),
+        rest(NUMBERS_BODY, query=AS_NUMBERS),
         rest(version="v1beta1"),
         rest(model=MODEL.replace("acme-prod-7", "other-prod-8")),
     ],
     ids=["names", "names, then numbers", "numbers", "version", "project"],
 )
 def test_a_grpc_recording_answers_a_rest_request(recorded, sent):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     [response] = replies(recorded, sent)
     assert response.status == 200
     assert response.reason == "OK"
     assert response.headers == (("content-type", "application/json; charset=UTF-8"),)
-    assert json.loads(response.body) == said("There.", 1 if "alt" in sent.url else "STOP")
+    assert json.loads(response.body) == candidate("There.", 1 if "alt" in sent.url else "STOP")
 
 
 @pytest.mark.parametrize(
     ("before", "answer"),
-    [(rest(), said("There.")), (rest(IN_NUMBERS, query=NUMBERS, version="v1beta1"), said("There.", 1))],
+    [
+        (rest(), candidate("There.")),
+        (rest(NUMBERS_BODY, query=AS_NUMBERS, version="v1beta1"), candidate("There.", 1)),
+    ],
     ids=["names", "numbers"],
 )
 def test_a_rest_recording_answers_a_grpc_request(recorded, before, answer):
@@ -100,9 +103,9 @@ def test_a_rest_recording_answers_a_grpc_request(recorded, before, answer):
 
 
 def test_enums_are_names_if_the_request_asks_for_names(recorded):
-    recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
+    recorded.put((rest(NUMBERS_BODY, query=AS_NUMBERS), by_rest(candidate("There.", 1))))
     [response] = replies(recorded, rest(version="v1beta1"))
-    assert json.loads(response.body) == said("There.")
+    assert json.loads(response.body) == candidate("There.")
 
 
 def test_the_http_rules_are_those_of_googles_client():
@@ -110,7 +113,7 @@ def test_the_http_rules_are_those_of_googles_client():
     for version in (aiplatform_v1, aiplatform_v1beta1):
         for service in ("prediction_service", "llm_utility_service"):
             name = f"{version.__name__}.services.{service}.transports.rest_base"
-            [transport] = [one for key, one in vars(import_module(name)).items() if key.endswith("RestTransport")]
+            [transport] = [value for key, value in vars(import_module(name)).items() if key.endswith("RestTransport")]
             for method in METHODS:
                 rules = getattr(transport, f"_Base{method[0].upper()}{method[1:]}", None)
                 found |= {rule["uri"]: (method, rule) for rule in (rules._get_http_options() if rules else ())}
@@ -141,9 +144,9 @@ def test_other_methods_cross_transports_too(name, recorded):
     sent, answer = CALLS[name]
     field = METHODS[name[0].lower() + name[1:]]
     service = "LlmUtilityService" if name.endswith("Tokens") else "PredictionService"
-    twice = {"model": MODEL} if name == "CountTokens" else {}
+    repeated = {"model": MODEL} if name == "CountTokens" else {}
     url = f"grpc://{HOST}/google.cloud.aiplatform.v1.{service}/{name}"
-    over_grpc = Request("POST", url, (), json.dumps({**sent, **twice, field: MODEL}).encode())
+    over_grpc = Request("POST", url, (), json.dumps({**sent, **repeated, field: MODEL}).encode())
     over_rest = rest(sent, operation=name[0].lower() + name[1:])
     recorded.put((over_grpc, by_rpc(answer)))
     assert json.loads(replies(recorded, over_rest)[0].body) == answer
@@ -168,33 +171,33 @@ def test_other_methods_cross_transports_too(name, recorded):
     ids=["model", "body", "unknown field", "query", "stream", "method", "version"],
 )
 def test_a_different_call_is_a_miss(recorded, sent):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     with pytest.raises(CassetteMiss):
         replies(recorded, sent)
 
 
 def test_the_same_transport_comes_first_and_each_recording_replays_once(recorded):
     recorded.put(
-        (rpc(), by_rpc(said("first by gRPC"))),
-        (rest(), by_rest(said("by REST"))),
-        (rpc(), by_rpc(said("second by gRPC"))),
+        (rpc(), by_rpc(candidate("first by gRPC"))),
+        (rest(), by_rest(candidate("by REST"))),
+        (rpc(), by_rpc(candidate("second by gRPC"))),
     )
     tape = Tape(recorded.path)
     found = [json.loads(tape.route(rest()).response.body) for _ in range(3)]
-    assert found == [said("by REST"), said("first by gRPC"), said("second by gRPC")]
+    assert found == [candidate("by REST"), candidate("first by gRPC"), candidate("second by gRPC")]
     assert tape.played_positions == [1, 2, 3]
     with pytest.raises(CassetteMiss):
         tape.route(rest())
 
 
 def test_a_call_may_be_repeated_over_another_transport(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     bodies = [json.loads(each.body) for each in replies(recorded, *[rest()] * 3, settings=Settings(allow_repeats=True))]
-    assert bodies == [said("There.")] * 3
+    assert bodies == [candidate("There.")] * 3
 
 
 def test_ignored_values_are_ignored_across_transports(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     ignoring = Settings(ignore=("$.generationConfig.temperature",))
     other = {**BODY, "generationConfig": {"temperature": 1, "responseSchema": SCHEMA}}
     assert replies(recorded, rest(other), settings=ignoring)
@@ -204,9 +207,9 @@ def test_ignored_values_are_ignored_across_transports(recorded):
 
 def why_missed(recorded, *sent, **options):
     tape = Tape(recorded.path, **options)
-    *played, last = sent
-    for one in played:
-        tape.route(one)
+    *earlier, last = sent
+    for each in earlier:
+        tape.route(each)
     with pytest.raises(CassetteMiss) as caught:
         tape.route(last)
     _, _, *reason, _ = str(caught.value).splitlines()
@@ -214,14 +217,14 @@ def why_missed(recorded, *sent, **options):
 
 
 def test_a_miss_compares_calls_over_different_transports_in_one_form(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     schema = {"type": 5, "minItems": 3, "items": {"type": 1}}
     sent = {"contents": CONTENTS, "generation_config": {"temperature": 0.5, "responseSchema": schema}}
-    assert why_missed(recorded, rest(sent, query=NUMBERS, model=MODEL + "-pro")) == (
+    assert why_missed(recorded, rest(sent, query=AS_NUMBERS, model=MODEL + "-pro")) == (
         "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 2 places\n"
         "  url\n"
-        f"    recorded: https://location-0-aiplatform.googleapis.com/{PLACED}:generateContent\n"
-        f"    sent: https://location-0-aiplatform.googleapis.com/{PLACED}-pro:generateContent\n"
+        f"    recorded: https://location-0-aiplatform.googleapis.com/{REDACTED_MODEL}:generateContent\n"
+        f"    sent: https://location-0-aiplatform.googleapis.com/{REDACTED_MODEL}-pro:generateContent\n"
         "  $.generationConfig.responseSchema.minItems\n"
         '    recorded: "2"\n'
         '    sent: "3"'
@@ -229,7 +232,7 @@ def test_a_miss_compares_calls_over_different_transports_in_one_form(recorded):
 
 
 def test_a_grpc_miss_names_the_rest_recording_and_leaves_out_ignored_values(recorded):
-    recorded.put((rest(IN_NUMBERS, query=NUMBERS), by_rest(said("There.", 1))))
+    recorded.put((rest(NUMBERS_BODY, query=AS_NUMBERS), by_rest(candidate("There.", 1))))
     body = {"contents": [{"role": "user", "parts": [{"text": "When?"}]}], "generationConfig": {"temperature": 1}}
     ignoring = Settings(ignore=("$.generationConfig",))
     assert why_missed(recorded, rpc(body), settings=ignoring) == (
@@ -241,7 +244,7 @@ def test_a_grpc_miss_names_the_rest_recording_and_leaves_out_ignored_values(reco
 
 
 def test_a_miss_reports_that_the_call_was_replayed_over_another_transport(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     assert why_missed(recorded, rest(), rest()) == (
         "reason: already replayed: the cassette has this request once (interaction 1)"
     )
@@ -277,15 +280,15 @@ def test_google_genai_replays_grpc_recordings_without_message_classes(recorded, 
     status = (("grpc-status", "8"), ("grpc-message", "Quota exceeded."), details)
     before = {name: value for name, value in IN_PROTOBUF.items() if value}
     recorded.put(
-        (rpc(before), by_rpc({**said("There."), "@wire": "AAAA"})),
+        (rpc(before), by_rpc({**candidate("There."), "@wire": "AAAA"})),
         (rpc(before), (200, (GRPC, *status), "")),
-        (rpc(before, method="StreamGenerateContent"), by_rpc(said("a"), said("b"))),
+        (rpc(before, method="StreamGenerateContent"), by_rpc(candidate("a"), candidate("b"))),
         settings=Settings(keep_errors=True),
     )
     sent = rest(BY_GENAI)
     streamed = rest(BY_GENAI, operation="streamGenerateContent", query="?alt=sse")
-    answered, failed, stream = replies(recorded, sent, sent, streamed)
-    assert json.loads(answered.body) == said("There.")
+    succeeded, failed, stream = replies(recorded, sent, sent, streamed)
+    assert json.loads(succeeded.body) == candidate("There.")
     error = {name: value for name, value in FAILURE.items() if name != "details"}
     expected = error | ({"details": without_classes} if without_classes else {})
     assert failed.status == 429
@@ -295,7 +298,7 @@ def test_google_genai_replays_grpc_recordings_without_message_classes(recorded, 
 
 @pytest.mark.usefixtures("without_classes")
 def test_a_miss_is_as_exact_without_message_classes(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     other = {**BODY, "contents": [{"role": "user", "parts": [{"text": "When?"}]}]}
     assert why_missed(recorded, rest(other)) == (
         "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 1 place\n"
@@ -307,10 +310,13 @@ def test_a_miss_is_as_exact_without_message_classes(recorded):
 
 @pytest.mark.usefixtures("without_classes")
 @pytest.mark.parametrize(
-    ("before", "sent"), [(rpc(), rest(IN_NUMBERS, query=NUMBERS)), (rest(IN_NUMBERS, query=NUMBERS), rest())]
+    ("before", "sent"),
+    [(rpc(), rest(NUMBERS_BODY, query=AS_NUMBERS)), (rest(NUMBERS_BODY, query=AS_NUMBERS), rest())],
 )
 def test_a_miss_names_the_package_to_install(recorded, before, sent):
-    recorded.put((before, by_rpc(said("There.")) if before.url.startswith("grpc") else by_rest(said("There.", 1))))
+    recorded.put(
+        (before, by_rpc(candidate("There.")) if before.url.startswith("grpc") else by_rest(candidate("There.", 1)))
+    )
     assert why_missed(recorded, sent).splitlines()[-1] == (
         "  a recording over another transport cannot be compared: "
         "google-cloud-aiplatform is not installed (pip install google-cloud-aiplatform)"
@@ -318,7 +324,7 @@ def test_a_miss_names_the_package_to_install(recorded, before, sent):
 
 
 def test_a_miss_names_a_field_that_the_installed_classes_do_not_have(recorded):
-    recorded.put((rpc(), by_rpc(said("There."))))
+    recorded.put((rpc(), by_rpc(candidate("There."))))
     assert 'no field named "unheardOf"' in why_missed(recorded, rest({**BODY, "unheardOf": 1}))
 
 
@@ -376,14 +382,14 @@ def test_an_error_not_in_googles_format_keeps_its_text(recorded):
 
 
 STREAMS = {
-    "grpc": (rpc(method="StreamGenerateContent"), by_rpc(said("a"), said("b"))),
-    "array": (rest(operation="streamGenerateContent"), by_rest(said("a"), said("b"))),
+    "grpc": (rpc(method="StreamGenerateContent"), by_rpc(candidate("a"), candidate("b"))),
+    "array": (rest(operation="streamGenerateContent"), by_rest(candidate("a"), candidate("b"))),
     "events": (
         rest(operation="streamGenerateContent", query="?alt=sse"),
         (
             200,
             (("content-type", "text/event-stream"),),
-            "".join(f"data: {json.dumps(said(text))}\r\n\r\n" for text in "ab"),
+            "".join(f"data: {json.dumps(candidate(text))}\r\n\r\n" for text in "ab"),
         ),
     ),
 }
@@ -399,15 +405,15 @@ def test_a_stream_has_the_encoding_that_the_request_asks_for(recorded, before, o
         assert response.header("content-type") == "text/event-stream"
         assert response.body.decode() == expected[2]
     else:
-        assert json.loads(response.body) == [said("a"), said("b")]
+        assert json.loads(response.body) == [candidate("a"), candidate("b")]
     assert response.header("grpc-status") == ("0" if over == "grpc" else None)
 
 
 def test_an_error_in_a_stream_follows_its_messages(recorded):
-    failure = json.dumps([said("a"), said("b"), {"error": FAILURE}])
+    failure = json.dumps([candidate("a"), candidate("b"), {"error": FAILURE}])
     recorded.put((rest(operation="streamGenerateContent"), failure))
     [over_grpc, events] = (replies(recorded, STREAMS[over][0])[0] for over in ("grpc", "events"))
-    assert json.loads(over_grpc.body) == [said("a"), said("b")]
+    assert json.loads(over_grpc.body) == [candidate("a"), candidate("b")]
     assert over_grpc.header("grpc-status") == "8"
     assert [json.loads(event[6:]) for event in events.body.decode().split("\r\n\r\n")[:-1]][2] == {"error": FAILURE}
 
@@ -424,7 +430,7 @@ def test_an_incomplete_stream_only_replays_over_its_own_transport(recorded):
         "reason: interaction 1 of 1 is the same call over gRPC; "
         "its response was cut off, so it is only replayed over gRPC"
     )
-    assert json.loads(replies(recorded, sent)[0].body) == [said("a"), said("b")]
+    assert json.loads(replies(recorded, sent)[0].body) == [candidate("a"), candidate("b")]
 
 
 PROGRAM = """
@@ -445,7 +451,7 @@ except CassetteMiss:
 
 @pytest.mark.slow
 def test_no_google_package_is_imported_for_a_cassette_with_one_transport(recorded):
-    recorded.put((rest(), by_rest(said("There."))))
+    recorded.put((rest(), by_rest(candidate("There."))))
     program = [sys.executable, "-c", PROGRAM, recorded.path, rest().url, rest().body]
     done = subprocess.run(program, capture_output=True, text=True)
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""A failure that was recorded is raised again on replay: the same exception of the same client."""
+"""Recorded failures are raised again on replay: the same exception of the same client."""
 
 import asyncio
 import gc
@@ -23,13 +23,13 @@ from multitrack.tape.file import storage
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
-# addresses, lines in Python's own source, and how many bytes of what framing were missing
-UNTOLD = re.compile(r" at 0x[0-9a-f]+|IncompleteRead.*|InvalidChunkLength.*| \(_ssl.c:\d+\)|_ssl.c:\d+: ")
+# addresses of objects, lines in Python's own source, and the framing and number of missing bytes
+VARIABLE_PARTS = re.compile(r" at 0x[0-9a-f]+|IncompleteRead.*|InvalidChunkLength.*| \(_ssl.c:\d+\)|_ssl.c:\d+: ")
 KEEP = Settings(keep_errors=True)
 SENDERS = pytest.mark.parametrize("send", ALL.values(), ids=ALL)
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
-BEGUN = HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\npart\r\n"
+FIRST_CHUNK = HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\npart\r\n"
 
 
 def mute(connection, held):
@@ -39,7 +39,7 @@ def mute(connection, held):
 
 def reset(connection, held):
     del held
-    # closing then sends a reset and no end
+    # closing the connection then sends RST instead of FIN
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -55,7 +55,7 @@ def garbage(connection, held):
 
 def cut(connection, held):
     del held
-    connection.sendall(BEGUN)
+    connection.sendall(FIRST_CHUNK)
 
 
 def cut_by_length(connection, held):
@@ -64,13 +64,13 @@ def cut_by_length(connection, held):
 
 
 def reset_within(connection, held):
-    connection.sendall(BEGUN)
+    connection.sendall(FIRST_CHUNK)
     held.wait(0.1)
     reset(connection, held)
 
 
 def silent_within(connection, held):
-    connection.sendall(BEGUN)
+    connection.sendall(FIRST_CHUNK)
     held.wait(5)
 
 
@@ -78,8 +78,8 @@ BEFORE = [mute, reset, silent, garbage]
 WITHIN = [cut, cut_by_length, reset_within, silent_within]
 
 
-class Faulty:
-    """A server that reads each request, unless told not to, and then does as ``behave`` says, until it is stopped."""
+class FaultyServer:
+    """A server that reads each request, unless ``read`` is false, and then calls ``behave``, until it is stopped."""
 
     def __init__(self, behave, read):
         self.served = 0
@@ -87,7 +87,7 @@ class Faulty:
         self._behave = behave
         self._held = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        # a large request must not fit the buffers
+        # a large request must not fit into the buffers
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -123,26 +123,24 @@ def serve():
     with ExitStack() as stack:
 
         def serve(behave, read=True):
-            server = Faulty(behave, read)
+            server = FaultyServer(behave, read)
             stack.callback(server.stop)
             return server
 
         yield serve
 
 
-def described(send, url, timeout):
-    """What ``send`` came to: what it read, and the error that it ended in, without the addresses of objects."""
-    seen = []
+def outcome(send, url, timeout):
+    """Send a request. Return the bytes received, the type and text of the error, and its system error number."""
+    chunks = []
     try:
-        send(url, seen, timeout)
+        send(url, chunks, timeout)
     except Exception as error:
-        text = re.sub(
-            r" at 0x[0-9a-f]+|IncompleteRead.*|InvalidChunkLength.*| \(_ssl.c:\d+\)|_ssl.c:\d+: ", "", str(error)
-        )
+        text = VARIABLE_PARTS.sub("", str(error))
         errors = [cause for cause in chain(error) if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)]
-        codes = [error.errno for error in errors if error.errno][:1]
-        return b"".join(seen), type(error), text, codes
-    return b"".join(seen), None, "", []
+        codes = [cause.errno for cause in errors if cause.errno][:1]
+        return b"".join(chunks), type(error), text, codes
+    return b"".join(chunks), None, "", []
 
 
 def chain(error):
@@ -151,18 +149,18 @@ def chain(error):
         error = error.__cause__ or error.__context__
 
 
-def recorded(path, send, url, timeout=0.15):
+def record(path, send, url, timeout=0.15):
     with activate(Tape(path, mode="record", settings=KEEP)) as tape:
-        told = described(send, url, timeout)
+        result = outcome(send, url, timeout)
     assert tape.save().state == "written"
-    return told
+    return result
 
 
-def replayed(path, send, url, timeout=0.15):
+def replay(path, send, url, timeout=0.15):
     with activate(Tape(path)) as tape:
-        told = described(send, url, timeout)
+        result = outcome(send, url, timeout)
     assert len(tape.played) == len(tape.interactions) > 0
-    return told
+    return result
 
 
 @pytest.mark.slow
@@ -171,19 +169,19 @@ def replayed(path, send, url, timeout=0.15):
 def test_a_broken_response_replays_with_the_same_error(path, serve, send, behave):
     server = serve(behave)
     url = f"http://127.0.0.1:{server.port}/x"
-    live = described(send, url, timeout=0.15)
-    # http.client's own reading by pieces takes an answer that is too short for a whole one; so does old urllib3
+    live = outcome(send, url, timeout=0.15)
+    # http.client does not notice that a response is too short if it is read in pieces; neither does old urllib3
     assert live[1] is not None or behave is cut_by_length
-    assert recorded(path, send, url) == live
+    assert record(path, send, url) == live
     assert storage.read(path).interactions[0].response.ending == ("broken" if behave in WITHIN else "unanswered")
     served = server.served
-    assert replayed(path, send, url) == live
+    assert replay(path, send, url) == live
     assert server.served == served
 
 
 @pytest.fixture
 def refusing():
-    """A port on which nobody listens."""
+    """The URL of a port without a server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     return f"http://127.0.0.1:{port}"
@@ -191,7 +189,7 @@ def refusing():
 
 @pytest.fixture
 def full():
-    """A port whose queue is full: connections to it are neither made nor refused."""
+    """The URL of a port with a full queue: connections are neither accepted nor refused."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -264,12 +262,12 @@ TROUBLES = ["refusing", "full", "unknown", "untrusted", "plain", "stalled", "han
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_failed_connection_replays_with_the_same_error(path, send, trouble, request):
     url = f"{request.getfixturevalue(trouble)}/"
-    live = described(send, url, timeout=0.15)
+    live = outcome(send, url, timeout=0.15)
     assert live[1] is not None
-    assert recorded(path, send, url) == live
+    assert record(path, send, url) == live
     assert path.read_text().splitlines()[0].startswith(f"# 1 · GET {url} · no answer: ")
-    assert replayed(path, send, url) == live
-    gc.collect()  # httplib2 leaves its unconnected sockets to the collector
+    assert replay(path, send, url) == live
+    gc.collect()  # httplib2 leaves unconnected sockets to the garbage collector
 
 
 @pytest.mark.slow
@@ -281,9 +279,9 @@ def test_a_failure_recorded_by_one_client_replays_in_another(tmp_path, recorder,
     url = f"{server}/"
     for number, name in enumerate(["httpx", "httpx2-async", "requests", "urllib3", "http.client"]):
         path = tmp_path / f"{number}.yaml"
-        recorded(path, ALL[recorder], url)
-        live, again = described(ALL[name], url, 0.15), replayed(path, ALL[name], url)
-        assert again[1] is live[1], name
+        record(path, ALL[recorder], url)
+        live, replayed = outcome(ALL[name], url, 0.15), replay(path, ALL[name], url)
+        assert replayed[1] is live[1], name
     gc.collect()
 
 
@@ -298,8 +296,8 @@ def test_a_request_that_could_not_be_sent_replays_with_the_same_error(path, serv
     url = f"http://127.0.0.1:{serve(hang_up, read=False).port}/"
     body = b"x" * 1_000_000
 
-    def send(url, seen, timeout):
-        del seen, timeout
+    def send(url, chunks, timeout):
+        del chunks, timeout
         match name:
             case "httpx":
                 httpx.post(url, content=body)
@@ -312,10 +310,10 @@ def test_a_request_that_could_not_be_sent_replays_with_the_same_error(path, serv
         async with httpx.AsyncClient() as client:
             await client.post(url, content=body)
 
-    live = recorded(path, send, url)
-    # these look for an answer first, which a server may send before it has read all
+    live = record(path, send, url)
+    # these clients look for a response first, because a server may send one before it has read the request
     assert live[1] in (httpx.ReadError, httpx.RemoteProtocolError, requests.exceptions.ConnectionError)
-    assert replayed(path, send, url) == live
+    assert replay(path, send, url) == live
 
 
 def refuse_tunnel(connection, held):
@@ -324,29 +322,29 @@ def refuse_tunnel(connection, held):
 
 
 def through(proxy):
-    """One way for each client to ask through a ``proxy``."""
+    """Return a function for each client that sends a request through ``proxy``."""
 
     def by_httpx(module):
-        def send(url, seen, timeout):
+        def send(url, chunks, timeout):
             with module.Client(proxy=proxy, timeout=timeout, verify=False) as client:
-                seen.append(client.get(url).content)
+                chunks.append(client.get(url).content)
 
         return send
 
-    def by_async_httpx(url, seen, timeout):
+    def by_async_httpx(url, chunks, timeout):
         async def main():
             async with httpx.AsyncClient(proxy=proxy, timeout=timeout, verify=False) as client:
-                seen.append((await client.get(url)).content)
+                chunks.append((await client.get(url)).content)
 
         asyncio.run(main())
 
-    def by_requests(url, seen, timeout):
+    def by_requests(url, chunks, timeout):
         with requests.Session() as session:
-            seen.append(session.get(url, proxies={"http": proxy, "https": proxy}, timeout=timeout).content)
+            chunks.append(session.get(url, proxies={"http": proxy, "https": proxy}, timeout=timeout).content)
 
-    def by_urllib3(url, seen, timeout):
+    def by_urllib3(url, chunks, timeout):
         with urllib3.ProxyManager(proxy, retries=False, timeout=timeout) as pool:
-            seen.append(pool.request("GET", url).data)
+            chunks.append(pool.request("GET", url).data)
 
     return {
         "httpx": by_httpx(httpx),
@@ -366,21 +364,21 @@ def test_a_failed_proxy_replays_with_the_same_error(path, serve, name, scheme, t
     proxy = f"http://127.0.0.1:{serve(trouble).port}" if is_server else request.getfixturevalue(trouble)
     send, url = through(proxy)[name], f"{scheme}://api.example.com/"
     timeout = 0.15 if trouble is silent else 5
-    live = described(send, url, timeout)
+    live = outcome(send, url, timeout)
     assert (live[1] is None) == (trouble is refuse_tunnel and scheme == "http")
-    assert recorded(path, send, url, timeout) == live
-    assert replayed(path, send, url, timeout) == live
+    assert record(path, send, url, timeout) == live
+    assert replay(path, send, url, timeout) == live
 
 
-def by_openai(url, seen, timeout):
+def by_openai(url, chunks, timeout):
     with openai.OpenAI(base_url=url, api_key="test", max_retries=0, timeout=timeout) as client:
-        seen.append(client.models.list())
+        chunks.append(client.models.list())
 
 
-def by_async_openai(url, seen, timeout):
+def by_async_openai(url, chunks, timeout):
     async def main():
         async with openai.AsyncOpenAI(base_url=url, api_key="test", max_retries=0, timeout=timeout) as client:
-            seen.append(await client.models.list())
+            chunks.append(await client.models.list())
 
     asyncio.run(main())
 
@@ -392,7 +390,7 @@ def test_openai_errors_replay(path, serve, send, trouble, request):
     url = f"http://127.0.0.1:{serve(trouble).port}/" if callable(trouble) else f"{request.getfixturevalue(trouble)}/"
     is_timeout = trouble in ("full", "stalled", silent, silent_within)
     timeout = 0.15 if is_timeout else 5
-    live = described(send, url, timeout)
+    live = outcome(send, url, timeout)
     assert live[1] is (openai.APITimeoutError if is_timeout else openai.APIConnectionError)
-    assert recorded(path, send, url, timeout) == live
-    assert replayed(path, send, url, timeout) == live
+    assert record(path, send, url, timeout) == live
+    assert replay(path, send, url, timeout) == live

@@ -18,8 +18,8 @@ from multitrack.tape.tape import Tape
 URL = "https://api.example.com/v1/chat"
 
 
-def vcrpy_tape(path, body, encoding=None, dump=yaml.dump):
-    """A tape as vcrpy leaves it."""
+def write_vcrpy_cassette(path, body, encoding=None, dump=yaml.dump):
+    """Write a cassette as vcrpy does."""
     headers = {"Content-Type": ["application/json"], "Date": ["Thu, 01 Jan 2026 10:00:00 GMT"]}
     if encoding:
         headers["Content-Encoding"] = [encoding]
@@ -51,18 +51,18 @@ ENCODED = {
 
 
 @pytest.mark.parametrize("encoding", ENCODED)
-def test_compressed_bodies(recorded, encoding):
-    vcrpy_tape(recorded.path, ENCODED[encoding], encoding)
+def test_compressed_bodies_are_decoded(recorded, encoding):
+    write_vcrpy_cassette(recorded.path, ENCODED[encoding], encoding)
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
 
-def test_raw_deflate(recorded):
-    vcrpy_tape(recorded.path, RAW.compress(ANSWER) + RAW.flush(), "deflate")
+def test_raw_deflate_is_decoded(recorded):
+    write_vcrpy_cassette(recorded.path, RAW.compress(ANSWER) + RAW.flush(), "deflate")
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
 
-def test_zstd(recorded):
-    vcrpy_tape(recorded.path, zstandard.compress(ANSWER), "zstd")
+def test_zstd_is_decoded(recorded):
+    write_vcrpy_cassette(recorded.path, zstandard.compress(ANSWER), "zstd")
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
 
@@ -76,24 +76,24 @@ def test_zstd(recorded):
 def test_a_body_whose_library_is_missing_names_what_to_install(recorded, monkeypatch, encoding, modules, package):
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
-    vcrpy_tape(recorded.path, b"(\xb5/\xfd\x04\x00", encoding)
+    write_vcrpy_cassette(recorded.path, b"(\xb5/\xfd\x04\x00", encoding)
     with pytest.raises(CassetteCorrupt) as refused:
         storage.read(recorded.path)
     assert refused.value.reason == f"interaction 1: a body in {encoding} requires another package"
     assert refused.value.advice == f"to read it: pip install {package}"
-    # what was decoded when it was recorded needs no library
-    vcrpy_tape(recorded.path, ANSWER.decode(), encoding)
+    # a body that was decoded when it was recorded requires no library
+    write_vcrpy_cassette(recorded.path, ANSWER.decode(), encoding)
     assert recorded.play(request('{"q": 1}')) == [ANSWER.decode()]
 
 
 def test_a_json_cassette_of_vcrpy_is_read(recorded):
-    vcrpy_tape(recorded.path, '{"answer": "\U0001f600/"}', dump=json.dumps)
+    write_vcrpy_cassette(recorded.path, '{"answer": "\U0001f600/"}', dump=json.dumps)
     assert "\\ud83d" in recorded.text
     assert recorded.play(request('{"q": 1}')) == ['{"answer": "\U0001f600/"}']
 
 
 def test_the_recording_time_is_the_latest_date_of_a_response(recorded):
-    vcrpy_tape(recorded.path, "x")
+    write_vcrpy_cassette(recorded.path, "x")
     assert storage.read(recorded.path).recorded_at.isoformat() == "2026-01-01T10:00:00+00:00"
 
 
@@ -129,7 +129,7 @@ def test_a_tag_that_would_run_code_is_refused(recorded, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
-def test_parsed_bodies(recorded):
+def test_parsed_bodies_are_serialized(recorded):
     recorded.path.write_text(
         f"""\
 interactions:
@@ -154,7 +154,8 @@ version: 1
     )
     sent = [request('{"text": "grüße", "q": 1}'), request(method="GET", headers=())]
     first, second = recorded.play(*sent)
-    assert (json.loads(first), second) == ({"choices": [], "n": 1.0}, "plain")
+    assert json.loads(first) == {"choices": [], "n": 1.0}
+    assert second == "plain"
 
 
 CASSETTER = f"""\
@@ -247,6 +248,6 @@ def test_an_invalid_time_is_ignored(recorded):
 
 
 def test_json_headers_are_kept(recorded):
-    vcrpy_tape(recorded.path, "x")
+    write_vcrpy_cassette(recorded.path, "x")
     [interaction] = storage.read(recorded.path).interactions
     assert interaction.request.headers == JSON

@@ -12,8 +12,8 @@ from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
 pytestmark = [
-    pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="nothing is forked here"),
-    # later Pythons warn of it, where a thread serves the requests
+    pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the platform cannot fork"),
+    # later versions of Python warn about a fork while a thread serves the requests
     pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
 ]
 POSTS = {"requests": requests.post, "httpx": httpx.post}
@@ -37,7 +37,7 @@ def by_executor(*args):
 @pytest.mark.parametrize("fork", [by_pool, by_executor])
 def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, client):
     path = tmp_path / "tape.yaml"
-    place = provider.url.removeprefix("http://")
+    address = provider.url.removeprefix("http://")
     for mode in ("record", "replay"):
         with use_cassette(path, mode=mode) as tape:
             assert ask(client, provider.url, 1) == 200
@@ -50,9 +50,9 @@ def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, clie
             "  send the request from the test's own process, for example from a thread; or, if it may go live, allow",
             "  it in pyproject.toml:",
             "    [tool.multitrack]",
-            f'    ignore_hosts = ["{place}"]',
+            f'    ignore_hosts = ["{address}"]',
             "  or at the test:",
-            f'    @pytest.mark.cassette(ignore_hosts=["{place}"])',
+            f'    @pytest.mark.cassette(ignore_hosts=["{address}"])',
         ]
         assert [sent.json for sent in tape.sent] == [{"n": 1}, {"n": 3}]
     assert len(storage.read(path).interactions) == 2

@@ -1,4 +1,4 @@
-"""httpx, httpx2 and OpenAI's SDK on real sockets, with a tape."""
+"""httpx, httpx2 and OpenAI's SDK record and replay requests on real sockets."""
 
 import asyncio
 import gzip
@@ -41,20 +41,20 @@ def replay(path, use, **options):
 
 
 def send(module, mode, method, url, **arguments):
-    """One request; what matters of its answer."""
+    """Send one request, and return the status, the content type and the body of the response."""
 
-    def told(response):
+    def summarize(response):
         kind = response.headers.get("content-type")
-        # the tape keeps a JSON document, and not how it is laid out
+        # a cassette keeps a JSON document, but not its white space
         return response.status_code, kind, response.json() if kind == "application/json" else response.content
 
     if mode == "sync":
         with module.Client() as client:
-            return told(client.request(method, url, **arguments))
+            return summarize(client.request(method, url, **arguments))
 
     async def main():
         async with module.AsyncClient() as client:
-            return told(await client.request(method, url, **arguments))
+            return summarize(await client.request(method, url, **arguments))
 
     return asyncio.run(main())
 
@@ -102,7 +102,7 @@ def test_an_iterator_as_body_is_read_once_and_sent_whole(provider, path, module)
 
 @MODULES
 @MODES
-def test_encodings_and_headers_survive(provider, path, module, mode):
+def test_encoded_bodies_and_headers_replay(provider, path, module, mode):
     text = "grüße ".encode() * 100
     provider.reply = lambda request: {
         "/gzip": Answer(gzip.compress(text), headers={"content-encoding": "gzip", "content-type": "text/plain"}),
@@ -116,9 +116,9 @@ def test_encodings_and_headers_survive(provider, path, module, mode):
     live = record(path, use)
     assert [body for *_, body in live] == [text, text, b"x"]
     assert replay(path, use) == live
-    tape = path.read_text(encoding="utf-8")
-    assert "content-encoding" not in tape
-    assert "grüße" in tape
+    text = path.read_text(encoding="utf-8")
+    assert "content-encoding" not in text
+    assert "grüße" in text
 
 
 def test_a_body_that_cannot_be_decoded_replays_with_the_same_error(provider, path):
@@ -158,7 +158,7 @@ def test_a_compressed_request_is_matched_by_its_content(provider, path):
 
 @MODULES
 @MODES
-def test_in_process_transports_are_left_alone(path, module, mode):
+def test_in_process_transports_are_not_intercepted(path, module, mode):
     transport = module.MockTransport(lambda _: module.Response(200, text="in process"))
 
     def sync():
@@ -179,10 +179,10 @@ def test_a_wrapping_transport_runs_above_the_tape(provider, path, module):
     class Wrapping(module.BaseTransport):
         def __init__(self):
             self.inner = module.HTTPTransport()
-            self.seen = 0
+            self.count = 0
 
         def handle_request(self, request):
-            self.seen += 1
+            self.count += 1
             return self.inner.handle_request(request)
 
         def close(self):
@@ -191,24 +191,24 @@ def test_a_wrapping_transport_runs_above_the_tape(provider, path, module):
     def use():
         wrapping = Wrapping()
         with module.Client(transport=wrapping) as client:
-            return client.get(provider.url).json(), wrapping.seen
+            return client.get(provider.url).json(), wrapping.count
 
     assert record(path, use) == replay(path, use) == ({"path": "/"}, 1)
 
 
-def stream(mode, url, seen):
-    """A streamed chat; ``seen`` is called with each piece of text when it arrives."""
-    question = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+def stream(mode, url, on_text):
+    """Stream a chat completion, and call ``on_text`` with each piece of text when it arrives."""
+    parameters = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     if mode == "sync":
         with openai.OpenAI(base_url=url, api_key="test") as client:
-            for chunk in client.chat.completions.create(**question):
-                seen(chunk.choices[0].delta.content)
+            for chunk in client.chat.completions.create(**parameters):
+                on_text(chunk.choices[0].delta.content)
         return
 
     async def main():
         async with openai.AsyncOpenAI(base_url=url, api_key="test") as client:
-            async for chunk in await client.chat.completions.create(**question):
-                seen(chunk.choices[0].delta.content)
+            async for chunk in await client.chat.completions.create(**parameters):
+                on_text(chunk.choices[0].delta.content)
 
     asyncio.run(main())
 
@@ -227,33 +227,33 @@ def test_the_first_event_arrives_while_the_rest_is_held_back(provider, path, mod
     provider.reply = lambda _: Answer(body(), headers=STREAM)
     texts = []
 
-    def seen(text):
+    def on_text(text):
         texts.append(text)
         arrived.set()
 
-    record(path, lambda: stream(mode, provider.url, seen))
+    record(path, lambda: stream(mode, provider.url, on_text))
     assert in_time == [True]
     provider.stop()
     replay(path, lambda: stream(mode, provider.url, texts.append))
     assert texts == ["one", "two"] * 2
-    # the SDK leaves right after [DONE], without reading the end behind it
+    # the SDK closes the response right after [DONE], without reading the rest
     assert "ending:" not in path.read_text()
 
 
-def test_a_compressed_stream_that_is_left_after_done_is_complete(provider, path):
+def test_a_compressed_stream_is_complete_if_the_caller_stops_reading_after_done(provider, path):
     zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     parts = [zipper.compress(part) + zipper.flush(zlib.Z_SYNC_FLUSH) for part in (event("one"), DONE)]
-    left = threading.Event()
+    has_stopped = threading.Event()
 
     def body():
         yield from parts
-        left.wait(5)
+        has_stopped.wait(5)
         yield zipper.flush()
 
     provider.reply = lambda _: Answer(body(), headers={**STREAM, "content-encoding": "gzip"})
     texts = []
     record(path, lambda: stream("sync", provider.url, texts.append))
-    left.set()
+    has_stopped.set()
     replay(path, lambda: stream("sync", provider.url, texts.append))
     assert texts == ["one"] * 2
     assert "ending:" not in path.read_text()
@@ -279,7 +279,7 @@ def test_a_broken_stream_replays_as_broken(provider, path, module, mode):
         async def asynchronous():
             async with module.AsyncClient() as client, client.stream("GET", provider.url) as response:
                 async for chunk in response.aiter_bytes():
-                    received.append(chunk)  # noqa: PERF401 - what came before the cut counts
+                    received.append(chunk)  # noqa: PERF401 - the chunks before the cut are compared
 
         with pytest.raises(module.RemoteProtocolError):
             sync() if mode == "sync" else asyncio.run(asynchronous())
@@ -294,7 +294,7 @@ def test_a_broken_stream_replays_as_broken(provider, path, module, mode):
 @MODULES
 @MODES
 @pytest.mark.parametrize("how", ["break", "cancel"])
-def test_a_stream_left_early_is_recorded_as_left(provider, path, module, mode, how):
+def test_a_stream_that_the_caller_stops_reading_is_recorded_as_left(provider, path, module, mode, how):
     if (mode, how) == ("sync", "cancel"):
         pytest.skip("only tasks are cancelled")
     held = threading.Event()
@@ -395,7 +395,7 @@ def test_eight_threads_receive_their_own_responses(provider, path):
 
     with activate(Tape(path)) as tape, httpx.Client() as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda name: ask(client, name), names))
-    # equal requests play in the order in which they were recorded
+    # equal requests replay in the order they were recorded
     assert answers == [[[name, number] for number in range(count)] for name in names]
     assert len(tape.played) == len(tape.sent) == 8 * count
     assert tape.violations == []

@@ -1,4 +1,4 @@
-"""How large and unusual requests are stored and matched."""
+"""Large and unusual requests are stored, and match on replay."""
 
 import base64
 import gzip
@@ -25,29 +25,32 @@ BASE64 = base64.b64encode(PICTURE).decode()
 NAME = f"multitrack:sha256:{hashlib.sha256(PICTURE).hexdigest()}"
 
 
-def asking(picture, question="what is this?"):
+def picture_request(picture, question="what is this?"):
     url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
     return request(json.dumps({"messages": [{"role": "user", "content": [{"type": "text", "text": question}, url]}]}))
 
 
 def test_a_large_image_is_stored_once_under_its_sha256(recorded):
-    text = recorded.put(*((asking(BASE64, f"question {number}"), f"answer {number}") for number in range(5)))
+    text = recorded.put(*((picture_request(BASE64, f"question {number}"), f"answer {number}") for number in range(5)))
     assert text.count(BASE64) == 1
     assert text.count(f'"url": "data:image/png;base64,{NAME}"') == 5
     document = yaml.safe_load(text)
     assert document["metadata"]["blobs"] == {hashlib.sha256(PICTURE).hexdigest(): BASE64}
-    # what is read is what was sent
+    # the request is read as it was sent
     [first, *_] = storage.read(recorded.path).interactions
-    assert json.loads(first.request.body) == json.loads(asking(BASE64, "question 0").body)
-    assert recorded.play(asking(BASE64, "question 3"), asking(BASE64, "question 1")) == ["answer 3", "answer 1"]
+    assert json.loads(first.request.body) == json.loads(picture_request(BASE64, "question 0").body)
+    assert recorded.play(picture_request(BASE64, "question 3"), picture_request(BASE64, "question 1")) == [
+        "answer 3",
+        "answer 1",
+    ]
     other = base64.b64encode(PICTURE[::-1]).decode()
     with pytest.raises(CassetteMiss) as missed:
-        recorded.play(asking(other, "question 3"))
+        recorded.play(picture_request(other, "question 3"))
     assert "$.messages[0].content[1].image_url.url" in str(missed.value)
     assert len(str(missed.value)) < 1000
 
 
-PLACES = {
+BODIES_WITH_DATA = {
     "openai.chat: a picture": lambda data: {
         "messages": [{"content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}]}]
     },
@@ -66,32 +69,36 @@ PLACES = {
 
 
 @pytest.mark.parametrize("letters", ["standard", "urlsafe"])
-@pytest.mark.parametrize("place", PLACES)
-def test_large_pieces_are_found_in_every_wire_format(recorded, place, letters):
+@pytest.mark.parametrize("kind", BODIES_WITH_DATA)
+def test_large_pieces_are_found_in_every_wire_format(recorded, kind, letters):
     data = BASE64 if letters == "standard" else base64.urlsafe_b64encode(PICTURE).decode()
-    sent = request(json.dumps(PLACES[place](data)))
+    sent = request(json.dumps(BODIES_WITH_DATA[kind](data)))
     text = recorded.put((sent, "one"), (sent, "two"))
     assert max(map(len, text.splitlines())) < len(BASE64) + 100
-    assert (text.count(BASE64), text.count(data[:1000]), text.count(NAME)) == (1, letters == "standard", 2)
-    assert [json.loads(one.request.body) for one in storage.read(recorded.path).interactions] == [
-        PLACES[place](data)
+    assert text.count(BASE64) == 1
+    assert text.count(data[:1000]) == (letters == "standard")
+    assert text.count(NAME) == 2
+    assert [json.loads(each.request.body) for each in storage.read(recorded.path).interactions] == [
+        BODIES_WITH_DATA[kind](data)
     ] * 2
     assert recorded.play(sent, sent) == ["one", "two"]
 
 
 def test_recording_again_keeps_only_the_pieces_still_sent(recorded):
-    recorded.put((asking(BASE64), "old"), test="t.py::one")
+    recorded.put((picture_request(BASE64), "old"), test="t.py::one")
     other = base64.b64encode(PICTURE[::-1]).decode()
-    text = recorded.put((asking(other), "new"), test="t.py::two")
-    assert (text.count(BASE64), text.count(other)) == (1, 1)
-    text = recorded.put((asking("small"), "newer"), test="t.py::one")
-    assert (text.count(BASE64), text.count(other)) == (0, 1)
+    text = recorded.put((picture_request(other), "new"), test="t.py::two")
+    assert text.count(BASE64) == 1
+    assert text.count(other) == 1
+    text = recorded.put((picture_request("small"), "newer"), test="t.py::one")
+    assert text.count(BASE64) == 0
+    assert text.count(other) == 1
 
 
 @pytest.mark.parametrize(
     "piece",
     [
-        BASE64[:-3],  # no whole number of letters
+        BASE64[:-3],  # not a multiple of four letters
         base64.urlsafe_b64encode(PICTURE).decode()[:-3],
         base64.b64encode(b"\0" * 3000).decode()[:-1] + "B=",
         "multitrack:sha256:" + "0" * 64,
@@ -100,14 +107,14 @@ def test_recording_again_keeps_only_the_pieces_still_sent(recorded):
     ids=["cut", "urlsafe", "other bits", "a name", "letters"],
 )
 def test_text_that_looks_like_a_piece_is_unchanged(recorded, piece):
-    recorded.put((asking(piece), "answer"))
+    recorded.put((picture_request(piece), "answer"))
     [interaction] = storage.read(recorded.path).interactions
-    assert json.loads(interaction.request.body) == json.loads(asking(piece).body)
-    assert recorded.play(asking(piece)) == ["answer"]
+    assert json.loads(interaction.request.body) == json.loads(picture_request(piece).body)
+    assert recorded.play(picture_request(piece)) == ["answer"]
 
 
 def test_damaged_pieces_are_an_error(recorded):
-    text = recorded.put((asking(BASE64), "answer"))
+    text = recorded.put((picture_request(BASE64), "answer"))
     recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n")
     with pytest.raises(CassetteCorrupt, match="its blobs are not a mapping of texts but"):
         storage.read(recorded.path)

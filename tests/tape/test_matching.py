@@ -70,19 +70,19 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("name", EQUAL)
 def test_requests_that_mean_the_same_match(recorded, name):
-    one, other = EQUAL[name]
-    for tape, live in (one, other), (other, one):
+    first, second = EQUAL[name]
+    for before, live in (first, second), (second, first):
         recorded.path.unlink(missing_ok=True)
-        recorded.put((tape, "answer"))
+        recorded.put((before, "answer"))
         assert recorded.play(live) == ["answer"]
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_requests_that_differ_do_not_match(recorded, name):
-    one, other = DIFFERENT[name]
-    for tape, live in (one, other), (other, one):
+    first, second = DIFFERENT[name]
+    for before, live in (first, second), (second, first):
         recorded.path.unlink(missing_ok=True)
-        recorded.put((tape, "answer"))
+        recorded.put((before, "answer"))
         with pytest.raises(CassetteMiss):
             recorded.play(live)
 
@@ -140,10 +140,10 @@ def test_requests_to_ignored_hosts_go_live(recorded):
             tape.route(request(url=url))
 
 
-@pytest.mark.parametrize("place", ["db.example:5432", "db.example", "[2001:db8::1]:443", "2001:db8::1"])
-def test_the_line_that_the_tripwire_suggests_allows_the_host(recorded, place):
-    tape = Tape(recorded.path, settings=Settings(allow_hosts=(place,)))
-    host, port = ("db.example", 5432) if place.startswith("db") else ("2001:db8::1", 443)
+@pytest.mark.parametrize("address", ["db.example:5432", "db.example", "[2001:db8::1]:443", "2001:db8::1"])
+def test_the_line_that_the_tripwire_suggests_allows_the_host(recorded, address):
+    tape = Tape(recorded.path, settings=Settings(allow_hosts=(address,)))
+    host, port = ("db.example", 5432) if address.startswith("db") else ("2001:db8::1", 443)
     assert tape.allows_connection(host, port)
     assert not tape.allows_connection("other.example", port)
 
@@ -174,7 +174,7 @@ def test_many_redacted_secrets_are_compared_quickly(recorded, monkeypatch):
     text = "key hush-hush-0123456789 and " * 30
     recorded.put((request(json.dumps({"q": text})), "answer"))
     monkeypatch.delenv("THEIR_API_KEY")
-    # without atomic groups, backtracking would take practically for ever
+    # without atomic groups, backtracking would take practically forever
     with pytest.raises(CassetteMiss):
         recorded.play(request(json.dumps({"q": "key k and " * 100 + "x"})))
     assert recorded.play(request(json.dumps({"q": "key None and " * 30}))) == ["answer"]

@@ -20,29 +20,29 @@ DOCUMENT = {
 }
 
 
-def without(**changes):
+def edited(**changes):
     return {**DOCUMENT, **changes}
 
 
 @pytest.mark.parametrize(
-    ("path", "left"),
+    ("path", "remaining"),
     [
-        ("$.metadata.*", without(metadata={})),
+        ("$.metadata.*", edited(metadata={})),
         ("$.metadata", {key: value for key, value in DOCUMENT.items() if key != "metadata"}),
-        ("$.metadata.id", without(metadata={"user": 2})),
-        ("$['metadata'][\"id\"]", without(metadata={"user": 2})),
-        ("$.messages[*].name", without(messages=[{"role": "user"}, {"role": "assistant"}])),
-        ("$.messages[1]", without(messages=DOCUMENT["messages"][:1])),
-        ("$.messages[0].role", without(messages=[{"name": "a"}, DOCUMENT["messages"][1]])),
+        ("$.metadata.id", edited(metadata={"user": 2})),
+        ("$['metadata'][\"id\"]", edited(metadata={"user": 2})),
+        ("$.messages[*].name", edited(messages=[{"role": "user"}, {"role": "assistant"}])),
+        ("$.messages[1]", edited(messages=DOCUMENT["messages"][:1])),
+        ("$.messages[0].role", edited(messages=[{"name": "a"}, DOCUMENT["messages"][1]])),
         ("$['odd key']", {key: value for key, value in DOCUMENT.items() if key != "odd key"}),
-        ("$..id", without(metadata={"user": 2}, nested={"deep": [{"kept": 7}]})),
-        ("$..deep[*].id", without(nested={"id": 5, "deep": [{"kept": 7}]})),
+        ("$..id", edited(metadata={"user": 2}, nested={"deep": [{"kept": 7}]})),
+        ("$..deep[*].id", edited(nested={"id": 5, "deep": [{"kept": 7}]})),
         ("$.absent.at.all", DOCUMENT),
         ("$.messages.name", DOCUMENT),
     ],
 )
-def test_a_json_path_removes_the_values_that_it_names(path, left):
-    assert JsonPath.parse(path).remove_from(DOCUMENT) == left
+def test_a_json_path_removes_the_values_that_it_names(path, remaining):
+    assert JsonPath.parse(path).remove_from(DOCUMENT) == remaining
 
 
 @pytest.mark.parametrize("path", ["", "$", "a", "$a", "$.", "$.a.", "$[", "$[a]", "$.a[?(@.b)]", "$.a b"])
@@ -57,7 +57,7 @@ def test_ignored_values_are_not_compared_but_are_recorded(recorded):
     settings = Settings(ignore=("$.metadata.*", "$.messages[*].name"))
     text = recorded.put((request(json.dumps(DOCUMENT)), "answer"), settings=settings)
     assert '"user": 2' in text
-    other = without(metadata={"run": "x"}, messages=[{"role": "user"}, {"role": "assistant", "name": "z"}])
+    other = edited(metadata={"run": "x"}, messages=[{"role": "user"}, {"role": "assistant", "name": "z"}])
     assert recorded.play(request(json.dumps(other)), settings=settings) == ["answer"]
     with pytest.raises(CassetteMiss):
         recorded.play(request(json.dumps(other)))
@@ -67,7 +67,7 @@ def test_a_miss_does_not_show_ignored_values(recorded):
     settings = Settings(ignore=("$.metadata.*",))
     recorded.put((request(json.dumps(DOCUMENT)), "answer"), settings=settings)
     with pytest.raises(CassetteMiss) as missed:
-        recorded.play(request(json.dumps(without(metadata={"run": "x"}, nested=None))), settings=settings)
+        recorded.play(request(json.dumps(edited(metadata={"run": "x"}, nested=None))), settings=settings)
     assert "metadata" not in str(missed.value)
     assert "it differs in 1 place\n    $.nested\n" in str(missed.value)
 
@@ -169,8 +169,8 @@ AT = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}"
 def test_placeholders_apply_to_every_kind_of_request(recorded, sent, kept, placeholders_when_recording):
     settings = Settings(placeholders=(("now", AT),))
     recorded.put((sent("2026-01-02 03:04"), "answer"), settings=settings if placeholders_when_recording else None)
-    [one] = storage.read(recorded.path).interactions
-    assert (kept in f"{one.request.url} {one.request.body.decode()}") == placeholders_when_recording
+    [stored] = storage.read(recorded.path).interactions
+    assert (kept in f"{stored.request.url} {stored.request.body.decode()}") == placeholders_when_recording
     assert recorded.play(sent("2027-11-30 23:59"), settings=settings) == ["answer"]
     with pytest.raises(CassetteMiss):
         recorded.play(sent("yesterday"), settings=settings)

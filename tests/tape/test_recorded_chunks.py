@@ -1,4 +1,4 @@
-"""A stream replays with the chunks that were recorded, stored in few words, and at the requested pace."""
+"""A stream replays with the recorded chunks, which are stored briefly, and at the requested pace."""
 
 import asyncio
 import json
@@ -47,9 +47,9 @@ def path(tmp_path):
 
 
 def read(send, url):
-    seen = []
-    send(url, seen)
-    return seen
+    received = []
+    send(url, received)
+    return received
 
 
 def record(path, use, **options):
@@ -64,12 +64,12 @@ def replay(path, use, **options):
         return use()
 
 
-# a clock that stands still finds no gaps, however busy the machine is
-STILL = datetime(2026, 1, 2, tzinfo=UTC)
+# a clock that returns a constant measures no gaps, however busy the machine is
+CONSTANT_TIME = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def told(path):
-    """What the tape at ``path`` says of chunks."""
+def load_chunks(path):
+    """Return the ``chunks`` of the only response in the cassette at ``path``."""
     [interaction] = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]
     return interaction["response"].get("chunks")
 
@@ -84,7 +84,7 @@ def test_replayed_chunks_equal_the_recorded_ones(provider, path, send, body):
     provider.stop()
     replayed = replay(path, lambda: read(send, provider.url))
     if body == "large" and send in (by_urllib3, by_urllib):
-        # they give out what their buffer holds
+        # these clients return the content of their buffer
         assert b"".join(replayed) == b"".join(chunks)
     else:
         assert live == replayed == chunks
@@ -106,7 +106,7 @@ def test_replayed_chunks_equal_the_recorded_ones(provider, path, send, body):
 def test_a_cassette_only_stores_chunks_that_differ_from_events(provider, path, body, line):
     headers, chunks = BODIES[body]
     provider.reply = lambda _: Answer(iter(chunks), headers=headers)
-    record(path, lambda: read(HTTPX["httpx"], provider.url), clock=lambda: STILL)
+    record(path, lambda: read(HTTPX["httpx"], provider.url), clock=lambda: CONSTANT_TIME)
     lines = [text.strip() for text in path.read_text(encoding="utf-8").splitlines() if "chunks:" in text]
     assert lines == ([f"chunks: {line}"] if line else [])
 
@@ -116,12 +116,12 @@ def test_a_cassette_only_stores_chunks_that_differ_from_events(provider, path, b
 def test_a_body_with_a_content_length_has_no_chunks(provider, path, send, content_type):
     provider.reply = lambda _: Answer(b"x" * 100_000, headers={"content-type": content_type})
     record(path, lambda: read(send, provider.url))
-    assert told(path) is None
+    assert load_chunks(path) is None
     assert replay(path, lambda: b"".join(read(send, provider.url))) == b"x" * 100_000
 
 
 @pytest.mark.parametrize("send", HTTPX.values(), ids=HTTPX)
-def test_compressed_chunks(provider, path, send):
+def test_compressed_chunks_replay_decompressed(provider, path, send):
     zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     chunks = [b"data: a\n\n", b"data: b", b"\n\n"]
     packed = [zipper.compress(chunk) + zipper.flush(zlib.Z_SYNC_FLUSH) for chunk in chunks] + [zipper.flush()]
@@ -148,24 +148,24 @@ def test_a_body_with_a_wrong_encoding_replays_with_the_same_error(provider, path
 def test_the_items_of_a_json_array_replay_one_by_one(provider, path, send):
     chunks = [b'[{"n": 1}', b',\r\n{"n": [2]}\n,\r\n', b'{"n": "}3,"}', b"\n]"]
     provider.reply = lambda _: Answer(iter(chunks))
-    assert record(path, lambda: read(send, provider.url), clock=lambda: STILL) == chunks
-    assert told(path) == {"by": "item"}
+    assert record(path, lambda: read(send, provider.url), clock=lambda: CONSTANT_TIME) == chunks
+    assert load_chunks(path) == {"by": "item"}
     found = replay(path, lambda: read(send, provider.url))
     assert b"".join(found) == b"".join(chunks)
-    assert [[b'"n"' in chunk for chunk in found], len(found)] == [[True] * 3, 3]
+    assert [b'"n"' in chunk for chunk in found] == [True] * 3
     assert b"3" in found[2]
 
 
 def test_a_json_document_replays_as_one_chunk(provider, path):
     provider.reply = lambda _: Answer(iter([b'{"a": [1,', b"2,3", b"]}"]))
     record(path, lambda: read(HTTPX["httpx"], provider.url))
-    assert told(path) is None
+    assert load_chunks(path) is None
     assert [json.loads(chunk) for chunk in replay(path, lambda: read(HTTPX["httpx"], provider.url))] == [
         {"a": [1, 2, 3]}
     ]
 
 
-def slowly(*chunks, gap=0.12):
+def delayed(*chunks, gap=0.12):
     for chunk in chunks:
         time.sleep(gap)
         yield chunk
@@ -174,28 +174,28 @@ def slowly(*chunks, gap=0.12):
 @SENDERS
 def test_gaps_are_stored_and_replayed_on_request(provider, path, send):
     chunks = [b"data: a\n\n", b"data: b\n\n", DONE]
-    provider.reply = lambda _: Answer(slowly(*chunks), headers=STREAM)
+    provider.reply = lambda _: Answer(delayed(*chunks), headers=STREAM)
     record(path, lambda: read(send, provider.url))
-    gaps = told(path)["gaps_ms"]
+    gaps = load_chunks(path)["gaps_ms"]
     assert len(gaps) == 3
     assert all(gap >= 100 and gap % 10 == 0 for gap in gaps)
 
     def timed():
         start = time.monotonic()
-        seen = []
-        send(provider.url, seen)
-        return seen, time.monotonic() - start
+        received = []
+        send(provider.url, received)
+        return received, time.monotonic() - start
 
     provider.stop()
     assert replay(path, timed)[0] == chunks
     assert replay(path, timed)[1] < 0.25
-    seen, taken = replay(path, timed, pace="recorded")
-    assert seen == chunks
-    assert taken >= sum(gaps) / 1000
+    replayed, seconds = replay(path, timed, pace="recorded")
+    assert replayed == chunks
+    assert seconds >= sum(gaps) / 1000
 
 
 def test_paced_chunks_replay_one_by_one_and_let_other_tasks_run(provider, path):
-    provider.reply = lambda _: Answer(slowly(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
+    provider.reply = lambda _: Answer(delayed(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
     ticks = []
 
     async def ask():
@@ -217,8 +217,8 @@ def test_paced_chunks_replay_one_by_one_and_let_other_tasks_run(provider, path):
     assert second - first >= 3
 
 
-class Ticking:
-    """A clock that goes on by so many milliseconds whenever it is read."""
+class SteppingClock:
+    """A clock that advances by the next of ``steps``, in milliseconds, whenever it is read."""
 
     def __init__(self, *steps):
         self._time = datetime(2026, 1, 2, tzinfo=UTC)
@@ -230,15 +230,15 @@ class Ticking:
 
 
 def put(path, body, *steps, kind="text/event-stream", query=""):
-    """Record ``body``, a list of chunks, for whose arrivals a clock goes on by ``steps``."""
-    tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, *steps))
+    """Record ``body``, a list of chunks that arrive ``steps`` milliseconds apart."""
+    tape = Tape(path, mode="record", test="t.py::test", clock=SteppingClock(0, *steps))
     recording = tape.route(request(query))
     recording.record_head(200, "OK", (("content-type", kind),))
     for chunk in body:
         recording.record_chunk(chunk)
     recording.record_end()
     tape.save()
-    return told(path)
+    return load_chunks(path)
 
 
 def test_gaps_are_rounded_so_that_they_add_up(path):
@@ -248,7 +248,7 @@ def test_gaps_are_rounded_so_that_they_add_up(path):
 
 
 def words(identity, *texts):
-    """The events of an answer: each has an id that is another each time."""
+    """Return the events of a response with the id ``identity``."""
     events = [event(text).replace(b"chatcmpl-1", identity) for text in texts]
     return [*events, DONE]
 
@@ -256,11 +256,11 @@ def words(identity, *texts):
 def test_chunks_are_unchanged_if_the_response_says_the_same(path):
     before = put(path, words(b"chatcmpl-1", "a", "b"), 500, 20, 30)
     assert before == {"gaps_ms": [500, 20, 30]}
-    # another id and other times, and even other chunks
+    # a different id, different times and even different chunks
     [first, *rest] = words(b"chatcmpl-2", "a", "b")
     assert put(path, [first, b"".join(rest)], 900, 80) == before
     assert "chatcmpl-2" in path.read_text()
-    # what says something else has times of its own
+    # a different response has its own times
     assert put(path, words(b"chatcmpl-3", "a", "c"), 700, 40, 10) == {"gaps_ms": [700, 40, 10]}
     assert put(path, words(b"chatcmpl-3", "a", "c", "d"), 600, 40, 10, 20) == {"gaps_ms": [600, 40, 10, 20]}
 
@@ -275,14 +275,14 @@ def test_chunks_are_unchanged_for_an_unknown_wire_format(path):
 
 def test_different_responses_to_equal_requests_keep_their_chunks(path):
     def both(*steps):
-        tape = Tape(path, mode="record", test="t.py::test", clock=Ticking(0, 0, *steps))
+        tape = Tape(path, mode="record", test="t.py::test", clock=SteppingClock(0, 0, *steps))
         for recording, text in [(tape.route(request()), name) for name in ("a", "b")]:
             recording.record_head(200, "OK", (("content-type", "text/event-stream"),))
             for chunk in words(b"chatcmpl-1", text):
                 recording.record_chunk(chunk)
         for _ in "ab":
             tape.save()
-        return [one.response.chunks.gaps for one in storage.read(path).interactions]
+        return [each.response.chunks.gaps for each in storage.read(path).interactions]
 
     before = both(100, 10, 200, 20)
     assert before == [(100, 10), (310, 20)]
@@ -321,15 +321,15 @@ def test_chunks_that_do_not_fit_an_edited_body_are_ignored(path):
 ANSWER = b'{"object": "list", "data": []}'
 
 
-def answers(*found):
+def reply_in_order(*responses):
     numbers = count()
-    return lambda _: found[next(numbers)]
+    return lambda _: responses[next(numbers)]
 
 
 @pytest.mark.parametrize(("status", "mode"), [(429, "sync"), (429, "async"), (503, "sync")])
 def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
     bad = Answer(b"{}", status, {"retry-after": "1", "content-type": "application/json"})
-    provider.reply = answers(bad, Answer(ANSWER))
+    provider.reply = reply_in_order(bad, Answer(ANSWER))
 
     def ask():
         start = time.monotonic()
@@ -347,7 +347,7 @@ def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
 
     assert record(path, ask) >= 1
     assert replay(path, ask) < 0.7
-    assert [one.response.header("retry-after") for one in storage.read(path).interactions] == ["1", None]
+    assert [each.response.header("retry-after") for each in storage.read(path).interactions] == ["1", None]
     assert "retry-after-ms" not in path.read_text()
     assert replay(path, ask, pace="recorded") >= 1
 
@@ -385,7 +385,7 @@ def test_retry_headers_of_a_replayed_response(provider, path, status, sent, inst
 
 
 def test_urllib3_retries_without_waiting(provider, path):
-    provider.reply = answers(Answer(b"", 429, {"retry-after": "1"}), Answer(b"at last"))
+    provider.reply = reply_in_order(Answer(b"", 429, {"retry-after": "1"}), Answer(b"at last"))
 
     def ask():
         start = time.monotonic()
@@ -394,10 +394,12 @@ def test_urllib3_retries_without_waiting(provider, path):
             session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
             return session.get(provider.url).text, time.monotonic() - start
 
-    text, taken = record(path, ask)
-    assert (text, taken >= 1) == ("at last", True)
-    text, taken = replay(path, ask)
-    assert (text, taken < 0.7) == ("at last", True)
+    text, seconds = record(path, ask)
+    assert text == "at last"
+    assert seconds >= 1
+    text, seconds = replay(path, ask)
+    assert text == "at last"
+    assert seconds < 0.7
 
 
 def test_an_unknown_pace_is_refused(path):

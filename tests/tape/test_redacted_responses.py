@@ -1,4 +1,4 @@
-"""Redacted responses, as each client reads them; and clients that outlive a tape."""
+"""Redacted responses as each client reads them, and clients that outlive a tape."""
 
 import asyncio
 
@@ -22,8 +22,8 @@ def test_the_content_length_fits_the_redacted_body_and_cookies_keep_their_names(
     provider.reply = lambda _: Answer(body, headers={"content-type": "application/json", name: COOKIE})
 
     def get():
-        answer = module.get(provider.url)
-        return answer.json()["key"], len(answer.content), int(answer.headers["content-length"])
+        response = module.get(provider.url)
+        return response.json()["key"], len(response.content), int(response.headers["content-length"])
 
     path = tmp_path / "tape.yaml"
     with use_cassette(path, mode="record", keep_headers=["content-length"]):
@@ -34,14 +34,14 @@ def test_the_content_length_fits_the_redacted_body_and_cookies_keep_their_names(
     assert "set-cookie: [session=__redacted__]" in text
     provider.stop()
     with use_cassette(path, keep_headers=["content-length"]):
-        key, length, told = get()
+        key, length, content_length = get()
     assert key != SECRET
-    assert length == told
+    assert length == content_length
 
 
 def test_an_asyncio_client_replays_in_several_event_loops(provider, tmp_path):
     provider.reply = lambda request: Answer(completion(request.json["messages"][0]["content"]))
-    # as at module level; its connections are not kept, which nobody could close when their loop is
+    # like a client at module level; it keeps no connections, because they could not be closed after their event loop
     client = openai.AsyncOpenAI(
         base_url=provider.url, api_key="test", max_retries=0, default_headers={"connection": "close"}
     )

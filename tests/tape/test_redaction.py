@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded_tape import JSON, URL, Recorded, request
+from recorded_tape import JSON, URL, RecordedCassette, request
 
 from multitrack import wires
 from multitrack.errors import CassetteMiss, SecretInCassette
@@ -64,7 +64,7 @@ SENT = {
     "password": {"url": f"https://user:{quote(KEY, safe='')}@api.example.com/v1/chat"},
     "environment": {},
 }
-PLACES = {
+PROMPTS = {
     "prompt": lambda key: chat(f"the key is {key}, really"),
     "line start": lambda key: chat(f"the key:\n{key}\nreally"),
     "json in json": lambda key: chat(json.dumps({"key": key})),
@@ -76,41 +76,42 @@ PLACES = {
 }
 
 
-def spelled(key):
+def spell(key):
     """Return every spelling of ``key`` that a file could have."""
     in_json = json.dumps(key)[1:-1]
     return {key, quote(key, safe=""), quote_plus(key), in_json, json.dumps(in_json)[1:-1]}
 
 
-def free_of(text, key):
+def assert_redacted(text, key):
+    """Check that ``text`` contains a redaction, and no spelling of ``key``."""
     assert REDACTED in text
-    assert not [one for one in spelled(key) if one in text]
+    assert not [spelling for spelling in spell(key) if spelling in text]
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("sent", SENT)
-def test_a_sent_credential_is_removed_everywhere(recorded, monkeypatch, sent, place):
+def test_a_sent_credential_is_removed_everywhere(recorded, monkeypatch, sent, prompt):
     if sent == "environment":
         monkeypatch.setenv("THEIR_SECRET", KEY)
-    body = PLACES[place](KEY)
+    body = PROMPTS[prompt](KEY)
     text = recorded.put((request(body, **SENT[sent]), body))
-    free_of(text, KEY)
+    assert_redacted(text, KEY)
     monkeypatch.delenv("THEIR_SECRET", raising=False)
     # another machine has a different key or none, and the same text around it
     live = {"url": f"{URL}?key=other-key-98765&page=2"} if sent == "parameter" else {}
     for other in "other-key-9876543210", "None", "":
-        answers = recorded.play(request(PLACES[place](other), **live))
+        answers = recorded.play(request(PROMPTS[prompt](other), **live))
         assert REDACTED in answers[0]
     assert REDACTED in recorded.play(request(body, **SENT[sent]))[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("place", PLACES)
-def test_a_known_shape_is_removed_everywhere(recorded, shape, place):
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_known_shape_is_removed_everywhere(recorded, shape, prompt):
     key = SHAPES[shape]
-    body = PLACES[place](key)
+    body = PROMPTS[prompt](key)
     text = recorded.put((request(body), body))
-    free_of(text, key)
+    assert_redacted(text, key)
     assert REDACTED in recorded.play(request(body))[0]
 
 
@@ -141,7 +142,7 @@ def test_secrets_in_responses_are_removed_everywhere(recorded):
 def test_an_early_response_that_contains_a_later_secret_is_redacted(recorded):
     late = request("{}", headers=(*JSON, ("x-api-key", KEY)))
     text = recorded.put((request("[]"), chat(KEY)), (late, "fine"))
-    free_of(text, KEY)
+    assert_redacted(text, KEY)
 
 
 def test_a_form_with_a_file_is_redacted(recorded):
@@ -188,7 +189,7 @@ def call(index, arguments):
 
 def arguments(body):
     """Return the joined arguments of each call of a streamed response."""
-    return [one.arguments for one in wires.decode(body)]
+    return [call.arguments for call in wires.decode(body)]
 
 
 def test_a_secret_spread_over_the_deltas_of_a_stream_is_removed(recorded):
@@ -237,7 +238,8 @@ def test_a_secret_spread_over_a_gemini_array_is_removed(recorded):
     answer = json.loads(recorded.play(request("{}"))[0])
     texts = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in answer]
     assert "".join(texts) == f"it is {REDACTED} there"
-    assert (texts[0], texts[3]) == ("it is ", " there")
+    assert texts[0] == "it is "
+    assert texts[3] == " there"
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,7 @@ def test_a_cassette_of_one_project_replays_in_another(recorded, monkeypatch):
     url = VERTEX.format("zeta-test-9").replace("us-central1", "asia-east1")
     answer = json.loads(recorded.play(request(other, url=url, headers=headers))[0])["messages"][0]["content"]
     assert answer == "in project-0,\nproject-0 of organization-0 / project-1; in europe-west4"
-    # two names where the cassette has one are a different request
+    # a request with two names is different if the cassette has one name in both positions
     with pytest.raises(CassetteMiss):
         recorded.play(request(other.replace("in zeta-test-9", "in zeta-billing-2"), url=url, headers=headers))
 
@@ -291,7 +293,7 @@ def test_a_cassette_of_one_project_replays_in_another(recorded, monkeypatch):
 def test_names_match_regardless_of_earlier_requests(recorded, monkeypatch):
     urls = [VERTEX.format(name) for name in ("acme-prod-1", "acme-prod-2")]
     recorded.put(*((request("{}", url=url), f"answer {position}") for position, url in enumerate(urls)))
-    assert recorded.play(request("{}", url=urls[1])) == ["answer 0"]  # the same request, but for a private name
+    assert recorded.play(request("{}", url=urls[1])) == ["answer 0"]  # the same request, apart from a private name
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "zeta-test-9")
     exchanges = [(request(chat(f"{n} in zeta-test-9"), url=url), f"answer {n}") for n, url in enumerate(urls)]
     recorded.path.unlink()
@@ -363,14 +365,14 @@ def redactor():
 @pytest.mark.slow
 @given(texts)
 def test_redaction_is_idempotent(text):
-    one = redactor()
-    once = one.redact_text(text)
-    assert one.redact_text(once) == once
+    first = redactor()
+    once = first.redact_text(text)
+    assert first.redact_text(once) == once
     assert redactor().redact_text(once) == once
     assert KEY not in once
     assert "hush-hush-0123456789" not in once
-    body = one.redact_body(json.dumps({"x": text}).encode())
-    assert one.redact_body(body) == body
+    body = first.redact_body(json.dumps({"x": text}).encode())
+    assert first.redact_body(body) == body
 
 
 @pytest.mark.slow
@@ -392,7 +394,7 @@ def test_redacted_json_is_json_of_the_same_shape(document):
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3))
 def test_redacted_requests_replay_with_the_same_key_and_without_one(tmp_path_factory, prompts):
-    recorded = Recorded(tmp_path_factory.mktemp("tapes") / "tape.yaml")
+    recorded = RecordedCassette(tmp_path_factory.mktemp("tapes") / "tape.yaml")
     headers = (*JSON, ("authorization", f"Bearer {KEY}"))
     exchanges = [(request(chat(prompt), headers=headers), "answer") for prompt in prompts]
     text = recorded.put(*exchanges)

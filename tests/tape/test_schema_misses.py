@@ -69,15 +69,15 @@ def models(change=None):
 WIRES = ["openai.chat", "openai.responses", "gemini"]
 
 
-def asked(wire, change=None):
+def build_request(wire, change=None):
     offered = models(change)
     toolset = Toolset(Iterable[offered[0] | offered[1]])
-    told = {"openai.chat": {"model": "m", "messages": []}, "openai.responses": {"model": "m", "input": []}}
-    body = {**told.get(wire, {"contents": []}), "tools": toolset.schemas(wire)}
+    fields = {"openai.chat": {"model": "m", "messages": []}, "openai.responses": {"model": "m", "input": []}}
+    body = {**fields.get(wire, {"contents": []}), "tools": toolset.schemas(wire)}
     return request(json.dumps(body)), dict(zip(toolset.names, offered, strict=True))
 
 
-TOLD = {
+EXPECTED = {
     "description": ["`Street.name` lost its description"],
     "nested field": ["`Street.number` is new", "`Street.number` is now required"],
     "constraint": ["`Address.zip` changed its minLength"],
@@ -99,47 +99,49 @@ TOLD = {
         "`Order.number` is now required, `Order.count` is no longer required",
     ],
 }
-# its schemas have no defaults, and say of null what others say by another type
-TOLD_BY_GEMINI = {
+# Gemini's schemas have no defaults, and allow null with a keyword instead of a type
+EXPECTED_FOR_GEMINI = {
     "optional": ["`Order.count` gained its permission to be null"],
     "not required": ["`Order.when` is no longer required"],
 }
 
 
-def told(recorded, wire, change, *, by_hand=False):
-    recorded.put((asked(wire)[0], "{}"))
+def explain(recorded, wire, change, *, without_models=False):
+    recorded.put((build_request(wire)[0], "{}"))
     tape = Tape(recorded.path)
-    sent, offered = asked(wire, change)
-    with pytest.raises(CassetteMiss) as missed, nullcontext() if by_hand else offering_models(offered):
+    sent, offered = build_request(wire, change)
+    with pytest.raises(CassetteMiss) as missed, nullcontext() if without_models else offering_models(offered):
         tape.route(sent)
     return [line.strip() for line in str(missed.value).splitlines() if line.strip().startswith("`")]
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("change", TOLD)
+@pytest.mark.parametrize("change", EXPECTED)
 def test_the_class_and_the_field_are_named(recorded, wire, change):
     if (wire, change) == ("gemini", "default"):
         pytest.skip("Gemini's schemas have no defaults")
-    expected = {**TOLD, **TOLD_BY_GEMINI} if wire == "gemini" else TOLD
-    assert told(recorded, wire, change) == expected[change]
+    expected = {**EXPECTED, **EXPECTED_FOR_GEMINI} if wire == "gemini" else EXPECTED
+    assert explain(recorded, wire, change) == expected[change]
 
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_tools_without_a_known_model_are_named_by_their_schema(recorded, wire):
-    # where a class stands within another's schema, nothing tells its name
-    place = "Order.to.street" if wire == "gemini" else "Street"
-    assert told(recorded, wire, "description", by_hand=True) == [f"`{place}.name` lost its description"]
-    assert told(recorded, wire, "left out", by_hand=True) == TOLD["left out"]
+    # Gemini's schemas contain the nested classes without their names
+    path = "Order.to.street" if wire == "gemini" else "Street"
+    assert explain(recorded, wire, "description", without_models=True) == [f"`{path}.name` lost its description"]
+    assert explain(recorded, wire, "left out", without_models=True) == EXPECTED["left out"]
 
 
 def test_only_the_first_misses_are_explained(recorded):
     recorded.put(*((request(f'{{"n": {number}}}'), "answer") for number in range(20)))
     tape = Tape(recorded.path)
-    told = []
+    messages = []
     for number in range(20, 30):
         with pytest.raises(CassetteMiss) as missed:
             tape.route(request(f'{{"n": {number}}}'))
-        told.append(str(missed.value))
-    assert ["$.n" in message for message in told] == [True] * 5 + [False] * 5
-    assert "  reason: no recording matches (differences are only reported for the first misses of a test)" in told[5]
+        messages.append(str(missed.value))
+    assert ["$.n" in message for message in messages] == [True] * 5 + [False] * 5
+    assert (
+        "  reason: no recording matches (differences are only reported for the first misses of a test)" in messages[5]
+    )
     assert len(tape.violations) == 10

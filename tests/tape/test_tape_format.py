@@ -1,4 +1,4 @@
-"""The file format: what we write is read again, by us and by vcrpy, and we read what vcrpy writes."""
+"""The file format: we and vcrpy read the cassettes that we write, and we read those that vcrpy writes."""
 
 import gzip
 import json
@@ -104,11 +104,11 @@ interaction = st.builds(
 )
 
 
-def same_body(one, other):
-    """Equal, or the same JSON document with every number and string spelled alike."""
-    if one == other:
+def is_same_body(first, second):
+    """Return whether the bodies are equal, or the same JSON document with the same spelling of numbers and strings."""
+    if first == second:
         return True
-    tokens = [jsontext._TOKEN.findall(side.decode()) for side in (one, other)]
+    tokens = [jsontext._TOKEN.findall(side.decode()) for side in (first, second)]
     spelled = [[json.loads(token) if token.startswith('"') else token for token in side] for side in tokens]
     return spelled[0] == spelled[1]
 
@@ -121,31 +121,36 @@ def test_a_written_cassette_is_read_again(interactions):
     read = yaml_format.load_cassette(written.encode(), Path("x"))
     assert read.metadata == metadata
     assert len(read.interactions) == len(interactions)
-    for one, other in zip(interactions, read.interactions, strict=True):
-        assert same_body(one.request.body, other.request.body)
-        assert other.response == one.response
-        assert (other.tests, other.provenance) == (one.tests, one.provenance)
-        assert (other.models, other.results) == (one.models, one.results)
-        assert other.request.headers == one.request.headers
-        assert (other.request.method, other.request.url) == (one.request.method, one.request.url)
-    # a second time nothing changes any more, and the loaders of others read the same
+    for before, after in zip(interactions, read.interactions, strict=True):
+        assert is_same_body(before.request.body, after.request.body)
+        assert after.response == before.response
+        assert after.tests == before.tests
+        assert after.provenance == before.provenance
+        assert after.models == before.models
+        assert after.results == before.results
+        assert after.request.headers == before.request.headers
+        assert after.request.method == before.request.method
+        assert after.request.url == before.request.url
+    # writing it again changes nothing, and other loaders read the same document
     assert yaml_format.dump_cassette(read) == written
     document = yaml.load(written, Loader=Loader)
     assert yaml.load(written, Loader=yaml.SafeLoader) == document
-    sent, answered, *_ = vcr_deserialize(written, yamlserializer)
-    assert [(each.method, each.uri) for each in sent] == [(one.request.method, one.request.url) for one in interactions]
-    for one, asked, answer in zip(read.interactions, sent, answered, strict=True):
-        assert Blobs(document["metadata"].get("blobs")).restore(asked.body) == one.request.body
-        assert answer["status"]["code"] == one.response.status
-        assert same_body(answer["body"]["string"], one.response.body)
+    requests, responses, *_ = vcr_deserialize(written, yamlserializer)
+    blobs = Blobs(document["metadata"].get("blobs"))
+    for ours, sent, received in zip(read.interactions, requests, responses, strict=True):
+        assert sent.method == ours.request.method
+        assert sent.uri == ours.request.url
+        assert blobs.restore(sent.body) == ours.request.body
+        assert received["status"]["code"] == ours.response.status
+        assert is_same_body(received["body"]["string"], ours.response.body)
 
 
-TAPES = sorted((Path(__file__).parents[2] / "cassettes").rglob("*.yaml"))
+CASSETTES = sorted((Path(__file__).parents[2] / "cassettes").rglob("*.yaml"))
 
 
 def test_cassettes_of_this_repository_are_written_unchanged():
-    assert TAPES
-    for path in TAPES:
+    assert CASSETTES
+    for path in CASSETTES:
         text = path.read_text(encoding="utf-8")
         assert yaml_format.dump_cassette(yaml_format.load_cassette(text.encode(), path)) == text, path
 
@@ -176,7 +181,7 @@ def test_indented_json_is_the_same_document(text):
 
 
 def test_a_cassette_is_readable(recorded):
-    question = {"model": "gpt-4o-mini", "temperature": 1.0, "messages": [{"role": "user", "content": "weather?"}]}
+    parameters = {"model": "gpt-4o-mini", "temperature": 1.0, "messages": [{"role": "user", "content": "weather?"}]}
     calls = [
         {
             "id": f"call_{n}",
@@ -188,7 +193,7 @@ def test_a_cassette_is_readable(recorded):
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     answer = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
     assert (
-        recorded.put((request(json.dumps(question)), json.dumps(answer))).splitlines()
+        recorded.put((request(json.dumps(parameters)), json.dumps(answer))).splitlines()
         == """\
 # 1 · openai.chat gpt-4o-mini · 2 calls
 #   Weather(city='Toronto')
@@ -306,7 +311,7 @@ SENDING = {
 
 
 def vcrpy(path, requests, library, mode="none"):
-    """What the ``requests`` are answered by vcrpy alone."""
+    """Send ``requests`` with vcrpy, without Multitrack. Return the status, content type and text of each response."""
     imports, send = SENDING[library]
     script = VCRPY.format(imports=imports, send=send, mode=mode)
     done = subprocess.run(
@@ -324,25 +329,25 @@ def vcrpy(path, requests, library, mode="none"):
 def test_vcrpy_alone_replays_what_we_write(recorded, library):
     answers = ['{"answer": "grüße 😀", "n": 1.0}', "line\r\nline\u2028end ", "data: {}\n\ndata: [DONE]\n\n"]
     kinds = ["application/json", "text/plain; charset=utf-8", "text/event-stream; charset=utf-8"]
-    asked = [["POST", f"https://api.example.com/v1/{n}?a=1", f'{{"n": {n}}}'] for n in range(3)]
+    requests = [["POST", f"https://api.example.com/v1/{n}?a=1", f'{{"n": {n}}}'] for n in range(3)]
     recorded.put(
         *(
             (request(body, url=url), (200, (("content-type", kind),), answer))
-            for (_, url, body), kind, answer in zip(asked, kinds, answers, strict=True)
+            for (_, url, body), kind, answer in zip(requests, kinds, answers, strict=True)
         )
     )
-    told = vcrpy(recorded.path, asked, library)
-    assert [[status, kind] for status, kind, _ in told] == [[200, kind] for kind in kinds]
-    assert json.loads(told[0][2]) == json.loads(answers[0])
-    assert [text for *_, text in told[1:]] == answers[1:]
+    responses = vcrpy(recorded.path, requests, library)
+    assert [[status, kind] for status, kind, _ in responses] == [[200, kind] for kind in kinds]
+    assert json.loads(responses[0][2]) == json.loads(answers[0])
+    assert [text for *_, text in responses[1:]] == answers[1:]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", SENDING)
 def test_vcrpy_loads_broken_streams_and_failed_connections(recorded, library):
     tape = Tape(recorded.path, mode="record", settings=Settings(keep_errors=True))
-    asked = [["GET", f"https://api.example.com/v1/{n}", ""] for n in range(2)]
-    broken, failed = (tape.route(request(method=method, url=url)) for method, url, _ in asked)
+    requests = [["GET", f"https://api.example.com/v1/{n}", ""] for n in range(2)]
+    broken, failed = (tape.route(request(method=method, url=url)) for method, url, _ in requests)
     broken.record_head(200, "OK", (("content-type", "text/event-stream"),))
     for chunk in (b"data: a", b"\n\ndata: b\n\n"):
         broken.record_chunk(chunk)
@@ -355,8 +360,8 @@ def test_vcrpy_loads_broken_streams_and_failed_connections(recorded, library):
         "failure: {error: ConnectionRefusedError, message: Connection refused, during: connect, code: ECONNREFUSED}"
     )
     assert refused in recorded.text
-    told = vcrpy(recorded.path, asked, library)
-    assert told == [[200, "text/event-stream", "data: a\n\ndata: b\n\n"], [599, None, ""]]
+    responses = vcrpy(recorded.path, requests, library)
+    assert responses == [[200, "text/event-stream", "data: a\n\ndata: b\n\n"], [599, None, ""]]
 
 
 @pytest.mark.parametrize("library", SENDING)
@@ -367,9 +372,9 @@ def test_we_replay_what_vcrpy_writes(provider, recorded, library):
         if sent.path == "/zipped"
         else Answer(b'{"plain": "gr\xc3\xbc\xc3\x9fe"}')
     )
-    asked = [["GET", f"{provider.url}/zipped", ""], ["POST", f"{provider.url}/plain", '{"a": 1}']]
-    vcrpy(recorded.path, asked, library, mode="once")
-    sent = [request(body, url=url, method=method, headers=JSON if body else ()) for method, url, body in asked]
+    requests = [["GET", f"{provider.url}/zipped", ""], ["POST", f"{provider.url}/plain", '{"a": 1}']]
+    vcrpy(recorded.path, requests, library, mode="once")
+    sent = [request(body, url=url, method=method, headers=JSON if body else ()) for method, url, body in requests]
     assert recorded.play(*reversed(sent)) == ['{"plain": "grüße"}', '{"zipped": true}']
 
 

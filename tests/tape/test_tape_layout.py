@@ -1,4 +1,4 @@
-"""Cassettes in our layout are read by it; others are read, or refused, as YAML."""
+"""Cassettes in our layout are read without a YAML parser; others are read, or refused, as YAML."""
 
 import json
 import os
@@ -74,11 +74,11 @@ PARTS = [":", " ", "'", '"', "&a ", "*a", "{", "]", "|", "\t", "\x85", "\u2028",
 def test_an_edited_cassette_is_read_as_yaml(text, data):
     lines = text.split("\n")
     for _ in range(data.draw(st.integers(0, 2))):
-        place = data.draw(st.integers(0, len(lines) - 1))
-        line = lines[place]
+        number = data.draw(st.integers(0, len(lines) - 1))
+        line = lines[number]
         column = data.draw(st.integers(0, len(line)))
         change = data.draw(st.sampled_from(["drop", "repeat", "put", "cut", "add"]))
-        lines[place : place + 1] = {
+        lines[number : number + 1] = {
             "drop": [],
             "repeat": [line, line],
             "put": [data.draw(st.sampled_from(LINES)), line],
@@ -86,7 +86,7 @@ def test_an_edited_cassette_is_read_as_yaml(text, data):
             "add": [line[:column] + data.draw(st.sampled_from(PARTS)) + line[column:]],
         }[change]
     changed = "\n".join(lines)
-    # with the start of a document written out, it is no longer of our layout
+    # a cassette that begins with a document marker does not have our layout
     assert outcome(changed) == outcome(f"---\n{changed}")
 
 
@@ -153,7 +153,7 @@ def test_our_layout_takes_less_time_and_memory_than_yaml():
     ]
     content = yaml_format.dump_cassette(Cassette(tuple(found), {"format": 1})).encode()
 
-    def measured(read):
+    def measure(read):
         start = process_time()
         read()
         time = process_time() - start
@@ -166,8 +166,8 @@ def test_our_layout_takes_less_time_and_memory_than_yaml():
             tracemalloc.stop()
 
     ours, whole = (
-        measured(lambda: yaml_format.load_cassette(content, PATH)),
-        measured(lambda: yaml.load(content, Loader=Loader)),
+        measure(lambda: yaml_format.load_cassette(content, PATH)),
+        measure(lambda: yaml.load(content, Loader=Loader)),
     )
     assert ours[0] < whole[0] / 2
     assert ours[1] < whole[1] / 2
@@ -181,10 +181,10 @@ def test_a_large_shared_cassette_is_read_once(recorded, monkeypatch):
     read = []
     loads = yaml_format.load_cassette
     monkeypatch.setattr(yaml_format, "load_cassette", lambda content, path: read.append(path) or loads(content, path))
-    told = [recorded.play(request('{"n": 1}'))[0][:8] for _ in range(3)]
-    assert told == ['{"n": 1,'] * 3
+    beginnings = [recorded.play(request('{"n": 1}'))[0][:8] for _ in range(3)]
+    assert beginnings == ['{"n": 1,'] * 3
     assert read == [recorded.path]
-    # as long as before, and at the same time
+    # a change is noticed even if the size and the time are as before
     text, times = recorded.text, recorded.path.stat()
     recorded.path.write_text(text.replace('"n": 1,', '"n": 7,'), encoding="utf-8")
     os.utime(recorded.path, ns=(times.st_atime_ns, times.st_mtime_ns))
