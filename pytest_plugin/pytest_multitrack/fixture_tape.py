@@ -17,7 +17,7 @@ from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, flags, item_tape, pytest_internals
 
-_seen = pytest.StashKey[dict[str, tuple[Path, str]]]()
+_fixture_cassettes = pytest.StashKey[dict[str, tuple[Path, str]]]()
 """The path of each fixture's cassette and the name of the fixture, by the path in lower case."""
 
 
@@ -117,7 +117,7 @@ def open_fixture_tape(
     """
     path = cassette_paths.fixture_cassette_path(fixturedef, request)
     name = cassette_paths.fixture_name(fixturedef, request)
-    other, first = request.config.stash.setdefault(_seen, {}).setdefault(str(path).lower(), (path, name))
+    other, first = request.config.stash.setdefault(_fixture_cassettes, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
         raise BadOption(
             f"the cassettes of {first} and {name} differ only in upper and lower case, which some file systems ignore: "

@@ -131,7 +131,7 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
         pytest.UsageError: The paths of two cassettes differ only in upper and lower case, or the settings of the
             project or of the command line are invalid.
     """
-    seen: dict[str, tuple[Path, pytest.Item]] = {}
+    first_users: dict[str, tuple[Path, pytest.Item]] = {}
     cassettes: dict[str, str] = {}
     for item in items:
         try:
@@ -143,7 +143,7 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
         except BadOption:
             continue
         cassettes[item.nodeid] = str(path.resolve())
-        other, first = seen.setdefault(str(path).lower(), (path, item))
+        other, first = first_users.setdefault(str(path).lower(), (path, item))
         if other != path:
             raise pytest.UsageError(
                 f"the cassettes of {first.nodeid} and {item.nodeid} differ only in upper and lower case, which some "

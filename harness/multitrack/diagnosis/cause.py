@@ -31,9 +31,9 @@ _LIVE_MODES = ("record", "drift")
 def current_fingerprints(tapes: Sequence[Tape], validator: ResponseValidator) -> list[ExchangeFingerprint]:
     """Return the fingerprints of all interactions of ``tapes`` so far, tape by tape."""
     return [
-        ExchangeFingerprint.of(one, tape.matching_key(one), validator.result_fingerprints(one))
+        ExchangeFingerprint.of(interaction, tape.matching_key(interaction), validator.result_fingerprints(interaction))
         for tape in tapes
-        for one in tape.answered_interactions
+        for interaction in tape.answered_interactions
     ]
 
 
@@ -63,9 +63,9 @@ class _Diagnosis:
         snapshot = compared.fingerprints if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _CASSETTE
         recorded = [
-            ExchangeFingerprint.of(one, tape.matching_key(one), one.results)
+            ExchangeFingerprint.of(interaction, tape.matching_key(interaction), interaction.results)
             for tape in tapes
-            for one in _recorded_interactions(tape)
+            for interaction in _recorded_interactions(tape)
         ]
         self.then = list(snapshot) if snapshot else recorded
 
@@ -107,16 +107,19 @@ class _Diagnosis:
 
     def _find_changed_results(self) -> Iterator[tuple[CallResult, str]]:
         """Yield the current results that differ from the recorded ones, with the recorded fingerprints."""
-        for one in self.answered:
-            fingerprints, results = self.validator.result_fingerprints(one) or (), self.validator.validate(one) or ()
-            for before, after, result in zip(one.results or (), fingerprints, results, strict=False):
+        for interaction in self.answered:
+            fingerprints, results = (
+                self.validator.result_fingerprints(interaction) or (),
+                self.validator.validate(interaction) or (),
+            )
+            for before, after, result in zip(interaction.results or (), fingerprints, results, strict=False):
                 if UNKNOWN not in (before, after) and before != after:
                     yield result, before
 
     @property
     def _has_proof(self) -> bool:
         """True if a test has passed with the recordings."""
-        return all(any(one.results for one in _recorded_interactions(tape)) for tape in self.tapes)
+        return all(any(interaction.results for interaction in _recorded_interactions(tape)) for tape in self.tapes)
 
     def _describe_request_change(self, gone: int, new: int) -> str:
         if gone and new:
@@ -133,10 +136,10 @@ class _Diagnosis:
     def _describe_call_changes(self) -> Iterator[str]:
         if self.is_live and self.since is _CASSETTE:
             sides = (
-                [one for tape in self.tapes for one in side(tape)]
+                [interaction for tape in self.tapes for interaction in side(tape)]
                 for side in (_recorded_interactions, _live_interactions)
             )
-            before, after = ([call for one in side for call in _read_calls(one)] for side in sides)
+            before, after = ([call for interaction in side for call in _read_calls(interaction)] for side in sides)
             difference: CallComparison | None = compare_calls(before, after)
         else:
             difference = self.compared.difference if self.compared is not None else None
@@ -154,7 +157,7 @@ class _Diagnosis:
 
     @property
     def answered(self) -> Iterator[Interaction]:
-        return (one for tape in self.tapes for one in tape.answered_interactions)
+        return (interaction for tape in self.tapes for interaction in tape.answered_interactions)
 
     def _describe_unchanged(self, *, and_models: bool = False) -> str:
         count = len(self.now)
@@ -171,7 +174,7 @@ class _Diagnosis:
         """
         if self.compared is None:
             return None
-        recorded = _sort_texts(call for one in self.answered for call in _read_calls(one))
+        recorded = _sort_texts(call for interaction in self.answered for call in _read_calls(interaction))
         expected, received = _sort_texts(self.compared.expected), _sort_texts(self.compared.received)
         if recorded == expected and self.compared.difference.changed:
             return f"the models or validators changed{self._format_locations()}; the recorded reply is the expected one"
@@ -199,10 +202,12 @@ class _Diagnosis:
         for result, before in self._find_changed_results():
             yield from _locate_errors(result)
             yield from _locate_changes(result, before)
-        for one in self.answered:
-            if one.results is None:
+        for interaction in self.answered:
+            if interaction.results is None:
                 yield from (
-                    location for result in self.validator.validate(one) or () for location in _locate_errors(result)
+                    location
+                    for result in self.validator.validate(interaction) or ()
+                    for location in _locate_errors(result)
                 )
 
 

@@ -42,8 +42,8 @@ class BrokenCall:
     error: str
 
     def __str__(self) -> str:
-        place = f"{self.model}.{self.field}" if self.field else self.model
-        return f"{self.tape}: interaction {self.interaction}, call {self.call}: {place} at {self.path}: {self.error}"
+        location = f"{self.model}.{self.field}" if self.field else self.model
+        return f"{self.tape}: interaction {self.interaction}, call {self.call}: {location} at {self.path}: {self.error}"
 
 
 @dataclass(slots=True)
@@ -157,15 +157,15 @@ def _revalidate(
         if before and before[0].startswith("invalid"):
             continue
         for detail in outcome.details or [{"loc": (), "msg": str(outcome)}]:
-            place = locate_error(model, detail["loc"], result.call.arguments)
+            location = locate_error(model, detail["loc"], result.call.arguments)
             report.breaks.append(
                 BrokenCall(
                     str(paths.relative_to_cwd(path)),
                     position,
                     number + 1,
-                    place.owner,
-                    place.field,
-                    place.path,
+                    location.owner,
+                    location.field,
+                    location.path,
                     _describe_error(detail),
                 )
             )

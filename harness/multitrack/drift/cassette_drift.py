@@ -15,10 +15,10 @@ from multitrack.tape.file import paths
 from multitrack.tape.tape import Tape
 from multitrack.wording import count_noun, enumerate_positions
 
-NO_TAPE, NOTHING_ASKED, FEWER = "no tape", "nothing asked", "fewer requests"
+NO_TAPE, NO_REQUESTS, FEWER = "no tape", "nothing asked", "fewer requests"
 
 _HARMLESS = {SAME, REORDERED, NOT_COMPARED}
-_IN_TROUBLE = {FAILED, NO_TAPE, NOTHING_ASKED}
+_IN_TROUBLE = {FAILED, NO_TAPE, NO_REQUESTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class CassetteDrift:
         if not self.exists:
             return [NO_TAPE]
         if not self.requests:
-            return [NOTHING_ASKED]
-        found = dict.fromkeys(one.verdict for one in self.requests)
-        if self.unsent and found.keys() <= _HARMLESS and any(one.drift.differs for one in self.requests):
+            return [NO_REQUESTS]
+        found = dict.fromkeys(request.verdict for request in self.requests)
+        if self.unsent and found.keys() <= _HARMLESS and any(request.drift.differs for request in self.requests):
             found[FEWER] = None
         for harmless in (NOT_COMPARED, SAME):
             if len(found) > 1:
@@ -66,8 +66,8 @@ class CassetteDrift:
 
     def merge(self, other: CassetteDrift) -> CassetteDrift:
         """Combine the drift of two blocks of the same run that use the same cassette."""
-        count = max((one.position for one in self.requests), default=0)
-        later = (replace(one, position=count + one.position) for one in other.requests)
+        count = max((request.position for request in self.requests), default=0)
+        later = (replace(request, position=count + request.position) for request in other.requests)
         return replace(self, requests=(*self.requests, *later), unsent=self.unsent & other.unsent)
 
 
@@ -86,7 +86,7 @@ def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
     if lookup is None:
         return CassetteDrift(*common, exists=False) if live else None
     found = conversation_drift.compare_conversations(
-        lookup, live, explain=lambda one: _parse_reason(tape.redact(str(tape.explain_miss(one))))
+        lookup, live, explain=lambda request: _parse_reason(tape.redact(str(tape.explain_miss(request))))
     )
     unsent = frozenset(entry.position for entry in found.unsent if tape.is_own(entry))
     return CassetteDrift(*common, requests=found.requests, unsent=unsent) if live or unsent else None
@@ -107,7 +107,9 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> Dr
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
     failures = Counter(filter(None, outcomes))
     remarks = [_count_runs(outcome, count, len(outcomes)) for outcome, count in failures.most_common()]
-    if skipped := sum(one.drift.verdict == NOT_COMPARED for one in first.requests if first.verdict != NOT_COMPARED):
+    if skipped := sum(
+        request.drift.verdict == NOT_COMPARED for request in first.requests if first.verdict != NOT_COMPARED
+    ):
         remarks.append(f"{count_noun(skipped, 'request')} not compared")
     details = [*(_detail_lines(first) if len(runs) == 1 else _sample_lines(runs))]
     all_verdicts = {verdict for run in runs for verdict in run.verdicts}
@@ -123,11 +125,11 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> Dr
 
 
 def _detail_lines(run: CassetteDrift) -> Iterator[str]:
-    for one in run.requests:
-        if one.drift.verdict in (SAME, REORDERED) or (one.drift.verdict == NOT_COMPARED != run.verdict):
+    for request in run.requests:
+        if request.drift.verdict in (SAME, REORDERED) or (request.drift.verdict == NOT_COMPARED != run.verdict):
             continue
-        yield f"{run.test}, request {one.position}: {one.verdict}"
-        yield from (f"  {line}" for line in one.drift.lines)
+        yield f"{run.test}, request {request.position}: {request.verdict}"
+        yield from (f"  {line}" for line in request.drift.lines)
     if not run.exists:
         yield f"{run.test}: no cassette at {run.tape}"
         yield f"  to record it: {run.record_hint}"
@@ -137,18 +139,18 @@ def _detail_lines(run: CassetteDrift) -> Iterator[str]:
 
 
 def _sample_lines(runs: Sequence[CassetteDrift]) -> Iterator[str]:
-    positions = sorted({one.recording for run in runs for one in run.requests if one.recording is not None})
+    positions = sorted({request.recording for run in runs for request in run.requests if request.recording is not None})
     for position in positions:
-        requests = [one for run in runs for one in run.requests if one.recording == position]
-        lines = list(describe_agreement([one.drift for one in requests]))
+        requests = [request for run in runs for request in run.requests if request.recording == position]
+        lines = list(describe_agreement([request.drift for request in requests]))
         if lines:
-            compared = sum(one.drift.calls is not None for one in requests)
+            compared = sum(request.drift.calls is not None for request in requests)
             yield f"{runs[0].test}, interaction {position}: compared {compared} of {len(runs)} times"
             yield from (f"  {line}" for line in lines)
-    others = Counter(one for run in runs for one in run.requests if one.drift.calls is None)
-    for one, count in others.items():
-        yield f"{runs[0].test}, request {one.position}: {_count_runs(one.verdict, count, len(runs))}"
-        yield from (f"  {line}" for line in one.drift.lines)
+    others = Counter(request for run in runs for request in run.requests if request.drift.calls is None)
+    for request, count in others.items():
+        yield f"{runs[0].test}, request {request.position}: {_count_runs(request.verdict, count, len(runs))}"
+        yield from (f"  {line}" for line in request.drift.lines)
     if not runs[0].exists:
         yield from _detail_lines(runs[0])
 

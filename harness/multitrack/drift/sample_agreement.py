@@ -59,11 +59,11 @@ def describe_agreement(answers: Sequence[ResponseDrift]) -> Iterator[str]:
 
 
 def _sample_fields(recorded: Sequence[SnapshotCall], answers: Sequence[CallComparison]) -> Iterator[_SampledField]:
-    of_tool, seen = Counter(call.name for call in recorded), Counter[str]()
-    for place, call in enumerate(recorded):
-        seen[call.name] += 1
-        tool = f"{call.name}#{seen[call.name]}" if of_tool[call.name] > 1 else call.name
-        partners = [_find_partner(answer, place) for answer in answers]
+    of_tool, counts = Counter(call.name for call in recorded), Counter[str]()
+    for position, call in enumerate(recorded):
+        counts[call.name] += 1
+        tool = f"{call.name}#{counts[call.name]}" if of_tool[call.name] > 1 else call.name
+        partners = [_find_partner(answer, position) for answer in answers]
         names = dict.fromkeys([*_get_fields(call), *(name for _, changed in partners for name in changed)])
         for name in names:
             was = _format_field(call, name)
@@ -85,15 +85,15 @@ def _sample_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledFie
         yield _SampledField(name, found[0].recorded, [one.live for one in found])
 
 
-def _find_partner(answer: CallComparison, place: int) -> tuple[SnapshotCall | None, Sequence[str]]:
-    """Return the received call for the recorded one at ``place``, or None, and the names of its fields that differ."""
+def _find_partner(answer: CallComparison, position: int) -> tuple[SnapshotCall | None, Sequence[str]]:
+    """Return the received call for the recorded one at ``position``, or None, and the names of the changed fields."""
     for same in answer.unchanged:
-        if same.old == place:
+        if same.old == position:
             return same.call, ()
     for entry in answer.changed:
-        if entry.old == place and entry.before.name != entry.after.name:
+        if entry.old == position and entry.before.name != entry.after.name:
             return entry.after, list(_get_fields(entry.before))
-        if entry.old == place:
+        if entry.old == position:
             fields = dict.fromkeys([*_get_fields(entry.before), *_get_fields(entry.after)])
             return entry.after, [name for name in fields if any(_is_in(change.path, name) for change in entry.fields)]
     return None, ()

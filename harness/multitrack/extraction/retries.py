@@ -57,9 +57,9 @@ class Retries(Generic[T]):
         validated.extraction.attempts = self._attempts
         if validated.error is not None and self._attempts:
             validated.error.attempts = self._attempts
-            asked = len(self._attempts) + 1
+            count = len(self._attempts) + 1
             validated.error.add_note(
-                f"the model was asked {asked} times; .attempts has the errors of earlier responses"
+                f"the model was asked {count} times; .attempts has the errors of earlier responses"
             )
         return self._reader.unwrap(validated)
 

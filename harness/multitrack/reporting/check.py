@@ -51,11 +51,11 @@ def find_problems(
         try:
             cassette = storage.read(path)
         except CassetteCorrupt as error:
-            place = f"{path}:{error.line}" if error.line else f"{path}"
+            location = f"{path}:{error.line}" if error.line else f"{path}"
             if error.is_damaged:
-                yield f"{place}: damaged: {error.reason}"
+                yield f"{location}: damaged: {error.reason}"
             else:
-                yield f"{place}: unreadable: {error.reason}: {error.advice}"
+                yield f"{location}: unreadable: {error.reason}: {error.advice}"
             continue
         if cassette is None:
             yield f"{path}: missing: there is no such cassette"

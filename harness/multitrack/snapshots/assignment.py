@@ -65,14 +65,14 @@ def _uncross(worth: Table, pairs: list[tuple[int, int]]) -> list[tuple[int, int]
     """Swap the columns of crossing pairs that are worth as much the other way round."""
     result: list[tuple[int, int]] = []
     for row, column in pairs:
-        place = len(result)
-        while place and result[place - 1][1] > column:
-            other, crossing = result[place - 1]
+        position = len(result)
+        while position and result[position - 1][1] > column:
+            other, crossing = result[position - 1]
             swapped = worth[row][crossing], worth[other][column]
             if not all(swapped) or sum(swapped) != worth[row][column] + worth[other][crossing]:
                 break
-            place -= 1
-            result[place] = (other, column)
+            position -= 1
+            result[position] = (other, column)
             column = crossing
         result.append((row, column))
     return result

@@ -132,10 +132,10 @@ def _find_moved(pairs: dict[int, int]) -> set[int]:
     predecessors: dict[int, int | None] = {}
     old_of_tails: list[int] = []
     for old, new in sorted(pairs.items()):
-        place = bisect_left(tails, new)
-        tails[place:] = [new, *tails[place + 1 :]]
-        old_of_tails[place:] = [old, *old_of_tails[place + 1 :]]
-        predecessors[old] = old_of_tails[place - 1] if place else None
+        length = bisect_left(tails, new)
+        tails[length:] = [new, *tails[length + 1 :]]
+        old_of_tails[length:] = [old, *old_of_tails[length + 1 :]]
+        predecessors[old] = old_of_tails[length - 1] if length else None
     in_order: set[int] = set()
     step = old_of_tails[-1] if old_of_tails else None
     while step is not None:

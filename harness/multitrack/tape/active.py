@@ -115,7 +115,7 @@ def current_tape() -> Router | None:
     if len(activations) == 1 or all(inner.parent is outer for outer, inner in pairwise(activations)):
         return activations[-1].tape
     found = _find_own(activations) or _find_enclosing(activations, (threading.get_ident(),))
-    return AmbiguousRouter([one.tape for one in activations]) if found is None else found.tape
+    return AmbiguousRouter([activation.tape for activation in activations]) if found is None else found.tape
 
 
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
@@ -134,10 +134,15 @@ def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | 
     """
     own, task = _of_context.get(), _current_task()
     return next(
-        (one for one in reversed(activations) if one is own or (one.task is task and task is not None)
-         or (one.task is None and one.thread in threads)),
+        (
+            activation
+            for activation in reversed(activations)
+            if activation is own
+            or (activation.task is task and task is not None)
+            or (activation.task is None and activation.thread in threads)
+        ),
         None,
-    )  # fmt: skip
+    )
 
 
 def _current_task() -> object | None:
@@ -215,7 +220,9 @@ def _update_interceptors() -> None:
 def _replace_tapes_after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-    _activations[:] = [_Activation(ForkedTape(one.tape), None, one.thread, None) for one in _activations[-1:]]
+    _activations[:] = [
+        _Activation(ForkedTape(activation.tape), None, activation.thread, None) for activation in _activations[-1:]
+    ]
 
 
 if hasattr(os, "register_at_fork"):

@@ -55,7 +55,7 @@ class RecordedConversation:
         """
         self._request = request
         self._key = key
-        self._candidates = [_Candidate(entry, placeholders, key) for entry in entries]
+        self._candidates = [_CallCandidate(entry, placeholders, key) for entry in entries]
         self._redactor = redactor
         self._lock = lock
         self._play = play
@@ -115,26 +115,28 @@ class RecordedConversation:
             reason = f"it waits for a response after {messages}, but {nearest} has more messages before it"
             return self._add_divergence(self._redact_message(None), reason, ())
 
-    def _choose(self, candidate: _Candidate) -> Replay:
+    def _choose(self, candidate: _CallCandidate) -> Replay:
         candidate.entry.played = True
         self._playing = candidate.entry
         self._candidates = [candidate]
         return self._play(candidate.entry.interaction)
 
-    def _unplayed_candidates(self) -> list[_Candidate]:
+    def _unplayed_candidates(self) -> list[_CallCandidate]:
         # another conversation may have replayed one since
         return [one for one in self._candidates if not one.entry.played or one.entry is self._playing]
 
-    def _require_unplayed_candidates(self) -> list[_Candidate]:
+    def _require_unplayed_candidates(self) -> list[_CallCandidate]:
         if not (candidates := self._unplayed_candidates()):
             reason = f"{self._candidates[0]} was replayed meanwhile, for another call that began in the same way"
             raise self._add_divergence(self._redact_message(None), reason, ())
         return candidates
 
     def _keep_candidates(
-        self, fits: Callable[[_Candidate], bool], explain: Callable[[_Candidate], tuple[str, Sequence[Difference]]]
+        self,
+        fits: Callable[[_CallCandidate], bool],
+        explain: Callable[[_CallCandidate], tuple[str, Sequence[Difference]]],
     ) -> None:
-        fitting: list[_Candidate] = []
+        fitting: list[_CallCandidate] = []
         reasons: list[tuple[str, Sequence[Difference]]] = []
         for candidate in self._require_unplayed_candidates():
             try:
@@ -188,7 +190,7 @@ class DroppedConversation:
 
 
 @dataclass(slots=True)
-class _Candidate:
+class _CallCandidate:
     """A recording that may answer a conversation."""
 
     entry: RecordedEntry
@@ -226,8 +228,8 @@ class _Candidate:
             return f"it sent message {position + 1}, and {self} has {len(self.messages)}", []
         [message] = jsontext.parse(sent.body)
         found = list(find_differences(self.messages[position], message))
-        places = count_noun(len(found), "place")
-        return f"changed: message {position + 1} differs from that of {self} in {places}", found
+        count = count_noun(len(found), "place")
+        return f"changed: message {position + 1} differs from that of {self} in {count}", found
 
     def _recorded_request(self, position: int) -> Request:
         message = jsontext.canonical(self.messages[position])

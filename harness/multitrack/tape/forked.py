@@ -28,7 +28,7 @@ class ForkedTape:
         host, port = split_host_and_port(request.url)
         if self.allows_connection(host, port):
             return Passthrough()
-        place, parts = join_host_and_port(host, port), urlsplit(request.url)
+        address, parts = join_host_and_port(host, port), urlsplit(request.url)
         # without the parts that may hold a credential
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         raise ForkedCall(
@@ -36,9 +36,9 @@ class ForkedTape:
             f"  send the request from the test's own process, for example from a thread; or, if it may go live, allow\n"
             f"  it in pyproject.toml:\n"
             f"    [tool.multitrack]\n"
-            f'    ignore_hosts = ["{place}"]\n'
+            f'    ignore_hosts = ["{address}"]\n'
             f"  or at the test:\n"
-            f'    @pytest.mark.cassette(ignore_hosts=["{place}"])'
+            f'    @pytest.mark.cassette(ignore_hosts=["{address}"])'
         )
 
     def route_stream(self, request: Request) -> Passthrough:

@@ -33,11 +33,11 @@ class OutlivingThreads:
 
     def __init__(self) -> None:
         self._started_before: WeakSet[threading.Thread] = WeakSet()
-        self._owners: WeakKeyDictionary[threading.Thread, tuple[RecordingScope, Settings]] = WeakKeyDictionary()
+        self._scopes: WeakKeyDictionary[threading.Thread, tuple[RecordingScope, Settings]] = WeakKeyDictionary()
 
     def __bool__(self) -> bool:
         """Return whether any such thread is still alive."""
-        return any(thread.is_alive() for thread in list(self._owners))
+        return any(thread.is_alive() for thread in list(self._scopes))
 
     def begin_test(self) -> None:
         """Note which threads exist before a test."""
@@ -49,7 +49,7 @@ class OutlivingThreads:
             return
         for thread in threading.enumerate():
             if thread not in self._started_before and not _is_pool_worker(thread):
-                self._owners[thread] = (scope, scope.guard_settings)
+                self._scopes[thread] = (scope, scope.guard_settings)
 
     @contextmanager
     def starting_for_several_tests(self) -> Iterator[None]:
@@ -62,8 +62,8 @@ class OutlivingThreads:
 
     def find_router(self, tape: Router | None, during: str | None, report: Report) -> Router | None:
         """Return the router for a request of the current thread if it outlived its test; otherwise `None`."""
-        owner = self._owners.get(threading.current_thread()) if self._owners else None
-        return None if owner is None else _OutlivingThreadRouter(*owner, tape, during, report)
+        found = self._scopes.get(threading.current_thread()) if self._scopes else None
+        return None if found is None else _OutlivingThreadRouter(*found, tape, during, report)
 
 
 def _is_pool_worker(thread: threading.Thread) -> bool:
@@ -139,10 +139,10 @@ class _OutlivingThreadRouter:
     def _block(self, request: Request) -> LiveCall:
         parts = urlsplit(request.url)
         # without the parts that may hold a credential
-        place = parts.netloc.rpartition("@")[2]
+        address = parts.netloc.rpartition("@")[2]
         during = f"while {self._during} ran" if self._during else "when no test ran"
         violation = LiveCall(
-            f"{request.method} {parts.scheme}://{place}{parts.path} was sent {during}, by the thread "
+            f"{request.method} {parts.scheme}://{address}{parts.path} was sent {during}, by the thread "
             f"{threading.current_thread().name!r} that {self._scope.name} had started; it was blocked\n"
             f"  end the thread within its test, for example with thread.join()"
         )

@@ -15,7 +15,7 @@ class StreamedCall(Protocol):
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """The place of the call in the answer, compared with that of the other calls."""
+        """The position of the call in the answer, as a sort key."""
 
     @property
     def fields(self) -> CallFields:

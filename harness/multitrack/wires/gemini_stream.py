@@ -30,8 +30,8 @@ class GeminiStreamDecoder(StreamDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._candidates: dict[int, _Candidate] = {}
-        self._queue = CallQueue[_StreamedCall]()
+        self._candidates: dict[int, _StreamedCandidate] = {}
+        self._queue = CallQueue[_GeminiStreamedCall]()
         self._first_open_candidate = 0
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
@@ -47,7 +47,7 @@ class GeminiStreamDecoder(StreamDecoder):
             index = index if isinstance(index, int) else 0
             candidate = self._candidates.get(index)
             if candidate is None:
-                candidate = self._candidates[index] = _Candidate(index, self._queue)
+                candidate = self._candidates[index] = _StreamedCandidate(index, self._queue)
             candidate.feed(entry)
         return self._release()
 
@@ -83,8 +83,8 @@ class GeminiStreamDecoder(StreamDecoder):
         )
 
 
-class _Candidate:
-    def __init__(self, index: int, queue: CallQueue[_StreamedCall]) -> None:
+class _StreamedCandidate:
+    def __init__(self, index: int, queue: CallQueue[_GeminiStreamedCall]) -> None:
         self.finish_reason: str | None = None
         self.message: str | None = None
         self.is_held_back = True
@@ -92,7 +92,7 @@ class _Candidate:
         self._index = index
         self._queue = queue
         self._arrivals = count()
-        self._open_call: _StreamedCall | None = None
+        self._open_call: _GeminiStreamedCall | None = None
 
     @property
     def text(self) -> str | None:
@@ -120,13 +120,13 @@ class _Candidate:
         call = self._open_call
         if call is None or call.is_followed_by(function):
             self.end()
-            call = _StreamedCall((self._index, next(self._arrivals)), self)
+            call = _GeminiStreamedCall((self._index, next(self._arrivals)), self)
             self._queue.add(call)
         call.add(function)
         self._open_call = call if function.get("willContinue") else None
 
 
-class _StreamedCall:
+class _GeminiStreamedCall:
     """A call, whole or with arguments that arrive value by value, each with its JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
@@ -134,7 +134,7 @@ class _StreamedCall:
 
     is_empty = False
 
-    def __init__(self, order: tuple[int, int], candidate: _Candidate) -> None:
+    def __init__(self, order: tuple[int, int], candidate: _StreamedCandidate) -> None:
         self.order = order
         self.has_ended = False
         self._candidate = candidate

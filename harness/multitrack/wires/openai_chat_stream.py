@@ -24,7 +24,7 @@ class ChatStreamDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._queue = CallQueue[_StreamedCall]()
+        self._queue = CallQueue[_ChatStreamedCall]()
         self._first_open_choice = 0
         self._model: str | None = None
         self._usage: Mapping[str, Any] | None = None
@@ -77,7 +77,7 @@ class ChatStreamDecoder(StreamDecoder):
 
 
 class _Choice:
-    def __init__(self, index: int, queue: CallQueue[_StreamedCall]) -> None:
+    def __init__(self, index: int, queue: CallQueue[_ChatStreamedCall]) -> None:
         self.finish_reason: str | None = None
         self.error: str | None = None
         self.text: list[str] = []
@@ -87,10 +87,10 @@ class _Choice:
         self._index = index
         self._queue = queue
         self._arrivals = count()
-        self._calls: list[_StreamedCall] = []
-        self._last_by_index: dict[int | None, _StreamedCall] = {}
-        self._by_id: dict[tuple[int | None, str], _StreamedCall] = {}
-        self._legacy: _StreamedCall | None = None
+        self._calls: list[_ChatStreamedCall] = []
+        self._last_by_index: dict[int | None, _ChatStreamedCall] = {}
+        self._by_id: dict[tuple[int | None, str], _ChatStreamedCall] = {}
+        self._legacy: _ChatStreamedCall | None = None
         self._first_missing_index = 0
 
     def is_after_gap(self, index: int) -> bool:
@@ -108,11 +108,11 @@ class _Choice:
         if refusal := as_text(delta.get("refusal")):
             self.refusal.append(refusal)
         self.error = self.error or read_failure(entry)
-        seen: set[_StreamedCall] = set()
+        in_delta: set[_ChatStreamedCall] = set()
         has_completed = False
         for fragment in as_objects(delta.get("tool_calls")):
-            call = self._find_call(fragment, seen)
-            seen.add(call)
+            call = self._find_call(fragment, in_delta)
+            in_delta.add(call)
             has_completed = self._add(call, fragment) or has_completed
         if legacy := as_object(delta.get("function_call")):
             if self._legacy is None:
@@ -129,7 +129,7 @@ class _Choice:
         for call in self._calls:
             call.end()
 
-    def _add(self, call: _StreamedCall, fragment: Mapping[str, Any]) -> bool:
+    def _add(self, call: _ChatStreamedCall, fragment: Mapping[str, Any]) -> bool:
         had_ended = call.has_ended
         if not call.add(fragment):
             self.late_arguments_error = (
@@ -137,13 +137,13 @@ class _Choice:
             )
         return call.has_ended and not had_ended
 
-    def _open_call(self, order: tuple[int, ...], index: int | None) -> _StreamedCall:
-        call = _StreamedCall(order, index, self)
+    def _open_call(self, order: tuple[int, ...], index: int | None) -> _ChatStreamedCall:
+        call = _ChatStreamedCall(order, index, self)
         self._calls.append(call)
         self._queue.add(call)
         return call
 
-    def _find_call(self, fragment: Mapping[str, Any], seen: set[_StreamedCall]) -> _StreamedCall:
+    def _find_call(self, fragment: Mapping[str, Any], in_delta: set[_ChatStreamedCall]) -> _ChatStreamedCall:
         """Return the call that ``fragment`` belongs to, which is a new one if the fragment begins it.
 
         Some providers leave ``index`` out or send 0 for every call. So an id counts together with the index, and a
@@ -154,7 +154,7 @@ class _Choice:
         index = index if isinstance(index, int) else None
         call_id = as_text(fragment.get("id"))
         call = (self._by_id.get((index, call_id)) if call_id else None) or self._last_by_index.get(index)
-        if call is None or call in seen or call.is_followed_by(fragment):
+        if call is None or call in in_delta or call.is_followed_by(fragment):
             arrival = next(self._arrivals)
             call = self._open_call((self._index, 0, arrival if index is None else index, arrival), index)
             self._last_by_index[index] = call
@@ -163,7 +163,7 @@ class _Choice:
         return call
 
 
-class _StreamedCall:
+class _ChatStreamedCall:
     def __init__(self, order: tuple[int, ...], index: int | None, choice: _Choice) -> None:
         self.order = order
         self._index = index

@@ -19,7 +19,7 @@ Complete = Callable[[Arguments, Exception, Exception], Arguments | None]
 
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 # the other arguments that an Azure client requires
-_AZURE_PLACES = {"api_version": azure_defaults.API_VERSION, "azure_endpoint": azure_defaults.ENDPOINT}
+_AZURE_DEFAULTS = {"api_version": azure_defaults.API_VERSION, "azure_endpoint": azure_defaults.ENDPOINT}
 
 
 def patches(openai: ModuleType) -> list[Patch]:
@@ -35,17 +35,17 @@ def patches(openai: ModuleType) -> list[Patch]:
 
     def add_azure_arguments(given: Arguments, error: Exception, first: Exception) -> Arguments | None:
         # the message names the argument that is missing
-        places = {
-            name: place
-            for name, place in _AZURE_PLACES.items()
+        missing = {
+            name: value
+            for name, value in _AZURE_DEFAULTS.items()
             if f"`{name}`" in str(error) and given.get(name) is None
         }
         keys = {name: given[name] for name in _AZURE_KEYS if given.get(name)}
-        if not places and (keys or not isinstance(error, key_error)):
+        if not missing and (keys or not isinstance(error, key_error)):
             return None
-        # replaces a key of the user as well if a place is missing, because only the key raises at the first request
+        # also replaces the user's key if another argument is missing, because only the key raises at the first request
         rest = {name: value for name, value in given.items() if name not in _AZURE_KEYS}
-        return {**rest, **places, "azure_ad_token": StandInKey.replacing(first)}
+        return {**rest, **missing, "azure_ad_token": StandInKey.replacing(first)}
 
     completions = {
         "OpenAI": add_key,

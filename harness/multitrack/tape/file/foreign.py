@@ -155,12 +155,12 @@ def _build_interaction(position: int, request: Any, response: Any, *, path: Path
     try:
         sent = _flatten_headers(request.headers)
         answered = _flatten_headers(response["headers"])
-        asked, _ = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
+        request_body, _ = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
         stored = _to_bytes(response["body"]["string"])
         received, encoding = _decode(stored, answered)
         accept_encoding = next((value for name, value in sent if name == "accept-encoding"), None)
         return Interaction(
-            Request(request.method.upper(), request.uri, sent, asked),
+            Request(request.method.upper(), request.uri, sent, request_body),
             Response(
                 int(response["status"]["code"]),
                 str(response["status"].get("message") or ""),
@@ -191,13 +191,13 @@ def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
     if ("transfer-encoding", "chunked") not in headers:
         return content
     chunks: list[bytes] = []
-    place = 0
-    while size := _SIZE.match(content, place):
+    offset = 0
+    while size := _SIZE.match(content, offset):
         end = size.end() + int(size[1], 16)
         if end == size.end():
             return b"".join(chunks)
         chunks.append(content[size.end() : end])
-        place = end + len(b"\r\n")
+        offset = end + len(b"\r\n")
     return content
 
 

@@ -20,8 +20,8 @@ class RequestPassedThrough(BaseException):
     """respx does not answer this request. Not an `Exception`, so that httpx does not wrap it."""
 
 
-_is_asked: ContextVar[bool | None] = ContextVar("multitrack_respx_is_asked", default=None)
-"""Whether respx is asked for an answer, or was already asked and is to be skipped. `None` outside of our calls."""
+_may_respx_answer: ContextVar[bool | None] = ContextVar("multitrack_may_respx_answer", default=None)
+"""True while respx is asked for an answer, False if it was already asked and is skipped. `None` otherwise."""
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
@@ -43,28 +43,28 @@ def is_mocked(pool: object) -> bool:
 @contextmanager
 def ask() -> Iterator[None]:
     """Raise `RequestPassedThrough` within the block if respx does not answer."""
-    token = _is_asked.set(True)
+    token = _may_respx_answer.set(True)
     try:
         yield
     finally:
-        _is_asked.reset(token)
+        _may_respx_answer.reset(token)
 
 
 @contextmanager
 def skip() -> Iterator[None]:
     """Do not ask respx within the block, because it would count the request again."""
-    token = _is_asked.set(False)
+    token = _may_respx_answer.set(False)
     try:
         yield
     finally:
-        _is_asked.reset(token)
+        _may_respx_answer.reset(token)
 
 
 def _wrap_sync(original: Any) -> Any:
     def send(cls: Any, request: Any, /, *, target_spec: Callable[..., Any], instance: Any, **arguments: Any) -> Any:
-        if _is_asked.get() is False:
+        if _may_respx_answer.get() is False:
             return target_spec(instance, **arguments)
-        target = _pass_through if _is_asked.get() else target_spec
+        target = _pass_through if _may_respx_answer.get() else target_spec
         return original.__func__(cls, request, target_spec=target, instance=instance, **arguments)
 
     return classmethod(send)
@@ -74,9 +74,9 @@ def _wrap_async(original: Any) -> Any:
     async def send(
         cls: Any, request: Any, /, *, target_spec: Callable[..., Any], instance: Any, **arguments: Any
     ) -> Any:
-        if _is_asked.get() is False:
+        if _may_respx_answer.get() is False:
             return await target_spec(instance, **arguments)
-        target = _pass_through if _is_asked.get() else target_spec
+        target = _pass_through if _may_respx_answer.get() else target_spec
         return await original.__func__(cls, request, target_spec=target, instance=instance, **arguments)
 
     return classmethod(send)

@@ -23,7 +23,7 @@ from multitrack.hosts import join_host_and_port
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.failure import Failure
 from multitrack.tape.interceptors import CurrentTape, abandoned, http1, tripwire
-from multitrack.tape.interceptors.aiohttp.errors import ConnectionTimeout, during_connecting, recreate_error
+from multitrack.tape.interceptors.aiohttp.client_errors import ConnectionTimeout, during_connecting, recreate_error
 from multitrack.tape.interceptors.aiohttp.protocol import DeferredResponseHandler, find_handler
 from multitrack.tape.interceptors.aiohttp.response_player import ResponsePlayer
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener

@@ -11,7 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.helpers import BaseTimerContext, TimerNoop
 
-from multitrack.tape.interceptors.aiohttp.errors import during_reading
+from multitrack.tape.interceptors.aiohttp.client_errors import during_reading
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
