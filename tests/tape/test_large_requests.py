@@ -187,6 +187,7 @@ def test_files_of_a_form_match_with_any_boundary(provider, recorded, client):
     for changed in ((PICTURE[::-1], "assistants"), (PICTURE, "vision")):
         with use_cassette(recorded.path) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
             send(*changed)
+        assert len(misses) == 1
 
 
 @pytest.mark.parametrize("client", ["httpx", "requests"])
@@ -204,3 +205,4 @@ def test_a_form_is_compared_by_its_decoded_pairs(provider, recorded, client):
     assert recorded.play(request("a=x%20y&b=%c3%a9%26%3D", url=f"{provider.url}/v1", headers=kind)) == ["{}"]
     with use_cassette(recorded.path) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
         send([("a", "x y"), ("b", "other")])
+    assert len(misses) == 1

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from multitrack import use_cassette
-from multitrack.errors import CassetteMiss
 
 CASSETTES = sorted(
     path
@@ -76,3 +75,4 @@ def test_a_request_that_is_not_recorded_is_a_miss(tmp_path):
     copy = Path(shutil.copy(CASSETTES[0], tmp_path))
     with use_cassette(copy) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
         httpx.get(f"{URL}/nothing")
+    assert len(misses) == 1
