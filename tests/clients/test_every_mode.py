@@ -235,7 +235,7 @@ class Cell:
 
     @property
     def has_call_ids(self):
-        """Whether its calls have ids, which v1 of the Vertex AI API does not have."""
+        """True if its calls have ids, which v1 of the Vertex AI API does not have."""
         return not self.mode.startswith("vertex ")
 
     def ask(

@@ -127,7 +127,7 @@ def record_test(project, test):
 
 
 def first_line(run):
-    """Return the first line of the only failure of ``run``, after the line in which xdist names the worker."""
+    """Return the first line of the only failure of ``run``, after the line where xdist names the worker."""
     assert run.counts["failed"] == 1, run.out
     start = next(index for index, line in enumerate(run.lines) if line.startswith("____"))
     return next(line for line in run.lines[start + 1 :] if not line.startswith("[gw"))

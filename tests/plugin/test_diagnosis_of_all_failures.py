@@ -98,7 +98,7 @@ def test_plan(subtests):
 """
 
 
-@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="subtests came with pytest 9")
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="subtests were added in pytest 9")
 def test_a_subtest_that_fails_because_of_a_miss_starts_with_the_miss(trip):
     run = run_failing(trip, SUBTESTS)
     miss = (

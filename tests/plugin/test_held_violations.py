@@ -47,7 +47,7 @@ LOST = {
                     except BaseException:
                         pass
     """,
-    "an executor whose future nobody reads": """
+    "an executor whose future is never read": """
         @pytest.mark.cassette
         def test_it():
             from concurrent.futures import ThreadPoolExecutor

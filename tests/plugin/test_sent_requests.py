@@ -1,4 +1,4 @@
-"""``tape.sent``: the requests as sent, without credentials in what pytest prints about them."""
+"""``tape.sent``: the requests as sent, printed by pytest without their credentials."""
 
 import re
 

@@ -1,9 +1,9 @@
-"""Pages of the documentation, and projects in which their examples run.
+"""Pages of the documentation, and projects that run their examples.
 
 On a page, a block with a title is a file of the example project. Blocks of Python, TOML and INI, and workflows, are
 written to the project; other blocks are compared with the file that a command before them has written. In a block of
 the language ``console``, lines that begin with ``$`` are commands, followed by their output. ``...`` on a line of its
-own stands for any lines. Blocks of the language ``shell`` are not run.
+own matches any lines. Blocks of the language ``shell`` are not run.
 """
 
 import os
@@ -36,7 +36,7 @@ class Block:
 
     @property
     def is_written(self):
-        """Whether the block is a file that the reader writes, and not one that a command writes."""
+        """True if the block is a file that the reader writes, and not one that a command writes."""
         return bool(self.title) and (self.language in _WRITTEN or self.title.startswith(".github"))
 
     @property

@@ -29,7 +29,7 @@ STOPS = [{"city": "Toronto", "nights": 2}, {"city": "Dallas", "nights": 1}]
 TRIP = call("Trip", title="Round trip", stops=STOPS)
 LETTER = "Dear all, we would like to have {} rooms for the nights from the first to the third of May. " * 2
 
-# by what changed: the expected calls, the received ones, and the options
+# by the source of the change: the expected calls, the received ones, and the options
 CHANGES = {
     "An argument has a different value": (
         [TORONTO, DALLAS, SEARCH],

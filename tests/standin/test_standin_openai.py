@@ -57,7 +57,7 @@ def standin(starts_server):
 
 @pytest.fixture(params=["base_url", "proxy"])
 def access(request, standin, monkeypatch):
-    """Set an environment in which ``openai.OpenAI()`` reaches the stand-in."""
+    """Set an environment where ``openai.OpenAI()`` reaches the stand-in."""
     if request.param == "proxy":
         for name, value in standin.environment.items():
             monkeypatch.setenv(name, value)
