@@ -449,7 +449,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
     tapes = partial(_tapes_of, request.node)
     snapshot = make_calls_snapshot(
         request,
-        scrub=lambda text: redact_with_tapes(text, tapes()),
+        redact_text=lambda text: redact_with_tapes(text, tapes()),
         record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
         update_command=commands.pytest_command(request.node, "--snapshot-update"),
         accept_command=lambda: commands.accept_command(request.node, tapes()),

@@ -20,8 +20,8 @@ def pytest_configure(config):
 @pytest.fixture
 def calls_snapshot(request):
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
-    scrub = lambda text: text.replace("sk-live-1", "[secret]")
-    return make_calls_snapshot(request, scrub=scrub, record=request.config.getoption("--rec"))
+    redact_text = lambda text: text.replace("sk-live-1", "[secret]")
+    return make_calls_snapshot(request, redact_text=redact_text, record=request.config.getoption("--rec"))
 """
 MODELS = """
 from typing import Literal

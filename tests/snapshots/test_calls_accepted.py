@@ -226,8 +226,8 @@ def test_a_value_that_is_not_an_iterable_of_calls_is_rejected(value, message):
     assert str(error_info.value) == message
 
 
-def test_texts_of_every_kind_of_call_are_scrubbed():
-    def scrub(text: str) -> str:
+def test_texts_of_every_kind_of_call_are_redacted():
+    def redact_text(text: str) -> str:
         return text.replace("sk-1", "[key]")
 
     calls = [
@@ -235,7 +235,7 @@ def test_texts_of_every_kind_of_call_are_scrubbed():
         ToolCall("1", "Weather", '{"location": "sk-1", "sk-1": "x"}', 0),
         ToolCall("1", "Weather", "{broken sk-1", 0),
     ]
-    assert [str(call) for call in to_snapshot_calls(calls, scrub=scrub)] == [
+    assert [str(call) for call in to_snapshot_calls(calls, redact_text=redact_text)] == [
         "Weather(location='at [key]', units='metric')",
         "Weather(location='[key]', **{'[key]': 'x'})",
         "Weather('{broken [key]')",

@@ -177,7 +177,7 @@ def test_plan(calls_snapshot, value):
     assert project.file() is None
 
 
-def test_what_is_written_and_shown_is_scrubbed(project):
+def test_what_is_written_and_shown_is_redacted(project):
     project.module(
         "def test_plan(calls_snapshot):\n    found = GoogleSearch(query='key sk-live-' + '1')\n"
         "    assert [found] == calls_snapshot"

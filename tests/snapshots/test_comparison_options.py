@@ -175,7 +175,7 @@ def test_ids_are_written_after_their_calls(trips):
     assert trips.file() == stored(test_plan="f(x=1)\nf(x=2)")
 
 
-def test_a_secret_in_the_result_of_a_match_function_is_scrubbed(trips):
+def test_a_secret_in_the_result_of_a_match_function_is_redacted(trips):
     options = "match=lambda data, path: 'key sk-live-1' if path[-1][0] == 'title' else data"
     assert check(trips, "[trip(stops=[])]", options, "--snapshot-update").code == 0
     assert "title='key [secret]'" in trips.file()

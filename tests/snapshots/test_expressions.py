@@ -212,9 +212,9 @@ def test_values_are_rejected_if_they_are_nested_too_deeply_for_the_parser():
         to_expression([deep])
 
 
-def test_every_text_is_scrubbed():
+def test_every_text_is_redacted():
     value = {"key-1": ["key-1", b"a key-1 \xff", Text("key-1")], "url": HttpUrl("https://a.example/key-1")}
-    written = format_line(to_expression(value, scrub=lambda text: text.replace("key-1", "[key]")))
+    written = format_line(to_expression(value, redact_text=lambda text: text.replace("key-1", "[key]")))
     assert written == (
         r"{'[key]': ['[key]', b'a [key] \xff', Text('[key]')], 'url': HttpUrl('https://a.example/[key]')}"
     )

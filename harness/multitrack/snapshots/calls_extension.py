@@ -24,7 +24,7 @@ from multitrack.snapshots.collected_calls import collect_calls
 from multitrack.snapshots.comparison import CallComparison, MovedCall, UnchangedCall, compare_calls
 from multitrack.snapshots.comparison_options import ComparisonOptions, MatchError
 from multitrack.snapshots.conversion import unchanged_text
-from multitrack.snapshots.expressions import Scrub, SnapshotCall, canonical_text
+from multitrack.snapshots.expressions import RedactText, SnapshotCall, canonical_text
 from multitrack.snapshots.parsing import UnreadableCalls, parse_calls
 from multitrack.snapshots.rendering import render_comparison
 from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
@@ -46,7 +46,7 @@ class CallsExtension(StoredExtension):
     """The extension of one assertion.
 
     Attributes:
-        scrub: Applied to every text in a value.
+        redact_text: Applied to every text in a value.
         options: The options of the current comparison.
         is_update: Whether an entry that is the same, but would be written differently, counts as different.
         updated_entry: What to write instead of the entry that was compared last. Numbers and texts that are the same
@@ -55,8 +55,8 @@ class CallsExtension(StoredExtension):
 
     file_extension = SUFFIX
 
-    def __init__(self, *, scrub: Scrub = unchanged_text) -> None:
-        self.scrub = scrub
+    def __init__(self, *, redact_text: RedactText = unchanged_text) -> None:
+        self.redact_text = redact_text
         self.options = ComparisonOptions()
         self.is_update = False
         self.updated_entry: str | None = None
@@ -72,7 +72,7 @@ class CallsExtension(StoredExtension):
         """
         del exclude, include, matcher
         self.updated_entry = None
-        collected = collect_calls(data, self.options, scrub=self.scrub)
+        collected = collect_calls(data, self.options, redact_text=self.redact_text)
         text = format_entry(collected.calls, ordered=self.options.ordered)
         if collected.rejected:
             raise UnmatchedValues(collected.rejected, text)

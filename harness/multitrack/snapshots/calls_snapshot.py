@@ -16,7 +16,7 @@ from multitrack.snapshots.calls_extension import CallsExtension, UnmatchedValues
 from multitrack.snapshots.calls_file import DamagedCallsFile, MakeNote, replace_note
 from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
 from multitrack.snapshots.conversion import UnwritableValue, unchanged_text
-from multitrack.snapshots.expressions import Scrub
+from multitrack.snapshots.expressions import RedactText
 from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
 from multitrack.snapshots.syrupy_internals import get_syrupy_session, locate_test
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def make_calls_snapshot(
     request: pytest.FixtureRequest,
     *,
-    scrub: Scrub = unchanged_text,
+    redact_text: RedactText = unchanged_text,
     record: bool = False,
     make_note: MakeNote = str,
     update_command: str | None = None,
@@ -39,7 +39,7 @@ def make_calls_snapshot(
 
     Args:
         request: The request of the fixture.
-        scrub: Applied to every text in a value before it is compared or written.
+        redact_text: Applied to every text in a value before it is compared or written.
         record: Whether to write a snapshot that does not exist yet, if the test passes, and to update the note of
             one that does. A changed snapshot still requires ``--snapshot-update``.
         make_note: Returns the comment to write below an entry.
@@ -51,7 +51,7 @@ def make_calls_snapshot(
         session=get_syrupy_session(request.config),
         item=request.node,
         outcomes=get_run_outcomes(request.config),
-        scrub=scrub,
+        redact_text=redact_text,
         record=record,
         make_note=make_note,
         update_command=update_command
@@ -73,7 +73,7 @@ class CallsSnapshot(SnapshotAssertion):
         session: SnapshotSession,
         item: pytest.Item,
         outcomes: RunOutcomes,
-        scrub: Scrub = unchanged_text,
+        redact_text: RedactText = unchanged_text,
         record: bool = False,
         make_note: MakeNote = str,
         update_command: str = "pytest --snapshot-update",
@@ -85,7 +85,7 @@ class CallsSnapshot(SnapshotAssertion):
             "session": session,
             "item": item,
             "outcomes": outcomes,
-            "scrub": scrub,
+            "redact_text": redact_text,
             "record": record,
             "make_note": make_note,
             "update_command": update_command,
@@ -94,7 +94,7 @@ class CallsSnapshot(SnapshotAssertion):
         self._update_command = update_command
         self._accept_command = accept_command
         self._defaults = defaults
-        self._calls_extension = CallsExtension(scrub=scrub)
+        self._calls_extension = CallsExtension(redact_text=redact_text)
         self._next_options = self._make_options()
         self._is_creating = record or bool(getattr(option, "update_new_snapshots_only", False))
         writes = self._writes = _SnapshotWrites(session, self, make_note)

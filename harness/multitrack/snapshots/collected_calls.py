@@ -15,7 +15,7 @@ from multitrack.extraction import Extraction
 from multitrack.snapshots.comparison_options import ComparisonOptions, MatchError
 from multitrack.snapshots.conversion import UnwritableValue, reject_unknown, to_call, unchanged_text
 from multitrack.snapshots.expression_paths import UNREPLACED, Unreplaced
-from multitrack.snapshots.expressions import Expression, Scrub, SnapshotCall
+from multitrack.snapshots.expressions import Expression, RedactText, SnapshotCall
 from multitrack.snapshots.matchers import Matcher, is_matcher
 from multitrack.tool_call import ToolCall
 
@@ -50,7 +50,7 @@ def collect_calls(
     value: object,
     options: ComparisonOptions = _DEFAULT_OPTIONS,
     *,
-    scrub: Scrub = unchanged_text,
+    redact_text: RedactText = unchanged_text,
     is_expected: bool = False,
 ) -> CollectedCalls:
     """Collect the calls of an iterable.
@@ -58,7 +58,7 @@ def collect_calls(
     Args:
         value: An ``Extraction``, or an iterable of models, dicts, `ToolCall`, or tool calls of an SDK.
         options: The options of the comparison.
-        scrub: Applied to every text in the arguments.
+        redact_text: Applied to every text in the arguments.
         is_expected: Whether values that can only be matchers are matchers.
 
     Raises:
@@ -76,10 +76,10 @@ def collect_calls(
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
         raise UnwritableValue("", f"expected an iterable of calls, got {type(value).__name__}; {_ACCEPTED}")
     items = list(value)
-    collectors = [_CallCollector(options, scrub, is_expected, f"[{index}]") for index in range(len(items))]
+    collectors = [_CallCollector(options, redact_text, is_expected, f"[{index}]") for index in range(len(items))]
     calls = [collector.collect(item) for collector, item in zip(collectors, items, strict=True)]
     if options.ids:
-        calls = [replace(call, id=scrub(id_)) for call, id_ in zip(calls, _find_ids(value, items), strict=True)]
+        calls = [replace(call, id=redact_text(id_)) for call, id_ in zip(calls, _find_ids(value, items), strict=True)]
     return CollectedCalls(
         calls=tuple(calls),
         rejected=tuple(error for collector in collectors for error in collector.rejected),
@@ -88,20 +88,20 @@ def collect_calls(
     )
 
 
-def to_snapshot_calls(value: object, *, scrub: Scrub = unchanged_text) -> tuple[SnapshotCall, ...]:
+def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text) -> tuple[SnapshotCall, ...]:
     """Return the calls of an iterable that `collect_calls` accepts, without any options.
 
     Raises:
         UnwritableValue: As for `collect_calls`.
     """
-    return collect_calls(value, scrub=scrub).calls
+    return collect_calls(value, redact_text=redact_text).calls
 
 
 class _CallCollector:
     """Convert one call. `root` is its path: ``[1]``."""
 
-    def __init__(self, options: ComparisonOptions, scrub: Scrub, is_expected: bool, root: str) -> None:
-        self.options, self.scrub, self.is_expected, self.root = options, scrub, is_expected, root
+    def __init__(self, options: ComparisonOptions, redact_text: RedactText, is_expected: bool, root: str) -> None:
+        self.options, self.redact_text, self.is_expected, self.root = options, redact_text, is_expected, root
         self.tool = ""
         self.rejected: list[MatchError] = []
         self.values: dict[str, object] = {}
@@ -126,7 +126,7 @@ class _CallCollector:
             except (ValueError, RecursionError):
                 decoded = None
             if not isinstance(decoded, dict):
-                return SnapshotCall(name, (self.scrub(arguments),))
+                return SnapshotCall(name, (self.redact_text(arguments),))
             arguments = decoded
         assert isinstance(arguments, Mapping)
         self.tool = name
@@ -135,14 +135,19 @@ class _CallCollector:
     def _convert(self, value: object, name: str | None = None) -> SnapshotCall:
         convert_unknown = self._convert_matcher if self.is_expected else reject_unknown
         return to_call(
-            value, name, path=self.root, scrub=self.scrub, replace=self._replace, convert_unknown=convert_unknown
+            value,
+            name,
+            path=self.root,
+            redact_text=self.redact_text,
+            replace=self._replace,
+            convert_unknown=convert_unknown,
         )
 
     def _replace(self, value: object, path: str) -> Expression | Unreplaced:
         path = path[len(self.root) :].removeprefix(".")
         self.values[path] = value
         try:
-            return self.options.replacement_for(self.tool, path, value, self.scrub)
+            return self.options.replacement_for(self.tool, path, value, self.redact_text)
         except MatchError as error:
             if not self.is_expected:
                 self.rejected.append(MatchError(f"{self.root} {self.tool}.{path}", error.reason))

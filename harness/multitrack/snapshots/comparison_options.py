@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 from multitrack.errors import BadOption
 from multitrack.snapshots.conversion import UnwritableValue, to_expression, unchanged_text
 from multitrack.snapshots.expression_paths import UNREPLACED, Unreplaced, replace_parts
-from multitrack.snapshots.expressions import Expression, Scrub, SnapshotCall
+from multitrack.snapshots.expressions import Expression, RedactText, SnapshotCall
 from multitrack.snapshots.field_patterns import FieldPattern, split_path
 from multitrack.snapshots.matchers import Matcher
 
@@ -100,7 +100,7 @@ class ComparisonOptions:
         """True if two values of `normalize` calls are the same only if they are written the same way."""
 
     def replacement_for(
-        self, tool: str, path: str, value: object, scrub: Scrub = unchanged_text
+        self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
         """Return what is written instead of the value of a call: ``...``, or what it matches.
 
@@ -113,7 +113,7 @@ class ComparisonOptions:
                 raise MatchError(path, f"{value!r} does not match {setting.node.text}")
             return setting.expression
         if setting is UNREPLACED and self._replace is not None:
-            return self._call_replace(tool, path, value, scrub)
+            return self._call_replace(tool, path, value, redact_text)
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
@@ -169,7 +169,7 @@ class ComparisonOptions:
         matcher = _find(self._match, tool, path)
         return UNREPLACED if matcher is None else cast(Matcher, matcher)
 
-    def _call_replace(self, tool: str, path: str, value: object, scrub: Scrub) -> Expression | Unreplaced:
+    def _call_replace(self, tool: str, path: str, value: object, redact_text: RedactText) -> Expression | Unreplaced:
         """Call the function that was passed as ``match``, such as syrupy's ``path_type``."""
         assert self._replace is not None
         steps = ((step, type(value)) for step in (tool, *split_path(path)))
@@ -180,7 +180,7 @@ class ComparisonOptions:
         if result is value:
             return UNREPLACED
         try:
-            return to_expression(result, scrub=scrub)
+            return to_expression(result, redact_text=redact_text)
         except UnwritableValue:  # an object of syrupy whose repr is to be written
             return Matcher(result).expression
 

@@ -31,7 +31,7 @@ from multitrack.snapshots.expressions import (
     Braces,
     Expression,
     Name,
-    Scrub,
+    RedactText,
     SnapshotCall,
     canonical_text,
     format_callee,
@@ -72,7 +72,7 @@ class UnwritableValue(TypeError):
 
 
 def unchanged_text(text: str) -> str:
-    """Return the text: the default `Scrub`."""
+    """Return the text: the default `RedactText`."""
     return text
 
 
@@ -92,7 +92,7 @@ def to_expression(
     value: object,
     *,
     path: str = "",
-    scrub: Scrub = unchanged_text,
+    redact_text: RedactText = unchanged_text,
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> Expression:
@@ -101,14 +101,14 @@ def to_expression(
     Args:
         value: The value.
         path: The path of the value, with which the paths in errors and those passed to `replace` begin.
-        scrub: Applied to every text in the value.
+        redact_text: Applied to every text in the value.
         replace: Called for the value and each value in it.
         convert_unknown: Called for each object of a class that is not known here.
 
     Raises:
         UnwritableValue: The value contains itself, is nested too deeply, or contains an object that cannot be written.
     """
-    return _Converter(scrub, replace, convert_unknown).convert(value, path)
+    return _Converter(redact_text, replace, convert_unknown).convert(value, path)
 
 
 def to_call(
@@ -116,7 +116,7 @@ def to_call(
     name: str | None = None,
     *,
     path: str = "",
-    scrub: Scrub = unchanged_text,
+    redact_text: RedactText = unchanged_text,
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> SnapshotCall:
@@ -131,7 +131,9 @@ def to_call(
     def replace_part(part: object, part_path: str) -> Expression | Unreplaced:
         return UNREPLACED if part is value else replace(part, part_path)
 
-    tree = to_expression(value, path=path, scrub=scrub, replace=replace_part, convert_unknown=convert_unknown)
+    tree = to_expression(
+        value, path=path, redact_text=redact_text, replace=replace_part, convert_unknown=convert_unknown
+    )
     if isinstance(tree, dict) and name is not None:
         return SnapshotCall(name, (), tuple((str(key), item) for key, item in tree.items()))
     assert isinstance(tree, SnapshotCall)
@@ -139,8 +141,8 @@ def to_call(
 
 
 class _Converter:
-    def __init__(self, scrub: Scrub, replace: ReplaceValue, convert_unknown: ConvertUnknown) -> None:
-        self.scrub = scrub
+    def __init__(self, redact_text: RedactText, replace: ReplaceValue, convert_unknown: ConvertUnknown) -> None:
+        self.redact_text = redact_text
         self.replace = replace
         self.convert_unknown = convert_unknown
         self.open_containers: list[int] = []
@@ -160,9 +162,9 @@ class _Converter:
             return self._convert_time(value, path)
         if isinstance(value, PurePath):
             name = "Path" if isinstance(value, Path) else type(value).__name__
-            return SnapshotCall(name, (self.scrub(value.as_posix()),))
+            return SnapshotCall(name, (self.redact_text(value.as_posix()),))
         if isinstance(value, _WRITTEN_AS_TEXT):
-            return SnapshotCall(type(value).__name__, (self.scrub(str(value)),))
+            return SnapshotCall(type(value).__name__, (self.redact_text(str(value)),))
         with self._enter(value, path):
             return self._convert_container(value, path)
 
@@ -245,9 +247,9 @@ class _Converter:
         builtin: type
         node: Expression
         if isinstance(value, str):
-            builtin, node = str, self.scrub(str.__str__(value))
+            builtin, node = str, self.redact_text(str.__str__(value))
         elif isinstance(value, bytes):
-            builtin, node = bytes, self._scrub_bytes(value)
+            builtin, node = bytes, self._redact_bytes(value)
         elif isinstance(value, int):
             builtin, node = int, int(value)
             try:
@@ -260,10 +262,10 @@ class _Converter:
                 node = SnapshotCall("float", (repr(node),))
         return node if kind is builtin else SnapshotCall(kind.__name__, (node,))
 
-    def _scrub_bytes(self, value: bytes) -> bytes:
+    def _redact_bytes(self, value: bytes) -> bytes:
         # surrogateescape keeps bytes that are not UTF-8, so that a secret among them is still found
         text = value.decode(errors="surrogateescape")
-        return self.scrub(text).encode(errors="surrogateescape")
+        return self.redact_text(text).encode(errors="surrogateescape")
 
     def _convert_enum(self, value: Enum, path: str) -> Expression:
         kind = type(value)

@@ -52,7 +52,7 @@ Expression: TypeAlias = (
     "bool | int | float | str | bytes | list[Expression] | tuple[Expression, ...] | dict[Expression, Expression]"
     " | Name | Braces | SnapshotCall | EllipsisType | None"
 )
-Scrub: TypeAlias = Callable[[str], str]
+RedactText: TypeAlias = Callable[[str], str]
 """Removes secrets from a text."""
 
 
