@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded_tape import JSON, URL, Recorded, request
+from recorded_tape import JSON, URL, RecordedCassette, request
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Replay, Request
@@ -112,7 +112,7 @@ def route(tape, sent):
 def test_what_was_recorded_replays_and_anything_else_is_a_miss(tmp_path_factory, recorded, other, chosen):
     path = tmp_path_factory.mktemp("cassettes") / "cassette.yaml"
     configured = Settings(**chosen)
-    Recorded(path).put(*((one, "{}") for one in recorded), settings=configured)
+    RecordedCassette(path).put(*((one, "{}") for one in recorded), settings=configured)
     tape = Tape(path, settings=configured)
     for one in recorded:
         assert route(tape, one)

@@ -185,7 +185,7 @@ def test_files_of_a_form_match_with_any_boundary(provider, recorded, client):
     with use_cassette(recorded.path):
         assert send(PICTURE) == 200
     for changed in ((PICTURE[::-1], "assistants"), (PICTURE, "vision")):
-        with use_cassette(recorded.path) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
+        with use_cassette(recorded.path) as tape, tape.expect_misses() as misses:
             send(*changed)
         assert len(misses) == 1
 
@@ -203,6 +203,6 @@ def test_a_form_is_compared_by_its_decoded_pairs(provider, recorded, client):
     provider.stop()
     kind = (("content-type", "application/x-www-form-urlencoded"),)
     assert recorded.play(request("a=x%20y&b=%c3%a9%26%3D", url=f"{provider.url}/v1", headers=kind)) == ["{}"]
-    with use_cassette(recorded.path) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
+    with use_cassette(recorded.path) as tape, tape.expect_misses() as misses:
         send([("a", "x y"), ("b", "other")])
     assert len(misses) == 1

@@ -73,6 +73,6 @@ def test_a_cassette_of_another_recorder_replays(cassette, tmp_path):
 
 def test_a_request_that_is_not_recorded_is_a_miss(tmp_path):
     copy = Path(shutil.copy(CASSETTES[0], tmp_path))
-    with use_cassette(copy) as tape, tape.expect_misses(), pytest.raises(CassetteMiss):
+    with use_cassette(copy) as tape, tape.expect_misses() as misses:
         httpx.get(f"{URL}/nothing")
     assert len(misses) == 1
