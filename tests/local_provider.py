@@ -28,7 +28,7 @@ class ProviderRequest:
 
 
 @dataclass
-class Answer:
+class ProviderAnswer:
     """A response. A ``body`` of bytes is sent at once; an iterable is sent chunk by chunk."""
 
     body: bytes | Iterator[bytes] = b""
@@ -58,11 +58,11 @@ DONE = b"data: [DONE]\n\n"
 STREAM = {"content-type": "text/event-stream"}
 
 
-def echo(request: ProviderRequest) -> Answer:
+def echo(request: ProviderRequest) -> ProviderAnswer:
     """Answer a chat request with its last message, and any other request with its own body."""
     with suppress(ValueError, LookupError, TypeError):
-        return Answer(completion(f"echo: {request.json['messages'][-1]['content']}"))
-    return Answer(request.body or json.dumps({"path": request.path}).encode())
+        return ProviderAnswer(completion(f"echo: {request.json['messages'][-1]['content']}"))
+    return ProviderAnswer(request.body or json.dumps({"path": request.path}).encode())
 
 
 class LocalProvider:
@@ -70,7 +70,7 @@ class LocalProvider:
 
     def __init__(self) -> None:
         self.requests: list[ProviderRequest] = []
-        self.reply: Callable[[ProviderRequest], Answer] = echo
+        self.reply: Callable[[ProviderRequest], ProviderAnswer] = echo
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _RequestHandler)
         self._server.provider = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -96,7 +96,7 @@ class MockProvider:
 
     def __init__(self, module: ModuleType) -> None:
         self.requests: list[ProviderRequest] = []
-        self.reply: Callable[[ProviderRequest], Answer] = echo
+        self.reply: Callable[[ProviderRequest], ProviderAnswer] = echo
         self._module = module
 
     def http_client(self):

@@ -9,7 +9,7 @@ from functools import wraps
 import aiohttp
 import pytest
 from aiohttp_server import encode_response
-from local_provider import DONE, STREAM, Answer, completion, event
+from local_provider import DONE, STREAM, ProviderAnswer, completion, event
 from pydantic import BaseModel
 
 import multitrack
@@ -191,8 +191,8 @@ REQUEST = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}
 def test_requests_of_openais_aiohttp_client_are_recorded_once(tape_runner, provider, openai_client, aiohttp_urls):
     def reply(request):
         if request.json.get("stream"):
-            return Answer([event("one"), event("two"), DONE], headers=STREAM)
-        return Answer(completion("hello"))
+            return ProviderAnswer([event("one"), event("two"), DONE], headers=STREAM)
+        return ProviderAnswer(completion("hello"))
 
     provider.reply = reply
 

@@ -14,7 +14,7 @@ import openai
 import pytest
 from google import genai
 from google.genai import types
-from local_provider import Answer, MockProvider
+from local_provider import MockProvider, ProviderAnswer
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 import multitrack
@@ -160,7 +160,7 @@ class Gemini(Chat):
 
 
 def as_answer(response):
-    return response if isinstance(response, Answer) else Answer(json.dumps(response).encode())
+    return response if isinstance(response, ProviderAnswer) else ProviderAnswer(json.dumps(response).encode())
 
 
 @pytest.fixture(params=[Chat(), Responses(), Gemini()],
@@ -334,7 +334,7 @@ def test_a_refused_or_truncated_response_is_not_retried(create, wire, provider, 
 def test_an_error_of_the_provider_is_raised_by_the_sdk(create, wire, provider):
     body = {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}
     with pytest.raises((openai.BadRequestError, genai.errors.ClientError)):
-        create(wire.response(KELVIN), Answer(json.dumps(body).encode(), 400), max_retries=3)
+        create(wire.response(KELVIN), ProviderAnswer(json.dumps(body).encode(), 400), max_retries=3)
     assert len(provider.requests) == 2
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import openai
 import pytest
-from local_provider import DONE, STREAM, Answer, ConnectionCut, MockProvider, event
+from local_provider import DONE, STREAM, ConnectionCut, MockProvider, ProviderAnswer, event
 from pydantic import BaseModel
 
 import multitrack
@@ -129,7 +129,7 @@ def streaming_client(provider, is_async, **options):
 
     def call_create(body, status=200, **arguments):
         headers = {"content-type": "application/json"} if status >= 400 else STREAM
-        provider.reply = lambda _: Answer(body if isinstance(body, bytes) else iter(body), status, headers)
+        provider.reply = lambda _: ProviderAnswer(body if isinstance(body, bytes) else iter(body), status, headers)
         arguments = {"response_model": BOTH, "messages": [{"role": "user", "content": "hi"}], **arguments}
         result = client.chat.completions.create(model="gpt-4o-mini", stream=True, **arguments)
         return Reader(runner.run(result) if runner else result, runner)

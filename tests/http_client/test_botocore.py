@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.use_cassette import use_cassette
@@ -46,15 +46,15 @@ def encode_event(kind, payload):
 
 
 def test_retries_and_event_streams_of_botocore_are_replayed(provider, client, tmp_path):
-    throttled = Answer(b'{"message": "slow down"}', 429, {**JSON, "x-amzn-errortype": "ThrottlingException"})
+    throttled = ProviderAnswer(b'{"message": "slow down"}', 429, {**JSON, "x-amzn-errortype": "ThrottlingException"})
     pieces = [
         encode_event("contentBlockDelta", b'{"delta": {"text": "%d"}, "contentBlockIndex": 0}' % n) for n in range(3)
     ]
 
     def reply(request):
         if request.path.endswith("converse-stream"):
-            return Answer(iter(pieces), headers={"content-type": "application/vnd.amazon.eventstream"})
-        return throttled if len(provider.requests) == 1 else Answer(RESPONSE, headers=JSON)
+            return ProviderAnswer(iter(pieces), headers={"content-type": "application/vnd.amazon.eventstream"})
+        return throttled if len(provider.requests) == 1 else ProviderAnswer(RESPONSE, headers=JSON)
 
     def send_both():
         text = client.converse(**create_request("model"))["output"]["message"]["content"][0]["text"]

@@ -3,7 +3,7 @@
 import json
 import textwrap
 
-from local_provider import Answer, completion
+from local_provider import ProviderAnswer, completion
 
 TORONTO = ("Weather", {"location": "Toronto", "units": "metric"})
 DALLAS = ("Weather", {"location": "Dallas", "units": "imperial"})
@@ -36,7 +36,7 @@ class DriftingModel:
             document = json.loads(completion(content, **({"tool_calls": tool_calls} if calls else {}), **message))
             document["id"] = f"chatcmpl-{self.count}"
             document["choices"][0]["finish_reason"] = finish if calls else "stop"
-            return Answer(json.dumps(document).encode())
+            return ProviderAnswer(json.dumps(document).encode())
 
         return reply
 

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from local_provider import Answer, completion
+from local_provider import ProviderAnswer, completion
 
 from multitrack.tape.file import storage
 
@@ -94,7 +94,7 @@ def reply_with(*calls):
             }
             for position, (name, arguments) in enumerate(calls)
         ]
-        return Answer(completion(None, tool_calls=tool_calls))
+        return ProviderAnswer(completion(None, tool_calls=tool_calls))
 
     return reply
 

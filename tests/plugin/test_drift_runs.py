@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, DriftingModel, read_table, split_lines
-from local_provider import DONE, STREAM, Answer, event
+from local_provider import DONE, STREAM, ProviderAnswer, event
 
 ASK = """
 def plan(prompt="plan", **options):
@@ -268,7 +268,7 @@ def test_streams_are_compared(project, model):
                 yield event(tool_calls=[{"index": 0, "function": {"arguments": piece}}])
             yield DONE
 
-        return lambda request: Answer(reply(request), headers=STREAM)
+        return lambda request: ProviderAnswer(reply(request), headers=STREAM)
 
     model.replies["plan"] = streaming(*DALLAS)
     record_test(project, STREAMED)
@@ -318,7 +318,7 @@ def test_samples_show_how_often_each_field_agrees(project, model, options):
         model.calls_reply(DALLAS_METRIC, TORONTO, later),
         model.calls_reply(TORONTO, SEARCH),
         model.calls_reply(SEARCH, TORONTO, DALLAS, ("Add", {})),
-        lambda _: Answer(b'{"error": {"message": "no key"}}', 401),
+        lambda _: ProviderAnswer(b'{"error": {"message": "no key"}}', 401),
     )
     run = project.record("--calls-drift", "--calls-drift-samples=5", "-rP", *options, subprocess=bool(options))
     assert read_table(run) == split_lines(

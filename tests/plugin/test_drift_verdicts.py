@@ -4,7 +4,7 @@ import json
 
 import pytest
 from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, DriftingModel, read_table, split_lines
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 
 @pytest.fixture
@@ -128,14 +128,14 @@ def test_changed_replies_are_drift(project, model):
 
 
 def error(status, message):
-    return Answer(json.dumps({"error": {"message": message, "type": "x"}}).encode(), status)
+    return ProviderAnswer(json.dumps({"error": {"message": message, "type": "x"}}).encode(), status)
 
 
 def test_failed_requests_and_unknown_responses(project, model):
     def hang_up(_):
         raise ConnectionAbortedError
 
-    plain = Answer(b'{"data": [[0.5]]}')
+    plain = ProviderAnswer(b'{"data": [[0.5]]}')
     project.provider.silence()
     record_cases(
         project,
@@ -144,7 +144,7 @@ def test_failed_requests_and_unknown_responses(project, model):
         cut=(model.calls_reply(TORONTO), hang_up),
         key=(model.calls_reply(TORONTO), error(401, "Incorrect API key provided")),
         limit=(model.calls_reply(TORONTO), error(429, "Rate limit reached")),
-        no_model=(plain, Answer(b'{"data": [[0.25]]}')),
+        no_model=(plain, ProviderAnswer(b'{"data": [[0.25]]}')),
         still=(error(404, "no such model"), error(404, "there is no model of that name")),
     )
     run = project.record("--calls-drift", "--calls-drift-fail")
@@ -183,7 +183,7 @@ def test_failed_requests_and_unknown_responses(project, model):
 
 def test_a_retried_request_counts_once(project, model):
     project.write_test(CASES.format(cases="'a', 'b', 'c'").replace("max_retries=0", "max_retries=2"))
-    busy = Answer(b"{}", 503, {"retry-after-ms": "1"})
+    busy = ProviderAnswer(b"{}", 503, {"retry-after-ms": "1"})
     model.replies = {
         "a": model.in_order(lambda _: busy, model.calls_reply(TORONTO)),
         "b": model.calls_reply(SEARCH),

@@ -6,7 +6,7 @@ import shlex
 import shutil
 
 import pytest
-from local_provider import Answer, completion
+from local_provider import ProviderAnswer, completion
 
 WEATHER = {"id": "c1", "type": "function", "function": {"name": "Weather", "arguments": '{"location": "Toronto"}'}}
 ASK = """
@@ -30,11 +30,11 @@ def test_ask():
 
 
 def answer_with_calls(_):
-    return Answer(completion(None, tool_calls=[WEATHER]))
+    return ProviderAnswer(completion(None, tool_calls=[WEATHER]))
 
 
 def reject(status, message):
-    return lambda _: Answer(f'{{"error": {{"message": "{message}"}}}}'.encode(), status)
+    return lambda _: ProviderAnswer(f'{{"error": {{"message": "{message}"}}}}'.encode(), status)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_an_error_that_the_test_catches_is_to_be_recorded_again(project, outcome
     command = "pytest --record test_it.py::test_ask"
     assert f"  to record again what failed: {command}" in run.lines
     # the command cures the problem
-    project.provider.reply = lambda _: Answer(b'{"data": [], "object": "list"}')
+    project.provider.reply = lambda _: ProviderAnswer(b'{"data": [], "object": "list"}')
     project.write_test(CAUGHT.format(outcome=True))
     assert project.record(*shlex.split(command)[1:]).counts == {"passed": 1}
     assert not (project.path / "cassettes/test_it/test_ask.pending.yaml").exists()

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from local_provider import DONE, STREAM, Answer, echo, event
+from local_provider import DONE, STREAM, ProviderAnswer, echo, event
 
 from multitrack.tape.file import storage
 
@@ -75,7 +75,7 @@ def streaming(holding):
         holding.go.wait(20)
         yield DONE
 
-    return Answer(body(), headers=STREAM)
+    return ProviderAnswer(body(), headers=STREAM)
 
 
 TEST = """

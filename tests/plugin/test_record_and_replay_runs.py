@@ -130,9 +130,9 @@ def test_a_run_without_cassettes_prints_nothing(project):
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_retries_of_the_sdk_are_recorded_and_replayed_in_order(project, mode):
-    from local_provider import Answer, echo
+    from local_provider import ProviderAnswer, echo
 
-    answers = [Answer(b"{}", 429, {"retry-after-ms": "1"}), Answer(b"{}", 500, {"retry-after-ms": "1"})]
+    answers = [ProviderAnswer(b"{}", 429, {"retry-after-ms": "1"}), ProviderAnswer(b"{}", 500, {"retry-after-ms": "1"})]
     project.provider.reply = lambda request: answers.pop(0) if answers else echo(request)
     call = 'ask("x")' if mode == "sync" else 'asyncio.run(ask_async("x"))'
     project.write_test(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from local_provider import Answer, completion, echo
+from local_provider import ProviderAnswer, completion, echo
 
 ASK = """
 @pytest.mark.cassette
@@ -220,7 +220,7 @@ def test_a_failed_connection_that_succeeds_on_retry_is_recorded(project):
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_a_temporary_error_is_pending_unless_keep_errors_is_set(project, status):
-    project.provider.reply = lambda _: Answer(b'{"error": {"message": "no"}}', status)
+    project.provider.reply = lambda _: ProviderAnswer(b'{"error": {"message": "no"}}', status)
     text = """
         import openai
 
@@ -248,7 +248,7 @@ def test_a_temporary_error_is_pending_unless_keep_errors_is_set(project, status)
 
 
 def test_an_error_that_succeeds_on_retry_is_recorded(project):
-    answers = [Answer(b"{}", 503, {"retry-after-ms": "1"}), Answer(completion("echo: fine"))]
+    answers = [ProviderAnswer(b"{}", 503, {"retry-after-ms": "1"}), ProviderAnswer(completion("echo: fine"))]
     project.provider.reply = lambda _: answers.pop(0)
     project.write_test(ASK.format(prompt="x"))
     run = project.record()

@@ -2,7 +2,7 @@
 
 import json
 
-from local_provider import DONE, STREAM, Answer, event
+from local_provider import DONE, STREAM, ProviderAnswer, event
 
 PRIVATE = {
     "key": "sk-proj-inner0123456789abcdefghij",
@@ -33,7 +33,7 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
             "openai-organization": PRIVATE["organisation"],
             "x-request-id": PRIVATE["header"],
         }
-        return Answer(iter([event(said), first, *calls, DONE]), headers=headers)
+        return ProviderAnswer(iter([event(said), first, *calls, DONE]), headers=headers)
 
     project.provider.reply = reply
     project.write("said.txt", said)

@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 import requests
-from local_provider import DONE, STREAM, Answer, echo, event
+from local_provider import DONE, STREAM, ProviderAnswer, echo, event
 from senders import ALL, HTTPX
 
 from multitrack.errors import CassetteMiss
@@ -173,7 +173,7 @@ def paused_stream(provider):
         yield event("two")
         yield DONE
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
     provider.silence()
     yield held
     held.set()
@@ -234,7 +234,7 @@ def test_a_stream_is_complete_if_the_caller_stops_reading_after_done(provider, p
         with pytest.raises(Enough):
             ALL[name](provider.url, StopsAfterDone())
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
     provider.silence()
     record(path, stop_early)
     held.set()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 import requests
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 from multitrack.tape.active import activate
 from multitrack.tape.exchange import Request
@@ -104,7 +104,7 @@ def test_ten_thousand_requests_from_five_hundred_tasks(large_cassette):
 
 @pytest.fixture
 def echo_provider(provider):
-    provider.reply = lambda request: Answer(request.body)
+    provider.reply = lambda request: ProviderAnswer(request.body)
     return provider
 
 

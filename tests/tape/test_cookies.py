@@ -7,7 +7,7 @@ import urllib.request
 import httpx
 import pytest
 import requests
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 from multitrack.tape.active import activate
 from multitrack.tape.redaction.cookies import redact_set_cookie
@@ -63,7 +63,9 @@ def by_aiohttp(url):
 
 @pytest.mark.parametrize("client", [by_httpx, by_requests, by_urllib, by_aiohttp])
 def test_a_cookie_is_found_by_its_name_on_replay(path, provider, client):
-    provider.reply = lambda _: Answer(b"{}", headers={"set-cookie": [COOKIES[0].replace("2025", "2099"), COOKIES[1]]})
+    provider.reply = lambda _: ProviderAnswer(
+        b"{}", headers={"set-cookie": [COOKIES[0].replace("2025", "2099"), COOKIES[1]]}
+    )
     with activate(Tape(path, mode="record", test="t.py::test")) as tape:
         assert client(provider.url) == VALUE
     assert tape.save().state == "written"
@@ -93,7 +95,9 @@ def test_only_the_value_and_the_time_are_removed(header, redacted):
 
 
 def test_the_value_of_a_cookie_is_removed_wherever_it_appears(path, provider):
-    provider.reply = lambda _: Answer(VALUE.encode(), headers={"set-cookie": COOKIES[:1], "location": f"/?s={VALUE}"})
+    provider.reply = lambda _: ProviderAnswer(
+        VALUE.encode(), headers={"set-cookie": COOKIES[:1], "location": f"/?s={VALUE}"}
+    )
     with activate(Tape(path, mode="record", test="t.py::test")) as tape:
         httpx.get(provider.url)
     tape.save()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import requests
 import yaml
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 from multitrack.tape.active import activate
 from multitrack.tape.settings import Settings
@@ -127,7 +127,7 @@ def test_nothing_that_shows_the_interaction_has_the_secret(path):
 
 def test_a_rewritten_cassette_is_redacted_and_keeps_the_headers(path, provider):
     write_cassette(path, body=f"the key is {SECRET}")
-    provider.reply = lambda _: Answer(b"new")
+    provider.reply = lambda _: ProviderAnswer(b"new")
     with activate(Tape(path, mode="record-missing", test="t.py::test")) as tape:
         httpx.get(URL)
         httpx.get(provider.url)
@@ -141,7 +141,7 @@ def test_a_rewritten_cassette_is_redacted_and_keeps_the_headers(path, provider):
 
 
 def test_headers_of_our_own_recordings_are_still_chosen(path, provider):
-    provider.reply = lambda _: Answer(b"new", headers={"x-amzn-requestid": "3768e7a9", "x-kept": "yes"})
+    provider.reply = lambda _: ProviderAnswer(b"new", headers={"x-amzn-requestid": "3768e7a9", "x-kept": "yes"})
     with activate(Tape(path, mode="record", test="t.py::test", settings=Settings(keep_headers=("x-kept",)))) as tape:
         httpx.get(provider.url)
     tape.save()

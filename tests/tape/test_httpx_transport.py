@@ -11,7 +11,7 @@ import httpx
 import httpx2
 import openai
 import pytest
-from local_provider import DONE, STREAM, Answer, ConnectionCut, event
+from local_provider import DONE, STREAM, ConnectionCut, ProviderAnswer, event
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
@@ -76,7 +76,7 @@ def send(module, mode, method, url, **arguments):
 def test_a_request_replays(provider, path, module, mode, arguments):
     def reply(request):
         kind = request.headers.get("content-type", "application/octet-stream")
-        return Answer(request.body or b"nothing", headers={"content-type": kind})
+        return ProviderAnswer(request.body or b"nothing", headers={"content-type": kind})
 
     provider.reply = reply
 
@@ -95,7 +95,7 @@ def test_an_iterator_as_body_is_read_once_and_sent_whole(provider, path, module)
     def use():
         return send(module, "sync", "POST", provider.url, content=(part for part in [b"one ", b"two"]))
 
-    provider.reply = lambda request: Answer(request.body, headers={})
+    provider.reply = lambda request: ProviderAnswer(request.body, headers={})
     assert record(path, use)[2] == b"one two"
     assert replay(path, use)[2] == b"one two"
 
@@ -105,9 +105,11 @@ def test_an_iterator_as_body_is_read_once_and_sent_whole(provider, path, module)
 def test_encoded_bodies_and_headers_replay(provider, path, module, mode):
     text = "grüße ".encode() * 100
     provider.reply = lambda request: {
-        "/gzip": Answer(gzip.compress(text), headers={"content-encoding": "gzip", "content-type": "text/plain"}),
-        "/deflate": Answer(zlib.compress(text), headers={"content-encoding": "deflate"}),
-        "/name": Answer(b"x", headers={"content-disposition": 'attachment; filename="gr\xfc\xdfe.txt"'}),
+        "/gzip": ProviderAnswer(
+            gzip.compress(text), headers={"content-encoding": "gzip", "content-type": "text/plain"}
+        ),
+        "/deflate": ProviderAnswer(zlib.compress(text), headers={"content-encoding": "deflate"}),
+        "/name": ProviderAnswer(b"x", headers={"content-disposition": 'attachment; filename="gr\xfc\xdfe.txt"'}),
     }[request.path]
 
     def use():
@@ -122,7 +124,7 @@ def test_encoded_bodies_and_headers_replay(provider, path, module, mode):
 
 
 def test_a_body_that_cannot_be_decoded_replays_with_the_same_error(provider, path):
-    provider.reply = lambda _: Answer(b"no gzip", headers={"content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(b"no gzip", headers={"content-encoding": "gzip"})
 
     def use():
         with pytest.raises(httpx.DecodingError):
@@ -137,7 +139,7 @@ def test_a_request_in_an_unknown_encoding_is_matched_by_its_bytes(provider, path
     def use(body=b"snap!"):
         return send(httpx, "sync", "POST", provider.url, content=body, headers={"content-encoding": "snappy"})
 
-    provider.reply = lambda request: Answer(request.body, headers={})
+    provider.reply = lambda request: ProviderAnswer(request.body, headers={})
     assert record(path, use)[2] == b"snap!"
     assert replay(path, use)[2] == b"snap!"
     with pytest.raises(CassetteMiss):
@@ -145,7 +147,7 @@ def test_a_request_in_an_unknown_encoding_is_matched_by_its_bytes(provider, path
 
 
 def test_a_compressed_request_is_matched_by_its_content(provider, path):
-    provider.reply = lambda _: Answer(b"{}")
+    provider.reply = lambda _: ProviderAnswer(b"{}")
 
     def use(level):
         content = gzip.compress(b'{"a": 1}', compresslevel=level, mtime=level)
@@ -224,7 +226,7 @@ def test_the_first_event_arrives_while_the_rest_is_held_back(provider, path, mod
         yield event("two")
         yield DONE
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
     texts = []
 
     def on_text(text):
@@ -250,7 +252,7 @@ def test_a_compressed_stream_is_complete_if_the_caller_stops_reading_after_done(
         has_stopped.wait(5)
         yield zipper.flush()
 
-    provider.reply = lambda _: Answer(body(), headers={**STREAM, "content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(body(), headers={**STREAM, "content-encoding": "gzip"})
     texts = []
     record(path, lambda: stream("sync", provider.url, texts.append))
     has_stopped.set()
@@ -267,7 +269,7 @@ def test_a_broken_stream_replays_as_broken(provider, path, module, mode):
         yield event("two")[:20]
         raise ConnectionCut
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
 
     def use():
         received = []
@@ -304,7 +306,7 @@ def test_a_stream_that_the_caller_stops_reading_is_recorded_as_left(provider, pa
         held.wait(5)
         yield event("two")
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
 
     def sync():
         with module.Client() as client, client.stream("GET", provider.url) as response:
@@ -346,7 +348,7 @@ def test_an_unfinished_stream_is_recorded_as_left(provider, path):
         yield event("one")
         held.wait(5)
 
-    provider.reply = lambda _: Answer(body(), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body(), headers=STREAM)
     with httpx.Client() as client:
 
         def use():
@@ -363,7 +365,7 @@ def test_an_unfinished_stream_is_recorded_as_left(provider, path):
 @pytest.mark.parametrize("separator", ["\n\n", "\r\n\r\n"])
 def test_events_replay_one_by_one(provider, path, separator):
     body = "".join(f"data: {number}{separator}" for number in range(3)).encode()
-    provider.reply = lambda _: Answer(body, headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(body, headers=STREAM)
 
     def use():
         with httpx.stream("GET", provider.url) as response:

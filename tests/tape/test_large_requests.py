@@ -13,7 +13,7 @@ import httpx
 import pytest
 import requests
 import yaml
-from local_provider import Answer
+from local_provider import ProviderAnswer
 from recorded_tape import request
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss
@@ -130,7 +130,7 @@ def test_a_compressed_request_is_stored_decompressed(provider, recorded, encodin
         headers = {"content-encoding": encoding, "content-type": "application/json"}
         return httpx.post(f"{provider.url}/v1", content=content, headers=headers).status_code
 
-    provider.reply = lambda _: Answer(b"{}")
+    provider.reply = lambda _: ProviderAnswer(b"{}")
     with use_cassette(recorded.path, mode="record"):
         send({"a": 1, "b": "text"})
     assert '"b": "text"' in recorded.text
@@ -178,7 +178,7 @@ def test_files_of_a_form_match_with_any_boundary(provider, recorded, client):
         files = {"file": ("picture.png", content, "image/png")}
         return post(f"{provider.url}/v1/files", data={"purpose": purpose}, files=files).status_code
 
-    provider.reply = lambda _: Answer(b"{}")
+    provider.reply = lambda _: ProviderAnswer(b"{}")
     with use_cassette(recorded.path, mode="record"):
         send(PICTURE)
     provider.stop()
@@ -197,7 +197,7 @@ def test_a_form_is_compared_by_its_decoded_pairs(provider, recorded, client):
             return httpx.post(f"{provider.url}/v1", data=dict(pairs)).status_code
         return requests.post(f"{provider.url}/v1", data=pairs).status_code
 
-    provider.reply = lambda _: Answer(b"{}")
+    provider.reply = lambda _: ProviderAnswer(b"{}")
     with use_cassette(recorded.path, mode="record"):
         send([("a", "x y"), ("b", "é&=")])
     provider.stop()

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import yaml
-from local_provider import STREAM, Answer
+from local_provider import STREAM, ProviderAnswer
 
 from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
@@ -28,15 +28,15 @@ def reply(request):
     """Answer as the server of the SDK does: the answered stream stays open for a moment, the other one for ever."""
     headers = {**STREAM, "mcp-session-id": SESSION}
     if request.method == "DELETE":
-        return Answer(b"", headers=headers)
+        return ProviderAnswer(b"", headers=headers)
     if request.method == "GET":
-        return Answer(wait_after([]), headers=headers)
+        return ProviderAnswer(wait_after([]), headers=headers)
     call = request.json
     if "id" not in call:
-        return Answer(b"", status=202, headers=headers)
+        return ProviderAnswer(b"", status=202, headers=headers)
     progress = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {}}
     result = {"jsonrpc": "2.0", "id": call["id"], "result": {"method": call["method"]}}
-    return Answer(wait_after([event(progress), event(result)]), headers=headers)
+    return ProviderAnswer(wait_after([event(progress), event(result)]), headers=headers)
 
 
 def event(message):

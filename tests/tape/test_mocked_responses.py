@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import requests
-from local_provider import Answer
+from local_provider import ProviderAnswer
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
@@ -61,7 +61,7 @@ def test_a_mocked_request_never_reaches_the_tape(path, provider, send, options, 
 @GET
 @USING
 def test_a_request_that_the_mock_lets_pass_is_recorded_and_replayed(path, provider, send, options):
-    provider.reply = lambda _: Answer(b"real")
+    provider.reply = lambda _: ProviderAnswer(b"real")
     with activate(Tape(path, mode="record", test="t.py::test")) as tape, mock(provider.url, **options) as router:
         assert [send(MOCKED), send(provider.url)] == ["mocked", "real"]
         assert router.calls.call_count == 2
@@ -90,7 +90,7 @@ def test_a_request_that_passes_and_has_no_recording_is_a_miss(path, provider, se
 
 
 def test_requests_after_the_mock_are_replayed_again(path, provider):
-    provider.reply = lambda _: Answer(b"real")
+    provider.reply = lambda _: ProviderAnswer(b"real")
     with activate(Tape(path, mode="record", test="t.py::test")) as tape:
         with mock(provider.url):
             get(MOCKED)
@@ -111,7 +111,7 @@ def test_a_mocked_error_is_raised(path):
 
 
 def test_a_side_effect_may_send_a_request_of_its_own(path, provider):
-    provider.reply = lambda _: Answer(b"real")
+    provider.reply = lambda _: ProviderAnswer(b"real")
     with activate(Tape(path, mode="record", test="t.py::test")) as tape, mock(provider.url) as router:
         router.get("https://other.test/").mock(side_effect=lambda _: httpx.Response(200, text=get(provider.url)))
         assert get("https://other.test/") == "real"
@@ -119,7 +119,7 @@ def test_a_side_effect_may_send_a_request_of_its_own(path, provider):
 
 
 def test_other_clients_are_unaffected(path, provider):
-    provider.reply = lambda _: Answer(b"real")
+    provider.reply = lambda _: ProviderAnswer(b"real")
     with activate(Tape(path, mode="record", test="t.py::test")) as tape, mock(provider.url):
         assert requests.get(provider.url).text == "real"
     assert tape.save().count == 1

@@ -18,7 +18,7 @@ import requests
 import urllib3
 import yaml
 import zstandard
-from local_provider import STREAM, Answer
+from local_provider import STREAM, ProviderAnswer
 
 from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
@@ -76,14 +76,14 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_the_received_bytes_are_replayed(path, provider, name):
     headers, body = BODIES[name]
-    provider.reply = lambda _: Answer(body, headers=headers)
+    provider.reply = lambda _: ProviderAnswer(body, headers=headers)
     live, replayed = record_and_replay(path, provider, lambda: httpx.get(provider.url).content)
     assert live == body
     assert replayed == body
 
 
 def test_lines_of_json_are_replayed_line_by_line(path, provider):
-    provider.reply = lambda _: Answer(b'{"done":true}\n', headers=LINES)
+    provider.reply = lambda _: ProviderAnswer(b'{"done":true}\n', headers=LINES)
 
     def read():
         with httpx.stream("GET", provider.url) as response:
@@ -95,7 +95,7 @@ def test_lines_of_json_are_replayed_line_by_line(path, provider):
 
 def test_a_signature_of_the_body_stays_valid(path, provider):
     body = b'{"id": "evt_1",\n "amount": 1.50}\n'
-    provider.reply = lambda _: Answer(body, headers=JSON)
+    provider.reply = lambda _: ProviderAnswer(body, headers=JSON)
     _, replayed = record_and_replay(path, provider, lambda: hashlib.sha256(requests.get(provider.url).content))
     assert replayed.hexdigest() == hashlib.sha256(body).hexdigest()
 
@@ -103,14 +103,14 @@ def test_a_signature_of_the_body_stays_valid(path, provider):
 @pytest.mark.parametrize("name", ["compact", "spaced", "trailing newline"])
 def test_reversible_json_is_stored_indented(path, provider, name):
     headers, body = BODIES[name]
-    provider.reply = lambda _: Answer(body, headers=headers)
+    provider.reply = lambda _: ProviderAnswer(body, headers=headers)
     record_and_replay(path, provider, lambda: httpx.get(provider.url).content)
     assert "      string: |" in path.read_text(encoding="utf-8")
     assert '          "a": ' in path.read_text(encoding="utf-8")
 
 
 def test_a_body_that_was_edited_by_hand_is_replayed_as_the_same_json(path, provider):
-    provider.reply = lambda _: Answer(b'{"a":1,"b":2}', headers=JSON)
+    provider.reply = lambda _: ProviderAnswer(b'{"a":1,"b":2}', headers=JSON)
     record_and_replay(path, provider, lambda: httpx.get(provider.url).content)
     path.write_text(path.read_text().replace('"a": 1,', '"a" : 7,  "c": [1, 2],'))
     with activate(Tape(path)):
@@ -211,7 +211,7 @@ RAW_CLIENTS = {
 @pytest.mark.parametrize("client", RAW_CLIENTS)
 def test_a_client_that_does_not_decode_receives_the_encoded_body(path, provider, client, encoding):
     encoded = {**JSON, "content-encoding": encoding}
-    provider.reply = lambda _: Answer(ENCODERS[encoding](DOCUMENT), headers=encoded)
+    provider.reply = lambda _: ProviderAnswer(ENCODERS[encoding](DOCUMENT), headers=encoded)
     live, replayed = record_and_replay(path, provider, lambda: RAW_CLIENTS[client](provider.url, encoding))
     assert live[0] == replayed[0] == encoding
     assert DECODERS[encoding](live[1]) == DOCUMENT
@@ -219,7 +219,7 @@ def test_a_client_that_does_not_decode_receives_the_encoded_body(path, provider,
 
 
 def test_a_body_that_was_encoded_without_being_asked_for_is_encoded_on_replay(path, provider):
-    provider.reply = lambda _: Answer(gzip.compress(DOCUMENT), headers={**JSON, "content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(gzip.compress(DOCUMENT), headers={**JSON, "content-encoding": "gzip"})
     _, replayed = record_and_replay(path, provider, lambda: urllib.request.urlopen(provider.url).read())
     assert gzip.decompress(replayed) == DOCUMENT
 
@@ -264,8 +264,8 @@ DECODING_CLIENTS = {
 def test_a_client_that_decodes_receives_the_document(path, provider, client, encoding):
     def reply(request):
         if encoding not in request.headers.get("accept-encoding", ""):
-            return Answer(DOCUMENT)
-        return Answer(ENCODERS[encoding](DOCUMENT), headers={**JSON, "content-encoding": encoding})
+            return ProviderAnswer(DOCUMENT)
+        return ProviderAnswer(ENCODERS[encoding](DOCUMENT), headers={**JSON, "content-encoding": encoding})
 
     provider.reply = reply
     live, replayed = record_and_replay(path, provider, lambda: DECODING_CLIENTS[client](provider.url))
@@ -274,7 +274,7 @@ def test_a_client_that_decodes_receives_the_document(path, provider, client, enc
 
 
 def test_a_client_that_does_not_accept_the_recorded_encoding_receives_the_decoded_body(path, provider):
-    provider.reply = lambda _: Answer(brotli.compress(DOCUMENT), headers={**JSON, "content-encoding": "br"})
+    provider.reply = lambda _: ProviderAnswer(brotli.compress(DOCUMENT), headers={**JSON, "content-encoding": "br"})
     with activate(Tape(path, mode="record", test="t.py::test")) as tape:
         assert httpx.get(provider.url, headers={"accept-encoding": "br"}).content == DOCUMENT
     tape.save()
@@ -285,7 +285,7 @@ def test_a_client_that_does_not_accept_the_recorded_encoding_receives_the_decode
 
 
 def test_the_cassette_has_the_decoded_body(path, provider):
-    provider.reply = lambda _: Answer(gzip.compress(b'{"a":1}'), headers={**JSON, "content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(gzip.compress(b'{"a":1}'), headers={**JSON, "content-encoding": "gzip"})
     record_and_replay(path, provider, lambda: httpx.get(provider.url).content)
     [interaction] = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]
     assert interaction["response"]["body"]["string"] == '{\n  "a": 1\n}'
@@ -300,7 +300,7 @@ def test_an_encoded_stream_is_replayed_event_by_event(path, provider, client):
     def reply(_):
         encoder = zlib.compressobj(wbits=31)
         parts = [encoder.compress(event) + encoder.flush(zlib.Z_SYNC_FLUSH) for event in events]
-        return Answer(iter([*parts, encoder.flush()]), headers={**STREAM, "content-encoding": "gzip"})
+        return ProviderAnswer(iter([*parts, encoder.flush()]), headers={**STREAM, "content-encoding": "gzip"})
 
     provider.reply = reply
 
@@ -313,6 +313,6 @@ def test_an_encoded_stream_is_replayed_event_by_event(path, provider, client):
 
 
 def test_an_empty_body_keeps_its_encoding(path, provider):
-    provider.reply = lambda _: Answer(b"", headers={**JSON, "content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(b"", headers={**JSON, "content-encoding": "gzip"})
     _, replayed = record_and_replay(path, provider, lambda: httpx.get(provider.url).headers["content-encoding"])
     assert replayed == "gzip"

@@ -12,7 +12,7 @@ import openai
 import pytest
 import requests
 import yaml
-from local_provider import DONE, STREAM, Answer, event
+from local_provider import DONE, STREAM, ProviderAnswer, event
 from recorded_tape import request
 from senders import HTTPX, STREAMING, by_requests, by_urllib, by_urllib3
 from urllib3.util import Retry
@@ -78,7 +78,7 @@ def load_chunks(path):
 @pytest.mark.parametrize("body", BODIES)
 def test_replayed_chunks_equal_the_recorded_ones(provider, path, send, body):
     headers, chunks = BODIES[body]
-    provider.reply = lambda _: Answer(iter(chunks), headers=headers)
+    provider.reply = lambda _: ProviderAnswer(iter(chunks), headers=headers)
     live = record(path, lambda: read(send, provider.url))
     assert b"".join(live) == b"".join(chunks)
     provider.stop()
@@ -105,7 +105,7 @@ def test_replayed_chunks_equal_the_recorded_ones(provider, path, send, body):
 )
 def test_a_cassette_only_stores_chunks_that_differ_from_events(provider, path, body, line):
     headers, chunks = BODIES[body]
-    provider.reply = lambda _: Answer(iter(chunks), headers=headers)
+    provider.reply = lambda _: ProviderAnswer(iter(chunks), headers=headers)
     record(path, lambda: read(HTTPX["httpx"], provider.url), clock=lambda: CONSTANT_TIME)
     lines = [text.strip() for text in path.read_text(encoding="utf-8").splitlines() if "chunks:" in text]
     assert lines == ([f"chunks: {line}"] if line else [])
@@ -114,7 +114,7 @@ def test_a_cassette_only_stores_chunks_that_differ_from_events(provider, path, b
 @SENDERS
 @pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain"])
 def test_a_body_with_a_content_length_has_no_chunks(provider, path, send, content_type):
-    provider.reply = lambda _: Answer(b"x" * 100_000, headers={"content-type": content_type})
+    provider.reply = lambda _: ProviderAnswer(b"x" * 100_000, headers={"content-type": content_type})
     record(path, lambda: read(send, provider.url))
     assert load_chunks(path) is None
     assert replay(path, lambda: b"".join(read(send, provider.url))) == b"x" * 100_000
@@ -125,14 +125,14 @@ def test_compressed_chunks_replay_decompressed(provider, path, send):
     zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     chunks = [b"data: a\n\n", b"data: b", b"\n\n"]
     packed = [zipper.compress(chunk) + zipper.flush(zlib.Z_SYNC_FLUSH) for chunk in chunks] + [zipper.flush()]
-    provider.reply = lambda _: Answer(iter(packed), headers={**STREAM, "content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(iter(packed), headers={**STREAM, "content-encoding": "gzip"})
     assert [chunk for chunk in record(path, lambda: read(send, provider.url)) if chunk] == chunks
     assert replay(path, lambda: read(send, provider.url)) == chunks
 
 
 @pytest.mark.parametrize("send", [*HTTPX.values(), by_requests, by_urllib3])
 def test_a_body_with_a_wrong_encoding_replays_with_the_same_error(provider, path, send):
-    provider.reply = lambda _: Answer(b"no gzip", headers={"content-encoding": "gzip"})
+    provider.reply = lambda _: ProviderAnswer(b"no gzip", headers={"content-encoding": "gzip"})
 
     def error():
         with pytest.raises(Exception) as caught:  # noqa: PT011 - each client has its own
@@ -147,7 +147,7 @@ def test_a_body_with_a_wrong_encoding_replays_with_the_same_error(provider, path
 @SENDERS
 def test_the_items_of_a_json_array_replay_one_by_one(provider, path, send):
     chunks = [b'[{"n": 1}', b',\r\n{"n": [2]}\n,\r\n', b'{"n": "}3,"}', b"\n]"]
-    provider.reply = lambda _: Answer(iter(chunks))
+    provider.reply = lambda _: ProviderAnswer(iter(chunks))
     assert record(path, lambda: read(send, provider.url), clock=lambda: CONSTANT_TIME) == chunks
     assert load_chunks(path) == {"by": "item"}
     found = replay(path, lambda: read(send, provider.url))
@@ -157,7 +157,7 @@ def test_the_items_of_a_json_array_replay_one_by_one(provider, path, send):
 
 
 def test_a_json_document_replays_as_one_chunk(provider, path):
-    provider.reply = lambda _: Answer(iter([b'{"a": [1,', b"2,3", b"]}"]))
+    provider.reply = lambda _: ProviderAnswer(iter([b'{"a": [1,', b"2,3", b"]}"]))
     record(path, lambda: read(HTTPX["httpx"], provider.url))
     assert load_chunks(path) is None
     assert [json.loads(chunk) for chunk in replay(path, lambda: read(HTTPX["httpx"], provider.url))] == [
@@ -174,7 +174,7 @@ def delayed(*chunks, gap=0.12):
 @SENDERS
 def test_gaps_are_stored_and_replayed_on_request(provider, path, send):
     chunks = [b"data: a\n\n", b"data: b\n\n", DONE]
-    provider.reply = lambda _: Answer(delayed(*chunks), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(delayed(*chunks), headers=STREAM)
     record(path, lambda: read(send, provider.url))
     gaps = load_chunks(path)["gaps_ms"]
     assert len(gaps) == 3
@@ -195,7 +195,7 @@ def test_gaps_are_stored_and_replayed_on_request(provider, path, send):
 
 
 def test_paced_chunks_replay_one_by_one_and_let_other_tasks_run(provider, path):
-    provider.reply = lambda _: Answer(delayed(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
+    provider.reply = lambda _: ProviderAnswer(delayed(b"data: a\n\n", b"data: b\n\n", gap=0.2), headers=STREAM)
     ticks = []
 
     async def ask():
@@ -328,8 +328,8 @@ def reply_in_order(*responses):
 
 @pytest.mark.parametrize(("status", "mode"), [(429, "sync"), (429, "async"), (503, "sync")])
 def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
-    bad = Answer(b"{}", status, {"retry-after": "1", "content-type": "application/json"})
-    provider.reply = reply_in_order(bad, Answer(ANSWER))
+    bad = ProviderAnswer(b"{}", status, {"retry-after": "1", "content-type": "application/json"})
+    provider.reply = reply_in_order(bad, ProviderAnswer(ANSWER))
 
     def ask():
         start = time.monotonic()
@@ -369,7 +369,7 @@ def test_a_retry_does_not_wait_on_replay(provider, path, status, mode):
     ],
 )
 def test_retry_headers_of_a_replayed_response(provider, path, status, sent, instant):
-    provider.reply = lambda _: Answer(b"{}", status, sent)
+    provider.reply = lambda _: ProviderAnswer(b"{}", status, sent)
 
     def ask():
         found = httpx.get(provider.url).headers
@@ -385,7 +385,7 @@ def test_retry_headers_of_a_replayed_response(provider, path, status, sent, inst
 
 
 def test_urllib3_retries_without_waiting(provider, path):
-    provider.reply = reply_in_order(Answer(b"", 429, {"retry-after": "1"}), Answer(b"at last"))
+    provider.reply = reply_in_order(ProviderAnswer(b"", 429, {"retry-after": "1"}), ProviderAnswer(b"at last"))
 
     def ask():
         start = time.monotonic()

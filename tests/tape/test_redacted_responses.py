@@ -7,7 +7,7 @@ import httpx2
 import openai
 import pytest
 import requests
-from local_provider import Answer, completion
+from local_provider import ProviderAnswer, completion
 
 from multitrack.tape.use_cassette import use_cassette
 
@@ -19,7 +19,7 @@ COOKIE = "session=Zm9vYmFyYmF6cXV4"
 @pytest.mark.parametrize("name", ["Set-Cookie", "SET-COOKIE", "sEt-cOOkie"])
 def test_the_content_length_fits_the_redacted_body_and_cookies_keep_their_names(provider, tmp_path, module, name):
     body = f'{{"key": "{SECRET}", "said": "x"}}'.encode()
-    provider.reply = lambda _: Answer(body, headers={"content-type": "application/json", name: COOKIE})
+    provider.reply = lambda _: ProviderAnswer(body, headers={"content-type": "application/json", name: COOKIE})
 
     def get():
         response = module.get(provider.url)
@@ -40,7 +40,7 @@ def test_the_content_length_fits_the_redacted_body_and_cookies_keep_their_names(
 
 
 def test_an_asyncio_client_replays_in_several_event_loops(provider, tmp_path):
-    provider.reply = lambda request: Answer(completion(request.json["messages"][0]["content"]))
+    provider.reply = lambda request: ProviderAnswer(completion(request.json["messages"][0]["content"]))
     # like a client at module level; it keeps no connections, because they could not be closed after their event loop
     client = openai.AsyncOpenAI(
         base_url=provider.url, api_key="test", max_retries=0, default_headers={"connection": "close"}

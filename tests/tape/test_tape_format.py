@@ -15,7 +15,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from local_provider import Answer
+from local_provider import ProviderAnswer
 from recorded_tape import JSON, request
 from vcr.serialize import deserialize as vcr_deserialize
 from vcr.serializers import yamlserializer
@@ -368,9 +368,9 @@ def test_vcrpy_loads_broken_streams_and_failed_connections(recorded, library):
 def test_we_replay_what_vcrpy_writes(provider, recorded, library):
     zipped = gzip.compress(b'{"zipped": true}')
     provider.reply = lambda sent: (
-        Answer(zipped, headers={"content-encoding": "gzip", "content-type": "application/json"})
+        ProviderAnswer(zipped, headers={"content-encoding": "gzip", "content-type": "application/json"})
         if sent.path == "/zipped"
-        else Answer(b'{"plain": "gr\xc3\xbc\xc3\x9fe"}')
+        else ProviderAnswer(b'{"plain": "gr\xc3\xbc\xc3\x9fe"}')
     )
     requests = [["GET", f"{provider.url}/zipped", ""], ["POST", f"{provider.url}/plain", '{"a": 1}']]
     vcrpy(recorded.path, requests, library, mode="once")
