@@ -87,6 +87,8 @@ def test_an_application_in_its_environment_reaches_it_until_a_signal_stops_it(tm
         "export REQUESTS_CA_BUNDLE",
         "export GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
         "export OPENAI_API_KEY",
+        "export AZURE_OPENAI_API_KEY",
+        "export GEMINI_API_KEY",
         "export GOOGLE_APPLICATION_CREDENTIALS",
         "export GOOGLE_CLOUD_PROJECT",
     ]

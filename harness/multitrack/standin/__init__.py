@@ -14,19 +14,23 @@ from a script (`multitrack.standin.script`). If neither has an answer, the stand
 arguments that are valid for its schema. It does not understand prompts.
 """
 
-from multitrack.standin.identity import (
-    ACCOUNT_DATA,
-    GOOGLE_COOKIE,
-    GOOGLE_ORGANIZATION,
-    GOOGLE_PROJECT,
-    OPENAI_COOKIE,
-    OPENAI_ORGANIZATION,
-    OPENAI_PROJECT,
-    STANDIN_HEADER,
-)
-from multitrack.standin.request_log import ReceivedRequest
-from multitrack.standin.script import Rule, ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError, read_rules
-from multitrack.standin.standin import StandIn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multitrack.standin.identity import (
+        ACCOUNT_DATA,
+        GOOGLE_COOKIE,
+        GOOGLE_ORGANIZATION,
+        GOOGLE_PROJECT,
+        OPENAI_COOKIE,
+        OPENAI_ORGANIZATION,
+        OPENAI_PROJECT,
+        STANDIN_HEADER,
+    )
+    from multitrack.standin.request_log import ReceivedRequest
+    from multitrack.standin.script import Rule, ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError, read_rules
+    from multitrack.standin.standin import StandIn
 
 __all__ = [
     "ACCOUNT_DATA",
@@ -46,3 +50,36 @@ __all__ = [
     "StandIn",
     "read_rules",
 ]
+
+# Imported on first access: `python -m multitrack.standin` imports this module before it can say that the extra is
+# missing.
+_MODULES = {
+    "ACCOUNT_DATA": "identity",
+    "GOOGLE_COOKIE": "identity",
+    "GOOGLE_ORGANIZATION": "identity",
+    "GOOGLE_PROJECT": "identity",
+    "OPENAI_COOKIE": "identity",
+    "OPENAI_ORGANIZATION": "identity",
+    "OPENAI_PROJECT": "identity",
+    "STANDIN_HEADER": "identity",
+    "ReceivedRequest": "request_log",
+    "Rule": "script",
+    "ScriptError": "script",
+    "ScriptedAnswer": "script",
+    "ScriptedCall": "script",
+    "ScriptedError": "script",
+    "read_rules": "script",
+    "StandIn": "standin",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,11 +10,16 @@ from pathlib import Path
 from threading import Event
 from typing import Annotated, NoReturn
 
-import typer
+try:
+    import cryptography  # noqa: F401 - the stand-in imports these two when it starts
+    import trustme  # noqa: F401
+    import typer
 
-from multitrack.standin.environment import format_exports
-from multitrack.standin.script import ScriptError
-from multitrack.standin.standin import StandIn
+    from multitrack.standin.environment import format_exports
+    from multitrack.standin.script import ScriptError
+    from multitrack.standin.standin import StandIn
+except ImportError as error:
+    sys.exit(f"multitrack.standin requires {error.name}, which is not installed: pip install 'multitrack[standin]'")
 
 
 def run(

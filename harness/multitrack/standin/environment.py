@@ -18,6 +18,10 @@ def generate_openai_key() -> str:
     return "sk-proj-" + _KEY_MARK.join(halves)
 
 
+def _generate_key(prefix: str, length: int) -> str:
+    return prefix + "".join(choice(ascii_letters + digits) for _ in range(length))
+
+
 def build_environment(
     *, proxy_url: str, certificate_authority: Path, credentials: Path, project: str
 ) -> dict[str, str]:
@@ -38,6 +42,8 @@ def build_environment(
         "REQUESTS_CA_BUNDLE": authority,
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": authority,
         "OPENAI_API_KEY": generate_openai_key(),
+        "AZURE_OPENAI_API_KEY": _generate_key("", 84),
+        "GEMINI_API_KEY": _generate_key("AIza", 35),
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
         "GOOGLE_CLOUD_PROJECT": project,
     }
