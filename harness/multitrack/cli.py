@@ -27,7 +27,25 @@ app = typer.Typer(
 )
 
 _IGNORED = "*.pending.yaml"
-_ATTRIBUTES = "cassettes/**/*.yaml text eol=lf"
+_DEFAULT = "the default is cassettes_dir in pyproject.toml, or all folders 'cassettes' below the current directory"
+_TEXTCONV = 'git config diff.multitrack.textconv "multitrack show --textconv"'
+
+
+def _print_version(is_set: bool) -> None:
+    if is_set:
+        from importlib.metadata import version
+
+        typer.echo(f"multitrack {version('multitrack')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -36,6 +54,9 @@ def show(
     textconv: Annotated[
         bool, typer.Option("--textconv", help="for git: print a damaged cassette as it is, and exit with 0")
     ] = False,
+    request: Annotated[
+        bool, typer.Option("--request", help="also print the requests: model, tools and messages")
+    ] = False,
 ) -> None:
     """Print the tool calls and messages of cassettes. Also usable as a textconv command of git."""
     from multitrack.errors import CassetteCorrupt
@@ -43,7 +64,7 @@ def show(
 
     if textconv and cassette.is_file():
         try:
-            _show(cassette)
+            _show(cassette, requests=request)
         except CassetteCorrupt as error:
             # git does not show any file of a commit if its textconv command fails for one of them
             typer.echo(f"damaged: {error.reason}")
@@ -51,13 +72,13 @@ def show(
         return
     _require_cassettes("show", cassette)
     if not cassette.is_dir():
-        _show(cassette)
+        _show(cassette, requests=request)
         return
     has_errors = False
     for number, path in enumerate(find_cassettes(cassette)):
         typer.secho(f"{chr(10) if number else ''}{path}", bold=True)
         try:
-            _show(path)
+            _show(path, requests=request)
         except CassetteCorrupt as error:
             has_errors = True
             typer.echo(str(error))
@@ -65,12 +86,18 @@ def show(
         raise typer.Exit(1)
 
 
-def _show(path: Path) -> None:
+def _show(path: Path, *, requests: bool) -> None:
     from multitrack.reporting import cassette_text
+    from multitrack.tape import project
     from multitrack.tape.file import storage
     from multitrack.tape.file.cassette import Cassette
+    from multitrack.tape.foreign_redaction import make_foreign_redactor
 
-    for line, is_heading in cassette_text.describe_cassette(storage.read(path) or Cassette()):
+    cassette = storage.read(path) or Cassette()
+    if requests:
+        # the requests of other recorders may hold secrets
+        cassette = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)(cassette)
+    for line, is_heading in cassette_text.describe_cassette(cassette, requests=requests):
         # typer leaves the style out if the output is not a terminal
         typer.secho(line, bold=is_heading)
 
@@ -92,9 +119,31 @@ def _require_cassettes(command: str, path: Path) -> None:
         raise CassetteMissing(f"{path}: not a cassette\n{expected}")
 
 
+def _find_folders() -> list[Path]:
+    """Return the folders with the cassettes of the project: its ``cassettes_dir``, or each folder ``cassettes``.
+
+    Raises:
+        MultitrackError: There is no such folder.
+    """
+    from multitrack.tape import project
+    from multitrack.tape.file import paths
+
+    folder = Path.cwd()
+    configured = project.read_nearest(folder).cassettes_dir
+    if configured is None:
+        found = [paths.relative_to_cwd(path) for path in paths.find_cassette_folders(folder)]
+        missing = "there is no folder 'cassettes' in the current directory or below it"
+    else:
+        found = [paths.relative_to_cwd(configured)] if configured.is_dir() else []
+        missing = f"{configured}: cassettes_dir in pyproject.toml names this folder, which does not exist"
+    if not found:
+        raise MultitrackError(f"{missing}\n  pass the cassettes, or record some: pytest --record")
+    return found
+
+
 @app.command(epilog=_EXIT_CODES)
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders with cassettes")],
+    paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
     max_age: Annotated[
         int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
     ] = None,
@@ -110,7 +159,7 @@ def check(
     folder = Path.cwd()
     settings = project.read_nearest(folder).settings
     settings = settings if max_age is None else replace(settings, max_age=max_age)
-    cassettes = [cassette for path in paths for cassette in checking.find_cassettes(path)]
+    cassettes = [cassette for path in paths or _find_folders() for cassette in checking.find_cassettes(path)]
     problems = list(
         checking.find_problems(cassettes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
     )
@@ -123,7 +172,10 @@ def check(
 
 @app.command()
 def accept(
-    paths: Annotated[list[Path], typer.Argument(help="pending recordings, their cassettes, or folders with them")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help=f"pending recordings, their cassettes, or folders with them; {_DEFAULT}"),
+    ] = None,
 ) -> None:
     """Move pending recordings into their cassettes. No request is sent."""
     from multitrack.tape import project
@@ -131,6 +183,14 @@ def accept(
     from multitrack.tape.foreign_redaction import make_foreign_redactor
 
     adopt = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)
+    if paths is None:
+        folders = _find_folders()
+        found = [cassette for folder in folders for cassette in storage.accept_pending(folder, adopt)]
+        if not found:
+            raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, folders))}")
+        for cassette in found:
+            typer.echo(f"accepted {cassette}")
+        return
     for path in paths:
         accepted = list(storage.accept_pending(path, adopt))
         if not accepted:
@@ -156,7 +216,7 @@ def _explain_nothing_pending(path: Path) -> str:
 
 @app.command()
 def revalidate(
-    paths: Annotated[list[Path], typer.Argument(help="cassettes, or folders with cassettes")],
+    paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
     json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
     """Validate every recorded tool call with the current models, and report those that fail by field and JSON path."""
@@ -167,8 +227,10 @@ def revalidate(
 
     folder = Path.cwd()
     # before installed packages, as in pytest, so that the same models are found as by the tests
-    sys.path[:0] = model_importer.import_folders(folder)
-    importer = model_importer.ModelImporter(project.read_nearest(folder).models)
+    own_folders = model_importer.import_folders(folder)
+    sys.path[:0] = own_folders
+    importer = model_importer.ModelImporter(project.read_nearest(folder).models, own_folders)
+    paths = paths or _find_folders()
     for path in paths:
         _require_cassettes("revalidate", path)
     report = revalidation.revalidate(paths, importer)
@@ -179,10 +241,16 @@ def revalidate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
-    """Add the lines for cassettes to .gitignore and .gitattributes: ignore pending recordings, keep line endings."""
+    """Add the lines for cassettes to .gitignore and .gitattributes: ignore pending recordings, keep line endings, and
+    let git show tool calls."""
     if not folder.is_dir():
         raise MultitrackError(f"{folder}: there is no such folder\n  multitrack init requires the root of a repository")
-    for name, line in ((".gitignore", _IGNORED), (".gitattributes", _ATTRIBUTES)):
+    pattern = _find_pattern(folder)
+    for name, line in (
+        (".gitignore", _IGNORED),
+        (".gitattributes", f"{pattern} text eol=lf"),
+        (".gitattributes", f"{pattern} diff=multitrack"),
+    ):
         file = folder / name
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         if line in lines:
@@ -190,6 +258,18 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of the repository
             continue
         file.write_text("\n".join([*lines, line, ""]), encoding="utf-8", newline="\n")
         typer.echo(f"added to {file}: {line}")
+    typer.echo(f"to see tool calls in the output of git diff, run once in each clone: {_TEXTCONV}")
+
+
+def _find_pattern(folder: Path) -> str:
+    """Return the pattern of the cassettes in the repository at ``folder``, for .gitattributes."""
+    from multitrack.tape import project
+
+    root = folder.resolve()
+    configured = project.read_nearest(root).cassettes_dir
+    if configured is None or not configured.resolve().is_relative_to(root):
+        return "**/cassettes/**/*.yaml"
+    return f"{configured.resolve().relative_to(root).as_posix()}/**/*.yaml"
 
 
 @app.command()
@@ -202,7 +282,16 @@ def demo(
             f"{examples}: this folder does not have the examples\n"
             f"  multitrack demo requires the folder 'examples' of Multitrack's repository"
         )
-    from multitrack import demo as demonstration
+    try:
+        # the stand-in imports these two when it starts
+        import cryptography  # noqa: F401
+        import trustme  # noqa: F401
+
+        from multitrack import demo as demonstration
+    except ImportError as error:
+        raise MultitrackError(
+            f"multitrack demo requires {error.name}, which is not installed: pip install 'multitrack[all]'"
+        ) from error
 
     sys.exit(demonstration.run(examples))
 

@@ -89,7 +89,8 @@ def test_each_kind_of_problem_has_a_line(cassettes):
         f"cassettes/secret.yaml:{line}: secret: a value that looks like a credential",
         "cassettes/theirs.yaml: secret: a credential in the headers or the URL of interaction 1",
         "gone.yaml: missing: there is no such cassette",
-        "cassettes/orphan.yaml: orphan: there is no test test_it.py::test_plan[2] (interaction 1)",
+        "cassettes/orphan.yaml: orphan: there is no test test_it.py::test_plan[2] (interaction 1): "
+        "delete the file; if the test was renamed, record it first under its new name (pytest --record)",
     ]
 
 
@@ -120,7 +121,8 @@ def test_in_a_subfolder_only_its_own_tests_can_be_missing(cassettes):
     put(cassettes / "gone.yaml", "below/test_x.py::test_gone")
     finished = multitrack("check", "../cassettes", cwd=below)
     assert finished.stdout.splitlines() == [
-        "../cassettes/gone.yaml: orphan: there is no test below/test_x.py::test_gone (interaction 1)"
+        "../cassettes/gone.yaml: orphan: there is no test below/test_x.py::test_gone (interaction 1): "
+        "delete the file; if the test was renamed, record it first under its new name (pytest --record)"
     ]
     assert finished.returncode == 1
 
@@ -164,7 +166,7 @@ def test_git_diff_shows_the_calls_of_a_cassette(tmp_path):
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
-    page = (ROOT / "docs" / "tapes.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "recording.md").read_text(encoding="utf-8")
     attributes = next(line for line in page.splitlines() if line.endswith("diff=multitrack"))
     command = next(line for line in page.splitlines() if "diff.multitrack.textconv" in line).removeprefix("$ ")
     program = tmp_path / "multitrack"
@@ -245,7 +247,7 @@ def test_check_says_why_a_file_is_not_a_cassette(tmp_path):
 def test_the_help_lists_the_exit_codes(tmp_path, command):
     shown = " ".join(run_multitrack(command, "--help", cwd=tmp_path).stdout.split())
     assert "Exit codes: 0 success, 1 problems found, 2 usage error." in shown
-    assert run_multitrack(command, cwd=tmp_path).returncode == 2
+    assert run_multitrack(command, "--unknown", cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.slow

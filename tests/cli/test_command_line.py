@@ -163,7 +163,33 @@ def test_init_adds_its_lines_once(tmp_path):
     for _ in range(2):
         assert run_multitrack("init", cwd=tmp_path).returncode == 0
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n*.pending.yaml\n"
-    assert (tmp_path / ".gitattributes").read_text(encoding="utf-8") == "cassettes/**/*.yaml text eol=lf\n"
+    assert (tmp_path / ".gitattributes").read_text(encoding="utf-8") == (
+        "**/cassettes/**/*.yaml text eol=lf\n**/cassettes/**/*.yaml diff=multitrack\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_lines_of_init_apply_to_all_cassettes(tmp_path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    shown = run_multitrack("init", cwd=tmp_path).stdout.splitlines()
+    assert shown[-1] == (
+        "to see tool calls in the output of git diff, run once in each clone: "
+        'git config diff.multitrack.textconv "multitrack show --textconv"'
+    )
+    files = ["cassettes/test_it/test_a.yaml", "cassettes/shared.yaml", "tests/deep/cassettes/test_it/test_a.yaml"]
+    for attribute, value in (("eol", "lf"), ("diff", "multitrack")):
+        command = ["git", "check-attr", attribute, *files, "docs/a.yaml"]
+        found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.splitlines()
+        assert found == [*(f"{file}: {attribute}: {value}" for file in files), f"docs/a.yaml: {attribute}: unspecified"]
+
+
+def test_init_uses_the_folder_of_the_project(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.multitrack]\ncassettes_dir = 'recorded/http'\n", encoding="utf-8")
+    run_multitrack("init", cwd=tmp_path)
+    assert (tmp_path / ".gitattributes").read_text(encoding="utf-8").splitlines() == [
+        "recorded/http/**/*.yaml text eol=lf",
+        "recorded/http/**/*.yaml diff=multitrack",
+    ]
 
 
 @pytest.mark.slow

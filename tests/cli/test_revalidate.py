@@ -43,7 +43,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def write_cassette(path, *calls, models="trip.models", results=None):
+def write_cassette(path, *calls, models="trip.models", results=None, tests=()):
     functions = [{"name": name, "arguments": json.dumps(arguments)} for name, arguments in calls]
     message = {
         "role": "assistant",
@@ -56,6 +56,7 @@ def write_cassette(path, *calls, models="trip.models", results=None):
         Response(200, "OK", (("content-type", "application/json"),), json.dumps(document).encode()),
         models=tuple(paths.items()),
         results=results,
+        tests=tests,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     storage.write(path, Cassette((interaction,), {"format": 1}))
@@ -190,13 +191,53 @@ class TestImports:
             [f"not checked: 1 call of {name}: {reason}", "0 calls in 1 cassette match the current models"],
         )
 
-    def test_without_allowed_packages_nothing_is_imported(self, project):
+    @pytest.mark.parametrize("folder", ["", "src"])
+    def test_without_configuration_the_projects_own_modules_are_imported(self, project, folder):
         (project / "pyproject.toml").write_text("")
-        self.assert_unchecked(
+        (project / folder).mkdir(exist_ok=True)
+        (project / "trip").rename(project / folder / "trip")
+        write_cassette(project / "cassettes/a.yaml", TORONTO)
+        assert_report(project, 0, ["1 call in 1 cassette matches the current models"])
+
+    def test_without_configuration_models_of_a_test_module_are_imported(self, project):
+        (project / "pyproject.toml").write_text("")
+        (project / "tests").mkdir()
+        (project / "trip/models.py").rename(project / "tests/test_trip.py")
+        write_cassette(project / "cassettes/a.yaml", TORONTO, models="test_trip", tests=("tests/test_trip.py::test_a",))
+        assert_report(project, 0, ["1 call in 1 cassette matches the current models"])
+
+    def test_without_configuration_no_other_module_is_imported(self, project, tmp_path_factory, monkeypatch):
+        (project / "pyproject.toml").write_text("")
+        installed = tmp_path_factory.mktemp("site-packages")
+        (installed / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\nclass Weather: ...")
+        monkeypatch.syspath_prepend(installed)
+        write_cassette(
+            project / "cassettes/a.yaml", TORONTO, models="evil", tests=(f"{installed}/evil.py::a", "../evil.py::b")
+        )
+        assert_report(
             project,
-            named="trip.models",
-            reason="trip.models:Weather may not be imported; "
-            "allow it: [tool.multitrack.models] packages = ['trip.models']",
+            0,
+            [
+                "1 recorded call in 1 cassette, none checked yet",
+                "To check them, say where their models are, in pyproject.toml:",
+                "  [tool.multitrack.models]",
+                '  packages = ["evil"]',
+            ],
+        )
+        assert not (project / "ran").exists()
+
+    def test_without_configuration_unknown_models_are_no_failure(self, project):
+        (project / "pyproject.toml").write_text("")
+        write_cassette(project / "cassettes/a.yaml", TORONTO, TRIP, models=None)
+        assert_report(
+            project,
+            0,
+            [
+                "2 recorded calls in 1 cassette, none checked yet",
+                "To check them, say where their models are, in pyproject.toml:",
+                "  [tool.multitrack.models]",
+                '  tools = {Trip = "package.module:Trip", Weather = "package.module:Weather"}',
+            ],
         )
 
     @pytest.mark.parametrize("module", ["evil", "trip_evil", "trip.evil"])

@@ -1,4 +1,4 @@
-"""Import models by their paths, only from packages that the project allows.
+"""Import models by their paths, only from packages that the project allows: by default, its own.
 
 Importing a module runs it, and anyone can write a cassette. So a module that a cassette names is inspected before it
 is imported. Even a script in an allowed package does not run if it does not define the name.
@@ -11,6 +11,8 @@ import importlib
 import re
 import sys
 import tomllib
+from collections.abc import Iterable, Sequence
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,10 +31,25 @@ class ModelNotFound(MultitrackError):
 
 
 class ModelImporter:
-    """Imports models by the paths in cassettes and in the project's settings (``paths``). Each is imported once."""
+    """Imports models by the paths in cassettes and in the project's settings. Each is imported once.
 
-    def __init__(self, paths: ModelPaths) -> None:
+    Args:
+        paths: The settings.
+        own_folders: The folders with the modules of the project. If the settings allow no package, cassettes may name
+            the modules in these folders.
+
+    Attributes:
+        is_configured: Whether the settings name a package or a model.
+        suggested_packages: Modules that cassettes named and that may not be imported.
+        unknown_tools: Tools whose model is unknown.
+    """
+
+    def __init__(self, paths: ModelPaths, own_folders: Sequence[str] = ()) -> None:
         self._paths = paths
+        self._own_folders = list(own_folders)
+        self.is_configured = bool(paths.packages or paths.tools)
+        self.suggested_packages: set[str] = set()
+        self.unknown_tools: set[str] = set()
         self._found: dict[tuple[str, bool], type[BaseModel] | ModelNotFound] = {}
 
     def import_model(self, tool: str, recorded_path: str | None) -> type[BaseModel]:
@@ -47,6 +64,7 @@ class ModelImporter:
         """
         path = self._paths.tools.get(tool, recorded_path)
         if path is None:
+            self.unknown_tools.add(tool)
             raise ModelNotFound(
                 f"its model is unknown; set it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
             )
@@ -65,7 +83,8 @@ class ModelImporter:
         if not _PATH.fullmatch(path):
             raise ModelNotFound(f"{path!r} is not an import path")
         module_name, _, name = path.partition(":")
-        if not trusted and not self._paths.allows(module_name):
+        if not trusted and not self._allows(module_name):
+            self.suggested_packages.add(module_name)
             raise ModelNotFound(
                 f"{path} may not be imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]"
             )
@@ -84,6 +103,23 @@ class ModelImporter:
         if not is_model_class(found) or not (trusted or found.__module__ == module_name):
             raise ModelNotFound(f"{path} is not a Pydantic model")
         return found
+
+    def _allows(self, module_name: str) -> bool:
+        if self._paths.packages:
+            return self._paths.allows(module_name)
+        # does not import anything
+        return PathFinder.find_spec(module_name.partition(".")[0], self._own_folders) is not None
+
+    def add_test_folders(self, root: Path, tests: Iterable[str]) -> None:
+        """Make the modules next to ``tests``, which are node ids below ``root``, importable, as pytest does."""
+        for test in tests:
+            file = (root / test.partition("::")[0]).resolve()
+            if "::" not in test or not file.is_file() or not file.is_relative_to(root.resolve()):
+                continue
+            folder = next(up for up in file.parents if not (up / "__init__.py").exists())
+            if folder.is_relative_to(root.resolve()) and str(folder) not in self._own_folders:
+                self._own_folders.append(str(folder))
+                sys.path.append(str(folder))
 
 
 def _defines(module_name: str, name: str) -> bool:
@@ -104,13 +140,15 @@ def _defines(module_name: str, name: str) -> bool:
 def import_folders(folder: Path) -> list[str]:
     """Return the folders that the tests of a project can import from.
 
-    They are the root of the project that contains ``folder``, and pytest's ``pythonpath`` in its pyproject.toml.
+    They are the root of the project that contains ``folder``, its folder ``src``, and pytest's ``pythonpath`` in its
+    pyproject.toml.
     """
     file = find_pyproject(folder)
     if file is None:
-        return [str(folder)]
+        return [str(folder), str(folder / "src")]
     options = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {}).get("ini_options", {})
     pythonpath = options.get("pythonpath", [])
     return [
-        str(file.parent / name) for name in ["", *(pythonpath.split() if isinstance(pythonpath, str) else pythonpath)]
+        str(file.parent / name)
+        for name in ["", "src", *(pythonpath.split() if isinstance(pythonpath, str) else pythonpath)]
     ]

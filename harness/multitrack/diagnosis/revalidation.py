@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
 from multitrack.tape.file import paths, storage
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.project import find_pyproject
 from multitrack.wording import count_noun
 
 
@@ -56,6 +58,8 @@ class RevalidationReport:
         breaks: The calls that fail.
         unchecked: The number of calls that could not be validated, by tool and reason.
         unreadable: A message for each damaged cassette.
+        is_configured: Whether the project says where its models are.
+        settings: Lines of pyproject.toml with which more calls can be checked.
     """
 
     tapes: int = 0
@@ -63,28 +67,42 @@ class RevalidationReport:
     breaks: list[BrokenCall] = field(default_factory=list)
     unchecked: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
+    is_configured: bool = True
+    settings: Sequence[str] = ()
 
     @property
     def is_good(self) -> bool:
-        """True if no call fails, no cassette is damaged, and at least one call was checked if there are any."""
-        checked = self.calls - sum(self.unchecked.values())
-        return not self.breaks and not self.unreadable and (checked > 0 or self.calls == 0)
+        """True if no call fails, no cassette is damaged, and at least one call was checked if there are any.
+
+        Without configuration, it is no problem that no call could be checked.
+        """
+        is_checked = self.checked > 0 or self.calls == 0 or not self.is_configured
+        return not self.breaks and not self.unreadable and is_checked
+
+    @property
+    def checked(self) -> int:
+        """The number of calls that were validated."""
+        return self.calls - sum(self.unchecked.values())
 
     def lines(self) -> Iterator[str]:
         """Yield one line for each problem, and a last line with the totals."""
         yield from map(str, self.breaks)
         yield from self.unreadable
+        if self.calls and not self.checked and not self.is_configured and self.settings:
+            yield f"{count_noun(self.calls, 'recorded call')} in {count_noun(self.tapes, 'cassette')}, none checked yet"
+            yield "To check them, say where their models are, in pyproject.toml:"
+            yield from (f"  {line}" for line in self.settings)
+            return
         for (tool, reason), count in self.unchecked.items():
             yield f"not checked: {count_noun(count, 'call')} of {tool}: {reason}"
         broken = len({(entry.tape, entry.interaction, entry.call) for entry in self.breaks})
         cassettes = count_noun(self.tapes, "cassette")
-        checked = self.calls - sum(self.unchecked.values())
         if broken:
             tapes = len({entry.tape for entry in self.breaks})
-            yield f"{broken} of {count_noun(checked, 'call')} would break, in {tapes} of {cassettes}"
+            yield f"{broken} of {count_noun(self.checked, 'call')} would break, in {tapes} of {cassettes}"
         else:
-            verb = "matches" if checked == 1 else "match"
-            yield f"{count_noun(checked, 'call')} in {cassettes} {verb} the current models"
+            verb = "matches" if self.checked == 1 else "match"
+            yield f"{count_noun(self.checked, 'call')} in {cassettes} {verb} the current models"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for ``--json``."""
@@ -107,7 +125,9 @@ def revalidate(targets: Iterable[Path], importer: ModelImporter) -> Revalidation
     Raises:
         CassetteMissing: A path does not exist.
     """
-    report = RevalidationReport()
+    report = RevalidationReport(is_configured=importer.is_configured)
+    pyproject = find_pyproject(Path.cwd())
+    root = pyproject.parent if pyproject is not None else Path.cwd()
     for path in _find_cassettes(targets):
         try:
             cassette = storage.read(path)
@@ -116,8 +136,20 @@ def revalidate(targets: Iterable[Path], importer: ModelImporter) -> Revalidation
             continue
         report.tapes += 1
         for position, interaction in enumerate(cassette.interactions if cassette else (), start=1):
+            importer.add_test_folders(root, interaction.tests)
             _revalidate(path, position, interaction, importer, report)
+    report.settings = list(_suggest_settings(importer))
     return report
+
+
+def _suggest_settings(importer: ModelImporter) -> Iterator[str]:
+    if importer.suggested_packages or importer.unknown_tools:
+        yield "[tool.multitrack.models]"
+    if importer.suggested_packages:
+        yield f"packages = [{', '.join(map(json.dumps, sorted(importer.suggested_packages)))}]"
+    if importer.unknown_tools:
+        tools = ", ".join(f'{name} = "package.module:{name}"' for name in sorted(importer.unknown_tools))
+        yield f"tools = {{{tools}}}"
 
 
 def _find_cassettes(targets: Iterable[Path]) -> Iterator[Path]:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multitrack import wires
+from multitrack.reporting import request_text
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.interaction import Interaction
 
 
-def describe_cassette(cassette: Cassette) -> Iterator[tuple[str, bool]]:
-    """Yield the lines of ``cassette``, each with whether it is the heading of an interaction."""
+def describe_cassette(cassette: Cassette, *, requests: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield the lines of ``cassette``, each with whether it is the heading of an interaction.
+
+    Args:
+        cassette: The cassette.
+        requests: Whether to include the requests. Default False.
+    """
     for position, interaction in enumerate(cassette.interactions, start=1):
         heading, *calls = summarize(position, interaction)
         yield heading, True
+        if requests:
+            yield from ((line, False) for line in request_text.describe_request(interaction.request))
         for line in (*calls, *_text_lines(interaction)):
             yield line, False
     yield f"provenance: {cassette.provenance}", False

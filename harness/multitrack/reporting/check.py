@@ -111,4 +111,12 @@ def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[
         if collected.lacks(test):
             lost.setdefault((path, test), []).append(position)
     for (path, test), positions in lost.items():
-        yield f"{path}: orphan: there is no test {test} ({enumerate_positions(positions)})"
+        advice = _advise(path, test, owned)
+        yield f"{path}: orphan: there is no test {test} ({enumerate_positions(positions)}): {advice}"
+
+
+def _advise(path: Path, test: str, owned: Sequence[tuple[Path, int, str]]) -> str:
+    """Return what to do about the recordings of ``test``, which does not exist, in the cassette at ``path``."""
+    if any(other != test for owner, _, other in owned if owner == path):
+        return "other tests use this cassette: delete it, and record them again (pytest --record)"
+    return "delete the file; if the test was renamed, record it first under its new name (pytest --record)"

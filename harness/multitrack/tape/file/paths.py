@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from multitrack.errors import BadOption
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=,+@[]-")
 _LONGEST = 180
+_OTHER_FOLDERS = {"cassettes", "node_modules", "site-packages", "venv"}
 
 _PENDING_STEM = ".pending"
 PENDING_SUFFIX = f"{_PENDING_STEM}.yaml"
@@ -51,6 +54,14 @@ def named_cassette_path(folder: Path, name: str) -> Path:
         raise BadOption(f"the cassette name {name!r} is reserved for pending recordings")
     *folders, last = map(file_name, parts)
     return folder.joinpath(*folders, f"{last}.yaml")
+
+
+def find_cassette_folders(root: Path) -> Iterator[Path]:
+    """Yield each folder ``cassettes`` in ``root`` or below, except in hidden folders and in installed packages."""
+    for folder, names, _ in os.walk(root):
+        if "cassettes" in names:
+            yield Path(folder, "cassettes")
+        names[:] = sorted(name for name in names if not name.startswith(".") and name not in _OTHER_FOLDERS)
 
 
 def pending_path(path: Path) -> Path:

@@ -9,6 +9,8 @@ from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 from multitrack.wording import count_noun
 
+_LONGEST_TEXT = 500
+
 
 def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls."""
@@ -24,6 +26,19 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     model = wires.read_request(request.body).model or answer.model or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ending}"
     yield from (f"  {call}" for call in answer.calls)
+
+
+def summarize_text(interaction: Interaction) -> Iterator[str]:
+    """Yield an indented line with the beginning of the answer's text, if the answer is only a text."""
+    body = interaction.response.body
+    if (wire := wires.recognize(body)) is None:
+        return
+    answer = wires.read_answer(body, wire)
+    if answer.calls:
+        return
+    for name, text in (("text", answer.text), ("refusal", answer.refusal)):
+        if text and (words := text[:_LONGEST_TEXT].split()):
+            yield f"  {name}: {' '.join(words)}"
 
 
 def _describe_ending(response: Response) -> str:

@@ -26,7 +26,7 @@ from multitrack.tape.failure import During, Failure
 from multitrack.tape.file import yaml_layout, yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.summary import summarize
+from multitrack.tape.file.summary import summarize, summarize_text
 from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode
@@ -50,7 +50,7 @@ def dump_cassette(cassette: Cassette) -> str:
     comments: list[str] = []
     interactions: list[str] = []
     for position, interaction in enumerate(cassette.interactions, start=1):
-        comments += map(_format_comment, summarize(position, interaction))
+        comments += map(_format_comment, (*summarize(position, interaction), *summarize_text(interaction)))
         interactions += _format_interaction(interaction, blobs)
     return "\n".join(
         [
