@@ -7,6 +7,12 @@ from importlib import metadata
 import pytest
 from hypothesis import HealthCheck, settings
 
+from multitrack.tape.interceptors import respx_mocker
+
+# pytester removes the modules that an inner run imports first. The interceptor of httpx would then use the removed copy
+# of this one, and the patches of respx a new copy.
+IMPORTED = (respx_mocker,)
+
 # Without this, threads of gRPC log to file descriptor 2 at any time, for example "Got goaway" if a test ends a
 # connection on purpose. gRPC reads the variable once, when it is first used.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

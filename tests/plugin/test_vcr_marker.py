@@ -259,7 +259,7 @@ version: 1
 def test_a_test_with_a_shared_cassette_records_to_its_own(project, flag):
     shared = project.write("cassettes/test_it/shared.yaml", SHARED)
     before = shared.read_bytes()
-    project.test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
+    project.write_test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
     run = project.record(flag)
     assert run.counts == {"passed": 1}
     assert run.changed == {"cassettes/test_it/test_ask.yaml"}
@@ -270,7 +270,7 @@ def test_a_test_with_a_shared_cassette_records_to_its_own(project, flag):
 
 def test_a_shared_cassette_is_replayed_while_the_rest_is_recorded(project):
     project.write("cassettes/test_it/shared.yaml", SHARED)
-    project.test(
+    project.write_test(
         """
         import httpx
 
@@ -288,7 +288,7 @@ def test_a_shared_cassette_is_replayed_while_the_rest_is_recorded(project):
 
 def test_a_pending_recording_is_stored_next_to_the_default_cassette(project):
     project.write("cassettes/test_it/shared.yaml", SHARED)
-    project.test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'something else'")
+    project.write_test("@pytest.mark.vcr('shared.yaml')\ndef test_ask():\n    assert ask('x') == 'something else'")
     run = project.record()
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
 
@@ -326,7 +326,7 @@ def test_a_cassette_of_another_serializer_is_replayed(project, name, place):
     path.write_bytes(content)
     fixture = f"@pytest.fixture(scope='module')\n    def vcr_config(): return dict(serializer={serializer!r})\n"
     marker = f"@pytest.mark.vcr(serializer={serializer!r})" if place == "marker" else "@pytest.mark.vcr"
-    project.test(GET.format(fixture=fixture if place == "fixture" else "", marker=marker))
+    project.write_test(GET.format(fixture=fixture if place == "fixture" else "", marker=marker))
     run = project.run()
     assert run.counts == {"passed": 1}
     assert run.changed == set()
@@ -342,12 +342,12 @@ def test_a_path_transformer_names_the_cassette(project):
         import vcr
         return dict(path_transformer=vcr.VCR.ensure_suffix(".yaml.gz"))
     """
-    project.test(GET.format(fixture=fixture, marker="@pytest.mark.vcr"))
+    project.write_test(GET.format(fixture=fixture, marker="@pytest.mark.vcr"))
     assert project.run().counts == {"passed": 1}
 
 
 def test_a_recording_is_yaml_whatever_the_serializer(project):
-    project.test("@pytest.mark.vcr(serializer='json')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
+    project.write_test("@pytest.mark.vcr(serializer='json')\ndef test_ask():\n    assert ask('x') == 'echo: x'")
     run = project.record()
     assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     project.provider.stop()
@@ -358,7 +358,7 @@ def test_a_damaged_compressed_cassette_is_named(project):
     path = project.path / "cassettes/test_it/test_get.yaml.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(SHARED.encode())[:40])
-    project.test(GET.format(fixture="", marker="@pytest.mark.vcr(serializer='yaml.gz')"))
+    project.write_test(GET.format(fixture="", marker="@pytest.mark.vcr(serializer='yaml.gz')"))
     run = project.run()
     assert run.counts == {"errors": 1}
     assert "cassettes/test_it/test_get.yaml.gz" in run.out
