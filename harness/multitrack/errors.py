@@ -35,6 +35,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from traceback import FrameSummary
 from typing import Any
 
 from multitrack.tool_call import ToolCall
@@ -206,11 +207,25 @@ class TapeViolation(BaseException):
     """The code under test did something that its cassette does not allow.
 
     Not an `Exception`, so that neither an application nor an SDK catches and retries it.
+
+    Attributes:
+        frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
+        finding: What is wrong, without the test: violations with the same finding are reported together. Empty if
+            there is no such description.
     """
+
+    frames: Sequence[FrameSummary] = ()
+    finding: str = ""
 
 
 class CassetteMiss(TapeViolation):
-    """No recording matches a request. The message says why, and shows the nearest recording."""
+    """No recording matches a request. The message says why, and shows the nearest recording.
+
+    Attributes:
+        body: The body of the request, after redaction.
+    """
+
+    body: bytes = b""
 
 
 class RoutingError(TapeViolation):

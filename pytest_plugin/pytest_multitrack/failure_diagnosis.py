@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from multitrack.diagnosis.call_results import ResponseValidator
+    from multitrack.errors import TapeViolation
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
 
@@ -82,6 +83,20 @@ def _find_cause(
                 return "no snapshot yet"
             sides = compare_operands(*comparison)
     return cause.find_cause(tapes, _response_validator(config), sides)
+
+
+def explain_violation(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> str | None:
+    """Return in one line what caused ``violation``, if that is not what the violation itself says."""
+    from multitrack.errors import CassetteMiss
+
+    if not isinstance(violation, CassetteMiss) or not any(tape.played for tape in tapes):
+        return None
+    from multitrack.diagnosis import repeated_request
+
+    try:
+        return repeated_request.find_changed_models(violation, tapes, _response_validator(config))
+    except Exception:  # the miss is printed in any case
+        return None
 
 
 def _response_validator(config: pytest.Config) -> ResponseValidator:

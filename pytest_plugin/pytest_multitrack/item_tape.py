@@ -109,6 +109,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: CassetteOptio
         fingerprint_results=partial(failure_diagnosis.fingerprint_results, item.config),
         record_hint=test.record_hint,
         scope=test,
+        root=item.config.rootpath,
     )
 
 

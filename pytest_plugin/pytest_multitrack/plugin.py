@@ -104,6 +104,10 @@ def _register_optional_plugins(config: pytest.Config) -> None:
 
         notice = live_notice.LiveNotice(config, partial(_count_unselected_live_tests, config))
         config.pluginmanager.register(notice, "multitrack-live-notice")
+    if not hasattr(config, "workerinput"):  # a worker does not print
+        from pytest_multitrack import violation_colours
+
+        config.pluginmanager.register(violation_colours.ViolationPainter(), "multitrack-colours")
     if (options := flags.drift_options(config)) is not None:
         from pytest_multitrack import drift_run
 
@@ -215,12 +219,17 @@ def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tup
     return failure_diagnosis.fingerprint_results(config, interaction)
 
 
-@pytest.hookimpl(wrapper=True)
+# tryfirst: outside of the wrapper of anyio, which replaces the function of the fixture
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     try:
-        with _exempt_threads(fixturedef, request), _open_fixture_tape(fixturedef, request):
+        with (
+            _exempt_threads(fixturedef, request),
+            _open_fixture_tape(fixturedef, request),
+            _raise_outside_of_anyio(fixturedef, request),
+        ):
             return (yield)
     except BaseException as error:
         from multitrack.errors import TapeViolation
@@ -237,6 +246,16 @@ def _exempt_threads(
     if fixturedef.scope == "function":
         return nullcontext()
     return request.config.stash[_run_context].threads.starting_for_several_tests()
+
+
+def _raise_outside_of_anyio(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    if "anyio_backend" not in request.fixturenames:
+        return nullcontext()
+    from pytest_multitrack import anyio_runner
+
+    return anyio_runner.fixture_violations_raised_outside(fixturedef, request)
 
 
 def _open_fixture_tape(
@@ -259,7 +278,12 @@ def _open_fixture_tape(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    with item.stash[_violation_guard].phase():
+    if "anyio_backend" not in getattr(item, "fixturenames", ()):
+        with item.stash[_violation_guard].phase():
+            return (yield)
+    from pytest_multitrack import anyio_runner
+
+    with item.stash[_violation_guard].phase(), anyio_runner.test_violations_raised_outside(item):
         return (yield)
 
 
@@ -304,7 +328,7 @@ def pytest_runtest_makereport(
         if guard.violation is not None:
             from pytest_multitrack import tape_report
 
-            tape_report.fail_for_violation(report, guard.violation, _tapes_of(item))
+            tape_report.fail_for_violation(report, guard.violation, _tapes_of(item), item, call.excinfo)
     if report.failed and report.when != "teardown" and (tapes := _tapes_of(item)):
         from pytest_multitrack import failure_diagnosis
 

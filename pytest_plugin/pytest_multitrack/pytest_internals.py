@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from traceback import FrameSummary, format_list
+from types import FrameType
 from typing import Any
 
 import pytest
-from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
+from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback, Traceback
+from _pytest._io import TerminalWriter
 from _pytest.runner import runtestprotocol
 
 from multitrack.repetitions import get_unrepeated_name, get_unrepeated_nodeid
@@ -88,6 +93,103 @@ def replace_failure_text(report: pytest.TestReport, text: str) -> None:
         ReprTraceback([ReprEntryNative([f"{text}\n"])], extraline=None, style="native"),
         ReprFileLocation(path, (line or 0) + 1, text),
     )
+
+
+_STYLES_WITH_FRAMES = ("auto", "long", "short", "native")
+
+
+def add_user_frames(
+    report: pytest.TestReport,
+    config: pytest.Config,
+    error: pytest.ExceptionInfo[BaseException] | None,
+    frames: Sequence[FrameSummary],
+    *,
+    is_user_frame: Callable[[FrameType], bool],
+    redact: Callable[[str], str],
+) -> None:
+    """Add the frames of the user's code after the text of the failed ``report``, in the style of ``--tb``.
+
+    Args:
+        report: A report whose text `replace_failure_text` set.
+        error: The error with the traceback. None if the code under test caught it.
+        frames: The frames to show without the traceback, which are always in the short style.
+        is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
+        redact: Removes secrets from a line.
+    """
+    style = config.option.tbstyle
+    if style not in _STYLES_WITH_FRAMES:
+        return
+    shown = Traceback(
+        entry
+        for entry in (error.traceback if error is not None else ())
+        if config.option.fulltrace or is_user_frame(entry.frame.raw)
+    )
+    entries: list[Any]
+    if error is None or not shown:
+        entries = [ReprEntryNative([line]) for line in _format_frames(frames, config)]
+    elif style == "native":
+        raw = [FrameSummary(str(entry.path), entry.lineno + 1, entry.name) for entry in shown]
+        entries = [ReprEntryNative([line]) for line in format_list(raw)]
+    else:
+        if style == "auto":
+            shown = Traceback([*shown[:1], *(entry.with_repr_style("short") for entry in shown[1:-1]), *shown[1:][-1:]])
+        entries = list(_represent(error, shown, config).reprentries)
+    for entry in entries:
+        entry.lines = [redact(line) for line in entry.lines]
+        if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
+            arguments.args = [(name, redact(value)) for name, value in arguments.args]
+        if (local := getattr(entry, "reprlocals", None)) is not None:
+            local.lines = [redact(line) for line in local.lines]
+    if entries:
+        text_entries = vars(report)["longrepr"].reprtraceback.reprentries
+        if entries[0].style != "long":  # an entry in the long style starts with an empty line
+            text_entries[-1].lines[-1] += "\n"
+        text_entries += entries
+
+
+def _represent(error: pytest.ExceptionInfo[BaseException], shown: Traceback, config: pytest.Config) -> ReprTraceback:
+    represented = error.getrepr(
+        style="short" if config.option.tbstyle == "short" else "long",
+        showlocals=config.option.showlocals,
+        funcargs=True,
+        tbfilter=lambda _: shown,
+        chain=False,
+    ).reprtraceback
+    if represented is None:
+        return ReprTraceback([], None, "short")
+    for entry in represented.reprentries:
+        # the message of the error, which is printed already
+        entry.lines = [line for line in entry.lines if not line.startswith("E  ")]
+    return represented
+
+
+def _format_frames(frames: Sequence[FrameSummary], config: pytest.Config) -> Iterator[str]:
+    folder = f"{config.invocation_params.dir}{os.sep}"
+    for frame in frames:
+        yield f"{frame.filename.removeprefix(folder)}:{frame.lineno}: in {frame.name}\n    {frame.line}\n"
+
+
+@dataclass(eq=False)
+class _PaintedEntry(ReprEntryNative):
+    """An entry of a failure that is painted if the terminal has colours."""
+
+    paint: Callable[[str], str]
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        tw.write(self.paint("".join(self.lines)) if tw.hasmarkup else "".join(self.lines))
+
+
+def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
+    """Print the entries of the failed ``report`` that start with ``first_line`` through ``paint``.
+
+    Call this where the report is printed, and not where it is made: pytest-xdist cannot transfer a painted entry, and
+    only the process that prints knows whether the terminal has colours.
+    """
+    traceback = getattr(report.longrepr, "reprtraceback", None)
+    entries = getattr(traceback, "reprentries", None) or []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, ReprEntryNative) and "".join(entry.lines).startswith(first_line):
+            entries[index] = _PaintedEntry(entry.lines, paint)
 
 
 def prepend_failure_line(report: pytest.TestReport, line: str) -> None:

@@ -11,11 +11,12 @@ import pytest
 from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.errors import TapeViolation
 from multitrack.reporting import terminal
+from multitrack.tape import call_site
 from multitrack.tape.active import RunContext
 from multitrack.tape.file import paths
 from multitrack.tape.recording_scope import RecordingScope, TapeResult, redact_with_tapes
 from multitrack.tape.tape import Tape
-from pytest_multitrack import pytest_internals
+from pytest_multitrack import failure_diagnosis, pytest_internals
 
 RESULTS = "multitrack"
 """The attribute of a test report that holds the results of the tapes closed by then.
@@ -31,14 +32,42 @@ VIOLATION = "multitrack_violation"
 """The attribute of a test report that holds the first line of the violation that failed the test."""
 
 
-def fail_for_violation(report: pytest.TestReport, violation: TapeViolation, tapes: Sequence[Tape]) -> None:
-    """Turn ``report`` into a failure because of ``violation``, with a short text."""
+FINDING = "multitrack_finding"
+"""The attribute of a test report that says what is wrong, in the same words for all tests with that problem."""
+
+
+def fail_for_violation(
+    report: pytest.TestReport,
+    violation: TapeViolation,
+    tapes: Sequence[Tape],
+    item: pytest.Item,
+    error: pytest.ExceptionInfo[BaseException] | None,
+) -> None:
+    """Turn ``report`` into a failure because of ``violation``, with its text and the frames of the user's code.
+
+    Args:
+        error: The error that the phase of ``item`` ended with.
+    """
     report.outcome = "failed"
     # under xfail, the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
-    text = redact_with_tapes(terminal.format_violation(violation), tapes)
+    text = terminal.format_violation(violation)
+    cause = failure_diagnosis.explain_violation(item.config, violation, tapes)
+    if cause is not None:
+        text = f"{cause}\n{text}"
+    text = redact_with_tapes(text, tapes)
     setattr(report, VIOLATION, text.partition("\n")[0])
+    if finding := cause or violation.finding:
+        setattr(report, FINDING, redact_with_tapes(finding, tapes))
     pytest_internals.replace_failure_text(report, text)
+    pytest_internals.add_user_frames(
+        report,
+        item.config,
+        error if error is not None and error.value is violation else None,
+        violation.frames,
+        is_user_frame=call_site.is_user_frame,
+        redact=lambda line: redact_with_tapes(line, tapes),
+    )
 
 
 def add_results(report: pytest.TestReport, test: RecordingScope, run_context: RunContext) -> None:
@@ -139,11 +168,20 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
 
 
 def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
-    """Print the violations that failed no test: those of a test that was over, and of attempts that were repeated.
+    """Print the violations that several tests have in common, and those that failed no test.
+
+    The latter are those of a test that was over, and of attempts that were repeated.
 
     Args:
         late: The name and the message of each violation that occurred after its test.
     """
+    tests: dict[str, dict[str, None]] = {}
+    for outcome in ("failed", "error"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            if (finding := getattr(report, FINDING, None)) is not None:
+                tests.setdefault(finding, {})[report.nodeid] = None
+    for line in terminal.finding_lines({finding: list(names) for finding, names in tests.items()}):
+        terminalreporter.write_line(line)
     for name, message in late:
         terminalreporter.write_line(f"multitrack: {name}: {message}", red=True)
     passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}

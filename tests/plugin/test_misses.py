@@ -10,10 +10,10 @@ def test_ask():
 
 
 def miss_of(run):
-    """Return the lines of the only miss in the output of ``run``."""
+    """Return the lines of the only miss in the output of ``run``, without the call site."""
     start = next(index for index, line in enumerate(run.lines) if line.startswith("CassetteMiss: "))
     end = next(index for index in range(start, len(run.lines)) if "to record it:" in run.lines[index])
-    return run.lines[start : end + 1]
+    return [line for line in run.lines[start : end + 1] if not line.startswith("  sent from: ")]
 
 
 def test_a_miss_without_a_cassette(project):

@@ -212,7 +212,8 @@ def why_missed(recorded, *sent, **options):
         tape.route(each)
     with pytest.raises(CassetteMiss) as caught:
         tape.route(last)
-    _, _, *reason, _ = str(caught.value).splitlines()
+    _, _, call_site, *reason, _ = str(caught.value).splitlines()
+    assert call_site.startswith("  sent from: ")
     return "\n".join(line.removeprefix("  ") for line in reason)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from multitrack.errors import TapeViolation
+from multitrack.text_difference import measure_columns
 from multitrack.wording import count_noun, enumerate_positions
 
 
@@ -58,6 +59,53 @@ def format_violation(error: TapeViolation) -> str:
     return text
 
 
+_RED, _GREEN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
+_COLOURS = {"recorded:": _RED, "sent:": _GREEN}
+
+
+def paint_violation(text: str) -> str:
+    """Return the ``text`` of a violation with colours: the words that differ, its first line and the command.
+
+    The carets below the words that differ are left out, because the colours replace them.
+    """
+    lines = text.splitlines(keepends=True)
+    painted: list[str] = []
+    colour = ""
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        label, _, value = line.strip().partition(" ")
+        if _is_caret_line(line) and colour:
+            continue
+        colour = _COLOURS.get(label, "")
+        if colour and _is_caret_line(following):
+            painted.append(_paint_marked(line, following, colour))
+        elif colour and value and not value.lstrip().startswith("..."):
+            painted.append(line.replace(value, f"{colour}{value}{_PLAIN}"))
+        elif line.startswith("CassetteMiss: "):
+            painted.append(f"{_BOLD}{_RED}{line.rstrip()}{_PLAIN}\n")
+        elif line.startswith("  to record it: "):
+            painted.append(f"  to record it: {_BOLD}{line.rstrip().removeprefix('  to record it: ')}{_PLAIN}\n")
+        else:
+            painted.append(line)
+    return "".join(painted)
+
+
+def _is_caret_line(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().strip("^ ")
+
+
+def _paint_marked(line: str, carets: str, colour: str) -> str:
+    """Return ``line`` with ``colour`` for the characters above ``carets``."""
+    painted, column, is_on = "", 0, False
+    for char in line:
+        is_marked = carets[column : column + 1] == "^"
+        if is_marked != is_on:
+            painted += colour if is_marked else _PLAIN
+            is_on = is_marked
+        painted += char
+        column += measure_columns(char)
+    return painted
+
+
 def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[str]:
     """Yield how to accept the recordings at ``pending``, which are pending because their test failed.
 
@@ -101,6 +149,26 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
             yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
+
+
+_MAX_NAMED = 3
+
+
+def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the lines for problems that several tests have in common.
+
+    Args:
+        tests: The tests that fail because of a problem, by the text that describes it.
+    """
+    for finding, names in tests.items():
+        if len(names) == 1:
+            continue
+        first, *rest = finding.splitlines()
+        reason = first.removeprefix("reason: ")
+        yield f"multitrack: {count_noun(len(names), 'test')} failed for the same reason: {reason}"
+        yield from (f"  {line.removeprefix('  ')}" for line in rest)
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        yield f"  in {', '.join(names[:_MAX_NAMED])}{more}"
 
 
 def _pending_lines(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:

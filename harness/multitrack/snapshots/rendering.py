@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import takewhile
 
 from multitrack.snapshots.comparison import CallComparison, ChangedCall, MovedCall
 from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent, FieldChange
@@ -17,11 +16,9 @@ from multitrack.snapshots.expressions import (
     format_wrapped,
 )
 from multitrack.snapshots.matchers import MatcherNode
+from multitrack.text_difference import CONTEXT, count_hidden_ends
 
 _FIELD_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
-
-# characters of a long text that are shown on either side of the part that changed
-_CONTEXT = 20
 
 
 def render_comparison(comparison: CallComparison) -> list[str]:
@@ -115,21 +112,14 @@ def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
 
 def _format_texts(old: str, new: str) -> tuple[str, str]:
     """Return two texts without a long beginning and a long end that they have in common."""
-    start = _count_hidden(old, new)
-    end = _count_hidden(old[start:][::-1], new[start:][::-1])
-    if max(len(old), len(new)) <= WIDTH or start + end < _CONTEXT:
+    start, end = count_hidden_ends(old, new)
+    if max(len(old), len(new)) <= WIDTH or start + end < CONTEXT:
         return repr(old), repr(new)
 
     def excerpt(text: str) -> str:
         return f"{'...' if start else ''}{text[start : len(text) - end]!r}{'...' if end else ''}"
 
     return excerpt(old), excerpt(new)
-
-
-def _count_hidden(old: str, new: str) -> int:
-    """Return how many characters at the beginning of both texts need not be shown."""
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    return max(sum(1 for _ in same) - _CONTEXT, 0)
 
 
 def _render_positions(entry: ChangedCall | MovedCall) -> str:

@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import FrameSummary
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, LiveCall, RoutingError, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import interleaving, miss
+from multitrack.tape.call_site import find_user_frames, format_call_site
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.exchange import (
     Conversation,
@@ -32,6 +34,7 @@ from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.google import token_exchange, transcoding
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.lost_recordings import LostRecording, RecordingSearch
 from multitrack.tape.matching.content_encoding import decode_body
 from multitrack.tape.matching.cross_transport import CrossTransportIndex
 from multitrack.tape.matching.difference import Difference
@@ -109,6 +112,7 @@ class Tape:
         fingerprint_results: ResultFingerprinter = lambda _: None,
         record_hint: str = "use_cassette(..., mode='record')",
         scope: ViolationHolder | None = None,
+        root: Path | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         """Open the cassette at ``path``.
@@ -124,6 +128,7 @@ class Tape:
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
             record_hint: How to record, for messages.
             scope: The test or fixture that fails because of violations. `None` outside of any.
+            root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
 
         Raises:
@@ -144,7 +149,9 @@ class Tape:
         self._settings = settings or Settings()
         # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
         self._shown_path = paths.relative_to_cwd(path)
+        self._current_folder = Path.cwd()
         self._scope = scope
+        self._root = root
         if scope is not None and mode != "live":
             scope.guard_settings = self._settings
         self._shared = shared
@@ -378,15 +385,23 @@ class Tape:
             # counted before it is explained: if the explanation fails, the miss is not lost
             where = f"cassette: {self._shown_path}"
             violation = CassetteMiss(f"{redacted.method} {redacted.url} has no recording\n  {where}")
+            violation.body = redacted.body
             self._append_violation(violation)
             try:
-                violation.args = self._build_miss(redacted, key, current_models()).args
+                explained = self._build_miss(redacted, key, current_models(), violation.frames)
+                violation.args, violation.finding = explained.args, explained.finding
             except Exception as error:
                 violation.args = (f"{violation}\n  the miss cannot be explained: {type(error).__name__}: {error}",)
             self._miss_count += 1
             raise violation
 
-    def _build_miss(self, redacted: Request, key: MatchingKey, models: Mapping[str, type[BaseModel]]) -> CassetteMiss:
+    def _build_miss(
+        self,
+        redacted: Request,
+        key: MatchingKey,
+        models: Mapping[str, type[BaseModel]],
+        frames: Sequence[FrameSummary] = (),
+    ) -> CassetteMiss:
         is_brief = self._miss_count >= _MAX_EXPLAINED_MISSES
         near = None
         if self._calls is not None and not is_brief:
@@ -397,11 +412,25 @@ class Tape:
             self._index,
             path=self._shown_path,
             record_hint=self.record_hint,
+            call_site=format_call_site(frames, str(self._current_folder)),
+            lost=self._find_lost_recording(key) if self._index is None else None,
             offered=models,
             strip=self._rules.strip_ignored,
             others=near,
             brief=is_brief,
         )
+
+    def _find_lost_recording(self, key: MatchingKey) -> LostRecording | None:
+        folder = self._current_folder
+        search = RecordingSearch(
+            folder / self.path,
+            self.test,
+            self._root or folder,
+            folder,
+            self._settings,
+            None if self._filters is None else self._filter,
+        )
+        return search.find(key)
 
     def _find_replay(self, request: Request, redacted: Request, key: MatchingKey) -> Replay | None:
         found = None
@@ -446,6 +475,7 @@ class Tape:
             path=self._shown_path,
             record_hint=self.record_hint,
             might_go_live=self.mode == "record-missing",
+            call_site=format_call_site(find_user_frames(), str(self._current_folder)),
         )
         self._append_violation(violation)
         return violation
@@ -463,6 +493,8 @@ class Tape:
             self._append_violation(violation)
 
     def _append_violation(self, violation: TapeViolation) -> None:
+        if not violation.frames:
+            violation.frames = find_user_frames()
         if _is_diverted.get():
             return
         if self._expected_violations is not None:

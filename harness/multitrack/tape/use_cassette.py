@@ -66,7 +66,7 @@ class use_cassette:  # noqa: N801 - a function to its users
             mode = "drift"  # a run with --calls-drift writes nothing
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results
-        tape = Tape(self._path, mode=mode, settings=self._settings, scope=scope, **arguments)
+        tape = Tape(self._path, mode=mode, settings=self._settings, scope=scope, root=context.root, **arguments)
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(active.activate(tape))

@@ -57,6 +57,21 @@ class JsonPath:
         return _remove(document, self.steps)
 
 
+def format_json_path(path: Sequence[str | int]) -> str | None:
+    """Return the keys and positions in ``path`` as a path that `JsonPath.parse` reads.
+
+    None if it is the whole document, or if a key cannot be written.
+    """
+    steps = [f"[{step}]" if isinstance(step, int) else _format_name(step) for step in path]
+    return "$" + "".join(steps) if steps and "" not in steps else None
+
+
+def _format_name(name: str) -> str:
+    if _STEP.fullmatch(f".{name}") and name != "*":
+        return f".{name}"
+    return "" if "'" in name or "\\" in name else f"['{name}']"
+
+
 def _read_key(match: re.Match[str]) -> str | int | None:
     if match["star"] or match["all"]:
         return None

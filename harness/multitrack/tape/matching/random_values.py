@@ -42,6 +42,18 @@ def remove_random_fields(document: Any) -> Any:
     return {name: value for name, value in document.items() if not _is_known_random(name, value)}
 
 
+def list_differing_random_fields(recorded: Any, sent: Any) -> list[str]:
+    """Return the names of the fields that differ between two documents and that `remove_random_fields` removes."""
+    if not isinstance(recorded, dict) or not isinstance(sent, dict):
+        return []
+    return [
+        name
+        for name in KNOWN_RANDOM_FIELDS
+        if recorded.get(name) != sent.get(name)
+        and any(name in document and _is_known_random(name, document[name]) for document in (recorded, sent))
+    ]
+
+
 def _is_known_random(name: str, value: Any) -> bool:
     pattern = KNOWN_RANDOM_FIELDS.get(name)
     return pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is not None

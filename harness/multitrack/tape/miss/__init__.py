@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from multitrack import wires
 from multitrack.errors import CassetteMiss, Unplayed
-from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.file.summary import summarize
+from multitrack.tape.lost_recordings import LostRecording
 from multitrack.tape.matching.cross_transport import CrossTransportCandidates
-from multitrack.tape.matching.difference import ABSENT, Difference, find_differences
+from multitrack.tape.matching.difference import Difference, find_differences
 from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry, strip_messages
+from multitrack.tape.matching.jsonpath import format_json_path
+from multitrack.tape.matching.random_values import list_differing_random_fields, looks_random
+from multitrack.tape.miss import bodies
+from multitrack.tape.miss.tool_changes import explain_schema_change
+from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
 T = TypeVar("T")
@@ -29,7 +35,9 @@ Text = TypeVar("Text", str, bytes)
 _MAX_SHOWN = 5
 # comparing this many characters in detail takes a few hundredths of a second
 _MAX_COMPARED = 1_000_000
-_MAX_VALUE_WIDTH = 160
+_VALUE_INDENT = 6
+# what differs between tests that miss for the same reason
+_POSITION = re.compile(r": interaction \d+ of \d+ is the nearest")
 
 
 def build_miss(
@@ -40,6 +48,8 @@ def build_miss(
     path: Path,
     record_hint: str,
     offered: Mapping[str, type[BaseModel]],
+    call_site: str | None = None,
+    lost: LostRecording | None = None,
     strip: Callable[[Request], Request] = lambda request: request,
     others: CrossTransportCandidates | None = None,
     brief: bool = False,
@@ -53,15 +63,24 @@ def build_miss(
         path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         offered: The models of the tools that the request offers, by tool name.
+        call_site: Where the user's code sent the request. None if it is unknown.
+        lost: A recording of the request in another file, if there is no cassette.
         strip: Removes from a request what does not take part in matching.
         others: The recordings of the same method over other transports.
         brief: Do not look for the nearest recording, which takes long if the cassette is large.
     """
-    lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}"]
-    reason = _explain(strip(request), key, index, offered, None if brief else strip, others)
-    lines += [f"  {line}" for line in reason]
+    lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
+    if lost is not None:
+        lines += [f"  reason: {lost.reason}", f"  {lost.advice}"]
+        finding = ""
+    else:
+        reason = list(_explain(request, key, index, offered, strip, others, brief=brief))
+        lines += [f"  {line}" for line in reason]
+        finding = "\n".join(_POSITION.sub("", line) for line in reason)
     lines.append(f"  to record it: {record_hint}")
-    return CassetteMiss("\n".join(lines))
+    violation = CassetteMiss("\n".join(lines))
+    violation.finding = finding
+    return violation
 
 
 def build_divergence(
@@ -72,6 +91,7 @@ def build_divergence(
     path: Path,
     record_hint: str,
     might_go_live: bool = False,
+    call_site: str | None = None,
 ) -> CassetteMiss:
     """Return the error for a streaming request that no longer matches any recording.
 
@@ -82,10 +102,11 @@ def build_divergence(
         path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         might_go_live: Whether the mode sends missing requests to the provider.
+        call_site: Where the user's code sent the message. None if it is unknown.
     """
     title = f"{_describe_request(request)} stopped matching its recording"
-    lines = [title, f"  cassette: {path}", f"  reason: {reason}"]
-    lines += [f"  {line}" for line in _list_differences(found, lambda _: None)]
+    lines = [title, f"  cassette: {path}", *_format_call_site(call_site), f"  reason: {reason}"]
+    lines += [f"  {line}" for line in _list_differences(found, str, lambda _: None)]
     if might_go_live:
         lines.append("  its replay had already started, so it cannot be recorded as missing")
     lines.append(f"  to record it: {record_hint}")
@@ -102,6 +123,10 @@ def build_unplayed(entries: Sequence[RecordedEntry], *, path: Path, record_hint:
     return Unplayed("\n".join(lines))
 
 
+def _format_call_site(call_site: str | None) -> Sequence[str]:
+    return [f"  sent from: {call_site}"] if call_site else []
+
+
 def _describe_request(request: Request) -> str:
     asked = wires.read_request(request.body)
     details = [asked.model] if asked.model else []
@@ -114,8 +139,10 @@ def _explain(
     key: MatchingKey,
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
-    strip: Callable[[Request], Request] | None,
+    strip: Callable[[Request], Request],
     others: CrossTransportCandidates | None,
+    *,
+    brief: bool,
 ) -> Iterator[str]:
     if index is None:
         yield "reason: there is no cassette yet"
@@ -126,11 +153,11 @@ def _explain(
         positions = ", ".join(str(entry.position) for entry in played)
         yield f"reason: already replayed: the cassette has this request {times} (interaction {positions})"
         return
-    if strip is None:
+    if brief:
         yield "reason: no recording matches (differences are only reported for the first misses of a test)"
         return
     total = len(index.entries)
-    candidates = [*_find_candidates(request, key, index, strip)]
+    candidates = [*_find_candidates(strip(request), key, index, strip)]
     if others is not None:
         candidates += _find_candidates_over_others(others, strip)
     nearest = min(candidates, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
@@ -154,8 +181,13 @@ def _explain(
         yield f"    recorded: {nearest.recorded.url}"
         yield f"    sent: {nearest.sent.url}"
     yield from _list_differences(
-        nearest.differences, lambda found: _explain_schema_change(found, nearest.sent, nearest.recorded, offered)
+        nearest.differences,
+        lambda found: bodies.locate_difference(found, *nearest.documents),
+        lambda found: explain_schema_change(found, nearest.sent, nearest.recorded, offered),
     )
+    recorded = nearest.entry.interaction.request
+    for name in list_differing_random_fields(bodies.parse_body(recorded), bodies.parse_body(request)):
+        yield f"  $.{name} also differs; it is not compared, because its client generates it in each run"
     yield from _explain_problem(others)
 
 
@@ -164,15 +196,28 @@ def _explain_problem(others: CrossTransportCandidates | None) -> Iterator[str]:
         yield f"  a recording over another transport cannot be compared: {others.problem}"
 
 
-def _list_differences(found: Sequence[Difference], explain: Callable[[Difference], str | None]) -> Iterator[str]:
+def _list_differences(
+    found: Sequence[Difference], locate: Callable[[Difference], str], explain: Callable[[Difference], str | None]
+) -> Iterator[str]:
     for difference in found[:_MAX_SHOWN]:
-        yield f"  {difference}"
-        yield f"    recorded: {_format_value(difference.recorded)}"
-        yield f"    sent: {_format_value(difference.sent)}"
+        yield f"  {locate(difference)}"
+        yield from (f"    {line}" for line in format_difference(difference, _VALUE_INDENT))
         if meaning := explain(difference):
             yield f"    {meaning}"
+        if (option := _suggest_ignore(difference, locate(difference))) is not None:
+            yield f"    this value looks random; to ignore it, add to [tool.multitrack]: {option}"
     if len(found) > _MAX_SHOWN:
         yield f"  and {len(found) - _MAX_SHOWN} more"
+
+
+def _suggest_ignore(difference: Difference, location: str) -> str | None:
+    """Return the setting that ignores ``difference`` if it looks random. None if no setting can ignore it."""
+    path = format_json_path(difference.path)
+    # a path in a form, a part or a line cannot be ignored
+    is_json = location == str(difference)
+    if path is None or not is_json or not looks_random(difference.recorded, difference.sent):
+        return None
+    return f"ignore = [{json.dumps(path)}]"
 
 
 @dataclass(frozen=True)
@@ -189,8 +234,12 @@ class _Candidate:
     transport: str = ""
 
     @cached_property
+    def documents(self) -> tuple[Any, Any]:
+        return bodies.parse_body(self.recorded), bodies.parse_body(self.sent)
+
+    @cached_property
     def differences(self) -> Sequence[Difference]:
-        return list(find_differences(_parse_body(self.recorded), _parse_body(self.sent)))
+        return list(find_differences(*self.documents))
 
     @property
     def count(self) -> int:
@@ -239,144 +288,3 @@ def _count_shared(one: Text, other: Text) -> int:
 def _is_same_operation(recorded: MatchingKey, sent: MatchingKey) -> bool:
     # in every provider's API, the last segment of the path names the operation
     return recorded.target.partition("?")[0].rpartition("/")[2] == sent.target.partition("?")[0].rpartition("/")[2]
-
-
-def _parse_body(request: Request) -> Any:
-    try:
-        return jsontext.parse(request.body)
-    except ValueError:
-        return request.body.decode("utf-8", "backslashreplace")
-
-
-def _format_value(value: Any) -> str:
-    if value is ABSENT:
-        return repr(value)
-    text = jsontext.canonical(value)
-    return text if len(text) <= _MAX_VALUE_WIDTH else text[: _MAX_VALUE_WIDTH - 1] + "…"
-
-
-def _explain_schema_change(
-    difference: Difference, request: Request, recorded: Request, offered: Mapping[str, type[BaseModel]]
-) -> str | None:
-    """Describe a difference inside a tool's declaration in terms of its model and field. None if it is elsewhere."""
-    before, after = difference.recorded, difference.sent
-    having, other = (recorded, request) if after is ABSENT else (request, recorded)
-    tool, steps = _find_tool(_parse_body(having), difference.path)
-    if tool is None:
-        return None
-
-    def locate(*steps: str | int) -> str:
-        return f"`{_locate_field(tool, offered.get(tool), steps)}`"
-
-    match steps:
-        case []:
-            if ABSENT in (before, after) and tool in wires.read_request(other.body).tools:
-                return f"`{tool}` is offered at a different position"
-            return f"`{tool}` is {_choose(difference, 'no longer offered', 'newly offered', 'a different tool')}"
-        case ["name"]:
-            return f"`{before}` is now named `{after}`"
-        case [*_, "properties", str()]:
-            return f"{locate(*steps)} {_choose(difference, 'was removed', 'is new', 'is a different field')}"
-        case [*above, "required"] | [*above, "required", int()]:
-            changes = [
-                f"{locate(*above, 'properties', name)} is now required" for name in _names_missing_from(after, before)
-            ]
-            changes += [
-                f"{locate(*above, 'properties', name)} is no longer required"
-                for name in _names_missing_from(before, after)
-            ]
-            return ", ".join(changes)
-        case [*_, "enum", int()]:
-            values = " to ".join(_format_value(value) for value in (before, after) if value is not ABSENT)
-            return f"{locate(*steps)} {_choose(difference, 'lost', 'gained', 'changed')} the allowed value {values}"
-        case [*_, "propertyOrdering", int()]:
-            return None  # it follows from the changes of the fields, which are reported
-    keyword = next((step for step in reversed(steps) if isinstance(step, str)), "schema")
-    return f"{locate(*steps)} {_choose(difference, 'lost', 'gained', 'changed')} its {_KEYWORDS.get(keyword, keyword)}"
-
-
-def _names_missing_from(value: Any, other: Any) -> Sequence[str]:
-    """Return the names in ``value``, a name or a list of names, that are not in ``other``."""
-    names, others = ([] if one is ABSENT else one if isinstance(one, list) else [one] for one in (value, other))
-    return [str(name) for name in names if name not in others]
-
-
-_KEYWORDS = {
-    "enum": "allowed values",
-    "const": "only value",
-    "anyOf": "alternative types",
-    "$ref": "type",
-    "nullable": "permission to be null",
-}
-
-
-def _choose(difference: Difference, lost: str, gained: str, changed: str) -> str:
-    if difference.sent is ABSENT:
-        return lost
-    return gained if difference.recorded is ABSENT else changed
-
-
-def _find_tool(document: Any, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
-    """Return the name of the tool whose declaration contains ``path``, and the rest of the path from there."""
-    value, tool, rest = document, None, path
-    for depth, step in enumerate(path):
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            break
-        declared = value.get("function", value) if isinstance(value, dict) else None
-        if isinstance(declared, dict) and isinstance(declared.get("name"), str) and "tools" in path[: depth + 1]:
-            tool, rest = declared["name"], path[depth + 1 :]
-            break
-    return tool, [step for step in rest if step != "function"]
-
-
-def _locate_field(tool: str, model: type[BaseModel] | None, steps: Sequence[str | int]) -> str:
-    """Return the class and the field at ``steps`` into the declaration of ``tool``, such as ``Street.number``.
-
-    Nested classes are found through ``model``. Without it, the result is the name of the tool and a path of fields.
-    """
-    name = model.__name__ if model else tool
-    within: type[BaseModel] | None = model
-    fields: list[str] = []
-    for before, step in pairwise(steps):
-        if before == "$defs":
-            # the definition of a class that fields refer to
-            name, fields = str(step), []
-            within = next((other for other in _all_models(model) if other.__name__ == name), None)
-        elif before == "properties":
-            if fields and (inner := _find_field_model(within, fields[-1], str(step))) is not None:
-                name, within, fields = inner.__name__, inner, []
-            fields.append(str(step))
-    return ".".join([name, *fields])
-
-
-def _find_field_model(model: type[BaseModel] | None, field: str, inner: str) -> type[BaseModel] | None:
-    """Return the model of ``field``. If the field allows several, return the one that has a field ``inner``."""
-    if model is None:
-        return None
-    models = [
-        found for name, info in model.model_fields.items() if field in (name, info.alias) for found in _models_of(info)
-    ]
-    return next((one for one in models if inner in one.model_fields), models[0] if models else None)
-
-
-def _models_of(info: FieldInfo) -> Iterator[type[BaseModel]]:
-    annotations: list[Any] = [info.annotation]
-    while annotations:
-        annotation = annotations.pop()
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        else:
-            annotations += get_args(annotation)
-
-
-def _all_models(model: type[BaseModel] | None) -> Iterator[type[BaseModel]]:
-    """Yield ``model`` and all models nested in it, at any depth."""
-    waiting, seen = [model] if model else [], set[type[BaseModel]]()
-    while waiting:
-        one = waiting.pop()
-        if one not in seen:
-            seen.add(one)
-            yield one
-            waiting += [inner for info in one.model_fields.values() for inner in _models_of(info)]

@@ -1,0 +1,56 @@
+"""The two values of a difference, so that the reader sees on 80 columns what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from multitrack.tape import jsontext
+from multitrack.tape.matching.difference import ABSENT, Difference
+from multitrack.text_difference import CONTEXT, escape_char, excerpt_difference, measure_columns
+
+WIDTH = 80
+RECORDED, SENT = "recorded:", "sent:"
+
+
+def format_difference(difference: Difference, indent: int) -> Iterator[str]:
+    """Yield the lines for the values of ``difference``, which are printed with an ``indent`` of that many columns.
+
+    Values that fit are printed as a whole. Of two long texts, only the part around the first difference is printed,
+    with carets below the words that changed.
+    """
+    before, after = difference.recorded, difference.sent
+    room = WIDTH - indent - len(RECORDED) - 1
+    if isinstance(before, str) and isinstance(after, str) and not _all_fit(before, after, room):
+        old, new, has_more = excerpt_difference(before, after, room)
+        # under each other, so that the reader can compare them
+        for label, excerpt in (RECORDED, old), (SENT, new):
+            yield f"{label:{len(RECORDED)}} {excerpt.text}"
+            if excerpt.carets:
+                yield f"{'':{len(RECORDED)}} {excerpt.carets}"
+        if has_more:
+            yield "and later differences in this text"
+        return
+    yield f"{RECORDED} {format_value(before, room)}"
+    yield f"{SENT} {format_value(after, room)}"
+
+
+def _all_fit(before: str, after: str, room: int) -> bool:
+    return all(len(text) <= room and measure_columns(_format_whole(text)) <= room for text in (before, after))
+
+
+def format_value(value: Any, width: int = WIDTH - CONTEXT) -> str:
+    """Return ``value`` as JSON, cut after ``width`` columns."""
+    if value is ABSENT:
+        return repr(value)
+    text = _format_whole(value)
+    if measure_columns(text) <= width:
+        return text
+    while measure_columns(text) >= width:
+        text = text[: len(text) - max(1, (measure_columns(text) - width) // 2)]
+    return text + "…"
+
+
+def _format_whole(value: Any) -> str:
+    text = jsontext.canonical(value)
+    return text if text.isprintable() else "".join(char if char in '"\\' else escape_char(char) for char in text)

@@ -1,0 +1,177 @@
+"""Show where two texts differ: the part around the first difference, with the words that changed marked."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import takewhile
+
+CONTEXT = 20
+"""How many equal characters are shown before and after a difference in a long text."""
+
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+# comparing more words takes too long, if many of them are equal
+_MAX_WORDS = 500
+ELLIPSIS = "..."
+_AROUND = f'{ELLIPSIS}""'
+
+
+def count_hidden_ends(old: str, new: str) -> tuple[int, int]:
+    """Return how many characters at the beginning and at the end of two texts need not be shown.
+
+    They are equal in both texts, and further than `CONTEXT` away from a difference.
+    """
+    start = _count_hidden(old, new)
+    return start, _count_hidden(old[start:][::-1], new[start:][::-1])
+
+
+def _count_hidden(old: str, new: str) -> int:
+    return max(_count_common(old, new) - CONTEXT, 0)
+
+
+def _count_common(old: str, new: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A part of a text in quotes, as a JSON string, and a line with a caret below each character that changed.
+
+    The line of carets is empty if nothing in this part changed.
+    """
+
+    text: str
+    carets: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A range of each text that differs from the other text."""
+
+    old: range
+    new: range
+
+
+def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt, bool]:
+    """Return the part of each text around the first difference, and whether there are later differences.
+
+    Args:
+        old: A text.
+        new: A different text.
+        width: The number of columns for each part, including quotes and the marks of what was left out.
+    """
+    changes = _find_changes(old, new)
+    start = _find_start(old, changes[0].old.start, max(len(old), len(new)) - width + len(_AROUND))
+    before, old_end = _cut(old, start, [change.old for change in changes], width)
+    after, new_end = _cut(new, start, [change.new for change in changes], width)
+    has_more = any(change.old.start >= old_end or change.new.start >= new_end for change in changes)
+    return before, after, has_more
+
+
+def _find_start(text: str, first: int, latest: int) -> int:
+    """Return where the part of ``text`` begins that has its ``first`` difference: at a word, if there is one.
+
+    It begins at ``latest`` or earlier, so that a difference near the end is shown with more of what is before it.
+    """
+    start = max(first - CONTEXT, 0)
+    if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:
+        start = latest
+    if start and (word := re.compile(r"(?<!\w)\w").search(text, start, first)):
+        return word.start()
+    return start
+
+
+def _find_changes(old: str, new: str) -> Sequence[_Change]:
+    begin = _count_common(old, new)
+    end = _count_common(old[begin:][::-1], new[begin:][::-1])
+    # whole words: "30" and "31" differ as numbers, and not in a digit
+    before = next((n for n in range(min(begin, CONTEXT) + 1) if not _is_inside_word(old, begin - n, new, begin - n)), 0)
+    after = next(
+        (
+            n
+            for n in range(min(end, CONTEXT) + 1)
+            if not _is_inside_word(old, len(old) - end + n, new, len(new) - end + n)
+        ),
+        0,
+    )
+    begin, end = begin - before, end - after
+    ends = len(old) - end, len(new) - end
+    words, other_words = (_TOKEN.findall(text[begin:stop]) for text, stop in zip((old, new), ends, strict=True))
+    offsets, other_offsets = _list_offsets(words[:_MAX_WORDS], begin), _list_offsets(other_words[:_MAX_WORDS], begin)
+    opcodes = SequenceMatcher(None, words[:_MAX_WORDS], other_words[:_MAX_WORDS], False).get_opcodes()
+    found: list[_Change] = []
+    for tag, first, last, other_first, other_last in opcodes:
+        if tag == "equal":
+            continue
+        change = _Change(
+            range(offsets[first], offsets[last]), range(other_offsets[other_first], other_offsets[other_last])
+        )
+        if found and old[found[-1].old.stop : change.old.start].isspace():
+            previous = found.pop()
+            change = _Change(range(previous.old.start, change.old.stop), range(previous.new.start, change.new.stop))
+        found.append(change)
+    if len(words) > _MAX_WORDS or len(other_words) > _MAX_WORDS:
+        found.append(_Change(range(offsets[-1], ends[0]), range(other_offsets[-1], ends[1])))
+    return found
+
+
+def _is_inside_word(old: str, position: int, new: str, new_position: int) -> bool:
+    """Return whether a word of either text continues across the position, so that only a part of it would differ."""
+    return any(
+        0 < at < len(text) and _is_word(text[at - 1]) and _is_word(text[at])
+        for text, at in ((old, position), (new, new_position))
+    )
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def _list_offsets(words: Sequence[str], begin: int) -> list[int]:
+    offsets = [begin]
+    for word in words:
+        offsets.append(offsets[-1] + len(word))
+    return offsets
+
+
+def _cut(text: str, start: int, changed: Sequence[range], width: int) -> tuple[Excerpt, int]:
+    """Return the part of ``text`` from ``start`` on that fits in ``width`` columns, and the position after it."""
+    prefix = f'{ELLIPSIS if start else ""}"'
+    room = width - len(prefix) - 1
+    shown, carets, used, at = "", "", 0, start
+    while at < len(text):
+        piece = escape_char(text[at])
+        size = measure_columns(piece)
+        is_last = at == len(text) - 1
+        if used + size > room - (0 if is_last else len(ELLIPSIS)):
+            # the rest may fit even so, if nothing is left out
+            rest = "".join(map(escape_char, text[at : at + room]))
+            if len(text) - at > room or used + measure_columns(rest) > room:
+                break
+        shown += piece
+        carets += ("^" if any(at in span for span in changed) else " ") * size
+        used += size
+        at += 1
+    suffix = '"' + (ELLIPSIS if at < len(text) else "")
+    line = (" " * len(prefix) + carets).rstrip()
+    return Excerpt(prefix + shown + suffix, line), at if at < len(text) else len(text) + 1
+
+
+def escape_char(char: str) -> str:
+    """Return ``char`` as it is written in a JSON string; characters that a terminal does not print are escaped."""
+    if char.isprintable() and char not in '"\\':
+        return char
+    return json.dumps(char)[1:-1]
+
+
+def measure_columns(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )

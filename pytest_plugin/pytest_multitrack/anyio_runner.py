@@ -1,0 +1,108 @@
+"""Let violations pass through anyio's test runner.
+
+The runner executes tests and fixtures in one task. A violation is not an `Exception` and would end that task, so that
+the teardown of async fixtures fails with an error of its own. Therefore it is raised after the runner has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, ismethod
+from types import MethodType
+from typing import Any
+
+import pytest
+
+from multitrack.errors import TapeViolation
+
+_BACKEND = "anyio_backend"
+
+
+@contextmanager
+def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
+    """Within the block, let the test return when it violates its tape. The violation is raised after the block."""
+    function_item: Any = item
+    test = getattr(item, "obj", None)
+    if _BACKEND not in getattr(item, "fixturenames", ()) or not iscoroutinefunction(test):
+        yield
+        return
+    caught: list[BaseException] = []
+    function_item.obj = _catch(test, caught)
+    try:
+        yield
+    finally:
+        function_item.obj = test
+    if caught:
+        raise caught[0]
+
+
+@contextmanager
+def fixture_violations_raised_outside(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Do the same for the setup of a fixture. A violation in its teardown is raised by the test that it fails."""
+    fixture: Any = fixturedef
+    function = fixture.func
+    is_async = iscoroutinefunction(function) or isasyncgenfunction(function)
+    if not is_async or _BACKEND not in request.fixturenames:
+        yield
+        return
+    caught: list[BaseException] = []
+    fixture.func = _catch(function, caught)
+    try:
+        yield
+    finally:
+        fixture.func = function
+    if caught:
+        raise caught[0]
+
+
+def _catch(function: Any, caught: list[BaseException]) -> Callable[..., Any]:
+    """Return ``function`` so that it adds a violation to ``caught`` instead of raising it."""
+    if ismethod(function):
+        # anyio binds the methods of fixtures to the instance of the running test
+        return MethodType(_catch(function.__func__, caught), function.__self__)
+    if isasyncgenfunction(function):
+
+        @wraps(function)
+        async def generate(*args: Any, **options: Any) -> Any:
+            generator = function(*args, **options)
+            try:
+                value = await anext(generator)
+            except BaseException as error:
+                _add_violation(error, caught)
+                yield None
+                return
+            yield value
+            while True:
+                try:
+                    value = await anext(generator)
+                except StopAsyncIteration:
+                    return
+                except BaseException as error:
+                    _add_violation(error, [])
+                    return
+                yield value
+
+        return generate
+
+    @wraps(function)
+    async def run(*args: Any, **options: Any) -> Any:
+        try:
+            return await function(*args, **options)
+        except BaseException as error:
+            _add_violation(error, caught)
+
+    return run
+
+
+def _add_violation(error: BaseException, caught: list[BaseException]) -> None:
+    """Add ``error`` to ``caught`` if it is a violation, or a group of nothing else. Raise it otherwise."""
+    is_violation = isinstance(error, TapeViolation) or (
+        isinstance(error, BaseExceptionGroup) and error.split(TapeViolation)[1] is None
+    )
+    if not is_violation:
+        raise error
+    caught.append(error)

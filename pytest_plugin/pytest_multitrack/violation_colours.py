@@ -1,0 +1,19 @@
+"""The colours of violations in the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_multitrack import pytest_internals
+
+
+class ViolationPainter:
+    """A plugin of the process that prints: it gives the texts of violations colours, if the terminal has them."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        first_line = getattr(report, "multitrack_violation", None)
+        if first_line is not None:
+            from multitrack.reporting import terminal
+
+            pytest_internals.paint_failure(report, first_line, terminal.paint_violation)
