@@ -85,7 +85,7 @@ def test_a_damaged_file_is_rejected_with_its_line_and_never_overwritten(tmp_path
             attempt(path)
         assert str(damage.value) == (
             f"{path}, line {line}: the snapshot file is damaged: {reason}\n"
-            f"  restore it (git checkout -- {path}), or delete it and write it again (pytest --snapshot-update)"
+            "  restore it from version control, or delete it and write it again: pytest --snapshot-update"
         )
     assert path.read_text(encoding="utf-8") == text
 

@@ -458,7 +458,7 @@ def test_a_damaged_file_fails_the_tests_that_read_it_and_is_kept(recorded):
         assert run.failure == [
             "AssertionError: assert [+ received] == [- snapshot]",
             f"{path}, line 4: the snapshot file is damaged: unexpected '<<<<<<< HEAD'",
-            f"  restore it (git checkout -- {path}), or delete it and write it again (pytest --snapshot-update)",
+            "  restore it from version control, or delete it and write it again: pytest --snapshot-update",
         ]
         assert path.read_text(encoding="utf-8") == damaged
 

@@ -46,7 +46,7 @@ class DamagedCallsFile(ValueError):
     def __init__(self, path: Path, line: int, reason: str) -> None:
         super().__init__(
             f"{path}, line {line}: the snapshot file is damaged: {reason}\n"
-            f"  restore it (git checkout -- {path}), or delete it and write it again (pytest --snapshot-update)"
+            f"  restore it from version control, or delete it and write it again: pytest --snapshot-update"
         )
         self.path = path
         self.line = line

@@ -23,11 +23,17 @@ def seconds_to_wait(response: Response) -> float:
     return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
 
 
+def find_record_hint(tape: Router | None) -> str:
+    """Return the command that records the test of ``tape``."""
+    hint: str = getattr(tape, "record_hint", "pytest --record")
+    return hint
+
+
 def report_miss(tape: Router | None) -> CassetteMiss:
     """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
     violation = CassetteMiss(
         "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
-        "  to record a response: pytest --record"
+        f"  to record a response: {find_record_hint(tape)}"
     )
     if tape is not None:
         tape.add_violation(violation)

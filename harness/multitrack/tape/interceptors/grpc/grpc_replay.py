@@ -58,7 +58,7 @@ class RecordedGrpcResponse:
         except ValueError as error:
             violation = CassetteMiss(
                 f"the recorded response to POST {method.url} cannot be read: {error}\n"
-                "  restore the cassette, or record it again: pytest --record"
+                f"  restore the cassette, or record it again: {abandoned.find_record_hint(tape)}"
             )
             tape.add_violation(violation)
             raise violation from error
@@ -68,7 +68,8 @@ class RecordedGrpcResponse:
                 return abandoned.report_miss(tape)
             violation = CassetteMiss(
                 f"the recorded response to POST {method.url} ends early: "
-                "its caller stopped reading, but reads more on replay\n  to record all of it: pytest --record"
+                "its caller stopped reading, but reads more on replay\n"
+                f"  to record all of it: {abandoned.find_record_hint(tape)}"
             )
             tape.add_violation(violation)
             return violation

@@ -1,0 +1,261 @@
+"""Each message that suggests a command: the command is pasted into a shell, and cures the problem."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from local_provider import Answer, completion
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")]
+
+ASK = """
+@pytest.mark.cassette
+def test_ask():
+    ask("x")
+"""
+NAMES = ["a b", "it's", 'say "x"', "[x]", "$HOME `id` \\\\ !", "zürich 東京", "a::b/c", "&& false; #"]
+NAMED = f"""
+@pytest.mark.cassette
+@pytest.mark.parametrize("name", {NAMES!r})
+def test_ask(name):
+    ask(name)
+"""
+CALLS = """
+@pytest.mark.cassette
+def test_ask(calls_snapshot):
+    answer = client.chat.completions.create(model="m", messages=[dict(role="user", content="x")])
+    assert answer.choices[0].message.tool_calls == calls_snapshot
+"""
+
+
+def answer_with_calls(place):
+    call = {"id": "c", "type": "function", "function": {"name": "Weather", "arguments": json.dumps({"place": place})}}
+    return lambda _: Answer(completion(None, tool_calls=[call]))
+
+
+def paste(command):
+    """Run ``command`` in a shell, as a user with an API key does."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "OPENAI_API_KEY": "sk-proj-inner0123456789abcdefghij",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        ["sh", "-ec", command], cwd=Path.cwd(), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+def extract(run, pattern):
+    """Return the commands in the output of ``run`` that ``pattern`` finds, without duplicates."""
+    found = [match[1] for line in run.lines if (match := re.search(pattern, line.removeprefix("E  ")))]
+    assert found, f"{pattern} is not in\n{run.out}"
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A problem: what produces it, where the message has the command, and what is done besides pasting it."""
+
+    produce: Callable
+    pattern: str
+    prepare: Callable = lambda _: None
+    options: tuple[str, ...] = ()
+
+
+def miss(project):
+    project.write_test(ASK)
+    return project.run()
+
+
+def miss_with_odd_names(project):
+    project.write_test(NAMED)
+    return project.run()
+
+
+def miss_in_a_subfolder(project):
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("conftest.py", "")
+    project.write_test(ASK, "suite/inner/test_it.py")
+    os.chdir(project.path / "suite")
+    return project.run()
+
+
+def miss_in_odd_folders(project):
+    project.write("conftest.py", "")
+    project.write_test(ASK, "the suite's/part [1]/test_it.py")
+    return project.run()
+
+
+def miss_with_another_folder(project):
+    project.write_test(ASK)
+    return project.run("--cassettes-dir", "other tapes")
+
+
+def miss_with_a_foreign_record_option(project):
+    project.write("conftest.py", "def pytest_addoption(parser): parser.addoption('--record', action='store_true')\n")
+    project.write_test(ASK)
+    return project.run()
+
+
+def damaged(project):
+    project.write_test(ASK)
+    project.write("cassettes/test_it/test_ask.yaml", "version: 1\ninteractions: [\n")
+    return project.run()
+
+
+def unplayed(project):
+    project.write_test(ASK + "    ask('y')\n")
+    project.record()
+    project.write_test(ASK)
+    return project.run("--cassettes-strict")
+
+
+def record_calls(project):
+    project.provider.reply = answer_with_calls("Toronto")
+    project.write_test(CALLS)
+    assert project.record().counts == {"passed": 1}
+
+
+def no_snapshot(project):
+    record_calls(project)
+    (project.path / "__snapshots__" / "test_it.calls").unlink()
+    return project.run()
+
+
+def damaged_snapshot(project):
+    record_calls(project)
+    project.write("__snapshots__/test_it.calls", "# serializer version: 1\n<<<<<<< HEAD\n")
+    return project.run()
+
+
+def changed_reply(*flags):
+    def produce(project):
+        record_calls(project)
+        project.provider.reply = answer_with_calls("Dallas")
+        run = project.record(*flags)
+        assert run.counts["passed" if "--cassettes-strict" in flags else "drifted" if "drift" in flags[0] else "failed"]
+        return run
+
+    return produce
+
+
+def drift_without_a_cassette(project):
+    project.write_test(ASK)
+    return project.record("--calls-drift")
+
+
+def failed_recording(project):
+    project.write_test(ASK.replace('ask("x")', "client.with_options(max_retries=0).models.list()"))
+    project.provider.reply = lambda _: Answer(b'{"error": {"message": "no key"}}', 401)
+    run = project.record()
+    project.provider.reply = lambda _: Answer(b'{"data": [], "object": "list"}')
+    return run
+
+
+def cassette_before_version_1(project):
+    project.write_test(ASK.replace("cassette", "cassette(name='old it')").replace('ask("x")', "pass"))
+    request = {"method": "GET", "protocol": "http", "host": "x.example", "port": 80, "path": "/", "body": None}
+    response = {"status": {"code": 200, "message": "OK"}, "headers": ["a: b\r\n"], "body": {"string": "x"}}
+    project.write("cassettes/old it.yaml", json.dumps([{"request": {**request, "headers": {}}, "response": response}]))
+    return project.run()
+
+
+SCENARIOS = {
+    "miss": Scenario(miss, r"to record it: (.+)"),
+    "miss, odd names": Scenario(miss_with_odd_names, r"to record it: (.+)"),
+    "miss, started in a subfolder": Scenario(miss_in_a_subfolder, r"to record it: (.+)"),
+    "miss, odd folders": Scenario(miss_in_odd_folders, r"to record it: (.+)"),
+    "miss, --cassettes-dir": Scenario(
+        miss_with_another_folder, r"to record it: (.+)", options=("--cassettes-dir", "other tapes")
+    ),
+    "miss, --record of a conftest": Scenario(miss_with_a_foreign_record_option, r"to record it: (.+)"),
+    "damaged cassette": Scenario(
+        damaged,
+        r"or delete it and record it again: (.+)",
+        lambda project: project.cassette("test_it/test_ask").unlink(),
+    ),
+    "not replayed": Scenario(unplayed, r"to record only what is still sent: (.+)", options=("--cassettes-strict",)),
+    "no snapshot": Scenario(no_snapshot, r"to write it: (.+)"),
+    "damaged snapshot": Scenario(
+        damaged_snapshot,
+        r"or delete it and write it again: (.+)",
+        lambda project: (project.path / "__snapshots__" / "test_it.calls").unlink(),
+    ),
+    "drift": Scenario(changed_reply("--calls-drift"), r"to accept: (.+)"),
+    "other calls, live": Scenario(changed_reply("--live"), r"to accept: (.+)"),
+    "other calls, recorded": Scenario(changed_reply("--record"), r"to accept: (.+)"),
+    "pending": Scenario(changed_reply("--record"), r"^  ((?:multitrack accept|pytest --snapshot-update) .+)"),
+    "drift without a cassette": Scenario(drift_without_a_cassette, r"to record it: (.+)"),
+    "failed recording": Scenario(failed_recording, r"^  (pytest --record .+)"),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_command_in_a_message_cures_the_problem(project, name, monkeypatch):
+    monkeypatch.chdir(project.path)
+    scenario = SCENARIOS[name]
+    commands = extract(scenario.produce(project), scenario.pattern)
+    scenario.prepare(project)
+    # all at once, because the machine starts one shell faster than many
+    paste("\n".join(commands))
+    project.provider.stop()
+    run = project.run(*scenario.options)
+    assert set(run.counts) == {"passed"}, run.out
+
+
+def test_the_recorded_calls_are_those_that_drifted(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    (command,) = extract(changed_reply("--calls-drift")(project), r"to accept: (.+)")
+    paste(command)
+    run = project.record("--calls-drift")
+    assert run.counts == {"passed": 1}
+    assert "multitrack: drift: 1 of 1 unchanged" in run.lines
+
+
+def test_the_command_that_migrates_a_cassette_makes_it_readable(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    (command,) = extract(cassette_before_version_1(project), r"to migrate it: (.+)")
+    paste(command)
+    assert project.run().counts == {"passed": 1}
+
+
+BYPASSING = """
+import socket
+
+{marker}
+def test_ask():
+    with socket.socket(socket.{family}) as plain:
+        plain.settimeout(0.1)
+        try:
+            plain.connect(("{host}", 9))
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.parametrize(("host", "family"), [("192.0.2.1", "AF_INET"), ("2001:db8::1", "AF_INET6")])
+@pytest.mark.parametrize("place", ["pyproject.toml", "marker"])
+def test_the_setting_in_the_message_allows_the_connection(project, host, family, place):
+    text = BYPASSING.format(marker="@pytest.mark.cassette", host=host, family=family)
+    project.write_test(text)
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    lines = [line.removeprefix("E").strip() for line in run.lines]
+    if place == "marker":
+        marker = next(line for line in lines if line.startswith("@pytest.mark.cassette(allow_hosts="))
+        project.write_test(text.replace("@pytest.mark.cassette", marker))
+    else:
+        start = lines.index("[tool.multitrack]")
+        project.write("pyproject.toml", "\n".join(lines[start : start + 2]) + "\n")
+    assert project.run().counts == {"passed": 1}
