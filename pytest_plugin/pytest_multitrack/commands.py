@@ -30,6 +30,9 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
         folder, _, path = path.rpartition("/")
+        # without a configuration file, it would look for the root of the project in the folder of the test
+        root = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir / folder)
+        arguments = (f"--rootdir={root}", *arguments)
     command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
     return f"cd {shlex.quote(folder)} && {command}" if folder else command
 
