@@ -10,6 +10,7 @@ import pytest
 from multitrack.repetitions import get_unrepeated_name
 from multitrack.tape import project
 from multitrack.tape.file import paths
+from pytest_multitrack import pytest_internals
 
 _project = pytest.StashKey[project.Project]()
 
@@ -35,7 +36,10 @@ def cassette_path(item: pytest.Item) -> Path:
     names = list(_marker_names(item))
     if names:
         return paths.named_cassette_path(folder, names[0])
-    return paths.test_cassette_path(folder, item.path.stem, ".".join([*_class_names(item), get_unrepeated_name(item)]))
+    name = ".".join([*_class_names(item), get_unrepeated_name(item)])
+    return paths.test_cassette_path(
+        folder, item.path.stem, name, readable_name=pytest_internals.unescape_parameters(name)
+    )
 
 
 def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
@@ -53,7 +57,7 @@ def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest
     else:
         folder, module = request.node.path.parent, request.node.path.stem
         name = ".".join([*_class_names(request.node), name])
-    return paths.test_cassette_path(cassettes_folder(folder, request.config), module, name)
+    return paths.test_cassette_path(cassettes_folder(folder, request.config), module, name, readable_name=name)
 
 
 def _format_parameter(request: pytest.FixtureRequest) -> str:

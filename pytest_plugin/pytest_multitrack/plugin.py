@@ -304,7 +304,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         ):
             return (yield)
     except BaseException as error:
-        failure = failure or f"teardown failed: {type(error).__name__}"
+        from pytest_multitrack.item_tape import describe_teardown_failure
+
+        failure = failure or describe_teardown_failure(error)
         raise
     finally:
         if (test := run_context.scope) is not None and test.has_closed_blocks:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from traceback import FrameSummary, format_list
@@ -16,6 +18,9 @@ from _pytest._io import TerminalWriter
 from _pytest.runner import runtestprotocol
 
 from multitrack.repetitions import get_unrepeated_name, get_unrepeated_nodeid
+
+# the first alternative consumes a doubled backslash, so that what follows it is not taken for an escape
+_ESCAPE = re.compile(r"\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 
 
 def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
@@ -42,6 +47,23 @@ def get_test_name(item: pytest.Item) -> str:
     name = f"{item.parent.nodeid}::{item.name}"
     has_group = item.nodeid.startswith(f"{name}@")
     return f"{item.parent.nodeid}::{get_unrepeated_name(item)}" if has_group else get_unrepeated_nodeid(item)
+
+
+def unescape_parameters(name: str) -> str:
+    """Return the ``name`` of a test with the printable characters that pytest escaped in the ids of its parameters.
+
+    pytest writes ``test_x[Z\\xfcrich]`` for the parameter ``Zürich``, and doubles a backslash. Escaped control
+    characters stay escaped.
+    """
+    function, bracket, parameters = name.partition("[")
+    return function + bracket + _ESCAPE.sub(_unescape, parameters)
+
+
+def _unescape(found: re.Match[str]) -> str:
+    digits = found[0][2:]
+    code = int(digits, 16) if digits else 0
+    is_printable = 0x7F < code <= sys.maxunicode and chr(code).isprintable()
+    return chr(code) if is_printable else found[0]
 
 
 def run_repeatedly(

@@ -39,16 +39,70 @@ def test_every_test_has_its_own_cassette(project):
     names = [
         "test_id[a%2Fb]",
         "test_id[a%20b]",
-        "test_id[%C3%A9]",
+        "test_id[é]",
         "test_id[..]",
         "test_id[%252F]",
         shorten("x" * 300),
         shorten("x" * 299 + "y"),
         "TestOuter.TestInner.test_method",
     ]
-    assert run.changed == {f"below/cassettes/test_%C3%BCnit/{name}.yaml" for name in names}
+    assert run.changed == {f"below/cassettes/test_ünit/{name}.yaml" for name in names}
     project.provider.stop()
     assert project.run().counts == {"passed": 8}
+
+
+CITIES = """
+import pytest
+
+@pytest.mark.cassette{options}
+@pytest.mark.parametrize("city", {cities})
+def test_x(city):
+    ask(city)
+"""
+
+
+def test_the_names_of_cassettes_are_readable_in_all_languages(project):
+    # pytest escapes these ids
+    cities = ["Zürich", "東京", "🚀", "Z\\xfcrich", "tab\t", "e\u0301"]
+    project.write_test(CITIES.format(options="", cities=repr(cities)))
+    run = project.record()
+    assert run.counts == {"passed": 6}
+    names = ["Zürich", "東京", "🚀", "Z%5C%5Cxfcrich", "tab%5Ct", "e%CC%81"]
+    assert run.changed == {f"cassettes/test_it/test_x[{name}].yaml" for name in names}
+    project.provider.stop()
+    assert project.run().counts == {"passed": 6}
+
+
+def test_a_long_name_is_cut_between_characters(project):
+    cities = ["ü" * 300]
+    project.write_test(CITIES.format(options="", cities=f"{cities}, ids={cities}"))
+    run = project.record()
+    assert run.counts == {"passed": 1}
+    [path] = run.changed
+    name = path.rpartition("/")[2].removesuffix(".yaml")
+    assert name.startswith("test_x[üüü")
+    assert len(name.encode()) <= 180
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "earlier"),
+    [
+        ("", "test_it/test_x[Zürich]", "test_it/test_x[Z%5Cxfcrich]"),
+        ("(name='größe/ä')", "größe/ä", "gr%C3%B6%C3%9Fe/%C3%A4"),
+    ],
+)
+def test_a_cassette_with_its_earlier_name_is_found(project, options, name, earlier):
+    project.write_test(CITIES.format(options=options, cities=["Zürich"]))
+    assert project.record().changed == {f"cassettes/{name}.yaml"}
+    old = project.cassette(earlier)
+    old.parent.mkdir(exist_ok=True)
+    project.cassette(name).rename(old)
+    assert project.run().counts == {"passed": 1}
+    assert project.record().changed <= {f"cassettes/{earlier}.yaml"}
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
 
 
 def test_xdist_groups_do_not_change_the_name_of_a_test(project):

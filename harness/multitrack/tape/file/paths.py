@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,21 +23,55 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
-    Bytes that some file system refuses are percent-encoded, as is an ending that would make it the name of a pending
-    recording. A name of more than 180 bytes is cut, and ends in ``~`` and 8 hexadecimal digits of its sha256.
+    ASCII characters that some file system refuses are percent-encoded, as is an ending that would make it the name of a
+    pending recording. Other characters stay if they are printable, and if their composed form (NFC) is the same: file
+    systems that compose names would give two names one file. A name of more than 180 bytes is cut, and ends in ``~``
+    and 8 hexadecimal digits of its sha256.
     """
-    encoded = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in name.encode())
+    is_composed = unicodedata.is_normalized("NFC", name)
+    return _shorten(
+        "".join(char if is_composed and char > "\x7f" and char.isprintable() else _escape(char) for char in name), name
+    )
+
+
+def earlier_file_name(name: str) -> str:
+    """Return what `file_name` returned in earlier versions: with all characters percent-encoded that are not ASCII."""
+    return _shorten("".join(map(_escape, name)), name)
+
+
+def _escape(char: str) -> str:
+    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in char.encode(errors="surrogatepass"))
+
+
+def _shorten(encoded: str, name: str) -> str:
     if encoded.endswith(_PENDING_STEM):  # a fixture pending, in a class
         encoded = encoded.removesuffix(_PENDING_STEM) + _PENDING_STEM.replace(".", "%2E")
-    if len(encoded) <= _LONGEST:
+    if len(encoded.encode()) <= _LONGEST:
         return encoded
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{encoded[: _LONGEST - 9]}~{digest}"
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{encoded.encode()[: _LONGEST - 9].decode(errors='ignore')}~{digest}"
 
 
-def test_cassette_path(folder: Path, module: str, qualified_name: str) -> Path:
-    """Return the cassette in ``folder`` of a test in ``module``, whose ``qualified_name`` is ``Class.function[id]``."""
-    return folder / file_name(module) / f"{file_name(qualified_name)}.yaml"
+def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readable_name: str) -> Path:
+    """Return the cassette of a test.
+
+    A cassette that an earlier version recorded keeps its name, in which no character is outside of ASCII.
+
+    Args:
+        folder: The folder of the cassettes.
+        module: The name of the module.
+        qualified_name: ``Class.function[id]``.
+        readable_name: The same with an id that is not escaped.
+    """
+    path = folder / file_name(module) / f"{file_name(readable_name)}.yaml"
+    earlier = folder / earlier_file_name(module) / f"{earlier_file_name(qualified_name)}.yaml"
+    return _choose_existing(path, earlier)
+
+
+def _choose_existing(path: Path, earlier: Path) -> Path:
+    if earlier == path or path.exists() or pending_path(path).exists():
+        return path
+    return earlier if earlier.exists() or pending_path(earlier).exists() else path
 
 
 def named_cassette_path(folder: Path, name: str) -> Path:
@@ -52,8 +87,10 @@ def named_cassette_path(folder: Path, name: str) -> Path:
         raise BadOption(f"the cassette name {name!r} leads outside the folder {folder}")
     if parts[-1].endswith(_PENDING_STEM):
         raise BadOption(f"the cassette name {name!r} is reserved for pending recordings")
-    *folders, last = map(file_name, parts)
-    return folder.joinpath(*folders, f"{last}.yaml")
+    path, earlier = ([*map(encode, parts)] for encode in (file_name, earlier_file_name))
+    return _choose_existing(
+        folder.joinpath(*path[:-1], f"{path[-1]}.yaml"), folder.joinpath(*earlier[:-1], f"{earlier[-1]}.yaml")
+    )
 
 
 def find_cassette_folders(root: Path) -> Iterator[Path]:
