@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def record_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that records ``item`` from the folder in which this run was started."""
+    """Return the command that records ``item`` from the folder where this run was started."""
     return pytest_command(item, flags.record_flag(item.config), *arguments)
 
 

@@ -152,7 +152,7 @@ class DriftRun:
         return report
 
     def _is_drift(self, item: pytest.Item) -> bool:
-        """Whether ``item`` may have failed because a response differs from the recorded one.
+        """Return whether ``item`` may have failed because a response differs from the recorded one.
 
         Neither a request that bypasses the tape, nor one that failed, nor an unreadable cassette is drift.
         """

@@ -12,7 +12,7 @@ _MINIMAL_LIKENESS = 0.8
 
 
 def find_mistyped(item: pytest.Item) -> str | None:
-    """Return the name of a marker of ``item`` that resembles ``cassette`` and that nobody registered."""
+    """Return the name of a marker of ``item`` that resembles ``cassette`` and is not registered."""
     names = {marker.name for marker in item.iter_markers() if _resembles_cassette(marker.name)}
     return min(names - _registered_names(item.config), default=None) if names else None
 

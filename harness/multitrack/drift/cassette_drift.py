@@ -76,7 +76,7 @@ def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
 
     Args:
         tape: The tape.
-        test: The test in which the tape was closed. Used if the tape does not know its test.
+        test: The test that closed the tape. Used if the tape does not know its test.
 
     Returns:
         The drift. None if there is nothing to compare.

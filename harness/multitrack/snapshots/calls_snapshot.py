@@ -149,7 +149,7 @@ class CallsSnapshot(SnapshotAssertion):
 
     @property
     def is_missing(self) -> bool:
-        """Whether the snapshot of the last comparison does not exist, so that there was nothing to compare with."""
+        """True if the snapshot of the last comparison does not exist, so that there was nothing to compare with."""
         result = self.executions[self.num_executions - 1]
         is_readable = result.exception is None or isinstance(result.exception, SnapshotDoesNotExist)
         return is_readable and result.recalled_data is None

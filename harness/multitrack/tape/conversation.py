@@ -44,7 +44,7 @@ class RecordedConversation:
         """Create the conversation.
 
         Args:
-            request: The request, to which the interceptor appends messages.
+            request: The request. The interceptor appends messages to it.
             entries: The candidates, in order of preference.
             placeholders: The pseudonyms in the cassette.
             redactor: Redacts messages before they are compared.

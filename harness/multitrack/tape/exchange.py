@@ -75,7 +75,7 @@ class Response:
     """The header ``content-encoding`` of the body as it was received. Empty if the body was not encoded, or if it is
     still encoded because it could not be decoded; then the header is one of ``headers``."""
     is_encoding_requested: bool = True
-    """Whether the request accepted the ``encoding``."""
+    """True if the request accepted the ``encoding``."""
     encoded_body: bytes | None = field(default=None, compare=False, repr=False)
     """The body in its ``encoding``, from a cassette of another recorder. `None` if only the decoded body is known."""
 

@@ -92,7 +92,7 @@ def _indent(tokens: list[str]) -> str:
 
 
 LAYOUTS = ("compact", "spaced")
-"""How a document without line breaks is written: ``{"a":[1,2],"b":3}`` or ``{"a": [1, 2], "b": 3}``."""
+"""The layouts of a document without line breaks: ``{"a":[1,2],"b":3}`` or ``{"a": [1, 2], "b": 3}``."""
 
 _LINE_START = re.compile(r"\n *")
 _ESCAPED_QUOTE = '\\": '

@@ -21,7 +21,7 @@ class Project:
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
     """The import paths of the models of recorded tool calls."""
     allow_ci_writes: bool = False
-    """Whether runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
+    """True if runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
 
 
 def find_pyproject(folder: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """Content encodings of replayed bodies: a cassette stores a body decoded, and a client may expect it encoded.
 
-The encoders do not compress. They produce valid data in which each chunk can be decoded when it arrives, without a
+The encoders do not compress. They produce valid data, where each chunk can be decoded when it arrives, without a
 library, and take no time. The data is not the provider's own; only what it decodes to is the same.
 """
 

@@ -139,7 +139,7 @@ class Tape:
         self.test = test
         self.record_hint = record_hint
         self.is_lost = False
-        """Whether the recording could not be saved."""
+        """True if the recording could not be saved."""
         self.sent: list[Sent] = []
         """The requests as they were sent, in order."""
         self.played: list[Interaction] = []
@@ -266,7 +266,7 @@ class Tape:
 
     @property
     def keeps_errors(self) -> bool:
-        """Whether temporary errors are recorded like any other response."""
+        """True if temporary errors are recorded like any other response."""
         return self._settings.keep_errors
 
     def raise_if_unplayed(self) -> None:

@@ -138,7 +138,7 @@ def _headers(headers: Headers) -> str:
 
 
 def _indent(body: bytes) -> str | bytes:
-    """Return the text of a request, JSON indented: requests are compared by what they mean."""
+    """Return the text of a request, JSON indented, because requests are compared as JSON documents."""
     try:
         text = body.decode()
     except UnicodeDecodeError:

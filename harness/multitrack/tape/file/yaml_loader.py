@@ -35,7 +35,7 @@ class ForeignLoader(Loader):
 
     PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments of aiohttp, and a test may
     send the same payload several times. A few aliases of aliases let a file of one kilobyte fill the memory, so the
-    loader raises `AliasError` if the aliases stand for more than `MAX_ALIASED_VALUES` values.
+    loader raises `AliasError` if the aliases expand to more than `MAX_ALIASED_VALUES` values.
     """
 
     MAX_ALIASED_VALUES = 1_000_000
@@ -48,7 +48,7 @@ class ForeignLoader(Loader):
     def _check_alias(self, node: Any) -> None:
         self._aliased_values += self._count_values(node)
         if self._aliased_values > self.MAX_ALIASED_VALUES:
-            raise AliasError(problem="its YAML aliases stand for too many values", problem_mark=node.start_mark)
+            raise AliasError(problem="its YAML aliases expand to too many values", problem_mark=node.start_mark)
 
     def _count_values(self, node: Any) -> int:
         if node not in self._sizes:

@@ -147,7 +147,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             self._raise_unless_complete()
 
         def _is_left_subscription(self) -> bool:
-            """Whether the caller left a stream for messages of the server, in which there may be none for long.
+            """Return whether the caller left a stream for messages of the server, which may send none for a long time.
 
             A client that sees such a stream end opens it again, which would be a miss.
             """

@@ -42,7 +42,7 @@ class MatchingKey:
     stored_forms: tuple[str, ...] = field(default=(), compare=False)
     """Other texts for the body; see `list_stored_forms`."""
     has_content_type: bool = field(default=True, compare=False)
-    """Whether the request has a content type. Recordings without one also match by ``stored_forms``."""
+    """True if the request has a content type. Recordings without one also match by ``stored_forms``."""
 
     @classmethod
     def from_request(cls, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
