@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from local_provider import Answer, completion
+from local_provider import ProviderAnswer, completion
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")]
 
@@ -38,7 +38,7 @@ def test_ask(calls_snapshot):
 
 def answer_with_calls(place):
     call = {"id": "c", "type": "function", "function": {"name": "Weather", "arguments": json.dumps({"place": place})}}
-    return lambda _: Answer(completion(None, tool_calls=[call]))
+    return lambda _: ProviderAnswer(completion(None, tool_calls=[call]))
 
 
 def paste(command):
@@ -157,9 +157,9 @@ def drift_without_a_cassette(project):
 
 def failed_recording(project):
     project.write_test(ASK.replace('ask("x")', "client.with_options(max_retries=0).models.list()"))
-    project.provider.reply = lambda _: Answer(b'{"error": {"message": "no key"}}', 401)
+    project.provider.reply = lambda _: ProviderAnswer(b'{"error": {"message": "no key"}}', 401)
     run = project.record()
-    project.provider.reply = lambda _: Answer(b'{"data": [], "object": "list"}')
+    project.provider.reply = lambda _: ProviderAnswer(b'{"data": [], "object": "list"}')
     return run
 
 

@@ -20,6 +20,7 @@ from recorded_tape import JSON, request
 from vcr.serialize import deserialize as vcr_deserialize
 from vcr.serializers import yamlserializer
 
+from multitrack.errors import CassetteNotWritten
 from multitrack.tape import jsontext
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Request, Response
@@ -279,7 +280,7 @@ def test_equal_recordings_are_equal_byte_for_byte(recorded):
 def test_a_cassette_is_written_atomically(recorded, monkeypatch):
     before = recorded.put((request("{}"), "old"))
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CassetteNotWritten, match="not written: disk full"):
         recorded.put((request("{}"), "new"))
     assert recorded.text == before
     assert [path.name for path in recorded.path.parent.iterdir()] == ["tape.yaml"]
