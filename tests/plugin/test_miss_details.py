@@ -261,6 +261,9 @@ def test_the_cassette_of_a_renamed_test_is_found_and_the_suggested_command_moves
     assert ("git mv " in command) == is_tracked
     subprocess.run(command, shell=True, cwd=project.path, check=True)
     assert project.run().counts == {"passed": 1}
+    check = [sys.executable, "-c", "from multitrack.cli import main; main()", "check", "cassettes"]
+    checked = subprocess.run(check, cwd=project.path, capture_output=True, text=True, check=False)
+    assert "orphan" not in checked.stdout
 
 
 def test_the_cassette_of_a_renamed_parameter_is_found(project):
