@@ -392,7 +392,7 @@ def test_a_miss_fails_the_test_whatever_the_code_catches(project):
     assert len(failed) == 20
     assert all("CassetteMiss: POST" in line for line in failed)
     # nothing is retried, and nothing is printed twice
-    assert run.out.count("reason: there is no cassette yet") == 20
+    assert run.out.count("  reason: there is no cassette yet") == 20
     assert "  then: RuntimeError: the application's own" in run.lines
     assert project.provider.requests == []
 
@@ -446,7 +446,7 @@ def test_only_expected_misses_do_not_fail_the_test(project):
     )
     run = project.run()
     assert run.counts == {"passed": 2, "failed": 1}
-    assert run.out.count("reason: there is no cassette yet") == 1
+    assert run.out.count("  reason: there is no cassette yet") == 1
     assert any(line.startswith("FAILED test_it.py::test_not_forgiven - CassetteMiss") for line in run.lines)
 
 
@@ -483,7 +483,7 @@ def test_a_miss_in_setup_is_printed_once(project):
     )
     run = project.run()
     assert run.counts == {"errors": 2, "failed": 1}
-    assert run.out.count("reason: there is no cassette yet") == 3
+    assert run.out.count("  reason: there is no cassette yet") == 3
     assert "  then: RuntimeError: another" in run.lines
 
 
