@@ -14,11 +14,21 @@ import httpx
 import openai
 import pytest
 
+import multitrack.diagnosis.failed_assertion
 import multitrack.tape.file.foreign
 import multitrack.tape.use_cassette
 
-# pytester removes the modules that an inner run imports first, so that the next run would import them again
-IMPORTED = (httpcore, httpcore2, httpx, openai, multitrack.tape.file.foreign, multitrack.tape.use_cassette)
+# pytester removes the modules that an inner run imports first, so that the next run would import them again, and know
+# the class of an Extraction from the run before as another one
+IMPORTED = (
+    httpcore,
+    httpcore2,
+    httpx,
+    openai,
+    multitrack.diagnosis.failed_assertion,
+    multitrack.tape.file.foreign,
+    multitrack.tape.use_cassette,
+)
 
 KEY = "sk-proj-inner0123456789abcdefghij"
 
