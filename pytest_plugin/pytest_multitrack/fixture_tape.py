@@ -120,7 +120,7 @@ def open_fixture_tape(
     other, first = request.config.stash.setdefault(_fixture_cassettes, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
         raise BadOption(
-            f"the cassettes of {first} and {name} differ only in upper and lower case, which some file systems ignore: "
+            f"the cassette paths of {first} and {name} differ only in case, which some file systems ignore: "
             f"rename one fixture"
         )
     scope = RecordingScope(name, record_hint=test.record_hint, update_hint=test.update_hint, is_test=False)

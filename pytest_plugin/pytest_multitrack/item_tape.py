@@ -139,7 +139,7 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
     Such an item fails later, in its setup.
 
     Raises:
-        pytest.UsageError: The paths of two cassettes differ only in upper and lower case, or the settings of the
+        pytest.UsageError: Two cassette paths differ only in case, or the settings of the
             project or of the command line are invalid.
     """
     first_users: dict[str, tuple[Path, pytest.Item]] = {}
@@ -157,7 +157,7 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
         other, first = first_users.setdefault(str(path).lower(), (path, item))
         if other != path:
             raise pytest.UsageError(
-                f"the cassettes of {first.nodeid} and {item.nodeid} differ only in upper and lower case, which some "
-                f"file systems ignore: rename one test, or give it @pytest.mark.cassette(name=...)"
+                f"the cassette paths of {first.nodeid} and {item.nodeid} differ only in case, which some file systems "
+                f"ignore: rename one test, or give it @pytest.mark.cassette(name=...)"
             )
     return cassettes

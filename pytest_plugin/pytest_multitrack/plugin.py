@@ -345,7 +345,10 @@ def pytest_runtest_makereport(
     if report.when == "teardown":
         run_context.end_test()
     if not report.passed:
-        item.stash[_failure] = f"{report.when} {'xfailed' if hasattr(report, 'wasxfail') else report.outcome}"
+        # not "call": it would read like a failed tool call
+        phase = "the test" if report.when == "call" else report.when
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        item.stash[_failure] = f"{phase} {'was skipped' if outcome == 'skipped' else outcome}"
     return report
 
 

@@ -215,7 +215,7 @@ REASONS = {
     ),
     "older.json": (
         b'[{"request": {}, "response": {}}]',
-        "older.json: unreadable: it has vcrpy's format before version 1: to migrate it: "
+        "older.json: unreadable: it is in vcrpy's old format, from before format version 1: to migrate it: "
         "python -m vcr.migration older.json",
     ),
     "newer.yaml": (

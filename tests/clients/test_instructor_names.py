@@ -161,10 +161,10 @@ def test_the_error_of_a_property_is_not_hidden():
 @pytest.mark.parametrize("name", ["from_openai", "patch"])
 def test_messages_of_an_openai_client_is_explained(name):
     client = make_openai_client(openai.OpenAI, None, getattr(instructor, name))
-    with pytest.raises(AttributeError, match=r"^Multitrack does not offer messages: call create of the client itself$"):
+    with pytest.raises(AttributeError, match=r"^Multitrack does not offer messages: call the client's own create\(\)$"):
         client.messages.create(messages=[])
 
 
 def test_gemini_clients_are_called_without_chat_completions():
-    with pytest.raises(AttributeError, match=r"^Multitrack does not offer chat: call create of the client itself$"):
+    with pytest.raises(AttributeError, match=r"^Multitrack does not offer chat: call the client's own create\(\)$"):
         make_genai_client().chat.completions.create(messages=[])

@@ -161,8 +161,8 @@ def test_names_that_differ_only_in_case_are_a_usage_error(project):
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert run.changed == set()
     assert (
-        "ERROR: the cassettes of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
-        "upper and lower case, which some file systems ignore: rename one test, or give it "
+        "ERROR: the cassette paths of test_it.py::test_city[Rome] and test_it.py::test_city[rome] differ only in "
+        "case, which some file systems ignore: rename one test, or give it "
         "@pytest.mark.cassette(name=...)"
     ) in run.err.replace("\n", "")
 

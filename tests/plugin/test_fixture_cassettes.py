@@ -407,6 +407,6 @@ def test_fixture_cassettes_that_differ_only_in_case_are_an_error(project):
     assert run.counts == {"errors": 1}
     assert len(project.provider.requests) == 1
     assert (
-        "the cassettes of fixture account of test_it and fixture Account of test_it differ only in upper and lower "
-        "case, which some file systems ignore: rename one fixture"
+        "the cassette paths of fixture account of test_it and fixture Account of test_it differ only in case, which "
+        "some file systems ignore: rename one fixture"
     ) in run.lines

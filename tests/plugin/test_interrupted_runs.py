@@ -194,7 +194,7 @@ def test_a_killed_worker_loses_only_its_running_test(project, start):
     assert read_prompts(project.cassette("shared.pending")) == [("b", "complete")]
     lines = out.splitlines()
     assert "multitrack: 4 tests used a cassette, 3 requests recorded in 1 cassette" in lines
-    assert "multitrack: pending: cassettes/shared.pending.yaml: call failed" in lines
+    assert "multitrack: pending: cassettes/shared.pending.yaml: the test failed" in lines
 
 
 def test_ctrl_c_during_a_stream_keeps_the_received_part(project, start):

@@ -52,7 +52,7 @@ def test_pending_recordings_of_several_tests_and_workers_are_merged(project, fla
     summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
     assert summary[0] == "multitrack: 4 tests used a cassette, 2 requests recorded in 1 cassette"
     assert sorted(summary[1:]) == [
-        f"multitrack: pending: {PENDING}: call failed ({node(city)})" for city in ("Bern", "Rome")
+        f"multitrack: pending: {PENDING}: the test failed ({node(city)})" for city in ("Bern", "Rome")
     ]
     assert f"  to accept them: multitrack accept {PENDING}" in run.lines
 
@@ -155,15 +155,15 @@ def test_a_secret_that_one_test_allows_does_not_block_other_recordings(project):
 @pytest.mark.parametrize(
     ("mark", "then", "outcome", "reason", "workers"),
     [
-        ("xfail", "assert False", "xfailed", "call xfailed", ()),
-        ("xfail", "assert False", "xfailed", "call xfailed", ("-n", "1")),
-        ("xfail(strict=True)", "assert False", "xfailed", "call xfailed", ()),
-        ("xfail(raises=KeyError)", "raise KeyError", "xfailed", "call xfailed", ()),
-        ("xfail(raises=KeyError)", "assert False", "failed", "call failed", ()),
+        ("xfail", "assert False", "xfailed", "the test xfailed", ()),
+        ("xfail", "assert False", "xfailed", "the test xfailed", ("-n", "1")),
+        ("xfail(strict=True)", "assert False", "xfailed", "the test xfailed", ()),
+        ("xfail(raises=KeyError)", "raise KeyError", "xfailed", "the test xfailed", ()),
+        ("xfail(raises=KeyError)", "assert False", "failed", "the test failed", ()),
         ("xfail", "pass", "xpassed", None, ()),
-        ("xfail(strict=True)", "pass", "failed", "call failed", ()),
-        ("filterwarnings", "pytest.xfail('why')", "xfailed", "call xfailed", ()),
-        ("filterwarnings", "pytest.skip('why')", "skipped", "call skipped", ()),
+        ("xfail(strict=True)", "pass", "failed", "the test failed", ()),
+        ("filterwarnings", "pytest.xfail('why')", "xfailed", "the test xfailed", ()),
+        ("filterwarnings", "pytest.skip('why')", "skipped", "the test was skipped", ()),
     ],
 )
 def test_the_recording_of_a_test_that_did_not_pass_is_pending(project, mark, then, outcome, reason, workers):
@@ -231,7 +231,7 @@ def test_the_last_rerun_counts(project, workers, phase, good):
         assert run.code == 1
         assert run.changed == {TAPE, PENDING}
         assert read_prompts(project.path / PENDING) == [("attempt 2", "test_it.py::test_ask")]
-        reason = "call failed" if phase == "call" else "teardown failed: AssertionError"
+        reason = "the test failed" if phase == "call" else "teardown failed: AssertionError"
         assert summary == [
             "multitrack: 2 tests used a cassette, 1 request recorded in 1 cassette",
             f"multitrack: pending: {PENDING}: {reason}",

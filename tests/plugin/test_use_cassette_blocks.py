@@ -45,7 +45,7 @@ def test_ask():
     assert run.has_lines(
         f"""
         multitrack: 1 test used a cassette
-        multitrack: pending: {PENDING}: call failed
+        multitrack: pending: {PENDING}: the test failed
           to accept it: multitrack accept {PENDING}
         """
     )

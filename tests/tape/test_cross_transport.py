@@ -319,7 +319,7 @@ def test_a_miss_names_the_package_to_install(recorded, before, sent):
         (before, by_rpc(candidate("There.")) if before.url.startswith("grpc") else by_rest(candidate("There.", 1)))
     )
     assert why_missed(recorded, sent).splitlines()[-1] == (
-        "  a recording over another transport cannot be compared: "
+        "  a recording made over another transport cannot be compared: "
         "google-cloud-aiplatform is not installed (pip install google-cloud-aiplatform)"
     )
 

@@ -79,9 +79,9 @@ MODULE_NAMES = {
 """For each name of instructor's module, what to use instead. A name that Multitrack has is never looked up here."""
 
 CLIENT_NAMES = {
-    "chat": "call create of the client itself",
+    "chat": "call the client's own create()",
     "clear": _HOOKS,
-    "completions": "call create of the client itself",
+    "completions": "call the client's own create()",
     "create_fn": "call create",
     "create_iterable": "call create, which returns every model, and with stream=True yields them one by one",
     "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
@@ -89,7 +89,7 @@ CLIENT_NAMES = {
     "handle_kwargs": "pass the arguments to each create",
     "hooks": _HOOKS,
     "kwargs": "pass the arguments to each create",
-    "messages": "call create of the client itself",
+    "messages": "call the client's own create()",
     "mode": "the mode of a client is chosen when it is created",
     "off": _HOOKS,
     "on": _HOOKS,

@@ -31,7 +31,7 @@ class Toolset(Generic[T]):
     every provider accepts it as a name: letters, digits, underscores and dashes, at most 64, not starting with a
     digit or a dash. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
 
-    Schemas are generated once for the same models in the same order.
+    Schemas are cached per sequence of models.
 
     Args:
         response_model: ``Iterable``, ``Sequence``, ``list`` or ``tuple[..., ...]`` of a Pydantic model or of a union

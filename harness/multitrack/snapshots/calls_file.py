@@ -112,7 +112,7 @@ def merge_entries(path: Path, entries: Mapping[str, str]) -> None:
 
 
 def remove_entries(path: Path, names: Collection[str]) -> None:
-    """Remove entries from the file, and the file with its last entry.
+    """Remove entries from the file. Delete the file when no entry is left.
 
     Raises:
         DamagedCallsFile: The file cannot be read completely.

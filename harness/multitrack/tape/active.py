@@ -106,8 +106,8 @@ _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation"
 def current_tape() -> Router | None:
     """Return the tape that receives the next request: the innermost open one. `None` if no tape is open.
 
-    If blocks are open side by side, it is the innermost one of the current task or thread; `AmbiguousRouter` if that is
-    not known.
+    With blocks open side by side, return the innermost one of the current task or thread, or an `AmbiguousRouter` if
+    neither owns one.
     """
     activations = _activations[:]
     if not activations:

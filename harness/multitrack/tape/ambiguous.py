@@ -11,9 +11,9 @@ from multitrack.tape.exchange import Request, Router
 
 
 class AmbiguousRouter:
-    """Refuses a request of a thread without a context while ``tapes`` are open side by side.
+    """Refuses a request from a thread that belongs to none of several concurrently open ``tapes``.
 
-    The violation counts for all of the tapes, because it is not known whose request it is.
+    The violation is charged to all of them, because it is not known whose request it is.
     """
 
     mode = "replay"

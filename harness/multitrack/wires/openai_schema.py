@@ -149,8 +149,8 @@ class _StrictSchemaWriter:
             self._enum_values += len(values)
         if len(values) > _LONG_ENUM and sum(map(len, texts)) > _MAX_LONG_ENUM_CHARACTERS:
             raise self._unsupported(
-                f"an enumeration of more than {_LONG_ENUM} values with more than "
-                f"{_MAX_LONG_ENUM_CHARACTERS:,} characters",
+                f"an enum with more than {_LONG_ENUM} values whose text exceeds "
+                f"{_MAX_LONG_ENUM_CHARACTERS:,} characters in total",
                 path,
             )
         self._count_characters(texts)

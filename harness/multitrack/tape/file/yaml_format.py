@@ -224,8 +224,9 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
     if isinstance(document, list) and document and isinstance(document[0], dict) and "request" in document[0]:
+        reason = "it is in vcrpy's old format, from before format version 1"
         command = f"python -m vcr.migration {shlex.quote(str(path))}"
-        raise CassetteCorrupt(path, "it has vcrpy's format before version 1", advice=f"to migrate it: {command}")
+        raise CassetteCorrupt(path, reason, advice=f"to migrate it: {command}")
     _require_known_version(document, path)
     if isinstance(document, dict) and "interactions" not in document:
         document = _pair_requests(document)
@@ -266,7 +267,10 @@ def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_known_version(document: Any, path: Path) -> None:
-    """Raise `CassetteCorrupt` if another version of the format is used, which may have no list of interactions."""
+    """Raise `CassetteCorrupt` if the format version is unknown.
+
+    Checked before anything else, because another version may have no list of interactions.
+    """
     if not isinstance(document, dict):
         return
     metadata = document.get("metadata")

@@ -102,7 +102,7 @@ class MatchingRules:
         return text
 
     def _replace_in_pairs(self, encoded: str) -> str:
-        """Replace in a query or a form, also where a pattern matches a value only after decoding."""
+        """Substitute the placeholders in a query or form, even if a value matches a pattern only once it is decoded."""
         pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
         return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)
 

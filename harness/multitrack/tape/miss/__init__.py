@@ -193,7 +193,7 @@ def _explain(
 
 def _explain_problem(others: CrossTransportCandidates | None) -> Iterator[str]:
     if others is not None and others.problem is not None:
-        yield f"  a recording over another transport cannot be compared: {others.problem}"
+        yield f"  a recording made over another transport cannot be compared: {others.problem}"
 
 
 def _list_differences(

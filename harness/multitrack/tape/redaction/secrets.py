@@ -1,6 +1,6 @@
 """Find secrets.
 
-A value is a secret if a request sent it as a credential, if a credential variable of the environment holds it, or if it
+A value is a secret if a request sent it as a credential, if an environment variable for credentials holds it, or if it
 has the shape of a known credential.
 """
 
