@@ -77,7 +77,7 @@ def _create_error(name: str) -> Exception:
     explanation = explain_module_name(name, __all__)
     if explanation is None:
         return AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # `from multitrack import name` replaces the message of an AttributeError, but not that of an ImportError
+    # `from multitrack import name` replaces the message of an AttributeError, but keeps that of an ImportError
     is_from_import = sys._getframe(2).f_code.co_name == "_handle_fromlist"
     return ImportError(explanation) if is_from_import else AttributeError(explanation)
 

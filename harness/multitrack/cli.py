@@ -58,7 +58,7 @@ def show(
         bool, typer.Option("--request", help="also print the requests: model, tools and messages")
     ] = False,
 ) -> None:
-    """Print the tool calls and messages of cassettes. Also usable as a textconv command of git."""
+    """Print the tool calls and messages of cassettes. Can also serve as git's textconv command."""
     from multitrack.errors import CassetteCorrupt
     from multitrack.reporting.check import find_cassettes
 
@@ -226,7 +226,7 @@ def revalidate(
     from multitrack.tape import project
 
     folder = Path.cwd()
-    # before installed packages, as in pytest, so that the same models are found as by the tests
+    # before installed packages, as in pytest, so that it finds the same models as the tests do
     own_folders = model_importer.import_folders(folder)
     sys.path[:0] = own_folders
     importer = model_importer.ModelImporter(project.read_nearest(folder).models, own_folders)

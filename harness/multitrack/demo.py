@@ -117,7 +117,7 @@ def _run_pytest(
 def _find_isolation_command() -> Sequence[str]:
     """Return the command prefix that runs a command without network.
 
-    It is empty if the system does not permit that. Then only the replay itself keeps the run offline.
+    The prefix is empty if the system does not permit that; then only replay itself keeps the run offline.
     """
     if (unshare := shutil.which("unshare")) is None:
         return ()

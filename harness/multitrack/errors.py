@@ -46,10 +46,10 @@ class MultitrackError(Exception):
 
 
 class ExtractionError(MultitrackError):
-    """A response that could not be turned into valid models only.
+    """A response that could not be turned completely into valid models.
 
-    The subclass says what is wrong. A response with invalid calls of different kinds raises this class itself, and so
-    does an error that the provider returned instead of a response.
+    The subclass says what is wrong. This class itself is raised for a response with invalid calls of different kinds,
+    and for an error that the provider returned instead of a response.
 
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
@@ -239,5 +239,5 @@ class LiveCall(TapeViolation):
 class ForkedCall(LiveCall, Exception):
     """A process that the test forked sent a request.
 
-    Also an `Exception`, because a process pool waits forever for a worker that ends with any other exception.
+    It is an `Exception` as well, because a process pool waits forever for a worker that ends with any other exception.
     """

@@ -14,7 +14,7 @@ CONTEXT = 20
 """How many equal characters are shown before and after a difference in a long text."""
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
-# comparing more words takes too long, if many of them are equal
+# comparing more words takes too long if many of them are equal
 _MAX_WORDS = 500
 ELLIPSIS = "..."
 _AROUND = f'{ELLIPSIS}""'
@@ -23,7 +23,7 @@ _AROUND = f'{ELLIPSIS}""'
 def count_hidden_ends(old: str, new: str) -> tuple[int, int]:
     """Return how many characters at the beginning and at the end of two texts need not be shown.
 
-    They are equal in both texts, and further than `CONTEXT` away from a difference.
+    They are equal in both texts, and more than `CONTEXT` characters away from a difference.
     """
     start = _count_hidden(old, new)
     return start, _count_hidden(old[start:][::-1], new[start:][::-1])
@@ -88,7 +88,7 @@ def _find_start(text: str, first: int, latest: int) -> int:
 def _find_changes(old: str, new: str) -> Sequence[_Change]:
     begin = _count_common(old, new)
     end = _count_common(old[begin:][::-1], new[begin:][::-1])
-    # whole words: "30" and "31" differ as numbers, and not in a digit
+    # whole words: "30" and "31" differ as numbers, not in one digit
     before = next((n for n in range(min(begin, CONTEXT) + 1) if not _is_inside_word(old, begin - n, new, begin - n)), 0)
     after = next(
         (

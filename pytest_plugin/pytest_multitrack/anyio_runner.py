@@ -1,7 +1,8 @@
 """Let violations pass through anyio's test runner.
 
-The runner executes tests and fixtures in one task. A violation is not an `Exception` and would end that task, so that
-the teardown of async fixtures fails with an error of its own. Therefore it is raised after the runner has returned.
+The runner executes tests and fixtures in one task. A violation is not an `Exception` and would end that task. The
+teardown of async fixtures would then fail with a different error. The violation is therefore raised after the runner
+has returned.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The options of a test's cassette.
 
-They are merged from four sources, where each overrides the one before: pyproject.toml, the fixture
+They are merged from four sources, each of which overrides the one before: pyproject.toml, the fixture
 ``cassette_options``, markers, and the command line.
 """
 

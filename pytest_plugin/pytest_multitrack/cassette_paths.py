@@ -30,7 +30,7 @@ def cassette_path(item: pytest.Item) -> Path:
     """Return the path of the cassette of ``item``, by the ``name=`` of its closest marker or by the test's own name.
 
     Raises:
-        BadOption: The name leads out of the folder of the cassettes.
+        BadOption: The name leads out of the cassette folder.
     """
     folder = cassettes_folder(item.path.parent, item.config)
     names = list(_marker_names(item))
@@ -45,8 +45,8 @@ def cassette_path(item: pytest.Item) -> Path:
 def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
     """Return the path of the cassette of a fixture of wider scope.
 
-    The cassette of a fixture of class or module scope is stored with those of the module that uses the fixture. The
-    cassette of a fixture of package or session scope is stored next to the file that defines the fixture.
+    The cassette of a fixture of class or module scope is stored with the cassettes of the module that uses the fixture.
+    The cassette of a fixture of package or session scope is stored next to the file that defines the fixture.
     """
     name = fixturedef.argname
     if hasattr(request, "param"):

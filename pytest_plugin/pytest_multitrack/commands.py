@@ -38,7 +38,7 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:
-    """Return the command that makes the calls that ``item`` received from ``tapes`` those of its snapshot."""
+    """Return the command that stores the calls that ``item`` received from ``tapes`` as its snapshot."""
     from multitrack.diagnosis.failed_request import find_failed_request
     from multitrack.tape.file import paths
 

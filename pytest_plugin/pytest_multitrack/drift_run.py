@@ -117,7 +117,7 @@ class DriftRun:
             runs = list(pytest_internals.run_repeatedly(item, nextitem, self._samples))
         finally:
             self._is_sampling = False
-        # log only one run: the first that failed, if possible for another reason than drift, otherwise the last
+        # log only one run: the first that failed (if possible, for a reason other than drift), otherwise the last
         failed = [reports for reports in runs if any(report.failed for report in reports)]
         unexcused = [reports for reports in failed if any(map(_counts_as_failure, reports))]
         logged = (*unexcused, *failed, runs[-1])[0]

@@ -40,7 +40,7 @@ def add_diagnosis(
 
     A violation that was not raised yet is printed first, because the other errors follow from it. It was not raised if
     the test goes on after it (in a subtest), or if the test has no tape of its own. The values that pytest prints are
-    redacted because they may contain the request that was really sent.
+    redacted because they may contain the request as it was sent, with its credentials.
 
     Args:
         tapes: The tapes that the test used.
@@ -86,7 +86,7 @@ def _find_cause(
 
 
 def explain_violation(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> str | None:
-    """Return in one line what caused ``violation``, if that is not what the violation itself says."""
+    """Return in one line what caused ``violation``, unless the violation itself says so."""
     from multitrack.errors import CassetteMiss
 
     if not isinstance(violation, CassetteMiss) or not any(tape.played for tape in tapes):

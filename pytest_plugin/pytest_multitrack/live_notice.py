@@ -1,7 +1,7 @@
 """The line about how many tests go live, printed before a run that records without selecting tests.
 
 With pytest-xdist, only the workers know which tests use a cassette. Each worker writes its number to a file, because
-before the first test a worker can send the controller nothing but the names of tests.
+before the first test, a worker can only send test names to the controller.
 """
 
 from __future__ import annotations

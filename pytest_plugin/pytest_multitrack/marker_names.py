@@ -1,4 +1,7 @@
-"""Markers that look like a mistyped ``@pytest.mark.cassette``, which pytest alone would only warn about."""
+"""Markers that look like a mistyped ``@pytest.mark.cassette``.
+
+Without this check, pytest would only warn about them.
+"""
 
 from __future__ import annotations
 

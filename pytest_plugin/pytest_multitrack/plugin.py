@@ -353,7 +353,7 @@ def pytest_runtest_makereport(
 
 
 def _tapes_of(item: pytest.Item) -> list[Tape]:
-    """Return the tapes that a test used: those of its fixtures of wider scope, its own, and those of its blocks."""
+    """Return the tapes that a test used: its own, and those of its wider-scoped fixtures and of its blocks."""
     test, fixture_tapes = item.config.stash[_run_context].scope, item.config.stash.get(_fixture_tapes, {})
     # the names of the request include the fixtures requested with `getfixturevalue`
     names = getattr(item.stash.get(_request, item), "fixturenames", ())
@@ -408,7 +408,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
 
 @contextmanager
 def _noting_errors(run: RunSummary, name: str) -> Iterator[None]:
-    """Print an error of Multitrack in the summary, because no test is left that it could fail."""
+    """Print an error of Multitrack in the summary, because there is no test left to fail."""
     from multitrack.errors import MultitrackError
 
     try:
@@ -465,8 +465,10 @@ def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
-    """The stored tool calls of this test, for ``assert extraction == calls_snapshot``. Their order is ignored;
-    ``calls_snapshot(ordered=True)`` compares it too."""
+    """The stored tool calls of this test, for ``assert extraction == calls_snapshot``.
+
+    Their order is ignored; ``calls_snapshot(ordered=True)`` compares the order as well.
+    """
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes
     from pytest_multitrack import commands, failure_diagnosis, uncovered_requests

@@ -90,7 +90,8 @@ def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
 def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
     """Tear down a fixture whose setup raised a `BaseException` that is not an `Exception`.
 
-    pytest assumes that such a fixture is already torn down, and the next test that uses it fails for that reason.
+    pytest assumes that such a fixture is already torn down, and the next test that uses the fixture fails because of
+    that.
     """
     fixturedef.cached_result = (None, None, None)
     fixturedef.finish(request)  # type: ignore[arg-type]  # it is the SubRequest of the fixture

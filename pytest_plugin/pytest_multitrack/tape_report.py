@@ -170,7 +170,7 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
 def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
     """Print the violations that several tests have in common, and those that failed no test.
 
-    The latter are those of a test that was over, and of attempts that were repeated.
+    The latter come from tests that were already over, and from attempts that were repeated.
 
     Args:
         late: The name and the message of each violation that occurred after its test.

@@ -32,7 +32,7 @@ def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> Non
 
 def _find_live_flag(config: pytest.Config) -> str | None:
     mode = flags.mode(config)
-    # a live request replays nothing, and nothing has replayed a recording that was just made
+    # a live request replays nothing, and a new recording has not been replayed yet
     return f"used --{mode}" if mode in ("record", "record-missing", "live") else None
 
 

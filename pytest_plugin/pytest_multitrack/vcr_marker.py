@@ -89,7 +89,7 @@ def resolve_vcr_options(
     if other_path is not None:
         additional_paths.insert(0, other_path)
     records = flags.mode(node.config) in ("record", "record-missing")
-    # a replay without a default cassette concerns the named one only; a recording leaves the named one alone
+    # a replay without a default cassette only uses the named one; a recording leaves the named one alone
     if len(additional_paths) == 1 and not path.exists() and not records:
         path, additional_paths = additional_paths[0], []
     return CassetteOptions(
@@ -131,7 +131,7 @@ def _default_name(node: pytest.Item | pytest.Collector) -> str:
 
 
 def _locate(path: Path, serializer: str, path_transformer: Callable[[str], str] | None) -> tuple[Path, Path | None]:
-    """Return the cassette that we write for ``path``, and the one of another format that is replayed, too, if any.
+    """Return the cassette that we write for ``path`` and, if any, the one in another format that is also replayed.
 
     pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
     decides otherwise.

@@ -52,7 +52,7 @@ def patch(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallel
 def patch(client: Any, mode: Mode | None = None) -> Any:
     """Add ``response_model`` to the ``create`` of ``client`` itself, and return ``client``.
 
-    Arguments and errors are those of `from_openai`.
+    Takes the same arguments and raises the same errors as `from_openai`.
     """
     return _import_openai("patch").add_extraction(client, mode, function="patch")
 
@@ -82,7 +82,7 @@ def from_genai(client: genai.Client, mode: Mode | None = None, model: str | None
     Args:
         client: A client for the Gemini API or for Vertex AI. It is not changed.
         mode: ``Mode.GENAI_PARALLEL_TOOLS``, which is the default.
-        model: The name of the model to ask, unless ``create`` is given a different one. Default None.
+        model: The name of the model to ask if ``create`` is called without one. Default None.
 
     Raises:
         TypeError: If ``client`` is not a ``google.genai.Client``.

@@ -1,4 +1,4 @@
-"""One `create` with a ``response_model``: its own arguments, separate from those for the provider."""
+"""One call of `create` with a ``response_model``: Multitrack's arguments, separate from those for the provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class CreateRequest(Generic[T]):
-    """The tools to send with one `create`, and how to read the response.
+    """The tools to send with one call of `create`, and how to read the response.
 
     Raises:
         TypeError: If ``response_model`` has an unsupported form, the wire format cannot express one of its models,
@@ -90,7 +90,7 @@ class CreateRequest(Generic[T]):
             raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
     def sending(self) -> AbstractContextManager[None]:
-        """Return a context manager for the SDK's call, so that the tape can look up the models of the offered tools."""
+        """Return a context manager to call the SDK in, so that the tape can look up the models of the offered tools."""
         return model_context.offering_models(self._toolset.models)
 
     def handle_response(
@@ -107,7 +107,7 @@ class CreateRequest(Generic[T]):
             document: The response, to be read.
             raw: The SDK's response object.
             usage: The SDK's usage object.
-            dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is that already.
+            dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is already that JSON.
 
         Raises:
             ExtractionError: As `Toolset.extract` does.

@@ -1,4 +1,4 @@
-"""The common part of the clients for Google's two SDKs: `create` with messages in OpenAI's format.
+"""The part that the clients for Google's two SDKs share: `create` with messages in OpenAI's format.
 
 A subclass for each SDK sends the request and converts its responses.
 """
@@ -52,7 +52,7 @@ class GeminiTools(NamedTuple):
 class GeminiClient(ABC, Generic[R]):
     """A client for Gemini through an SDK whose responses are ``R``.
 
-    ``has_call_ids`` and ``has_signatures`` say whether the SDK's requests have a field for the id of a call, and one
+    ``has_call_ids`` and ``has_signatures`` say whether the SDK's requests have a field for the id of a call and a field
     for the signature of the thought before it.
     """
 
@@ -205,7 +205,7 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """Ask asynchronously. Arguments, result and errors are those of `create`."""
+        """Ask asynchronously. Arguments, result and errors are the same as for `create`."""
         conversation = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
         if response_model is None:
             return await self._send_async(conversation, None, **arguments)

@@ -110,8 +110,8 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 def look_up_attribute(instance: object, name: str) -> Any:
     """Raise the `AttributeError` for ``name``, which ``instance`` of one of our classes does not have.
 
-    For a name that instructor's clients have, the error says what to use instead. Otherwise it is the usual one: it is
-    raised by looking the name up again, because a property that failed has an error of its own.
+    For a name that instructor's clients have, the error says what to use instead. Otherwise it is the error from
+    looking the name up again, because a property that failed raises an error of its own.
     """
     if name in CLIENT_NAMES:
         message = f"Multitrack does not offer {name}: {CLIENT_NAMES[name]}"

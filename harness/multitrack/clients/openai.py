@@ -92,7 +92,7 @@ def _look_up_client_attribute(client: object, name: str) -> Any:
 
 
 # A client with extraction stays an instance of the SDK's own class, so only that class can explain a missing attribute.
-# Clients without extraction raise the same error as before.
+# Clients without extraction raise the same error as without Multitrack.
 for _client_class in (openai.OpenAI, openai.AsyncOpenAI):
     if not hasattr(_client_class, "__getattr__"):
         setattr(_client_class, "__getattr__", _look_up_client_attribute)  # noqa: B010

@@ -103,5 +103,5 @@ def dump_response(raw: Any) -> Mapping[str, Any]:
 
 
 def get_usage(raw: Any) -> Any:
-    """Return the SDK's usage object; None if ``raw`` has none."""
+    """Return the SDK's usage object, or None if ``raw`` has none."""
     return getattr(raw, "usage", None)

@@ -158,12 +158,12 @@ class CreateMixin(Generic[R, S]):
 
     @property
     def with_raw_response(self) -> Any:
-        """The SDK's own, without ``response_model``."""
+        """The SDK's own attribute, without ``response_model``."""
         return _sdk_resource(self).with_raw_response
 
     @property
     def with_streaming_response(self) -> Any:
-        """The SDK's own, without ``response_model``."""
+        """The SDK's own attribute, without ``response_model``."""
         return _sdk_resource(self).with_streaming_response
 
 
@@ -221,7 +221,7 @@ class AsyncCreateMixin(Generic[R, S]):
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """Call `create` asynchronously. Arguments, result and errors are those of `CreateMixin.create`."""
+        """Call `create` asynchronously. Arguments, result and errors are the same as for `CreateMixin.create`."""
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
@@ -268,12 +268,12 @@ class AsyncCreateMixin(Generic[R, S]):
 
     @property
     def with_raw_response(self) -> Any:
-        """The SDK's own, without ``response_model``."""
+        """The SDK's own attribute, without ``response_model``."""
         return _sdk_resource(self).with_raw_response
 
     @property
     def with_streaming_response(self) -> Any:
-        """The SDK's own, without ``response_model``."""
+        """The SDK's own attribute, without ``response_model``."""
         return _sdk_resource(self).with_streaming_response
 
 

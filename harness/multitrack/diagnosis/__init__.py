@@ -1,1 +1,1 @@
-"""Why a test fails (the request, the reply, the models or the test changed), and which cassettes would break."""
+"""Why a test fails (the request, the reply, the models or the test changed), and which recordings became invalid."""

@@ -25,7 +25,7 @@ UNKNOWN = "?"
 """The fingerprint of a result that is unknown, or that differs each time the call is validated."""
 
 ImportPathLookup = Callable[[str], object]
-"""Returns the object at an import path such as ``trip.models:Weather``, None if there is none."""
+"""Returns the object at an import path such as ``trip.models:Weather``, or None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list
     Args:
         answer: The answer of the model.
         models: The models by tool name.
-        offered: Whether ``models`` are all offered models. If so, a call of a different tool is an error. Otherwise
-            its result is unknown.
+        offered: Whether ``models`` are all offered models. If so, a call of any other tool is an error; otherwise, the
+            result of such a call is unknown.
     """
     of = len(answer.calls)
     return [
@@ -115,10 +115,10 @@ def _validate(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
 
 
 class ResponseValidator:
-    """Validates recorded responses with models that are already imported. It imports nothing.
+    """Validates recorded responses with models that are already imported. Imports nothing itself.
 
     Args:
-        paths: The import paths of models that are used with other clients than ours.
+        paths: The import paths of models that are used with clients other than ours.
     """
 
     def __init__(self, paths: ModelPaths = ModelPaths()) -> None:  # noqa: B008 - it is frozen

@@ -79,8 +79,8 @@ class _Diagnosis:
             if then is None:
                 if len(self.tapes) == 1:
                     return self._describe_request_change(len(gone), new) if not self.is_drift_run else None
-                # the order of requests on two tapes is unknown, but a new request cannot be the reason why the reply
-                # to the same request changed
+                # the order of requests on two tapes is unknown, but a new request cannot be the reason why the reply to
+                # an unchanged request changed
                 continue
             if then.reply != now.reply:
                 return self._describe_reply_change()
@@ -223,9 +223,9 @@ def _live_interactions(tape: Tape) -> Sequence[Interaction]:
 def _pair_by_request(
     then: Sequence[ExchangeFingerprint], now: Sequence[ExchangeFingerprint]
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
-    """Pair each fingerprint of ``now`` with that of the same request in ``then``, or None.
+    """Pair each fingerprint in ``now`` with the one for the same request in ``then``, or with None.
 
-    Also returns the fingerprints of ``then`` whose requests were not sent again.
+    Also return the fingerprints in ``then`` whose requests were not sent again.
     """
     waiting: defaultdict[str, deque[ExchangeFingerprint]] = defaultdict(deque)
     for before in then:
@@ -252,7 +252,7 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 
 
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
-    """Yield the fields whose values changed. Only known if the model used to keep the arguments as they are."""
+    """Yield the fields whose values changed. This is only known if the model used to keep the arguments as they are."""
     if not isinstance(result.outcome, BaseModel):
         return
     (call,), (result_call,) = to_snapshot_calls([result.call]), to_snapshot_calls([result.outcome])

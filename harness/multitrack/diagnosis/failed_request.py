@@ -14,8 +14,8 @@ _FIRST_ERROR = 400
 def find_failed_request(tape: Tape) -> str | None:
     """Describe the first live request of ``tape`` that failed. `None` if there is none.
 
-    A failure that the cassette has for the same request, or that a later equal request made up for, does not count.
-    Neither does any with the setting ``keep_errors``.
+    A failure does not count if the cassette has the same failure for that request, or if an equal request succeeded
+    later. With the setting ``keep_errors``, no failure counts.
     """
     if tape.mode in ("replay", "live") or tape.keeps_errors:
         return None

@@ -75,7 +75,7 @@ def _combine_results(results: Sequence[str] | None) -> str | None:
 
 
 def _summarize_reply(interaction: Interaction) -> str:
-    """Return the content of a reply, without ids and times, because they differ in every reply."""
+    """Return the content of a reply without ids and times, which differ in every reply."""
     response: Response = interaction.response
     answer = parse_answer(interaction.response.body)
     if answer is None:

@@ -27,7 +27,7 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class ModelNotFound(MultitrackError):
-    """An import path has no model, or the project does not allow cassettes to use it."""
+    """There is no model at an import path, or the project does not allow cassettes to name it."""
 
 
 class ModelImporter:
@@ -123,7 +123,7 @@ class ModelImporter:
 
 
 def _defines(module_name: str, name: str) -> bool:
-    """Return whether the source of a module defines ``name``. Only its parent packages are run."""
+    """Return whether the source of a module defines ``name``. This only runs its parent packages."""
     if module_name in sys.modules:
         return True
     spec = find_spec(module_name)

@@ -57,7 +57,10 @@ def _read_body(body: bytes) -> Any:
 
 
 def _find_added_messages(recorded: Any, sent: Any) -> Sequence[Any]:
-    """Return the messages that ``sent`` adds to the conversation in ``recorded``. None of them if it is another one."""
+    """Return the messages that ``sent`` adds to the conversation in ``recorded``.
+
+    Empty if they are different conversations.
+    """
     if not isinstance(recorded, dict) or not isinstance(sent, dict):
         return ()
     for name in _CONVERSATIONS:
@@ -70,7 +73,7 @@ def _find_added_messages(recorded: Any, sent: Any) -> Sequence[Any]:
 
 
 def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator) -> Iterator[str]:
-    """Yield the fields of the calls that are not valid now and were valid when the test passed."""
+    """Yield the fields of the calls that were valid when the test passed and are not valid now."""
     results = validator.validate(interaction) or ()
     recorded = interaction.results or ()
     for position, result in enumerate(results):

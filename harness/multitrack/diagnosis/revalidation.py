@@ -74,7 +74,7 @@ class RevalidationReport:
     def is_good(self) -> bool:
         """True if no call fails, no cassette is damaged, and at least one call was checked if there are any.
 
-        Without configuration, it is no problem that no call could be checked.
+        If the project configures no models, it is not a problem that no call could be checked.
         """
         is_checked = self.checked > 0 or self.calls == 0 or not self.is_configured
         return not self.breaks and not self.unreadable and is_checked

@@ -57,7 +57,7 @@ def compare_conversations(
 
     A request without a recording has diverged if an earlier response differs, because the request contains that
     response. Later requests without a recording are not reported. If no earlier response differs, the program changed
-    the request. Temporary errors that a later attempt made good are ignored on both sides.
+    the request. A temporary error is ignored on both sides if a later attempt succeeded.
 
     Args:
         recorded: The recorded interactions.

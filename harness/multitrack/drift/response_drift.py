@@ -1,7 +1,7 @@
 """Compare a live response with the recorded one: its tool calls, and everything else that programs depend on.
 
-The order of parallel calls does not count, and neither does the text next to calls, because its wording differs each
-time. A response that is not a model's, such as embeddings, is not compared.
+The order of parallel calls does not count. Neither does the text next to calls, because its wording differs each time.
+A response that is not a model's, such as embeddings, is not compared.
 """
 
 from __future__ import annotations

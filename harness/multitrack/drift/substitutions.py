@@ -1,7 +1,7 @@
 """Texts of a response that later requests repeat and that differ each time: ids, signatures, the model's text.
 
-A conversation continues with the live response, and so with its ids. If the response did not drift, a later request
-equals the recorded one after the live texts are replaced with the recorded ones.
+A conversation continues with the live response, and therefore with its ids. If the response did not drift, a later
+request equals the recorded one after the live texts are replaced with the recorded ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
 
 
 def map_texts(recorded: Response, live: Response) -> dict[str, str]:
-    """Map the text of the live response to the recorded text. Empty if they are equal or one is missing."""
+    """Map the text of the live response to the recorded text.
+
+    Empty if the texts are equal or one of them is missing.
+    """
     then, now = parse_answer(recorded.body), parse_answer(live.body)
     both = (then.text if then else None, now.text if now else None)
     return {both[1]: both[0]} if both[0] and both[1] and both[0] != both[1] else {}

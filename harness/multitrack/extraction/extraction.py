@@ -19,7 +19,7 @@ class Extraction(Sequence[T_co]):
 
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
-        errors: One error for each invalid call, then the error of the response as a whole if it has one. Empty
+        errors: One error for each invalid call, then the error of the response as a whole, if any. Empty
             unless errors are collected with ``on_error="collect"``.
         raw: The SDK's response object; None if the calls were passed to `Toolset.parse`.
         usage: The SDK's usage object; None if the provider sent none.

@@ -49,7 +49,7 @@ def _unwrap(form: Any) -> Any:
             break
         if origin is Annotated:
             form = get_args(form)[0]
-        # not isinstance, because typing and typing_extensions have different classes for aliases
+        # not isinstance, because typing and typing_extensions each have their own class for aliases
         elif hasattr(form, "__value__") and origin is None:
             form = form.__value__
         elif hasattr(origin, "__value__"):

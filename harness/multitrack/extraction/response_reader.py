@@ -59,7 +59,7 @@ class ResponseReader(Generic[T]):
         self._validated: list[tuple[ToolCall, BaseModel]] = []
 
     def read_early_call(self, call: ToolCall) -> T | None:
-        """Validate a call that is complete before its response is.
+        """Validate a call that is complete before its response ends.
 
         Returns:
             The model; None if the call is invalid, which is reported at the end of the response.

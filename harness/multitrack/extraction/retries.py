@@ -76,8 +76,8 @@ class Retries(Generic[T]):
 def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
-    A new call replaces the first invalid call with the same name; otherwise one of a tool that was not offered;
-    otherwise the first remaining invalid call. If none remains, it is appended.
+    A new call replaces the first invalid call with the same name. If there is none, it replaces the first call of a
+    tool that was not offered, or else the first remaining invalid call. If none remains, it is appended.
 
     Returns:
         All calls, and the new ones with their position among all calls as ``index``.

@@ -57,7 +57,7 @@ class ExtractionStream(Generic[T_co]):
         ExtractionError: After the last valid model, if the response or one of its calls is invalid: the subclass
             says what is wrong, and ``calls`` has every call. With ``on_error="collect"``, such errors are not
             raised but stored in ``extraction.errors``.
-        StreamBroken: If the stream ended early or with an error, also with ``on_error="collect"``.
+        StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
 
     def __init__(self, reader: ResponseReader[T_co], source: StreamSource) -> None:
@@ -196,7 +196,7 @@ class ExtractionStream(Generic[T_co]):
 
     def _set_result(self, validated: ValidatedResponse, cause: Exception | None = None) -> None:
         self._is_finished = True
-        # whatever the decoder took for incomplete: the stream yields exactly the models of its extraction
+        # even if the decoder took a call for incomplete: the stream yields exactly the models of its extraction
         self._add_ready(model for model in validated.extraction if id(model) not in self._yielded)
         try:
             self._result = self._reader.unwrap(validated)

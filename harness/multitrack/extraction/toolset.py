@@ -96,7 +96,7 @@ class Toolset(Generic[T]):
         Raises:
             UnknownTool: If a call names a tool that is not in this toolset.
             InvalidArguments: If the arguments of a call do not match its model.
-            ExtractionError: If there are invalid calls of both kinds.
+            ExtractionError: If some calls name an unknown tool and others have invalid arguments.
             NoToolCalls: If there are no calls and ``allow_empty`` is False.
             TypeError: If ``on_error`` has a different value.
         """

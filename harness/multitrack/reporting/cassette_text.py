@@ -12,7 +12,7 @@ from multitrack.tape.interaction import Interaction
 
 
 def describe_cassette(cassette: Cassette, *, requests: bool = False) -> Iterator[tuple[str, bool]]:
-    """Yield the lines of ``cassette``, each with whether it is the heading of an interaction.
+    """Yield each line of ``cassette``, and whether it is the heading of an interaction.
 
     Args:
         cassette: The cassette.

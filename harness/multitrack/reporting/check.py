@@ -109,7 +109,7 @@ def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[
     in_use = {_default_name(test) for test in collected.tests}
     lost: dict[tuple[Path, str], list[int]] = {}
     for path, position, test in owned:
-        # the cassette of a renamed test that was moved, too, keeps the old name inside
+        # if the cassette of a renamed test was moved as well, it still contains the old name
         if collected.lacks(test) and (path.parent.name, path.stem) not in in_use:
             lost.setdefault((path, test), []).append(position)
     for (path, test), positions in lost.items():

@@ -26,8 +26,7 @@ class TapeSummary:
         pending: The file of the pending recording. Empty if there is none.
         reason: Why the recording is pending.
         unplayed: The positions of the interactions that were not replayed although the test passed.
-        failed_request: The request that failed, because of which the recording is not worth accepting. Empty if none
-            failed.
+        failed_request: The failed request that makes the recording not worth accepting. Empty if none failed.
         record_hint: The command that records the test again.
         days: The age of the cassette in days if it is older than ``max_age``.
     """

@@ -39,8 +39,8 @@ def assert_calls(actual: Iterable[object], expected: Iterable[object], **options
         options=comparison_options,
         values=received.values if wanted.has_matchers else (),
     )
-    # a value that does not match is kept in its call, so that it differs from the expected one; but the value that a
-    # function for `match` rejects is expected too
+    # a value that does not match is kept in its call, so that it differs from the expected one; but a function passed
+    # as `match` also rejects values in the expected calls
     rejected = [str(error) for error in received.rejected] if comparison.is_same else []
     if rejected or not comparison.is_same:
         lines = ["the calls differ from the expected ones", *rejected, *render_comparison(comparison)]

@@ -62,7 +62,7 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
 
 
 def _uncross(worth: Table, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Swap the columns of crossing pairs that are worth as much the other way round."""
+    """Swap the columns of crossing pairs if the swapped pairs are worth as much."""
     result: list[tuple[int, int]] = []
     for row, column in pairs:
         position = len(result)

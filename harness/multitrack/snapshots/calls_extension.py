@@ -32,7 +32,7 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
 class UnmatchedValues(TypeError):
-    """Values do not fit the option ``match``, so that they cannot be written to a snapshot.
+    """Values do not fit the option ``match`` and therefore cannot be written to a snapshot.
 
     `text` is the entry with these values as they are.
     """
@@ -64,7 +64,8 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        syrupy always passes a `matcher`; `CallsSnapshot` does not accept one from the user, nor the two filters.
+        syrupy always passes a `matcher`; `CallsSnapshot` accepts neither a matcher nor syrupy's two filters from the
+        user.
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
@@ -137,9 +138,9 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return our files next to a test, and no others, because syrupy may delete what an extension discovers.
+        """Return only our own files next to a test, because syrupy may delete what an extension discovers.
 
-        After the run, the files only contain the entries that are certainly unused unless a test used them.
+        After the run, the returned files only contain the entries that are certainly unused unless a test used them.
         """
         del ignore_extensions  # it contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config

@@ -41,7 +41,7 @@ class ChangedCall:
 
 @dataclass(frozen=True, slots=True)
 class AddedCall:
-    """A call that was received and not expected."""
+    """A call that was received but not expected."""
 
     call: SnapshotCall
     new: int
@@ -49,7 +49,7 @@ class AddedCall:
 
 @dataclass(frozen=True, slots=True)
 class RemovedCall:
-    """A call that was expected and not received."""
+    """A call that was expected but not received."""
 
     call: SnapshotCall
     old: int
@@ -93,7 +93,7 @@ def compare_calls(
     Args:
         expected: The expected calls.
         received: The received calls.
-        ordered: Short for `options` with that option only.
+        ordered: Short for `options` with only that option.
         options: The options of the comparison.
         values: For each received call its Python values by path, required if expected calls contain matchers.
     """
@@ -124,9 +124,9 @@ def compare_calls(
 
 
 def _find_moved(pairs: dict[int, int]) -> set[int]:
-    """Return the fewest expected positions without which the received ones are in order.
+    """Return the smallest set of expected positions whose removal leaves the received ones in order.
 
-    These are all that are not part of a longest increasing subsequence.
+    These are the positions outside of a longest increasing subsequence.
     """
     tails: list[int] = []
     predecessors: dict[int, int | None] = {}

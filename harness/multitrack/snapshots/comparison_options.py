@@ -119,7 +119,7 @@ class ComparisonOptions:
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
         """Return a call of a snapshot as these options would have written it.
 
-        Values that are not compared do not count there either, whatever the options were when it was written.
+        Values that are not compared do not count in the snapshot either, whatever the options were when it was written.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:

@@ -1,4 +1,4 @@
-"""Measure what two calls of one tool have in common, and so what is gained by reporting them as one changed call."""
+"""Measure what two calls of one tool have in common, and so what reporting them as one changed call gains."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def worth_of_pairs(
 ) -> list[list[int]]:
     """Return for each expected call what it is worth to pair it with each received call of the same tool.
 
-    An argument that agrees weighs most; among pairs with as many of these, how alike the texts are. Each argument that
-    only one of the two calls has makes their pair worth less.
+    An argument that agrees weighs most. Among pairs with equally many of these, the likeness of the texts decides. Each
+    argument that only one of the two calls has makes their pair worth less.
 
     Args:
         expected: The expected calls, the rows.
@@ -83,8 +83,9 @@ def _compute_worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
     """Return what one changed call saves against one removed and one added call, if all its arguments changed.
 
-    The first number is for calls that have something in common, the second for calls that have not: these are only
-    paired if neither has more than one argument, or if the arguments of exactly one of them could not be parsed.
+    The first number is for calls that have something in common, the second for calls that have nothing in common: these
+    are only paired if neither has more than one argument, or if the arguments of exactly one of them could not be
+    parsed.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE

@@ -76,7 +76,7 @@ def _is_equal(matcher: Any, value: object) -> bool:
     try:
         return bool(matcher == value)
     finally:
-        # the repr of a dirty-equals object is the value that it was equal to last, until it is unequal to another
+        # the repr of a dirty-equals object is the last value it was equal to, until it is compared with a different one
         if value is not _UNEQUAL:
             matcher == _UNEQUAL  # noqa: B015
 

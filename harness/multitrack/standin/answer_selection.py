@@ -37,9 +37,9 @@ class AnswerSelector:
 def _default_answer(request: ModelRequest) -> ScriptedAnswer:
     """Return the answer to a request that no rule applies to.
 
-    It calls each callable tool once with valid arguments. It is a plain text if there is none, and after tool
-    results, because another call would keep an agent running forever. Raises `ScriptError` if no valid arguments
-    can be generated for a tool.
+    The answer calls each callable tool once with valid arguments. It is a plain text if there is no such tool, and
+    after tool results, because another call would keep an agent running forever. Raises `ScriptError` if no valid
+    arguments can be generated for a tool.
     """
     if request.after_results or not request.callable_tools:
         return ScriptedAnswer(text=DEFAULT_TEXT)

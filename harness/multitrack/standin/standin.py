@@ -33,7 +33,7 @@ class StandIn:
         rules: Which request gets which answer. They come before the rules of ``script``.
         script: A YAML file of rules, see `multitrack.standin.script`.
         answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They precede all rules.
-        hosts: Host names, or globs, to stand in for besides those of OpenAI, Azure OpenAI and Google.
+        hosts: More host names, or globs, to stand in for, in addition to those of OpenAI, Azure OpenAI and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:

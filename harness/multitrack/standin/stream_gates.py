@@ -34,7 +34,7 @@ class StreamGates:
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         with self._changed:
-            # Checked first, because an abandoned answer must not use up an opening that is meant for another one.
+            # Checked first, because an abandoned answer must not use up an opening that is meant for another answer.
             while not is_abandoned() and time.monotonic() < deadline:
                 if self._openings[name]:
                     self._openings[name] -= 1

@@ -1,7 +1,7 @@
 """The active tapes, and the context of the run.
 
-Both are global, because a plain thread inherits no context, and its requests must reach the tape, too. Only where
-several blocks of `use_cassette` are open side by side, in tasks or threads, the context variable decides.
+Both are global, because a plain thread inherits no context, and its requests must reach the tape, too. The context
+variable decides only when several blocks of `use_cassette` are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RunContext:
     tapes_to_compare: list[Tape] = field(default_factory=list)
     """Closed tapes whose live responses are still to be compared with the recorded ones."""
     late_violations: list[tuple[str, TapeViolation]] = field(default_factory=list)
-    """Violations that belong to a test that is over, each with its node id, or to no test, with the cassette."""
+    """Violations that belong to a test that is over or to no test, each with the node id or the cassette."""
     threads: OutlivingThreads = field(default_factory=OutlivingThreads)
 
     def begin_test(self, scope: RecordingScope) -> None:
@@ -60,7 +60,7 @@ class RunContext:
         _update_interceptors()
 
     def end_test(self) -> None:
-        """Open no more tapes for the current test. What its threads send from now on is blocked."""
+        """Open no more tapes for the current test, and block what its threads send from now on."""
         if self.scope is not None:
             self.threads.end_test(self.scope)
         self.scope = None
@@ -154,7 +154,7 @@ def _current_task() -> object | None:
 
 
 def _find_router() -> Router | None:
-    """Return the tape for a request of the current thread, or the router of a thread that outlived its test."""
+    """Return the tape for a request from the current thread, or the router for a thread that outlived its test."""
     tape = current_tape()
     context = _runs[-1] if _runs else None
     if context is None or not context.threads:
@@ -184,7 +184,7 @@ def run(
 
 @contextmanager
 def activate(tape: R) -> Iterator[R]:
-    """Send requests to ``tape`` within the block, those of threads included."""
+    """Send requests to ``tape`` within the block, including requests from threads."""
     with _lock:
         thread = threading.get_ident()
         parent = _find_enclosing(_activations, (thread, threading.main_thread().ident))
@@ -196,7 +196,7 @@ def activate(tape: R) -> Iterator[R]:
         _update_interceptors()
         yield tape
     finally:
-        # not by a token: a fixture may be torn down in another context than it was set up in
+        # not by a token: a fixture may be torn down in a different context than it was set up in
         if _of_context.get() is activation:
             _of_context.set(previous)
         with _lock:

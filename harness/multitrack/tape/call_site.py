@@ -42,7 +42,7 @@ def find_user_frames() -> Sequence[FrameSummary]:
 
 
 def format_call_site(frames: Sequence[FrameSummary], folder: str) -> str | None:
-    """Return file, line and function of the innermost of ``frames``, with the file relative to ``folder``."""
+    """Return the file (relative to ``folder``), line and function of the innermost of ``frames``."""
     if not frames:
         return None
     innermost = frames[-1]

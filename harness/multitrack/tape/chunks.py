@@ -41,8 +41,10 @@ class Chunks:
     cut: tuple[tuple[int, int], ...] = ()
     """The chunks that ended within an event: pairs of the event and the offset in it, in bytes."""
     gaps: tuple[int, ...] = ()
-    """The milliseconds before each chunk; before the first, since the request was sent. Empty if all chunks arrived at
-    once."""
+    """The milliseconds before each chunk; before the first, the time since the request was sent.
+
+    Empty if all chunks arrived at once.
+    """
     by_item: bool = False
     """True if the events are the items of a JSON array."""
 
@@ -142,7 +144,7 @@ def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
 
 
 def _find_item_ends(body: bytes) -> Sequence[int]:
-    """Return where the items of a JSON array end, which may be incomplete. The bracket belongs to the last item."""
+    """Return where the items of a possibly incomplete JSON array end. The bracket belongs to the last item."""
     ends: list[int] = []
     depth = 0
     for token in _JSON_TOKEN.finditer(body):

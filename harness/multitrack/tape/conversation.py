@@ -22,8 +22,10 @@ from multitrack.tape.redaction.redactor import Redactor
 from multitrack.wording import count_noun
 
 AddDivergence = Callable[[Request, str, Sequence[Difference]], CassetteMiss]
-"""Fails the test, and returns the miss to raise, for a redacted request, the reason, and the differences of its last
-message."""
+"""Fails the test and returns the miss to raise.
+
+Takes a redacted request, the reason, and the differences in its last message.
+"""
 
 
 class RecordedConversation:
@@ -76,7 +78,10 @@ class RecordedConversation:
             )
 
     def match_end(self) -> None:
-        """Compare the end of the client's messages. Raises `CassetteMiss` if every recording has more."""
+        """Check that a recording has no more messages than the client sent.
+
+        Raises `CassetteMiss` if every recording has more.
+        """
         with self._lock:
             count, self._sent_count = int(self._sent_count), CLOSED
             messages = count_noun(count, "message")
@@ -122,7 +127,7 @@ class RecordedConversation:
         return self._play(candidate.entry.interaction)
 
     def _unplayed_candidates(self) -> list[_CallCandidate]:
-        # another conversation may have replayed one since
+        # another conversation may have replayed one in the meantime
         return [one for one in self._candidates if not one.entry.played or one.entry is self._playing]
 
     def _require_unplayed_candidates(self) -> list[_CallCandidate]:

@@ -69,7 +69,7 @@ class Response:
     chunks: Chunks = Chunks()  # noqa: RUF009 - it is frozen
     """The places where the chunks of the body ended."""
     failure: Failure | None = None
-    """The error that ended a response which is ``broken`` or ``unanswered``. `None` if the connection was closed, or if
+    """The error that ended a ``broken`` or ``unanswered`` response. `None` if the connection was closed, or if
     the caller went away."""
     encoding: str = ""
     """The header ``content-encoding`` of the body as it was received. Empty if the body was not encoded, or if it is
@@ -222,7 +222,10 @@ class Conversation(Protocol):
         """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
 
     def match_end(self) -> None:
-        """Compare the end of the client's messages. Raises `CassetteMiss` if every recording has more."""
+        """Check that a recording has no more messages than the client sent.
+
+        Raises `CassetteMiss` if every recording has more.
+        """
 
     def find_replay(self) -> Replay | None:
         """Return the recording, or `None` if its first response follows more messages than were sent so far.

@@ -47,9 +47,9 @@ class Failure:
     def to_system_error(self) -> Exception:
         """Return the error that the system or the standard library raised.
 
-        If only the error of a client library is known, return the corresponding one.
+        If only a client library's error is known, return the corresponding system error.
         """
-        import http.client  # not before a client needs it, like the interceptor for it
+        import http.client  # imported only when a client needs it, like that client's interceptor
         import ssl
 
         homes = (builtins, socket, ssl, http.client)

@@ -1,4 +1,4 @@
-"""The tape in a forked process: a copy, whose recordings and violations never reach the test."""
+"""The tape in a forked process: a copy whose recordings and violations never reach the test."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class LostRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSearch:
-    """A search for recordings that the test ``test`` could use, whose cassette is at ``path``.
+    """A search for recordings that the test ``test``, whose cassette is at ``path``, could use.
 
     Args:
         path: The cassette, which does not exist.
@@ -95,7 +95,7 @@ class RecordingSearch:
         return _read_other(path, (stat.st_mtime_ns, stat.st_size), self.settings, self.filter_request)
 
     def _list_candidates(self) -> Iterator[Path]:
-        """Yield other cassettes, those with the most similar names first: of this folder and of those next to it."""
+        """Yield the other cassettes in this folder and its sibling folders, most similar names first."""
         own = self.path.parent
         folders = [own]
         if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
 
 Report = Callable[[str, TapeViolation], None]
-"""Report a violation that belongs to a test that is over: its node id, and the violation."""
+"""Reports a violation that belongs to a test that is over. Takes the node id and the violation."""
 
 
 class OutlivingThreads:
     """Finds out which threads outlive the test that started them.
 
-    Workers of a `ThreadPoolExecutor` do not count, because later tests may use the same pool, and neither do threads
-    that a fixture of a wider scope started.
+    Workers of a `ThreadPoolExecutor` do not count, because later tests may use the same pool. Threads that a fixture of
+    a wider scope started do not count either.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class OutlivingThreads:
             self._started_before.update(set(threading.enumerate()) - before)
 
     def find_router(self, tape: Router | None, during: str | None, report: Report) -> Router | None:
-        """Return the router for a request of the current thread if it outlived its test; otherwise `None`."""
+        """Return the router for a request from the current thread if the thread outlived its test; otherwise `None`."""
         found = self._scopes.get(threading.current_thread()) if self._scopes else None
         return None if found is None else _OutlivingThreadRouter(*found, tape, during, report)
 
@@ -72,7 +72,7 @@ def _is_pool_worker(thread: threading.Thread) -> bool:
 
 
 class _OutlivingThreadRouter:
-    """Routes a request of a thread that outlived its test.
+    """Routes a request from a thread that outlived its test.
 
     The tape of the running test answers it if it can: the thread may be a worker that later tests share. Otherwise the
     request is blocked, and reported for the test that started the thread.

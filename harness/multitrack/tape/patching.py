@@ -12,7 +12,7 @@ _INHERITED = object()
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Replace the attribute ``name`` of ``owner``, its own or an inherited one, by ``wrap(original)``."""
+    """Replace the attribute ``name`` of ``owner``, its own or an inherited one, with ``wrap(original)``."""
 
     owner: Any
     name: str
@@ -40,7 +40,8 @@ class PatchSet:
         with self._lock:
             while self._applied:
                 patch, original, replacement = self._applied.pop()
-                # keep what somebody else put over ours: it still calls ours, which by then only calls the original
+                # keep a patch that someone else put over ours: it still calls ours, which by then only calls the
+                # original
                 if vars(patch.owner).get(patch.name) is not replacement:
                     continue
                 if original is _INHERITED:

@@ -26,7 +26,7 @@ from multitrack.tape.reencoding import is_accepted, split_encodings
 Clock = Callable[[], datetime]
 
 _SDKS = {"openai": "openai", "vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"}
-# those statuses of https://grpc.io/docs/guides/status-codes/ that do not depend on the content of the request
+# the statuses in https://grpc.io/docs/guides/status-codes/ that do not depend on the content of the request
 _TEMPORARY_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
 _DONE = b"data: [DONE]"
 # not a status of HTTP: tools that read the cassette and know nothing of failures see a server error
@@ -119,7 +119,7 @@ class LiveExchange:
     def build_response(self) -> Response | None:
         """Return the decoded response, as far as it arrived. `None` if there is nothing to store.
 
-        The caller of an exchange that is still open has ``left``. A body that cannot be decoded is stored as it
+        An exchange that is still open counts as ``left`` by its caller. A body that cannot be decoded is stored as it
         arrived, with the header that names its encoding.
         """
         if not self.has_response:
@@ -238,7 +238,7 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that got no response, nor did an equal later one. `None` if there is none."""
+        """Describe the first request that got no response, unless an equal later one did. `None` if there is none."""
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue

@@ -64,7 +64,7 @@ class RecordingScope:
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self.guard_settings: Settings | None = None
-        """The settings for requests of threads that outlive the scope. `None` if it opened no tape."""
+        """The settings for requests from threads that outlive the scope. `None` if it opened no tape."""
         self.violations: list[TapeViolation] = []
         """The violations that were not forgiven, in order, of all tapes that were opened for this scope."""
         self._raised_violations = 0
@@ -101,7 +101,7 @@ class RecordingScope:
         return any(one is tape for one in self._tapes)
 
     def add_closed_block(self, tape: Tape, failure: str | None) -> None:
-        """Add the ``tape`` of a block that ended, with the reason of its ``failure``, if it failed.
+        """Add the ``tape`` of a block that ended, and if the block failed, the reason as ``failure``.
 
         A tape that was not opened for this scope is saved now.
         """
@@ -150,8 +150,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape goes first: the tapes of fixtures come before that of the test, and have pseudonyms of their own for
-    the names of the test.
+    The last tape goes first: the tapes of fixtures come before the test's own tape, and have their own pseudonyms for
+    the test's names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

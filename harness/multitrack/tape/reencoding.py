@@ -1,7 +1,7 @@
 """Content encodings of replayed bodies: a cassette stores a body decoded, and a client may expect it encoded.
 
-The encoders do not compress. They produce valid data, where each chunk can be decoded when it arrives, without a
-library, and take no time. The data is not the provider's own; only what it decodes to is the same.
+The encoders do not compress. They need no library, take no time, and produce valid data in which each chunk can be
+decoded when it arrives. The data differs from the provider's; only its decoded form is the same.
 """
 
 from __future__ import annotations

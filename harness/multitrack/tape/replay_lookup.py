@@ -1,4 +1,4 @@
-"""Find the recordings that would have answered requests which went live, with the same rules as replay."""
+"""Find the recordings that would have answered live requests, by the same rules as replay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from multitrack.tape.recorder import are_final
 
 
 class ReplayLookup:
-    """The recordings of an index. Each is found once; of equal ones, the first is found first.
+    """The recordings of an index. Each is found once; equal ones are found in order.
 
     A temporary error that a later response replaced is never found, because a live run may be spared it.
     """

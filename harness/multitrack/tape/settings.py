@@ -73,10 +73,12 @@ class Settings:
     to the hosts without a path."""
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``. Requests to these hosts are answered with success and sent nowhere, in
-    addition to those to `TELEMETRY`. A ``!`` in front of a glob excepts its hosts."""
+    addition to those to `TELEMETRY`. A ``!`` in front of a glob makes an exception for its hosts."""
     allow_hosts: tuple[str, ...] = ()
-    """Globs of ``host`` or ``host:port`` that raw sockets may connect to, which no interceptor sees. A path is an
-    error, because a raw connection does not have one."""
+    """Globs of ``host`` or ``host:port`` that raw sockets, which no interceptor sees, may connect to.
+
+    A path is an error, because a raw connection has no path.
+    """
     keep_headers: tuple[str, ...] = ()
     """Headers to store in addition to the built-in ones."""
     allow_secrets: tuple[str, ...] = ()

@@ -53,7 +53,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_EXPLAINED_MISSES = 5
-"""The number of misses compared with the whole cassette. Code that catches hundreds of them would wait for each."""
+"""The number of misses compared with the whole cassette.
+
+Code that catches hundreds of misses would otherwise wait for each.
+"""
 
 ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
 """Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
@@ -196,7 +199,7 @@ class Tape:
 
     @property
     def answered_interactions(self) -> Sequence[Interaction]:
-        """The interactions with a response so far: those that were replayed, in order, then those recorded."""
+        """The interactions with a response so far: first the replayed ones, in order, then the recorded ones."""
         return (*self.played, *self._recorded_interactions())
 
     @property
@@ -328,7 +331,7 @@ class Tape:
     def hold_failure(self, request: Request, error: Exception) -> RoutingError:
         """Fail the test because of an ``error`` that routing ``request`` raised, and return the violation to raise.
 
-        The code under test would take the error itself for one of its client's, and might swallow or retry it.
+        The code under test would mistake the error itself for a client error, and might swallow or retry it.
         """
         violation = RoutingError(_describe_failure(request, error))
         self.add_violation(violation)

@@ -23,11 +23,11 @@ class StreamedCall(Protocol):
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing has arrived yet that makes it a call."""
+        """True if nothing that makes it a call has arrived yet."""
 
     @property
     def is_complete(self) -> bool:
-        """True if nothing more can arrive that changes it."""
+        """True if nothing that can still arrive changes it."""
 
 
 C = TypeVar("C", bound=StreamedCall)

@@ -105,7 +105,7 @@ _REPORTED_REASONS = _FILTER_REASONS | {None, "STOP", "MAX_TOKENS"}
 def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:
     """Return the finish reason and its message if it reports a failure, such as MALFORMED_FUNCTION_CALL, or None.
 
-    Every reason except STOP does, so a reason that Google adds later counts as a failure too:
+    Every reason except STOP reports a failure, including reasons that Google may add later:
     https://ai.google.dev/api/generate-content#FinishReason
     """
     if finish_reason in _REPORTED_REASONS:

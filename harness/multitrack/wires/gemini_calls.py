@@ -106,8 +106,8 @@ def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
 def attach_response(message: Mapping[str, Any], location: str, unanswered: list[GeminiCall]) -> None:
     """Attach the response in a tool message to the call that it answers, and remove that call from ``unanswered``.
 
-    If several calls have the same id, the message answers the first of them. The same holds for the name if the
-    message has no id.
+    If several calls have the same id, the message answers the first of them. If the message has no id, the function
+    name is used in the same way.
 
     Raises:
         ValueError: If the message answers none of the calls. The error names the message.

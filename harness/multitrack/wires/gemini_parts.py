@@ -132,8 +132,8 @@ _CONVERTERS: dict[str, Callable[[_MessagePart, str], dict[str, Any]]] = {
 
 # The types that Gemini accepts: https://ai.google.dev/gemini-api/docs/file-input-methods and
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#filedata
-# The standard library's mimetypes reads the machine's own list, and knows WebP only since Python 3.13. With it the same
-# conversation would become a different request on a different machine, and a replay would miss.
+# The standard library's mimetypes reads the machine's own list, and knows WebP only since Python 3.13. With mimetypes,
+# the same conversation would become a different request on a different machine, and a replay would miss.
 _TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
     ".heic": "image/heic", ".heif": "image/heif", ".pdf": "application/pdf", ".txt": "text/plain", ".csv": "text/csv",

@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 # Keywords for programs that store or show the schema. They do not change which values are valid.
 IGNORED_KEYWORDS = frozenset({"$schema", "$id", "$comment", "$defs", "readOnly", "writeOnly", "discriminator"})
 
-# Keywords that describe a value but are missing from some dialect. The model can read them in the description.
+# Keywords that describe a value but that some dialect lacks. The model can read them in the description.
 DESCRIBED_KEYWORDS = frozenset(
     {
         "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "uniqueItems",

@@ -147,8 +147,8 @@ class _Choice:
         """Return the call that ``fragment`` belongs to, which is a new one if the fragment begins it.
 
         Some providers leave ``index`` out or send 0 for every call. So an id counts together with the index, and a
-        fragment of the same index begins another call if it is in the same delta, has a different id, or has a
-        name although the call before it is complete.
+        fragment with the same index begins another call if it is in the same delta, has a different id, or has a name
+        although the call before it is complete.
         """
         index = fragment.get("index")
         index = index if isinstance(index, int) else None

@@ -33,7 +33,7 @@ _COPIED_KEYWORDS = frozenset(
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 
 _MAX_PROPERTIES, _MAX_ENUM_VALUES, _MAX_CHARACTERS = 5_000, 1_000, 120_000
-# An enumeration with more values than this may have only so many characters.
+# An enum with more values than the first number may have at most the second number of characters in total.
 _LONG_ENUM, _MAX_LONG_ENUM_CHARACTERS = 250, 15_000
 
 

@@ -23,8 +23,7 @@ def read_tools(body: Mapping[str, Any], *, nested: bool) -> tuple[OfferedTool, .
 
     Args:
         body: The body of the request.
-        nested: Whether each function is in an object of its own, as in chat completions. In the Responses API it
-            is not.
+        nested: Whether each function is in an object of its own, as in chat completions. False for the Responses API.
 
     Raises:
         InvalidRequestError: OpenAI would reject a tool.

@@ -18,7 +18,7 @@ Version = Literal["v1", "v1beta1"]
 _NEWER_FIELDS = frozenset({"createTime", "responseId", "thoughtSignature", "id"})
 """Fields that some API versions and some releases of google-cloud-aiplatform do not have.
 
-Because of an unknown field, they would reject the whole response.
+These versions would reject the whole response because of the unknown field.
 """
 
 

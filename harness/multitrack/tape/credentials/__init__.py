@@ -25,7 +25,7 @@ NOTE = (
     "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
-"""Added to the SDK's error, which describes a constructor although a request raises it now."""
+"""Added to the SDK's error, which describes a constructor although now a request raises it."""
 
 # The providers whose client is one of OpenAI's or a `google.genai` client.
 _PYDANTIC_AI_PROVIDERS = (
@@ -86,8 +86,8 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
 
     Args:
         live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If so, Google's
-            metadata server is asked before the stand-in is used: without that, a client created on a Google Cloud
-            machine would get the stand-in's project. It takes three seconds if there is no such server. Default False.
+            metadata server is asked before the stand-in is used; otherwise, a client created on a Google Cloud machine
+            would get the stand-in's project. Asking takes three seconds if there is no such server. Default False.
     """
     block = _StandInBlock(live)
     with _lock:

@@ -33,7 +33,7 @@ PROJECT = "project-0"
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
     """Credentials with a token for replay.
 
-    While no cassette replays, they use the credentials that Google's own search finds then, and raise its
+    While no cassette replays, they use the credentials that Google's own search finds at that time, and raise its
     `DefaultCredentialsError` if it finds none.
     """
 

@@ -1,6 +1,6 @@
 """Stand-in for the key of LangChain's models for OpenAI.
 
-Their constructors create an asynchronous client without a key, which gets a stand-in as any client of the SDK. They
+Their constructors create an asynchronous client without a key, which gets a stand-in like any client of the SDK. They
 create no synchronous client without a key, because the key might be an asynchronous function.
 """
 

@@ -68,9 +68,9 @@ class Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
         Interactions of other tests stay; those that ``test`` shared with them now belong to the others alone. An
-        interaction of no test goes if its request was recorded again, because it would be replayed instead of the new
-        one. A response with the same content as the previous one keeps the chunks of that, because their times differ
-        with each recording.
+        interaction of no test is removed if its request was recorded again, because it would be replayed instead of the
+        new one. A response with the same content as the previous one keeps the chunks of the previous one, because
+        chunk times differ with each recording.
 
         Args:
             recorded: The new interactions.

@@ -1,6 +1,7 @@
 """Read cassettes of other recorders.
 
-vcrpy itself reads its own. Those of tools that build on vcrpy, and of cassetter, are converted to its format first.
+vcrpy itself reads its own. Cassettes of cassetter, and of tools that build on vcrpy, are converted to vcrpy's format
+first.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _require_content(content: Any) -> str | bytes:
 
 
 def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
-    # TOML has no null, so that it contains JSON as text
+    # TOML has no null, so the file contains JSON as text
     is_toml = "body_type" in message
     if is_toml:
         kind, content = message["body_type"], message.get("body_content")
@@ -208,7 +209,7 @@ def _to_bytes(content: Any) -> bytes:
 
 
 def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
-    """Return the decoded ``content``, and the content encoding that it had. Empty if it had none."""
+    """Return the decoded ``content``, and its former content encoding (empty if it had none)."""
     header = next((value for name, value in headers if name == "content-encoding"), None)
     encoding = ", ".join(split_encodings(header))
     try:

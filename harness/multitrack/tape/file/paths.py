@@ -23,9 +23,9 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
-    ASCII characters that some file system refuses are percent-encoded, as is an ending that would make it the name of a
-    pending recording. Other characters stay if they are printable, and if their composed form (NFC) is the same: file
-    systems that compose names would give two names one file. A name of more than 180 bytes is cut, and ends in ``~``
+    ASCII characters that some file system refuses are percent-encoded, and so is an ending that would make it the name
+    of a pending recording. Other characters stay if they are printable and already in composed form (NFC), because file
+    systems that compose names would map two names to one file. A name of more than 180 bytes is cut, and ends in ``~``
     and 8 hexadecimal digits of its sha256.
     """
     is_composed = unicodedata.is_normalized("NFC", name)
@@ -35,7 +35,7 @@ def file_name(name: str) -> str:
 
 
 def earlier_file_name(name: str) -> str:
-    """Return what `file_name` returned in earlier versions: with all characters percent-encoded that are not ASCII."""
+    """Return what `file_name` returned in earlier versions: the name with all non-ASCII characters percent-encoded."""
     return _shorten("".join(map(_escape, name)), name)
 
 
@@ -55,7 +55,7 @@ def _shorten(encoded: str, name: str) -> str:
 def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readable_name: str) -> Path:
     """Return the cassette of a test.
 
-    A cassette that an earlier version recorded keeps its name, in which no character is outside of ASCII.
+    A cassette that an earlier version recorded keeps its all-ASCII name.
 
     Args:
         folder: The folder of the cassettes.

@@ -82,7 +82,8 @@ class PendingRecordings:
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
     """Join the recordings of blocks that each use the same cassette from its start.
 
-    Of equal requests, the result has those of the block that sent the most of them; of several such blocks, the last.
+    For equal requests, the result has the recordings of the block that sent the most of them, or of the last such
+    block.
     """
     if len(blocks) == 1:
         return list(blocks[0])

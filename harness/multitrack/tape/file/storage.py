@@ -99,7 +99,7 @@ def save_pending(path: Path, recording: Recording, *, allowed: Collection[str] =
 
 def _write_checked(recording: Recording, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
     text = yaml_format.dump_cassette(cassette)
-    # only check this recording: what other tests recorded may contain what only they allow
+    # only check this recording: the recordings of other tests may contain texts that only those tests allow
     if secrets.has_credential_shape(text, allowed):
         _raise_if_secret(path, yaml_format.dump_cassette(Cassette(recording.interactions, recording.metadata)), allowed)
     _write(path, text)
@@ -129,7 +129,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
         with _locked(cassette_path):
             if (cassette := read(pending_path)) is None:
                 continue
-            # it was checked for secrets when it became pending, with the texts its test allows, which are unknown here
+            # it was checked for secrets when it became pending; the texts that its test allows are unknown here
             _write(
                 cassette_path,
                 yaml_format.dump_cassette(
@@ -154,7 +154,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _lock_path(path: Path) -> Path:
     # not next to the cassette: a lock file that is removed while another process waits for it locks nothing
-    # one folder for each user, because no other user may write into it
+    # one folder per user, because other users may not write into it
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"multitrack-locks-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -147,7 +147,7 @@ def _indent(body: bytes) -> str | bytes:
 
 
 def _lay_out(body: bytes) -> tuple[str | bytes, str]:
-    """Return the text of a response, and the layout from which JSON was indented, if it was.
+    """Return the text of a response and, if it is JSON that was indented, its original layout.
 
     Only JSON from whose indented text the received bytes can be restored is indented.
     """
@@ -335,7 +335,7 @@ def _explain(error: Exception) -> str:
 def _find_line(content: bytes, position: int) -> int:
     """Return the line on which the interaction at ``position`` begins."""
     document: Any = yaml.compose(content.decode(), Loader=Loader)
-    # of a repeated key, YAML uses the last
+    # if a key is repeated, YAML uses the last one
     interactions = next(value for key, value in reversed(document.value) if key.value == "interactions")
     return int(interactions.value[position].start_mark.line) + 1
 

@@ -1,8 +1,8 @@
 """Convert an error of a Google API between the error object of a REST body and the status of a gRPC call.
 
 https://google.aip.dev/193 describes both. The HTTP status of each code is from
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. The details of an error are left out if
-googleapis-common-protos, which has their types, is not installed.
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. The details of an error are left out unless
+googleapis-common-protos, which defines their types, is installed.
 """
 
 from __future__ import annotations

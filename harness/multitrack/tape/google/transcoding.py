@@ -1,7 +1,7 @@
 """Convert calls of Vertex AI's models and their responses between gRPC and REST.
 
 The message is the same in both. REST has the name of the model in the path and the other fields as protobuf JSON in the
-body (https://google.aip.dev/127). It has streams as a JSON array or as server-sent events, and errors with an HTTP
+body (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with an HTTP
 status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because Google's
 generated clients do not contain the service descriptors that have them.
 """

@@ -258,8 +258,8 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to raise ``error`` only when the client waits for the response.
 
-        Only then does urllib3 handle it as it does without a tape: it performs the TLS handshake in a step of its own,
-        and ignores such errors while it sends a request.
+        Only then does urllib3 handle it as it does without a tape: urllib3 performs the TLS handshake in a step of its
+        own, and ignores such errors while it sends a request.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors

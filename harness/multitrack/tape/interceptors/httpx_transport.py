@@ -147,9 +147,10 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             self._raise_unless_complete()
 
         def _is_left_subscription(self) -> bool:
-            """Return whether the caller left a stream for messages of the server, which may send none for a long time.
+            """Return whether the caller left a stream for messages from the server.
 
-            A client that sees such a stream end opens it again, which would be a miss.
+            The server may send none for a long time. A client that sees such a stream end opens it again, and that
+            would be a miss.
             """
             response = self._replay.response
             is_stream = (response.header("content-type") or "").lower().startswith("text/event-stream")

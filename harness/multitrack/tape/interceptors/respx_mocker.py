@@ -1,7 +1,7 @@
 """Leave the requests that respx mocks to respx, whose default mocker is below httpx's transports.
 
-Its answer is not network traffic. Whether respx answers is only known when it was asked, so that the interceptor for
-httpx calls it first, and goes on if it lets the request pass.
+Its answer is not network traffic. Only a call to respx shows whether it answers. The interceptor for httpx
+therefore calls respx first, and goes on if it lets the request pass.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """The endpoint and the API version that an Azure client gets on replay if it was created without them.
 
-Multitrack does not know the recorded endpoint when the client is created. A request that carries one of these defaults
-therefore matches whatever endpoint or version was recorded.
+Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
+therefore matches any recorded endpoint or version.
 """
 
 from __future__ import annotations
 
 import re
 
-# A host below .invalid never resolves (https://www.rfc-editor.org/rfc/rfc6761#section-6.4). If somebody could register
-# this host, a copy of the client that was given a real key would send the key there.
+# A host below .invalid never resolves (https://www.rfc-editor.org/rfc/rfc6761#section-6.4). If anyone could register
+# this host, a copy of the client with a real key would send the key there.
 ENDPOINT = "https://endpoint-0.invalid"
 API_VERSION = "version-0"
 

@@ -17,8 +17,8 @@ class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
     ``request``, ``key``, the requests in ``recorded`` and the keys of its entries are in the canonical form of
-    `transcoding.canonical_call`. ``problem`` is the reason why one of them has no canonical form. If that is
-    ``request``, it is the request as sent, and ``recorded`` is empty.
+    `transcoding.canonical_call`. ``problem`` is the reason why one of them has no canonical form. If ``request`` has
+    none, it is the request as sent, and ``recorded`` is empty.
     """
 
     request: Request

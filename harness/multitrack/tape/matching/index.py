@@ -112,8 +112,9 @@ class RecordedEntry:
     def accepts(self, key: MatchingKey) -> bool:
         """Return whether a request with ``key`` matches this recording.
 
-        A redacted secret matches any text. So does a pseudonym, and the same pseudonym always the same text, because
-        the machine that replays may not know which names were private on the machine that recorded.
+        A redacted secret matches any text. So does a pseudonym, but every occurrence of one pseudonym must match the
+        same text. Pseudonyms match any text because the machine that replays may not know which names were private on
+        the machine that recorded.
         """
         return key.method == self.key.method and self.has_same_url(key) and self._has_same_body(key)
 

@@ -59,8 +59,8 @@ def _is_known_random(name: str, value: Any) -> bool:
     return pattern is not None and isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-# Each shape is surrounded by something else than a letter, a digit or a hyphen, except for tokens, which may follow
-# a prefix such as `call_`. So the dates in the names of models (gpt-4o-2024-08-06) are not random.
+# No letter, digit or hyphen is next to a shape, except that a token may follow a prefix such as `call_`. So the dates
+# in the names of models (gpt-4o-2024-08-06) are not random.
 _RANDOM_PARTS = re.compile(
     r"""
     (?<![0-9A-Za-z-]) (?:
@@ -82,7 +82,7 @@ _MIN_RANDOM_NUMBER = 1_000_000_000
 def looks_random(recorded: Any, sent: Any) -> bool:
     """Return whether two different values probably differ because they are generated again in each run.
 
-    That is so if they are equal except for UUIDs, long random tokens, timestamps and other long numbers. A value does
+    That is so if they only differ in UUIDs, long random tokens, timestamps and other long numbers. A value does
     not look random if one of the documents does not have it.
 
     Args:

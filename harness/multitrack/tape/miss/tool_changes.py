@@ -1,4 +1,4 @@
-"""Differences inside the declarations of tools, in terms of the models and fields that they were made of."""
+"""Differences inside the declarations of tools, in terms of the models and fields that they were made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two values of a difference, so that the reader sees on 80 columns what changed."""
+"""The two values of a difference, formatted so that the reader sees what changed within 80 columns."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Pseudonyms:
     def replace_in_text(self, text: str) -> str:
         """Return ``text`` with pseudonyms instead of private names."""
         text = _RESOURCE.sub(self._replace_resource, text)
-        if ".gserviceaccount.com" in text:  # to search for the name in front of it is slow
+        if ".gserviceaccount.com" in text:  # searching for the name in front of it is slow
             text = _ACCOUNT.sub(lambda match: self._assign("account", match[0]), text)
         text = _ORGANIZATION.sub(lambda match: self._assign("organization", match[0]), text)
         if self._anywhere is not None:
@@ -154,7 +154,7 @@ def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[st
     """Number the pseudonyms in ``texts`` from scratch, in order of appearance.
 
     The number of a pseudonym depends on the requests that were sent before. A request must be found regardless of
-    them. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own: a question about
+    these. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own: a question about
     ``project-3`` is not a question about ``project-5``.
 
     Returns:

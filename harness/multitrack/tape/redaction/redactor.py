@@ -46,7 +46,7 @@ KEPT_HEADERS = frozenset(
 """The headers that are recorded, besides ``x-ratelimit-*`` of a 429 response and those in ``keep_headers``."""
 
 _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version", "set-cookie"}
-"""The headers that are not kept of a request, whose body is always stored without its content encoding."""
+"""The headers that are dropped from a request, because its body is always stored without its content encoding."""
 
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE

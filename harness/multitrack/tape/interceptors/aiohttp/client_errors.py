@@ -1,4 +1,4 @@
-"""aiohttp's exceptions for recorded failures, those of aiohttp and those of other clients."""
+"""aiohttp's exceptions for recorded failures, whether aiohttp or another client recorded them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DNSError: type[aiohttp.ClientConnectorError] = getattr(
     aiohttp, "ClientConnectorDNSError", aiohttp.ClientConnectorError
 )
 
-# A `Failure` does not store all that they need: a response, or two certificates.
+# A `Failure` does not store everything they need: a response, or two certificates.
 _NOT_RECREATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismatch)
 
 

@@ -1,4 +1,4 @@
-"""aiohttp's protocol of one connection, and all uses of private names of its connectors."""
+"""aiohttp's protocol for one connection, and all uses of its connectors' private names."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def deserializer(callee: Any) -> Deserializer | None:
 
 
 def with_serializers(callee: Any, serializer: Serializer | None, deserializer: Deserializer) -> Any:
-    """Return a copy of ``callee`` on the same channel, with another serializer and deserializer."""
+    """Return a copy of ``callee`` on the same channel, with a different serializer and deserializer."""
     changed = copy.copy(callee)
     changed._request_serializer = serializer
     changed._response_deserializer = deserializer

@@ -89,7 +89,10 @@ class _CallStyle(ABC):
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
     ) -> Any:
-        """Return what the caller gets for a replayed call. ``send`` sends streaming requests, None for other calls."""
+        """Return what the caller gets for a replayed call.
+
+        ``send`` sends streaming requests; it is None for other calls.
+        """
 
     @abstractmethod
     def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:

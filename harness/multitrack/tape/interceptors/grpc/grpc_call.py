@@ -161,7 +161,7 @@ class GrpcCallRecording:
         self._sent_count = CLOSED
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message, which the next call of another method records."""
+        """Keep a serialized response message until the next call of another method records it."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
@@ -184,8 +184,8 @@ class GrpcCallRecording:
     def record_call(self, call: GrpcCall) -> None:
         """Record the status of a finished call, whether the server or the client library set it.
 
-        A call does not show which of them did. A status with one of `_CLIENT_CODES` and without metadata of the server
-        is assumed to be the client's, for a response that never arrived or broke off.
+        A call does not show which of them did. A status with one of `_CLIENT_CODES` and without metadata from the
+        server is assumed to come from the client, because the response never arrived or broke off.
         """
         self.record_status(GrpcStatus.from_call(call))
 

@@ -22,8 +22,10 @@ STALL_SECONDS = 10.0
 """The time a client may send nothing if the recording has more requests before its next response."""
 
 Step = tuple[float, bytes | GrpcStatus | None]
-"""Seconds to wait, then a serialized message or the final status. None if the recording has no more, because its caller
-gave up."""
+"""Seconds to wait, then a serialized message or the final status.
+
+None if the recording ends there because its caller gave up.
+"""
 
 
 @dataclass(frozen=True, slots=True)
