@@ -44,9 +44,9 @@ _SHORT = """
 
 The target is at most {target} times the raw client: {verdict} ({reached}).
 
-The ratio is higher for a raw client that sends no `tool_choice`, and therefore a different body: {bare}. The SDK
-compares each argument with every type that it may have, which takes time. Multitrack avoids that for its default
-`tool_choice="auto"` and sends it in `extra_body`.
+Against a raw client that omits `tool_choice`, and so sends a smaller body, the ratio is higher: {bare}. The SDK
+checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending its
+default `tool_choice="auto"` in `extra_body`.
 
 instructor in its mode for parallel tools, in a virtual environment with the SDK version that it supports:
 

@@ -12,9 +12,9 @@ from benchmarks.snapshots_process import CASES, OPTIONS, SIZES, name_candidate
 _TARGETS = {30: 0.005, 200: 0.5}
 
 _TEXT = """
-The time of a failing comparison: pair as many expected as received calls, find the differences, and write the report.
-All calls are of one tool, because that leaves the most pairs to choose from. With a tolerance of 0.01 for all numbers,
-any two numbers have to be compared.
+The time of a failing comparison. The expected and received lists are equally long; the time covers pairing the calls,
+finding the differences and writing the report. All calls are to one tool, because that leaves the most pairs to choose
+from. With a tolerance of 0.01 on all numbers, every pair of numbers must be compared.
 
 {conditions}
 

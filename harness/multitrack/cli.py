@@ -219,7 +219,7 @@ def revalidate(
     paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
     json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
-    """Validate every recorded tool call with the current models, and report those that fail by field and JSON path."""
+    """Validate every recorded tool call with the current models, and list each failure with its field and JSON path."""
     from json import dumps
 
     from multitrack.diagnosis import model_importer, revalidation

@@ -23,7 +23,8 @@ def test_the_example_is_recorded_replayed_and_changed_as_shown(project):
 
 @pytest.mark.slow
 def test_the_interactive_session_prints_the_output_that_is_shown(project):
-    project.write(EXAMPLE[1])
+    (example,) = [block for block in EXAMPLE if block.title == "weather.py"]
+    project.write(example)
     lines = SESSION.text.splitlines()
     entered = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
     (project.folder / "session.py").write_text("\n".join(["from weather import plan", *entered, ""]))
