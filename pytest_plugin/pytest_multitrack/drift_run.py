@@ -69,7 +69,8 @@ class _DriftingTest:
             for key, found in run.items():
                 if found.requests or not found.exists or not was_skipped:
                     by_tape.setdefault(key, []).append(found)
-        # the tape of a fixture is closed in the last test that uses it, whose outcomes are not those of the fixture
+        # the tape of a fixture is closed in the last test that uses the fixture, and the outcomes of that test are not
+        # the fixture's
         return [
             cassette_drift.make_drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
             for (test, _), runs in by_tape.items()
@@ -154,7 +155,7 @@ class DriftRun:
     def _is_drift(self, item: pytest.Item) -> bool:
         """Return whether ``item`` may have failed because a response differs from the recorded one.
 
-        Neither a request that bypasses the tape, nor one that failed, nor an unreadable cassette is drift.
+        A request that bypasses the tape, a failed request, and an unreadable cassette are not drift.
         """
         tapes = self._tapes(item)
         if any(map(find_failed_request, tapes)):

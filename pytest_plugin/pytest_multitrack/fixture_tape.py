@@ -1,6 +1,6 @@
 """The tape of a fixture of wider scope than a test.
 
-The requests of its setup and of its teardown belong to the fixture, and not to the test that happens to run then.
+The requests that its setup and its teardown send belong to the fixture, not to the test that happens to run then.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FixtureTape:
 
         A violation fails the test that sets up the fixture.
         """
-        # finalizers run in reverse order: the tape is closed after those of the fixture
+        # finalizers run in reverse order: the tape is closed after the fixture's own finalizers
         request.addfinalizer(self._close)
         pytest_internals.wrap_finalizers(request, self._with_tape)
         try:
@@ -112,7 +112,7 @@ def open_fixture_tape(
     """Open the tape of a fixture that ``test`` is the first to use.
 
     Raises:
-        BadOption: An option is invalid, or the path differs only in case from that of another fixture's cassette.
+        BadOption: An option is invalid, or the path differs only in case from the cassette path of another fixture.
         CassetteCorrupt: The cassette cannot be read.
     """
     path = cassette_paths.fixture_cassette_path(fixturedef, request)

@@ -129,7 +129,7 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
     """
     if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
         return True
-    # not an option yet; a conftest may define another one of that name
+    # not an option yet; a conftest may define an option of that name itself
     _, unknown = parser.parse_known_and_unknown_args(args)
     return "--record" in unknown
 
@@ -145,7 +145,7 @@ def _is_free(flag: str, parser: pytest.Parser) -> bool:
 
 
 def record_flag(config: pytest.Config) -> str:
-    """Return the flag that records: ``--record``, or ``--multitrack-record`` if the short name is not ours."""
+    """Return the flag that records: ``--record``, or ``--multitrack-record`` if the short name was not free."""
     return config.stash.get(_record_flag, "--multitrack-record")
 
 

@@ -1,4 +1,4 @@
-"""Requests of a test that compares calls with ``calls_snapshot`` and uses no cassette.
+"""Requests from a test that compares calls with ``calls_snapshot`` and uses no cassette.
 
 Without the marker, such a test would go live on every run, and compare live responses with its snapshot.
 """
@@ -24,7 +24,7 @@ _OTHER_RECORDERS = {"vcr", "vcr_cassette", "cassette"}
 
 
 class _UncoveredRequests:
-    """Refuses the requests of ``scope``, except those that need no cassette."""
+    """Refuses the requests from ``scope``, except those that need no cassette."""
 
     mode = "uncovered"
 
@@ -64,7 +64,7 @@ class _UncoveredRequests:
 
 
 def refuse(request: pytest.FixtureRequest, scope: RecordingScope | None) -> AbstractContextManager[Any]:
-    """Refuse requests of the test that makes ``request`` within the block, unless something else handles them.
+    """Within the block, refuse requests from the test that makes ``request``, unless something else handles them.
 
     A cassette of ours, or of another recorder, handles them; ``--live`` and ``--calls-drift`` permit them.
     """

@@ -1,6 +1,6 @@
 """``@pytest.mark.vcr`` for tests written for pytest-recording, if no plugin that defines the marker is installed.
 
-Names, folders and options are those of pytest-recording: https://github.com/kiwicom/pytest-recording#usage
+Names, folders and options are the same as in pytest-recording: https://github.com/kiwicom/pytest-recording#usage
 """
 
 from __future__ import annotations

@@ -235,8 +235,8 @@ class GeminiClient(ABC, Generic[R]):
     ) -> tuple[Extraction[T], R]:
         """Return the result of `create`, and the SDK's response that it was extracted from.
 
-        The arguments and errors are those of `create` with ``response_model`` and without ``stream``. The response is
-        also ``raw`` of the result; it is the last one if the model was asked again.
+        Takes the same arguments and raises the same errors as `create` with ``response_model`` and without ``stream``.
+        The result has the response as its ``raw``. If the model was asked again, that is the last response.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(

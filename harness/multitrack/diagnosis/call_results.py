@@ -77,8 +77,8 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
     """Return the models of the tools of a request, by tool name.
 
-    They are the models that this process offers with the request. If there are none, they are found by the import
-    paths in the cassette and in the project's settings, which have priority.
+    They are the models that this process offers with the request. If it offers none, they are imported by the paths in
+    the cassette and in the project's settings; the settings have priority.
     """
     if interaction.offered_models:
         return interaction.offered_models

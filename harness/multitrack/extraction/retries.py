@@ -29,7 +29,9 @@ class FollowUp(NamedTuple):
 
 
 class Retries(Generic[T]):
-    """Validates the responses to one `create`, and asks again while calls are invalid, ``max_retries`` times at most.
+    """Validates the responses to one call of `create`, and asks again while tool calls are invalid.
+
+    It asks ``max_retries`` times at most.
 
     A response that is refused, cut off or without tool calls is not retried, because it has no invalid call that
     could be sent back.

@@ -113,7 +113,7 @@ def _sanitize_name(name: str) -> str:
 
 
 def _generic_origin_docstring(model: type[BaseModel]) -> str | None:
-    """Return the docstring of the generic class of ``model``: that of ``Box`` for ``Box[int]``."""
+    """Return the docstring of the generic class behind ``model``: the docstring of ``Box`` for ``Box[int]``."""
     origin = model.__pydantic_generic_metadata__["origin"]
     return inspect.cleandoc(origin.__doc__) if origin is not None and origin.__doc__ else None
 

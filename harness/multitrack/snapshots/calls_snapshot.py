@@ -61,7 +61,7 @@ def make_calls_snapshot(
 
 
 class CallsSnapshot(SnapshotAssertion):
-    """Equal to an iterable of calls if they are those of the snapshot, in any order unless ``ordered=True``.
+    """Equals an iterable of calls if the snapshot has the same calls, in any order unless ``ordered=True``.
 
     ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does;
     ``calls_snapshot.with_defaults(ignore="*.created_at")`` sets them for all comparisons.
@@ -155,7 +155,7 @@ class CallsSnapshot(SnapshotAssertion):
         return is_readable and result.recalled_data is None
 
     def get_assert_diff(self, *, diff_mode: DiffMode = DiffMode.DETAILED) -> list[str]:
-        """Return the lines that pytest shows: those of syrupy, and the command that accepts the calls."""
+        """Return the lines that pytest shows: syrupy's lines, and the command that accepts the calls."""
         result = self.executions[self.num_executions - 1]
         if isinstance(result.exception, (UnwritableValue, DamagedCallsFile)):
             return f"{result.exception}".splitlines()

@@ -122,7 +122,7 @@ def to_call(
 ) -> SnapshotCall:
     """Convert a model or dataclass, or a mapping of arguments for the tool `name`, to a call.
 
-    The arguments are those of `to_expression`; `replace` is only called for the values in `value`.
+    Takes the same arguments as `to_expression`; `replace` is only called for the values in `value`.
 
     Raises:
         UnwritableValue: The value contains something that cannot be written.

@@ -29,7 +29,7 @@ ID = "@"
 """The path of the call's id."""
 
 ARGUMENTS = "()"
-"""The path of all arguments together, if those of one call could not be parsed."""
+"""The path of all arguments together, if the arguments of one call could not be parsed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,16 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
 
 
 def locate_test(item: pytest.Item) -> PyTestLocation:
-    """Return where syrupy stores the snapshots of ``item``. The repetitions of a test share those of the test."""
+    """Return where syrupy stores the snapshots of ``item``.
+
+    The repetitions of a test share the snapshots of the test.
+    """
     location = PyTestLocation(item)
     name = get_unrepeated_name(item)
     if name != item.name:
         for attribute in ("nodename", "testname"):
-            object.__setattr__(location, attribute, name)  # it is frozen, and sets them in the same way
+            # the location is frozen, and sets its own fields in this way
+            object.__setattr__(location, attribute, name)
     return location
 
 

@@ -78,7 +78,7 @@ class GrpcReply:
 
 
 def merge_headers(answer: ScriptedAnswer, headers: Headers) -> Headers:
-    """Return ``headers`` with those of ``answer``, which replace headers of the same name."""
+    """Return ``headers`` updated with the headers of ``answer``, which replace those of the same name."""
     scripted = {name.lower(): value for name, value in answer.headers.items()}
     return (*((name, value) for name, value in headers if name not in scripted), *scripted.items())
 

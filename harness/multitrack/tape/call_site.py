@@ -17,7 +17,7 @@ _STANDARD_LIBRARY = tuple(
 
 
 def is_user_frame(frame: FrameType) -> bool:
-    """Return whether ``frame`` is neither ours nor that of an installed package or the standard library."""
+    """Return whether ``frame`` belongs neither to us nor to an installed package or the standard library."""
     file = frame.f_code.co_filename
     if file.startswith("<"):
         return file.startswith("<doctest ")

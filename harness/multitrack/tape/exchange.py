@@ -195,9 +195,8 @@ class ResponseRecorder(Protocol):
 
         Args:
             ending: How the response ended.
-            trailers: Headers to add to those of the head.
-            error: The error that broke the response, if the caller got to know more than that the connection was
-                closed.
+            trailers: Headers to add to the headers of the head.
+            error: The error that broke the response, if the caller learned more than that the connection was closed.
         """
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:

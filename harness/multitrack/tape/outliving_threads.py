@@ -44,7 +44,7 @@ class OutlivingThreads:
         self._started_before = WeakSet(threading.enumerate())
 
     def end_test(self, scope: RecordingScope) -> None:
-        """Note the threads that outlive ``scope``, which has ended. Only tests with a tape count."""
+        """Note the threads that are still alive although ``scope`` has ended. Only tests with a tape count."""
         if scope.guard_settings is None:
             return
         for thread in threading.enumerate():

@@ -119,7 +119,7 @@ class RecordingScope:
 
     @property
     def tapes_with_fixtures(self) -> Sequence[Tape]:
-        """The tapes of this scope, and those of the fixtures whose failure failed it."""
+        """The tapes of this scope, and the tapes of the fixtures whose failure failed it."""
         return [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
 
     @property

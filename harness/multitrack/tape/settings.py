@@ -72,8 +72,11 @@ class Settings:
     ``*`` in a path also matches slashes. Requests to these hosts go live, and are not recorded. Raw sockets may connect
     to the hosts without a path."""
     drop_hosts: tuple[str, ...] = ()
-    """Globs like those of ``ignore_hosts``. Requests to these hosts are answered with success and sent nowhere, in
-    addition to those to `TELEMETRY`. A ``!`` in front of a glob makes an exception for its hosts."""
+    """Globs like those of ``ignore_hosts``.
+
+    Requests to these hosts are answered with success and sent nowhere, in addition to requests to `TELEMETRY`. A ``!``
+    in front of a glob makes an exception for its hosts.
+    """
     allow_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port`` that raw sockets, which no interceptor sees, may connect to.
 
@@ -202,6 +205,6 @@ def _matches_path(path: str, glob: str) -> bool:
 
 def _matches(host: str, port: int, globs: tuple[str, ...]) -> bool:
     host = host.lower()
-    # an IPv6 address with its port has brackets, which have another meaning in a glob
+    # an IPv6 address with its port has brackets, which mean something else in a glob
     names = (host, join_host_and_port(host, port), f"[{host}]")
     return any(glob in names or any(fnmatchcase(name, glob) for name in names) for glob in map(str.lower, globs))

@@ -123,7 +123,7 @@ class Tape:
         Args:
             path: The cassette. The file need not exist.
             mode: Whether to replay, to record, or to go live.
-            settings: The options. Default: those of `Settings`.
+            settings: The options. Default: the defaults of `Settings`.
             test: The node id of the test that records. `None` outside of any test.
             shared: Whether other tests use the same cassette.
             additional_paths: Cassettes that are also replayed, but never written.
@@ -148,7 +148,7 @@ class Tape:
         self.played: list[Interaction] = []
         """The interactions that were replayed, in order."""
         self.violations: list[TapeViolation] = []
-        """All misses and live calls, even if the code under test caught them, except those of `expect_misses`."""
+        """All misses and live calls, even if the code under test caught them, but not those in `expect_misses`."""
         self._settings = settings or Settings()
         # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
         self._shown_path = paths.relative_to_cwd(path)

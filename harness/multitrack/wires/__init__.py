@@ -94,7 +94,7 @@ def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
 
 
 def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
-    """Decode a whole answer. The arguments and errors are those of `decode`."""
+    """Decode a whole answer. Takes the same arguments and raises the same errors as `decode`."""
     name = wire or recognize(body)
     if name is None:
         raise ValueError(

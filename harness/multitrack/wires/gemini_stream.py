@@ -179,7 +179,7 @@ def _parse_path(path: str) -> list[str | int]:
 
 
 def _read_value(partial: Mapping[str, Any]) -> Any:
-    # The SDK's objects have a None for each value that is absent. A value that is null is None, too.
+    # The SDK's objects have None for each absent value, but also for a value that is null.
     values = (partial.get(kind) for kind in ("stringValue", "numberValue", "boolValue"))
     return next((value for value in values if value is not None), None)
 

@@ -181,7 +181,7 @@ class _Item:
         return not (call_id and self._names["call_id"]) or call_id in self._names["call_id"]
 
     def describes_same(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields``, which have no id that is known, have the name and arguments of this item."""
+        """Return whether ``fields``, whose ids are unknown, have the name and arguments of this item."""
         if self.is_empty:
             return True
         _, name, arguments = self.fields

@@ -78,7 +78,7 @@ def extract_model_name(request: Mapping[str, Any]) -> str:
 
 
 def find_host(request: Mapping[str, Any]) -> str:
-    """Return the host that serves the model: that of its location, or of the Gemini API if it has no location."""
+    """Return the host that serves the model: the host of its location, or without one, the Gemini API's host."""
     parts = str(request.get("model", "")).split("/")
     if parts[0] in ("models", "tunedModels"):
         return "generativelanguage.googleapis.com"
@@ -137,7 +137,7 @@ def _select_callable_tools(tools: tuple[OfferedTool, ...], choice: Mapping[str, 
 def build_responses(
     answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds, *, streamed: bool
 ) -> list[ResponseDocument]:
-    """Return the responses of an answer: one, or those of a stream.
+    """Return the responses of an answer: one, or several for a stream.
 
     Raises `ScriptError` if this wire format cannot express the answer.
     """

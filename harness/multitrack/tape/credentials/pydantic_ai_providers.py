@@ -19,7 +19,7 @@ from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 
-# the arguments with which a caller passes a client, which has a key
+# the arguments with which a caller passes a client; the client already has a key
 _CLIENTS = ("openai_client", "client")
 
 

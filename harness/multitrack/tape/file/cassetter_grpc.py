@@ -1,7 +1,7 @@
 """Read gRPC calls as cassetter stores them: the method, and the messages as bytes.
 
-The classes of the messages come from protobuf's pool, which has every imported generated module, or from Vertex AI's
-modules. cassetter does not store the host.
+The message classes come from protobuf's pool, which has the classes of every imported generated module, or from Vertex
+AI's modules. cassetter does not store the host.
 """
 
 from __future__ import annotations

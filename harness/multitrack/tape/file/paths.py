@@ -78,7 +78,7 @@ def named_cassette_path(folder: Path, name: str) -> Path:
     """Return the cassette in ``folder`` that several tests share under ``name``.
 
     Raises:
-        BadOption: The path would be outside ``folder``, or that of a pending recording.
+        BadOption: The path would be outside ``folder``, or would be the path of a pending recording.
     """
     if not isinstance(name, str):
         raise BadOption(f"the cassette name {name!r} is not a string")

@@ -24,7 +24,7 @@ class Recording:
     """The node id of the test. `None` outside of any test."""
     metadata: Mapping[str, Any]
     appends: bool = False
-    """True if the interactions are appended to the cassette instead of replacing those of the test."""
+    """True if the interactions are appended to the cassette instead of replacing the test's interactions."""
 
     def apply_to(self, cassette: Cassette) -> Cassette:
         """Return ``cassette`` with this recording."""
@@ -57,7 +57,7 @@ class PendingRecordings:
         )
 
     def without(self, test: str | None) -> PendingRecordings:
-        """Return these recordings without that of ``test``."""
+        """Return these recordings without the one of ``test``."""
         return PendingRecordings(tuple(one for one in self.recordings if one.test != test))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:

@@ -32,7 +32,7 @@ def pack_details(code: int, message: str, details: Iterable[Any]) -> str | None:
 
 
 def read_details(value: str) -> list[dict[str, Any]]:
-    """Return the details in the header's ``value`` in protobuf JSON, without those of unknown types."""
+    """Return the details in the header's ``value`` in protobuf JSON. Details of unknown types are left out."""
     details: list[dict[str, Any]] = []
     for detail in _parse_status(value).details:
         with suppress(json_format.Error, TypeError, ValueError):

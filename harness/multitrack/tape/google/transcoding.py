@@ -156,9 +156,9 @@ def _normalize(value: Any, name: str = "") -> Any:
 
 
 def transcode_response(response: Response, recorded: str, sent: str) -> Response:
-    """Convert the ``response`` to a request with the URL ``recorded`` into one to a request with the URL ``sent``.
+    """Convert the ``response`` to a request for the URL ``recorded`` into a response to a request for the URL ``sent``.
 
-    A converted response arrives in one chunk. Its headers are those of the new transport. A response that was cut off
+    A converted response arrives in one chunk, and has the headers of the new transport. A response that was cut off
     or cannot be read is returned unchanged.
     """
     if recorded == sent or response.ending != "complete":

@@ -1,4 +1,4 @@
-"""Record a live HTTP/1.1 response from its bytes, which the client parses, too."""
+"""Record a live HTTP/1.1 response from the bytes that the client also parses."""
 
 from __future__ import annotations
 

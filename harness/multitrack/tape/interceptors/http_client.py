@@ -148,14 +148,15 @@ class _DeferredSocket:
             end.close()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Forward the timeout to the real socket. Without one, nothing can take long."""
+        """Forward the timeout to the real socket. Without a real socket, nothing can take long."""
         if self._real is not None:
             self._real.settimeout(timeout)
 
     def setsockopt(self, *option: Any) -> None:
         """Forward the option to the real socket.
 
-        Without one, nothing is lost: classes that set options after ``connect`` set them again on the real socket.
+        Without a real socket, nothing is lost: classes that set options after ``connect`` set them again on the real
+        socket.
         """
         if self._real is not None:
             self._real.setsockopt(*option)

@@ -112,7 +112,7 @@ class RecordedEntry:
     def accepts(self, key: MatchingKey) -> bool:
         """Return whether a request with ``key`` matches this recording.
 
-        A redacted secret matches any text. So does a pseudonym, but every occurrence of one pseudonym must match the
+        A redacted secret matches any text. So does a pseudonym, but all occurrences of one pseudonym must match the
         same text. Pseudonyms match any text because the machine that replays may not know which names were private on
         the machine that recorded.
         """

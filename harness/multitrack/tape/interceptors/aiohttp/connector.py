@@ -37,7 +37,8 @@ _NETWORK_CONNECTORS = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.Name
 # Responses that aiohttp skips, because another follows: all except a change to another protocol.
 _INTERIM_CODES = frozenset(range(100, 200)) - {101}
 
-# The connector that is connecting for real. A patched `connect` calls that of its base class, which is patched, too.
+# The connector that is connecting for real. A patched `connect` calls the `connect` of its base class, which is
+# patched, too.
 _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_connecting", default=None)
 
 

@@ -57,7 +57,7 @@ class DeferredResponseHandler(ResponseHandler):
             acquired.add(self)
 
     def take_over(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
-        """Replace the transport with that of ``connection``, which cannot be used afterwards.
+        """Replace the transport with the transport of ``connection``. The connection cannot be used afterwards.
 
         Args:
             connection: The real connection.
