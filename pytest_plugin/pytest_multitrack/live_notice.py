@@ -38,7 +38,7 @@ class LiveNotice:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass the path of its file to a worker that is about to start."""
+        """Pass the path of its file to a worker before the worker starts."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="multitrack-")
             node.config.add_cleanup(self._folder.cleanup)

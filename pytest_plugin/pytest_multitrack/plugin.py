@@ -104,7 +104,7 @@ def _register_optional_plugins(config: pytest.Config) -> None:
 
         notice = live_notice.LiveNotice(config, partial(_count_unselected_live_tests, config))
         config.pluginmanager.register(notice, "multitrack-live-notice")
-    if not hasattr(config, "workerinput"):  # a worker does not print
+    if not hasattr(config, "workerinput"):  # workers do not print
         from pytest_multitrack import violation_colours
 
         config.pluginmanager.register(violation_colours.ViolationPainter(), "multitrack-colours")

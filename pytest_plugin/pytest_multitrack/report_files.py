@@ -1,4 +1,4 @@
-"""``--calls-report``: collect what the tapes of each test did, and write it to files at the end of the run.
+"""``--calls-report``: collect what each test's tapes did, and write it to files at the end of the run.
 
 `ReportCollector` is a pytest plugin of its own, which is only registered with ``--calls-report``.
 """

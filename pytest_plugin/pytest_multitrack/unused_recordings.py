@@ -17,7 +17,7 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
-    """Print what the ``run`` did not use if it was a full run and passed; otherwise print why that is unknown."""
+    """If the ``run`` was a full run and passed, print what it did not use; otherwise, print why that is unknown."""
     config: pytest.Config = terminalreporter.config
     limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
     if limit is None and exitstatus != pytest.ExitCode.OK:

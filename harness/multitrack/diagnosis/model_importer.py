@@ -1,7 +1,7 @@
 """Import models by their paths, only from packages that the project allows: by default, its own.
 
-Importing a module runs it, and anyone can write a cassette. So a module that a cassette names is inspected before it
-is imported. Even a script in an allowed package does not run if it does not define the name.
+Importing a module runs it, and anyone can write a cassette. So a module that a cassette names is inspected before it is
+imported: even in an allowed package, a script that does not define the name does not run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ModelImporter:
 
     Attributes:
         is_configured: Whether the settings name a package or a model.
-        suggested_packages: Modules that cassettes named and that may not be imported.
+        suggested_packages: Modules that cassettes name but that may not be imported.
         unknown_tools: Tools whose model is unknown.
     """
 

@@ -19,7 +19,7 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.tape import Tape
 
 _CONVERSATIONS = ("messages", "input", "contents")
-"""The fields of a request that hold the conversation, in all wire formats."""
+"""The request fields that hold the conversation, in all wire formats."""
 
 _MAX_SHOWN = 3
 # the text of a pydantic.ValidationError

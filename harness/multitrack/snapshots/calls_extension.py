@@ -43,7 +43,7 @@ class UnmatchedValues(TypeError):
 
 
 class CallsExtension(StoredExtension):
-    """The extension of one assertion.
+    """The extension for one assertion.
 
     Attributes:
         redact_text: Applied to every text in a value.
@@ -140,9 +140,9 @@ class CallsExtension(StoredExtension):
     ) -> SnapshotCollections:
         """Return only our own files next to a test, because syrupy may delete what an extension discovers.
 
-        After the run, the returned files only contain the entries that are certainly unused unless a test used them.
+        After the run, the returned files only contain entries that are certainly unused if no test used them.
         """
-        del ignore_extensions  # it contains our own file extension, see `run_outcomes.register`
+        del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
         outcomes, is_last_failed = get_run_outcomes(config), config.getoption("lf", default=False)
         discovered = SnapshotCollections()
@@ -174,7 +174,10 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove the entries of tests that did not pass, and those that belong to no test unless all tests are known."""
+    """Remove the entries of tests that did not pass.
+
+    Unless all tests are known, also remove the entries that belong to no test.
+    """
     names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):
         passed = [has_passed for name, has_passed in names if _is_snapshot_of(snapshot.name, name)]

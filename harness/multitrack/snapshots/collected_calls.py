@@ -69,7 +69,7 @@ def collect_calls(
         raise UnwritableValue(
             "", f"expected an iterable of calls, got one {type(value).__name__}; put it in a list: [call]"
         )
-    if value is None:  # what OpenAI's SDK returns for the calls of a message without calls
+    if value is None:  # OpenAI's SDK returns this for the calls of a message without calls
         raise UnwritableValue(
             "", "expected an iterable of calls, got None; pass [] if there are no calls: message.tool_calls or []"
         )

@@ -1,8 +1,8 @@
 """Track which tests were collected and which passed, to know which snapshots to write and which are unused.
 
-syrupy writes what a test asserted even if the test fails afterwards. It also reports and deletes as unused the
-snapshots of a test that failed before its assertion, was deselected, or never ran. `RunOutcomes` is a pytest plugin of
-its own that prevents both; `register` registers it.
+syrupy writes what a test asserted even if the test fails afterwards. If a test failed before its assertion, was
+deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. `RunOutcomes` is a pytest plugin
+of its own that prevents both; `register` registers it.
 """
 
 from __future__ import annotations

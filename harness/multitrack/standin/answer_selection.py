@@ -55,7 +55,7 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
 
 
 def internal_error_answer(error: Exception) -> ScriptedAnswer:
-    """Return the answer that reports a mistake in the script to the client, and so to its developer."""
+    """Return the answer that reports a mistake in the script to the client, and so to the client's developer."""
     return ScriptedAnswer(error=ScriptedError(status=500, message=f"multitrack.standin: {error}"))
 
 

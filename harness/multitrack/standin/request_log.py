@@ -17,8 +17,8 @@ class ReceivedRequest:
     Attributes:
         transport: ``http`` or ``grpc``.
         method: The HTTP method; ``POST`` for a gRPC call.
-        url: The absolute URL, with the host that the client addressed. ``grpc://host/package.Service/Method`` for
-            a gRPC call.
+        url: The absolute URL, with the host that the client addressed; ``grpc://host/package.Service/Method`` for a
+            gRPC call.
         headers: The headers or the gRPC metadata, with lower-case names.
         body: The parsed JSON body, or the message of a gRPC call as protobuf JSON; None if there is none.
         content: The bytes of the body, after removal of the content encoding.

@@ -1,7 +1,7 @@
-"""A conversation: a streaming request, answered by the recording that has the same messages.
+"""A conversation: a streaming request, and the recording with the same messages that answers it.
 
 The recording cannot be known when the call begins. All recordings of the method are candidates until a
-message is sent that they do not have. The client receives the responses of the first candidate that is left by then.
+message is sent that they do not have. The client receives the responses of the first remaining candidate.
 """
 
 from __future__ import annotations

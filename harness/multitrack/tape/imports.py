@@ -1,6 +1,6 @@
 """Call back when a module has been imported, or at once if it already was.
 
-So an interceptor can patch a library that the test itself imports, and we import nothing heavy.
+This lets an interceptor patch a library that the test itself imports, while we import nothing heavy.
 """
 
 from __future__ import annotations

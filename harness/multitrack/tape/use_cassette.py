@@ -54,7 +54,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         outer, context = active.current_tape(), active.run_context()
         mode = self._mode or context.mode
         scope = self._scope = context.scope
-        # within a block that has a mode of its own, the mode of the test does not count
+        # within a block that has its own mode, the test's mode does not count
         joins_scope = self._mode is None and scope is not None and (outer is None or scope.has_tape(outer))
         arguments: dict[str, Any] = {}
         if isinstance(outer, Tape):

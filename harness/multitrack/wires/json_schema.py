@@ -68,7 +68,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 def has_arbitrary_keys(schema: Schema) -> bool:
     """Return whether the keys of an object are data.
 
-    A model that merely allows additional fields does not count, because it does not ask for any of them.
+    A model that merely allows additional fields does not count, because it asks for none.
     """
     additional = schema.get("additionalProperties", "properties" not in schema)
     if isinstance(additional, Mapping) and additional:

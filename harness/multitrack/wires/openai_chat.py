@@ -131,7 +131,7 @@ def read_request(document: Mapping[str, Any]) -> RequestSummary:
     return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
 
-# The fields of an answer, besides content and calls, that go back to the provider. Several providers refuse a
+# The fields of an answer that go back to the provider in addition to content and calls. Several providers refuse a
 # conversation without its reasoning.
 _RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
 

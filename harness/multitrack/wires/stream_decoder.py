@@ -21,7 +21,7 @@ class StreamDecoder(ABC):
 
     A call is returned once, in the order of the answer: a complete call waits for the calls before it. The calls that
     were returned are the first calls of `answer`, unchanged. A call that the end of the stream cuts off is never
-    returned, but is in `answer`.
+    returned, but `answer` has it.
     """
 
     def __init__(self) -> None:

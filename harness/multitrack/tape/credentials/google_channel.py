@@ -1,7 +1,7 @@
 """Refuse the calls of a gRPC channel that was created with stand-in credentials, unless a cassette replays.
 
-gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor
-runs before that, and its error is raised unchanged.
+gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor runs
+before gRPC connects, and the interceptor's error is raised unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Support vcrpy's filters for projects that come from vcrpy.
+"""Support vcrpy's filters in projects that migrate from vcrpy.
 
 The filters remove parts of a request or a response, or exclude a request from recording:
 

@@ -1,6 +1,6 @@
 """The interceptor for gRPC's synchronous channels: the classes of their multi-callables.
 
-Channels, stubs and callables created earlier are intercepted, too, and gRPC interceptors run above this one. Streaming
+Channels, stubs and callables created earlier are also intercepted, and gRPC interceptors run above this one. Streaming
 requests are sent, and matched, as the caller produces them, because the caller may wait for a response before it
 produces the next.
 """
