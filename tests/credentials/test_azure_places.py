@@ -40,7 +40,7 @@ def run(starts_server, tmp_path):
         return done.stdout
 
     with StandIn([Rule(prompt="one", text="ONE"), Rule(prompt="two", text="TWO")]) as standin:
-        assert "1 passed" in run("--record", **standin.environment, **PLACES, **KEY)
+        assert "1 passed" in run("--record", **(standin.environment | PLACES | KEY))
     return run
 
 
