@@ -55,7 +55,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         mode = self._mode or context.mode
         scope = self._scope = context.scope
         # within a block that has its own mode, the test's mode does not count
-        joins_scope = self._mode is None and scope is not None and (outer is None or scope.has_tape(outer))
+        is_outermost = not isinstance(outer, Tape) or (scope is not None and scope.has_tape(outer))
+        joins_scope = self._mode is None and scope is not None and is_outermost
         arguments: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
