@@ -130,7 +130,7 @@ class Project:
 
 
 # plugins that these tests do not use; without them an inner run starts in half the time
-DISABLED_PLUGINS = "-p no:inline_snapshot -p no:hypothesispytest"
+DISABLED_PLUGINS = "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"
 
 
 @pytest.fixture(autouse=True)
