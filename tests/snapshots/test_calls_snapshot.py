@@ -47,7 +47,7 @@ def test_a_missing_snapshot_fails_with_the_command_to_run(project):
         f"added: {SEARCH}",
         f"added: {DALLAS}",
         f"added: {TORONTO}",
-        "to accept: pytest --snapshot-update test_trip.py::test_plan",
+        "to write it: pytest --snapshot-update test_trip.py::test_plan",
     ]
     assert project.file() is None
 

@@ -116,7 +116,7 @@ def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
         asyncio.run(wait())
     assert str(missed.value) == (
         "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
-        "  to record a response: pytest --record"
+        "  to record a response: use_cassette(..., mode='record')"
     )
     assert tape.violations == [missed.value]
 
