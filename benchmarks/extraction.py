@@ -58,10 +58,10 @@ instructor in its mode for parallel tools, in a virtual environment with the SDK
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same response, streamed with four characters of the arguments in each event. These are wall-clock times, from an
-event that the transport passes on to the first model that the caller receives. The raw client knows which event
-completes the first call, and then validates the arguments that it has collected. instructor does not stream parallel
-tools.
+The same response, streamed with four characters of the arguments in each event. These are wall-clock times.
+Each starts when the transport delivers the event that the column names, and ends when the caller receives the first
+model. The raw client knows which event completes the first call, and then validates the arguments that it has
+collected. instructor does not stream parallel tools.
 
 {conditions}
 

@@ -19,8 +19,9 @@ second ratio is of the CPU time of the calling process, without the waiting and 
 
 {figures}
 
-Each call is the first of a cassette that was opened for it, as in a test. The last column includes opening and closing
-the cassette, which each test does once: read the file, install the interceptors of all clients, and remove them.
+As in a test, a cassette is opened for each call, so each measured call is the first that its cassette answers. The last
+column includes opening and closing the cassette, which each test does once: read the file, install the interceptors of
+all clients, and remove them.
 
 The target is that a replayed call takes less time than a live one: {verdict}, the highest ratio is {highest}.
 """

@@ -223,7 +223,7 @@ REASONS = {
         "newer.yaml: unreadable: it has format 99, but this Multitrack reads format 1: "
         "upgrade Multitrack, or use the recorder that wrote the file",
     ),
-    "folder": (None, "folder: missing: this folder has no cassettes"),
+    "folder": (None, "folder: no cassettes in this folder"),
     "none.yaml/cassette.yaml": (None, "none.yaml/cassette.yaml: missing: there is no such cassette"),
 }
 

@@ -274,7 +274,7 @@ def test_waiting_for_a_response_that_needs_more_requests_is_a_miss_instead_of_a_
         with pytest.raises(CassetteMiss) as caught:
             opened.receive()
     assert without_call_site(caught.value) == format_mismatch(
-        talk, "it waits for a response after 1 message, but interaction 1 has more messages before it"
+        talk, "the client sent 1 message and waits for a response, which follows more messages in interaction 1"
     )
     assert router.violations == [caught.value]
 

@@ -43,7 +43,7 @@ def find_problems(
     readable: list[tuple[Path, Cassette]] = []
     for path in found:
         if path.is_dir():
-            yield f"{path}: missing: this folder has no cassettes"
+            yield f"{path}: no cassettes in this folder"
             continue
         if path.is_file() and not path.name.endswith(paths.SUFFIXES):
             yield f"{path}: not a cassette: multitrack check requires a cassette, or a folder with cassettes"

@@ -117,7 +117,7 @@ class RecordedConversation:
         with self._lock:
             nearest = self._candidates[0]
             messages = count_noun(int(self._sent_count), "message")
-            reason = f"it waits for a response after {messages}, but {nearest} has more messages before it"
+            reason = f"the client sent {messages} and waits for a response, which follows more messages in {nearest}"
             return self._add_divergence(self._redact_message(None), reason, ())
 
     def _choose(self, candidate: _CallCandidate) -> Replay:

@@ -263,7 +263,7 @@ class Recorder:
 
 
 def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
-    """Describe the first temporary error that no later response to an equal request replaced. `None` without one."""
+    """Describe the first temporary error that was not replaced by a later response to an equal request, if any."""
     for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
         if is_final and (error := describe_temporary_error(interaction.response)):
             request = interaction.request
