@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multitrack.wires.gemini_messages import convert_messages
+from multitrack.wires.gemini.gemini_messages import convert_messages
 
 USER = {"role": "user", "content": "hi"}
 

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
+from multitrack.wires.gemini.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
 
 OFFERED = ("Weather", "GoogleSearch")
 

@@ -28,8 +28,8 @@ from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
 from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
-from multitrack.wires.gemini_messages import GeminiConversation, convert_messages
-from multitrack.wires.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
+from multitrack.wires.gemini.gemini_messages import GeminiConversation, convert_messages
+from multitrack.wires.gemini.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm

@@ -15,7 +15,7 @@ from google.genai.types import GenerateContentResponse
 
 from multitrack.clients.gemini import GeminiClient, GeminiTools
 from multitrack.clients.mode import Mode, resolve_mode
-from multitrack.wires.gemini_messages import GeminiConversation
+from multitrack.wires.gemini.gemini_messages import GeminiConversation
 
 # the fields of a response that come from the provider; the SDK adds more, such as values parsed into the caller's types
 _MODEL_FIELDS = {"candidates", "prompt_feedback", "model_version", "usage_metadata"}

@@ -16,7 +16,7 @@ from vertexai.generative_models import GenerationResponse, GenerativeModel
 
 from multitrack.clients.gemini import GeminiClient, GeminiTools
 from multitrack.clients.mode import Mode, resolve_mode
-from multitrack.wires.gemini_messages import GeminiConversation
+from multitrack.wires.gemini.gemini_messages import GeminiConversation
 
 
 def _has_field(message: str, field: str) -> bool:

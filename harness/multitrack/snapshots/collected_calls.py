@@ -202,10 +202,10 @@ def _is_from_google(value: Any) -> bool:
 
 
 def _get_gemini_arguments(value: Any) -> str | None:
-    from multitrack.wires import gemini
+    from multitrack.wires.gemini.gemini_answer import read_arguments
 
     if isinstance(value, BaseModel):
-        return gemini.read_arguments({"args": getattr(value, "args", None)})
+        return read_arguments({"args": getattr(value, "args", None)})
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # vertexai's own property `args` warns about itself
         args = value.args
@@ -213,7 +213,7 @@ def _get_gemini_arguments(value: Any) -> str | None:
         from google.protobuf.json_format import MessageToDict
 
         args = MessageToDict(type(value).pb(value) if hasattr(type(value), "pb") else value).get("args")
-    text = gemini.read_arguments({"args": args})
+    text = read_arguments({"args": args})
     # a protobuf map has no order, and iterates differently each time
     return text and json.dumps(json.loads(text), sort_keys=True)
 

@@ -1,28 +1,23 @@
 """Wire formats: decode the tool calls of an answer, and write tools and conversations for a request.
 
-Each wire format has exactly one decoder. Live calls, replay, summaries and reports all use it.
+These functions find the format in the registry and ask it. Live calls, replay, summaries and reports all use them, so
+that each answer is decoded in the same way everywhere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from multitrack.tool_call import ToolCall
-from multitrack.wires import (
-    gemini,
-    gemini_stream,
-    openai_chat,
-    openai_chat_stream,
-    openai_responses,
-    openai_responses_stream,
-)
+from multitrack.wires import registry
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.framing import FrameParser
 from multitrack.wires.lenient_json import as_object, as_objects
 from multitrack.wires.stream_decoder import StreamDecoder
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.wire_format import WireFormat
 
 __all__ = [
     "WIRES",
@@ -31,6 +26,7 @@ __all__ = [
     "ToolDefinition",
     "ToolResult",
     "WireAnswer",
+    "WireFormat",
     "continue_conversation",
     "create_stream_decoder",
     "decode",
@@ -46,38 +42,15 @@ _PIECE_SIZE = 8192
 Body = bytes | bytearray | memoryview | str | Mapping[str, Any] | Sequence[Any]
 """A body as received, or parsed JSON: an object, or the list of a stream's chunks."""
 
-_ANSWER_READERS: dict[str, Callable[[Mapping[str, Any]], WireAnswer]] = {
-    "openai.chat": openai_chat.read_answer,
-    "openai.responses": openai_responses.read_answer,
-    "gemini": gemini.read_answer,
-}
-_STREAM_DECODERS: dict[str, Callable[[], StreamDecoder]] = {
-    "openai.chat.stream": openai_chat_stream.ChatStreamDecoder,
-    "openai.responses.stream": openai_responses_stream.ResponsesStreamDecoder,
-    "gemini.stream": gemini_stream.GeminiStreamDecoder,
-}
-_TOOL_WRITERS: dict[str, Callable[..., list[dict[str, Any]]]] = {
-    "openai.chat": openai_chat.write_tools,
-    "openai.responses": openai_responses.write_tools,
-    "gemini": gemini.write_tools,
-}
-_CONVERSATION_WRITERS: dict[
-    str, Callable[[Mapping[str, Any], Sequence[ToolResult], str | None], list[dict[str, Any]]]
-] = {
-    "openai.chat": openai_chat.continue_conversation,
-    "openai.responses": openai_responses.continue_conversation,
-    "gemini": gemini.continue_conversation,
-}
+if TYPE_CHECKING:
+    WIRES: tuple[str, ...]
+    """The names of the wire formats."""
 
-WIRES = (
-    "openai.chat",
-    "openai.chat.stream",
-    "openai.responses",
-    "openai.responses.stream",
-    "gemini",
-    "gemini.stream",
-)
-"""The names of the wire formats."""
+
+def __getattr__(name: str) -> Any:
+    if name != "WIRES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return registry.format_names()
 
 
 def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
@@ -101,11 +74,10 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
             f"the body is not an answer in a known wire format: it begins with {_preview(body)}; "
             f"if it is an answer, name its format with wire="
         )
-    if name in _STREAM_DECODERS:
-        return _read_stream(body, create_stream_decoder(name))
-    if name not in _ANSWER_READERS:
-        raise ValueError(f"unknown wire format {name!r}; use one of: {', '.join(WIRES)}")
-    return _ANSWER_READERS[name](_parse_object(body, name))
+    wire_format = _get_format(name)
+    if name.endswith(".stream"):
+        return _read_stream(body, wire_format.create_stream_decoder())
+    return wire_format.read_answer(_parse_object(body, name))
 
 
 def create_stream_decoder(wire: str) -> StreamDecoder:
@@ -114,9 +86,11 @@ def create_stream_decoder(wire: str) -> StreamDecoder:
     Raises:
         ValueError: If ``wire`` is not the name of a streaming wire format.
     """
-    if wire not in _STREAM_DECODERS:
-        raise ValueError(f"{wire!r} is not a streaming wire format; use one of: {', '.join(_STREAM_DECODERS)}")
-    return _STREAM_DECODERS[wire]()
+    wire_format = registry.find_format(wire) if wire.endswith(".stream") else None
+    if wire_format is None:
+        names = ", ".join(name for name in registry.format_names() if name.endswith(".stream"))
+        raise ValueError(f"{wire!r} is not a streaming wire format; use one of: {names}")
+    return wire_format.create_stream_decoder()
 
 
 def recognize(body: object) -> str | None:
@@ -129,9 +103,9 @@ def recognize(body: object) -> str | None:
         case bytes() | bytearray() | memoryview() | str():
             return _recognize_text(body)
         case Mapping():
-            return _recognize_document(body)
+            return registry.recognize_document(body)
         case list() | tuple():
-            return _to_streaming(next((_recognize_document(chunk) for chunk in as_objects(body)), None))
+            return _to_streaming(next((registry.recognize_document(chunk) for chunk in as_objects(body)), None))
         case _:
             return None
 
@@ -149,10 +123,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
         TypeError: If the schema language of the wire format cannot express the parameters of a tool, or if
             ``strict`` is set and the format has no strict schemas.
     """
-    name = wire.removesuffix(".stream")
-    if name not in _TOOL_WRITERS:
-        raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(WIRES)}")
-    return _TOOL_WRITERS[name](tools, strict=strict)
+    return _get_format(wire).write_tools(tools, strict=strict)
 
 
 def continue_conversation(
@@ -168,18 +139,29 @@ def continue_conversation(
 
     Returns:
         The answer, the results and the remark, in the form of the wire format.
+
+    Raises:
+        ValueError: If ``wire`` is not known.
     """
-    return _CONVERSATION_WRITERS[wire](document, results, remark)
+    return _get_format(wire).continue_conversation(document, results, remark)
 
 
 def read_request(body: object) -> RequestSummary:
     """Return the model and the tool names of a request body. Recognizes the body by its shape and never raises."""
     document = as_object(_parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
-    if "contents" in document:
-        return gemini.read_request(document)
-    if "messages" in document:
-        return openai_chat.read_request(document)
-    return openai_responses.read_request(document)
+    summaries = (
+        wire_format.read_request(document)
+        for wire_format in registry.all_formats()
+        if wire_format.recognizes_request(document)
+    )
+    return next(summaries, RequestSummary(None, ()))
+
+
+def _get_format(wire: str) -> WireFormat:
+    wire_format = registry.find_format(wire)
+    if wire_format is None:
+        raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(registry.format_names())}")
+    return wire_format
 
 
 def _recognize_text(body: bytes | bytearray | memoryview | str) -> str | None:
@@ -194,25 +176,6 @@ def _recognize_text(body: bytes | bytearray | memoryview | str) -> str | None:
                 return _to_streaming(wire)
     last = (recognize(_parse_json(frame.data)) for frame in frames.close())
     return _to_streaming(next(last, None))
-
-
-def _recognize_document(document: Mapping[str, Any]) -> str | None:
-    kind = document.get("type")
-    if document.keys() & {"candidates", "promptFeedback", "usageMetadata"}:
-        return "gemini"
-    if isinstance(document.get("choices"), list):
-        is_chunk = document.get("object") == "chat.completion.chunk" or any(
-            "delta" in choice for choice in as_objects(document["choices"])
-        )
-        return "openai.chat.stream" if is_chunk else "openai.chat"
-    if isinstance(kind, str) and kind.startswith("response."):
-        return "openai.responses.stream"
-    if document.get("object") == "response" or isinstance(document.get("output"), list):
-        return "openai.responses"
-    if document.get("error"):
-        # Only Google's errors have a word as their status: https://cloud.google.com/apis/design/errors#http_mapping
-        return "gemini" if isinstance(as_object(document["error"]).get("status"), str) else "openai.chat"
-    return None
 
 
 def _to_streaming(wire: str | None) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from multitrack.wires.gemini_parts import convert_content
+from multitrack.wires.gemini.gemini_parts import convert_content
 from multitrack.wires.lenient_json import as_object, as_text
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from multitrack.wires.gemini_calls import GeminiCall, attach_response, read_calls, read_signature
-from multitrack.wires.gemini_parts import convert_content
+from multitrack.wires.gemini.gemini_calls import GeminiCall, attach_response, read_calls, read_signature
+from multitrack.wires.gemini.gemini_parts import convert_content
 from multitrack.wires.lenient_json import as_text
 
 # The placeholder for a call that was made without a thought of Gemini's, in base64 because the field holds bytes:

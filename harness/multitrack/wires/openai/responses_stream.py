@@ -1,4 +1,4 @@
-"""The wire format ``openai.responses.stream``: the Responses API as server-sent events.
+"""Decode answers of the Responses API that are streamed as server-sent events.
 
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from multitrack.tool_call import ToolCall
-from multitrack.wires import openai_responses
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
+from multitrack.wires.openai.responses_answer import read_answer, read_call
 from multitrack.wires.stream_decoder import StreamDecoder
 
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -129,7 +129,7 @@ class ResponsesStreamDecoder(StreamDecoder):
     @property
     def answer(self) -> WireAnswer:
         output = [item.as_output() for item in sorted(self._items, key=lambda item: item.order)]
-        answer = openai_responses.read_answer({**self._response, "output": output})
+        answer = read_answer({**self._response, "output": output})
         is_complete = self.has_ended and self._error is None
         return replace(answer, calls=self._queue.calls(), error=self._error or answer.error, is_complete=is_complete)
 
@@ -158,11 +158,11 @@ class _Item:
 
     @property
     def fields(self) -> CallFields:
-        return openai_responses.read_call(self.as_output()) or (None, "", None)
+        return read_call(self.as_output()) or (None, "", None)
 
     @property
     def is_empty(self) -> bool:
-        return openai_responses.read_call(self.fields_so_far) is None
+        return read_call(self.fields_so_far) is None
 
     @property
     def is_complete(self) -> bool:
@@ -185,7 +185,7 @@ class _Item:
         if self.is_empty:
             return True
         _, name, arguments = self.fields
-        other = openai_responses.read_call(fields)
+        other = read_call(fields)
         return other is not None and other[1] == name and (not arguments or not other[2] or other[2] == arguments)
 
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
@@ -198,7 +198,7 @@ class _Item:
             known = {key: value for key, value in fields.items() if value or key not in self.fields_so_far}
             self.fields_so_far.update(known)
             return None
-        before, after = self.fields, openai_responses.read_call({**self.fields_so_far, **fields})
+        before, after = self.fields, read_call({**self.fields_so_far, **fields})
         if after is None or not after[2] or _parse(after[2]) == _parse(before[2]):
             return None
         return f"the call {before[1]!r} was sent again with other arguments after it was complete"

@@ -1,4 +1,4 @@
-"""The wire format ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+"""Decode answers of ``generateContent``, of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 """
@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitrack.tool_call import ToolCall
-from multitrack.wires import gemini_schema
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 
 # The finish reasons of an answer that a filter withheld: https://ai.google.dev/api/generate-content#FinishReason
 _FILTER_REASONS = frozenset(
@@ -112,57 +110,3 @@ def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> s
         return None
     message = next(filter(None, messages), None)
     return f"finish reason {finish_reason!r}: {message}" if message else f"finish reason {finish_reason!r}"
-
-
-def write_tools(tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-    """Return the value of ``tools`` in a request.
-
-    Raises:
-        TypeError: If Gemini's schema language cannot express the parameters of a tool, or if ``strict`` is set,
-            because Gemini has no strict schemas.
-    """
-    if strict:
-        raise TypeError("strict=True works with OpenAI only, because Gemini has no strict schemas; leave it out")
-    return [{"functionDeclarations": [_write_declaration(tool) for tool in tools]}] if tools else []
-
-
-def _write_declaration(tool: ToolDefinition) -> dict[str, Any]:
-    description = {"description": tool.description} if tool.description else {}
-    parameters = gemini_schema.write_parameters(tool)
-    # Gemini refuses an object without properties. A declaration without parameters means the same.
-    return {"name": tool.name, **description, **({"parameters": parameters} if parameters else {})}
-
-
-def read_request(document: Mapping[str, Any]) -> RequestSummary:
-    """Summarize the parsed body of a request. The model is None over REST, where the URL names it."""
-    declarations = [
-        declaration
-        for tool in as_objects(document.get("tools"))
-        for declaration in as_objects(tool.get("functionDeclarations"))
-    ]
-    names = [as_text(declaration.get("name")) for declaration in declarations]
-    model = as_text(document.get("model"))
-    return RequestSummary(model and model.rpartition("/")[2], tuple(name for name in names if name))
-
-
-def continue_conversation(
-    document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
-) -> list[dict[str, Any]]:
-    """Return the ``contents`` that continue a conversation: the answer, the results of its calls, and the remark.
-
-    The answer goes back unchanged, because the signature of a thought must stay with its part:
-    https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own, because Vertex
-    refuses a content that has both results and other parts.
-    """
-    candidates = as_objects(document.get("candidates"))
-    answer = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]
-    responses = [{"functionResponse": _write_response(result)} for result in results]
-    remarks = [{"text": remark}] if remark else []
-    turns = (("model", answer), ("user", responses), ("user", remarks))
-    return [{"role": role, "parts": parts} for role, parts in turns if parts]
-
-
-def _write_response(result: ToolResult) -> dict[str, Any]:
-    # The model knows the keys "output" and "error": https://ai.google.dev/api/caching#FunctionResponse
-    response = {"output" if result.is_accepted else "error": result.text}
-    return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

@@ -1,4 +1,4 @@
-"""The wire format ``gemini.stream``: ``streamGenerateContent``, as server-sent events or as a JSON array.
+"""Decode ``streamGenerateContent``, as server-sent events or as a JSON array.
 
 https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -13,7 +13,7 @@ from typing import Any
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.call_queue import CallFields, CallQueue
-from multitrack.wires.gemini import (
+from multitrack.wires.gemini.gemini_answer import (
     find_failure,
     join_text,
     read_arguments,

@@ -1,4 +1,4 @@
-"""The wire format ``openai.chat.stream``: chat completions as server-sent events.
+"""Decode chat completions that are streamed as server-sent events.
 
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
@@ -14,7 +14,7 @@ from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
-from multitrack.wires.openai_chat import find_failure, find_refusal, read_failure, read_function, read_text
+from multitrack.wires.openai.chat_answer import find_failure, find_refusal, read_failure, read_function, read_text
 from multitrack.wires.stream_decoder import StreamDecoder
 
 

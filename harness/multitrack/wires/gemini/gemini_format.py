@@ -1,0 +1,87 @@
+"""The wire format ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+
+https://ai.google.dev/api/generate-content
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.gemini import gemini_answer
+from multitrack.wires.gemini.gemini_schema import write_parameters
+from multitrack.wires.gemini.gemini_stream import GeminiStreamDecoder
+from multitrack.wires.lenient_json import as_object, as_objects, as_text
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.wire_format import WireFormat
+
+
+class GeminiFormat(WireFormat):
+    """``generateContent`` and ``streamGenerateContent``."""
+
+    __slots__ = ()
+
+    name = "gemini"
+    precedence = 10
+
+    def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
+        return self.name if document.keys() & {"candidates", "promptFeedback", "usageMetadata"} else None
+
+    def recognizes_error(self, error: Mapping[str, Any]) -> bool:
+        # Only Google's errors have a word as their status: https://cloud.google.com/apis/design/errors#http_mapping
+        return isinstance(error.get("status"), str)
+
+    def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
+        return gemini_answer.read_answer(document)
+
+    def create_stream_decoder(self) -> GeminiStreamDecoder:
+        return GeminiStreamDecoder()
+
+    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+        return "contents" in document
+
+    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
+        """Return the model and the tool names. The model is None over REST, where the URL names it."""
+        declarations = [
+            declaration
+            for tool in as_objects(document.get("tools"))
+            for declaration in as_objects(tool.get("functionDeclarations"))
+        ]
+        names = [as_text(declaration.get("name")) for declaration in declarations]
+        model = as_text(document.get("model"))
+        return RequestSummary(model and model.rpartition("/")[2], tuple(name for name in names if name))
+
+    def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+        if strict:
+            raise TypeError("strict=True works with OpenAI only, because Gemini has no strict schemas; leave it out")
+        return [{"functionDeclarations": [_write_declaration(tool) for tool in tools]}] if tools else []
+
+    def continue_conversation(
+        self, document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the ``contents`` that continue a conversation: the answer, the results of its calls, and the remark.
+
+        The answer goes back unchanged, because the signature of a thought must stay with its part:
+        https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own, because
+        Vertex refuses a content that has both results and other parts.
+        """
+        candidates = as_objects(document.get("candidates"))
+        answer = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]
+        responses = [{"functionResponse": _write_response(result)} for result in results]
+        remarks = [{"text": remark}] if remark else []
+        turns = (("model", answer), ("user", responses), ("user", remarks))
+        return [{"role": role, "parts": parts} for role, parts in turns if parts]
+
+
+def _write_declaration(tool: ToolDefinition) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    parameters = write_parameters(tool)
+    # Gemini refuses an object without properties. A declaration without parameters means the same.
+    return {"name": tool.name, **description, **({"parameters": parameters} if parameters else {})}
+
+
+def _write_response(result: ToolResult) -> dict[str, Any]:
+    # The model knows the keys "output" and "error": https://ai.google.dev/api/caching#FunctionResponse
+    response = {"output" if result.is_accepted else "error": result.text}
+    return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

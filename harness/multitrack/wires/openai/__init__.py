@@ -1,0 +1,8 @@
+"""The wire formats of OpenAI, which many providers also accept."""
+
+from multitrack.wires.openai.chat_format import ChatFormat
+from multitrack.wires.openai.responses_format import ResponsesFormat
+from multitrack.wires.registry import register
+
+register(ChatFormat())
+register(ResponsesFormat())

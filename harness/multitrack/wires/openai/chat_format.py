@@ -1,0 +1,104 @@
+"""The wire format ``openai.chat``: chat completions of OpenAI and of the many compatible providers.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text
+from multitrack.wires.openai import chat_answer
+from multitrack.wires.openai.chat_stream import ChatStreamDecoder
+from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
+from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.wire_format import WireFormat
+
+# The fields of an answer that go back to the provider in addition to content and calls. Several providers refuse a
+# conversation without its reasoning.
+_RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
+
+
+class ChatFormat(WireFormat):
+    """Chat completions."""
+
+    __slots__ = ()
+
+    name = "openai.chat"
+    precedence = 80
+
+    def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
+        choices = document.get("choices")
+        if not isinstance(choices, list):
+            return None
+        is_chunk = document.get("object") == "chat.completion.chunk" or any(
+            "delta" in choice for choice in as_objects(choices)
+        )
+        return self.stream_name if is_chunk else self.name
+
+    def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        # All formats of OpenAI share the form of errors, and so do many other providers.
+        return True
+
+    def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
+        return chat_answer.read_answer(document)
+
+    def create_stream_decoder(self) -> ChatStreamDecoder:
+        return ChatStreamDecoder()
+
+    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+        return "messages" in document
+
+    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
+        entries = as_objects(document.get("tools"))
+        functions = [as_object(entry.get("function")) or as_object(entry.get("custom")) for entry in entries]
+        names = [as_text(function.get("name")) for function in functions + as_objects(document.get("functions"))]
+        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+        return [{"type": "function", "function": _write_function(tool, strict)} for tool in tools]
+
+    def continue_conversation(
+        self, document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
+
+        https://platform.openai.com/docs/guides/function-calling
+        """
+        messages = [as_object(choice.get("message")) for choice in as_objects(document.get("choices"))]
+        entries = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
+        ids = assign_distinct_ids([result.call for result in results])
+        extra_fields: dict[str, Any] = {
+            key: value for message in messages for key in _RETURNED_FIELDS if (value := message.get(key))
+        }
+        content = next((content for message in messages if (content := message.get("content"))), None)
+        calls = [
+            {
+                # Keep fields such as a thought's signature: without it the provider refuses the next turn.
+                **{key: value for key, value in entry.items() if key not in ("index", "custom") and value is not None},
+                "id": call_id,
+                "type": "function",
+                "function": {"name": sanitize_name(result.call.name), "arguments": result.call.arguments or "{}"},
+            }
+            for call_id, result, entry in zip(ids, results, [*entries, *[{}] * len(results)], strict=False)
+        ]
+        answer = [{"role": "assistant", "content": content, **extra_fields, **({"tool_calls": calls} if calls else {})}]
+        responses = [
+            {"role": "tool", "tool_call_id": call_id, "content": result.text}
+            for call_id, result in zip(ids, results, strict=True)
+        ]
+        return [
+            *(answer if content or calls else []),
+            *responses,
+            *([{"role": "user", "content": remark}] if remark else []),
+        ]
+
+
+def _write_function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    if strict:
+        return {"name": tool.name, **description, "parameters": write_strict_parameters(tool), "strict": True}
+    return {"name": tool.name, **description, "parameters": write_parameters(tool)}

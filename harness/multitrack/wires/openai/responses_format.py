@@ -1,0 +1,85 @@
+"""The wire format ``openai.responses``: OpenAI's Responses API.
+
+https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_objects, as_text
+from multitrack.wires.openai import responses_answer
+from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
+from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
+from multitrack.wires.openai.responses_answer import read_call
+from multitrack.wires.openai.responses_stream import ResponsesStreamDecoder
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.wire_format import WireFormat
+
+
+class ResponsesFormat(WireFormat):
+    """The Responses API."""
+
+    __slots__ = ()
+
+    name = "openai.responses"
+    # The last one, because it accepts every request that no other format recognizes.
+    precedence = 90
+
+    def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
+        kind = document.get("type")
+        if isinstance(kind, str) and kind.startswith("response."):
+            return self.stream_name
+        is_answer = document.get("object") == "response" or isinstance(document.get("output"), list)
+        return self.name if is_answer else None
+
+    def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
+        return responses_answer.read_answer(document)
+
+    def create_stream_decoder(self) -> ResponsesStreamDecoder:
+        return ResponsesStreamDecoder()
+
+    def recognizes_request(self, document: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        # Each field of a request is optional: https://platform.openai.com/docs/api-reference/responses/create
+        return True
+
+    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
+        names = [as_text(entry.get("name")) for entry in as_objects(document.get("tools"))]
+        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+        return [_write_function(tool, strict) for tool in tools]
+
+    def continue_conversation(
+        self, document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the items of ``input`` that continue a conversation: the answer, the results, and the remark.
+
+        https://platform.openai.com/docs/guides/function-calling
+        """
+        ids = iter(assign_distinct_ids([result.call for result in results]))
+        items: list[dict[str, Any]] = []
+        for item in as_objects(document.get("output")):
+            if item.get("type") == "reasoning" and document.get("store") is False and not item.get("encrypted_content"):
+                # The item refers to reasoning by an id, but the provider has not stored it.
+                continue
+            written = {key: value for key, value in item.items() if value is not None}
+            if read_call(item) is not None:
+                written["call_id"] = next(ids)
+                written["name"] = sanitize_name(as_text(item.get("name")) or "")
+            items.append(written)
+        call_ids = [item["call_id"] for item in items if read_call(item) is not None]
+        outputs = [
+            {"type": "function_call_output", "call_id": call_id, "output": result.text}
+            for call_id, result in zip(call_ids, results, strict=True)
+        ]
+        return [*items, *outputs, *([{"role": "user", "content": remark}] if remark else [])]
+
+
+def _write_function(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    parameters = write_strict_parameters(tool) if strict else write_parameters(tool)
+    # This API treats an absent `strict` as true, and then refuses a schema that is not in the strict subset.
+    return {"type": "function", "name": tool.name, **description, "parameters": parameters, "strict": strict}
