@@ -1,0 +1,62 @@
+"""Decode an answer of Anthropic's Messages API.
+
+https://platform.claude.com/docs/en/api/messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+
+
+def read_answer(document: Mapping[str, Any]) -> WireAnswer:
+    """Decode the parsed body of an answer."""
+    blocks = as_objects(document.get("content"))
+    calls = [(as_text(block.get("id")), as_text(block.get("name")) or "", read_input(block)) for block in blocks
+             if is_call(block)]  # fmt: skip
+    finish_reason = as_text(document.get("stop_reason"))
+    return WireAnswer(
+        calls=tuple(ToolCall(*call, index) for index, call in enumerate(calls)),
+        text=join_text(blocks),
+        finish_reason=finish_reason,
+        refusal=read_refusal(finish_reason, document.get("stop_details")),
+        error=error_message(document.get("error")),
+        model=as_text(document.get("model")),
+        usage=as_object(document.get("usage")) or None,
+    )
+
+
+def is_call(block: Mapping[str, Any]) -> bool:
+    """Return whether a content block is a call that the client executes.
+
+    The blocks ``server_tool_use`` and ``mcp_tool_use`` report calls that Anthropic or an MCP server executes.
+    """
+    return block.get("type") == "tool_use"
+
+
+def read_input(block: Mapping[str, Any]) -> str | None:
+    """Return ``input`` of a block as compact JSON, or None if it is absent. A text is returned as it is."""
+    value = block.get("input")
+    return value if value is None or isinstance(value, str) else to_compact_json(value)
+
+
+def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the text of the blocks, or None if there is none. A text with citations is spread over several blocks."""
+    texts = (block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str))
+    return "".join(texts) or None
+
+
+def read_refusal(stop_reason: str | None, stop_details: object) -> str | None:
+    """Return the explanation or the category of a refusal, or the stop reason if neither is given.
+
+    Returns:
+        None if the answer is not a refusal.
+    """
+    if stop_reason != "refusal":
+        return None
+    details = as_object(stop_details)
+    return as_text(details.get("explanation")) or as_text(details.get("category")) or stop_reason

@@ -1,0 +1,134 @@
+"""The wire format ``anthropic``: the Messages API, also through Amazon Bedrock's ``InvokeModel`` and Vertex AI.
+
+https://platform.claude.com/docs/en/api/messages
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.anthropic import anthropic_answer
+from multitrack.wires.anthropic.anthropic_answer import is_call
+from multitrack.wires.anthropic.anthropic_schema import write_parameters, write_strict_parameters
+from multitrack.wires.anthropic.anthropic_stream import AnthropicStreamDecoder
+from multitrack.wires.lenient_json import as_object, as_objects, as_text
+from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
+from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.wire_format import WireFormat
+
+_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+    }
+)
+# The fields of a request that OpenAI's chat completions do not have.
+_REQUEST_FIELDS = frozenset({"anthropic_version", "anthropic_beta", "system", "thinking", "stop_sequences"})
+
+
+class AnthropicFormat(WireFormat):
+    """The Messages API."""
+
+    __slots__ = ()
+
+    name = "anthropic"
+    precedence = 20
+
+    def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
+        match document.get("type"):
+            case "message" if isinstance(document.get("content"), list):
+                return self.name
+            case str() as kind if kind in _EVENTS:
+                return self.stream_name
+            case "error" if _is_error(as_object(document.get("error"))):
+                return self.name
+            case _:
+                return None
+
+    def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
+        return anthropic_answer.read_answer(document)
+
+    def create_stream_decoder(self) -> AnthropicStreamDecoder:
+        return AnthropicStreamDecoder()
+
+    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+        if "messages" not in document:
+            return False
+        tools = as_objects(document.get("tools"))
+        # OpenAI's entries have no name, but an object with one
+        return bool(document.keys() & _REQUEST_FIELDS) or any("name" in tool for tool in tools)
+
+    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
+        """Return the model and the tool names. The model is None on Bedrock and Vertex AI, where the URL names it."""
+        names = [as_text(tool.get("name")) for tool in as_objects(document.get("tools"))]
+        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
+        return [_write_tool(tool, strict) for tool in tools]
+
+    def continue_conversation(
+        self, document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the ``messages`` that continue a conversation: the answer, and one message with the results.
+
+        The blocks of the answer go back as they are, because the signature of a thought must stay with its block:
+        https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks. The results
+        must be the first blocks of the next message, and the remark follows them:
+        https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use
+        """
+        ids = assign_distinct_ids([result.call for result in results])
+        answer = list(_write_answer(as_objects(document.get("content")), results, ids))
+        content = [_write_result(result, call_id) for result, call_id in zip(results, ids, strict=True)]
+        remarks = [{"type": "text", "text": remark}] if remark else []
+        turns = (("assistant", answer), ("user", [*content, *remarks]))
+        return [{"role": role, "content": blocks} for role, blocks in turns if blocks]
+
+
+def _is_error(error: Mapping[str, Any]) -> bool:
+    # OpenAI's errors always have a code, even if it is null
+    return isinstance(error.get("type"), str) and not error.keys() & {"code", "param", "status"}
+
+
+def _write_tool(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    description = {"description": tool.description} if tool.description else {}
+    if strict:
+        return {"name": tool.name, **description, "input_schema": write_strict_parameters(tool), "strict": True}
+    return {"name": tool.name, **description, "input_schema": write_parameters(tool)}
+
+
+def _write_answer(
+    blocks: Sequence[Mapping[str, Any]], results: Sequence[ToolResult], ids: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    calls = iter(zip(ids, results, strict=True))
+    for block in blocks:
+        written = {key: value for key, value in block.items() if value is not None}
+        # a text without visible characters may be in an answer, but is refused in a request
+        if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():
+            continue
+        if is_call(block):
+            call_id, result = next(calls, ("call_0", None))
+            written["id"] = call_id
+            written["name"] = sanitize_name(as_text(block.get("name")) or "")
+            written["input"] = _read_object(result.call.arguments if result else None)
+        yield written
+
+
+def _read_object(arguments: str | None) -> Mapping[str, Any]:
+    """Return the arguments of a call, or an empty object if they are not one: a request must not have anything else."""
+    try:
+        return as_object(json.loads(arguments or "{}"))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _write_result(result: ToolResult, call_id: str) -> dict[str, Any]:
+    failure = {} if result.is_accepted else {"is_error": True}
+    return {"type": "tool_result", "tool_use_id": call_id, "content": result.text, **failure}
