@@ -9,6 +9,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "data" / "corpora"
 OPENLLMETRY = FOLDER / "openllmetry.jsonl"
+OPENLLMETRY_ANTHROPIC_BEDROCK = FOLDER / "openllmetry_anthropic_bedrock.jsonl"
 BFCL = FOLDER / "bfcl_live_parallel.jsonl"
 
 

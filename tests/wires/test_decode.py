@@ -6,7 +6,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_answers import STREAMS, encode_body, load_recorded_answers, load_written_answers
+from wire_answers import (
+    STREAMS,
+    encode_body,
+    load_recorded_answers,
+    load_recorded_exchanges,
+    load_written_answers,
+)
 
 from multitrack import ToolCall, decode
 from multitrack.wires import WIRES, create_stream_decoder, read_answer, read_request, recognize
@@ -59,10 +65,46 @@ def test_recorded_answers_are_decoded(is_named):
 
 
 def test_recorded_requests_are_summarized():
-    for line in load_recorded_answers():
+    for line in load_recorded_exchanges():
         request = read_request(json.dumps(line["request_body"]).encode())
         assert request.tools == tuple(tool["name"] for tool in line["tools"]), line["id"]
         assert request.model == (line["request_body"] or {}).get("model"), line["id"]
+
+
+def test_recorded_answers_of_anthropic_are_recognized_and_complete():
+    for line in load_recorded_answers():
+        if line["wire"].startswith("anthropic"):
+            body = line["response_body"].encode()
+            answer = read_answer(body)
+            assert recognize(body) == line["wire"], line["id"]
+            assert answer.is_complete, line["id"]
+            assert answer.error is None, line["id"]
+            assert (answer.finish_reason == "tool_use") == bool(line["expected"]), line["id"]
+            assert answer.finish_reason in ("tool_use", "end_turn"), line["id"]
+            assert answer.text or answer.calls, line["id"]
+            assert answer.usage["output_tokens"] > 0, line["id"]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"anthropic_version": "bedrock-2023-05-31"},
+        {"system": "Always use tools."},
+        {"tools": [{"name": "A", "input_schema": {}}, {"type": "web_search_20250305", "name": "web_search"}]},
+    ],
+    ids=["version", "system", "tools"],
+)
+def test_an_anthropic_request_is_summarized(extra):
+    request = read_request({"model": "claude-sonnet-4-5", "messages": [], **extra})
+    assert request.model == "claude-sonnet-4-5"
+    assert request.tools == (("A", "web_search") if "tools" in extra else ())
+
+
+def test_the_model_of_a_request_to_bedrock_is_in_the_url():
+    body = {"anthropic_version": "bedrock-2023-05-31", "messages": [], "tools": [{"name": "A", "input_schema": {}}]}
+    request = read_request(body)
+    assert request.model is None
+    assert request.tools == ("A",)
 
 
 def test_a_gemini_request_is_summarized():
@@ -133,6 +175,7 @@ def test_a_wire_format_without_streams_has_no_stream_decoder():
 KEYS = """
 choices delta message tool_calls function name arguments index id custom function_call object error type
 candidates content parts functionCall args partialArgs jsonPath output response output_index item
+content_block input partial_json text stop_reason stop_details usage
 """.split()  # noqa: SIM905 - a list of thirty strings is longer but no clearer
 
 json_values = st.recursive(
@@ -149,7 +192,9 @@ def test_recognize_never_raises(body):
 
 
 @pytest.mark.slow
-@given(st.dictionaries(st.sampled_from(["choices", "candidates", "output", "type", "response"]), json_values))
+@given(
+    st.dictionaries(st.sampled_from(["choices", "candidates", "output", "type", "response", "content"]), json_values)
+)
 def test_every_decoder_accepts_json_of_any_shape(document):
     for wire in WIRES:
         calls = read_answer([document, document] if wire in STREAMS else document, wire).calls

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from multitrack import decode
-from multitrack.errors import ExtractionError
+from multitrack.errors import ExtractionError, StreamBroken, TruncatedResponse
 from multitrack.extraction import ExtractionStream, StreamSource, Toolset
 from multitrack.extraction.response_reader import ResponseReader
 from multitrack.wires import create_stream_decoder, read_answer
@@ -189,9 +189,45 @@ def gemini_streams(draw):
     return "gemini", calls, documents, whole
 
 
+@st.composite
+def anthropic_streams(draw):
+    calls = draw(CALLS)
+    numbering = draw(st.sampled_from(["right", "zero", "none"]))
+    is_interleaved = numbering == "right" and draw(st.booleans())
+    blocks = [{"type": "text", "text": "Let me look."}] if draw(st.booleans()) else []
+    for n, (name, arguments) in enumerate(calls):
+        blocks.append({"type": "tool_use", "id": f"toolu_{n}", "name": name, "input": arguments})
+        if draw(st.booleans()):
+            blocks.append({"type": "server_tool_use", "id": f"srvtoolu_{n}", "name": name, "input": arguments})
+    sequences = []
+    for position, block in enumerate(blocks):
+        place = {"right": {"index": position}, "zero": {"index": 0}, "none": {}}[numbering]
+        deltas = []
+        if block["type"] != "text":
+            # an empty input often has no delta
+            pieces = cut_text(draw, json.dumps(block["input"])) if block["input"] or draw(st.booleans()) else []
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *pieces]]
+        started = {**block, "input": {}} if deltas else block
+        sequence = [{"type": "content_block_start", **place, "content_block": started}]
+        sequence += [{"type": "content_block_delta", **place, "delta": delta} for delta in deltas]
+        sequence += [{"type": "content_block_stop", **place}] if is_interleaved or draw(st.booleans()) else []
+        sequences.append(sequence)
+    events = interleave(draw, sequences) if is_interleaved else [one for sequence in sequences for one in sequence]
+    if draw(st.booleans()):
+        events.insert(draw(st.integers(0, len(events))), {"type": "ping"})
+    message = {"type": "message", "role": "assistant", "content": [], "stop_reason": None}
+    events.insert(0, {"type": "message_start", "message": message})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}})
+    events += [{"type": "message_stop"}] if draw(st.booleans()) else []
+    return "anthropic", calls, events, {**message, "content": blocks, "stop_reason": "tool_use"}
+
+
+STREAM_CASES = st.one_of(chat_streams(), responses_streams(), gemini_streams(), anthropic_streams())
+
+
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(chat_streams(), responses_streams(), gemini_streams()))
+@given(STREAM_CASES)
 def test_stream_and_whole_answer_agree(case):
     wire, calls, chunks, whole = case
     expected = [(name, {} if name == "Ping" and arguments is None else arguments) for name, arguments in calls]
@@ -206,7 +242,7 @@ def test_stream_and_whole_answer_agree(case):
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(case=st.one_of(chat_streams(), responses_streams(), gemini_streams()), data=st.data())
+@given(case=STREAM_CASES, data=st.data())
 def test_a_stream_that_is_cut_yields_the_models_of_its_error(case, data):
     wire, _, chunks, _ = case
     end = data.draw(st.integers(0, len(chunks) - 1))
@@ -447,3 +483,83 @@ def test_a_tool_without_fields_accepts_absent_arguments(arguments):
     call = {"id": "a", "function": {"name": "Ping", "arguments": arguments}}
     body = {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
     assert list(Toolset(list[Ping]).extract(read_answer(body, "openai.chat"))) == [Ping()]
+
+
+def anthropic_call(index, *pieces, name="Weather"):
+    block = {"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": {}}
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def anthropic_end(reason):
+    return [{"type": "message_delta", "delta": {"stop_reason": reason}}, {"type": "message_stop"}]
+
+
+def test_an_anthropic_call_is_returned_at_the_end_of_its_block():
+    decoder = create_stream_decoder("anthropic.stream")
+    *before, end = anthropic_call(0, '{"n"', ": 1}")
+    assert [decoder.feed_chunk(event) for event in before] == [[]] * len(before)
+    assert decoder.feed_chunk(end) == list(decoder.answer.calls)
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])
+@pytest.mark.parametrize("pieces", [(), ("",), ('{"n": 2',)], ids=["no input", "empty input", "half of the input"])
+def test_an_anthropic_call_that_a_length_limit_cut_off_is_not_yielded(reason, pieces):
+    events = [*anthropic_call(0, '{"n": 1}'), *anthropic_call(1, *pieces), *anthropic_end(reason)]
+    decoder = create_stream_decoder("anthropic.stream")
+    calls = [call for event in events for call in decoder.feed_chunk(event)]
+    assert [call.id for call in calls] == ["toolu_0"]
+    assert [call.id for call in decoder.answer.calls] == ["toolu_0", "toolu_1"]
+    assert decoder.close() == []
+    models, error = extract_stream("anthropic.stream", events)
+    assert models == [Weather(n=1)]
+    assert isinstance(error, TruncatedResponse)
+    assert "1 of 2 calls are valid" in str(error)
+    assert "a length limit cut this call off" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "models"),
+    [([1, 2], [Weather(n=1)]), ([1, 2, "And"], [Weather(n=1), Weather(n=2)])],
+    ids=["in a call", "after the calls"],
+)
+def test_an_anthropic_answer_that_was_cut_off_has_the_models_of_its_complete_calls(content, models):
+    blocks = [
+        {"type": "text", "text": part} if isinstance(part, str) else
+        {"type": "tool_use", "id": f"toolu_{part}", "name": "Weather", "input": {"n": part}}
+        for part in content
+    ]  # fmt: skip
+    answer = read_answer({"type": "message", "content": blocks, "stop_reason": "max_tokens"})
+    with pytest.raises(TruncatedResponse) as raised:
+        Toolset(list[Weather]).extract(answer)
+    assert list(raised.value.models) == models
+
+
+def test_an_anthropic_call_without_input_is_yielded_once_the_next_block_begins():
+    decoder = create_stream_decoder("anthropic.stream")
+    for event in anthropic_call(0, name="Ping"):
+        assert decoder.feed_chunk(event) == []
+    [call] = decoder.feed_chunk(anthropic_call(1)[0])
+    assert (call.name, call.arguments) == ("Ping", "{}")
+
+
+def test_invalid_json_in_an_anthropic_call_is_an_error_that_leaves_the_other_calls():
+    events = [*anthropic_call(0, '{"n": tr'), *anthropic_call(1, '{"n": 2}'), *anthropic_end("tool_use")]
+    models, extraction = extract_stream("anthropic.stream", events, on_error="collect")
+    assert models == [Weather(n=2)]
+    assert list(extraction) == models
+    assert len(extraction.errors) == 1
+    assert "not valid JSON" in str(extraction.errors[0])
+
+
+def test_an_error_event_of_anthropic_breaks_the_stream():
+    overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    models, error = extract_stream("anthropic.stream", [*anthropic_call(0, '{"n": 1}'), overloaded])
+    assert models == [Weather(n=1)]
+    assert isinstance(error, StreamBroken)
+    assert "Overloaded" in str(error)
+    assert list(error.models) == models

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpora import OPENLLMETRY, load_corpus
+from corpora import OPENLLMETRY, OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
 
 ROOT = Path(__file__).parents[2]
-STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream")
+STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream", "anthropic.stream")
 
 
 def load_written_answers() -> list[tuple[str, dict[str, Any]]]:
@@ -20,6 +20,12 @@ def load_written_answers() -> list[tuple[str, dict[str, Any]]]:
 
 def load_recorded_answers() -> list[dict[str, Any]]:
     """Return the answers of real providers."""
+    anthropic = [line for line in load_corpus(OPENLLMETRY_ANTHROPIC_BEDROCK) if line["wire"].startswith("anthropic")]
+    return [*load_corpus(OPENLLMETRY), *anthropic]
+
+
+def load_recorded_exchanges() -> list[dict[str, Any]]:
+    """Return the answers of real providers that are recorded with their requests."""
     return load_corpus(OPENLLMETRY)
 
 

@@ -107,10 +107,11 @@ class ResponseReader(Generic[T]):
             if validated and (equal := validated.get(_call_key(call))):
                 models.append(equal.pop())
                 continue
+            is_cut_off = answer.has_cut_off_call and call is answer.calls[-1]
             model = (
                 validate_call(call, total, self.models, self._context)
-                if complete
-                else incomplete_call_error(call, total)
+                if complete and not is_cut_off
+                else incomplete_call_error(call, total, is_stream=not complete)
             )
             # not isinstance(model, BaseModel): BaseModel has an ABC metaclass, whose check is slow
             if isinstance(model, ExtractionError):

@@ -43,9 +43,10 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
         return InvalidArguments(f"{_locate_call(call, total)}: {error}", call=call)
 
 
-def incomplete_call_error(call: ToolCall, total: int) -> CallError:
-    """Return the error for ``call``, which was still incomplete when its stream ended."""
-    reason = f"the stream ended before this call was complete; received so far: {_shorten(call.arguments)}"
+def incomplete_call_error(call: ToolCall, total: int, *, is_stream: bool = True) -> CallError:
+    """Return the error for ``call``, which was still incomplete when its stream ended or a length limit was reached."""
+    cause = "the stream ended before this call was complete" if is_stream else "a length limit cut this call off"
+    reason = f"{cause}; received so far: {_shorten(call.arguments)}"
     return InvalidArguments(f"{_locate_call(call, total)}: {reason}", call=call)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 
-# The finish reasons of openai.chat, gemini and openai.responses.
-_LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens"})
+# The finish reasons of openai.chat, gemini, openai.responses and anthropic.
+_LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens", "max_tokens", "model_context_window_exceeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class WireAnswer:
         model: The model that the answer names.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
+        has_cut_off_call: True if a length limit cut the last call off, although its arguments may be valid JSON.
     """
 
     calls: tuple[ToolCall, ...] = ()
@@ -36,6 +37,7 @@ class WireAnswer:
     model: str | None = None
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
     is_complete: bool = True
+    has_cut_off_call: bool = False
 
     @property
     def is_truncated(self) -> bool:

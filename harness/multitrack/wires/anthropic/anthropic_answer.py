@@ -12,6 +12,9 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
+LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
+"""The stop reasons of an answer that was cut off."""
+
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""
@@ -27,6 +30,8 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         error=error_message(document.get("error")),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
+        # the part of the input that was received is sent as valid JSON
+        has_cut_off_call=finish_reason in LENGTH_LIMITS and bool(blocks) and is_call(blocks[-1]),
     )
 
 

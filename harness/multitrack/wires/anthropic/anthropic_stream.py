@@ -10,21 +10,18 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.anthropic.anthropic_answer import is_call, join_text, read_input, read_refusal
+from multitrack.wires.anthropic.anthropic_answer import LENGTH_LIMITS, is_call, join_text, read_input, read_refusal
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
 from multitrack.wires.stream_decoder import StreamDecoder
 
-# The stop reasons of an answer that was cut off. Its last block may be incomplete although the block has an end event.
-_LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
-
 
 class AnthropicStreamDecoder(StreamDecoder):
     """Build the content blocks of an answer from the events of a stream.
 
-    A block is known by its ``index``. A gateway may leave out the index or the end of a block, or use the same index for
-    every block.
+    A block is known by its ``index``. A gateway may leave out the index or the end of a block, or use the same index
+    for every block.
     """
 
     def __init__(self) -> None:
@@ -121,7 +118,7 @@ class AnthropicStreamDecoder(StreamDecoder):
         return self._stop_reason is None and not self.has_ended and index > self._first_missing_index
 
     def _complete_open_calls(self) -> list[ToolCall]:
-        if self._stop_reason not in _LENGTH_LIMITS:
+        if self._stop_reason not in LENGTH_LIMITS:
             for block in self._blocks:
                 block.has_ended = block.is_followed = True
         return self._queue.release(is_last=True)
@@ -129,6 +126,7 @@ class AnthropicStreamDecoder(StreamDecoder):
     @property
     def answer(self) -> WireAnswer:
         blocks = sorted(self._blocks, key=lambda block: block.order)
+        calls = [block for block in blocks if block.is_call]
         return WireAnswer(
             calls=self._queue.calls(),
             text=join_text(block.as_content() for block in blocks),
@@ -138,6 +136,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             model=as_text(self._message.get("model")),
             usage=self._usage or None,
             is_complete=self._error is None and (self.has_ended or self._stop_reason is not None),
+            has_cut_off_call=self._stop_reason in LENGTH_LIMITS and bool(calls) and not calls[-1].is_complete,
         )
 
 
