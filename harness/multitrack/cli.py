@@ -27,7 +27,9 @@ app = typer.Typer(
 )
 
 _IGNORED = "*.pending.yaml"
-_DEFAULT = "the default is cassettes_dir in pyproject.toml, or all folders 'cassettes' below the current directory"
+_DEFAULT = (
+    "the default is cassettes_dir in pyproject.toml, otherwise every folder 'cassettes' below the current directory"
+)
 _TEXTCONV = 'git config diff.multitrack.textconv "multitrack show --textconv"'
 
 
@@ -52,10 +54,10 @@ def _options(
 def show(
     cassette: Annotated[Path, typer.Argument(help="a cassette, or a folder with cassettes")],
     textconv: Annotated[
-        bool, typer.Option("--textconv", help="for git: print a damaged cassette as it is, and exit with 0")
+        bool, typer.Option("--textconv", help="for git: print even a damaged cassette, unchanged, and exit with 0")
     ] = False,
     request: Annotated[
-        bool, typer.Option("--request", help="also print the requests: model, tools and messages")
+        bool, typer.Option("--request", help="print the model, tools and messages of each request, too")
     ] = False,
 ) -> None:
     """Print the tool calls and messages of cassettes. Can also serve as git's textconv command."""
@@ -174,7 +176,7 @@ def check(
 def accept(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help=f"pending recordings, their cassettes, or folders with them; {_DEFAULT}"),
+        typer.Argument(help=f"pending recordings, their cassettes, or folders; {_DEFAULT}"),
     ] = None,
 ) -> None:
     """Move pending recordings into their cassettes. No request is sent."""
@@ -205,12 +207,12 @@ def _explain_nothing_pending(path: Path) -> str:
     if path.is_dir():
         found = "this folder has no pending recordings"
     elif path.exists():
-        found = "there is no pending recording of it"
+        found = "this file has no pending recording"
     else:
-        found = "there is no such file, and no pending recording of it"
+        found = "this file does not exist and has no pending recording"
     return (
         f"{path}: {found}\n"
-        f"  multitrack accept requires a pending recording (*{PENDING_SUFFIX}), its cassette, or a folder with them"
+        f"  pass a pending recording (*{PENDING_SUFFIX}), the cassette that it belongs to, or a folder that contains it"
     )
 
 

@@ -142,7 +142,9 @@ def _load_cassettes(folder: Path) -> dict[str, Cassette]:
 def _compare(committed: Mapping[str, Cassette], recorded: Mapping[str, Cassette]) -> None:
     if committed.keys() != recorded.keys():
         differing = ", ".join(sorted(committed.keys() ^ recorded.keys()))
-        raise DemoFailed(f"not among both the committed and the new cassettes: {differing}; record the examples again")
+        raise DemoFailed(
+            f"these cassettes are only committed or only new, not both: {differing}; record the examples again"
+        )
     for name, cassette in recorded.items():
         if _read_calls(committed[name]) != _read_calls(cassette):
             raise DemoFailed(

@@ -192,7 +192,7 @@ class CassetteNotWritten(MultitrackError):
             return f"move {blocking}, which is not a folder"
         if self.code in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"allow writing to {self.path.parent}"
-        return "correct what the system reports"
+        return "fix the problem that the system reports"
 
 
 class SecretInCassette(MultitrackError):

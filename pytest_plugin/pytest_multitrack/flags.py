@@ -46,15 +46,15 @@ def add_options(parser: pytest.Parser) -> None:
         "--calls-drift",
         action="store_true",
         dest="multitrack_drift",
-        help="Go live, compare the tool calls of each response with the recorded ones, write nothing, and print a "
-        "table at the end (default: replay only)",
+        help="Go live and print a table that compares the tool calls in each response with the recorded ones; write "
+        "no cassettes and no snapshots (default: replay only)",
     )
     group.addoption(
         "--calls-drift-fail",
         action="store_true",
         dest="multitrack_drift_fail",
-        help="With --calls-drift, exit with code 1 if a response differs from its recording, without regard to the "
-        "order of calls (default: differences do not fail the run)",
+        help="With --calls-drift, exit with code 1 if a response differs from its recording by more than the order of "
+        "calls (default: differences do not fail the run)",
     )
     group.addoption(
         "--calls-drift-samples",
@@ -70,14 +70,14 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         metavar="PATH",
         dest="multitrack_reports",
-        help="Write what each test replayed and recorded to PATH, which ends in .md, .json or .html, or append it to "
-        "the job summary of GitHub Actions if PATH is 'github'; may be repeated (default: no report)",
+        help="Write a report of the replayed and recorded requests to PATH, a .md, .json or .html file; 'github' "
+        "appends it to the job summary of GitHub Actions; may be repeated (default: no report)",
     )
     group.addoption(
         "--cassettes-strict",
         action="store_true",
         dest="multitrack_strict",
-        help="Fail each test that passes without replaying all interactions it recorded (default: only list these "
+        help="Fail each test that passes without replaying all its interactions (default: only list the unused "
         "interactions)",
     )
     group.addoption(
@@ -198,8 +198,8 @@ def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str |
         raise pytest.UsageError(str(error)) from error
     return (
         f"{flags[0]}: the environment variable CI is set, and a run in CI must not change "
-        f"{'the snapshots of calls_snapshot' if updates else 'cassettes'}: run it on a developer's machine and commit "
-        f"the result; or pass --allow-ci-writes, or set allow_ci_writes = true in [tool.multitrack]"
+        f"{'the snapshots of calls_snapshot' if updates else 'cassettes'}; run it on a developer's machine and commit "
+        f"the result, or allow it with --allow-ci-writes or with allow_ci_writes = true in [tool.multitrack]"
     )
 
 

@@ -100,9 +100,9 @@ def test_check_does_not_call_another_file_a_damaged_cassette(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ("nope", "there is no such file, and no pending recording of it"),
+        ("nope", "this file does not exist and has no pending recording"),
         ("empty", "this folder has no pending recordings"),
-        ("README.md", "there is no pending recording of it"),
+        ("README.md", "this file has no pending recording"),
     ],
 )
 def test_accept_says_what_it_requires(tmp_path, wrong, reason):
@@ -111,7 +111,7 @@ def test_accept_says_what_it_requires(tmp_path, wrong, reason):
     finished = run_multitrack("accept", wrong, cwd=tmp_path)
     assert finished.stderr == (
         f"multitrack: {wrong}: {reason}\n"
-        f"  multitrack accept requires a pending recording (*.pending.yaml), its cassette, or a folder with them\n"
+        f"  pass a pending recording (*.pending.yaml), the cassette that it belongs to, or a folder that contains it\n"
     )
     assert finished.returncode == 1
 
@@ -147,7 +147,7 @@ def test_accept_replaces_the_cassette_with_its_pending_recording(tmp_path, named
 
 def test_accept_fails_if_nothing_is_pending(tmp_path):
     finished = run_multitrack("accept", "a.yaml", cwd=tmp_path)
-    assert finished.stderr.startswith("multitrack: a.yaml: there is no such file, and no pending recording of it\n")
+    assert finished.stderr.startswith("multitrack: a.yaml: this file does not exist and has no pending recording\n")
     assert finished.returncode == 1
 
 

@@ -219,7 +219,7 @@ class TestImports:
             0,
             [
                 "1 recorded call in 1 cassette, none checked yet",
-                "To check them, say where their models are, in pyproject.toml:",
+                "To check them, name the modules with their models in pyproject.toml:",
                 "  [tool.multitrack.models]",
                 '  packages = ["evil"]',
             ],
@@ -234,7 +234,7 @@ class TestImports:
             0,
             [
                 "2 recorded calls in 1 cassette, none checked yet",
-                "To check them, say where their models are, in pyproject.toml:",
+                "To check them, name the modules with their models in pyproject.toml:",
                 "  [tool.multitrack.models]",
                 '  tools = {Trip = "package.module:Trip", Weather = "package.module:Weather"}',
             ],

@@ -270,7 +270,7 @@ def test_reading_more_than_was_recorded_is_a_miss(run, router, talk, talk_types)
     miss = run(read_more, "replay")
     assert str(miss) == (
         f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early: "
-        "its caller stopped reading, but reads more on replay\n"
+        "its caller stopped reading then, but reads more now\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [miss]

@@ -174,7 +174,7 @@ def test_reading_more_than_was_recorded_is_a_miss(chat, talk, router):
             opened.receive()
     assert str(caught.value) == (
         f"the recorded response to POST {URL.format(port=talk.port)} ends early: "
-        "its caller stopped reading, but reads more on replay\n"
+        "its caller stopped reading then, but reads more now\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [caught.value]
@@ -232,7 +232,7 @@ def test_a_different_message_is_a_miss_that_shows_the_difference(at, chat, talk,
     before = "ab"[at - 1]
     assert without_call_site(caught.value) == format_mismatch(
         talk,
-        f"changed: message {at} differs from that of interaction 1 in 1 place\n"
+        f"changed: message {at} differs from the recorded one (interaction 1) in 1 place\n"
         "    $.text\n"
         f'      recorded: "{before}"\n'
         '      sent: "other"',
@@ -249,7 +249,7 @@ def test_an_additional_message_is_a_miss(chat, talk, router):
             send_and_receive(opened, text)
         with pytest.raises(CassetteMiss) as caught:
             send_and_receive(opened, "c")
-    assert without_call_site(caught.value) == format_mismatch(talk, "it sent message 3, and interaction 1 has 2")
+    assert without_call_site(caught.value) == format_mismatch(talk, "it sent message 3, but interaction 1 has 2")
 
 
 @pytest.mark.usefixtures("recorded")
@@ -263,7 +263,7 @@ def test_a_missing_message_is_a_miss(chat, talk, router):
         send_and_receive(opened, "a")
         with pytest.raises(CassetteMiss) as caught:
             end(opened)
-    assert without_call_site(caught.value) == format_mismatch(talk, "it ended after 1 message, and interaction 1 has 2")
+    assert without_call_site(caught.value) == format_mismatch(talk, "it ended after 1 message, but interaction 1 has 2")
 
 
 @pytest.mark.usefixtures("recorded", "short_stall")
@@ -274,7 +274,7 @@ def test_waiting_for_a_response_that_needs_more_requests_is_a_miss_instead_of_a_
         with pytest.raises(CassetteMiss) as caught:
             opened.receive()
     assert without_call_site(caught.value) == format_mismatch(
-        talk, "the client sent 1 message and waits for a response, which follows more messages in interaction 1"
+        talk, "the client waits for a response after 1 message; in interaction 1, more messages precede it"
     )
     assert router.violations == [caught.value]
 

@@ -229,7 +229,7 @@ class TestEachLayer:
             SNAPSHOT,
             "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)",
         ),
-        (PLAIN, "the reply or the test changed; the models return the calls of the recorded reply"),
+        (PLAIN, "the reply or the test changed; the models did not change the recorded calls"),
     ],
 )
 def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards):
@@ -295,7 +295,7 @@ def test_an_unknown_cause_names_the_possible_layers(trip):
     trip.provider.reply = reply_with(DALLAS, TORONTO)
     trip.record()
     accept(trip)
-    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
+    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test changed"
 
 
 def test_a_reply_that_was_never_valid(trip):
@@ -304,7 +304,8 @@ def test_a_reply_that_was_never_valid(trip):
     trip.record()
     accept(trip)
     assert first_line(trip.run()) == (
-        "the request did not change; the reply, the models or the test did: Weather.units: Value error, nobody uses it"
+        "the request did not change; the reply, the models or the test changed: Weather.units: "
+        "Value error, nobody uses it"
     )
 
 
@@ -324,7 +325,9 @@ def test_a_failed_assert_calls_is_diagnosed(trip):
     trip.provider.reply = reply_with(*METRIC)
     trip.record()
     accept(trip)
-    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did: Weather.units"
+    assert (
+        first_line(trip.run()) == "the request did not change; the reply, the models or the test changed: Weather.units"
+    )
     trip.provider.reply = reply_with(TORONTO, DALLAS, SEARCH)
     trip.record()
     with_validator(trip, SHOUTED)
@@ -362,7 +365,7 @@ def test_a_value_that_differs_in_each_run_is_ignored(trip):
     record_test(trip, FIELDS)
     assert "?" in trip.cassette("test_it/test_plan").read_text()
     trip.change("test_it.py", "Dallas", "Austin")
-    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test did"
+    assert first_line(trip.run()) == "the request did not change; the reply, the models or the test changed"
 
 
 BY_HAND = """
@@ -392,7 +395,7 @@ def test_a_changed_model_of_another_client(trip):
     record_test(trip, BY_HAND)
     trip.change("test_it.py", "return value", "return value.upper()")
     assert first_line(trip.run()) == (
-        "the models or validators changed: Weather.location; the recorded reply is the expected one"
+        "the models or validators changed: Weather.location; the recorded reply has the expected calls"
     )
 
 

@@ -101,7 +101,7 @@ def test_an_error_that_the_test_catches_is_to_be_recorded_again(project, outcome
     assert run.counts == {"passed" if outcome else "failed": 1}
     assert "multitrack accept" not in run.out
     command = "pytest --record test_it.py::test_ask"
-    assert f"  to record again what failed: {command}" in run.lines
+    assert f"  to record the failed requests again: {command}" in run.lines
     # the command cures the problem
     project.provider.reply = lambda _: ProviderAnswer(b'{"data": [], "object": "list"}')
     project.write_test(CAUGHT.format(outcome=True))

@@ -221,7 +221,7 @@ def test_a_thread_that_outlives_its_test_is_blocked_and_reported_for_it(write, m
         [
             "multitrack: test_it.py::test_starts_a_thread: GET http://example.test/x was sent while "
             "test_it.py::test_is_innocent ran, by the thread 'worker' that test_it.py::test_starts_a_thread had "
-            "started; it was blocked",
+            "started; the request was blocked",
             "  end the thread within its test, for example with thread.join()",
         ]
     )

@@ -446,7 +446,7 @@ def test_a_request_for_a_valid_reply_is_diagnosed_as_changed_models(project):
     assert run.counts == {"failed": 1}
     line = (
         "the models or validators changed: Weather.units: Value error, only imperial is known; "
-        "the recorded reply is not valid now, and the client asked again"
+        "the recorded reply is no longer valid, so the client sent another request"
     )
     assert line in run.lines
     assert f"FAILED test_it.py::test_ask - {line}" in run.lines

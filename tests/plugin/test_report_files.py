@@ -85,7 +85,7 @@ def test_the_json_report_lists_what_each_tape_did(project, options):
         ("failed", [1]),
     ]
     assert replayed["test_it.py::test_plan"]["failure"] == (
-        "the 2 requests did not change; the reply, the models or the test did"
+        "the 2 requests did not change; the reply, the models or the test changed"
     )
 
 

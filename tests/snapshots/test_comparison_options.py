@@ -133,7 +133,7 @@ def test_a_value_that_does_not_match_fails_and_is_never_written(trips, flags):
     assert run.code == 1
     assert run.outcomes == {"failed": 1}
     assert run.failure[1:-1] == [
-        "[0] Trip.created_at: 'then' does not match datetime, which no update accepts",
+        "[0] Trip.created_at: 'then' does not match datetime, so the snapshot cannot be updated",
         "added: Trip(",
         "    title=IsStr(regex='R.*'),",
         f"    {STOPS},",
@@ -144,8 +144,8 @@ def test_a_value_that_does_not_match_fails_and_is_never_written(trips, flags):
     run = check(trips, "[trip(created_at='then', title='other')]", options, *flags)
     assert run.outcomes == {"failed": 1}
     assert run.failure[1:3] == [
-        "[0] Trip.title: 'other' does not match IsStr(regex='R.*'), which no update accepts",
-        "[0] Trip.created_at: 'then' does not match datetime, which no update accepts",
+        "[0] Trip.title: 'other' does not match IsStr(regex='R.*'), so the snapshot cannot be updated",
+        "[0] Trip.created_at: 'then' does not match datetime, so the snapshot cannot be updated",
     ]
     assert "    created_at: was datetime, now 'then'" in run.failure
     assert "'then'" not in trips.file()

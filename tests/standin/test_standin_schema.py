@@ -139,7 +139,7 @@ def test_the_error_for_an_unsatisfiable_schema_says_where(schema, message):
 def test_a_schema_that_requires_itself_is_an_error():
     schema = {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"]}}, "$ref": "#/$defs/A"}
 
-    with pytest.raises(UnsatisfiableError, match="the schema requires itself endlessly"):
+    with pytest.raises(UnsatisfiableError, match="the schema requires a value that contains itself"):
         example(schema)
 
 

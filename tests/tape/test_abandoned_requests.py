@@ -115,7 +115,8 @@ def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
     with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(wait())
     assert str(missed.value) == (
-        "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
+        "the recorded request has no response: when it was recorded, its caller stopped waiting; now the caller still "
+        "waits\n"
         "  to record a response: use_cassette(..., mode='record')"
     )
     assert tape.violations == [missed.value]

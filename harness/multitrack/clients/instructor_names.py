@@ -7,20 +7,18 @@ from typing import Any
 
 _CREATE_CLIENT = "create the client of the provider's own SDK and pass it to {functions}"
 _OPENAI_COMPATIBLE = "pass openai.OpenAI(base_url=...) with the provider's URL to from_openai"
-_OWN_SDK = (
-    "extract with instructor or with {provider}'s own SDK, whose requests the pytest plugin records and replays as well"
-)
+_OWN_SDK = "use instructor or {provider}'s own SDK; the pytest plugin records and replays the requests of either one"
 _HOOKS = (
-    "there are no hooks; read .raw, .usage, .attempts and .errors of the result, or pass an http_client with event "
-    "hooks to the SDK"
+    "read .raw, .usage, .attempts and .errors from the result, or create the SDK's client with an http_client that has "
+    "event hooks"
 )
-_CLIENT_CLASS = "the result of {functions} is the type to use, for example openai.OpenAI"
+_CLIENT_CLASS = "annotate with the type that {functions} returns, for example openai.OpenAI"
 _SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Pydantic models"
 _PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
 _CONTENT = "write the content part into messages in OpenAI's format"
 _BATCH = "send the batch with the provider's SDK and read each response with decode and Toolset(...).parse"
-_VALIDATOR = "write a Pydantic validator that calls the model, and pass it what it needs with context="
-_CREATE = "call create of the client that {functions} return"
+_VALIDATOR = "write a Pydantic validator that calls the model; pass data to it with context="
+_CREATE = "call create on the client that {functions} returns"
 
 MODULE_NAMES = {
     "AsyncInstructor": _CLIENT_CLASS,
@@ -40,12 +38,12 @@ MODULE_NAMES = {
     "Partial": "pass stream=True to create, which then yields each model when its call is complete",
     "Provider": _CREATE_CLIENT,
     "ResponseSchema": _PLAIN_MODELS,
-    "apatch": "call patch, which accepts asynchronous clients as well",
+    "apatch": "call patch, which accepts synchronous and asynchronous clients",
     "batch": _BATCH,
     "client": _CREATE,
     "distil": "use instructor to write files for fine-tuning",
     "dsl": _PLAIN_MODELS,
-    "exceptions": "the errors are in multitrack.errors",
+    "exceptions": "import the errors from multitrack.errors",
     "from_anthropic": _OWN_SDK.format(provider="Anthropic"),
     "from_anyscale": _OPENAI_COMPATIBLE,
     "from_bedrock": _OWN_SDK.format(provider="AWS"),
@@ -83,17 +81,17 @@ CLIENT_NAMES = {
     "clear": _HOOKS,
     "completions": "call the client's own create()",
     "create_fn": "call create",
-    "create_iterable": "call create, which returns every model, and with stream=True yields them one by one",
+    "create_iterable": "call create, which returns all models at once, or with stream=True yields them one by one",
     "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
     "default_model": "pass model= to create",
     "handle_kwargs": "pass the arguments to each create",
     "hooks": _HOOKS,
     "kwargs": "pass the arguments to each create",
     "messages": "call the client's own create()",
-    "mode": "the mode of a client is chosen when it is created",
+    "mode": "pass mode= when you create the client",
     "off": _HOOKS,
     "on": _HOOKS,
-    "provider": "the client is that of the provider's own SDK",
+    "provider": "use the SDK's client, which Multitrack returns as it is",
 }
 """For each attribute of instructor's clients, what to use instead."""
 

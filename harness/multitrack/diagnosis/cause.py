@@ -177,17 +177,19 @@ class _Diagnosis:
         recorded = _sort_texts(call for interaction in self.answered for call in _read_calls(interaction))
         expected, received = _sort_texts(self.compared.expected), _sort_texts(self.compared.received)
         if recorded == expected and self.compared.difference.changed:
-            return f"the models or validators changed{self._format_locations()}; the recorded reply is the expected one"
+            return (
+                f"the models or validators changed{self._format_locations()}; the recorded reply has the expected calls"
+            )
         if self.since is _SNAPSHOT:
             return f"the models or the test changed{self._format_locations()}; {self._describe_unchanged()}"
         if recorded == received != expected:
-            return "the reply or the test changed; the models return the calls of the recorded reply"
+            return "the reply or the test changed; the models did not change the recorded calls"
         return None
 
     def _describe_unknown(self) -> str:
         count = len(self.now)
         unchanged = "the request did not change" if count == 1 else f"the {count} requests did not change"
-        return f"{unchanged}; the reply, the models or the test did{self._format_locations()}"
+        return f"{unchanged}; the reply, the models or the test changed{self._format_locations()}"
 
     def _format_locations(self) -> str:
         """Return the classes and fields that changed, as far as they are known."""

@@ -43,8 +43,8 @@ def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: Re
             found = found or dict.fromkeys(_locate_quoted_errors(added))
             if found:
                 return (
-                    f"the models or validators changed: {_shorten_list(list(found))}; the recorded reply is not valid "
-                    f"now, and the client asked again"
+                    f"the models or validators changed: {_shorten_list(list(found))}; the recorded reply is no longer "
+                    f"valid, so the client sent another request"
                 )
     return None
 

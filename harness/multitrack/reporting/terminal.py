@@ -121,7 +121,7 @@ def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[s
 def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[str]:
     """Yield what to do after a recording that contains nothing worth accepting, because a request failed."""
     yield f"The cassette is unchanged, because a request failed: {failed_request}"
-    yield "When its reason is gone, record again:"
+    yield "After you fix the cause, record again:"
     yield f"  {record_hint}"
 
 
@@ -175,7 +175,7 @@ def _pending_lines(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:
         yield f"multitrack: pending: {pending}: {fact.reason}{_name_test(fact) if len(facts) > 1 else ''}"
     failed = list(dict.fromkeys(fact.record_hint for fact in facts if fact.failed_request))
     for record_hint in failed:
-        yield f"  to record again what failed: {record_hint}"
+        yield f"  to record the failed requests again: {record_hint}"
     accepted = [fact for fact in facts if not fact.failed_request]
     if accepted:
         then = " then, to" if failed else " to"
@@ -212,4 +212,4 @@ def live_run_line(flag: str, count: int) -> str:
 
 def remote_live_run_line(flag: str, count: int) -> str:
     """Return the same line for a run on remote workers, where it is unknown which tests have a cassette."""
-    return f"multitrack: {flag}: of {count_noun(count, 'test')}, those with a cassette go live"
+    return f"multitrack: {flag}: {count_noun(count, 'test')} selected; tests with a cassette go live"

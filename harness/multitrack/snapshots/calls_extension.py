@@ -38,7 +38,7 @@ class UnmatchedValues(TypeError):
     """
 
     def __init__(self, rejected: tuple[MatchError, ...], text: str) -> None:
-        super().__init__("\n".join(f"{error}, which no update accepts" for error in rejected))
+        super().__init__("\n".join(f"{error}, so the snapshot cannot be updated" for error in rejected))
         self.text = text
 
 
@@ -128,7 +128,7 @@ class CallsExtension(StoredExtension):
             # syrupy writes at the end of the run, where pytest calls any other exception an internal error
             raise pytest.exit.Exception(
                 f"multitrack: {arguments.get('snapshot_location')}: the snapshots were not written: {error.strerror}\n"
-                f"  make it possible to write the file, then run the same command again",
+                f"  make the file writable, then run the same command again",
                 returncode=pytest.ExitCode.TESTS_FAILED,
             ) from error
 

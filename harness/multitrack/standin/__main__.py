@@ -23,7 +23,9 @@ except ImportError as error:
 
 
 def run(
-    script: Annotated[Path | None, typer.Option(help="YAML file of rules: which request gets which answer.")] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="YAML file with rules that select the answer to each request.")
+    ] = None,
     answers: Annotated[
         Path | None,
         typer.Option(help="File of recorded responses, one JSON object per line. They are used before the rules."),

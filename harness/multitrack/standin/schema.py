@@ -61,7 +61,7 @@ class _Location:
 
     def __init__(self, root: Any, path: str, depth: int) -> None:
         if depth > _MAX_DEPTH:
-            raise UnsatisfiableError(f"{path[:60]}...: the schema requires itself endlessly")
+            raise UnsatisfiableError(f"{path[:60]}...: the schema requires a value that contains itself")
         self._root = root
         self._path = path
         self._depth = depth

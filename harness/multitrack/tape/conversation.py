@@ -87,7 +87,7 @@ class RecordedConversation:
             messages = count_noun(count, "message")
             self._keep_candidates(
                 lambda candidate: len(candidate.messages) <= count,
-                lambda candidate: (f"it ended after {messages}, and {candidate} has {len(candidate.messages)}", []),
+                lambda candidate: (f"it ended after {messages}, but {candidate} has {len(candidate.messages)}", []),
             )
 
     def find_replay(self) -> Replay | None:
@@ -117,7 +117,7 @@ class RecordedConversation:
         with self._lock:
             nearest = self._candidates[0]
             messages = count_noun(int(self._sent_count), "message")
-            reason = f"the client sent {messages} and waits for a response, which follows more messages in {nearest}"
+            reason = f"the client waits for a response after {messages}; in {nearest}, more messages precede it"
             return self._add_divergence(self._redact_message(None), reason, ())
 
     def _choose(self, candidate: _CallCandidate) -> Replay:
@@ -132,7 +132,7 @@ class RecordedConversation:
 
     def _require_unplayed_candidates(self) -> list[_CallCandidate]:
         if not (candidates := self._unplayed_candidates()):
-            reason = f"{self._candidates[0]} was replayed meanwhile, for another call that began in the same way"
+            reason = f"another call that began in the same way has replayed {self._candidates[0]} in the meantime"
             raise self._add_divergence(self._redact_message(None), reason, ())
         return candidates
 
@@ -230,11 +230,11 @@ class _CallCandidate:
     def explain_difference(self, position: int, sent: Request) -> tuple[str, Sequence[Difference]]:
         """Return why the message at ``position`` does not match, and the differences."""
         if position >= len(self.messages):
-            return f"it sent message {position + 1}, and {self} has {len(self.messages)}", []
+            return f"it sent message {position + 1}, but {self} has {len(self.messages)}", []
         [message] = jsontext.parse(sent.body)
         found = list(find_differences(self.messages[position], message))
         count = count_noun(len(found), "place")
-        return f"changed: message {position + 1} differs from that of {self} in {count}", found
+        return f"changed: message {position + 1} differs from the recorded one ({self}) in {count}", found
 
     def _recorded_request(self, position: int) -> Request:
         message = jsontext.canonical(self.messages[position])

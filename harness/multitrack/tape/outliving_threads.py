@@ -143,7 +143,7 @@ class _OutlivingThreadRouter:
         during = f"while {self._during} ran" if self._during else "when no test ran"
         violation = LiveCall(
             f"{request.method} {parts.scheme}://{address}{parts.path} was sent {during}, by the thread "
-            f"{threading.current_thread().name!r} that {self._scope.name} had started; it was blocked\n"
+            f"{threading.current_thread().name!r} that {self._scope.name} had started; the request was blocked\n"
             f"  end the thread within its test, for example with thread.join()"
         )
         self.add_violation(violation)

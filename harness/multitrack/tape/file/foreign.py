@@ -90,7 +90,7 @@ def _read_request_body(request: Mapping[str, Any]) -> str | bytes:
 
 def _format_bytes(value: object) -> str:
     if not isinstance(value, bytes):
-        raise TypeError(f"a value in a body is {value!r:.60}")
+        raise TypeError(f"a body contains {value!r:.60}, which is not a JSON value")
     return decode_text(value)
 
 
@@ -128,7 +128,7 @@ def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
             return bytes.fromhex(str(content))
         case "json":
             return str(content) if is_toml else json.dumps(content, ensure_ascii=False)
-    raise ValueError(f"a body of the kind {kind!r}")
+    raise ValueError(f"a body has the type {kind!r}, which is not supported")
 
 
 def _read_grpc_call(position: int, item: Any, path: Path) -> Interaction:

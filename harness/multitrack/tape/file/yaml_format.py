@@ -422,7 +422,7 @@ def _read_failure(value: Any) -> Failure | None:
     found = _require_mapping(value, "the failure")
     during: During = found.get("during", "read")
     if during not in get_args(During):
-        raise _UnknownFeature(f"unknown time of a failure {during!r}")
+        raise _UnknownFeature(f"the failure has an unknown value of during: {during!r}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(
         _require_text(error, "the error"),

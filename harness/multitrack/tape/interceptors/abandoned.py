@@ -32,7 +32,8 @@ def find_record_hint(tape: Router | None) -> str:
 def report_miss(tape: Router | None) -> CassetteMiss:
     """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
     violation = CassetteMiss(
-        "the recorded request has no response: its caller gave up before one arrived, but is still waiting on replay\n"
+        "the recorded request has no response: when it was recorded, its caller stopped waiting; now the caller still "
+        "waits\n"
         f"  to record a response: {find_record_hint(tape)}"
     )
     if tape is not None:

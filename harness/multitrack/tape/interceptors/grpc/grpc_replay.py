@@ -70,7 +70,7 @@ class RecordedGrpcResponse:
                 return abandoned.report_miss(tape)
             violation = CassetteMiss(
                 f"the recorded response to POST {method.url} ends early: "
-                "its caller stopped reading, but reads more on replay\n"
+                "its caller stopped reading then, but reads more now\n"
                 f"  to record all of it: {abandoned.find_record_hint(tape)}"
             )
             tape.add_violation(violation)
