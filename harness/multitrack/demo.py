@@ -117,7 +117,7 @@ def _run_pytest(
 def _find_isolation_command() -> Sequence[str]:
     """Return the command prefix that runs a command without network.
 
-    The prefix is empty if the system does not permit that; then only replay itself keeps the run offline.
+    Empty if the system does not permit isolation. The run is then offline only because everything is replayed.
     """
     if (unshare := shutil.which("unshare")) is None:
         return ()
@@ -164,7 +164,7 @@ def _read_calls(cassette: Cassette) -> list[ToolCall]:
 
 
 def _group_by_calls(cassettes: Mapping[str, Cassette]) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the names of cassettes that have the same calls, with these calls."""
+    """Group the cassettes by their calls. Yield the names of the cassettes in each group, and the calls."""
     groups: dict[tuple[ToolCall, ...], list[str]] = {}
     for name, cassette in cassettes.items():
         groups.setdefault(tuple(_read_calls(cassette)), []).append(name)

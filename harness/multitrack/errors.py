@@ -3,8 +3,8 @@
 ::
 
     Exception
-    └── MultitrackError            a response or a file is invalid, or an option
-        ├── ExtractionError        a response has no valid models, or not only valid ones
+    └── MultitrackError            a response, a file or an option is invalid
+        ├── ExtractionError        a response has no valid models, or has invalid calls
         │   ├── NoToolCalls        the response has no tool calls
         │   ├── UnknownTool        a call names a tool that was not offered
         │   ├── InvalidArguments   the arguments of a call do not match its model
@@ -134,11 +134,11 @@ class CassetteCorrupt(MultitrackError):
         path: The cassette.
         reason: What is wrong with it.
         line: The number of the line, starting at 1; None if it is unknown.
-        advice: What to do about this reason; None if the file is damaged, so that only an earlier version of it or a
-            new recording helps.
+        advice: How to fix it. None if the file is damaged: then only an earlier version of the file, or a new
+            recording, helps.
 
     Attributes:
-        record_hint: How to record again what a damaged cassette contained.
+        record_hint: The command that records the content of a damaged cassette again.
     """
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None, advice: str | None = None) -> None:
@@ -170,7 +170,7 @@ class CassetteNotWritten(MultitrackError):
         error: The error of the system.
 
     Attributes:
-        record_hint: How to record again what could not be written.
+        record_hint: The command that repeats the recording.
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
@@ -210,8 +210,8 @@ class TapeViolation(BaseException):
 
     Attributes:
         frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
-        finding: What is wrong, without the test: violations with the same finding are reported together. Empty if
-            there is no such description.
+        finding: A description of the problem that does not name the test. Violations with the same finding are reported
+            together. Empty if there is no description.
     """
 
     frames: Sequence[FrameSummary] = ()
@@ -239,5 +239,5 @@ class LiveCall(TapeViolation):
 class ForkedCall(LiveCall, Exception):
     """A process that the test forked sent a request.
 
-    It is an `Exception` as well, because a process pool waits forever for a worker that ends with any other exception.
+    It is also an `Exception`, because a process pool waits forever for a worker that ends with any other exception.
     """

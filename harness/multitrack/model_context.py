@@ -1,7 +1,7 @@
 """The Pydantic models of the tools of the request that is being sent.
 
-The clients set them around the call of the SDK, and the tape reads them. So a miss can explain a changed tool schema by
-the class and the field that changed, and the tape does not depend on any client.
+The clients set them around the call of the SDK, and the tape reads them. This lets a miss explain a changed tool schema
+by class and field, although the tape does not depend on any client.
 """
 
 from __future__ import annotations

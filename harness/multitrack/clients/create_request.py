@@ -1,4 +1,4 @@
-"""One call of `create` with a ``response_model``: Multitrack's arguments, separate from those for the provider."""
+"""Separate Multitrack's own arguments in a call of `create` from the arguments for the provider."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ class CreateRequest(Generic[T]):
 
     @staticmethod
     def check_with_completion(response_model: object, arguments: Mapping[str, Any]) -> None:
-        """Raise TypeError if `create_with_completion` is called without a ``response_model``, or to stream."""
+        """Raise TypeError if `create_with_completion` is called without ``response_model`` or with ``stream``."""
         if response_model is None:
             raise TypeError("create_with_completion requires response_model=; without it, call create")
         if arguments.get("stream"):
             raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
     def sending(self) -> AbstractContextManager[None]:
-        """Return a context manager to call the SDK in, so that the tape can look up the models of the offered tools."""
+        """Return a context manager for the call of the SDK. Within it, the tape can look up the offered models."""
         return model_context.offering_models(self._toolset.models)
 
     def handle_response(
@@ -101,10 +101,10 @@ class CreateRequest(Generic[T]):
         usage: Any,
         dump: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> Extraction[T] | None:
-        """Return the result, or None if the model has to be asked again, with `follow_up_messages`.
+        """Return the result. None if the model must be asked again, with `follow_up_messages`.
 
         Args:
-            document: The response, to be read.
+            document: The response, which the decoder reads.
             raw: The SDK's response object.
             usage: The SDK's usage object.
             dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is already that JSON.

@@ -43,7 +43,7 @@ _WIRE = "gemini"
 
 
 class GeminiTools(NamedTuple):
-    """The tools of a request as JSON. ``config`` is the ``toolConfig``, None without a ``tool_choice``."""
+    """A request's tools as JSON. ``config`` is the ``toolConfig``; None if there is no ``tool_choice``."""
 
     tools: Sequence[Mapping[str, Any]]
     config: Mapping[str, Any] | None
@@ -52,8 +52,8 @@ class GeminiTools(NamedTuple):
 class GeminiClient(ABC, Generic[R]):
     """A client for Gemini through an SDK whose responses are ``R``.
 
-    ``has_call_ids`` and ``has_signatures`` say whether the SDK's requests have a field for the id of a call and a field
-    for the signature of the thought before it.
+    ``has_call_ids``: whether the SDK's requests have a field for the id of a call. ``has_signatures``: whether they
+    have a field for the signature of a thought.
     """
 
     has_call_ids: bool
@@ -119,20 +119,20 @@ class GeminiClient(ABC, Generic[R]):
             response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
                 returns the SDK's response.
             stream: Whether to return an `ExtractionStream`. Default False.
-            on_error: ``"raise"``, the default, or ``"collect"``, to store errors in ``errors`` of the result.
+            on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
             **arguments: ``tool_choice``, in OpenAI's format; all others are passed to the SDK's ``generate_content``.
 
         Returns:
-            An `Extraction`, or an `ExtractionStream` if ``stream`` is true; without ``response_model``, what the SDK
-            returns.
+            An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own
+            result.
 
         Raises:
-            TypeError: Before any request, if ``response_model`` or one of the other arguments above is invalid, or
-                the SDK was given tools as well.
-            ValueError: Before any request, if Gemini cannot represent a message or ``tool_choice``.
+            TypeError: If an argument above is invalid, or if the arguments for the SDK contain tools. Raised before any
+                request.
+            ValueError: If Gemini cannot represent a message or ``tool_choice``. Raised before any request.
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
                 The SDK's own errors are not changed.
         """
@@ -236,7 +236,7 @@ class GeminiClient(ABC, Generic[R]):
         """Return the result of `create`, and the SDK's response that it was extracted from.
 
         Takes the same arguments and raises the same errors as `create` with ``response_model`` and without ``stream``.
-        The result has the response as its ``raw``. If the model was asked again, that is the last response.
+        The response is also the result's ``raw``. If the model was asked again, it is the last response.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
@@ -327,7 +327,7 @@ def _add_follow_up(conversation: GeminiConversation, request: CreateRequest[Any]
 class _GeminiStreamSource(StreamSource, Generic[R]):
     """A streamed response, from the SDK's ``generator`` of responses.
 
-    ``chunks`` are the responses of the generator, including one that was read from it before.
+    ``chunks`` yields the responses from the generator, including the first one if it was already read.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Advice for names that instructor has and Multitrack does not, for code that replaces one with the other."""
+"""Advice for code that moves from instructor to Multitrack and uses a name that only instructor has."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ MODULE_NAMES = {
     "response_schema": _PLAIN_MODELS,
     "v2": _CREATE_CLIENT,
 }
-"""For each name of instructor's module, what to use instead. A name that Multitrack has is never looked up here."""
+"""The advice for each name in instructor's module. Names that Multitrack has are never looked up here."""
 
 CLIENT_NAMES = {
     "chat": "call the client's own create()",
@@ -93,11 +93,11 @@ CLIENT_NAMES = {
     "on": _HOOKS,
     "provider": "use the SDK's client, which Multitrack returns as it is",
 }
-"""For each attribute of instructor's clients, what to use instead."""
+"""The advice for each attribute of instructor's clients."""
 
 
 def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
-    """Return one sentence that says what to use instead of instructor's ``name``, or None if it has no such name."""
+    """Return one sentence of advice for instructor's ``name``. None if instructor has no such name."""
     if name not in MODULE_NAMES:
         return None
     *others, last = (public for public in public_names if public.startswith("from_"))
@@ -106,10 +106,10 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 
 
 def look_up_attribute(instance: object, name: str) -> Any:
-    """Raise the `AttributeError` for ``name``, which ``instance`` of one of our classes does not have.
+    """Raise the `AttributeError` for ``name``, which ``instance``, an object of ours, does not have.
 
-    For a name that instructor's clients have, the error says what to use instead. Otherwise it is the error from
-    looking the name up again, because a property that failed raises an error of its own.
+    If instructor's clients have that name, the error says what to use instead. Otherwise, the name is looked up again,
+    so that a property that failed raises its own error.
     """
     if name in CLIENT_NAMES:
         message = f"Multitrack does not offer {name}: {CLIENT_NAMES[name]}"

@@ -1,4 +1,4 @@
-"""The modes: which client makes tool calls, and through which of its APIs."""
+"""The modes: the APIs through which a client gets tool calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _ModeMeta(EnumMeta):
 
 
 class Mode(Enum, metaclass=_ModeMeta):
-    """The API through which a client makes tool calls. The default of each client is its own mode.
+    """The API through which a client gets tool calls. Each client has its own default.
 
     - ``PARALLEL_TOOLS``: OpenAI's chat completions, the default of `from_openai` and `patch`.
     - ``RESPONSES_PARALLEL_TOOLS``: OpenAI's Responses API.

@@ -91,7 +91,7 @@ class CreateMixin(Generic[R, S]):
             response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
                 calls the SDK's own method unchanged.
             stream: Whether to return an `ExtractionStream`. Default False.
-            on_error: ``"raise"``, the default, or ``"collect"``, to store errors in ``errors`` of the result.
+            on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             strict: Whether to use OpenAI's strict schemas, which make the model send every field. Default False.
@@ -99,12 +99,11 @@ class CreateMixin(Generic[R, S]):
             **arguments: Passed to the SDK's own method. ``tool_choice`` is ``"auto"`` by default.
 
         Returns:
-            An `Extraction`, or an `ExtractionStream` if ``stream`` is true; without ``response_model``, what the SDK
-            returns.
+            An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own
+            result.
 
         Raises:
-            TypeError: Before any request, if ``response_model`` or one of the other arguments above is invalid, or
-                ``tools`` is passed as well.
+            TypeError: If an argument above is invalid, or if ``tools`` is passed. Raised before any request.
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
             openai.OpenAIError: The SDK's own errors are not changed.
         """
@@ -137,7 +136,7 @@ class CreateMixin(Generic[R, S]):
         """Return the result of `create`, and the SDK's response that it was extracted from.
 
         Takes the same arguments and raises the same errors as `create` with ``response_model`` and without ``stream``.
-        The result has the response as its ``raw``. If the model was asked again, that is the last response.
+        The response is also the result's ``raw``. If the model was asked again, it is the last response.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(

@@ -1,1 +1,1 @@
-"""Why a test fails (the request, the reply, the models or the test changed), and which recordings became invalid."""
+"""Find out why a test fails (the request, the reply, the models or the test changed), and find invalid recordings."""

@@ -75,10 +75,10 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 
 
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
-    """Return the models of the tools of a request, by tool name.
+    """Return the model of each tool in a request, by tool name.
 
-    They are the models that this process offers with the request. If it offers none, they are imported by the paths in
-    the cassette and in the project's settings; the settings have priority.
+    They are the models that this process offers with the request. If it offers no models, they are imported by the
+    paths in the project's settings or in the cassette; the settings have priority.
     """
     if interaction.offered_models:
         return interaction.offered_models
@@ -97,8 +97,8 @@ def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list
     Args:
         answer: The answer of the model.
         models: The models by tool name.
-        offered: Whether ``models`` are all offered models. If so, a call of any other tool is an error; otherwise, the
-            result of such a call is unknown.
+        offered: Whether ``models`` contains every offered model. If true, a call of any other tool is an error. If
+            false, the result of such a call is unknown.
     """
     of = len(answer.calls)
     return [
@@ -125,7 +125,7 @@ class ResponseValidator:
         self._paths = paths
 
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
-        """Validate each call of a response. None if it is not a model's response, or none of its models is known."""
+        """Validate each call of a response. None if no model sent the response, or if its models are unknown."""
         answer = parse_answer(interaction.response.body)
         if answer is None:
             return None

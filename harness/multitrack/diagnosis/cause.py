@@ -1,7 +1,7 @@
 """The cause of a failed test: the request, the reply, the models or the test changed.
 
-Each of them is compared with its fingerprint in the snapshot, or else in the cassette. Nothing is guessed. If the cause
-is unknown, the message says what did not change.
+Each request, reply and model is compared with its fingerprint in the snapshot. If the snapshot has no fingerprints,
+those in the cassette are used. Nothing is guessed: if the cause is unknown, the message says what did not change.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 
 
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
-    """Yield the fields whose values changed. This is only known if the model used to keep the arguments as they are."""
+    """Yield the fields whose values changed. They are only known if the earlier model did not change the arguments."""
     if not isinstance(result.outcome, BaseModel):
         return
     (call,), (result_call,) = to_snapshot_calls([result.call]), to_snapshot_calls([result.outcome])

@@ -1,7 +1,7 @@
-"""Import models by their paths, only from packages that the project allows: by default, its own.
+"""Import models by their paths, but only from packages that the project allows. By default, it allows its own.
 
-Importing a module runs it, and anyone can write a cassette. So a module that a cassette names is inspected before it is
-imported: even in an allowed package, a script that does not define the name does not run.
+Importing a module runs it, and anyone can write a cassette. Therefore, a module that a cassette names is only imported
+if its source defines the name of the model. Other scripts do not run, even in an allowed package.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class ModelImporter:
 
 
 def _defines(module_name: str, name: str) -> bool:
-    """Return whether the source of a module defines ``name``. This only runs its parent packages."""
+    """Return whether the source of a module defines ``name``. The parent packages run, but the module does not."""
     if module_name in sys.modules:
         return True
     spec = find_spec(module_name)

@@ -1,7 +1,7 @@
-"""Recognize a miss that follows from changed models: the client asks again because a recorded reply is not valid now.
+"""Recognize a miss that changed models cause: a recorded reply is no longer valid, so the client asks again.
 
-Clients such as instructor send the validation error to the model, together with the conversation so far. No recording
-has that request, but the request is not what changed.
+Clients such as instructor then send the validation error to the model, together with the conversation so far. No
+recording has that request. Still, the cause is the changed models, not a changed request.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _DETAIL = re.compile(r"^(?P<field>\S[^\n]*)\n +(?P<message>[^\n]+?) \[type=", re
 
 
 def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> str | None:
-    """Return in one line which models or validators changed, if ``miss`` is a request for a valid reply.
+    """Return one line that names the models or validators that changed and so caused ``miss``.
 
-    None if it is not, or if that is unknown.
+    None if they are unknown, or if ``miss`` has a different cause.
     """
     sent = _read_body(miss.body)
     for tape in tapes:
@@ -59,7 +59,7 @@ def _read_body(body: bytes) -> Any:
 def _find_added_messages(recorded: Any, sent: Any) -> Sequence[Any]:
     """Return the messages that ``sent`` adds to the conversation in ``recorded``.
 
-    Empty if they are different conversations.
+    Empty if ``sent`` belongs to a different conversation.
     """
     if not isinstance(recorded, dict) or not isinstance(sent, dict):
         return ()
@@ -73,7 +73,7 @@ def _find_added_messages(recorded: Any, sent: Any) -> Sequence[Any]:
 
 
 def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator) -> Iterator[str]:
-    """Yield the fields of the calls that were valid when the test passed and are not valid now."""
+    """Yield the invalid fields in calls that were valid when the test passed."""
     results = validator.validate(interaction) or ()
     recorded = interaction.results or ()
     for position, result in enumerate(results):

@@ -58,8 +58,8 @@ class RevalidationReport:
         breaks: The calls that fail.
         unchecked: The number of calls that could not be validated, by tool and reason.
         unreadable: A message for each damaged cassette.
-        is_configured: Whether the project says where its models are.
-        settings: Lines of pyproject.toml with which more calls can be checked.
+        is_configured: Whether pyproject.toml names models or packages with models.
+        settings: Lines to add to pyproject.toml, so that more calls can be checked.
     """
 
     tapes: int = 0
@@ -72,9 +72,9 @@ class RevalidationReport:
 
     @property
     def is_good(self) -> bool:
-        """True if no call fails, no cassette is damaged, and at least one call was checked if there are any.
+        """True if no call fails, no cassette is damaged, and at least one call was checked.
 
-        If the project configures no models, it is not a problem that no call could be checked.
+        If there are no calls, or if the project configures no models, no call needs to be checked.
         """
         is_checked = self.checked > 0 or self.calls == 0 or not self.is_configured
         return not self.breaks and not self.unreadable and is_checked

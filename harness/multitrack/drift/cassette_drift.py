@@ -102,7 +102,7 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> Dr
 
     Args:
         runs: The drift of each run. There are several with ``--calls-drift-samples``.
-        outcomes: How the test ended in each run. Empty strings if it passed.
+        outcomes: How the test ended in each run. An empty string means that it passed.
     """
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
     failures = Counter(filter(None, outcomes))

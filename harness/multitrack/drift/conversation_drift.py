@@ -53,16 +53,17 @@ def compare_conversations(
     live: Sequence[Interaction],
     explain: Explain = lambda _: (),
 ) -> ConversationDrift:
-    """Compare live responses with the recorded responses to the same requests, first in, first out.
+    """Compare each live response with the recorded response to the same request.
 
-    A request without a recording has diverged if an earlier response differs, because the request contains that
-    response. Later requests without a recording are not reported. If no earlier response differs, the program changed
-    the request. A temporary error is ignored on both sides if a later attempt succeeded.
+    Equal requests are paired in order. If a request has no recording, and an earlier response differs, the conversation
+    has diverged, because the request contains that response. Later requests without a recording are not reported. If no
+    earlier response differs, the program changed the request. A temporary error is ignored on both sides if a later
+    attempt succeeded.
 
     Args:
         recorded: The recorded interactions.
         live: The live interactions, in the order they were sent.
-        explain: Says how a request that the program changed differs from its recording.
+        explain: Returns how a request that the program changed differs from the nearest recording.
     """
     lookup = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)
     final = [one for one, is_final in zip(live, are_final(live), strict=True) if is_final]

@@ -137,7 +137,7 @@ def _format_tools(answer: WireAnswer) -> str:
 
 
 def _describe_failure(response: Response, answer: WireAnswer | None) -> str | None:
-    """Return why a response is not an answer. None if it is one."""
+    """Return why ``response`` is not an answer. None if it is an answer."""
     if response.ending == "unanswered":
         failure = response.failure
         return f"no answer: {failure.error}: {failure.message}" if failure else "left without an answer"

@@ -78,7 +78,7 @@ def _sample_fields(recorded: Sequence[SnapshotCall], answers: Sequence[CallCompa
 
 
 def _sample_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledField]:
-    """Return the properties of the answers that changed in at least one of them."""
+    """Return the properties that changed in at least one answer."""
     changed = [one.name for answer in answers for one in answer.properties if one.recorded != one.live]
     for name in dict.fromkeys(changed):
         found = [one for answer in answers for one in answer.properties if one.name == name]
@@ -86,7 +86,7 @@ def _sample_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledFie
 
 
 def _find_partner(answer: CallComparison, position: int) -> tuple[SnapshotCall | None, Sequence[str]]:
-    """Return the received call for the recorded one at ``position``, or None, and the names of the changed fields."""
+    """Return the call that is paired with the recorded one at ``position``, if any, and the changed fields."""
     for same in answer.unchanged:
         if same.old == position:
             return same.call, ()

@@ -19,8 +19,8 @@ class Extraction(Sequence[T_co]):
 
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
-        errors: One error for each invalid call, then the error of the response as a whole, if any. Empty
-            unless errors are collected with ``on_error="collect"``.
+        errors: One error for each invalid call, followed by the error of the whole response if there is one. Empty
+            without ``on_error="collect"``.
         raw: The SDK's response object; None if the calls were passed to `Toolset.parse`.
         usage: The SDK's usage object; None if the provider sent none.
         text: The text next to the calls; None if there was none.

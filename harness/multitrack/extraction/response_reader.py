@@ -28,8 +28,8 @@ OnError = Literal["raise", "collect"]
 class ValidatedResponse(NamedTuple):
     """A response whose calls have been validated.
 
-    ``extraction`` is the result if no error is raised, ``call_errors`` has one error for each invalid call,
-    ``response_error`` says what is wrong with the response as a whole, and ``error`` is all of it as one error.
+    ``extraction`` is the result if no error is raised. ``call_errors`` has one error for each invalid call.
+    ``response_error`` describes what is wrong with the whole response. ``error`` combines these errors.
     """
 
     extraction: Extraction[Any]
@@ -41,8 +41,8 @@ class ValidatedResponse(NamedTuple):
 class ResponseReader(Generic[T]):
     """Validates the response to one call of `create`, including its stream and its retries.
 
-    ``models`` are the Pydantic models by tool name; the options are those of `Toolset.parse`. A call is validated
-    once: if it was valid earlier in the stream or in an earlier attempt, its model is used again.
+    ``models`` are the Pydantic models by tool name; the options are those of `Toolset.parse`. A valid call is validated
+    only once: its model is kept for the rest of the stream and for later attempts.
     """
 
     __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")
@@ -62,7 +62,7 @@ class ResponseReader(Generic[T]):
         """Validate a call that is complete before its response ends.
 
         Returns:
-            The model; None if the call is invalid, which is reported at the end of the response.
+            The model. None if the call is invalid; its error is reported at the end of the response.
         """
         model = validate_call(call, 1, self.models, self._context)
         if isinstance(model, ExtractionError):
@@ -77,7 +77,7 @@ class ResponseReader(Generic[T]):
         return _build_result(answer, models, call_errors, response_error, raw, usage)
 
     def read_broken(self, answer: WireAnswer, reason: str, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
-        """Validate a response whose stream ended early. Only calls passed to `read_early_call` before are valid."""
+        """Validate a response whose stream ended early. Only calls that `read_early_call` has received can be valid."""
         models, call_errors = self._validate_calls(answer, complete=False)
         response_error = stream_broken_error(answer, call_errors, reason)
         return _build_result(answer, models, call_errors, response_error, raw, usage)
@@ -93,7 +93,7 @@ class ResponseReader(Generic[T]):
         raise error
 
     def remember_models(self, validated: ValidatedResponse) -> None:
-        """Use the models of the valid calls again in the next attempt."""
+        """Keep the models of the valid calls for the next attempt."""
         invalid = {id(error.call) for error in validated.call_errors}
         valid_calls = [call for call in validated.extraction.calls if id(call) not in invalid]
         self._validated = list(zip(valid_calls, validated.extraction, strict=True))

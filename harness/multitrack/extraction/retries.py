@@ -82,7 +82,7 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
     tool that was not offered, or else the first remaining invalid call. If none remains, it is appended.
 
     Returns:
-        All calls, and the new ones with their position among all calls as ``index``.
+        All calls, and the new calls. The ``index`` of a new call is its position among all calls.
     """
     calls = list(last.extraction.calls)
     invalid = {id(error.call): error for error in last.call_errors}

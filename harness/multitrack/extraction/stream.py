@@ -54,9 +54,9 @@ class ExtractionStream(Generic[T_co]):
     complete result.
 
     Raises:
-        ExtractionError: After the last valid model, if the response or one of its calls is invalid: the subclass
-            says what is wrong, and ``calls`` has every call. With ``on_error="collect"``, such errors are not
-            raised but stored in ``extraction.errors``.
+        ExtractionError: If the response or one of its calls is invalid. It is raised after the last valid model. The
+            subclass says what is wrong, and ``calls`` has every call. ``on_error="collect"`` stores such errors in
+            ``extraction.errors`` instead.
         StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
 

@@ -26,10 +26,12 @@ T = TypeVar("T")
 class Toolset(Generic[T]):
     """The tools for one ``response_model``, for use without one of our clients.
 
-    The description of a tool is its model's docstring, or a ``description`` in the ``json_schema_extra`` of its
-    ``model_config``. Its name is the name of the model's class, or a ``title`` in the model's own ``model_config`` if
-    every provider accepts it as a name: letters, digits, underscores and dashes, at most 64, not starting with a
-    digit or a dash. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
+    A tool's description is the docstring of its model. A ``description`` in the ``json_schema_extra`` of the model's
+    ``model_config`` replaces the docstring.
+
+    A tool's name is the name of its model. A ``title`` in the model's own ``model_config`` replaces it if the title is
+    a valid tool name for every provider: at most 64 letters, digits, underscores and dashes, with a letter or an
+    underscore at the beginning. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
 
     Schemas are cached per sequence of models.
 
@@ -85,8 +87,7 @@ class Toolset(Generic[T]):
 
         Args:
             calls: The tool calls of one response, in order.
-            on_error: ``"raise"`` to raise an error for invalid calls, ``"collect"`` to store it in ``errors`` of the
-                result.
+            on_error: ``"raise"`` raises an error for invalid calls; ``"collect"`` stores it in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls.
             context: Passed to the validators of the models as ``info.context``.
 
@@ -119,13 +120,13 @@ class Toolset(Generic[T]):
             on_error: As for `parse`.
             allow_empty: As for `parse`.
             context: As for `parse`.
-            raw: Stored in ``raw`` of the result or of the error.
-            usage: Stored in ``usage`` of the result.
+            raw: The SDK's response object, stored in ``raw`` of the result or of the error.
+            usage: The SDK's usage object, stored in ``usage`` of the result.
 
         Raises:
             Refusal: If the model refused, or a filter blocked the response.
             TruncatedResponse: If a length limit cut the response off.
-            ExtractionError: If the response is an error of the provider, and as for `parse`.
+            ExtractionError: If the provider returned an error, and for the same reasons as in `parse`.
         """
         reader: ResponseReader[T] = ResponseReader(
             self._definitions.models, on_error=on_error, allow_empty=allow_empty, context=context
@@ -134,7 +135,7 @@ class Toolset(Generic[T]):
 
 
 class _ToolDefinitions:
-    """Models by tool name, with their schemas cached for each wire format, strict or not."""
+    """Models by tool name. Caches their strict and their other schemas for each wire format."""
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(assign_tool_names(models))

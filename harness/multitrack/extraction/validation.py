@@ -29,7 +29,7 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
     """Validate the arguments of ``call``, one of ``total`` calls, with the model of its tool.
 
     Returns:
-        The validated model, or the error if the call is invalid. It is not raised.
+        The validated model. If the call is invalid, the error, which is not raised.
     """
     model = models.get(call.name)
     if model is None:
@@ -53,7 +53,7 @@ def incomplete_call_error(call: ToolCall, total: int, *, is_stream: bool = True)
 def find_response_error(
     answer: WireAnswer, call_errors: Sequence[CallError], models: Models, *, allow_empty: bool
 ) -> ExtractionError | None:
-    """Return what is wrong with the response as a whole, apart from its ``call_errors``; None if nothing is."""
+    """Return the error of the response as a whole, apart from its ``call_errors``. None if there is no such error."""
     if answer.error is not None:
         return ExtractionError(f"the provider returned an error: {answer.error}")
     if answer.refusal is not None:

@@ -21,7 +21,7 @@ from multitrack.wording import enumerate_positions
 def find_cassettes(path: Path) -> Sequence[Path]:
     """Return all cassettes in the folder ``path``, including pending recordings.
 
-    Returns ``path`` itself if it is a file, or a folder without cassettes.
+    Return ``path`` itself if it is a file, or if the folder has no cassettes.
     """
     return sorted(found for found in path.rglob("*.yaml") if found.is_file()) or [path]
 

@@ -18,7 +18,7 @@ class TapeSummary:
 
     Args:
         test: The test or the fixture. Empty if neither is known.
-        is_test: Whether it is a test. A fixture is not.
+        is_test: Whether ``test`` is a test, and not a fixture.
         mode: The mode of the tape.
         tape: The cassette, as it is shown to the user.
         played: The number of interactions that were replayed.
@@ -26,7 +26,7 @@ class TapeSummary:
         pending: The file of the pending recording. Empty if there is none.
         reason: Why the recording is pending.
         unplayed: The positions of the interactions that were not replayed although the test passed.
-        failed_request: The failed request that makes the recording not worth accepting. Empty if none failed.
+        failed_request: The failed request that makes the recording useless. Empty if no request failed.
         record_hint: The command that records the test again.
         days: The age of the cassette in days if it is older than ``max_age``.
     """
@@ -106,7 +106,7 @@ def _paint_marked(line: str, carets: str, colour: str) -> str:
 
 
 def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[str]:
-    """Yield how to accept the recordings at ``pending``, which are pending because their test failed.
+    """Yield lines that explain how to accept the ``pending`` recordings of a failed test.
 
     Args:
         pending: The files.
@@ -119,7 +119,7 @@ def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[s
 
 
 def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[str]:
-    """Yield what to do after a recording that contains nothing worth accepting, because a request failed."""
+    """Yield lines that explain what to do if a request failed, so that the recording is useless."""
     yield f"The cassette is unchanged, because a request failed: {failed_request}"
     yield "After you fix the cause, record again:"
     yield f"  {record_hint}"
@@ -157,7 +157,7 @@ def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield the lines for problems that several tests have in common.
 
     Args:
-        tests: The tests that fail because of a problem, by the text that describes it.
+        tests: The tests that fail because of each problem, by the description of the problem.
     """
     for finding, names in tests.items():
         if len(names) == 1:
@@ -211,5 +211,5 @@ def live_run_line(flag: str, count: int) -> str:
 
 
 def remote_live_run_line(flag: str, count: int) -> str:
-    """Return the same line for a run on remote workers, where it is unknown which tests have a cassette."""
+    """Return the line that replaces `live_run_line` if remote workers run the tests, so that the count is unknown."""
     return f"multitrack: {flag}: {count_noun(count, 'test')} selected; tests with a cassette go live"

@@ -1,4 +1,4 @@
-"""`assert_calls`: the comparison of ``calls_snapshot`` with expected calls that are part of the test."""
+"""`assert_calls`: compare calls as ``calls_snapshot`` does, but with expected calls in the test itself."""
 
 from __future__ import annotations
 

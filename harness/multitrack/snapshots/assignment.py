@@ -10,10 +10,10 @@ Table: TypeAlias = Sequence[Sequence[int]]
 
 
 def assign(worth: Table) -> list[tuple[int, int]]:
-    """Return pairs of a row and a column, each in at most one pair, with the highest total worth.
+    """Pair rows with columns for the highest total worth. Each row and each column is in at most one pair.
 
-    Pairs are in the order of their rows. A pair that is worth 0 is never returned. Where several pairings are worth
-    the same, neighbours that could swap their columns do not cross.
+    Pairs are in the order of their rows. A pair that is worth 0 is never returned. If several results are worth the
+    same, return one in which neighbouring pairs do not cross.
     """
     if not worth or not worth[0]:
         return []
@@ -26,8 +26,8 @@ def assign(worth: Table) -> list[tuple[int, int]]:
 def _match_all_rows(worth: Table) -> dict[int, int]:
     """Match each row that is worth something with a column, in a table with at least as many columns as rows.
 
-    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). A row's share
-    and a column's price together are at least what the pair is worth, and exactly that if the two are matched.
+    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). The share of a
+    row plus the price of a column is at least the worth of their pair. For a matched pair, both are equal.
 
     Returns:
         The row of each matched column.

@@ -1,4 +1,4 @@
-"""The syrupy extension that writes, reads, compares and shows calls, in files of its own."""
+"""The syrupy extension that writes, reads, compares and shows calls. It uses its own files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 class UnmatchedValues(TypeError):
     """Values do not fit the option ``match`` and therefore cannot be written to a snapshot.
 
-    `text` is the entry with these values as they are.
+    `text` is the entry, which contains these values unchanged.
     """
 
     def __init__(self, rejected: tuple[MatchError, ...], text: str) -> None:
@@ -48,9 +48,9 @@ class CallsExtension(StoredExtension):
     Attributes:
         redact_text: Applied to every text in a value.
         options: The options of the current comparison.
-        is_update: Whether an entry that is the same, but would be written differently, counts as different.
-        updated_entry: What to write instead of the entry that was compared last. Numbers and texts that are the same
-            with the given options stay as they were stored.
+        is_update: Whether an equal entry counts as different if it would be written differently.
+        updated_entry: The text that replaces the entry that was compared last. Numbers and texts that count as equal
+            keep their stored form.
     """
 
     file_extension = SUFFIX
@@ -64,8 +64,7 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        syrupy always passes a `matcher`; `CallsSnapshot` accepts neither a matcher nor syrupy's two filters from the
-        user.
+        syrupy always passes a `matcher`. `CallsSnapshot` does not let the user set it, or syrupy's two filters.
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
@@ -163,7 +162,7 @@ class CallsExtension(StoredExtension):
 
 
 def find_fault(text: str) -> str:
-    """Return why a stored entry cannot be parsed, empty if it can be."""
+    """Return why a stored entry cannot be parsed. Empty if it can be parsed."""
     try:
         parse_calls(text)
     except UnreadableCalls as error:

@@ -64,7 +64,7 @@ def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> s
 
 
 def replace_note(text: str, note: str) -> str:
-    """Return the text of an entry with `note` instead of the note that it has."""
+    """Return the text of an entry with its note replaced by `note`."""
     calls = [line for line in text.split("\n") if line == _NO_CALLS or not line.startswith("# ")]
     return "\n".join([*calls, *note.splitlines()])
 

@@ -143,13 +143,13 @@ class CallsSnapshot(SnapshotAssertion):
         return ComparisonOptions("calls_snapshot", **{**self._defaults, **options})
 
     def allow_creation(self) -> None:
-        """Let the current comparison write its snapshot, which does not exist, if new ones are to be written."""
+        """Let the current comparison write its missing snapshot, if the run writes new snapshots."""
         if self._is_creating:
             self.update_snapshots = True
 
     @property
     def is_missing(self) -> bool:
-        """True if the snapshot of the last comparison does not exist, so that there was nothing to compare with."""
+        """True if the last comparison had no snapshot to compare with."""
         result = self.executions[self.num_executions - 1]
         is_readable = result.exception is None or isinstance(result.exception, SnapshotDoesNotExist)
         return is_readable and result.recalled_data is None
@@ -175,7 +175,7 @@ class CallsSnapshot(SnapshotAssertion):
 
 
 class _SnapshotWrites:
-    """The session of syrupy as one assertion sees it, which can defer writes until the test has passed.
+    """syrupy's session for one assertion. It can defer writes until the test has passed.
 
     Attributes:
         is_deferred: Whether writes wait for `write` or `discard`.
@@ -228,7 +228,7 @@ class _SnapshotWrites:
         self._pending.clear()
 
     def discard(self) -> None:
-        """Forget the pending writes, and their results, which syrupy's report would count as generated."""
+        """Discard the pending writes and their results. Otherwise, syrupy's report would count them as generated."""
         self._pending.clear()
         executions = self._snapshot.executions
         for number in [number for number, result in executions.items() if result.created or result.updated]:

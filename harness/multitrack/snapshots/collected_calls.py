@@ -59,7 +59,7 @@ def collect_calls(
         value: An ``Extraction``, or an iterable of models, dicts, `ToolCall`, or tool calls of an SDK.
         options: The options of the comparison.
         redact_text: Applied to every text in the arguments.
-        is_expected: Whether values that can only be matchers are matchers.
+        is_expected: Whether the calls are the expected ones, so that they may contain matchers.
 
     Raises:
         UnwritableValue: `value` is not an iterable of calls, or contains a value that cannot be written. The message
@@ -98,7 +98,7 @@ def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text
 
 
 class _CallCollector:
-    """Convert one call. `root` is its path: ``[1]``."""
+    """Convert one call. `root` is its path, such as ``[1]``."""
 
     def __init__(self, options: ComparisonOptions, redact_text: RedactText, is_expected: bool, root: str) -> None:
         self.options, self.redact_text, self.is_expected, self.root = options, redact_text, is_expected, root

@@ -93,7 +93,7 @@ def compare_calls(
     Args:
         expected: The expected calls.
         received: The received calls.
-        ordered: Short for `options` with only that option.
+        ordered: Short for `options` that only set ``ordered``.
         options: The options of the comparison.
         values: For each received call its Python values by path, required if expected calls contain matchers.
     """

@@ -37,7 +37,7 @@ class ComparisonKeywords(TypedDict, total=False):
         ignore: Paths of values that are not compared. They are written as ``...``.
         match: By path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of the
             value. Or a function such as syrupy's ``path_type``.
-        tolerance: The largest difference between two numbers that are the same, for all numbers or by path.
+        tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
         text: How texts are normalized before they are compared, for all texts or by path: ``"case"``, ``"space"``,
             ``"unicode"``, a function, or several of these.
     """
@@ -102,7 +102,7 @@ class ComparisonOptions:
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
-        """Return what is written instead of the value of a call: ``...``, or what it matches.
+        """Return what a snapshot contains in place of a value: ``...`` if it is ignored, or the matcher that it fits.
 
         Raises:
             MatchError: The value does not match.
@@ -117,9 +117,9 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a call of a snapshot as these options would have written it.
+        """Return a stored call as these options would write it.
 
-        Values that are not compared do not count in the snapshot either, whatever the options were when it was written.
+        This leaves out values that are not compared, even if other options were set when the snapshot was written.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:
@@ -150,7 +150,7 @@ class ComparisonOptions:
         return text if normalizer is None else cast(str, normalizer(text))
 
     def choose_stored(self, stored: SnapshotCall, received: SnapshotCall) -> SnapshotCall:
-        """Return what an update writes for two calls that are the same: the numbers and texts that were stored."""
+        """Return the call that an update writes for two equal calls. It keeps the stored numbers and texts."""
         if self.is_exact and not self._text:
             return received
         stored = self.replace_values(stored)
@@ -201,7 +201,7 @@ def to_number(node: Expression) -> Decimal | None:
 
 
 def range_around(number: Decimal, tolerance: float | Decimal) -> tuple[Decimal, Decimal]:
-    """Return the least and the greatest number that is the same as `number`, with exact decimal digits."""
+    """Return the smallest and the largest number that counts as equal to `number`, with exact decimal digits."""
     distance = Decimal(str(tolerance))
     return _EXACT.subtract(number, distance), _EXACT.add(number, distance)
 

@@ -11,7 +11,7 @@ from multitrack.snapshots.expressions import Braces, Expression, SnapshotCall, c
 
 
 class Unreplaced(Enum):
-    """The result of a function that replaces values, for a value that it does not replace."""
+    """The return value of a replacement function for a value that it does not replace."""
 
     UNREPLACED = "unreplaced"
 
@@ -35,7 +35,7 @@ def _join_field(path: str, name: str) -> str:
 
 
 def unwrap(node: Expression) -> Expression:
-    """Return the list or mapping that a class such as ``Prices([1.0])`` holds, and any other value as it is."""
+    """Return the list or mapping inside a call such as ``Prices([1.0])``. Return any other value unchanged."""
     if (
         isinstance(node, SnapshotCall)
         and len(node.positional) == 1
@@ -77,7 +77,7 @@ def list_parts(call: SnapshotCall) -> dict[str, Expression]:
 
 
 def replace_parts(call: SnapshotCall, replace: Callable[[Expression, str], Expression | Unreplaced]) -> SnapshotCall:
-    """Return the call with the values that `replace` returns for the values in it and their paths."""
+    """Return the call with each value replaced by the result of `replace` for the value and its path."""
 
     def rewrite(node: Expression, path: str) -> Expression:
         replacement = replace(node, path)

@@ -1,8 +1,8 @@
 """Expressions of literals: the tree of a value, and its text as a person would write it.
 
-`multitrack.snapshots.conversion` makes such a tree of a Python value, and `multitrack.snapshots.parsing` of a text. Two
-values are equal in a snapshot if their `canonical_text` is: ``1``, ``1.0`` and ``True`` are three values. An ellipsis,
-``...``, matches a value that is ignored.
+`multitrack.snapshots.conversion` creates such a tree from a Python value, and `multitrack.snapshots.parsing` creates it
+from a text. Two values are equal in a snapshot if they have the same `canonical_text`. Therefore ``1``, ``1.0`` and
+``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _format_id(call: SnapshotCall) -> str:
 
 @lru_cache(maxsize=1024)
 def format_callee(name: str) -> str:
-    """Return the name of a call as it is if Python can parse it there, and as a string otherwise."""
+    """Return the name of a call, as a string literal if Python cannot parse it as a name."""
     try:
         expression = ast.parse(name, mode="eval").body
     except (SyntaxError, ValueError):

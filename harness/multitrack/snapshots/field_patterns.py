@@ -46,7 +46,7 @@ class FieldPattern:
 
 @lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
-    """Return the names, keys and numbers of a path; a path that cannot be parsed is one step."""
+    """Split a path into names, keys and numbers. A path that cannot be parsed is one step."""
     return tuple(_parse_steps(path) or [path])
 
 

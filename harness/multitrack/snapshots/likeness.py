@@ -1,4 +1,4 @@
-"""Measure what two calls of one tool have in common, and so what reporting them as one changed call gains."""
+"""Measure how similar two calls of one tool are, to decide whether to report them as one changed call."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def worth_of_pairs(
     received: Sequence[SnapshotCall],
     agreeing: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> list[list[int]]:
-    """Return for each expected call what it is worth to pair it with each received call of the same tool.
+    """Return the worth of each pair of an expected call and a received call of the same tool.
 
-    An argument that agrees weighs most. Among pairs with equally many of these, the likeness of the texts decides. Each
-    argument that only one of the two calls has makes their pair worth less.
+    Equal arguments weigh most. If two pairs have the same number of equal arguments, the similarity of the texts
+    decides. Each argument that only one of the two calls has lowers the worth of their pair.
 
     Args:
         expected: The expected calls, the rows.
         received: The received calls, the columns.
-        agreeing: By row and column, how many numbers are within their tolerance, and values fit their matcher.
+        agreeing: By row and column, how many values are within their tolerance or fit their matcher.
 
     Returns:
         For each row, a number of at least 0 per column. Calls worth 0 are never paired.
@@ -81,11 +81,11 @@ def _compute_worth(row: _Traits, column: _Traits, saved_if_alike: int, saved_if_
 
 
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return what one changed call saves against one removed and one added call, if all its arguments changed.
+    """Return how many lines a changed call saves compared with a removed and an added call, if all arguments changed.
 
-    The first number is for calls that have something in common, the second for calls that have nothing in common: these
-    are only paired if neither has more than one argument, or if the arguments of exactly one of them could not be
-    parsed.
+    The first number is for calls that have something in common, the second for calls that have nothing in common. Calls
+    of the second kind are only paired if neither has more than one argument, or if the arguments of exactly one of them
+    could not be parsed.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE
@@ -116,7 +116,7 @@ def _split_text(text: str, *, by_words: bool) -> Iterable[str]:
 
 
 def _list_leaves(call: SnapshotCall) -> list[tuple[str, str]]:
-    """Return each value with its path. Items have no numbers, so that one that moved within its list is the same."""
+    """Return each value with its path. Paths contain no item numbers, so that an item keeps its path when it moves."""
     leaves: list[tuple[str, str]] = []
 
     def collect(parts: Mapping[str | int, Expression], path: str) -> None:

@@ -66,7 +66,7 @@ def is_matcher(value: object) -> bool:
 
 
 class _Unequal:
-    """An object that only equals what is equal to everything."""
+    """An object that equals nothing except objects that are equal to everything."""
 
 
 _UNEQUAL = _Unequal()

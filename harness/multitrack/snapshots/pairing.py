@@ -22,11 +22,11 @@ def pair_calls(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> dict[int, int]:
-    """Return the positions of the calls that belong together, expected to received.
+    """Map the position of each expected call to the position of the received call that it is paired with.
 
-    Equal calls are paired first. Then calls of one tool are paired so that as many as possible are the same with the
-    given options, and the others have as much as possible in common. Last, calls of two tools with equal arguments are
-    paired, because one tool was renamed to the other.
+    Equal calls are paired first. Then calls of one tool are paired: as many pairs as possible count as equal with the
+    given options, and the other pairs are as similar as possible. Last, calls of two tools with equal arguments are
+    paired, because the tool was probably renamed.
     """
     pairing = _Pairing(expected, received)
     pairing.pair_equal(canonical_text)

@@ -22,7 +22,7 @@ _FIELD_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
 
 
 def render_comparison(comparison: CallComparison) -> list[str]:
-    """Return the lines for what differs, call by call in the order of the calls, and one for the unchanged calls.
+    """Return the lines for each call that differs, in the order of the calls, and one line for the unchanged calls.
 
     ::
 
@@ -59,7 +59,7 @@ def _count_calls(comparison: CallComparison) -> tuple[Counter[str], Counter[str]
 def _render_unpaired(
     label: str, calls: list[SnapshotCall], expected: Counter[str], received: Counter[str]
 ) -> Iterator[str]:
-    """Yield the lines for calls without a partner, one entry for calls that are equal."""
+    """Yield the lines for calls without a partner. Equal calls share one entry."""
     for key, call in {canonical_text(call): call for call in calls}.items():
         yield from f"{label}: {format_wrapped(call)}".splitlines()
         if expected[key] and received[key]:
@@ -111,7 +111,7 @@ def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
 
 
 def _format_texts(old: str, new: str) -> tuple[str, str]:
-    """Return two texts without a long beginning and a long end that they have in common."""
+    """Shorten two texts: leave out a long common beginning and a long common end."""
     start, end = count_hidden_ends(old, new)
     if max(len(old), len(new)) <= WIDTH or start + end < CONTEXT:
         return repr(old), repr(new)

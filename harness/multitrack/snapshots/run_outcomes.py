@@ -45,7 +45,7 @@ class RunOutcomes:
         return nodeid in self._passed
 
     def add_pending(self, nodeid: str, pending: PendingSnapshots) -> None:
-        """Write the snapshots when the test has passed, discard them if it does not pass."""
+        """Write the snapshots if the test passes. Otherwise, discard them."""
         self._pending[nodeid].append(pending)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""Selects the answer to a request: the script's, or a valid default answer. Also generates its ids."""
+"""Select the answer to a request, from the script or by default, and generate its ids."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AnswerSelector:
         return self._ids.next_ids(wire, body)
 
     def select(self, request: ModelRequest) -> ScriptedAnswer:
-        """Return the answer to ``request``: an error with status 500 if no answer is possible."""
+        """Return the answer to ``request``. If no answer is possible, return an error with status 500."""
         try:
             return self._script.find_answer(request) or _default_answer(request)
         except ScriptError as error:
@@ -37,9 +37,9 @@ class AnswerSelector:
 def _default_answer(request: ModelRequest) -> ScriptedAnswer:
     """Return the answer to a request that no rule applies to.
 
-    The answer calls each callable tool once with valid arguments. It is a plain text if there is no such tool, and
-    after tool results, because another call would keep an agent running forever. Raises `ScriptError` if no valid
-    arguments can be generated for a tool.
+    The answer calls each callable tool once with valid arguments. If there is no such tool, the answer is a plain text.
+    It is a plain text after tool results, too, because another call would keep an agent running forever. Raises
+    `ScriptError` if no valid arguments can be generated for a tool.
     """
     if request.after_results or not request.callable_tools:
         return ScriptedAnswer(text=DEFAULT_TEXT)

@@ -1,6 +1,6 @@
 """Responses to the requests that Google's client libraries make on their own, apart from the API calls.
 
-They fetch an access token and the allowed locations of a service account.
+These requests fetch an access token and the allowed locations of a service account.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
         return f"http://{self.headers.get('host', '')}{self.path}"
 
     def _read_content(self) -> bytes:
-        """Return the request body after removal of its encodings. Raises various errors if it cannot be read."""
+        """Return the decoded request body. Raises various errors if it cannot be read."""
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             content = self._read_chunked()
         else:
@@ -190,7 +190,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
                 raise ValueError(f"the content-encoding {encoding} is not supported")
 
     def _read_chunked(self) -> bytes:
-        """Return a chunked body, decoded by https://www.rfc-editor.org/rfc/rfc9112#section-7.1."""
+        """Decode a chunked body, as in https://www.rfc-editor.org/rfc/rfc9112#section-7.1."""
         content = bytearray()
         while size := int(self.rfile.readline().split(b";")[0], 16):
             content += self.rfile.read(size)
