@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +41,8 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
         names: The values of ``--calls-report``: paths relative to ``folder``, or ``github``.
 
     Raises:
-        pytest.UsageError: A path has an unknown suffix, or ``github`` is used outside of GitHub Actions.
+        pytest.UsageError: A path has an unknown suffix or cannot be written, or ``github`` is used outside of GitHub
+            Actions.
     """
     files = []
     for name in names:
@@ -56,7 +58,37 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
             raise pytest.UsageError(f"--calls-report={name}: pass a path that ends in {known}, or 'github'")
         else:
             files.append(folder / name)
+        if (obstacle := _find_obstacle(files[-1])) is not None:
+            raise pytest.UsageError(
+                f"--calls-report={name}: the report cannot be written: {obstacle}: pass another path, or correct this"
+            )
     return files
+
+
+def _find_obstacle(file: Path) -> str | None:
+    """Return why ``file`` cannot be written. None if nothing is known to prevent it.
+
+    Leaves no file behind, because the run may end with another usage error.
+    """
+    try:
+        if file.is_dir():
+            return f"{file} is a folder"
+        # the folders that do not exist are created with the report
+        existing = next(path for path in (file, *file.parents) if path.exists())
+        if existing == file:
+            # opening a pipe would wait for its reader
+            if file.is_file():
+                file.open("ab").close()
+        elif not existing.is_dir():
+            return f"{existing} is not a folder"
+        else:
+            # asking for the permissions is not enough: the file system may be read-only
+            tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        return f"the system reports for {error.filename or file}: {error.strerror or error}"
+    except ValueError as error:  # a null character
+        return str(error)
+    return None
 
 
 class ReportCollector:
@@ -65,6 +97,7 @@ class ReportCollector:
     def __init__(self, names: Sequence[str], folder: Path) -> None:
         self._names = names
         self._files = resolve_targets(names, folder)
+        self._errors: dict[Path, str] = {}
         self._closed: list[TapeResult] = []
         self._outcomes: dict[str, tuple[str, str]] = {}
         self._parts: dict[str, list[dict[str, Any]]] = {}
@@ -104,16 +137,20 @@ class ReportCollector:
             return
         entries = self._entries()
         for name, file in zip(self._names, self._files, strict=True):
-            if name == GITHUB:
-                with file.open("a", encoding="utf-8") as summary:
-                    summary.write(report_formats.format_markdown(entries))
-            else:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(report_formats.FORMATS[file.suffix](entries), encoding="utf-8")
+            try:
+                _write_report(file, entries, appends=name == GITHUB)
+            except OSError as error:
+                self._errors[file] = error.strerror or str(error)
+        if self._errors and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for file in self._files:
-            terminalreporter.write_line(f"multitrack: report: {paths.relative_to_cwd(file)}")
+            shown = paths.relative_to_cwd(file)
+            if (error := self._errors.get(file)) is not None:
+                terminalreporter.write_line(f"multitrack: report not written: {shown}: {error}", red=True)
+            else:
+                terminalreporter.write_line(f"multitrack: report: {shown}")
 
     def _entries(self) -> list[ReportedTest]:
         entries: dict[str, ReportedTest] = {}
@@ -127,6 +164,16 @@ class ReportCollector:
                 rows = [row for row in drift if row["test"] == name]
                 entries[name] = ReportedTest(name, outcome, failure, tapes, rows)
         return [entries[name] for name in sorted(entries)]
+
+
+def _write_report(file: Path, entries: Sequence[ReportedTest], *, appends: bool) -> None:
+    # a model may answer with half of a surrogate pair, which cannot be encoded
+    if appends:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as summary:
+            summary.write(report_formats.format_markdown(entries))
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(report_formats.FORMATS[file.suffix](entries), encoding="utf-8", errors="backslashreplace")
 
 
 def _summarize(result: TapeResult, test: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multitrack.diagnosis.failed_request import find_failed_request
-from multitrack.errors import TapeViolation
+from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.reporting import terminal
 from multitrack.tape import call_site
 from multitrack.tape.active import RunContext
@@ -57,7 +57,7 @@ def fail_for_violation(
         text = f"{cause}\n{text}"
     text = redact_with_tapes(text, tapes)
     setattr(report, VIOLATION, text.partition("\n")[0])
-    if finding := cause or violation.finding:
+    if finding := cause or violation.finding or _find_common_reason(violation):
         setattr(report, FINDING, redact_with_tapes(finding, tapes))
     pytest_internals.replace_failure_text(report, text)
     pytest_internals.add_user_frames(
@@ -68,6 +68,11 @@ def fail_for_violation(
         is_user_frame=call_site.is_user_frame,
         redact=lambda line: redact_with_tapes(line, tapes),
     )
+
+
+def _find_common_reason(violation: TapeViolation) -> str:
+    """Return what other tests may fail for as well. Empty for a miss, because its first line is only the request."""
+    return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
 
 def add_results(report: pytest.TestReport, test: RecordingScope, run_context: RunContext) -> None:

@@ -270,6 +270,34 @@ def test_more_and_fewer_requests(trip):
     assert first_line(trip.run()) == "the requests changed: 1 fewer than when the snapshot was taken"
 
 
+def test_a_changed_request_is_the_cause_under_record_missing(trip):
+    record_test(trip, PLAIN)
+    trip.change("trip.py", 'prompt="plan"', 'prompt="another"')
+    trip.provider.reply = reply_with(*METRIC)
+    assert first_line(trip.record("--record-missing")) == (
+        "the request changed and was recorded again after the cassette was recorded"
+    )
+
+
+def test_a_live_reply_is_the_cause_under_record_missing(trip):
+    record_test(trip, SNAPSHOT)
+    trip.cassette("test_it/test_plan").unlink()
+    trip.provider.reply = reply_with(*METRIC)
+    assert first_line(trip.record("--record-missing")) == (
+        "the reply changed: the provider now answers the recorded request differently: 1 call changed (Weather)"
+    )
+
+
+def test_a_replayed_reply_is_not_called_live_under_record_missing(trip):
+    record_test(trip, SNAPSHOT)
+    trip.provider.reply = reply_with(*METRIC)
+    trip.record()
+    accept(trip)
+    assert first_line(trip.record("--record-missing")) == (
+        "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)"
+    )
+
+
 TURNS = """
 import trip
 

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -343,6 +344,58 @@ def test_tests_that_miss_for_the_same_reason_are_one_finding(project, workers):
     ]
     assert re.fullmatch(r"  in (test_it\.py::test_ask\[\d\](, )?){3} and 2 more", run.lines[start + 4])
     assert run.out.count("failed for the same reason") == 1
+
+
+STREAMING = """
+import os
+import grpc
+from google.protobuf.wrappers_pb2 import StringValue
+
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("number", range(3))
+def test_chat(number):
+    with grpc.insecure_channel(f"localhost:{{os.environ['TALK_PORT']}}") as channel:
+        chat = channel.stream_stream(
+            "/talk.Talk/Chat",
+            request_serializer=StringValue.SerializeToString,
+            response_deserializer=StringValue.FromString,
+        )
+        list(chat(iter([StringValue(value=f"hello {{number}}"), StringValue(value={text!r})])))
+"""
+
+
+@pytest.fixture
+def talk_port():
+    grpc = pytest.importorskip("grpc")
+    from google.protobuf.wrappers_pb2 import StringValue
+
+    handler = grpc.stream_stream_rpc_method_handler(
+        lambda messages, _: messages, StringValue.FromString, StringValue.SerializeToString
+    )
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("talk.Talk", {"Chat": handler})])
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def test_streamed_calls_that_miss_for_the_same_reason_are_one_finding(project, talk_port, monkeypatch):
+    monkeypatch.setenv("TALK_PORT", str(talk_port))
+    project.write_test(STREAMING.format(text="be brief"))
+    assert project.record("--record", subprocess=True).counts == {"passed": 3}
+    project.write_test(STREAMING.format(text="be quick"))
+    run = project.run(subprocess=True)
+    assert run.counts == {"failed": 3}
+    assert run.has_lines(
+        """
+        multitrack: 3 tests failed for the same reason: changed: message 2 differs from that of the recording in 1 place
+          $
+            recorded: "be brief"
+            sent: "be quick"
+        """
+    )
 
 
 # --- anyio ------------------------------------------------------------------------------------------------------------

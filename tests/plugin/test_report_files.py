@@ -145,3 +145,48 @@ def test_an_invalid_report_path_is_a_usage_error(project, name, message, monkeyp
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert run.changed == set()
     assert f"ERROR: {message}" in run.err
+
+
+@pytest.mark.parametrize(
+    "name", ["folder.md", "folder.json", "folder.html", "file/r.md", "file/a/b/r.json", "x" * 300 + ".md"]
+)
+@pytest.mark.usefixtures("model")
+def test_a_report_that_cannot_be_written_is_a_usage_error_before_any_test(project, name):
+    for folder in ("folder.md", "folder.json", "folder.html"):
+        (project.path / folder).mkdir()
+    project.write("file", "")
+    run = project.record("--record", f"--calls-report={name}")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert run.changed == set()
+    [line] = [line for line in run.err.splitlines() if line]
+    assert line.startswith(f"ERROR: --calls-report={name}: the report cannot be written: ")
+
+
+@pytest.mark.usefixtures("model")
+def test_the_error_says_what_is_in_the_way(project):
+    project.write("file", "")
+    run = project.run("--calls-report=file/r.md")
+    assert f"cannot be written: {project.path / 'file'} is not a folder: pass another path" in run.err
+
+
+@pytest.mark.usefixtures("model")
+def test_a_summary_of_github_that_cannot_be_written_is_a_usage_error(project, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path))
+    run = project.run("--calls-report=github")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --calls-report=github: the report cannot be written: {project.path} is a folder" in run.err
+
+
+@pytest.mark.usefixtures("model")
+def test_a_valid_path_leaves_nothing_behind_if_the_run_does_not_start(project):
+    run = project.run("--calls-report=out/r.md", "--record", "--live")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert list(project.path.glob("out")) == []
+
+
+def test_a_report_that_becomes_unwritable_is_named_and_fails_the_run(project):
+    project.write_test("def test_it(): import pathlib; pathlib.Path('r.md').mkdir()\n")
+    run = project.run("--calls-report=r.md", "--calls-report=r.json")
+    assert "multitrack: report not written: r.md: Is a directory" in run.lines
+    assert "multitrack: report: r.json" in run.lines
+    assert run.code == pytest.ExitCode.TESTS_FAILED

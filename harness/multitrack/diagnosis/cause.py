@@ -25,15 +25,23 @@ from multitrack.wording import count_noun
 
 _SNAPSHOT, _CASSETTE = "the snapshot was taken", "the cassette was recorded"
 _MAX_SHOWN = 3
-_LIVE_MODES = ("record", "drift")
+_LIVE_MODES = ("record", "record-missing", "drift")
 
 
-def current_fingerprints(tapes: Sequence[Tape], validator: ResponseValidator) -> list[ExchangeFingerprint]:
-    """Return the fingerprints of all interactions of ``tapes`` so far, tape by tape."""
+def current_fingerprints(
+    tapes: Sequence[Tape], validator: ResponseValidator, *, only_live: bool = False
+) -> list[ExchangeFingerprint]:
+    """Return the fingerprints of all interactions of ``tapes`` so far, tape by tape.
+
+    Args:
+        tapes: The tapes.
+        validator: Validates the responses with the current models.
+        only_live: Whether to leave out the interactions that were replayed. Default False.
+    """
     return [
         ExchangeFingerprint.of(interaction, tape.matching_key(interaction), validator.result_fingerprints(interaction))
         for tape in tapes
-        for interaction in tape.answered_interactions
+        for interaction in (_live_interactions(tape) if only_live else tape.answered_interactions)
     ]
 
 
@@ -58,7 +66,7 @@ class _Diagnosis:
     def __init__(self, tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None) -> None:
         self.tapes, self.validator, self.compared = tapes, validator, compared
         self.now = current_fingerprints(tapes, validator)
-        self.is_live = any(tape.mode in _LIVE_MODES for tape in tapes)
+        self.live = current_fingerprints(tapes, validator, only_live=True)
         self.is_drift_run = any(tape.mode == "drift" for tape in tapes)
         snapshot = compared.fingerprints if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _CASSETTE
@@ -83,7 +91,7 @@ class _Diagnosis:
                 # an unchanged request changed
                 continue
             if then.reply != now.reply:
-                return self._describe_reply_change()
+                return self._describe_reply_change(is_live=now in self.live)
             if self._have_models_changed(then, now):
                 return f"the models or validators changed{self._format_locations()}; {self._describe_unchanged()}"
         if new:
@@ -127,14 +135,14 @@ class _Diagnosis:
         count = f"{new} more than" if new else f"{gone} fewer than"
         return f"the requests changed: {count} when {self.since}"
 
-    def _describe_reply_change(self) -> str:
-        details = f": {changes}" if (changes := ", ".join(self._describe_call_changes())) else ""
-        if self.is_live:
+    def _describe_reply_change(self, *, is_live: bool) -> str:
+        details = f": {changes}" if (changes := ", ".join(self._describe_call_changes(is_live=is_live))) else ""
+        if is_live:
             return f"the reply changed: the provider now answers the recorded request differently{details}"
         return f"the reply changed: it was recorded again after {self.since}{details}"
 
-    def _describe_call_changes(self) -> Iterator[str]:
-        if self.is_live and self.since is _CASSETTE:
+    def _describe_call_changes(self, *, is_live: bool) -> Iterator[str]:
+        if is_live and self.since is _CASSETTE:
             sides = (
                 [interaction for tape in self.tapes for interaction in side(tape)]
                 for side in (_recorded_interactions, _live_interactions)
@@ -215,6 +223,9 @@ class _Diagnosis:
 
 def _recorded_interactions(tape: Tape) -> Sequence[Interaction]:
     """Return the recordings for the requests of ``tape``."""
+    if tape.mode == "record-missing" and not tape.previous_interactions:
+        # the interactions of another recorder belong to no test
+        return tape.played
     return tape.previous_interactions if tape.mode in _LIVE_MODES else tape.played
 
 

@@ -36,8 +36,12 @@ _MAX_SHOWN = 5
 # comparing this many characters in detail takes a few hundredths of a second
 _MAX_COMPARED = 1_000_000
 _VALUE_INDENT = 6
-# what differs between tests that miss for the same reason
-_POSITION = re.compile(r": interaction \d+ of \d+ is the nearest")
+# what differs between tests that miss for the same reason, and how a finding says it
+_GENERAL_REASONS = (
+    (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
+    (re.compile(r" \(interaction [\d, ]+\)"), ""),
+    (re.compile(r"\binteraction \d+(?: of \d+)?"), "the recording"),
+)
 
 
 def build_miss(
@@ -76,7 +80,7 @@ def build_miss(
     else:
         reason = list(_explain(request, key, index, offered, strip, others, brief=brief))
         lines += [f"  {line}" for line in reason]
-        finding = "\n".join(_POSITION.sub("", line) for line in reason)
+        finding = _build_finding(reason)
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = finding
@@ -105,12 +109,22 @@ def build_divergence(
         call_site: Where the user's code sent the message. None if it is unknown.
     """
     title = f"{_describe_request(request)} stopped matching its recording"
-    lines = [title, f"  cassette: {path}", *_format_call_site(call_site), f"  reason: {reason}"]
-    lines += [f"  {line}" for line in _list_differences(found, str, lambda _: None)]
+    explanation = [f"reason: {reason}", *_list_differences(found, str, lambda _: None)]
+    lines = [title, f"  cassette: {path}", *_format_call_site(call_site), *(f"  {line}" for line in explanation)]
     if might_go_live:
         lines.append("  its replay had already started, so it cannot be recorded as missing")
     lines.append(f"  to record it: {record_hint}")
-    return CassetteMiss("\n".join(lines))
+    violation = CassetteMiss("\n".join(lines))
+    violation.finding = _build_finding(explanation)
+    return violation
+
+
+def _build_finding(explanation: Sequence[str]) -> str:
+    """Return the ``explanation`` of a miss in the same words for all tests that miss for the same reason."""
+    reason, *differences = explanation
+    for pattern, general in _GENERAL_REASONS:
+        reason = pattern.sub(general, reason)
+    return "\n".join([reason, *differences])
 
 
 def build_unplayed(entries: Sequence[RecordedEntry], *, path: Path, record_hint: str) -> Unplayed:
