@@ -17,7 +17,7 @@ from multitrack.drift.cassette_drift import CassetteDrift
 from multitrack.reporting import drift_table
 from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import active
-from pytest_multitrack import pytest_internals
+from pytest_multitrack import commands, pytest_internals
 
 if TYPE_CHECKING:
     from multitrack.errors import TapeViolation
@@ -40,8 +40,16 @@ class _DriftingTest:
     """The running test: its outcome in each of its runs, and the drift of its tapes in each."""
 
     name: str = ""
+    accept_hint: str | None = None
+    """The command that records it and updates its snapshot. None if it has no snapshot."""
     outcomes: list[str] = field(default_factory=list)
     runs: list[dict[tuple[str, str], CassetteDrift]] = field(default_factory=list)
+
+    @classmethod
+    def from_item(cls, item: pytest.Item) -> _DriftingTest:
+        has_snapshot = "calls_snapshot" in getattr(item, "fixturenames", ())
+        hint = commands.record_command(item, "--snapshot-update") if has_snapshot else None
+        return cls(pytest_internals.get_test_name(item), hint)
 
     def begin_run(self) -> None:
         self.outcomes.append("")
@@ -72,7 +80,11 @@ class _DriftingTest:
         # the tape of a fixture is closed in the last test that uses the fixture, and the outcomes of that test are not
         # the fixture's
         return [
-            cassette_drift.make_drift_row(runs, self.outcomes if test == self.name else ()).to_dict()
+            (
+                cassette_drift.make_drift_row(runs, self.outcomes, self.accept_hint)
+                if test == self.name
+                else cassette_drift.make_drift_row(runs, ())
+            ).to_dict()
             for (test, _), runs in by_tape.items()
         ]
 
@@ -113,7 +125,7 @@ class DriftRun:
         if self._samples == 1 or not self._uses_cassette(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        self._test, self._is_sampling = _DriftingTest(pytest_internals.get_test_name(item)), True
+        self._test, self._is_sampling = _DriftingTest.from_item(item), True
         try:
             runs = list(pytest_internals.run_repeatedly(item, nextitem, self._samples))
         finally:
@@ -136,7 +148,7 @@ class DriftRun:
         report = yield
         if report.when == "setup":
             if not self._is_sampling:
-                self._test = _DriftingTest(pytest_internals.get_test_name(item))
+                self._test = _DriftingTest.from_item(item)
             self._test.begin_run()
         run_context = active.run_context()
         for tape in run_context.tapes_to_compare:

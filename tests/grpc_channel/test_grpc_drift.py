@@ -82,10 +82,12 @@ def test_live_calls_over_grpc_are_compared_with_the_recorded_ones(tmp_path):
         "test_app.py::test_asyncio, request 2: diverged at call 2",
         "  an earlier response changed, and this request contains it",
         "test_app.py::test_asyncio: interaction 2 of the cassette was not requested",
+        "  to accept: pytest --record test_app.py::test_asyncio",
         "test_app.py::test_stream, request 1: arguments changed",
         "  changed: Weather(city='Toronto', days=3)",
         "      days: was 3, now 4",
         "  1 call unchanged",
+        "  to accept: pytest --record test_app.py::test_stream",
         "multitrack: drift: 0 of 2 unchanged; exit code 1 because of --calls-drift-fail",
     ]
     assert drifted.returncode == 1

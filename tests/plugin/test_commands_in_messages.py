@@ -155,6 +155,20 @@ def drift_without_a_cassette(project):
     return project.record("--calls-drift")
 
 
+def drift_without_a_snapshot(project, *flags):
+    project.provider.reply = answer_with_calls("Toronto")
+    project.write_test(CALLS.replace("calls_snapshot):", "):").replace("== calls_snapshot", ""))
+    assert project.record().counts == {"passed": 1}
+    project.provider.reply = answer_with_calls("Dallas")
+    run = project.record("--calls-drift", *flags)
+    assert "multitrack: drift: 0 of 1 unchanged" in run.lines
+    return run
+
+
+def sampled_drift(project):
+    return drift_without_a_snapshot(project, "--calls-drift-samples", "2")
+
+
 def failed_recording(project):
     project.write_test(ASK.replace('ask("x")', "client.with_options(max_retries=0).models.list()"))
     project.provider.reply = lambda _: ProviderAnswer(b'{"error": {"message": "no key"}}', 401)
@@ -185,6 +199,10 @@ SCENARIOS = {
         lambda project: (project.path / "__snapshots__" / "test_it.calls").unlink(),
     ),
     "drift": Scenario(changed_reply("--calls-drift"), r"to accept: (.+)"),
+    "drift without a snapshot": Scenario(
+        drift_without_a_snapshot, r"to accept: (pytest --record test_it.py::test_ask)$"
+    ),
+    "drift, sampled": Scenario(sampled_drift, r"to accept: (.+)"),
     "other calls, live": Scenario(changed_reply("--live"), r"to accept: (.+)"),
     "other calls, recorded": Scenario(changed_reply("--record"), r"to accept: (.+)"),
     "pending": Scenario(changed_reply("--record"), r"^  ((?:multitrack accept|pytest --snapshot-update) .+)"),
@@ -206,13 +224,31 @@ def test_the_command_in_a_message_cures_the_problem(project, name, monkeypatch):
     assert set(run.counts) == {"passed"}, run.out
 
 
-def test_the_recorded_calls_are_those_that_drifted(project, monkeypatch):
+@pytest.mark.parametrize(
+    "produce", [changed_reply("--calls-drift"), drift_without_a_snapshot], ids=["snapshot", "none"]
+)
+def test_the_recorded_calls_are_those_that_drifted(project, monkeypatch, produce):
     monkeypatch.chdir(project.path)
-    (command,) = extract(changed_reply("--calls-drift")(project), r"to accept: (.+)")
+    (command,) = extract(produce(project), r"to accept: (.+)")
     paste(command)
     run = project.record("--calls-drift")
     assert run.counts == {"passed": 1}
     assert "multitrack: drift: 1 of 1 unchanged" in run.lines
+
+
+def test_a_test_that_fails_because_of_drift_is_to_be_changed_first(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    project.provider.reply = answer_with_calls("Toronto")
+    project.write_test(
+        CALLS.replace("calls_snapshot):", "):").replace("== calls_snapshot", "[0].function.arguments.count('Toronto')")
+    )
+    assert project.record().counts == {"passed": 1}
+    project.provider.reply = answer_with_calls("Dallas")
+    run = project.record("--calls-drift")
+    (command,) = extract(run, r"to accept: change the test, which fails with these responses, and then: (.+)")
+    project.write_test((project.path / "test_it.py").read_text().partition("\n\n")[2].replace("Toronto", "Dallas"))
+    paste(command)
+    assert project.record("--calls-drift").counts == {"passed": 1}
 
 
 def test_the_command_that_migrates_a_cassette_makes_it_readable(project, monkeypatch):

@@ -280,9 +280,11 @@ def test_streams_are_compared(project, model):
         test_it.py::test_stream, request 1: arguments changed
           changed: Weather(location='Dallas', units='imperial')
               units: was 'imperial', now 'metric'
+          to accept: pytest --record test_it.py::test_stream
         test_it.py::test_stream_async, request 1: arguments changed
           changed: Weather(location='Dallas', units='imperial')
               units: was 'imperial', now 'metric'
+          to accept: pytest --record test_it.py::test_stream_async
         multitrack: drift: 0 of 2 unchanged
         """
     )
@@ -456,7 +458,9 @@ def test_reruns_xdist_groups_and_blocks_share_one_row(project, model):
           removed: GoogleSearch(query='who won the super bowl')
           1 call unchanged
           tool set: was GoogleSearch, Weather, now Weather
+          to accept: pytest --record test_it.py::test_blocks
         test_it.py::test_goes_on: interaction 2 of the cassette was not requested
+          to accept: pytest --record test_it.py::test_goes_on
         multitrack: drift: 1 of 3 unchanged
         """
     )

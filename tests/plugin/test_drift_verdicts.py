@@ -92,32 +92,40 @@ def test_changed_replies_are_drift(project, model):
           added: GoogleSearch(query='who won the super bowl')
           1 call unchanged
           tool set: was Weather, now GoogleSearch, Weather
+          to accept: pytest --record 'test_it.py::test_it[added]'
         test_it.py::test_it[arguments], request 1: arguments changed
           changed: Weather(location='Dallas', units='imperial')
               units: was 'imperial', now 'metric'
           2 calls unchanged
+          to accept: pytest --record 'test_it.py::test_it[arguments]'
         test_it.py::test_it[finish], request 1: finish reason changed
           finish reason: was tool_calls, now length
+          to accept: pytest --record 'test_it.py::test_it[finish]'
         test_it.py::test_it[refusal], request 1: refusal changed
           no calls received
           removed: Weather(location='Toronto', units='metric')
           refusal: was none, now 'I cannot help with that.'
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
+          to accept: pytest --record 'test_it.py::test_it[refusal]'
         test_it.py::test_it[removed], request 1: calls added or removed
           removed: Weather(location='Toronto', units='metric')
           1 call unchanged
+          to accept: pytest --record 'test_it.py::test_it[removed]'
         test_it.py::test_it[renamed], request 1: calls added or removed
           changed: Weather(location='Toronto', units='metric')
               tool: was Weather, now GetWeather
           tool set: was Weather, now GetWeather
+          to accept: pytest --record 'test_it.py::test_it[renamed]'
         test_it.py::test_it[silent], request 1: calls added or removed
           no calls received
           removed: Weather(location='Toronto', units='metric')
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
+          to accept: pytest --record 'test_it.py::test_it[silent]'
         test_it.py::test_it[text], request 1: text changed
           text: was present, now none
+          to accept: pytest --record 'test_it.py::test_it[text]'
         multitrack: drift: 0 of 8 unchanged; exit code 1 because of --calls-drift-fail
         """
     )
@@ -161,6 +169,7 @@ def test_failed_requests_and_unknown_responses(project, model):
         same            test_it.py::test_it[still]
         test_it.py::test_it[answered], request 1: status changed
           status: was 404 Not Found: no such model, now 200 OK
+          to accept: pytest --record 'test_it.py::test_it[answered]'
         test_it.py::test_it[cut], request 1: failed
         test_it.py::test_it[key], request 1: failed
           401 Unauthorized: Incorrect API key provided
@@ -265,6 +274,7 @@ def test_conversations_diverge_at_the_first_changed_reply(project, model):
           finish reason: was tool_calls, now stop
           tool set: was Weather, now none
         test_it.py::test_it[ended]: interactions 2, 3 of the cassette were not requested
+          to accept: pytest --record 'test_it.py::test_it[ended]'
         test_it.py::test_it[later], request 2: calls added or removed
           removed: GoogleSearch(query='who won the super bowl')
           added: Weather(location='Dallas', units='imperial')
@@ -272,9 +282,11 @@ def test_conversations_diverge_at_the_first_changed_reply(project, model):
         test_it.py::test_it[later], request 3: diverged at call 3
           an earlier response changed, and this request contains it
         test_it.py::test_it[later]: interaction 3 of the cassette was not requested
+          to accept: pytest --record 'test_it.py::test_it[later]'
         test_it.py::test_it[order], request 2: diverged at call 2
           an earlier response changed, and this request contains it
         test_it.py::test_it[order]: interaction 2 of the cassette was not requested
+          to accept: pytest --record 'test_it.py::test_it[order]'
         multitrack: drift: 1 of 4 unchanged; exit code 1 because of --calls-drift-fail
         """
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from multitrack.drift import conversation_drift
-from multitrack.drift.conversation_drift import RequestDrift
+from multitrack.drift.conversation_drift import CHANGED, RequestDrift
 from multitrack.drift.response_drift import FAILED, NOT_COMPARED, REORDERED, SAME
 from multitrack.drift.sample_agreement import describe_agreement
 from multitrack.reporting.drift_table import DriftRow
@@ -97,12 +97,13 @@ def _parse_reason(miss: str) -> Sequence[str]:
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 
-def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> DriftRow:
+def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accept_hint: str | None = None) -> DriftRow:
     """Return the row for one cassette of one test.
 
     Args:
         runs: The drift of each run. There are several with ``--calls-drift-samples``.
         outcomes: How the test ended in each run. An empty string means that it passed.
+        accept_hint: The command that records the test and updates its snapshot. None if it has no snapshot.
     """
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
     failures = Counter(filter(None, outcomes))
@@ -113,6 +114,9 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> Dr
         remarks.append(f"{count_noun(skipped, 'request')} not compared")
     details = [*(_detail_lines(first) if len(runs) == 1 else _sample_lines(runs))]
     all_verdicts = {verdict for run in runs for verdict in run.verdicts}
+    # the details of a changed request have the command already, and a test that fails or sends nothing records nothing
+    if not any(_HARMLESS.issuperset(run.verdicts) for run in runs) and not all_verdicts & {*_IN_TROUBLE, CHANGED}:
+        details.append(f"  {_format_advice(first.record_hint, accept_hint, has_failed=bool(failures))}")
     return DriftRow(
         test=first.test,
         tape=first.tape,
@@ -122,6 +126,14 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str]) -> Dr
         holds=all_verdicts <= _HARMLESS,
         trouble=bool(failures or all_verdicts & _IN_TROUBLE),
     )
+
+
+def _format_advice(record_hint: str, accept_hint: str | None, *, has_failed: bool) -> str:
+    if accept_hint is not None:
+        return f"to accept: {accept_hint}"
+    if has_failed:
+        return f"to accept: change the test, which fails with these responses, and then: {record_hint}"
+    return f"to accept: {record_hint}"
 
 
 def _detail_lines(run: CassetteDrift) -> Iterator[str]:
