@@ -215,7 +215,8 @@ def test_text_instead_of_calls_is_an_error_that_quotes_it():
 
 
 def test_a_truncated_response_is_an_error_with_its_invalid_calls():
-    error = extract_error(calls=tuple(make_calls(("Weather", GOOD), ("Weather", '{"loc'))), finish_reason="length")
+    calls = tuple(make_calls(("Weather", GOOD), ("Weather", '{"loc')))
+    error = extract_error(calls=calls, finish_reason="length", is_truncated=True)
     assert type(error) is TruncatedResponse
     assert str(error) == (
         "the response was cut off by a length limit (finish reason 'length'); "
@@ -228,7 +229,8 @@ def test_a_truncated_response_is_an_error_with_its_invalid_calls():
 
 
 def test_a_response_truncated_between_two_calls_is_an_error():
-    error = extract_error(calls=tuple(make_calls(("Weather", GOOD))), finish_reason="MAX_TOKENS")
+    calls = tuple(make_calls(("Weather", GOOD)))
+    error = extract_error(calls=calls, finish_reason="MAX_TOKENS", is_truncated=True)
     assert str(error) == (
         "the response was cut off by a length limit (finish reason 'MAX_TOKENS'); "
         "1 of 1 calls are valid; raise the limit"
@@ -249,7 +251,8 @@ def test_an_error_of_the_provider_is_an_extraction_error():
 
 
 def test_the_error_of_the_response_is_collected_after_those_of_its_calls():
-    answer = WireAnswer(calls=tuple(make_calls(("Weather", '{"loc'))), finish_reason="length", text="Hm.")
+    calls = tuple(make_calls(("Weather", '{"loc')))
+    answer = WireAnswer(calls=calls, finish_reason="length", text="Hm.", is_truncated=True)
     extraction = TOOLS.extract(answer, on_error="collect", usage="usage", raw="raw")
     assert [type(error) for error in extraction.errors] == [InvalidArguments, TruncatedResponse]
     assert extraction.raw == "raw"

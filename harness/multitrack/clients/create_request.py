@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from multitrack import model_context
 from multitrack.extraction import Extraction, ExtractionStream, OnError, ResponseReader, Retries, StreamSource, Toolset
-from multitrack.wires import continue_conversation, read_answer
+from multitrack.wires import registry
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -70,7 +70,7 @@ class CreateRequest(Generic[T]):
             self._toolset.models, on_error=on_error, allow_empty=allow_empty, context=context
         )
         self._retries = Retries(self._reader, max_retries)
-        self._wire = wire
+        self.wire_format = registry.get_format(wire)
         self.tools = self._toolset.schemas(wire, strict=strict)
         self.is_stream = bool(stream)
         self.follow_up_messages: list[dict[str, Any]] = []
@@ -112,11 +112,11 @@ class CreateRequest(Generic[T]):
         Raises:
             ExtractionError: As `Toolset.extract` does.
         """
-        result = self._retries.handle_response(read_answer(document, self._wire), raw=raw, usage=usage)
+        result = self._retries.handle_response(self.wire_format.read_answer(document), raw=raw, usage=usage)
         if isinstance(result, Extraction):
             return result
         document = dump(raw) if dump else document
-        self.follow_up_messages += continue_conversation(document, result.results, self._wire, remark=result.remark)
+        self.follow_up_messages += self.wire_format.continue_conversation(document, result.results, result.remark)
         return None
 
     def read_stream(self, source: StreamSource) -> ExtractionStream[T]:

@@ -18,8 +18,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
 from multitrack.wires.lenient_json import as_object
 
-# by wire format: the argument that holds the conversation, and the class of the usage object
-_CONVERSATION_KEYS = {"openai.chat": "messages", "openai.responses": "input"}
+# the class of the usage object, by wire format
 _USAGE_TYPES: dict[str, Any] = {"openai.chat": CompletionUsage, "openai.responses": ResponseUsage}
 
 
@@ -71,9 +70,9 @@ def split_arguments(
     return request, {**arguments, "tools": request.tools}
 
 
-def add_follow_up(wire: str, arguments: dict[str, Any], request: CreateRequest[Any]) -> dict[str, Any]:
+def add_follow_up(arguments: dict[str, Any], request: CreateRequest[Any]) -> dict[str, Any]:
     """Return ``arguments`` with the follow-up messages. The caller's own conversation is not changed."""
-    key = _CONVERSATION_KEYS[wire]
+    key = request.wire_format.conversation_key
     messages = arguments.get(key)
     if isinstance(messages, Iterator):
         # otherwise the iterator would be exhausted when the model is asked again

@@ -117,7 +117,7 @@ class CreateMixin(Generic[R, S]):
             return request.read_stream(OpenAIStreamSource(stream, self._wire))
         while True:
             with request.sending():
-                raw = sdk.create(**add_follow_up(self._wire, arguments, request))
+                raw = sdk.create(**add_follow_up(arguments, request))
             extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction
@@ -231,7 +231,7 @@ class AsyncCreateMixin(Generic[R, S]):
             return request.read_stream(OpenAIStreamSource(stream, self._wire))
         while True:
             with request.sending():
-                raw = await sdk.create(**add_follow_up(self._wire, arguments, request))
+                raw = await sdk.create(**add_follow_up(arguments, request))
             extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
             if extraction is not None:
                 return extraction

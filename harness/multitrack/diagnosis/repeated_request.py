@@ -15,11 +15,10 @@ from multitrack.diagnosis.call_results import ResponseValidator
 from multitrack.diagnosis.error_location import locate_error
 from multitrack.errors import CassetteMiss, InvalidArguments
 from multitrack.tape import jsontext
+from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.tape import Tape
-
-_CONVERSATIONS = ("messages", "input", "contents")
-"""The request fields that hold the conversation, in all wire formats."""
+from multitrack.wires import registry
 
 _MAX_SHOWN = 3
 # the text of a pydantic.ValidationError
@@ -35,7 +34,7 @@ def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: Re
     sent = _read_body(miss.body)
     for tape in tapes:
         for interaction in reversed(tape.played):
-            added = _find_added_messages(_read_body(interaction.request.body), sent)
+            added = _find_added_messages(interaction.request, sent)
             if not added:
                 continue
             found = dict.fromkeys(_locate_invalid_calls(interaction, validator))
@@ -56,19 +55,22 @@ def _read_body(body: bytes) -> Any:
         return None
 
 
-def _find_added_messages(recorded: Any, sent: Any) -> Sequence[Any]:
-    """Return the messages that ``sent`` adds to the conversation in ``recorded``.
+def _find_added_messages(request: Request, sent: Any) -> Sequence[Any]:
+    """Return the messages that ``sent`` adds to the conversation in ``request``, which is recorded.
 
     Empty if ``sent`` belongs to a different conversation.
     """
+    recorded = _read_body(request.body)
     if not isinstance(recorded, dict) or not isinstance(sent, dict):
         return ()
-    for name in _CONVERSATIONS:
-        before, after = recorded.get(name), sent.get(name)
-        if isinstance(before, str) and isinstance(after, list):
-            before = after[:1]  # the Responses API accepts a text instead of the first message
-        if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)]:
-            return after[len(before) :]
+    wire_format = registry.recognize_request(recorded, request.url)
+    if wire_format is None:
+        return ()
+    before, after = recorded.get(wire_format.conversation_key), sent.get(wire_format.conversation_key)
+    if isinstance(before, str) and isinstance(after, list):
+        before = after[:1]  # the Responses API accepts a text instead of the first message
+    if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)]:
+        return after[len(before) :]
     return ()
 
 

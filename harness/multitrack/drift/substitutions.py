@@ -7,7 +7,7 @@ request equals the recorded one after the live texts are replaced with the recor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -15,22 +15,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from multitrack.diagnosis.call_results import parse_answer
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request, Response
+from multitrack.wires import registry
 from multitrack.wires.framing import FrameParser
-
-# the keys of OpenAI and Google for values that only the provider reads
-_OPAQUE_KEYS = frozenset(
-    {
-        "id",
-        "call_id",
-        "item_id",
-        "response_id",
-        "responseId",
-        "encrypted_content",
-        "signature",
-        "thoughtSignature",
-        "thought_signature",
-    }
-)
 
 
 def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
@@ -82,8 +68,9 @@ def _replace_texts(value: Any, substitutions: Mapping[str, str]) -> Any:
 
 def _find_opaque_ids(body: bytes) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
+    keys = registry.opaque_keys()
     for document in _parse_documents(body):
-        for name, text in _iterate_opaque_ids(document):
+        for name, text in _iterate_opaque_ids(document, keys):
             found.setdefault(name, {})[text] = None
     return {name: list(texts) for name, texts in found.items()}
 
@@ -97,13 +84,13 @@ def _parse_documents(body: bytes) -> Iterator[Any]:
             continue
 
 
-def _iterate_opaque_ids(value: Any) -> Iterator[tuple[str, str]]:
+def _iterate_opaque_ids(value: Any, keys: Collection[str]) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, item in value.items():
-            if key in _OPAQUE_KEYS and isinstance(item, str) and item:
+            if key in keys and isinstance(item, str) and item:
                 yield key, item
             else:
-                yield from _iterate_opaque_ids(item)
+                yield from _iterate_opaque_ids(item, keys)
     elif isinstance(value, list):
         for item in value:
-            yield from _iterate_opaque_ids(item)
+            yield from _iterate_opaque_ids(item, keys)

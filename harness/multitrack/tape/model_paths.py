@@ -55,7 +55,7 @@ def models_offered_by(request: Request) -> Models:
     """Return the models of the tools of the ``request`` that is being sent; empty if unknown."""
     models = current_models()
     # a client may send other requests at the same time, for example for a token or to a telemetry host
-    tools = wires.read_request(request.body).tools if models else ()
+    tools = wires.read_request(request.body, request.url).tools if models else ()
     return {tool: models[tool] for tool in tools if tool in models}
 
 

@@ -22,13 +22,12 @@ from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.model_paths import find_import_paths, models_offered_by
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.reencoding import is_accepted, split_encodings
+from multitrack.wires import registry
 
 Clock = Callable[[], datetime]
 
-_SDKS = {"openai": "openai", "vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"}
 # the statuses in https://grpc.io/docs/guides/status-codes/ that do not depend on the content of the request
 _TEMPORARY_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
-_DONE = b"data: [DONE]"
 # not a status of HTTP: tools that read the cassette and know nothing of failures see a server error
 _NO_RESPONSE = 599
 
@@ -159,7 +158,9 @@ class LiveExchange:
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
         is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
-        return content.rstrip().endswith(_DONE) or (is_stream and json_rpc.is_answered(self._request.body, content))
+        return content.rstrip().endswith(registry.end_marks()) or (
+            is_stream and json_rpc.is_answered(self._request.body, content)
+        )
 
     def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
         names = {name for name, _ in self._headers}
@@ -256,7 +257,9 @@ class Recorder:
         return {
             "format": 1,
             "recorder": f"multitrack {distributions.version('multitrack')}",
-            "sdks": {name: distributions.version(name) for module, name in _SDKS.items() if module in sys.modules},
+            "sdks": {
+                name: distributions.version(name) for module, name in registry.sdks().items() if module in sys.modules
+            },
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
             **({"placeholders": sorted(words)} if (words := self._redactor.pseudonyms) else {}),
         }

@@ -11,9 +11,9 @@ from typing import Any
 from multitrack import wires
 from multitrack.tape.exchange import Request
 from multitrack.tape.redaction import secrets
+from multitrack.wires import registry
 
 _HIDDEN = "[credential]"
-_MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")
 _IN_URL = re.compile(rf"(?i)(?<=[?&])({'|'.join(sorted(secrets.CREDENTIAL_PARAMETERS))})=[^&#]+")
 
 
@@ -75,13 +75,13 @@ class Sent:
     @property
     def tools(self) -> tuple[str, ...]:
         """The names of the tools that the request offers."""
-        return wires.read_request(self.body).tools
+        return wires.read_request(self.body, self.request.url).tools
 
     @property
     def model(self) -> str | None:
         """The name of the requested model, if the request contains it; the REST API of Gemini has it in the URL."""
-        in_url = _MODEL_IN_URL.search(self.request.url)
-        return wires.read_request(self.body).model or (in_url and in_url[1])
+        url = self.request.url
+        return wires.read_request(self.body, url).model or registry.find_model_in_url(url)
 
     def __repr__(self) -> str:
         return f"<Sent: {self.method} {self.request.url.partition('?')[0]}>"

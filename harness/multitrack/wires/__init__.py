@@ -74,7 +74,7 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
             f"the body is not an answer in a known wire format: it begins with {_preview(body)}; "
             f"if it is an answer, name its format with wire="
         )
-    wire_format = _get_format(name)
+    wire_format = registry.get_format(name)
     if name.endswith(".stream"):
         return _read_stream(body, wire_format.create_stream_decoder())
     return wire_format.read_answer(_parse_object(body, name))
@@ -123,7 +123,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
         TypeError: If the schema language of the wire format cannot express the parameters of a tool, or if
             ``strict`` is set and the format has no strict schemas.
     """
-    return _get_format(wire).write_tools(tools, strict=strict)
+    return registry.get_format(wire).write_tools(tools, strict=strict)
 
 
 def continue_conversation(
@@ -143,25 +143,19 @@ def continue_conversation(
     Raises:
         ValueError: If ``wire`` is not known.
     """
-    return _get_format(wire).continue_conversation(document, results, remark)
+    return registry.get_format(wire).continue_conversation(document, results, remark)
 
 
-def read_request(body: object) -> RequestSummary:
-    """Return the model and the tool names of a request body. Recognizes the body by its shape and never raises."""
+def read_request(body: object, url: str = "") -> RequestSummary:
+    """Return the model and the tool names of a request body. Never raises, whatever ``body`` is.
+
+    Args:
+        body: The body as received (bytes or text), or parsed JSON. Its format is recognized.
+        url: The URL of the request, because the bodies of some formats look the same. Default: not known.
+    """
     document = as_object(_parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
-    summaries = (
-        wire_format.read_request(document)
-        for wire_format in registry.all_formats()
-        if wire_format.recognizes_request(document)
-    )
-    return next(summaries, RequestSummary(None, ()))
-
-
-def _get_format(wire: str) -> WireFormat:
-    wire_format = registry.find_format(wire)
-    if wire_format is None:
-        raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(registry.format_names())}")
-    return wire_format
+    wire_format = registry.recognize_request(document, url)
+    return RequestSummary(None, ()) if wire_format is None else wire_format.read_request(document)
 
 
 def _recognize_text(body: bytes | bytearray | memoryview | str) -> str | None:

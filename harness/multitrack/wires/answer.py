@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from multitrack.tool_call import ToolCall
-
-# The finish reasons of openai.chat, gemini, openai.responses and anthropic.
-_LENGTH_LIMITS = frozenset({"length", "MAX_TOKENS", "max_output_tokens", "max_tokens", "model_context_window_exceeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +24,7 @@ class WireAnswer:
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
         has_cut_off_call: True if a length limit cut the last call off, although its arguments may be valid JSON.
+        is_truncated: True if a length limit cut the answer off.
     """
 
     calls: tuple[ToolCall, ...] = ()
@@ -38,22 +36,14 @@ class WireAnswer:
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
     is_complete: bool = True
     has_cut_off_call: bool = False
-
-    @property
-    def is_truncated(self) -> bool:
-        """True if a length limit cut the answer off."""
-        return self.finish_reason in _LENGTH_LIMITS
+    is_truncated: bool = False
 
 
-# The finish reasons of an answer that the model ended by itself, in every wire format.
-_NORMAL_REASONS = frozenset({"stop", "tool_calls", "function_call", "completed", "STOP"})
-
-
-def select_finish_reason(reasons: Iterable[str | None]) -> str | None:
+def select_finish_reason(reasons: Iterable[str | None], normal: Collection[str]) -> str | None:
     """Return the finish reason of an answer with several choices.
 
-    The first reason that is not a normal end counts, because the answer is not a success if one of its choices failed.
-    Otherwise it is the first reason, or None if there is none.
+    The first reason that is not a ``normal`` end counts, because the answer is not a success if one of its choices
+    failed. Otherwise it is the first reason, or None if there is none.
     """
     known = [reason for reason in reasons if reason]
-    return next((reason for reason in known if reason not in _NORMAL_REASONS), next(iter(known), None))
+    return next((reason for reason in known if reason not in normal), next(iter(known), None))

@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from operator import itemgetter
 from typing import Any
 
 from multitrack.wires.wire_format import WireFormat
@@ -43,6 +44,18 @@ def find_format(wire: str) -> WireFormat | None:
     return _formats.get(name)
 
 
+def get_format(wire: str) -> WireFormat:
+    """Return the format with the name ``wire``, with or without ``.stream``.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    wire_format = find_format(wire)
+    if wire_format is None:
+        raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(format_names())}")
+    return wire_format
+
+
 def all_formats() -> Sequence[WireFormat]:
     """Return all formats, in the order in which they are asked to recognize a document."""
     _load_all_packages()
@@ -53,6 +66,42 @@ def format_names() -> tuple[str, ...]:
     """Return the names of all formats in alphabetical order, each followed by the name for streamed answers."""
     formats = sorted(all_formats(), key=lambda wire_format: wire_format.name)
     return tuple(name for wire_format in formats for name in (wire_format.name, wire_format.stream_name))
+
+
+def opaque_keys() -> frozenset[str]:
+    """Return the `WireFormat.opaque_keys` of all formats."""
+    return frozenset().union(*(wire_format.opaque_keys for wire_format in all_formats()))
+
+
+def fragment_keys() -> frozenset[str]:
+    """Return the `WireFormat.fragment_keys` of all formats."""
+    return frozenset().union(*(wire_format.fragment_keys for wire_format in all_formats()))
+
+
+def declaration_keys() -> frozenset[str]:
+    """Return the `WireFormat.declaration_key` of each format that has one."""
+    return frozenset(key for wire_format in all_formats() if (key := wire_format.declaration_key) is not None)
+
+
+def end_marks() -> tuple[bytes, ...]:
+    """Return the `WireFormat.end_marks` of all formats."""
+    return tuple(mark for wire_format in all_formats() for mark in wire_format.end_marks)
+
+
+def sdks() -> dict[str, str]:
+    """Return the distributions of all SDKs, in alphabetical order, each by the name of its module."""
+    found = {module: name for wire_format in all_formats() for module, name in wire_format.sdks.items()}
+    return dict(sorted(found.items(), key=itemgetter(1)))
+
+
+def find_model_in_url(url: str) -> str | None:
+    """Return the model that the URL of a request names, or None if no format finds one."""
+    return next((model for wire_format in all_formats() if (model := wire_format.find_model_in_url(url))), None)
+
+
+def recognize_request(document: Mapping[str, Any], url: str = "") -> WireFormat | None:
+    """Return the format of ``document``, the parsed body of a request, or None if it is not known."""
+    return next((known for known in all_formats() if known.recognizes_request(document, url)), None)
 
 
 def recognize_document(document: Mapping[str, Any]) -> str | None:

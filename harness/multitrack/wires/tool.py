@@ -1,4 +1,4 @@
-"""Tools, results of tool calls, and request summaries, independent of the wire format."""
+"""Tools, results of tool calls, and the content of requests, independent of the wire format."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ class RequestSummary(NamedTuple):
 
     model: str | None
     tools: tuple[str, ...]
+
+
+class RequestMessage(NamedTuple):
+    """A message of a request: the role of its author, and its text, including calls and their results."""
+
+    role: str
+    text: str

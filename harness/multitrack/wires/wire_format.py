@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
+from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.stream_decoder import StreamDecoder
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 
 
 class WireFormat(ABC):
     """One API of a provider. It covers answers in one piece (``<name>``) and streamed ones (``<name>.stream``).
 
     A format has no state: its attributes are constants of the class, and its methods are pure functions. Documents,
-    which are parsed bodies of requests and answers, are not trusted, so no method that reads one raises because of its
+    which are parsed bodies of requests and answers, are not trusted: no method that reads one raises because of its
     shape.
     """
 
@@ -29,6 +32,33 @@ class WireFormat(ABC):
 
     Formats that accept documents which other formats may share have a high number.
     """
+
+    conversation_key: ClassVar[str] = "messages"
+    """The field of a request that holds the conversation."""
+
+    instruction_keys: ClassVar[tuple[str, ...]] = ()
+    """The fields of a request that hold instructions of the system, in addition to the conversation."""
+
+    declaration_key: ClassVar[str | None] = None
+    """The field of a tool that holds its name and its schema. None if the tool itself has them."""
+
+    opaque_keys: ClassVar[frozenset[str]] = frozenset({"id"})
+    """The keys of texts that only the provider reads, such as ids and the signatures of thoughts.
+
+    A later request repeats them, and they differ each time.
+    """
+
+    fragment_keys: ClassVar[frozenset[str]] = frozenset({"index"})
+    """The keys whose values distinguish texts of one answer that are streamed at the same time.
+
+    Redaction joins the fragments of a text that is spread over a stream by these keys and by the path to the text.
+    """
+
+    end_marks: ClassVar[tuple[bytes, ...]] = ()
+    """The last bytes of a streamed answer, without white space. A client that stops reading after them has it all."""
+
+    sdks: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The distributions of the provider's SDKs, each by the name of its module."""
 
     @property
     def stream_name(self) -> str:
@@ -55,12 +85,63 @@ class WireFormat(ABC):
         """Return a decoder for one streamed answer."""
 
     @abstractmethod
-    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
-        """Return whether ``document`` is the parsed body of a request in this format."""
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:
+        """Return whether ``document`` is the parsed body of a request in this format.
+
+        Args:
+            document: The parsed body.
+            url: The URL of the request, for formats whose bodies look the same. Empty if it is not known.
+        """
 
     @abstractmethod
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
         """Return the model and the tool names of the parsed body of a request."""
+
+    def find_model_in_url(self, url: str) -> str | None:  # noqa: ARG002
+        """Return the model that the URL of a request names, or None if it names none."""
+        return None
+
+    def read_messages(self, document: Mapping[str, Any]) -> Iterator[RequestMessage]:
+        """Yield the instructions and the messages of the parsed body of a request."""
+        for key in self.instruction_keys:
+            if document.get(key):
+                yield RequestMessage("system", self.read_content(document[key]))
+        conversation = document.get(self.conversation_key)
+        if isinstance(conversation, str):
+            yield RequestMessage("user", conversation)
+        elif isinstance(conversation, Sequence):
+            for message in conversation:
+                yield (
+                    self.read_message(message)
+                    if isinstance(message, Mapping)
+                    else RequestMessage("user", self.read_content(message))
+                )
+
+    def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
+        """Return the role and the text of one message of a request."""
+        content = message.get("content")
+        return RequestMessage(str(message.get("role", "user")), self.read_content(content) if content else "")
+
+    def read_content(self, content: object) -> str:
+        """Return the text of the content of a message: a text, a part, or a list of parts."""
+        if isinstance(content, str):
+            return content
+        if isinstance(content, list):
+            return "\n".join(map(self.read_content, content))
+        return (self.read_part(content) if isinstance(content, Mapping) else None) or json.dumps(
+            content, ensure_ascii=False
+        )
+
+    def read_part(self, part: Mapping[str, Any]) -> str | None:
+        """Return the text of one part of a message, or None to show the part as JSON."""
+        text = part.get("text")
+        return text if isinstance(text, str) else None
+
+    @staticmethod
+    def format_call(name: str, arguments: object) -> str:
+        """Return a tool call in a message as text, for `read_part`."""
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        return str(ToolCall(id=None, name=name, arguments=text, index=0))
 
     @abstractmethod
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:

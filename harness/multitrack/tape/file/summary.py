@@ -23,7 +23,7 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
         return
     answer = wires.read_answer(response.body, wire)
     calls = count_noun(len(answer.calls), "call")
-    model = wires.read_request(request.body).model or answer.model or request.url
+    model = wires.read_request(request.body, request.url).model or answer.model or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ending}"
     yield from (f"  {call}" for call in answer.calls)
 

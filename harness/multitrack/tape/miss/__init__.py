@@ -142,7 +142,7 @@ def _format_call_site(call_site: str | None) -> Sequence[str]:
 
 
 def _describe_request(request: Request) -> str:
-    asked = wires.read_request(request.body)
+    asked = wires.read_request(request.body, request.url)
     details = [asked.model] if asked.model else []
     details += [f"tools {', '.join(asked.tools)}"] if asked.tools else []
     return f"{request.method} {request.url}" + (f" ({'; '.join(details)})" if details else "")

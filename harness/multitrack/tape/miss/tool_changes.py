@@ -14,6 +14,7 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.matching.difference import ABSENT, Difference
 from multitrack.tape.miss import bodies
 from multitrack.tape.miss.values import format_value
+from multitrack.wires import registry
 
 
 def explain_schema_change(
@@ -31,7 +32,7 @@ def explain_schema_change(
 
     match steps:
         case []:
-            if ABSENT in (before, after) and tool in wires.read_request(other.body).tools:
+            if ABSENT in (before, after) and tool in wires.read_request(other.body, other.url).tools:
                 return f"`{tool}` is offered at a different position"
             return f"`{tool}` is {_choose(difference, 'no longer offered', 'newly offered', 'a different tool')}"
         case ["name"]:
@@ -80,16 +81,17 @@ def _choose(difference: Difference, lost: str, gained: str, changed: str) -> str
 def _find_tool(document: Any, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
     """Return the name of the tool whose declaration contains ``path``, and the rest of the path from there."""
     value, tool, rest = document, None, path
+    keys = registry.declaration_keys()
     for depth, step in enumerate(path):
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
             break
-        declared = value.get("function", value) if isinstance(value, dict) else None
+        declared = next((value[key] for key in keys if key in value), value) if isinstance(value, dict) else None
         if isinstance(declared, dict) and isinstance(declared.get("name"), str) and "tools" in path[: depth + 1]:
             tool, rest = declared["name"], path[depth + 1 :]
             break
-    return tool, [step for step in rest if step != "function"]
+    return tool, [step for step in rest if step not in keys]
 
 
 def _locate_field(tool: str, model: type[BaseModel] | None, steps: Sequence[str | int]) -> str:

@@ -11,18 +11,18 @@ import json
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
 from multitrack.tape import jsontext
+from multitrack.wires import registry
 
 _DATA = re.compile(r"^data:[ ]?(\{.*?)\r?$", re.MULTILINE)
-# the fields that distinguish texts of one response that are streamed at the same time
-_IDENTITY = ("index", "output_index", "content_index", "summary_index", "item_id")
 
 Leaf = tuple[Any, Any]
 """The location of a string: its container, and its key or position there."""
+_LeavesByPath = dict[tuple[object, ...], list[tuple[int, Leaf]]]
 
 
 def redact_fragments(text: str, redact: Callable[[str], str]) -> str:
@@ -63,9 +63,10 @@ def _format_compact(document: Any) -> str:
 
 def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set[int]:
     """Redact the texts that ``documents`` share, in place. Return the positions of the documents that changed."""
-    leaves_by_path: dict[tuple[object, ...], list[tuple[int, Leaf]]] = defaultdict(list)
+    leaves_by_path: _LeavesByPath = defaultdict(list)
+    keys = sorted(registry.fragment_keys())
     for position, document in enumerate(documents):
-        _collect_strings(document, (), position, leaves_by_path)
+        _collect_strings(document, (), position, leaves_by_path, keys)
     changed: set[int] = set()
     for leaves in leaves_by_path.values():
         pieces = [container[key] for _, (container, key) in leaves]
@@ -81,21 +82,19 @@ def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set
 
 
 def _collect_strings(
-    value: Any,
-    path: tuple[object, ...],
-    position: int,
-    leaves_by_path: dict[tuple[object, ...], list[tuple[int, Leaf]]],
+    value: Any, path: tuple[object, ...], position: int, leaves_by_path: _LeavesByPath, keys: Sequence[str]
 ) -> None:
+    """Collect the strings in ``value`` by their path. Values of ``keys`` are part of the path."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    identity = tuple(str(value[key]) for key in _IDENTITY if key in value) if isinstance(value, dict) else ()
+    identity = tuple(str(value[key]) for key in keys if key in value) if isinstance(value, dict) else ()
     for key, item in items:
         # its index identifies a choice or a call, not its position in the array of a delta
-        indexed = isinstance(value, list) and isinstance(item, dict) and "index" in item
-        step = (*path, *identity) if indexed else (*path, *identity, key)
+        has_identity = isinstance(value, list) and isinstance(item, dict) and any(name in item for name in keys)
+        step = (*path, *identity) if has_identity else (*path, *identity, key)
         if isinstance(item, str):
             leaves_by_path[step].append((position, (value, key)))
         else:
-            _collect_strings(item, step, position, leaves_by_path)
+            _collect_strings(item, step, position, leaves_by_path, keys)
 
 
 def _split(pieces: list[str], whole: str, clean: str) -> list[str]:

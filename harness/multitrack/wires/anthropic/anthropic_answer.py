@@ -30,6 +30,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         error=error_message(document.get("error")),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
+        is_truncated=finish_reason in LENGTH_LIMITS,
         # the part of the input that was received is sent as valid JSON
         has_cut_off_call=finish_reason in LENGTH_LIMITS and bool(blocks) and is_call(blocks[-1]),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from multitrack.wires.answer import WireAnswer
@@ -41,6 +42,9 @@ class AnthropicFormat(WireFormat):
 
     name = "anthropic"
     precedence = 20
+    instruction_keys = ("system",)
+    opaque_keys = frozenset({"id", "signature"})
+    sdks = MappingProxyType({"anthropic": "anthropic"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         match document.get("type"):
@@ -59,7 +63,7 @@ class AnthropicFormat(WireFormat):
     def create_stream_decoder(self) -> AnthropicStreamDecoder:
         return AnthropicStreamDecoder()
 
-    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         if "messages" not in document:
             return False
         tools = as_objects(document.get("tools"))
@@ -70,6 +74,14 @@ class AnthropicFormat(WireFormat):
         """Return the model and the tool names. The model is None on Bedrock and Vertex AI, where the URL names it."""
         names = [as_text(tool.get("name")) for tool in as_objects(document.get("tools"))]
         return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def read_part(self, part: Mapping[str, Any]) -> str | None:
+        match part:
+            case {"type": "tool_use", "name": str(name)}:
+                return self.format_call(name, part.get("input"))
+            case {"type": "tool_result"}:
+                return self.read_content(part.get("content"))
+        return super().read_part(part)
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         return [_write_tool(tool, strict) for tool in tools]

@@ -136,6 +136,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             model=as_text(self._message.get("model")),
             usage=self._usage or None,
             is_complete=self._error is None and (self.has_ended or self._stop_reason is not None),
+            is_truncated=self._stop_reason in LENGTH_LIMITS,
             has_cut_off_call=self._stop_reason in LENGTH_LIMITS and bool(calls) and not calls[-1].is_complete,
         )
 

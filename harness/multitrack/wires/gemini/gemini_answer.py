@@ -12,6 +12,12 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
+LENGTH_LIMITS = frozenset({"MAX_TOKENS"})
+"""The finish reasons of an answer that a length limit cut off."""
+
+NORMAL_REASONS = frozenset({"STOP"})
+"""The finish reasons of an answer that the model ended by itself."""
+
 # The finish reasons of an answer that a filter withheld: https://ai.google.dev/api/generate-content#FinishReason
 _FILTER_REASONS = frozenset(
     {
@@ -28,7 +34,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     functions = [
         call for candidate_parts in parts for part in candidate_parts if (call := read_function_call(part)) is not None
     ]
-    finish_reason = select_finish_reason(map(read_finish_reason, candidates))
+    finish_reason = select_finish_reason(map(read_finish_reason, candidates), NORMAL_REASONS)
     messages = [as_text(candidate.get("finishMessage")) for candidate in candidates]
     return WireAnswer(
         calls=tuple(
@@ -41,6 +47,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         error=error_message(document.get("error")) or find_failure(finish_reason, messages),
         model=as_text(document.get("modelVersion")),
         usage=as_object(document.get("usageMetadata")) or None,
+        is_truncated=finish_reason in LENGTH_LIMITS,
     )
 
 
@@ -97,7 +104,7 @@ def read_filter_reason(document: Mapping[str, Any], finish_reason: str | None) -
 
 
 # The finish reasons that other fields of `WireAnswer` report, or that report nothing.
-_REPORTED_REASONS = _FILTER_REASONS | {None, "STOP", "MAX_TOKENS"}
+_REPORTED_REASONS = _FILTER_REASONS | NORMAL_REASONS | LENGTH_LIMITS | {None}
 
 
 def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:

@@ -5,7 +5,10 @@ https://ai.google.dev/api/generate-content
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from multitrack.wires.answer import WireAnswer
@@ -13,8 +16,10 @@ from multitrack.wires.gemini import gemini_answer
 from multitrack.wires.gemini.gemini_schema import write_parameters
 from multitrack.wires.gemini.gemini_stream import GeminiStreamDecoder
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
+
+_MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")
 
 
 class GeminiFormat(WireFormat):
@@ -24,6 +29,11 @@ class GeminiFormat(WireFormat):
 
     name = "gemini"
     precedence = 10
+    conversation_key = "contents"
+    # The REST API accepts both spellings: https://protobuf.dev/programming-guides/json/
+    instruction_keys = ("systemInstruction", "system_instruction")
+    opaque_keys = frozenset({"id", "responseId", "thoughtSignature", "thought_signature"})
+    sdks = MappingProxyType({"vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         return self.name if document.keys() & {"candidates", "promptFeedback", "usageMetadata"} else None
@@ -38,7 +48,7 @@ class GeminiFormat(WireFormat):
     def create_stream_decoder(self) -> GeminiStreamDecoder:
         return GeminiStreamDecoder()
 
-    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         return "contents" in document
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
@@ -51,6 +61,23 @@ class GeminiFormat(WireFormat):
         names = [as_text(declaration.get("name")) for declaration in declarations]
         model = as_text(document.get("model"))
         return RequestSummary(model and model.rpartition("/")[2], tuple(name for name in names if name))
+
+    def find_model_in_url(self, url: str) -> str | None:
+        found = _MODEL_IN_URL.search(url)
+        return found and found[1]
+
+    def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
+        return super().read_message({**message, "content": message.get("parts")})
+
+    def read_part(self, part: Mapping[str, Any]) -> str | None:
+        match part:
+            case {"parts": parts}:
+                return self.read_content(parts)
+            case {"functionCall": {"name": str(name), **rest}} | {"function_call": {"name": str(name), **rest}}:
+                return self.format_call(name, rest.get("args"))
+            case {"functionResponse": {"response": response}} | {"function_response": {"response": response}}:
+                return json.dumps(response, ensure_ascii=False)
+        return super().read_part(part)
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:

@@ -14,6 +14,8 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.gemini.gemini_answer import (
+    LENGTH_LIMITS,
+    NORMAL_REASONS,
     find_failure,
     join_text,
     read_arguments,
@@ -69,7 +71,7 @@ class GeminiStreamDecoder(StreamDecoder):
     @property
     def answer(self) -> WireAnswer:
         candidates = [candidate for _, candidate in sorted(self._candidates.items())]
-        finish_reason = select_finish_reason(candidate.finish_reason for candidate in candidates)
+        finish_reason = select_finish_reason((candidate.finish_reason for candidate in candidates), NORMAL_REASONS)
         is_finished = bool(candidates) and all(candidate.finish_reason for candidate in candidates)
         return WireAnswer(
             calls=self._queue.calls(),
@@ -80,6 +82,7 @@ class GeminiStreamDecoder(StreamDecoder):
             model=self._model,
             usage=self._usage,
             is_complete=self._error is None and (is_finished or self._block_reason is not None),
+            is_truncated=finish_reason in LENGTH_LIMITS,
         )
 
 

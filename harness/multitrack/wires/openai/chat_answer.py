@@ -12,13 +12,20 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
+# Besides OpenAI's own words, both sets have those of other APIs, which some gateways pass on.
+LENGTH_LIMITS = frozenset({"length", "max_output_tokens", "MAX_TOKENS"})
+"""The finish reasons of an answer that a length limit cut off."""
+
+NORMAL_REASONS = frozenset({"stop", "tool_calls", "function_call", "completed", "STOP"})
+"""The finish reasons of an answer that the model ended by itself."""
+
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""
     choices = as_objects(document.get("choices"))
     messages = [as_object(choice.get("message")) for choice in choices]
     calls = [call for message in messages for call in _read_calls(message)]
-    finish_reason = select_finish_reason(as_text(choice.get("finish_reason")) for choice in choices)
+    finish_reason = select_finish_reason((as_text(choice.get("finish_reason")) for choice in choices), NORMAL_REASONS)
     return WireAnswer(
         calls=tuple(ToolCall(*call, index) for index, call in enumerate(calls)),
         text=next((text for message in messages if (text := read_text(message.get("content")))), None),
@@ -27,6 +34,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         error=error_message(document.get("error")) or find_failure(map(read_failure, choices), finish_reason),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
+        is_truncated=finish_reason in LENGTH_LIMITS,
     )
 
 

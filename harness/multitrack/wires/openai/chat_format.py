@@ -14,7 +14,8 @@ from multitrack.wires.openai import chat_answer
 from multitrack.wires.openai.chat_stream import ChatStreamDecoder
 from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.openai.openai_sdk import SDKS
+from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
 # The fields of an answer that go back to the provider in addition to content and calls. Several providers refuse a
@@ -29,6 +30,11 @@ class ChatFormat(WireFormat):
 
     name = "openai.chat"
     precedence = 80
+    declaration_key = "function"
+    # Gemini's OpenAI-compatible endpoint sends signatures of thoughts, and so does OpenRouter.
+    opaque_keys = frozenset({"id", "signature", "thought_signature"})
+    end_marks = (b"data: [DONE]",)
+    sdks = SDKS
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         choices = document.get("choices")
@@ -49,7 +55,7 @@ class ChatFormat(WireFormat):
     def create_stream_decoder(self) -> ChatStreamDecoder:
         return ChatStreamDecoder()
 
-    def recognizes_request(self, document: Mapping[str, Any]) -> bool:
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         return "messages" in document
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
@@ -57,6 +63,18 @@ class ChatFormat(WireFormat):
         functions = [as_object(entry.get("function")) or as_object(entry.get("custom")) for entry in entries]
         names = [as_text(function.get("name")) for function in functions + as_objects(document.get("functions"))]
         return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
+        role, text = super().read_message(message)
+        calls = message.get("tool_calls")
+        texts = [*([text] if text else []), *(map(self.read_content, calls) if isinstance(calls, Sequence) else ())]
+        return RequestMessage(role, "\n".join(texts))
+
+    def read_part(self, part: Mapping[str, Any]) -> str | None:
+        match part:
+            case {"function": {"name": str(name), **rest}}:
+                return self.format_call(name, rest.get("arguments"))
+        return super().read_part(part)
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         return [{"type": "function", "function": _write_function(tool, strict)} for tool in tools]

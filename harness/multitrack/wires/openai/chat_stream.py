@@ -14,7 +14,15 @@ from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.call_queue import CallFields, CallQueue
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
-from multitrack.wires.openai.chat_answer import find_failure, find_refusal, read_failure, read_function, read_text
+from multitrack.wires.openai.chat_answer import (
+    LENGTH_LIMITS,
+    NORMAL_REASONS,
+    find_failure,
+    find_refusal,
+    read_failure,
+    read_function,
+    read_text,
+)
 from multitrack.wires.stream_decoder import StreamDecoder
 
 
@@ -62,7 +70,7 @@ class ChatStreamDecoder(StreamDecoder):
     @property
     def answer(self) -> WireAnswer:
         choices = [choice for _, choice in sorted(self._choices.items())]
-        finish_reason = select_finish_reason(choice.finish_reason for choice in choices)
+        finish_reason = select_finish_reason((choice.finish_reason for choice in choices), NORMAL_REASONS)
         is_finished = bool(choices) and all(choice.finish_reason for choice in choices)
         return WireAnswer(
             calls=self._queue.calls(),
@@ -73,6 +81,7 @@ class ChatStreamDecoder(StreamDecoder):
             model=self._model,
             usage=self._usage,
             is_complete=self._error is None and (self.has_ended or is_finished),
+            is_truncated=finish_reason in LENGTH_LIMITS,
         )
 
 

@@ -12,6 +12,9 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
+LENGTH_LIMITS = frozenset({"max_output_tokens", "length"})
+"""The reasons of an incomplete answer that a length limit cut off. Compatible servers use the word of chat, too."""
+
 _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
@@ -32,6 +35,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
         is_complete=status not in _UNFINISHED,
+        is_truncated=finish_reason in LENGTH_LIMITS,
     )
 
 

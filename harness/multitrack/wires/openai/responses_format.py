@@ -13,9 +13,10 @@ from multitrack.wires.lenient_json import as_objects, as_text
 from multitrack.wires.openai import responses_answer
 from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
+from multitrack.wires.openai.openai_sdk import SDKS
 from multitrack.wires.openai.responses_answer import read_call
 from multitrack.wires.openai.responses_stream import ResponsesStreamDecoder
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
 
@@ -27,6 +28,11 @@ class ResponsesFormat(WireFormat):
     name = "openai.responses"
     # The last one, because it accepts every request that no other format recognizes.
     precedence = 90
+    conversation_key = "input"
+    instruction_keys = ("instructions",)
+    opaque_keys = frozenset({"id", "call_id", "item_id", "response_id", "encrypted_content"})
+    fragment_keys = frozenset({"output_index", "content_index", "summary_index", "item_id"})
+    sdks = SDKS
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         kind = document.get("type")
@@ -41,13 +47,28 @@ class ResponsesFormat(WireFormat):
     def create_stream_decoder(self) -> ResponsesStreamDecoder:
         return ResponsesStreamDecoder()
 
-    def recognizes_request(self, document: Mapping[str, Any]) -> bool:  # noqa: ARG002
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         # Each field of a request is optional: https://platform.openai.com/docs/api-reference/responses/create
         return True
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
         names = [as_text(entry.get("name")) for entry in as_objects(document.get("tools"))]
         return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
+        match message.get("type"):
+            case "function_call":
+                return RequestMessage("assistant", self.read_content(message))
+            case "function_call_output":
+                return RequestMessage("tool", self.read_content(message.get("output")))
+        role, text = super().read_message(message)
+        return RequestMessage(role if "role" in message else str(message.get("type", role)), text)
+
+    def read_part(self, part: Mapping[str, Any]) -> str | None:
+        match part:
+            case {"type": "function_call", "name": str(name)}:
+                return self.format_call(name, part.get("arguments"))
+        return super().read_part(part)
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         return [_write_function(tool, strict) for tool in tools]

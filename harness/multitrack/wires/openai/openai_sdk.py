@@ -1,0 +1,6 @@
+"""The SDK that all APIs of OpenAI share."""
+
+from types import MappingProxyType
+
+SDKS = MappingProxyType({"openai": "openai"})
+"""The distribution of the SDK, by the name of its module."""
