@@ -186,6 +186,14 @@ def test_an_unknown_field_is_rejected(standin):
     assert '"surprise"' in answer.json()["error"]["message"]
 
 
+def test_an_unknown_type_in_a_schema_is_rejected(standin):
+    tool = {"name": "A", "parameters": {"type": "object", "properties": {"x": {"type": "enum"}}}}
+    answer = post(standin, "generateContent", ask("?", tools=[{"functionDeclarations": [tool]}]))
+
+    assert answer.status_code == 400
+    assert "enum" in answer.json()["error"]["message"]
+
+
 def test_the_tool_configuration_is_respected(standin):
     tools = [{"functionDeclarations": [{"name": name, "parameters": {"type": "OBJECT"}} for name in "AB"]}]
 
@@ -199,13 +207,14 @@ def test_the_tool_configuration_is_respected(standin):
     assert called({"mode": "NONE"}) == []
 
 
-def test_googles_schemas_get_valid_arguments(standin):
+@pytest.mark.parametrize("write", [str.upper, str.lower], ids=["upper case", "lower case"])
+def test_googles_schemas_get_valid_arguments(standin, write):
     parameters = {
-        "type": "OBJECT",
+        "type": write("object"),
         "properties": {
-            "days": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "2"},
-            "unit": {"type": "STRING", "enum": ["imperial", "metric"]},
-            "when": {"anyOf": [{"type": "STRING", "format": "date"}, {"type": "INTEGER"}]},
+            "days": {"type": write("array"), "items": {"type": write("integer")}, "minItems": "2"},
+            "unit": {"type": write("string"), "enum": ["imperial", "metric"]},
+            "when": {"anyOf": [{"type": write("string"), "format": "date"}, {"type": write("integer")}]},
         },
         "required": ["days", "unit", "when"],
     }

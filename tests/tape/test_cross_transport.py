@@ -27,6 +27,8 @@ GRPC = ("content-type", "application/grpc")
 CONTENTS = [{"role": "user", "parts": [{"text": "Where?"}]}]
 SCHEMA = {"type": "ARRAY", "minItems": "2", "items": {"type": "STRING"}}
 BODY = {"contents": CONTENTS, "generationConfig": {"temperature": 0.5, "responseSchema": SCHEMA}}
+LOWER_CASE_SCHEMA = {"type": "array", "minItems": 2, "items": {"type": "string"}}
+LOWER_CASE_BODY = {**BODY, "generationConfig": {"temperature": 0.5, "responseSchema": LOWER_CASE_SCHEMA}}
 NUMBERS_BODY = {
     "contents": CONTENTS,
     "generation_config": {"temperature": 0.5, "responseSchema": {"type": 5, "minItems": 2, "items": {"type": 1}}},
@@ -70,12 +72,13 @@ def replies(recorded, *sent, **options):
     "sent",
     [
         rest(),
+        rest(LOWER_CASE_BODY),
         rest(query=AS_NUMBERS),
         rest(NUMBERS_BODY, query=AS_NUMBERS),
         rest(version="v1beta1"),
         rest(model=MODEL.replace("acme-prod-7", "other-prod-8")),
     ],
-    ids=["names", "names, then numbers", "numbers", "version", "project"],
+    ids=["names", "lower-case names", "names, then numbers", "numbers", "version", "project"],
 )
 def test_a_grpc_recording_answers_a_rest_request(recorded, sent):
     recorded.put((rpc(), by_rpc(candidate("There."))))

@@ -107,11 +107,12 @@ def test_the_model_of_a_request_to_bedrock_is_in_the_url():
     assert request.tools == ("A",)
 
 
-def test_a_gemini_request_is_summarized():
+@pytest.mark.parametrize("declarations", ["functionDeclarations", "function_declarations"])
+def test_a_gemini_request_is_summarized(declarations):
     body = {
         "model": "projects/p/locations/l/publishers/google/models/gemini-2.5-flash",
         "contents": [],
-        "tools": [{"functionDeclarations": [{"name": "A"}, {"name": "B"}]}],
+        "tools": [{declarations: [{"name": "A"}, {"name": "B"}]}],
     }
     request = read_request(body)
     assert request.model == "gemini-2.5-flash"

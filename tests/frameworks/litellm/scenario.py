@@ -28,9 +28,10 @@ def continue_conversation(message):
 
 
 @pytest.mark.cassette
-def test_tool_call():
-    first = litellm.completion(model="gpt-4o-mini", messages=[USER], tools=[WEATHER]).choices[0].message
-    second = litellm.completion(model="gpt-4o-mini", messages=continue_conversation(first), tools=[WEATHER])
+@pytest.mark.parametrize("model", MODELS)
+def test_tool_call(model):
+    first = litellm.completion(model=model, messages=[USER], tools=[WEATHER]).choices[0].message
+    second = litellm.completion(model=model, messages=continue_conversation(first), tools=[WEATHER])
     assert second.choices[0].message.content == "Take an umbrella."
 
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 
+from multitrack.protobuf_enums import normalize_enum_names
+
 Version = Literal["v1", "v1beta1"]
 
 _NEWER_FIELDS = frozenset({"createTime", "responseId", "thoughtSignature", "id"})
@@ -60,7 +62,7 @@ def parse_request_body(version: Version, body: Any, model: str) -> dict[str, Any
     if not isinstance(body, Mapping):
         raise InvalidMessageError("Invalid JSON payload received.")
     try:
-        ParseDict(dict(body), request)
+        ParseDict(normalize_enum_names(body, request.DESCRIPTOR), request)
     except ParseError as error:
         raise InvalidMessageError(f"Invalid JSON payload received. {error}") from error
     return {**MessageToDict(request), "model": model}

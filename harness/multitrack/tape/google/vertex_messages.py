@@ -1,8 +1,8 @@
 """Normalize the protobuf JSON of Vertex AI's messages.
 
-Clients write the same message in several ways: enums by name or by number, 64-bit integers as strings or as numbers,
-fields in camel case or in snake case (https://protobuf.dev/programming-guides/json/). Only the message's class shows
-which of them are equal.
+Clients write the same message in several ways: enums by number, or by name in upper or lower case; 64-bit integers as
+strings or as numbers; fields in camel case or in snake case (https://protobuf.dev/programming-guides/json/). Only the
+message's class shows which of them are equal.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from multitrack.protobuf_enums import normalize_enum_names
 from multitrack.tape.google.protobuf import WIRE, json_to_wire, type_of
 
 
@@ -44,7 +45,7 @@ def normalize_request(document: Any, kind: type[Message]) -> dict[str, Any]:
     if WIRE in document:
         raise ValueError("protobuf JSON cannot represent the whole message")
     try:
-        message = json_format.ParseDict(document, kind())
+        message = json_format.ParseDict(normalize_enum_names(document, kind.DESCRIPTOR), kind())
         normalized: dict[str, Any] = json_format.MessageToDict(message)
     except (json_format.Error, ValueError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error

@@ -56,7 +56,8 @@ class GeminiFormat(WireFormat):
         declarations = [
             declaration
             for tool in as_objects(document.get("tools"))
-            for declaration in as_objects(tool.get("functionDeclarations"))
+            # protobuf JSON may have the names of the .proto file instead, and LiteLLM sends them
+            for declaration in as_objects(tool.get("functionDeclarations") or tool.get("function_declarations"))
         ]
         names = [as_text(declaration.get("name")) for declaration in declarations]
         model = as_text(document.get("model"))
