@@ -71,7 +71,7 @@ def project(request, tmp_path_factory, starts_server):
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     shutil.copy(SCENARIOS[request.param], folder / "test_scenario.py")
     with StandIn(RULES, hosts=["api.deepseek.com"]) as standin:
-        recording = run(folder, "--record", "-p", "no:randomly", **standin.environment, **KEYS)
+        recording = run(folder, "--record", "-p", "no:randomly", **{**KEYS, **standin.environment})
     assert recording.returncode == 0, recording.stdout + recording.stderr
     return folder
 

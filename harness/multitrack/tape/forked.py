@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from multitrack.errors import ForkedCall, TapeViolation
 from multitrack.hosts import join_host_and_port, split_host_and_port
 from multitrack.tape.exchange import Passthrough, Request, Router
+from multitrack.tape.stand_in_word import STAND_IN_REASON, has_stand_in
 
 
 class ForkedTape:
@@ -26,11 +27,13 @@ class ForkedTape:
     def route(self, request: Request) -> Passthrough:
         """Let ``request`` go live if its host needs no tape. Raises `ForkedCall` otherwise."""
         host, port = split_host_and_port(request.url)
-        if self.allows_connection(host, port):
-            return Passthrough()
         address, parts = join_host_and_port(host, port), urlsplit(request.url)
         # without the parts that may hold a credential
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        if self.allows_connection(host, port):
+            if has_stand_in(request):
+                raise ForkedCall(f"{request.method} {url} was not sent, because {STAND_IN_REASON}")
+            return Passthrough()
         raise ForkedCall(
             f"{request.method} {url}: sent by a process that the test forked, which cannot use the test's cassette\n"
             f"  send the request from the test's own process, for example from a thread; or, if it may go live, allow\n"

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from multitrack.errors import LiveCall, TapeViolation
 from multitrack.tape.exchange import Conversation, Passthrough, Replay, Request, ResponseRecorder, Route, Router
+from multitrack.tape.stand_in_word import has_stand_in
 
 if TYPE_CHECKING:
     from multitrack.tape.recording_scope import RecordingScope
@@ -107,7 +108,7 @@ class _OutlivingThreadRouter:
         if self._tape is not None and self.mode == "replay":
             with self._without_violations(request):
                 return self._tape.route_stream(request)
-        if self._settings.ignores(request.url):
+        if self._settings.ignores(request.url) and not has_stand_in(request):
             return Passthrough()
         raise self._block(request)
 
@@ -122,7 +123,7 @@ class _OutlivingThreadRouter:
     def _route_by_settings(self, request: Request) -> Route | None:
         from multitrack.tape.tape import accept_silently
 
-        if self._settings.ignores(request.url):
+        if self._settings.ignores(request.url) and not has_stand_in(request):
             return Passthrough()
         return Replay(accept_silently(request)) if self._settings.drops(request.url) else None
 

@@ -1,4 +1,19 @@
 """The word that replaces a missing credential."""
 
+from __future__ import annotations
+
+from multitrack.tape.exchange import Request
+
 STAND_IN_WORD = "multitrack-stand-in"
 """Used in place of a missing key or token while a cassette replays. It must never be sent."""
+
+STAND_IN_REASON = (
+    "its client was created without a credential: its key is a stand-in, which only works during replay\n"
+    "  set the provider's credential, in the environment or in the client's constructor, and run again"
+)
+"""Why a request with a stand-in is not sent, and what to do."""
+
+
+def has_stand_in(request: Request) -> bool:
+    """Return whether ``request`` contains a stand-in for a credential."""
+    return STAND_IN_WORD in request.url or any(STAND_IN_WORD in value for _, value in request.headers)

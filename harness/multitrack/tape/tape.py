@@ -45,7 +45,7 @@ from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
-from multitrack.tape.stand_in_word import STAND_IN_WORD
+from multitrack.tape.stand_in_word import STAND_IN_REASON, has_stand_in
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -349,13 +349,11 @@ class Tape:
 
     def _refuse_stand_in(self, request: Request) -> None:
         """Raise `LiveCall` if ``request``, which is about to be sent, contains a stand-in for a credential."""
-        if STAND_IN_WORD not in request.url and not any(STAND_IN_WORD in value for _, value in request.headers):
+        if not has_stand_in(request):
             return
         violation = LiveCall(
-            f"{request.method} {self.redact(request.url)} was not sent, because its client was created without a "
-            f"credential: its key is a stand-in, which only works during replay\n"
-            f"  cassette: {self._shown_path} (mode {self.mode})\n"
-            f"  set the provider's credential, in the environment or in the client's constructor, and run again"
+            f"{request.method} {self.redact(request.url)} was not sent, because {STAND_IN_REASON}\n"
+            f"  cassette: {self._shown_path} (mode {self.mode})"
         )
         self.add_violation(violation)
         raise violation

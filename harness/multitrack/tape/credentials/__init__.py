@@ -54,6 +54,7 @@ _PYDANTIC_AI_PROVIDERS = (
 FAMILIES: tuple[tuple[str, str], ...] = (
     ("openai", "openai_clients"),
     ("google.auth", "google_default"),
+    ("google.auth.transport.grpc", "google_default"),
     ("google.api_core.grpc_helpers", "google_default"),
     ("google.api_core.grpc_helpers_async", "google_default"),
     ("google.genai._api_client", "genai_clients"),

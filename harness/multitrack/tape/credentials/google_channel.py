@@ -1,11 +1,13 @@
-"""Refuse the calls of a gRPC channel that was created with stand-in credentials, unless a cassette replays.
+"""Guard the calls of a gRPC channel that was created with stand-in credentials.
 
 gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor runs
-before gRPC connects, and the interceptor's error is raised unchanged.
+before gRPC connects, and the interceptor's error is raised unchanged. It also adds the stand-in to the metadata of the
+call, where the tape looks for it: the tape refuses to send such a call, to a host in ``ignore_hosts`` for example.
 """
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -13,8 +15,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-Check = Callable[[], None]
-"""Raises if a call must not be sent."""
+FindMetadata = Callable[[], tuple[tuple[str, str], ...]]
+"""Returns what to add to the metadata of a call. Raises if the call must not be sent."""
 
 # The method of each kind of interceptor, by the name that its class has in both `grpc` and `grpc.aio`.
 _KINDS = {
@@ -23,23 +25,33 @@ _KINDS = {
     "StreamUnaryClientInterceptor": "intercept_stream_unary",
     "StreamStreamClientInterceptor": "intercept_stream_stream",
 }
+_FIELDS = ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")
 
 
-def create_guard(check: Check) -> Any:
-    """Return an interceptor for a synchronous channel that runs ``check`` before each call."""
+class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):  # type: ignore[misc]  # noqa: PYI024
+    """The details of a synchronous call. grpc has only an abstract class for them."""
+
+
+def create_guard(find_metadata: FindMetadata) -> Any:
+    """Return an interceptor for a synchronous channel that adds metadata to each call."""
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        check()
+        if added := find_metadata():
+            # interceptors of other libraries leave out the later fields
+            changed = _CallDetails(*(getattr(details, name, None) for name in _FIELDS))
+            details = changed._replace(metadata=(*(details.metadata or ()), *added))
         return continuation(details, request)
 
     return _create_interceptor(grpc, tuple(_KINDS), intercept)
 
 
-def create_async_guards(check: Check) -> list[Any]:
-    """Return interceptors for an asyncio channel that run ``check``: one for each kind of call."""
+def create_async_guards(find_metadata: FindMetadata) -> list[Any]:
+    """Return interceptors for an asyncio channel that add metadata to each call: one for each kind of call."""
 
     async def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
-        check()
+        if added := find_metadata():
+            metadata = grpc.aio.Metadata(*(details.metadata or ()), *added)
+            details = details._replace(metadata=metadata)
         return await continuation(details, request)
 
     return [_create_interceptor(grpc.aio, (kind,), intercept) for kind in _KINDS]

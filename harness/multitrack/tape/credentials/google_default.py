@@ -61,10 +61,15 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         real.refresh(request)
         self.expiry = real.expiry
 
-    def check(self) -> None:
-        """Raise `DefaultCredentialsError` if a request would be sent and there are no real credentials."""
-        if not is_replaying():
-            self.find_real()
+    def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return the metadata that shows the tape the token of a gRPC call, which gRPC itself adds later.
+
+        Empty if the call is sent with a real token. Raises `DefaultCredentialsError` if there is none.
+        """
+        if is_replaying():
+            return (("authorization", f"Bearer {STAND_IN_WORD}"),)
+        self.find_real()
+        return ()
 
     @property
     def requires_scopes(self) -> bool:
@@ -99,6 +104,8 @@ def patches(module: ModuleType) -> list[Patch]:
 
     The steps are patched, not `google.auth.default`, because modules import `default` by name.
     """
+    if module.__name__ == "google.auth.transport.grpc":
+        return [Patch(module, "secure_authorized_channel", _add_guard_to_authorized_channel)]
     if module.__name__ == "google.api_core.grpc_helpers":
         return [Patch(module, "create_channel", _add_guard)]
     if module.__name__ == "google.api_core.grpc_helpers_async":
@@ -141,16 +148,27 @@ def _ask_metadata_server(find: FindCredentials) -> FindCredentials:
 def _add_guard(create_channel: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(create_channel)
     def create_guarded_channel(target: str, credentials: Any = None, *args: Any, **kwargs: Any) -> Any:
-        channel = create_channel(target, credentials, *args, **kwargs)
-        if not isinstance(credentials, StandInCredentials):
-            return channel
-        import grpc
-
-        from multitrack.tape.credentials.google_channel import create_guard
-
-        return grpc.intercept_channel(channel, create_guard(credentials.check))
+        return _guard(create_channel(target, credentials, *args, **kwargs), credentials)
 
     return create_guarded_channel
+
+
+def _add_guard_to_authorized_channel(create_channel: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(create_channel)
+    def create_guarded_channel(credentials: Any, *args: Any, **kwargs: Any) -> Any:
+        return _guard(create_channel(credentials, *args, **kwargs), credentials)
+
+    return create_guarded_channel
+
+
+def _guard(channel: Any, credentials: Any) -> Any:
+    if not isinstance(credentials, StandInCredentials):
+        return channel
+    import grpc
+
+    from multitrack.tape.credentials.google_channel import create_guard
+
+    return grpc.intercept_channel(channel, create_guard(credentials.find_call_metadata))
 
 
 def _add_async_guards(create_channel: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,7 +177,7 @@ def _add_async_guards(create_channel: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(credentials, StandInCredentials):
             from multitrack.tape.credentials.google_channel import create_async_guards
 
-            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *create_async_guards(credentials.check)]
+            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *create_async_guards(credentials.find_call_metadata)]
         return create_channel(target, credentials, *args, **kwargs)
 
     return create_guarded_channel
