@@ -15,13 +15,12 @@ from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
 grpc = pytest.importorskip("grpc")
-pytest.importorskip("google.auth")
+google_auth = pytest.importorskip("google.auth")
 grpc_helpers = pytest.importorskip("google.api_core.grpc_helpers")
 grpc_helpers_async = pytest.importorskip("google.api_core.grpc_helpers_async")
-import google.auth
-import google.auth.transport.grpc
-from google.auth.compute_engine import _metadata
-from google.auth.transport.requests import AuthorizedSession
+authorized_channels = pytest.importorskip("google.auth.transport.grpc")
+authorized_sessions = pytest.importorskip("google.auth.transport.requests")
+metadata_server = pytest.importorskip("google.auth.compute_engine._metadata")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare_environment", "no_credentials")]
 REASON = "its client was created without a credential: its key is a stand-in, which only works during replay"
@@ -32,14 +31,14 @@ KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
 def no_credentials(monkeypatch, tmp_path):
     """Use a home folder without gcloud's file, on a machine that is not Google's."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(_metadata, "is_on_gce", lambda request: False)
+    monkeypatch.setattr(metadata_server, "is_on_gce", lambda _: False)
 
 
 @pytest.fixture
 def address():
     """The address of a server that accepts no connection before the test ends."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield "127.0.0.1:{}".format(server.getsockname()[1])
+        yield f"127.0.0.1:{server.getsockname()[1]}"
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
@@ -54,7 +53,7 @@ def tape(tmp_path):
 @pytest.fixture
 def found():
     with credentials.stand_in():
-        yield google.auth.default()[0]
+        yield google_auth.default()[0]
 
 
 def call(channel, kind):
@@ -68,7 +67,7 @@ def create_channel(address, found):
 
 
 def create_authorized_channel(address, found):
-    return google.auth.transport.grpc.secure_authorized_channel(found, None, address)
+    return authorized_channels.secure_authorized_channel(found, None, address)
 
 
 def create_channel_below_another_interceptor(address, found):
@@ -87,7 +86,9 @@ class AddsMetadata(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInter
     intercept_unary_stream = intercept_unary_unary
 
 
-@pytest.mark.parametrize("create", [create_channel, create_authorized_channel, create_channel_below_another_interceptor])
+@pytest.mark.parametrize(
+    "create", [create_channel, create_authorized_channel, create_channel_below_another_interceptor]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_grpc_call_to_an_ignored_host_is_refused(address, tape, found, kind, create):
     with create(address, found) as channel, pytest.raises(LiveCall) as refused:
@@ -111,14 +112,14 @@ def test_an_asyncio_call_to_an_ignored_host_is_refused(address, tape, found, kin
 
 
 def test_an_http_request_to_an_ignored_host_is_refused(address, tape, found):
-    with AuthorizedSession(found) as session, pytest.raises(LiveCall) as refused:
+    with authorized_sessions.AuthorizedSession(found) as session, pytest.raises(LiveCall) as refused:
         session.get(f"http://{address}/")
     assert REASON in str(refused.value)
     assert tape.violations == [refused.value]
 
 
 def send(address, found):
-    with AuthorizedSession(found) as session:
+    with authorized_sessions.AuthorizedSession(found) as session:
         session.get(f"http://{address}/")
 
 

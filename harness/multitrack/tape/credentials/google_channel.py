@@ -28,7 +28,7 @@ _KINDS = {
 _FIELDS = ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")
 
 
-class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):  # type: ignore[misc]  # noqa: PYI024
+class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):  # type: ignore[misc]
     """The details of a synchronous call. grpc has only an abstract class for them."""
 
 

@@ -177,7 +177,8 @@ def _add_async_guards(create_channel: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(credentials, StandInCredentials):
             from multitrack.tape.credentials.google_channel import create_async_guards
 
-            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *create_async_guards(credentials.find_call_metadata)]
+            guards = create_async_guards(credentials.find_call_metadata)
+            kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *guards]
         return create_channel(target, credentials, *args, **kwargs)
 
     return create_guarded_channel
