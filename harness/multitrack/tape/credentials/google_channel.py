@@ -38,8 +38,8 @@ def create_guard(find_metadata: FindMetadata) -> Any:
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if added := find_metadata():
             # interceptors of other libraries leave out the later fields
-            changed = _CallDetails(*(getattr(details, name, None) for name in _FIELDS))
-            details = changed._replace(metadata=(*(details.metadata or ()), *added))
+            fields: dict[str, Any] = {name: getattr(details, name, None) for name in _FIELDS}
+            details = _CallDetails(**{**fields, "metadata": (*(details.metadata or ()), *added)})
         return continuation(details, request)
 
     return _create_interceptor(grpc, tuple(_KINDS), intercept)
