@@ -1,6 +1,6 @@
 """One process of the benchmark of large cassettes: each candidate reads, replays or writes a cassette of one size.
 
-A cassette for the first test is changed before each run, so that nothing of it is in memory.
+The first measurement changes its cassette before each run, so that no part of it is in memory.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def time_async_call(call: Callable[[], Awaitable[object]]) -> Candidate:
 async def measure_in_turns(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, list[Figures]]:
     """Run each candidate once per round, and return its figures.
 
-    Each round has its own random order. Before them, a tenth as many rounds are run as a warm-up.
+    Each round has its own random order. Warm-up rounds come first, a tenth as many.
     """
     figures: dict[str, list[Figures]] = {name: [] for name in candidates}
     order = list(candidates)
@@ -128,7 +128,7 @@ def run_processes(command: Sequence[str], processes: int, environment: Mapping[s
 
 
 def format_results(versions: Mapping[str, str], figures: Mapping[str, Sequence[Figures]]) -> str:
-    """Return what a process of `run_processes` has to print."""
+    """Return the text that a process prints for `run_processes`."""
     return json.dumps({"versions": versions, "figures": figures})
 
 

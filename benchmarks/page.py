@@ -37,7 +37,7 @@ class Section(NamedTuple):
 
 
 def write_section(section: Section) -> None:
-    """Write a section to the page. It replaces the one with the same heading; the others are kept."""
+    """Write a section to the page. It replaces the section with the same heading; other sections stay."""
     old = re.split(r"^(?=## )", PATH.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:] if PATH.exists() else []
     texts = {text.partition("\n")[0]: text.strip() + "\n" for text in old}
     texts[f"## {section.heading}"] = str(section)
@@ -51,7 +51,7 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def describe_conditions(*measurements: Results) -> str:
-    """Return the date, the machine, the versions and the number of rounds of results that only differ in rounds."""
+    """Return a text with the date, the machine, the versions and the rounds of results that only differ in rounds."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     versions = ", ".join(f"{name} {version}" for name, version in measurements[0].versions.items())

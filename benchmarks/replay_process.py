@@ -40,7 +40,7 @@ _OPTIONS = {"api_endpoint": "us-central1-aiplatform.googleapis.com"}
 
 
 class _NoDelayAdapter(HTTPAdapter):
-    """Disable Nagle's algorithm for proxies as well, because a live call would take 40 ms longer."""
+    """Disable Nagle's algorithm even for proxies, because a live call would take 40 ms longer."""
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         no_delay = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
@@ -129,7 +129,7 @@ def _make_candidates(make_call: MakeCall, cassette: Path) -> tuple[Candidate, Ca
 
 
 async def _record(make_call: MakeCall, cassette: Path) -> None:
-    """Record the call. Raises `SystemExit` if the replayed response differs from that of the provider."""
+    """Record the call. Raises `SystemExit` if the replayed response differs from the provider's response."""
     with use_cassette(cassette, mode="record"):
         live = await _await_call(make_call)
     with use_cassette(cassette, mode="replay"):

@@ -57,12 +57,12 @@ class _Change:
 
 
 def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt, bool]:
-    """Return the part of each text around the first difference, and whether there are later differences.
+    """Return an excerpt of each text around the first difference, and whether there are later differences.
 
     Args:
         old: A text.
         new: A different text.
-        width: The number of columns for each part, including quotes and the marks of what was left out.
+        width: The number of columns for each excerpt, including the quotes and the dots for omitted text.
     """
     changes = _find_changes(old, new)
     start = _find_start(old, changes[0].old.start, max(len(old), len(new)) - width + len(_AROUND))
@@ -73,9 +73,9 @@ def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt
 
 
 def _find_start(text: str, first: int, latest: int) -> int:
-    """Return where the part of ``text`` begins that has its ``first`` difference: at a word, if there is one.
+    """Return the start of the excerpt of ``text`` that has its ``first`` difference, at a word if possible.
 
-    It begins at ``latest`` or earlier, so that a difference near the end is shown with more of what is before it.
+    The start is at ``latest`` or before it, so that a difference near the end is shown with more text before it.
     """
     start = max(first - CONTEXT, 0)
     if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:

@@ -15,8 +15,8 @@ class ToolCall:
     Args:
         id: The provider's id of the call; None if it sent none or an empty one.
         name: The name of the tool.
-        arguments: The arguments exactly as received. Gemini sends them as an object, so that they are its compact JSON,
-            with whole numbers as integers. None if the response has no arguments.
+        arguments: The arguments exactly as received. Gemini sends an object, which is written as compact JSON, with
+            whole numbers as integers. None if the response has no arguments.
         index: The position of the call in the response, starting at 0.
     """
 

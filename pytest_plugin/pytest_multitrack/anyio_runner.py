@@ -23,7 +23,7 @@ _BACKEND = "anyio_backend"
 
 @contextmanager
 def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
-    """Within the block, let the test return when it violates its tape. The violation is raised after the block."""
+    """Within the block, let the test return when it violates its tape. Raise the violation after the block."""
     function_item: Any = item
     test = getattr(item, "obj", None)
     if _BACKEND not in getattr(item, "fixturenames", ()) or not iscoroutinefunction(test):
@@ -43,7 +43,8 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Do the same for the setup of a fixture. A violation in its teardown is raised by the test that it fails."""
+    """Do the same for the setup of a fixture. If its teardown violates the tape, the test that fails raises the
+    violation."""
     fixture: Any = fixturedef
     function = fixture.func
     is_async = iscoroutinefunction(function) or isasyncgenfunction(function)
@@ -100,7 +101,7 @@ def _catch(function: Any, caught: list[BaseException]) -> Callable[..., Any]:
 
 
 def _add_violation(error: BaseException, caught: list[BaseException]) -> None:
-    """Add ``error`` to ``caught`` if it is a violation, or a group of nothing else. Raise it otherwise."""
+    """Add ``error`` to ``caught`` if it is a violation or a group of violations. Raise it otherwise."""
     is_violation = isinstance(error, TapeViolation) or (
         isinstance(error, BaseExceptionGroup) and error.split(TapeViolation)[1] is None
     )

@@ -26,7 +26,7 @@ class CassetteOptions:
     Args:
         settings: The merged settings.
         path: The path of the cassette; None if it follows from the name of the test.
-        additional_paths: Cassettes that are replayed too, and never written.
+        additional_paths: More cassettes to replay. They are never written.
         filters: The request and response filters of vcrpy, if the test configures any.
     """
 

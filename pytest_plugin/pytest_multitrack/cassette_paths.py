@@ -72,9 +72,9 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
     """Return the name that a cassette stores with the recordings of a fixture of wider scope.
 
-    A fixture that overrides another one and requests it shares a cassette with it, so their names must differ: the
-    name of a fixture of class or module scope includes the file that defines it, unless the module or class that uses
-    the fixture defines it too.
+    A fixture that overrides another fixture and requests it shares a cassette with it, so their names must differ.
+    Therefore, the name of a fixture of class or module scope includes the file that defines it, unless the same module
+    or class both defines and uses it.
     """
     path = fixture_cassette_path(fixturedef, request)
     name = f"fixture {path.stem} of {path.parent.name}"

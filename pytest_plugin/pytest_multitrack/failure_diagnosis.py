@@ -36,11 +36,11 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> None:
-    """Put the layer that changed before the text of the failed ``report``, and redact the values in it.
+    """Put a line that names the layer that changed before the failed ``report``, and redact the values in the report.
 
-    A violation that was not raised yet is printed first, because the other errors follow from it. It was not raised if
-    the test goes on after it (in a subtest), or if the test has no tape of its own. The values that pytest prints are
-    redacted because they may contain the request as it was sent, with its credentials.
+    If a violation was not raised yet, it is printed first, because the other errors follow from it. This happens if the
+    test continues after the violation (in a subtest), or if the test has no tape of its own. The values that pytest
+    prints are redacted because they may contain the request as it was sent, with its credentials.
 
     Args:
         tapes: The tapes that the test used.
@@ -86,7 +86,7 @@ def _find_cause(
 
 
 def explain_violation(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> str | None:
-    """Return in one line what caused ``violation``, unless the violation itself says so."""
+    """Return the cause of ``violation`` in one line. None if it is unknown, or if the violation itself names it."""
     from multitrack.errors import CassetteMiss
 
     if not isinstance(violation, CassetteMiss) or not any(tape.played for tape in tapes):

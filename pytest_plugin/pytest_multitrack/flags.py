@@ -1,4 +1,4 @@
-"""The options of the command line: their definitions, and what a run's flags ask for."""
+"""The command line options of pytest: their definitions and their values in a run."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
 
 
 def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> bool:
-    """Return whether the run may send requests to a provider, as far as that is known before conftests are loaded.
+    """Return whether the run may send requests to a provider, as far as is known before conftests are loaded.
 
     The options come from the command line and its ``@file``s, ``PYTEST_ADDOPTS``, ``addopts``, and, in a worker of
     pytest-xdist, from the controller.
@@ -150,7 +150,7 @@ def record_flag(config: pytest.Config) -> str:
 
 
 def mode(config: pytest.Config) -> Mode:
-    """Return the mode that the flags ask for (default: replay).
+    """Return the mode that the flags select (default: replay).
 
     Raises:
         pytest.UsageError: Two flags contradict each other.

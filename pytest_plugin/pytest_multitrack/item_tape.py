@@ -114,7 +114,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: CassetteOptio
 
 
 def describe_teardown_failure(error: BaseException) -> str | None:
-    """Return why a test failed in its teardown. None if that is no reason to doubt what it recorded.
+    """Return why a test failed in its teardown. None if its recording is right in spite of the failure.
 
     inline-snapshot fails a test with a value that does not exist yet, even while it writes that value.
     """

@@ -1,7 +1,7 @@
 """The line about how many tests go live, printed before a run that records without selecting tests.
 
-With pytest-xdist, only the workers know which tests use a cassette. Each worker writes its number to a file, because
-before the first test, a worker can only send test names to the controller.
+With pytest-xdist, only the workers know which tests use a cassette. Each worker writes the number of these tests to a
+file, because before the first test, a worker can only send test names to the controller.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LiveNotice:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass the path of its file to a worker before the worker starts."""
+        """Pass each worker the path of its file before it starts."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="multitrack-")
             node.config.add_cleanup(self._folder.cleanup)

@@ -353,7 +353,7 @@ def pytest_runtest_makereport(
 
 
 def _tapes_of(item: pytest.Item) -> list[Tape]:
-    """Return the tapes that a test used: its own, and those of its wider-scoped fixtures and of its blocks."""
+    """Return the tapes that a test used: its own tape and the tapes of its wider-scoped fixtures and its blocks."""
     test, fixture_tapes = item.config.stash[_run_context].scope, item.config.stash.get(_fixture_tapes, {})
     # the names of the request include the fixtures requested with `getfixturevalue`
     names = getattr(item.stash.get(_request, item), "fixturenames", ())
@@ -448,8 +448,9 @@ def tape(request: pytest.FixtureRequest) -> Tape:
 
 @pytest.fixture
 def cassette_options() -> dict[str, Any]:
-    """Options of the cassettes of all tests that see this fixture: override it, with any scope, in a conftest, module
-    or class."""
+    """The cassette options of all tests that can see this fixture.
+
+    Override it, with any scope, in a conftest, a module or a class."""
     return {}
 
 
@@ -467,7 +468,7 @@ def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
 def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
     """The stored tool calls of this test, for ``assert extraction == calls_snapshot``.
 
-    Their order is ignored; ``calls_snapshot(ordered=True)`` compares the order as well.
+    The order of the calls is ignored unless ``calls_snapshot(ordered=True)`` is used.
     """
     from multitrack.snapshots.calls_snapshot import make_calls_snapshot
     from multitrack.tape.recording_scope import redact_with_tapes

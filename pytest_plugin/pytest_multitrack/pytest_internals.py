@@ -39,8 +39,8 @@ def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
 def get_test_name(item: pytest.Item) -> str:
     """Return the node id of ``item`` as a user passes it on the command line.
 
-    With ``--dist loadgroup``, the workers of pytest-xdist append the name of a group to the node id; a run without
-    workers does not. The repetitions of a test have the name of the test.
+    With ``--dist loadgroup``, the workers of pytest-xdist append the name of a group to the node id. That name is
+    removed, and so is the id of a repetition.
     """
     if item.parent is None:
         return item.nodeid
@@ -90,8 +90,8 @@ def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
 def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
     """Tear down a fixture whose setup raised a `BaseException` that is not an `Exception`.
 
-    pytest assumes that such a fixture is already torn down, and the next test that uses the fixture fails because of
-    that.
+    pytest assumes that such a fixture is already torn down. Because of this, the next test that uses the fixture would
+    fail.
     """
     fixturedef.cached_result = (None, None, None)
     fixturedef.finish(request)  # type: ignore[arg-type]  # it is the SubRequest of the fixture
@@ -108,8 +108,9 @@ def wrap_finalizers(
 def replace_failure_text(report: pytest.TestReport, text: str) -> None:
     """Make ``text`` the whole text of the failed ``report``, without a traceback.
 
-    Uses pytest's own representation, because pytest-xdist transfers any other one as a plain string. Of such a string,
-    ``--tb=line`` shows 50 characters, and the summary of pytest before 9 shows nothing.
+    The text is stored in pytest's own representation, because pytest-xdist transfers any other representation as a
+    plain string. ``--tb=line`` only shows 50 characters of such a string, and the summary of pytest before 9 shows
+    nothing.
     """
     path, line, _ = report.location
     vars(report)["longrepr"] = ReprExceptionInfo(
@@ -205,8 +206,8 @@ class _PaintedEntry(ReprEntryNative):
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
     """Print the entries of the failed ``report`` that start with ``first_line`` through ``paint``.
 
-    Call this where the report is printed, and not where it is made: pytest-xdist cannot transfer a painted entry, and
-    only the process that prints knows whether the terminal has colours.
+    Call this in the process that prints the report: pytest-xdist cannot transfer a painted entry, and only that process
+    knows whether the terminal has colours.
     """
     traceback = getattr(report.longrepr, "reprtraceback", None)
     entries = getattr(traceback, "reprentries", None) or []
@@ -237,7 +238,7 @@ def first_failure_line(report: pytest.TestReport) -> str:
 def redact_failure(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
     """Apply ``redact`` to the values in the failed ``report``: the message, arguments and local variables.
 
-    Source lines stay as they are.
+    Source lines are not redacted.
     """
     text: Any = report.longrepr
     crash = getattr(text, "reprcrash", None)

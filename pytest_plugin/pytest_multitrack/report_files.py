@@ -1,4 +1,4 @@
-"""``--calls-report``: collect what each test's tapes did, and write it to files at the end of the run.
+"""``--calls-report``: collect the results of each test's tapes, and write them to files at the end of the run.
 
 `ReportCollector` is a pytest plugin of its own, which is only registered with ``--calls-report``.
 """
@@ -177,7 +177,7 @@ def _write_report(file: Path, entries: Sequence[ReportedTest], *, appends: bool)
 
 
 def _summarize(result: TapeResult, test: str) -> dict[str, Any]:
-    """Return what a tape closed in ``test`` did, and the name of the test or fixture it belongs to, as plain data."""
+    """Return the results of a tape that was closed in ``test``, and the name of its test or fixture, as plain data."""
     tape, saved = result.tape, result.saved
     pending = saved is not None and saved.state == "pending"
     part = ReportedTape(

@@ -76,7 +76,7 @@ def _find_common_reason(violation: TapeViolation) -> str:
 
 
 def add_results(report: pytest.TestReport, test: RecordingScope, run_context: RunContext) -> None:
-    """Add the results of the tapes closed by now to ``report``, which is one of ``test``."""
+    """Add the results of the tapes that are closed by now to a ``report`` of ``test``."""
     closed = tuple(run_context.tape_results)
     run_context.tape_results.clear()
     if report.failed:
@@ -88,9 +88,9 @@ def add_results(report: pytest.TestReport, test: RecordingScope, run_context: Ru
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Say how to accept the recordings that are pending, or will be when the ``test`` has finished.
+    """Print how to accept the recordings that are pending, or that will be pending when the ``test`` ends.
 
-    Recordings with failed requests are not worth accepting; say how to record again.
+    Recordings with failed requests are useless. For these, print how to record again.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and tape.mode != "drift":
@@ -105,7 +105,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
 
 
 def remove_lost_advice(terminalreporter: Any) -> None:
-    """Remove the advice to accept recordings that, as it turned out later, could not be saved."""
+    """Remove the advice to accept recordings if it turned out later that they could not be saved."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     lost = {report.nodeid for report in reports if hasattr(report, LOST)}
     for report in reports:
@@ -155,7 +155,7 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
 
 
 def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any]]) -> None:
-    """Print what the tapes of a run did, if there were any.
+    """Print the results of the tapes in a run, if there were any.
 
     Args:
         late_results: The results of tapes that were closed after the last report.
@@ -173,9 +173,9 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
 
 
 def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
-    """Print the violations that several tests have in common, and those that failed no test.
+    """Print the violations that several tests have in common, and the violations that failed no test.
 
-    The latter come from tests that were already over, and from attempts that were repeated.
+    A violation fails no test if its test had already ended, or if the test was run again.
 
     Args:
         late: The name and the message of each violation that occurred after its test.

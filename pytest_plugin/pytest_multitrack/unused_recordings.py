@@ -17,7 +17,7 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
-    """If the ``run`` was a full run and passed, print what it did not use; otherwise, print why that is unknown."""
+    """Print the recordings that the ``run`` did not use. If it was not a full run or did not pass, print the reason."""
     config: pytest.Config = terminalreporter.config
     limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
     if limit is None and exitstatus != pytest.ExitCode.OK:

@@ -131,7 +131,7 @@ def _default_name(node: pytest.Item | pytest.Collector) -> str:
 
 
 def _locate(path: Path, serializer: str, path_transformer: Callable[[str], str] | None) -> tuple[Path, Path | None]:
-    """Return the cassette that we write for ``path`` and, if any, the one in another format that is also replayed.
+    """Return the cassette that we write for ``path`` and, if there is one, the cassette in another format to replay.
 
     pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
     decides otherwise.

@@ -8,7 +8,7 @@ from pytest_multitrack import pytest_internals
 
 
 class ViolationPainter:
-    """A plugin of the process that prints: it gives the texts of violations colours, if the terminal has them."""
+    """A plugin for the process that prints. It colours the texts of violations if the terminal has colours."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -18,8 +18,8 @@ T = TypeVar("T")
 class AnswerPart:
     """One event or message of an answer, or the whole answer if it is not streamed.
 
-    ``starts_call`` is the position of the call that starts with this part, the number of calls if this part is the
-    first one after the last call, and otherwise None.
+    ``starts_call`` is the position of the call that starts with this part. For the first part after the last call, it
+    is the number of calls. For all other parts, it is None.
     """
 
     content: bytes

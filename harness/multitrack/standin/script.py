@@ -1,4 +1,4 @@
-"""The script: rules that decide which request gets which answer, written in Python or in a YAML file.
+"""The script: rules that select the answer to each request, written in Python or in a YAML file.
 
 The file has one key, ``rules``, with a list. The keys of a rule are the fields of `Rule`::
 
@@ -12,8 +12,8 @@ The file has one key, ``rules``, with a list. The keys of a rule are the fields 
       error: {status: 429}
       headers: {retry-after: "0"}
 
-The first rule that applies and has uses left provides the answer. The same rules serve every wire format. With
-``turn``, the later requests of a conversation can get answers of their own.
+The first rule that applies and has uses left provides the answer. The same rules serve every wire format. ``turn``
+selects a different answer for each request in a conversation.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class ScriptedCall:
 
     Attributes:
         name: The name of the function.
-        arguments: An object. Or a text, sent unchanged in the wire formats that send arguments as text, so it does
-            not have to be JSON. Or None for a call without arguments.
+        arguments: An object, a text, or None for a call without arguments. A text need not be JSON: wire formats that
+            send arguments as text send it unchanged.
         id: The id of the call. By default it is derived from the request; calls of Gemini then have no id.
         gate: The call, and everything after it, is held back until `StandIn.open` is called with this name.
     """

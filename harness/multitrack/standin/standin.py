@@ -30,7 +30,7 @@ class StandIn:
             client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
     Args:
-        rules: Which request gets which answer. They come before the rules of ``script``.
+        rules: The rules that select the answer to each request. They precede the rules of ``script``.
         script: A YAML file of rules, see `multitrack.standin.script`.
         answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They precede all rules.
         hosts: More host names, or globs, to stand in for, in addition to those of OpenAI, Azure OpenAI and Google.
@@ -92,7 +92,7 @@ class StandIn:
         return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Let one answer pass the ``gate`` of that name in the script: a waiting one, or else the next one.
+        """Let one answer pass the ``gate`` with this name: the answer that waits there, or else the next one.
 
         If a gate is not opened within ten seconds, the answer is broken off.
         """

@@ -1,7 +1,7 @@
 """The active tapes, and the context of the run.
 
-Both are global, because a plain thread inherits no context, and its requests must reach the tape, too. The context
-variable decides only when several blocks of `use_cassette` are open side by side, in tasks or threads.
+Both are global, because a plain thread inherits no context, but its requests must reach the tape. The context variable
+only matters if several blocks of `use_cassette` are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ R = TypeVar("R", bound=Router)
 
 @dataclass(slots=True)
 class RunContext:
-    """The defaults for tapes opened during a run, and what is known of the tapes that were closed."""
+    """The defaults for tapes opened during a run, and facts about the tapes that were closed."""
 
     mode: Mode = "replay"
     root: Path | None = None
@@ -67,11 +67,11 @@ class RunContext:
         _update_interceptors()
 
     def add_late_violation(self, name: str, violation: TapeViolation) -> None:
-        """Keep a ``violation`` of a test that is over, which fails the run. ``name`` says whose it is."""
+        """Keep a ``violation`` that happened after the end of its test, ``name``. It fails the run."""
         self.late_violations.append((name, violation))
 
     def add_closed_tape(self, tape: Tape) -> None:
-        """Remember which interactions ``tape`` replayed, and whether it is to be compared."""
+        """Remember which interactions ``tape`` replayed, and whether to compare it."""
         self.played_positions.setdefault(tape.path.resolve(), set()).update(tape.played_positions)
         if tape.mode == "drift":
             self.tapes_to_compare.append(tape)
@@ -106,8 +106,8 @@ _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation"
 def current_tape() -> Router | None:
     """Return the tape that receives the next request: the innermost open one. `None` if no tape is open.
 
-    With blocks open side by side, return the innermost one of the current task or thread, or an `AmbiguousRouter` if
-    neither owns one.
+    If blocks are open side by side, return the innermost block of the current task or thread. If neither opened a
+    block, return an `AmbiguousRouter`.
     """
     activations = _activations[:]
     if not activations:
@@ -119,7 +119,7 @@ def current_tape() -> Router | None:
 
 
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
-    """Return the innermost of ``activations`` that the current context was in, or was copied in."""
+    """Return the innermost of ``activations`` that the current context is in, or was in when it was copied."""
     own = _of_context.get()
     while own is not None and own not in activations:
         own = own.parent
@@ -129,8 +129,8 @@ def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
 def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | None]) -> _Activation | None:
     """Return the innermost of ``activations`` that surrounds the code that runs now.
 
-    It was opened by the same task, outside of any task in one of ``threads``, or in this context. What another task
-    opened is beside this code, not around it.
+    An activation surrounds the code if it was opened by the same task, in one of ``threads`` outside of any task, or in
+    this context. An activation of another task is open beside the code.
     """
     own, task = _of_context.get(), _current_task()
     return next(

@@ -13,7 +13,7 @@ from multitrack.tape.exchange import Request, Router
 class AmbiguousRouter:
     """Refuses a request from a thread that belongs to none of several concurrently open ``tapes``.
 
-    The violation is charged to all of them, because it is not known whose request it is.
+    The violation fails the tests of all these tapes, because it is unknown which test sent the request.
     """
 
     mode = "replay"
@@ -42,6 +42,6 @@ class AmbiguousRouter:
         return all(tape.allows_connection(host, port) for tape in self._tapes)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Hold ``violation`` against the tests of all tapes."""
+        """Fail the tests of all tapes because of ``violation``."""
         for tape in self._tapes:
             tape.add_violation(violation)

@@ -1,7 +1,8 @@
 """A conversation: a streaming request, and the recording with the same messages that answers it.
 
-The recording cannot be known when the call begins. All recordings of the method are candidates until a
-message is sent that they do not have. The client receives the responses of the first remaining candidate.
+When the call begins, it is unknown which recording matches, so all recordings of the method are candidates. Each
+message that the client sends removes the candidates that do not have it. The client receives the responses of the first
+remaining candidate.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class RecordedConversation:
             )
 
     def find_replay(self) -> Replay | None:
-        """Return the recording, or `None` if its first response follows more messages than were sent so far.
+        """Return the recording. `None` if the client must send more messages before its first response.
 
         Raises `CassetteMiss` if an equal call has replayed the last recording.
         """
@@ -107,13 +108,13 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Handle that the client went away: the recording that it was about to receive counts as replayed."""
+        """Mark the recording that the client was about to receive as replayed, because the client has gone away."""
         with self._lock:
             if self._playing is None and (candidates := self._unplayed_candidates()):
                 self._choose(candidates[0])
 
     def resolve_stall(self) -> CassetteMiss:
-        """Return the miss for a client that waits for a response that follows more messages."""
+        """Return the miss for a client that waits for a response although it must send more messages first."""
         with self._lock:
             nearest = self._candidates[0]
             messages = count_noun(int(self._sent_count), "message")
@@ -218,7 +219,7 @@ class _CallCandidate:
         return self._interleaving
 
     def has_message(self, position: int, key: MatchingKey) -> bool:
-        """Return whether the message at ``position`` has ``key``, or was still to come when the call ended."""
+        """Return whether the message at ``position`` has ``key``, or whether the recorded call ended before it."""
         if position >= len(self.messages):
             return not self.interleaving.is_closed
         interaction = self.entry.interaction

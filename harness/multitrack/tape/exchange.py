@@ -105,11 +105,12 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, which is one of `settings.PACES`.
 
-        A response that clients retry after asks them to wait for one millisecond, unless the pace is ``recorded``. The
-        cassette keeps the recorded value.
+        If clients retry after the response, its headers ask them to wait for only one millisecond, unless the pace is
+        ``recorded``. The cassette keeps the recorded value.
 
-        The body is encoded as it was when it was received, unless only the recorded request accepted that encoding:
-        the client that replays may lack the library for it. ``accept_encoding`` is the header of its request.
+        The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
+        replaying client does not, the body is not encoded, because the client may lack the library. ``accept_encoding``
+        is the header that the replaying client sends.
         """
         recorded = _negotiate_encoding(recorded, accept_encoding)
         if pace == "recorded":
@@ -196,7 +197,7 @@ class ResponseRecorder(Protocol):
         Args:
             ending: How the response ended.
             trailers: Headers to add to the headers of the head.
-            error: The error that broke the response, if the caller learned more than that the connection was closed.
+            error: The error that broke the response. None if the caller only learned that the connection was closed.
         """
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
@@ -213,8 +214,8 @@ class ResponseRecorder(Protocol):
 class Conversation(Protocol):
     """Answer a streaming request with the recording that has the same messages, without opening a connection.
 
-    The recording becomes clear as the messages are sent: the interceptor appends each to the request, and
-    then calls `match_message`.
+    The messages select the recording: the interceptor appends each sent message to the request, and then calls
+    `match_message`.
     """
 
     def match_message(self) -> None:
@@ -227,16 +228,16 @@ class Conversation(Protocol):
         """
 
     def find_replay(self) -> Replay | None:
-        """Return the recording, or `None` if its first response follows more messages than were sent so far.
+        """Return the recording. `None` if the client must send more messages before its first response.
 
         Raises `CassetteMiss` if an equal call has replayed the last recording.
         """
 
     def abandon(self) -> None:
-        """Handle that the client went away."""
+        """Handle a client that has gone away."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Handle that the client neither sends nor closes, but waits for a response that follows more messages.
+        """Handle a client that waits for a response although it must send more messages first.
 
         Returns the miss for the interceptor to raise, or `None` if there is a response now.
         """
@@ -246,7 +247,7 @@ Route = Replay | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
-    """The tape as an interceptor sees it."""
+    """The interface of the tape for interceptors."""
 
     @property
     def mode(self) -> str:

@@ -1,7 +1,7 @@
 """Redact cassettes of other recorders: they contain everything that was sent and received.
 
-The responses are replayed as they are stored, with all headers, because tests may depend on any of it. Our list of
-headers to keep only applies to what we record. Everything else, which is matched, written and shown, is redacted.
+Clients receive the responses unchanged, with all headers, because tests may depend on any part of them. The list of
+headers to keep only applies to what we record. Everything that is matched, written or shown is redacted.
 """
 
 from __future__ import annotations

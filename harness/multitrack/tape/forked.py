@@ -13,7 +13,7 @@ from multitrack.tape.stand_in_word import STAND_IN_REASON, has_stand_in
 class ForkedTape:
     """Replaces ``tape`` in a process that was forked while the tape was open.
 
-    It refuses every request that the tape could neither record nor count as replayed.
+    It refuses requests that need the tape, because the test could not see that they were recorded or replayed.
     """
 
     def __init__(self, tape: Router) -> None:
@@ -45,7 +45,7 @@ class ForkedTape:
         )
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Do the same for a streaming request."""
+        """Route a streaming request in the same way."""
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:

@@ -46,7 +46,7 @@ class RecordingSearch:
         root: The folder that node ids start from.
         folder: The current directory, from which paths are shown.
         settings: The settings of the tape.
-        filter_request: Returns the request without what the project's functions remove. None if there are none.
+        filter_request: Applies the project's filter functions to a request. None if there are none.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class RecordingSearch:
     filter_request: RequestFilter | None = None
 
     def find(self, key: MatchingKey) -> LostRecording | None:
-        """Return where a request with ``key`` was recorded. None if it is not found within the limits."""
+        """Return the recording of a request with ``key``. None if the limited search does not find one."""
         pending = paths.pending_path(self.path)
         if (found := self._read(pending)) is not None and found.has_recording(key):
             shown = self._show(pending)
@@ -127,7 +127,7 @@ class RecordingSearch:
         return "::".join([shown.as_posix(), *_split_name(path.stem)])
 
     def _has_test(self, test: str) -> bool:
-        """Return whether the source has the function of ``test``, whatever its parameters."""
+        """Return whether the test file defines the function of ``test``, regardless of its parameters."""
         file, *names = test.partition("[")[0].split("::")
         try:
             source = (self.root / file).read_text(encoding="utf-8", errors="replace")

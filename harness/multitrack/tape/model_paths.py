@@ -1,4 +1,4 @@
-"""Import paths of the models of tools: those stored in cassettes, and those configured in a project.
+"""The import paths of the models behind tools, from cassettes and from a project's settings.
 
 Anyone may have written a cassette. Therefore, models that it names are only imported from the packages that the project
 lists.
@@ -52,7 +52,7 @@ class ModelPaths:
 
 
 def models_offered_by(request: Request) -> Models:
-    """Return the models of the tools of the ``request`` that is being sent; empty if unknown."""
+    """Return the models behind the tools in the ``request`` that is being sent. Empty if they are unknown."""
     models = current_models()
     # a client may send other requests at the same time, for example for a token or to a telemetry host
     tools = wires.read_request(request.body, request.url).tools if models else ()

@@ -1,7 +1,7 @@
 """Threads that a test started and that are still alive after it.
 
 Such a thread may send a request while another test runs. Without this module, the request would go live if that test
-has no tape, and would fail an innocent test otherwise.
+has no tape. If it has a tape, the request would fail an innocent test.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _OutlivingThreadRouter:
         raise self._block(request)
 
     def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
-        """Do the same for a streaming request."""
+        """Decide the same for a streaming request."""
         if self._tape is not None and self.mode == "replay":
             with self._without_violations(request):
                 return self._tape.route_stream(request)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TapeResult:
-    """A closed tape, and what became of its recording."""
+    """A closed tape, and the result of saving its recording."""
 
     scope: RecordingScope | None
     """The test or fixture that the tape was opened for, if known."""
@@ -36,8 +36,8 @@ class _ClosedBlock:
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that `use_cassette` opens for it is saved when the test or fixture is over, not when the block ends, because
-    only then is it known whether the recording is right.
+    A tape that `use_cassette` opens for the test or fixture is saved when the test or fixture ends. At the end of the
+    block, it is not known yet whether the recording is right.
     """
 
     def __init__(
@@ -150,8 +150,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape goes first: the tapes of fixtures come before the test's own tape, and have their own pseudonyms for
-    the test's names.
+    The last tape is applied first. It is the test's own tape; the tapes of fixtures have other pseudonyms for the same
+    names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

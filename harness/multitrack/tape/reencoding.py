@@ -42,7 +42,7 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
 def encode_chunks(chunks: Sequence[bytes], header: str, *, is_complete: bool) -> list[bytes]:
     """Return ``chunks`` in the content encodings that ``header`` names, one encoded chunk for each.
 
-    Without ``is_complete``, the end of the encoded data is missing, as the end of the body is.
+    If ``is_complete`` is False, the encoded data has no end, because the body has no end.
     """
     if not any(chunks):
         return list(chunks)

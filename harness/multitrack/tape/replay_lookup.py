@@ -19,9 +19,9 @@ from multitrack.tape.recorder import are_final
 
 
 class ReplayLookup:
-    """The recordings of an index. Each is found once; equal ones are found in order.
+    """The recordings of an index. Each is found once; equal recordings are found in order.
 
-    A temporary error that a later response replaced is never found, because a live run may be spared it.
+    A temporary error that a later response replaced is never found, because it may not happen in a live run.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class ReplayLookup:
         Args:
             index: The recordings.
             key: Returns the matching key of a request.
-            filter_request: Removes from a request what plays no part in matching.
+            filter_request: Removes the parts of a request that are not compared.
             placeholders: The pseudonyms in live requests.
-            allow_repeats: Whether to find the last of equal recordings again and again.
+            allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
         self._index = index
         self._key = key

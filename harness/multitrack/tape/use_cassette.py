@@ -17,14 +17,14 @@ from multitrack.tape.tape import Tape
 class use_cassette:  # noqa: N801 - a function to its users
     """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the `Tape`.
 
-    In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, its recording
-    stays pending, in ``<name>.pending.yaml``. If a test determines the mode, the cassette is written when that test has
+    In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the recording
+    stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when that test has
     passed.
 
     Args:
         path: The cassette.
         mode: ``replay``, ``record``, ``record-missing`` or ``live``. Default: the mode of the surrounding tape,
-            otherwise that of pytest's flags, otherwise ``replay``.
+            otherwise the mode that pytest's flags set, otherwise ``replay``.
         options: Options of `Settings`. They override those in the project's pyproject.toml, and pytest's command line
             overrides them.
 

@@ -103,7 +103,7 @@ def _find_type_problem(schema: Any) -> str | None:
 
 
 def _find_strict_problems(schema: Any, context: tuple[str, ...]) -> Iterator[str]:
-    """Yield what ``strict`` does not allow in ``schema``, in OpenAI's words."""
+    """Yield a message, in OpenAI's words, for each part of ``schema`` that ``strict`` does not allow."""
     if not isinstance(schema, Mapping):
         return
     if "$ref" in schema and (siblings := sorted(schema.keys() - {"$ref"})):

@@ -206,7 +206,7 @@ class _ResponseBuilder:
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
         """Yield the events, each with the position of the call that it starts.
 
-        The last one comes with the number of calls.
+        The last event comes with the number of calls.
         """
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}

@@ -78,7 +78,7 @@ def extract_model_name(request: Mapping[str, Any]) -> str:
 
 
 def find_host(request: Mapping[str, Any]) -> str:
-    """Return the host that serves the model: the host of its location, or without one, the Gemini API's host."""
+    """Return the host that serves the model: the host of its location, or the Gemini API's host."""
     parts = str(request.get("model", "")).split("/")
     if parts[0] in ("models", "tunedModels"):
         return "generativelanguage.googleapis.com"

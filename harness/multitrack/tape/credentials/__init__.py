@@ -1,9 +1,9 @@
 """Stand-in credentials, so that replay needs no real ones. One file for each family of SDKs lists its patches.
 
 A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
-environment is never written, because a key there would enable tests that are skipped without one. A client that
-was created with a stand-in may outlive the block: it works while a cassette replays, and at any other time its first
-request raises the SDK's own error for the missing credential.
+environment is never written, because a key there would enable tests that are skipped without one. A client that was
+created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first request
+raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
     any order, and apply to all threads.
 
     Args:
-        live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If so, Google's
-            metadata server is asked before the stand-in is used; otherwise, a client created on a Google Cloud machine
-            would get the stand-in's project. Asking takes three seconds if there is no such server. Default False.
+        live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If true, Google's
+            metadata server is asked before the stand-in is used, so that a client on a Google Cloud machine gets the
+            project of that machine. Asking takes three seconds if there is no such server. Default False.
     """
     block = _StandInBlock(live)
     with _lock:

@@ -1,8 +1,8 @@
 """Stand-in for Google's application default credentials.
 
 Google looks for them in a file that an environment variable names, in gcloud's file, and at the metadata server
-(https://google.aip.dev/auth/4110). An existing file is used. The metadata server is not asked, because replay needs no
-answer, and each question takes three seconds if there is no such server.
+(https://google.aip.dev/auth/4110). An existing file is used. The metadata server is not asked, because replay does not
+need its answer, and asking takes three seconds if there is no such server.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stand-in for the keys of pydantic-ai's providers, which read the environment before they create a client.
 
-This serves the providers whose client is one of OpenAI's or a `google.genai` client: these two refuse to send a
+This covers the providers that use an OpenAI client or a `google.genai` client, because these clients refuse to send a
 stand-in to a provider.
 """
 

@@ -1,4 +1,4 @@
-"""The key that an OpenAI client is given if there is none."""
+"""The stand-in key for an OpenAI client that is created without a key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A key that can be written into a header while a cassette replays, and otherwise raises the error for no key.
+    """A key that can be written into a header while a cassette replays. Otherwise, it raises the missing-key error.
 
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
     and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
 
-    Code that reads the key from a client may write it into a header in other ways. They raise too, except while modules
-    are imported: an application may create its own client there, whose requests `Tape` refuses to send.
+    Code that reads the key from a client may write it into a header in other ways, which raise the same error. They do
+    not raise it while modules are imported, because an application may then create a client of its own with the key.
+    `Tape` refuses to send the requests of such a client.
     """
 
     missing: Exception

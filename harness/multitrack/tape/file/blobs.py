@@ -1,8 +1,8 @@
 """Large pieces of base64 in requests: images, audio and documents.
 
-The cassette stores each piece once, at its end, under the sha256 of the decoded content. The bodies only contain its
-name, so that they stay readable in a pull request. When the cassette is read, the pieces are put back, so that matching
-compares what was sent.
+The cassette stores each piece once, at its end, under the sha256 of the decoded content. The bodies only contain the
+names of the pieces, so that they stay readable in a pull request. When the cassette is read, the pieces are put back,
+so that matching compares what was sent.
 """
 
 from __future__ import annotations

@@ -31,18 +31,18 @@ class Cassette:
 
     @property
     def provenance(self) -> Provenance:
-        """The origin of the responses: ``standin`` if at least one is from the stand-in provider."""
+        """The least real provenance of any response: ``standin``, otherwise ``local``, otherwise ``live``."""
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 
     @property
     def is_foreign(self) -> bool:
-        """True if another recorder wrote it, so that nothing in it is redacted."""
+        """True if another recorder wrote the cassette, so that nothing in the cassette is redacted."""
         return bool(self.interactions) and "format" not in self.metadata
 
     @property
     def recorded_at(self) -> datetime | None:
-        """When it was last recorded, if the metadata has the time."""
+        """The time of the last recording. None if the metadata does not have it."""
         try:
             recorded = datetime.fromisoformat(str(self.metadata.get("recorded_at")))
         except ValueError:
@@ -51,13 +51,13 @@ class Cassette:
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """The pseudonyms in it."""
+        """The pseudonyms in the cassette."""
         return frozenset(self.metadata.get("placeholders", ()))
 
     def matching_keys(self, rules: MatchingRules, placeholders: frozenset[str]) -> Sequence[MatchingKey]:
-        """Return the matching keys of its interactions, with the pseudonyms ``placeholders``.
+        """Return the matching keys of the interactions, which contain the pseudonyms ``placeholders``.
 
-        They are computed once, however many tests use the cassette.
+        The keys are computed only once, even if many tests use the cassette.
         """
         arguments = (rules, placeholders)
         if arguments not in self._keys:
@@ -67,10 +67,10 @@ class Cassette:
     def with_replaced(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
-        Interactions of other tests stay; those that ``test`` shared with them now belong to the others alone. An
-        interaction of no test is removed if its request was recorded again, because it would be replayed instead of the
-        new one. A response with the same content as the previous one keeps the chunks of the previous one, because
-        chunk times differ with each recording.
+        Interactions of other tests stay. If ``test`` shared an interaction with other tests, it now belongs to the
+        other tests only. An interaction that belongs to no test is removed if its request was recorded again, because
+        it would be replayed instead of the new interaction. If the content of a response did not change, its previous
+        chunks stay, because chunk times differ with each recording.
 
         Args:
             recorded: The new interactions.

@@ -1,7 +1,7 @@
 """Read cassettes of other recorders.
 
-vcrpy itself reads its own. Cassettes of cassetter, and of tools that build on vcrpy, are converted to vcrpy's format
-first.
+vcrpy itself reads cassettes in its format. Cassettes of cassetter, and of tools that build on vcrpy, are converted to
+that format first.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
-    ASCII characters that some file system refuses are percent-encoded, and so is an ending that would make it the name
-    of a pending recording. Other characters stay if they are printable and already in composed form (NFC), because file
-    systems that compose names would map two names to one file. A name of more than 180 bytes is cut, and ends in ``~``
+    ASCII characters that some file system refuses are percent-encoded. The ending that is reserved for pending
+    recordings is percent-encoded, too. Other characters stay if they are printable and in composed form (NFC): a file
+    system that composes names would map two names to one file. A name of more than 180 bytes is cut, and ends in ``~``
     and 8 hexadecimal digits of its sha256.
     """
     is_composed = unicodedata.is_normalized("NFC", name)
@@ -112,7 +112,7 @@ def cassette_path(path: Path) -> Path:
 
 
 def relative_to_cwd(path: Path) -> Path:
-    """Return ``path`` relative to the current directory, if it is in it, and unchanged otherwise."""
+    """Return ``path`` relative to the current directory if it is below this directory, unchanged otherwise."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

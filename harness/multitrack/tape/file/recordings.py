@@ -80,10 +80,10 @@ class PendingRecordings:
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
-    """Join the recordings of blocks that each use the same cassette from its start.
+    """Join the recordings of several blocks, each of which uses the same cassette from its start.
 
-    For equal requests, the result has the recordings of the block that sent the most of them, or of the last such
-    block.
+    Of equal requests, the result has the recordings of the block that sent the most of them. If several blocks sent the
+    same number, the last block counts.
     """
     if len(blocks) == 1:
         return list(blocks[0])

@@ -70,7 +70,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
 def save_recording(
     path: Path, recording: Recording, redact_foreign: RedactForeign, *, allowed: Collection[str] = ()
 ) -> None:
-    """Merge ``recording`` into the cassette at ``path``, and drop an older pending one of the same test.
+    """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
 
     Raises the errors of `read` and `write`.
     """
@@ -144,7 +144,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from writing the cassette at ``path``. Report an error of the system for this path."""
+    """Keep other processes from writing the cassette at ``path``. Raise `CassetteNotWritten` for system errors."""
     try:
         with FileLock(_lock_path(path)):
             yield

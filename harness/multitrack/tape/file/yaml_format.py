@@ -149,7 +149,7 @@ def _indent(body: bytes) -> str | bytes:
 def _lay_out(body: bytes) -> tuple[str | bytes, str]:
     """Return the text of a response and, if it is JSON that was indented, its original layout.
 
-    Only JSON from whose indented text the received bytes can be restored is indented.
+    JSON is only indented if the received bytes can be restored from the indented text.
     """
     try:
         text = body.decode()
@@ -257,7 +257,7 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
     """Return ``document`` in the usual format if it has a list of requests and one of responses.
 
-    vcrpy passes these to a custom serializer; the one of langchain-tests writes them as they are.
+    vcrpy passes these two lists to a custom serializer. The serializer of langchain-tests writes them unchanged.
     """
     requests, responses = document.get("requests"), document.get("responses")
     if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):

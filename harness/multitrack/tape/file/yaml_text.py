@@ -1,6 +1,6 @@
 """Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
 
-PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here it only writes short texts, and
+PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here, PyYAML only writes short texts,
 each of them once.
 """
 

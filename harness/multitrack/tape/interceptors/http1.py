@@ -144,7 +144,7 @@ def response_parser(method: str, interim: Container[int] = (HTTPStatus.CONTINUE,
 
     Args:
         method: The method of the request.
-        interim: The status codes of interim responses, which the client skips, and so does the parser.
+        interim: The status codes of interim responses, which the client and the parser skip.
     """
 
     def find_framing(start_line: str, headers: Headers) -> BodyFraming | int:

@@ -155,8 +155,8 @@ class _DeferredSocket:
     def setsockopt(self, *option: Any) -> None:
         """Forward the option to the real socket.
 
-        Without a real socket, nothing is lost: classes that set options after ``connect`` set them again on the real
-        socket.
+        Without a real socket, the option can be ignored: classes that set options after ``connect`` set them again on
+        the real socket.
         """
         if self._real is not None:
             self._real.setsockopt(*option)
@@ -259,8 +259,8 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to raise ``error`` only when the client waits for the response.
 
-        Only then does urllib3 handle it as it does without a tape: urllib3 performs the TLS handshake in a step of its
-        own, and ignores such errors while it sends a request.
+        Only then does urllib3 handle the error as it does without a tape: it performs the TLS handshake in a separate
+        step, and ignores such errors while it sends a request.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors
@@ -288,7 +288,7 @@ def _mark_proxy_as_reached(connection: Connection) -> None:
 
 
 def _classify_phase(error: BaseException, connection: Connection) -> During:
-    """Return the phase of the request when ``connection`` failed with ``error``."""
+    """Return the phase of the request in which ``connection`` failed with ``error``."""
     # urllib3 wraps all errors of connecting except those of TLS and tunnels; other clients wrap none
     is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
     return "handshake" if is_bare else "connect"

@@ -1,7 +1,7 @@
 """The interceptor for httpx and httpx2: their network transports.
 
-It is below every wrapping transport. In-process transports (mock, ASGI, WSGI) are separate classes, which it never
-touches.
+It patches the innermost transport, below every wrapping transport. It does not patch in-process transports (mock, ASGI,
+WSGI), because they are separate classes.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
         def _is_left_subscription(self) -> bool:
             """Return whether the caller left a stream for messages from the server.
 
-            The server may send none for a long time. A client that sees such a stream end opens it again, and that
-            would be a miss.
+            The server may send no message for a long time. A client that sees such a stream end opens it again, and
+            this second request would be a miss.
             """
             response = self._replay.response
             is_stream = (response.header("content-type") or "").lower().startswith("text/event-stream")

@@ -1,7 +1,7 @@
 """Leave the requests that respx mocks to respx, whose default mocker is below httpx's transports.
 
-Its answer is not network traffic. Only a call to respx shows whether it answers. The interceptor for httpx
-therefore calls respx first, and goes on if it lets the request pass.
+An answer from respx is not network traffic. Only a call to respx shows whether it answers a request. The interceptor
+for httpx therefore calls respx first, and continues if respx lets the request pass.
 """
 
 from __future__ import annotations

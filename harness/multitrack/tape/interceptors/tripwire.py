@@ -57,8 +57,8 @@ def fail_connections(error: Exception) -> Iterator[None]:
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for `socket`.
 
-    They cover both methods that connect, all methods that send a datagram, and the name lookup, which shows the host
-    name that belongs to an address.
+    They cover both methods that connect, all methods that send a datagram, and the name lookup, which maps a host name
+    to an address.
     """
     names = _HostNames()
 
@@ -122,7 +122,7 @@ class _HostNames:
         return getaddrinfo
 
     def names_of(self, host: str) -> tuple[str, ...]:
-        """Return the names that ``host`` was found by, the most recent first, then ``host`` itself."""
+        """Return the names whose lookup returned ``host``, the most recent first, followed by ``host`` itself."""
         return (*(name for name in self._names.get(host, ()) if name != host), host)
 
 

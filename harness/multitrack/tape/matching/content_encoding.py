@@ -24,7 +24,8 @@ def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) 
         body: The encoded body.
         encoding: The value of the header ``content-encoding``: one or several names, comma-separated. None if there is
             no such header.
-        is_complete: Whether ``body`` is the whole body. Otherwise, as much as possible of its beginning is decoded.
+        is_complete: Whether ``body`` is the whole body. If it is not, only its beginning is decoded, as far as
+            possible.
 
     Raises:
         ValueError: The encoding is unknown, or the body is damaged.

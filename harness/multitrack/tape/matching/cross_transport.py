@@ -16,9 +16,9 @@ from multitrack.tape.matching.index import Index, KeyFunction, MatchingKey, Reco
 class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
-    ``request``, ``key``, the requests in ``recorded`` and the keys of its entries are in the canonical form of
-    `transcoding.canonical_call`. ``problem`` is the reason why one of them has no canonical form. If ``request`` has
-    none, it is the request as sent, and ``recorded`` is empty.
+    All requests and keys are in the canonical form of `transcoding.canonical_call`. ``problem`` is the reason why one
+    of the calls has no canonical form. If this is the call that was sent, ``request`` stays as it was sent, and
+    ``recorded`` is empty.
     """
 
     request: Request

@@ -31,7 +31,7 @@ _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 @dataclass(frozen=True, slots=True)
 class MatchingKey:
-    """The parts that must be equal for two requests to match: ``origin`` (scheme, host, port) and the rest."""
+    """The parts that must be equal for two requests to match. ``origin`` consists of scheme, host and port."""
 
     method: str
     origin: str
@@ -67,7 +67,7 @@ class MatchingKey:
 
     @property
     def without_origin(self) -> MatchingKey:
-        """This key for a recording that did not come from a provider: the server's address is not compared."""
+        """This key without the server's address, for a recording that did not come from a provider."""
         return replace(self, origin="")
 
     @property
@@ -156,7 +156,7 @@ class RecordedEntry:
 
 
 class Index:
-    """The recorded interactions of one tape. Each is replayed once, equal ones first in, first out.
+    """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
 
     The messages of a streaming request are not part of its key. They are compared while they are sent.
     """

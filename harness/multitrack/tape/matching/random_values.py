@@ -20,9 +20,9 @@ _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
 
 
 def number_generated_ids(body: bytes) -> bytes:
-    """Return ``body`` with numbers instead of ids that a client generates at random, in the order of the ids.
+    """Return ``body`` with a number in place of each id that a client generates at random, in the order of the ids.
 
-    So a tool result still has to refer to the same call.
+    Equal ids get equal numbers, so a tool result must still refer to the same call.
     """
     if b'"pyd_ai_' not in body:
         return body
@@ -31,7 +31,7 @@ def number_generated_ids(body: bytes) -> bytes:
 
 
 def may_have_random_fields(body: bytes) -> bool:
-    """Return whether ``body`` has to be parsed to know if it has one of `KNOWN_RANDOM_FIELDS`."""
+    """Return whether ``body`` may have one of `KNOWN_RANDOM_FIELDS`, so that it must be parsed."""
     return any(marker in body for marker in _MARKERS.values())
 
 
@@ -80,10 +80,10 @@ _MIN_RANDOM_NUMBER = 1_000_000_000
 
 
 def looks_random(recorded: Any, sent: Any) -> bool:
-    """Return whether two different values probably differ because they are generated again in each run.
+    """Return whether two values probably differ because each run generates them again.
 
-    That is so if they only differ in UUIDs, long random tokens, timestamps and other long numbers. A value does
-    not look random if one of the documents does not have it.
+    True if they only differ in UUIDs, long random tokens, timestamps and other long numbers. False if one of the
+    documents does not have the value.
 
     Args:
         recorded: The value in the recorded document.

@@ -35,7 +35,7 @@ class MatchingRules:
         return self._select_parts(key) if self.match_on else key
 
     def strip_ignored(self, request: Request) -> Request:
-        """Return ``request`` without what is not compared, and with the user's placeholders."""
+        """Return ``request`` without its ignored parts, and with the user's placeholders."""
         request = self.apply_placeholders(request)
         if self.match_on and "body" not in self._matched_parts:
             return replace(request, body=b"")
@@ -59,8 +59,8 @@ class MatchingRules:
     def apply_placeholders(self, request: Request) -> Request:
         """Return ``request`` with the user's placeholders instead of the texts that their patterns match.
 
-        They replace parts of the path, the query, the headers and the body. The scheme, the host and the port stay,
-        because a URL with a placeholder instead of its port is not valid.
+        Placeholders replace parts of the path, the query, the headers and the body. The scheme, the host and the port
+        stay, because a URL with a placeholder instead of its port is not valid.
         """
         if not self.placeholders:
             return request
@@ -102,7 +102,7 @@ class MatchingRules:
         return text
 
     def _replace_in_pairs(self, encoded: str) -> str:
-        """Substitute the placeholders in a query or form, even if a value matches a pattern only once it is decoded."""
+        """Insert the placeholders into a query or form, even if a value only matches its pattern after decoding."""
         pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
         return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)
 

@@ -69,7 +69,7 @@ def build_miss(
         offered: The models of the tools that the request offers, by tool name.
         call_site: Where the user's code sent the request. None if it is unknown.
         lost: A recording of the request in another file, if there is no cassette.
-        strip: Removes from a request what does not take part in matching.
+        strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
         brief: Do not look for the nearest recording, which takes long if the cassette is large.
     """
@@ -102,7 +102,7 @@ def build_divergence(
     Args:
         request: The request with the messages sent so far.
         reason: Why it does not match.
-        found: How the message that does not match differs from the nearest recorded one.
+        found: The differences between the message that does not match and the nearest recorded message.
         path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         might_go_live: Whether the mode sends missing requests to the provider.
@@ -238,7 +238,8 @@ def _suggest_ignore(difference: Difference, location: str) -> str | None:
 class _Candidate:
     """A recording of the same operation, next to the request as ``sent``.
 
-    ``moved``: the URLs differ. ``transport``: how the recording was made, if that is not how the request was sent.
+    ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
+    different one.
     """
 
     entry: RecordedEntry
@@ -279,10 +280,10 @@ def _find_candidates_over_others(
 
 
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
-    """Return the items that are most likely the nearest, as many as can be compared in detail.
+    """Return the items that are most likely similar to ``sent``, as many as can be compared in detail.
 
-    Each item comes with its text. If the texts are too long in total, prefer those that share the longest beginning
-    and end with ``sent``.
+    Each item comes with its text. If the texts are too long in total, prefer those whose beginning and end agree with
+    ``sent`` for the most characters.
     """
     if sum(len(text) for _, text in found) > _MAX_COMPARED:
         found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))
@@ -292,7 +293,7 @@ def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]
 
 
 def _count_shared(one: Text, other: Text) -> int:
-    """Return how many characters the common beginning and the common end of two texts have together."""
+    """Return the length of the common beginning of two texts plus the length of their common end."""
     limit = min(len(one), len(other))
     begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
     rest = limit - begin

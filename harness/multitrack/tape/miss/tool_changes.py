@@ -1,4 +1,4 @@
-"""Differences inside the declarations of tools, in terms of the models and fields that they were made from."""
+"""Explain differences in the declarations of tools by the models and fields behind them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from multitrack.wires import registry
 def explain_schema_change(
     difference: Difference, request: Request, recorded: Request, offered: Mapping[str, type[BaseModel]]
 ) -> str | None:
-    """Describe a difference inside a tool's declaration in terms of its model and field. None if it is elsewhere."""
+    """Describe a difference in a tool's declaration by its model and field. None if the difference is elsewhere."""
     before, after = difference.recorded, difference.sent
     having, other = (recorded, request) if after is ABSENT else (request, recorded)
     tool, steps = _find_tool(bodies.parse_body(having), difference.path)

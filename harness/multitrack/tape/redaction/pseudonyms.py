@@ -1,6 +1,6 @@
 """Pseudonyms for the names of projects, locations, organizations and accounts.
 
-With them, a cassette that was recorded in one project can be replayed in any other.
+They let a cassette that was recorded in one project replay in any other project.
 ``projects/acme-prod-7/locations/us-central1`` is stored and looked up as ``projects/project-0/locations/location-0``.
 Equal names get equal numbers. Pseudonyms have no braces, because HTTP clients percent-encode braces.
 """
@@ -75,7 +75,8 @@ class Pseudonyms:
     def learn(self, kind: str, name: str) -> None:
         """Replace ``name`` from now on wherever it appears as a word, unless it could be an ordinary word.
 
-        ``acme-prod-7`` is also replaced in prompts and responses, a project called ``weather`` only in resource names.
+        ``acme-prod-7`` is replaced even in prompts and responses. A project called ``weather`` is only replaced in
+        resource names.
         """
         if name in self._distinctive or not _is_distinctive(name):
             return
@@ -153,9 +154,9 @@ def _is_google_url(url: str) -> bool:
 def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[str], frozenset[str]]:
     """Number the pseudonyms in ``texts`` from scratch, in order of appearance.
 
-    The number of a pseudonym depends on the requests that were sent before. A request must be found regardless of
-    these. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own: a question about
-    ``project-3`` is not a question about ``project-5``.
+    The number of a pseudonym depends on the requests that were sent before, but a request must be found regardless of
+    earlier requests. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own text and
+    stays: a question about ``project-3`` is not a question about ``project-5``.
 
     Returns:
         The texts, and the pseudonyms that they contain after renumbering.

@@ -1,4 +1,4 @@
-"""Redact everything that is matched, written or printed, all through the same object."""
+"""Redact everything that is matched, written or printed."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Redactor:
         """Return ``response`` as it is recorded.
 
         Args:
-            keep_all_headers: Whether to keep headers that we do not record, because another recorder did.
+            keep_all_headers: Whether to keep headers that only another recorder stores.
         """
         kept = self._kept
         if response.status == 429:

@@ -162,7 +162,7 @@ def find_in_json(text: str) -> Iterator[str]:
 def is_secret(value: str) -> bool:
     """Return whether ``value``, which was sent as a credential, is a real one.
 
-    A dummy is not, and neither is a value too short to be distinguished from an ordinary word.
+    A dummy is not a secret, and neither is a value that is so short that it could be an ordinary word.
     """
     return len(value) >= _MIN_SENT_LENGTH and value != REDACTED and not _is_dummy(value)
 

@@ -26,7 +26,7 @@ class VcrFilters:
         self._response = merged["before_record_response"]
 
     def filter_request(self, request: Request) -> Request | None:
-        """Return ``request`` without what the filters remove. None if it is not recorded."""
+        """Return the filtered ``request``. None if it is not recorded."""
         sent = vcr.request.Request(request.method, request.url, request.body, _group_headers(request.headers))
         filtered = self._request(sent)
         if filtered is None:
@@ -40,7 +40,7 @@ class VcrFilters:
         )
 
     def filter_response(self, response: Response) -> Response | None:
-        """Return ``response`` without what the filters remove. None if it is not recorded."""
+        """Return the filtered ``response``. None if it is not recorded."""
         filtered = self._response(
             {
                 "status": {"code": response.status, "message": response.reason},

@@ -24,14 +24,14 @@ _NOT_RECREATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismat
 
 
 def during_connecting(error: BaseException) -> During | None:
-    """Return the phase when aiohttp failed to connect. None if `recreate_error` cannot raise ``error`` again."""
+    """Return the phase in which aiohttp failed to connect. None if ``error`` cannot be raised again on replay."""
     if isinstance(error, aiohttp.ClientSSLError):
         return "handshake"
     return "connect" if _is_recreatable(error) else None
 
 
 def during_reading(error: BaseException) -> During | None:
-    """Return the phase when aiohttp failed to read a response. None if it cannot be raised again."""
+    """Return the phase in which aiohttp failed to read a response. None if the error cannot be raised again."""
     return "read" if isinstance(error, TimeoutError) or _is_recreatable(error) else None
 
 

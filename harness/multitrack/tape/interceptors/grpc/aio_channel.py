@@ -1,8 +1,8 @@
 """The interceptor for gRPC's asyncio channels, below the calls that they create.
 
 A call is created with the core of its channel, which creates the core of the call. Here, the call gets a core that asks
-the tape first. So channels, stubs and callables created earlier are also intercepted, gRPC interceptors run above this
-one, and the caller gets grpc's own calls.
+the tape first. Therefore, channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run
+above this one, and the caller gets grpc's own calls.
 """
 
 from __future__ import annotations

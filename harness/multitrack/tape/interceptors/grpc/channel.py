@@ -1,8 +1,8 @@
 """The interceptor for gRPC's synchronous channels: the classes of their multi-callables.
 
-Channels, stubs and callables created earlier are also intercepted, and gRPC interceptors run above this one. Streaming
-requests are sent, and matched, as the caller produces them, because the caller may wait for a response before it
-produces the next.
+Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each streamed
+request is sent and matched when the caller produces it, because the caller may wait for a response before it produces
+the next request.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class RecordedGrpcResponse:
         return self.ending in ("complete", "broken") and self.status.code is not grpc.StatusCode.OK
 
     def find_step(self, position: int) -> Step:
-        """Return the step at ``position``: a message, or what follows the last one."""
+        """Return the step at ``position``: a message, or the end after the last message."""
         if position < len(self.messages):
             return self.delays[position], self.messages[position]
         if self.ending == "left":

@@ -45,7 +45,7 @@ class ReplayedCall(DelegatingCall):
 
     @abstractmethod
     def _continue(self) -> None:
-        """Handle that the client sent more."""
+        """Continue after the client sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
         """Match ``message``, protobuf JSON, that the client sends."""
