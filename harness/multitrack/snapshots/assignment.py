@@ -45,9 +45,9 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
             unvisited.remove(column)
             visited.append(column)
             row = rows[column]
-            loss_here = loss[column] + shares[row]
+            loss_here, row_worth = loss[column] + shares[row], worth[row]
             for other in unvisited:
-                if (found := loss_here + prices[other] - worth[row][other]) < loss[other]:
+                if (found := loss_here + prices[other] - row_worth[other]) < loss[other]:
                     loss[other], previous_row[other] = found, row
         shares[start] -= loss[column]
         for passed in visited:

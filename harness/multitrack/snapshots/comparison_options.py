@@ -94,7 +94,7 @@ class ComparisonOptions:
         self._replace = match if callable(match) else None
         self._match = () if callable(match) else _by_path(match, Matcher, "match", is_global_allowed=False)
         self._tolerance = _by_path(options.get("tolerance"), _validate_tolerance, "tolerance")
-        self._tolerances: dict[tuple[str, str], float | Decimal | None] = {}
+        self._tolerances: dict[tuple[str, str], Decimal | None] = {}
         self._text = _by_path(options.get("text"), _make_normalizer, "text")
         self.is_exact = not self._tolerance
         """True if two values of `normalize` calls are the same only if they are written the same way."""
@@ -146,7 +146,7 @@ class ComparisonOptions:
 
     def normalize_text(self, tool: str, path: str, text: str) -> str:
         """Return a text of a call as it is compared."""
-        normalizer = _find(self._text, tool, path)
+        normalizer = _find(self._text, tool, path) if self._text else None
         return text if normalizer is None else cast(str, normalizer(text))
 
     def choose_stored(self, stored: SnapshotCall, received: SnapshotCall) -> SnapshotCall:
@@ -156,12 +156,18 @@ class ComparisonOptions:
         stored = self.replace_values(stored)
         return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
 
-    def find_tolerance(self, tool: str, path: str) -> float | Decimal | None:
-        """Return the tolerance for numbers at that path, `None` if there is none."""
+    def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
+        """Return the least and the greatest number that is the same as the number `node` at that path.
+
+        Returns None if numbers have no tolerance there, or if `node` is not a number.
+        """
         key = tool, path
         if key not in self._tolerances:
             self._tolerances[key] = _find(self._tolerance, tool, path)
-        return self._tolerances[key]
+        tolerance = self._tolerances[key]
+        if tolerance is None or (number := to_number(node)) is None:
+            return None
+        return _EXACT.subtract(number, tolerance), _EXACT.add(number, tolerance)
 
     def _find_setting(self, tool: str, path: str) -> Expression | Unreplaced | Matcher:
         if any(pattern.matches(tool, path) for pattern in self._ignore):
@@ -200,12 +206,6 @@ def to_number(node: Expression) -> Decimal | None:
     return found if found.is_finite() else None
 
 
-def range_around(number: Decimal, tolerance: float | Decimal) -> tuple[Decimal, Decimal]:
-    """Return the smallest and the largest number that counts as equal to `number`, with exact decimal digits."""
-    distance = Decimal(str(tolerance))
-    return _EXACT.subtract(number, distance), _EXACT.add(number, distance)
-
-
 def _drop_ignored(node: Expression) -> Expression:
     if isinstance(node, SnapshotCall):
         keywords = tuple((name, _drop_ignored(item)) for name, item in node.keywords if item is not ...)
@@ -233,9 +233,9 @@ def _by_path(
     return (_PathSetting(None, make(option)),)
 
 
-def _validate_tolerance(option: object) -> float | Decimal:
+def _validate_tolerance(option: object) -> Decimal:
     if isinstance(option, (int, float, Decimal)) and not isinstance(option, bool) and option >= 0:
-        return option
+        return Decimal(str(option))
     raise BadOption(f"tolerance={option!r}: pass a number of at least 0, or a mapping of paths to numbers")
 
 

@@ -8,8 +8,8 @@ from difflib import SequenceMatcher
 from enum import Enum
 from typing import Final
 
-from multitrack.snapshots.comparison_options import ComparisonOptions, range_around, to_number
-from multitrack.snapshots.expression_paths import Key, join_path, list_children, unwrap
+from multitrack.snapshots.comparison_options import ComparisonOptions, to_number
+from multitrack.snapshots.expression_paths import Key, join_key, list_children, unwrap
 from multitrack.snapshots.expressions import Expression, Name, SnapshotCall, canonical_text
 from multitrack.snapshots.matchers import MatcherNode
 
@@ -84,11 +84,12 @@ class CallDiffer:
             return old == new or (path in self._values and old.fits(self._values[path]))
         if isinstance(old, str) and isinstance(new, str):
             normalize = self._options.normalize_text
-            return normalize(self._tool, path, old) == normalize(self._tool, path, new)
-        tolerance = None if self._options.is_exact else self._options.find_tolerance(self._tool, path)
-        if tolerance is not None and (one := to_number(old)) is not None and (other := to_number(new)) is not None:
-            least, greatest = range_around(one, tolerance)
-            return least <= other <= greatest
+            return old == new or normalize(self._tool, path, old) == normalize(self._tool, path, new)
+        if not self._options.is_exact and (number := to_number(new)) is not None:
+            range_of_old = self._options.find_range(self._tool, path, old)
+            if range_of_old is not None:
+                least, greatest = range_of_old
+                return least <= number <= greatest
         return canonical_text(old) == canonical_text(new)
 
     def _compare_children(
@@ -96,12 +97,12 @@ class CallDiffer:
     ) -> Iterator[FieldChange]:
         for key, old in before.items():
             if key in after:
-                yield from self._compare(old, after[key], _join(path, key))
+                yield from self._compare(old, after[key], join_key(path, key))
             else:
-                yield FieldChange(_join(path, key), old, ABSENT)
+                yield FieldChange(join_key(path, key), old, ABSENT)
         for key, new in after.items():
             if key not in before:
-                yield FieldChange(_join(path, key), ABSENT, new)
+                yield FieldChange(join_key(path, key), ABSENT, new)
 
     def _compare(self, old: Expression, new: Expression, path: str) -> Iterator[FieldChange]:
         if isinstance(old, (str, int, float)) and isinstance(new, (str, int, float)):
@@ -149,10 +150,6 @@ def _have_comparable_children(old: Expression, new: Expression) -> bool:
         if old.positional and new.positional:
             return _have_comparable_children(old.positional[0], new.positional[0])
     return type(old) is type(new)
-
-
-def _join(path: str, key: Key) -> str:
-    return f"{path}[{key}]" if isinstance(key, int) else join_path(path, key)
 
 
 def _get_id(call: SnapshotCall) -> Expression | Absent:

@@ -21,17 +21,21 @@ UNREPLACED: Final = Unreplaced.UNREPLACED
 Key: TypeAlias = "str | int"
 """The name of a field or key, or the number of an item."""
 
+Leaf: TypeAlias = tuple[str, str, Expression]
+"""The path of a value, the same path without the numbers of items, and the value."""
+
 
 def join_path(path: str, key: Expression) -> str:
     """Return the path of a mapping's value: ``trip.stops``, or ``trip['not an identifier']``."""
-    return _join_field(path, key) if isinstance(key, str) else f"{path}[{format_line(key)}]"
+    return join_key(path, key) if isinstance(key, str) else f"{path}[{format_line(key)}]"
 
 
 @lru_cache(maxsize=4096)
-def _join_field(path: str, name: str) -> str:
-    if name.isidentifier():
-        return f"{path}.{name}" if path else name
-    return f"{path}[{name!r}]"
+def join_key(path: str, key: Key) -> str:
+    """Return the path of a part: ``trip.stops`` for a field, ``stops[0]`` for an item."""
+    if isinstance(key, int) or not key.isidentifier():
+        return f"{path}[{key!r}]"
+    return f"{path}.{key}" if path else key
 
 
 def unwrap(node: Expression) -> Expression:
@@ -58,22 +62,27 @@ def list_children(node: Expression) -> Mapping[Key, Expression]:
     return dict(node.keywords) if isinstance(node, SnapshotCall) and not node.positional else {}
 
 
-def list_parts(call: SnapshotCall) -> dict[str, Expression]:
-    """Return each value in the call by its path, outer values before inner ones.
+def list_leaves(call: SnapshotCall) -> list[Leaf]:
+    """Return the values in the call that are compared as a whole: all but lists, mappings and models.
 
-    Values that are compared as a whole, such as dates, are not taken apart.
+    If the arguments could not be parsed, the call itself is the only one.
     """
-    found: dict[str, Expression] = {}
+    leaves: list[Leaf] = []
 
-    def collect(parts: Mapping[Key, Expression], path: str) -> None:
+    def collect(parts: Mapping[Key, Expression], path: str, pattern: str) -> None:
         for key, part in parts.items():
-            part_path = f"{path}[{key}]" if isinstance(key, int) else join_path(path, key)
-            found[part_path] = part
-            if isinstance(part, (list, tuple, dict, SnapshotCall)):
-                collect(list_children(part), part_path)
+            part_path = join_key(path, key)
+            part_pattern = pattern if isinstance(key, int) else f"{pattern}.{key}"
+            if not isinstance(part, (str, int, float)) and (inner := list_children(part)):
+                collect(inner, part_path, f"{part_pattern}[]" if isinstance(part, (list, tuple)) else part_pattern)
+            else:
+                leaves.append((part_path, part_pattern, part))
 
-    collect(list_children(call), "")
-    return found
+    children = list_children(call)
+    if call.positional and not children:
+        return [("", "", call)]
+    collect(children, "", "")
+    return leaves
 
 
 def replace_parts(call: SnapshotCall, replace: Callable[[Expression, str], Expression | Unreplaced]) -> SnapshotCall:

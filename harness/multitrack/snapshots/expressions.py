@@ -89,8 +89,7 @@ def canonical_text(node: Expression) -> str:
         pairs = sorted([f"{canonical_text(key)}: {canonical_text(item)}" for key, item in node.items()])
         return f"{{{', '.join(pairs)}}}"
     if isinstance(node, SnapshotCall):
-        keywords = sorted([f"{name!r}={canonical_text(item)}" for name, item in node.keywords])
-        return f"{node.name}({', '.join([*map(canonical_text, node.positional), *keywords])}){_format_id(node)}"
+        return f"{node.name}({canonical_arguments(node)}){_format_id(node)}"
     if isinstance(node, Braces):
         return f"{{{', '.join(map(canonical_text, node.items))}}}"
     if isinstance(node, list):
@@ -98,6 +97,12 @@ def canonical_text(node: Expression) -> str:
     if isinstance(node, tuple):
         return f"({', '.join(map(canonical_text, node))},)"
     return format_line(node)
+
+
+def canonical_arguments(call: SnapshotCall) -> str:
+    """Return the part of the canonical text between the parentheses, empty if the call has no arguments."""
+    keywords = sorted([f"{name!r}={canonical_text(item)}" for name, item in call.keywords])
+    return ", ".join([*map(canonical_text, call.positional), *keywords])
 
 
 def _split(node: Expression) -> tuple[str, list[tuple[str, Expression]], str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from multitrack.snapshots.assignment import assign
-from multitrack.snapshots.comparison_options import ComparisonOptions, range_around, to_number
+from multitrack.snapshots.comparison_options import ComparisonOptions, to_number
 from multitrack.snapshots.differences import CallDiffer
-from multitrack.snapshots.expression_paths import list_parts
-from multitrack.snapshots.expressions import Expression, SnapshotCall, canonical_text
+from multitrack.snapshots.expression_paths import Leaf, list_leaves
+from multitrack.snapshots.expressions import Expression, SnapshotCall, canonical_arguments
 from multitrack.snapshots.likeness import worth_of_pairs
 from multitrack.snapshots.matchers import MatcherNode
 
@@ -29,22 +31,35 @@ def pair_calls(
     paired, because the tool was probably renamed.
     """
     pairing = _Pairing(expected, received)
-    pairing.pair_equal(canonical_text)
+    pairing.pair_equal(lambda identity: identity)
     for tool, (olds, news) in pairing.list_unpaired_by_tool().items():
         before, after = [expected[old] for old in olds], [received[new] for new in news]
         if values or not options.is_exact:
             after_values = [values[new] if values else {} for new in news]
             worth = _worth_of_tolerant_pairs(before, after, tool, options, after_values)
         else:
-            worth = worth_of_pairs(before, after)
+            worth = worth_of_pairs(list(map(list_leaves, before)), list(map(list_leaves, after)))
         pairing.pairs.update((olds[row], news[column]) for row, column in assign(worth))
-    pairing.pair_equal(_format_arguments)
+    pairing.pair_equal(lambda identity: identity.arguments)
     return pairing.pairs
+
+
+class _Identity(NamedTuple):
+    """What two equal calls have in common."""
+
+    name: str
+    id: str | None
+    arguments: str
+    """The canonical text of the arguments, empty if there are none."""
+
+    @classmethod
+    def of(cls, call: SnapshotCall) -> _Identity:
+        return cls(call.name, call.id, canonical_arguments(call))
 
 
 class _Pairing:
     def __init__(self, expected: Sequence[SnapshotCall], received: Sequence[SnapshotCall]) -> None:
-        self.expected, self.received = expected, received
+        self.expected, self.received = list(map(_Identity.of, expected)), list(map(_Identity.of, received))
         self.pairs: dict[int, int] = {}
 
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -57,16 +72,16 @@ class _Pairing:
             tools[self.received[new].name][1].append(new)
         return {tool: sides for tool, sides in tools.items() if all(sides)}
 
-    def pair_equal(self, key: Callable[[SnapshotCall], str]) -> None:
-        """Pair unpaired calls that have the same key, unless it is empty."""
+    def pair_equal(self, key: Callable[[_Identity], Hashable]) -> None:
+        """Pair unpaired calls that have the same key, unless the key is empty."""
         olds, news = self._list_unpaired()
-        candidates: defaultdict[str, list[int]] = defaultdict(list)
+        candidates: defaultdict[Hashable, list[int]] = defaultdict(list)
         for new in reversed(news):
             candidates[key(self.received[new])].append(new)
         for old in olds:
-            text = key(self.expected[old])
-            if text and candidates[text]:
-                self.pairs[old] = candidates[text].pop()
+            wanted = key(self.expected[old])
+            if wanted and candidates[wanted]:
+                self.pairs[old] = candidates[wanted].pop()
 
     def _list_unpaired(self) -> tuple[list[int], list[int]]:
         paired = set(self.pairs.values())
@@ -76,12 +91,6 @@ class _Pairing:
         )
 
 
-def _format_arguments(call: SnapshotCall) -> str:
-    if not call.positional and not call.keywords:
-        return ""
-    return canonical_text(SnapshotCall("", call.positional, call.keywords))
-
-
 @dataclass(frozen=True, slots=True)
 class _TolerantCall:
     """An expected call.
@@ -89,33 +98,46 @@ class _TolerantCall:
     Attributes:
         ranges: The numbers with a tolerance, by path: the least and the greatest number that is the same.
         matchers: The matchers by path.
-        fixed: The texts and numbers that have to be equal, with their paths.
+        count: How many numbers and matchers these are.
+        fixed: The texts and numbers that have to be equal, by path.
     """
 
     ranges: Mapping[str, tuple[Decimal, Decimal]]
     matchers: Mapping[str, MatcherNode]
-    fixed: frozenset[tuple[str, str]]
+    count: int
+    fixed: Mapping[str, str | float]
 
     @classmethod
-    def of(cls, call: SnapshotCall, tool: str, options: ComparisonOptions) -> _TolerantCall:
-        parts = list_parts(call)
-        ranges = {}
-        for path, number in _find_numbers(parts).items():
-            if (tolerance := options.find_tolerance(tool, path)) is not None:
-                ranges[path] = range_around(number, tolerance)
-        matchers = {path: node for path, node in parts.items() if isinstance(node, MatcherNode)}
-        return cls(ranges, matchers, _find_scalars({path: node for path, node in parts.items() if path not in ranges}))
+    def of(cls, leaves: Sequence[Leaf], tool: str, options: ComparisonOptions) -> _TolerantCall:
+        ranges: dict[str, tuple[Decimal, Decimal]] = {}
+        matchers: dict[str, MatcherNode] = {}
+        fixed: dict[str, str | float] = {}
+        for path, _, node in leaves:
+            if isinstance(node, str):
+                fixed[path] = node
+            elif isinstance(node, MatcherNode):
+                matchers[path] = node
+            elif (found := options.find_range(tool, path, node)) is not None:
+                ranges[path] = found
+            elif isinstance(node, (int, float)):
+                fixed[path] = node
+        return cls(ranges, matchers, len(ranges) + len(matchers), fixed)
 
-    def count_agreeing(self, numbers: Mapping[str, Decimal], values: Mapping[str, object]) -> int:
-        """Return how many numbers of a received call are in their range, and how many values fit their matcher."""
-        count = 0
-        for path, (least, greatest) in self.ranges.items():
-            if path in numbers and least <= numbers[path] <= greatest:
-                count += 1
-        for path, matcher in self.matchers.items():
-            if path in values and matcher.fits(values[path]):
-                count += 1
-        return count
+    def has_fixed_values(self, received: Mapping[str, Expression]) -> bool:
+        """Return whether the values of a received call, by path, include the fixed ones."""
+        return all(path in received and repr(received[path]) == repr(node) for path, node in self.fixed.items())
+
+
+class _NumbersAtPath:
+    """The numbers that the received calls have at one path, in ascending order."""
+
+    def __init__(self, numbers: Mapping[int, Decimal]) -> None:
+        self._columns = sorted(numbers, key=numbers.__getitem__)
+        self._numbers = [numbers[column] for column in self._columns]
+
+    def find_columns(self, least: Decimal, greatest: Decimal) -> Sequence[int]:
+        """Return the calls whose number is in the range."""
+        return self._columns[bisect_left(self._numbers, least) : bisect_right(self._numbers, greatest)]
 
 
 def _worth_of_tolerant_pairs(
@@ -126,33 +148,46 @@ def _worth_of_tolerant_pairs(
     values: Sequence[Mapping[str, object]],
 ) -> list[list[int]]:
     """Return the worth of each pair if numbers have a tolerance, or expected calls contain matchers."""
-    rows = [_TolerantCall.of(call, tool, options) for call in expected]
-    if not any(row.ranges or row.matchers for row in rows):
-        return worth_of_pairs(expected, received)
-    agreeing: dict[tuple[int, int], int] = {}
-    same: list[tuple[int, int]] = []
-    for column, call in enumerate(received):
-        parts, differ = list_parts(call), CallDiffer(options, tool, values[column])
-        numbers, scalars = _find_numbers(parts), _find_scalars(parts)
-        for row, wanted in enumerate(rows):
-            count = agreeing[row, column] = wanted.count_agreeing(numbers, values[column])
-            # to find differences takes longer than everything else here, so first see if there must be one
-            if not count or count < len(wanted.ranges) + len(wanted.matchers) or not wanted.fixed <= scalars:
-                continue
-            if next(differ.find_changes(expected[row], call), None) is None:
-                same.append((row, column))
-    worth = worth_of_pairs(expected, received, agreeing)
+    rows, columns = list(map(list_leaves, expected)), list(map(list_leaves, received))
+    tolerant = [_TolerantCall.of(row, tool, options) for row in rows]
+    if not any(call.count for call in tolerant):
+        return worth_of_pairs(rows, columns)
+    agreeing = _count_agreeing(tolerant, columns, values)
+    worth = worth_of_pairs(rows, columns, agreeing)
     # one more pair of calls that are the same is worth more than whatever all other pairs have in common
     bonus = 1 + sum(map(max, worth))
-    for row, column in same:
-        worth[row][column] += bonus
+    by_path = [{path: node for path, _, node in column} for column in columns]
+    for row, (wanted, counts) in enumerate(zip(tolerant, agreeing, strict=True)):
+        for column, count in enumerate(counts):
+            # to find differences takes longer than everything else here, so first see if there must be one
+            if not count or count < wanted.count or not wanted.has_fixed_values(by_path[column]):
+                continue
+            differ = CallDiffer(options, tool, values[column])
+            if next(differ.find_changes(expected[row], received[column]), None) is None:
+                worth[row][column] += bonus
     return worth
 
 
-def _find_numbers(parts: Mapping[str, Expression]) -> dict[str, Decimal]:
-    found = {path: to_number(node) for path, node in parts.items() if isinstance(node, (int, float, SnapshotCall))}
-    return {path: number for path, number in found.items() if number is not None}
-
-
-def _find_scalars(parts: Mapping[str, Expression]) -> frozenset[tuple[str, str]]:
-    return frozenset((path, repr(node)) for path, node in parts.items() if isinstance(node, (str, int, float)))
+def _count_agreeing(
+    rows: Sequence[_TolerantCall], columns: Sequence[Sequence[Leaf]], values: Sequence[Mapping[str, object]]
+) -> list[list[int]]:
+    """Return for each row, by column, how many numbers are in their range, and how many values fit their matcher."""
+    numbers: defaultdict[str, dict[int, Decimal]] = defaultdict(dict)
+    for column, leaves in enumerate(columns):
+        for path, _, node in leaves:
+            if (number := to_number(node)) is not None:
+                numbers[path][column] = number
+    numbers_at = {path: _NumbersAtPath(by_column) for path, by_column in numbers.items()}
+    table = []
+    for row in rows:
+        counts = [0] * len(columns)
+        for path, (least, greatest) in row.ranges.items():
+            if path in numbers_at:
+                for column in numbers_at[path].find_columns(least, greatest):
+                    counts[column] += 1
+        for path, matcher in row.matchers.items():
+            for column, received in enumerate(values):
+                if path in received and matcher.fits(received[path]):
+                    counts[column] += 1
+        table.append(counts)
+    return table

@@ -112,8 +112,10 @@ def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
 
 def _format_texts(old: str, new: str) -> tuple[str, str]:
     """Shorten two texts: leave out a long common beginning and a long common end."""
+    if max(len(old), len(new)) <= WIDTH:
+        return repr(old), repr(new)
     start, end = count_hidden_ends(old, new)
-    if max(len(old), len(new)) <= WIDTH or start + end < CONTEXT:
+    if start + end < CONTEXT:
         return repr(old), repr(new)
 
     def excerpt(text: str) -> str:
