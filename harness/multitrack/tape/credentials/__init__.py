@@ -1,4 +1,7 @@
-"""Stand-in credentials, so that replay needs no real ones. One file for each family of SDKs lists its patches.
+"""Stand-in credentials, so that replay needs no real ones.
+
+Each SDK that we have a client for registers its patches in ``multitrack/clients/<name>_credentials.py``. A file in this
+folder has the patches of a framework.
 
 A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
 environment is never written, because a key there would enable tests that are skipped without one. A client that was
@@ -9,17 +12,19 @@ raises the SDK's own error for the missing credential.
 from __future__ import annotations
 
 import copy
+import pkgutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
 from multitrack.tape import active
 from multitrack.tape.imports import ImportWatch
-from multitrack.tape.patching import PatchSet
+from multitrack.tape.patching import Patch, PatchSet
 
 NOTE = (
     "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
@@ -49,26 +54,38 @@ _PYDANTIC_AI_PROVIDERS = (
     "zai",
 )
 
-# A module that triggers the patches of a family when it is imported, and the file here whose `patches(module)`
-# returns them.
-FAMILIES: tuple[tuple[str, str], ...] = (
-    ("openai", "openai_clients"),
-    ("google.auth", "google_default"),
-    ("google.auth.transport.grpc", "google_default"),
-    ("google.api_core.grpc_helpers", "google_default"),
-    ("google.api_core.grpc_helpers_async", "google_default"),
-    ("google.genai._api_client", "genai_clients"),
+# A module of a framework that triggers patches when it is imported, and the file here whose `patches(module)` returns
+# them.
+_FRAMEWORKS: tuple[tuple[str, str], ...] = (
     ("langchain_openai.chat_models.base", "langchain_clients"),
     ("langchain_openai.embeddings.base", "langchain_clients"),
     ("litellm.secret_managers.main", "litellm_keys"),
     *((f"pydantic_ai.providers.{name}", "pydantic_ai_providers") for name in _PYDANTIC_AI_PROVIDERS),
 )
 
+PatchFactory = Callable[[ModuleType], list[Patch]]
+"""Returns the patches for a module that has been imported."""
+
 _watch = ImportWatch()
 _lock = threading.RLock()
 _blocks: list[_StandInBlock] = []
 _patches = PatchSet()
+_registered: list[tuple[str, PatchFactory]] = []
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
+
+
+def register(trigger: str, patches: PatchFactory) -> None:
+    """Let clients of an SDK be constructed without credentials while a cassette replays.
+
+    Args:
+        trigger: The module whose import triggers the patches.
+        patches: Returns the patches. It is called with the module, and may import what the patches need. The patched
+            functions should use a stand-in only while `is_active` returns True.
+    """
+    with _lock:
+        _registered.append((trigger, patches))
+        if _blocks:
+            _watch.when_imported(trigger, _installer(patches))
 
 
 class _StandInBlock:
@@ -91,11 +108,12 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
             project of that machine. Asking takes three seconds if there is no such server. Default False.
     """
     block = _StandInBlock(live)
+    _register_all()
     with _lock:
         _blocks.append(block)
         if len(_blocks) == 1:
-            for trigger, family in FAMILIES:
-                _watch.when_imported(trigger, _installer(family))
+            for trigger, patches in _registered:
+                _watch.when_imported(trigger, _installer(patches))
     try:
         yield
     finally:
@@ -138,9 +156,24 @@ def suspend() -> Iterator[None]:
         _suspended.reset(token)
 
 
-def _installer(family: str) -> Callable[[ModuleType], None]:
+@cache
+def _register_all() -> None:
+    clients = import_module("multitrack.clients")
+    for found in pkgutil.iter_modules(clients.__path__):
+        if found.name.endswith("_credentials"):
+            import_module(f"{clients.__name__}.{found.name}")
+    for trigger, name in _FRAMEWORKS:
+        register(trigger, partial(_framework_patches, name))
+
+
+def _framework_patches(name: str, module: ModuleType) -> list[Patch]:
+    patches: list[Patch] = import_module(f"{__name__}.{name}").patches(module)
+    return patches
+
+
+def _installer(patches: PatchFactory) -> Callable[[ModuleType], None]:
     def install_into(module: ModuleType) -> None:
-        _patches.apply(import_module(f"{__name__}.{family}").patches(module))
+        _patches.apply(patches(module))
 
     return install_into
 

@@ -166,7 +166,7 @@ def _guard(channel: Any, credentials: Any) -> Any:
         return channel
     import grpc
 
-    from multitrack.tape.credentials.google_channel import create_guard
+    from multitrack.clients.google_channel import create_guard
 
     return grpc.intercept_channel(channel, create_guard(credentials.find_call_metadata))
 
@@ -175,7 +175,7 @@ def _add_async_guards(create_channel: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(create_channel)
     def create_guarded_channel(target: str, credentials: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(credentials, StandInCredentials):
-            from multitrack.tape.credentials.google_channel import create_async_guards
+            from multitrack.clients.google_channel import create_async_guards
 
             guards = create_async_guards(credentials.find_call_metadata)
             kwargs["interceptors"] = [*(kwargs.get("interceptors") or ()), *guards]

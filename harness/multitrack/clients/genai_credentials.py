@@ -7,7 +7,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.credentials import is_active, is_replaying, raise_missing
+from multitrack.tape import credentials
 from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.patching import Patch
 
@@ -26,7 +26,7 @@ def _retry_with_stand_in(init: Init) -> Init:
         try:
             init(self, *args, **given)
         except ValueError as error:
-            if not is_active() or given.get("api_key") or self.vertexai:
+            if not credentials.is_active() or given.get("api_key") or self.vertexai:
                 raise
             _init_with_stand_in(init, self, args, given, error)
         else:
@@ -54,9 +54,12 @@ def _refuse_live_requests(client: Any, missing: Exception) -> None:
 
     @wraps(build_request)
     def build_request_for_replay(*args: Any, **kwargs: Any) -> Any:
-        if not is_replaying():
-            raise_missing(missing)
+        if not credentials.is_replaying():
+            credentials.raise_missing(missing)
         return build_request(*args, **kwargs)
 
     # set on the client itself, because it may outlive the block it was created in
     client._build_request = build_request_for_replay
+
+
+credentials.register("google.genai._api_client", patches)

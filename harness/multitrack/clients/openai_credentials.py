@@ -7,7 +7,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.tape.credentials import is_active
+from multitrack.tape import credentials
 from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.matching import azure_defaults
 from multitrack.tape.patching import Patch
@@ -71,7 +71,7 @@ def _retry_with(complete: Complete) -> Callable[[Init], Init]:
                     return init(self, *args, **given)
                 except Exception as error:
                     first = first or error
-                    completed = complete(given, error, first) if is_active() else None
+                    completed = complete(given, error, first) if credentials.is_active() else None
                     if completed is None and first is error:
                         raise
                     if completed is None:
@@ -81,3 +81,6 @@ def _retry_with(complete: Complete) -> Callable[[Init], Init]:
         return __init__
 
     return wrap
+
+
+credentials.register("openai", patches)
