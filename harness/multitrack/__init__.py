@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multitrack import errors
-    from multitrack.clients import Mode, from_genai, from_openai, from_vertexai, patch
+    from multitrack.clients import Mode, from_anthropic, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, ExtractionStream, Toolset
     from multitrack.snapshots.assertion import assert_calls
     from multitrack.snapshots.calls_snapshot import CallsSnapshot
@@ -32,6 +32,7 @@ __all__ = [
     "assert_calls",
     "decode",
     "errors",
+    "from_anthropic",
     "from_genai",
     "from_openai",
     "from_vertexai",
@@ -53,6 +54,7 @@ _MODULES = {
     "Toolset": "multitrack.extraction",
     "assert_calls": "multitrack.snapshots.assertion",
     "decode": "multitrack.wires",
+    "from_anthropic": "multitrack.clients",
     "from_genai": "multitrack.clients",
     "from_openai": "multitrack.clients",
     "from_vertexai": "multitrack.clients",

@@ -27,7 +27,6 @@ MODULE_NAMES = [
     "Provider",
     "ResponseSchema",
     "apatch",
-    "from_anthropic",
     "from_anyscale",
     "from_bedrock",
     "from_cerebras",
@@ -55,7 +54,7 @@ MODULE_NAMES = [
     "response_schema",
     "v2",
 ]
-SHARED_NAMES = ["Mode", "from_genai", "from_openai", "from_vertexai", "patch"]
+SHARED_NAMES = ["Mode", "from_anthropic", "from_genai", "from_openai", "from_vertexai", "patch"]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULE_NAMES if name not in instructor.__all__])
@@ -102,7 +101,16 @@ def make_vertexai_client():
         return instructor.from_vertexai(pytest.importorskip("vertexai.generative_models").GenerativeModel("gemini"))
 
 
+def make_anthropic_client(client_class):
+    return instructor.from_anthropic(getattr(pytest.importorskip("anthropic"), client_class)(api_key="key-0"))
+
+
 CLIENTS = {
+    "anthropic": lambda: make_anthropic_client("Anthropic"),
+    "anthropic, async": lambda: make_anthropic_client("AsyncAnthropic"),
+    "anthropic, with options": lambda: make_anthropic_client("Anthropic").with_options(timeout=5),
+    "anthropic messages": lambda: make_anthropic_client("Anthropic").messages,
+    "anthropic messages, async": lambda: make_anthropic_client("AsyncAnthropic").messages,
     "chat": lambda: make_openai_client(openai.OpenAI, Mode.PARALLEL_TOOLS),
     "chat, async": lambda: make_openai_client(openai.AsyncOpenAI, Mode.PARALLEL_TOOLS),
     "responses": lambda: make_openai_client(openai.OpenAI, Mode.RESPONSES_PARALLEL_TOOLS),

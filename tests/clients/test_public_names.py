@@ -25,7 +25,8 @@ def test_an_unsupported_mode_of_instructor_is_explained():
         Mode.TOOLS  # noqa: B018
     assert str(raised.value) == (
         "Mode.TOOLS does not exist, because Multitrack only supports parallel tool calls; use one of "
-        "Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, Mode.VERTEXAI_PARALLEL_TOOLS, Mode.GENAI_PARALLEL_TOOLS"
+        "Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, Mode.VERTEXAI_PARALLEL_TOOLS, Mode.GENAI_PARALLEL_TOOLS, "
+        "Mode.ANTHROPIC_PARALLEL_TOOLS"
     )
 
 
@@ -46,7 +47,7 @@ def run_python(code):
 
 def imported_by(code):
     """The heavy packages that ``code`` imports."""
-    heavy = {"pytest", "syrupy", "vcr", "yaml", "pydantic", "grpc", "httpx", "httpx2", "openai", "vertexai"}
+    heavy = {"pytest", "syrupy", "vcr", "yaml", "pydantic", "grpc", "httpx", "httpx2", "openai", "vertexai", "anthropic"}
     process = run_python(f"import sys\n{code}\nprint(*sorted({heavy} & set(sys.modules)))")
     assert process.stderr == ""
     return set(process.stdout.split())
@@ -66,21 +67,27 @@ def test_the_types_of_a_tape_are_imported_without_pytest(name):
 @pytest.mark.slow
 def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
     imported = imported_by(
-        "sys.modules['openai'] = sys.modules['vertexai'] = None\n"
-        "from multitrack import Mode, Toolset, decode, from_openai, from_vertexai, patch"
+        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = None\n"
+        "from multitrack import Mode, Toolset, decode, from_anthropic, from_openai, from_vertexai, patch"
     )
-    # the two that the code replaces with None
-    assert imported - {"openai", "vertexai"} == {"pydantic"}
+    # those that the code replaces with None
+    assert imported - {"openai", "vertexai", "anthropic"} == {"pydantic"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("function", "extra"), [("patch", "openai"), ("from_openai", "openai"), ("from_vertexai", "vertexai")]
+    ("function", "extra"),
+    [
+        ("patch", "openai"),
+        ("from_openai", "openai"),
+        ("from_vertexai", "vertexai"),
+        ("from_anthropic", "anthropic"),
+    ],
 )
 def test_a_client_without_its_sdk_says_what_to_install(function, extra):
     process = run_python(
         "import sys\n"
-        "sys.modules['openai'] = sys.modules['vertexai'] = None\n"
+        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = None\n"
         f"from multitrack import {function}\n"
         f"try: {function}(None)\n"
         "except ImportError as error: print(error)\n"

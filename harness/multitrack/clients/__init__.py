@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any, overload
 from multitrack.clients.mode import Mode
 
 if TYPE_CHECKING:
+    import anthropic
     import openai
     from google import genai
     from vertexai.generative_models import GenerativeModel
 
+    from multitrack.clients.anthropic import (
+        AsyncParallelAnthropic,
+        AsyncParallelAnthropicBedrock,
+        AsyncParallelAnthropicVertex,
+        ParallelAnthropic,
+        ParallelAnthropicBedrock,
+        ParallelAnthropicVertex,
+    )
     from multitrack.clients.genai import GenaiClient
     from multitrack.clients.openai import AsyncParallelOpenAI, ParallelOpenAI
     from multitrack.clients.vertexai import VertexClient
 
-__all__ = ["Mode", "from_genai", "from_openai", "from_vertexai", "patch"]
+__all__ = ["Mode", "from_anthropic", "from_genai", "from_openai", "from_vertexai", "patch"]
 
 
 @overload
@@ -94,6 +103,45 @@ def from_genai(client: genai.Client, mode: Mode | None = None, model: str | None
     except ImportError as error:
         raise _missing_sdk_error("from_genai", "genai", error) from error
     return GenaiClient(client, mode, model)
+
+
+@overload
+def from_anthropic(client: anthropic.Anthropic, mode: Mode | None = None) -> ParallelAnthropic: ...
+@overload
+def from_anthropic(client: anthropic.AsyncAnthropic, mode: Mode | None = None) -> AsyncParallelAnthropic: ...
+@overload
+def from_anthropic(client: anthropic.AnthropicBedrock, mode: Mode | None = None) -> ParallelAnthropicBedrock: ...
+@overload
+def from_anthropic(
+    client: anthropic.AsyncAnthropicBedrock, mode: Mode | None = None
+) -> AsyncParallelAnthropicBedrock: ...
+@overload
+def from_anthropic(client: anthropic.AnthropicVertex, mode: Mode | None = None) -> ParallelAnthropicVertex: ...
+@overload
+def from_anthropic(
+    client: anthropic.AsyncAnthropicVertex, mode: Mode | None = None
+) -> AsyncParallelAnthropicVertex: ...
+def from_anthropic(client: Any, mode: Mode | None = None) -> Any:
+    """Return a copy of ``client`` whose ``messages.create`` accepts ``response_model``.
+
+    Args:
+        client: An ``Anthropic`` or ``AsyncAnthropic``, or one of the SDK's clients for other platforms, such as
+            ``AnthropicBedrock`` and ``AnthropicVertex``. It is not changed.
+        mode: ``Mode.ANTHROPIC_PARALLEL_TOOLS``, which is the default.
+
+    Returns:
+        A client of the same class, on the same connections.
+
+    Raises:
+        TypeError: If ``client`` is not one of Anthropic's clients.
+        ValueError: If ``mode`` is the mode of a different client.
+        ImportError: If the anthropic package is not installed.
+    """
+    try:
+        from multitrack.clients.anthropic import copy_with_extraction
+    except ImportError as error:
+        raise _missing_sdk_error("from_anthropic", "anthropic", error) from error
+    return copy_with_extraction(client, mode)
 
 
 def _import_openai(function: str) -> Any:

@@ -44,7 +44,6 @@ MODULE_NAMES = {
     "distil": "use instructor to write files for fine-tuning",
     "dsl": _PLAIN_MODELS,
     "exceptions": "import the errors from multitrack.errors",
-    "from_anthropic": _OWN_SDK.format(provider="Anthropic"),
     "from_anyscale": _OPENAI_COMPATIBLE,
     "from_bedrock": _OWN_SDK.format(provider="AWS"),
     "from_cerebras": _OPENAI_COMPATIBLE,

@@ -23,12 +23,14 @@ class Mode(Enum, metaclass=_ModeMeta):
     - ``RESPONSES_PARALLEL_TOOLS``: OpenAI's Responses API.
     - ``VERTEXAI_PARALLEL_TOOLS``: the default of `from_vertexai`.
     - ``GENAI_PARALLEL_TOOLS``: the default of `from_genai`.
+    - ``ANTHROPIC_PARALLEL_TOOLS``: the default of `from_anthropic`.
     """
 
     PARALLEL_TOOLS = "parallel_tools"
     RESPONSES_PARALLEL_TOOLS = "responses_parallel_tools"
     VERTEXAI_PARALLEL_TOOLS = "vertexai_parallel_tools"
     GENAI_PARALLEL_TOOLS = "genai_parallel_tools"
+    ANTHROPIC_PARALLEL_TOOLS = "anthropic_parallel_tools"
 
 
 def resolve_mode(mode: Mode | None, *supported: Mode, function: str) -> Mode:

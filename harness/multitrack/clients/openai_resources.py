@@ -10,10 +10,11 @@ from functools import cached_property
 import openai
 from openai import AsyncStream, Stream
 from openai.resources import chat, responses
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response, ResponseStreamEvent, ResponseUsage
 
-from multitrack.clients.openai_create import AsyncCreateMixin, CreateMixin
+from multitrack.clients.create_mixin import AsyncCreateMixin, CreateMixin
 
 
 class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat.Completions):
@@ -21,6 +22,7 @@ class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat
 
     _wire = "openai.chat"
     _sdk = chat.Completions
+    _usage_type = CompletionUsage
 
 
 class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompletionChunk]], chat.AsyncCompletions):
@@ -28,6 +30,7 @@ class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompleti
 
     _wire = "openai.chat"
     _sdk = chat.AsyncCompletions
+    _usage_type = CompletionUsage
 
 
 class Chat(chat.Chat):
@@ -53,6 +56,7 @@ class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Re
 
     _wire = "openai.responses"
     _sdk = responses.Responses
+    _usage_type = ResponseUsage
 
 
 class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]], responses.AsyncResponses):
@@ -60,6 +64,7 @@ class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]
 
     _wire = "openai.responses"
     _sdk = responses.AsyncResponses
+    _usage_type = ResponseUsage
 
 
 def chat_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Chat | AsyncChat:

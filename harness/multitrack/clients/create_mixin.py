@@ -1,17 +1,17 @@
-"""The `create` of OpenAI's resources with ``response_model``, sync and async, for every wire format of OpenAI.
+"""The `create` of a resource of OpenAI's or Anthropic's client with ``response_model``, sync and async.
 
-Each mixin comes before the openai package's own class in the bases of a resource, and calls the `create` of that class.
+Each mixin comes before the SDK's own class in the bases of a resource, and calls the `create` of that class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
 
 from multitrack.clients.create_request import CreateRequest
 from multitrack.clients.instructor_names import look_up_attribute
-from multitrack.clients.openai_conversion import (
-    OpenAIStreamSource,
+from multitrack.clients.sdk_conversion import (
+    SdkStreamSource,
     add_follow_up,
     dump_response,
     get_usage,
@@ -20,7 +20,6 @@ from multitrack.clients.openai_conversion import (
 )
 
 if TYPE_CHECKING:
-    from openai import Omit
     from typing_extensions import TypeForm
 
     from multitrack.extraction import Extraction, ExtractionStream, OnError
@@ -30,12 +29,22 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
+class Omit(Protocol):
+    """The class of the value with which an SDK marks an argument that is left out: ``openai.omit``, for example."""
+
+    def __bool__(self) -> Literal[False]: ...
+
+
 class CreateMixin(Generic[R, S]):
     """Adds ``response_model`` to `create`. Without it, `create` returns the SDK's response ``R`` or stream ``S``."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
     """The SDK's own class for the resource."""
+    _usage_type: ClassVar[Any]
+    """The SDK's class of usage objects."""
+    _tool_choice: ClassVar[Any] = "auto"
+    """The value of ``tool_choice`` that lets the model decide."""
 
     @overload
     def create(
@@ -94,9 +103,9 @@ class CreateMixin(Generic[R, S]):
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            strict: Whether to use OpenAI's strict schemas, which make the model send every field. Default False.
+            strict: Whether to use strict schemas, which the provider enforces on the model. Default False.
             context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
-            **arguments: Passed to the SDK's own method. ``tool_choice`` is ``"auto"`` by default.
+            **arguments: Passed to the SDK's own method. By default, ``tool_choice`` lets the model decide.
 
         Returns:
             An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own
@@ -105,16 +114,16 @@ class CreateMixin(Generic[R, S]):
         Raises:
             TypeError: If an argument above is invalid, or if ``tools`` is passed. Raised before any request.
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
-            openai.OpenAIError: The SDK's own errors are not changed.
+            openai.OpenAIError, anthropic.AnthropicError: The SDK's own errors are not changed.
         """
         sdk: Any = super()
         if response_model is None:
             return sdk.create(**arguments)
-        request, arguments = split_arguments(self._wire, response_model, arguments)
+        request, arguments = split_arguments(self._wire, response_model, arguments, self._tool_choice)
         if request.is_stream:
             with request.sending():
                 stream = sdk.create(stream=True, **arguments)
-            return request.read_stream(OpenAIStreamSource(stream, self._wire))
+            return request.read_stream(SdkStreamSource(stream, self._wire, self._usage_type))
         while True:
             with request.sending():
                 raw = sdk.create(**add_follow_up(arguments, request))
@@ -171,6 +180,8 @@ class AsyncCreateMixin(Generic[R, S]):
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
+    _usage_type: ClassVar[Any]
+    _tool_choice: ClassVar[Any] = "auto"
 
     @overload
     async def create(
@@ -224,11 +235,11 @@ class AsyncCreateMixin(Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
-        request, arguments = split_arguments(self._wire, response_model, arguments)
+        request, arguments = split_arguments(self._wire, response_model, arguments, self._tool_choice)
         if request.is_stream:
             with request.sending():
                 stream = await sdk.create(stream=True, **arguments)
-            return request.read_stream(OpenAIStreamSource(stream, self._wire))
+            return request.read_stream(SdkStreamSource(stream, self._wire, self._usage_type))
         while True:
             with request.sending():
                 raw = await sdk.create(**add_follow_up(arguments, request))
