@@ -47,7 +47,19 @@ def run_python(code):
 
 def imported_by(code):
     """The heavy packages that ``code`` imports."""
-    heavy = {"pytest", "syrupy", "vcr", "yaml", "pydantic", "grpc", "httpx", "httpx2", "openai", "vertexai", "anthropic"}
+    heavy = {
+        "pytest",
+        "syrupy",
+        "vcr",
+        "yaml",
+        "pydantic",
+        "grpc",
+        "httpx",
+        "httpx2",
+        "openai",
+        "vertexai",
+        "anthropic",
+    }
     process = run_python(f"import sys\n{code}\nprint(*sorted({heavy} & set(sys.modules)))")
     assert process.stderr == ""
     return set(process.stdout.split())
