@@ -36,7 +36,15 @@ CLIENTS = (
     "tests/standin",
     "examples",
 )
-SDKS = {"openai-1": "openai<2", "openai-2": "openai<3", "openai-3": "openai<4", "genai-3": "google-genai<4"}
+SDKS = {
+    "openai-1": "openai<2",
+    "openai-2": "openai<3",
+    "openai-3": "openai<4",
+    "genai-3": "google-genai<4",
+    "anthropic-0": "anthropic<1",
+    "anthropic-1": "anthropic<2",
+    "anthropic-2": "anthropic<3",
+}
 IN_PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # each has the name of a framework on the package index
 FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/frameworks/*/scenario.py"))

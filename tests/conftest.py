@@ -27,7 +27,7 @@ settings.load_profile("multitrack")
 
 pytest_plugins = ["pytester", "local_provider", "slow_tests"]
 
-SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "grpcio", "httpx", "aiohttp", "pydantic")
+SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "anthropic", "grpcio", "httpx", "aiohttp", "pydantic")
 
 
 def pytest_report_header():

@@ -349,7 +349,7 @@ def test_errors_can_be_collected(create):
         (400, "invalid_request_error", "BadRequestError"),
         (401, "authentication_error", "AuthenticationError"),
         (429, "rate_limit_error", "RateLimitError"),
-        (529, "overloaded_error", "InternalServerError"),
+        (529, "overloaded_error", "APIStatusError"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
