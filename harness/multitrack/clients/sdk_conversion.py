@@ -14,6 +14,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires import create_stream_decoder
 from multitrack.wires.lenient_json import as_object
 
+
 class SdkStreamSource(StreamSource):
     """A streamed response, from the SDK's ``Stream`` or ``AsyncStream``.
 
