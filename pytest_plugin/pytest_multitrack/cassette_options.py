@@ -6,8 +6,7 @@ They are merged from four sources, each of which overrides the one before: pypro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,8 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
-from multitrack.tape.tape import InteractionFilter
-from pytest_multitrack import cassette_paths, flags
-
-
-@dataclass(frozen=True, slots=True)
-class CassetteOptions:
-    """The options with which a test opens its cassette.
-
-    Args:
-        settings: The merged settings.
-        path: The path of the cassette; None if it follows from the name of the test.
-        additional_paths: More cassettes to replay. They are never written.
-        filters: The request and response filters of vcrpy, if the test configures any.
-    """
-
-    settings: Settings
-    path: Path | None = None
-    additional_paths: Sequence[Path] = ()
-    filters: InteractionFilter | None = None
-
+from pytest_multitrack import cassette_paths, flags, vcr_marker
+from pytest_multitrack.resolved_options import ResolvedOptions
 
 _Overrides = Iterator[tuple[str, Mapping[str, Any]]]
 
@@ -48,20 +29,18 @@ def resolve_run_settings(config: pytest.Config) -> Settings:
     return _override(cassette_paths.load_project(config).settings, flags.cassette_options(config))
 
 
-def resolve_marker_options(node: pytest.Item | pytest.Collector) -> CassetteOptions:
+def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOptions:
     """Return the options of the cassette of ``node``, without those from fixtures.
 
     Raises:
         BadOption: An option is invalid.
     """
     if uses_vcr_marker(node):
-        from pytest_multitrack import vcr_marker
-
         return vcr_marker.resolve_vcr_options(node, resolve_run_settings(node.config))
-    return CassetteOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
+    return ResolvedOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
 
 
-def resolve_fixture_options(request: pytest.FixtureRequest) -> CassetteOptions | None:
+def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions | None:
     """Return the options of the cassette of the requesting test, including those from fixtures.
 
     Returns None if no fixture sets an option.
@@ -70,8 +49,6 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> CassetteOptions |
         BadOption: An option is invalid.
     """
     if uses_vcr_marker(request.node):
-        from pytest_multitrack import vcr_marker
-
         fixtures = vcr_marker.VcrFixtures.read(request)
         run_settings = resolve_run_settings(request.config)
         return vcr_marker.resolve_vcr_options(request.node, run_settings, fixtures) if fixtures else None
@@ -81,7 +58,7 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> CassetteOptions |
     if not options:
         return None
     settings = cassette_paths.load_project(request.config).settings
-    return CassetteOptions(_apply_markers(request.node, settings.with_options(options, "the fixture cassette_options")))
+    return ResolvedOptions(_apply_markers(request.node, settings.with_options(options, "the fixture cassette_options")))
 
 
 def find_cassette_path(item: pytest.Item) -> Path:

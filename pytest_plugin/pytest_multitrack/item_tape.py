@@ -14,7 +14,7 @@ from multitrack.tape import active, credentials
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags
-from pytest_multitrack.cassette_options import CassetteOptions
+from pytest_multitrack.resolved_options import ResolvedOptions
 
 
 class ItemTape:
@@ -97,7 +97,7 @@ def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -
             item_tape.replace_tape(lambda: _create_tape(request.node, item_tape.test, options))
 
 
-def _create_tape(item: pytest.Item, test: RecordingScope, options: CassetteOptions) -> Tape:
+def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptions) -> Tape:
     return Tape(
         options.path or cassette_paths.cassette_path(item),
         mode=flags.mode(item.config),

@@ -16,7 +16,7 @@ from multitrack.errors import BadOption
 from multitrack.repetitions import get_unrepeated_name
 from multitrack.tape.settings import MATCHED, Settings
 from pytest_multitrack import cassette_paths, flags
-from pytest_multitrack.cassette_options import CassetteOptions
+from pytest_multitrack.resolved_options import ResolvedOptions
 
 _TO_FILE_NAME = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 _DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query")
@@ -66,7 +66,7 @@ _NO_FIXTURES = VcrFixtures()
 
 def resolve_vcr_options(
     node: pytest.Item | pytest.Collector, settings: Settings, fixtures: VcrFixtures = _NO_FIXTURES
-) -> CassetteOptions:
+) -> ResolvedOptions:
     """Return the options of the cassette of ``node`` from its ``vcr`` markers and from fixtures.
 
     Args:
@@ -92,7 +92,7 @@ def resolve_vcr_options(
     # a replay without a default cassette only uses the named one; a recording leaves the named one alone
     if len(additional_paths) == 1 and not path.exists() and not records:
         path, additional_paths = additional_paths[0], []
-    return CassetteOptions(
+    return ResolvedOptions(
         _apply_config(config, settings, f"@pytest.mark.vcr of {node.nodeid}"),
         path,
         additional_paths,
