@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 from pydantic import BaseModel
 
@@ -18,15 +17,13 @@ from multitrack.snapshots.expression_paths import UNREPLACED, Unreplaced
 from multitrack.snapshots.expressions import Expression, RedactText, SnapshotCall
 from multitrack.snapshots.matchers import Matcher, is_matcher
 from multitrack.tool_call import ToolCall
+from multitrack.wires import registry
 
 _ACCEPTED = (
     "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"
 )
 _DEFAULT_OPTIONS = ComparisonOptions()
-_LEGACY_MODULE = "openai.types.chat.chat_completion_message"  # its `FunctionCall` has no field `type`
-_SDK_MODULES = ("openai.", "google.", "vertexai.")
-_RESPONSES_TYPES = ("function_call", "custom_tool_call")
-_ID_FIELDS = ("call_id", "id")  # the `id` of an item of OpenAI's responses is not the id of its call
+_ARGUMENTS = ("arguments", "args", "input")  # the keys for the arguments in a dict, in the order of preference
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class _CallCollector:
         if (found := _find_name_and_arguments(value)) is not None:
             return self._convert_arguments(*found)
         # the text or reasoning of a response is also a Pydantic model, but not a call of a tool with that name
-        is_of_sdk = type(value).__module__.startswith(_SDK_MODULES)
+        is_of_sdk = type(value).__module__.partition(".")[0] in registry.sdk_packages()
         if (isinstance(value, BaseModel) and not is_of_sdk) or (is_dataclass(value) and not isinstance(value, type)):
             self.tool = type(value).__name__
             return self._convert(value)
@@ -163,59 +160,15 @@ class _CallCollector:
 def _find_name_and_arguments(value: Any) -> tuple[str, object] | None:
     if isinstance(value, ToolCall):
         return value.name, value.arguments
-    if type(value).__name__ == "Part" and _is_from_google(value):
-        # for a part of a different kind, vertexai raises, and protobuf returns an empty call
-        value = getattr(value, "function_call", None)
-        if not getattr(value, "name", None):
-            return None
-    if isinstance(value, Mapping):
-        # OpenAI's chat completions nest name and arguments in "function" or "custom"; Gemini nests them in the part
-        # and calls the arguments "args"
-        nested = next(
-            (value[key] for key in ("function", "custom", "functionCall", "function_call") if key in value), None
-        )
-        fields = nested if isinstance(nested, Mapping) else value
-        name = fields.get("name")
-        arguments = next((fields[key] for key in ("arguments", "args", "input") if key in fields), None)
-    elif type(value).__name__ == "FunctionCall" and _is_from_google(value):
-        name, arguments = value.name, _get_gemini_arguments(value)
-    elif hasattr(value, "function") or hasattr(value, "custom"):
-        nested = getattr(value, "function", None) or getattr(value, "custom", None)
-        name = getattr(nested, "name", None)
-        arguments = getattr(nested, "arguments", getattr(nested, "input", None))
-        if not isinstance(arguments, str):
-            return None
-    elif type(value).__module__ == _LEGACY_MODULE or getattr(value, "type", None) in _RESPONSES_TYPES:
-        name = getattr(value, "name", None)
-        arguments = getattr(value, "arguments", getattr(value, "input", None))
-    else:
+    found = next((call for known in registry.all_formats() if (call := known.find_call(value)) is not None), None)
+    if found is None and isinstance(value, Mapping):
+        found = value.get("name"), next((value[key] for key in _ARGUMENTS if key in value), None)
+    if found is None:
         return None
+    name, arguments = found
     if isinstance(name, str) and (arguments is None or isinstance(arguments, (str, Mapping))):
         return name, arguments
     return None
-
-
-def _is_from_google(value: Any) -> bool:
-    """Return whether the class of a value is from google-genai, vertexai, proto-plus or protobuf."""
-    kind = type(value)
-    return hasattr(kind, "DESCRIPTOR") or str(kind.__module__).startswith(("google.", "vertexai."))
-
-
-def _get_gemini_arguments(value: Any) -> str | None:
-    from multitrack.wires.gemini.gemini_answer import read_arguments
-
-    if isinstance(value, BaseModel):
-        return read_arguments({"args": getattr(value, "args", None)})
-    with catch_warnings():
-        simplefilter("ignore", DeprecationWarning)  # vertexai's own property `args` warns about itself
-        args = value.args
-    if not isinstance(args, dict):
-        from google.protobuf.json_format import MessageToDict
-
-        args = MessageToDict(type(value).pb(value) if hasattr(type(value), "pb") else value).get("args")
-    text = read_arguments({"args": args})
-    # a protobuf map has no order, and iterates differently each time
-    return text and json.dumps(json.loads(text), sort_keys=True)
 
 
 def _find_ids(value: object, items: list[object]) -> list[str]:
@@ -235,7 +188,8 @@ def _find_ids(value: object, items: list[object]) -> list[str]:
 
 
 def _find_id(item: Any) -> str | None:
-    fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in _ID_FIELDS}
     if not isinstance(item, ToolCall) and _find_name_and_arguments(item) is None:
         return None  # a field of a model with that name
-    return next((fields[name] for name in _ID_FIELDS if isinstance(fields.get(name), str) and fields[name]), None)
+    keys = registry.call_id_keys()
+    fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in keys}
+    return next((fields[name] for name in keys if isinstance(fields.get(name), str) and fields[name]), None)

@@ -88,6 +88,20 @@ def end_marks() -> tuple[bytes, ...]:
     return tuple(mark for wire_format in all_formats() for mark in wire_format.end_marks)
 
 
+def call_id_keys() -> tuple[str, ...]:
+    """Return the `WireFormat.call_id_key` of all formats. ``id`` is the last one.
+
+    An object of a format with another key may have an ``id`` as well, which is not the id of the call.
+    """
+    keys = {wire_format.call_id_key for wire_format in all_formats()}
+    return (*sorted(keys - {"id"}), "id")
+
+
+def sdk_packages() -> frozenset[str]:
+    """Return the top-level packages of all SDKs."""
+    return frozenset(module.partition(".")[0] for module in sdks())
+
+
 def sdks() -> dict[str, str]:
     """Return the distributions of all SDKs, in alphabetical order, each by the name of its module."""
     found = {module: name for wire_format in all_formats() for module, name in wire_format.sdks.items()}

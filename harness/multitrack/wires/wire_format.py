@@ -54,6 +54,9 @@ class WireFormat(ABC):
     Redaction joins the fragments of a text that is spread over a stream by these keys and by the path to the text.
     """
 
+    call_id_key: ClassVar[str] = "id"
+    """The key of the id of a call, in an answer and in the SDK's objects."""
+
     end_marks: ClassVar[tuple[bytes, ...]] = ()
     """The last bytes of a streamed answer, without white space. A client that stops reading after them has it all."""
 
@@ -79,6 +82,18 @@ class WireFormat(ABC):
     @abstractmethod
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         """Decode the parsed body of an answer."""
+
+    def find_call(self, value: Any) -> tuple[object, object] | None:  # noqa: ARG002
+        """Return the name and the arguments of ``value``, or None if it is not a call in the form of the provider.
+
+        Args:
+            value: Any object, such as an object of the provider's SDK, or the same as a dictionary. A dictionary with
+                ``name`` and ``arguments``, ``args`` or ``input`` need not be recognized.
+
+        Returns:
+            The name, and the arguments as JSON or as a dictionary. Neither needs to have the right type.
+        """
+        return None
 
     @abstractmethod
     def create_stream_decoder(self) -> StreamDecoder:

@@ -60,6 +60,11 @@ class AnthropicFormat(WireFormat):
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         return anthropic_answer.read_answer(document)
 
+    def find_call(self, value: Any) -> tuple[object, object] | None:
+        if getattr(value, "type", None) != "tool_use":
+            return None
+        return getattr(value, "name", None), getattr(value, "input", None)
+
     def create_stream_decoder(self) -> AnthropicStreamDecoder:
         return AnthropicStreamDecoder()
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.gemini import gemini_answer
+from multitrack.wires.gemini import gemini_answer, gemini_call_objects
 from multitrack.wires.gemini.gemini_schema import write_parameters
 from multitrack.wires.gemini.gemini_stream import GeminiStreamDecoder
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
@@ -44,6 +44,12 @@ class GeminiFormat(WireFormat):
 
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         return gemini_answer.read_answer(document)
+
+    def find_call(self, value: Any) -> tuple[object, object] | None:
+        if isinstance(value, Mapping):
+            call = value.get("functionCall", value.get("function_call"))
+            return (call.get("name"), call.get("args")) if isinstance(call, Mapping) else None
+        return gemini_call_objects.find_call(value)
 
     def create_stream_decoder(self) -> GeminiStreamDecoder:
         return GeminiStreamDecoder()

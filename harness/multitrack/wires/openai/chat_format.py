@@ -52,6 +52,20 @@ class ChatFormat(WireFormat):
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         return chat_answer.read_answer(document)
 
+    def find_call(self, value: Any) -> tuple[object, object] | None:
+        if isinstance(value, Mapping):
+            call = next((value[key] for key in ("function", "custom") if isinstance(value.get(key), Mapping)), None)
+            return None if call is None else (call.get("name"), call.get("arguments", call.get("input")))
+        if hasattr(value, "function") or hasattr(value, "custom"):
+            call = getattr(value, "function", None) or getattr(value, "custom", None)
+            arguments = getattr(call, "arguments", getattr(call, "input", None))
+            # otherwise it is a model with such a field
+            return (getattr(call, "name", None), arguments) if isinstance(arguments, str) else None
+        # `FunctionCall` of the SDK, for the call of an answer from before tool calls existed
+        if type(value).__module__ == "openai.types.chat.chat_completion_message":
+            return getattr(value, "name", None), getattr(value, "arguments", None)
+        return None
+
     def create_stream_decoder(self) -> ChatStreamDecoder:
         return ChatStreamDecoder()
 

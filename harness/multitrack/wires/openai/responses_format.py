@@ -29,6 +29,8 @@ class ResponsesFormat(WireFormat):
     # The last one, because it accepts every request that no other format recognizes.
     precedence = 90
     conversation_key = "input"
+    # The `id` of an output item is not the id of its call.
+    call_id_key = "call_id"
     instruction_keys = ("instructions",)
     opaque_keys = frozenset({"id", "call_id", "item_id", "response_id", "encrypted_content"})
     fragment_keys = frozenset({"output_index", "content_index", "summary_index", "item_id"})
@@ -43,6 +45,11 @@ class ResponsesFormat(WireFormat):
 
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         return responses_answer.read_answer(document)
+
+    def find_call(self, value: Any) -> tuple[object, object] | None:
+        if getattr(value, "type", None) not in ("function_call", "custom_tool_call"):
+            return None
+        return getattr(value, "name", None), getattr(value, "arguments", getattr(value, "input", None))
 
     def create_stream_decoder(self) -> ResponsesStreamDecoder:
         return ResponsesStreamDecoder()
