@@ -243,8 +243,10 @@ def revalidate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
-    """Add the lines for cassettes to .gitignore and .gitattributes: ignore pending recordings, keep line endings, and
-    let git show tool calls."""
+    """Let git ignore pending recordings, keep the line endings of cassettes, and show tool calls in diffs.
+
+    Adds lines to .gitignore and .gitattributes.
+    """
     if not folder.is_dir():
         raise MultitrackError(f"{folder}: there is no such folder\n  multitrack init requires the root of a repository")
     pattern = _find_pattern(folder)

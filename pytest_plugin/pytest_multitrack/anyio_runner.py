@@ -43,8 +43,7 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Do the same for the setup of a fixture. If its teardown violates the tape, the test that fails raises the
-    violation."""
+    """Do the same for the setup of a fixture. A violation in its teardown is raised by the test that fails."""
     fixture: Any = fixturedef
     function = fixture.func
     is_async = iscoroutinefunction(function) or isasyncgenfunction(function)

@@ -239,8 +239,7 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request without a response, unless an equal later request got one. `None` if there is
-        none."""
+        """Describe the first request that got no response, not even when it was sent again. `None` if there is none."""
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue
