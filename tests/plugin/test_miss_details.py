@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from local_provider import ProviderAnswer, completion
 
 RULES = "You are a careful assistant who answers questions about the weather in any city of the world. " * 12
 
@@ -293,6 +294,158 @@ def test_the_cassette_of_a_test_that_exists_is_not_suggested(project):
     assert "  reason: there is no cassette yet" in run.lines
 
 
+MANY = """
+@pytest.mark.cassette
+@pytest.mark.parametrize("number", range(5))
+def test_ask(number):
+    client.chat.completions.create(model="gpt-4o-mini", messages=[
+        dict(role="system", content={system!r}), dict(role="user", content=str(number)),
+    ])
+
+
+@pytest.mark.cassette
+def test_other():
+    ask({prompt!r})
+"""
+
+
+MOVES = {
+    "folder": ("tests/one/test_it.py", "tests/two/test_it.py", ()),
+    "folder and module": ("tests/one/test_it.py", "test_new.py", ()),
+    "folder, one root": ("tests/one/test_it.py", "other/deep/test_it.py", ("--cassettes-dir", "recorded")),
+    "module, one root": ("tests/test_it.py", "tests/test_new.py", ("--cassettes-dir", "recorded")),
+}
+
+
+@pytest.mark.parametrize("is_tracked", [True, False], ids=["git", "no git"])
+@pytest.mark.parametrize("name", MOVES)
+def test_the_cassettes_of_a_moved_module_are_found_and_one_command_moves_them(project, monkeypatch, name, is_tracked):
+    before, after, options = MOVES[name]
+    for file in ("pytest.ini", "conftest.py"):
+        project.write(file, "[pytest]\n" if file == "pytest.ini" else "")
+    test = MANY.format(system="Be brief.", prompt="x")
+    project.write_test(test, before)
+    project.record("--record", *options)
+    if is_tracked:
+        subprocess.run(["git", "init", "-q"], cwd=project.path, check=True)
+        subprocess.run(["git", "add", "."], cwd=project.path, check=True)
+    (project.path / before).unlink()
+    project.write_test(test, after)
+    run = project.run(*options)
+    assert run.counts == {"failed": 6}
+    assert re.search(rf"has this request, recorded by {before}::test_other, which no longer exists", run.out)
+    commands = {line.strip() for line in run.lines if line.startswith("  to use them: ")}
+    (command,) = commands
+    assert "multitrack: 6 tests failed for the same reason: there is no cassette yet, but " in run.out
+    command = command.removeprefix("to use them: ")
+    assert ("git mv " in command) == is_tracked
+    subprocess.run(command, shell=True, cwd=project.path, check=True)
+    assert project.run(*options).counts == {"passed": 6}
+
+
+@pytest.mark.parametrize("options", [(), ("--cassettes-dir", "recorded")], ids=["next to tests", "one root"])
+def test_the_cassette_of_a_test_that_was_renamed_and_moved_to_another_folder_is_found(project, options):
+    project.write("conftest.py", "")
+    other = "@pytest.mark.cassette\ndef test_stays(): ask('y')\n"
+    test = ASKING.format(prompt="x", options="")
+    project.write_test(test + other, "tests/one/test_it.py")
+    project.record("--record", *options)
+    project.write_test(other, "tests/one/test_it.py")
+    project.write_test(test.replace("test_ask", "test_question"), "tests/two/test_new.py")
+    run = project.run(*options)
+    assert run.counts == {"passed": 1, "failed": 1}
+    subprocess.run(suggested_command(run, "  to use it: "), shell=True, cwd=project.path, check=True)
+    assert project.run(*options).counts == {"passed": 2}
+
+
+def test_a_moved_cassette_that_is_recorded_again_replays_the_new_response(project):
+    project.write_test(ASKING.format(prompt="x", options=""))
+    project.record()
+    project.write_test(ASKING.format(prompt="x", options="").replace("test_ask", "test_question"))
+    subprocess.run(suggested_command(project.run(), "  to use it: "), shell=True, cwd=project.path, check=True)
+    project.provider.reply = lambda _: ProviderAnswer(completion("a new answer"))
+    assert project.record().counts == {"passed": 1}
+    text = (project.path / "test_it.py").read_text()
+    project.write("test_it.py", text.replace("    ask(", "    assert 'a new answer' == ask("))
+    assert project.run().counts == {"passed": 1}
+
+
+OWNED = """
+class Base:
+    def test_inherited(self):
+        ask("inherited")
+
+
+@pytest.mark.cassette
+class TestDerived(Base):
+    pass
+
+
+@pytest.fixture(scope="module")
+def answer():
+    return ask("fixture")
+
+
+@pytest.mark.cassette
+def test_fixture(answer):
+    pass
+"""
+
+
+def test_the_cassettes_of_inherited_tests_and_of_fixtures_are_not_suggested(project):
+    project.write_test(OWNED)
+    assert project.record().counts == {"passed": 2}
+    same_requests = (
+        f"@pytest.mark.cassette\ndef test_{prompt}():\n    ask({prompt!r})\n" for prompt in ("inherited", "fixture")
+    )
+    project.write_test("".join(same_requests), "test_new.py")
+    run = project.run()
+    assert run.counts == {"passed": 2, "failed": 2}
+    assert run.lines.count("  reason: there is no cassette yet") == 2
+
+
+PENDING = """
+@pytest.mark.cassette
+def test_ask():
+    for prompt in {prompts!r}:
+        ask(prompt)
+    assert {passes}
+"""
+
+
+@pytest.mark.parametrize("flag", ["--record", "--record-missing"])
+@pytest.mark.parametrize("prompts", [["new"], ["old", "old"]], ids=["changed", "repeated"])
+def test_the_pending_recording_of_an_existing_cassette_is_found_and_accepting_it_helps(project, flag, prompts):
+    project.write_test(PENDING.format(prompts=["old"], passes=True))
+    project.record()
+    project.write_test(PENDING.format(prompts=prompts, passes=False))
+    project.record(flag)
+    project.write_test(PENDING.format(prompts=prompts, passes=True))
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    assert "  the pending recording cassettes/test_it/test_ask.pending.yaml has this request" in run.lines
+    assert "reason: " in run.out
+    accept = suggested_command(run, "  to accept it: ")
+    run_multitrack(project, *shlex.split(accept)[1:])
+    assert project.run().counts == {"passed": 1}
+
+
+def test_a_pending_recording_with_too_few_responses_is_not_suggested(project):
+    project.write_test(PENDING.format(prompts=["old"], passes=True))
+    project.record()
+    project.write_test(PENDING.format(prompts=["old"], passes=False))
+    project.record()
+    project.write_test(PENDING.format(prompts=["old", "old"], passes=True))
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    assert "the pending recording" not in run.out
+
+
+def run_multitrack(project, *arguments):
+    command = "import sys; from multitrack.cli import main; main()"
+    subprocess.run([sys.executable, "-c", command, *arguments], cwd=project.path, check=True)
+
+
 def test_a_pending_recording_is_found_and_the_suggested_command_accepts_it(project):
     project.write_test(ASKING.format(prompt="x", options="") + "    assert False\n")
     project.record()
@@ -310,20 +463,6 @@ def test_a_pending_recording_is_found_and_the_suggested_command_accepts_it(proje
 
 
 # --- findings of several tests ----------------------------------------------------------------------------------------
-
-MANY = """
-@pytest.mark.cassette
-@pytest.mark.parametrize("number", range(5))
-def test_ask(number):
-    client.chat.completions.create(model="gpt-4o-mini", messages=[
-        dict(role="system", content={system!r}), dict(role="user", content=str(number)),
-    ])
-
-
-@pytest.mark.cassette
-def test_other():
-    ask({prompt!r})
-"""
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
@@ -390,7 +529,7 @@ def test_streamed_calls_that_miss_for_the_same_reason_are_one_finding(project, t
     assert run.counts == {"failed": 3}
     assert run.has_lines(
         """
-        multitrack: 3 tests failed for the same reason: changed: message 2 differs from that of the recording in 1 place
+        multitrack: 3 tests failed for the same reason: changed: message 2 differs from the recorded one in 1 place
           $
             recorded: "be brief"
             sent: "be quick"

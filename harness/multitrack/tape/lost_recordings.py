@@ -1,29 +1,41 @@
-"""Find the recording of a request that has no cassette: in a pending recording, or in the cassette of a renamed test.
+"""Find the recording of a request that misses: in a pending recording, or in the cassette of a test that was renamed.
 
 The search runs only after a miss, and is limited, because a project may have thousands of cassettes.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import paths, storage
+from multitrack.tape.file.recordings import is_appended
 from multitrack.tape.foreign_redaction import make_foreign_redactor
 from multitrack.tape.matching.index import MatchingKey, RecordedEntry, keys_of_recordings
 from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.settings import Settings
 
 MAX_FILES = 200
+"""The number of cassettes that one search reads."""
 MAX_BYTES = 20_000_000
+"""The size of the cassettes that one search reads."""
+MAX_BYTES_OF_RUN = 50_000_000
+"""The size of the cassettes after which searches only read those with the name of the missing one."""
+MAX_FOLDERS = 5_000
+"""The number of folders of the project in which a search looks for cassettes."""
+_TIMES_REUSED = 20
+"""A list of the project's cassettes is used for so many times as long as making it took."""
 
 RequestFilter = Callable[[Request], Request]
 
@@ -34,6 +46,8 @@ class LostRecording:
 
     reason: str
     advice: str
+    finding: str = ""
+    """What other tests may miss for as well. Empty if the recording concerns this test alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,7 @@ class RecordingSearch:
     """A search for recordings that the test ``test``, whose cassette is at ``path``, could use.
 
     Args:
-        path: The cassette, which does not exist.
+        path: The cassette.
         test: The node id of the test. None outside of any test.
         root: The folder that node ids start from.
         folder: The current directory, from which paths are shown.
@@ -56,32 +70,59 @@ class RecordingSearch:
     settings: Settings
     filter_request: RequestFilter | None = None
 
-    def find(self, key: MatchingKey) -> LostRecording | None:
-        """Return the recording of a request with ``key``. None if the limited search does not find one."""
+    def find(self, key: MatchingKey, *, played: int = 0) -> LostRecording | None:
+        """Return the recording of a request with ``key``. None if the limited search does not find one.
+
+        If the cassette exists, only its pending recordings can be used.
+
+        Args:
+            key: The matching key of the request.
+            played: The number of requests with this key that the cassette has answered.
+        """
         pending = paths.pending_path(self.path)
-        if (found := self._read(pending)) is not None and found.has_recording(key):
+        found = self._read(pending)
+        if found is not None and found.has_recording(key, played=played):
             shown = self._show(pending)
             return LostRecording(
-                f"there is no cassette yet, but the pending recording {shown} has this request",
+                f"the pending recording {shown} has this request",
                 f"to accept it: multitrack accept {shlex.quote(shown)}",
             )
+        if self.path.exists():
+            return None
         for path in self._list_candidates():
             found = self._read(path)
             if found is None or not found.has_recording(key):
                 continue
-            owners = found.tests or (self._guess_owner(path),)
-            existing = [owner for owner in owners if self._has_test(owner)]
-            if not existing:
-                return self._suggest_move(path, f"recorded by {owners[0]}, which no longer exists", "to use it")
-            if existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
+            owners = found.tests or self._guess_owners(path)
+            existing = [owner for owner in owners if self._exists(owner, path)]
+            if owners and not existing:
+                return self._suggest_folder_move(path, owners[0]) or self._suggest_move(
+                    path, f"recorded by {owners[0]}, which no longer exists", "to use it"
+                )
+            if existing and existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
                 return self._suggest_move(path, f"recorded by {owners[0]}", "if its parameters were renamed, to use it")
         return None
 
     def _suggest_move(self, path: Path, owner: str, purpose: str) -> LostRecording:
         source, target = self._show(path), self._show(self.path)
         return LostRecording(
-            f"there is no cassette yet, but {source} has this request, {owner}",
+            f"{source} has this request, {owner}",
             f"{purpose}: {format_move_command(path, self.path, source, target)}",
+        )
+
+    def _suggest_folder_move(self, path: Path, owner: str) -> LostRecording | None:
+        """Suggest to move all cassettes of a module that was moved. None if it does not look like that."""
+        module = owner.partition("::")[0]
+        is_default = path.name == self.path.name and path.parent.name == paths.file_name(Path(module).stem)
+        if not is_default or self.path.parent.exists() or (self.root / module).exists():
+            return None
+        source, target = self._show(path.parent), self._show(self.path.parent)
+        advice = f"to use them: {format_move_command(path, self.path.parent, source, target)}"
+        finding = f"reason: there is no cassette yet, but {source} has these requests, recorded by {module}, which no"
+        return LostRecording(
+            f"{self._show(path)} has this request, recorded by {owner}, which no longer exists",
+            advice,
+            f"{finding} longer exists\n  {advice}",
         )
 
     def _show(self, path: Path) -> str:
@@ -95,36 +136,61 @@ class RecordingSearch:
         return _read_other(path, (stat.st_mtime_ns, stat.st_size), self.settings, self.filter_request)
 
     def _list_candidates(self) -> Iterator[Path]:
-        """Yield the other cassettes in this folder and its sibling folders, most similar names first."""
+        """Yield the other cassettes of the project, the most likely ones first.
+
+        Those are the cassettes with the same name, and then those in the same folder, in folders next to it, and
+        elsewhere in the project, each in the order of likeness.
+        """
         own = self.path.parent
-        folders = [own]
-        if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):
-            folders += sorted(folder for folder in own.parent.glob("*") if folder.is_dir() and folder != own)
-        found = [
-            path
-            for folder in folders
-            for path in folder.glob("*.yaml")
-            if path != self.path and not path.name.endswith(paths.PENDING_SUFFIX)
-        ]
+        found = [path for path in _list_cassettes(own, self.root, self._cassettes_root) if path != self.path]
         # a renamed module keeps the names of its tests
         matcher = SequenceMatcher(None, "", self.path.stem)
 
-        def likeness(path: Path) -> float:
+        def rank(path: Path) -> tuple[bool, int, float]:
             matcher.set_seq1(path.stem)
-            return matcher.real_quick_ratio() if len(found) > MAX_FILES else matcher.ratio()
+            likeness = matcher.real_quick_ratio() if len(found) > MAX_FILES else matcher.ratio()
+            distance = 0 if path.parent == own else 1 if path.parent.parent == own.parent else 2
+            return path.name != self.path.name, distance, -likeness
 
         size = 0
-        for path in sorted(found, key=lambda path: (-likeness(path), path.parent != own, path))[:MAX_FILES]:
-            size += path.stat().st_size
+        for path in sorted(found, key=lambda path: (rank(path), path))[:MAX_FILES]:
+            if path.name != self.path.name and _bytes_read[0] > MAX_BYTES_OF_RUN:
+                return
+            try:
+                size += path.stat().st_size
+            except OSError:  # deleted meanwhile
+                continue
             if size > MAX_BYTES:
                 return
             yield path
 
-    def _guess_owner(self, path: Path) -> str:
-        """Return the node id of the test whose default cassette is ``path``."""
-        module = path.parents[2] / f"{path.parent.name}.py" if len(path.parents) > 2 else path
+    @property
+    def _cassettes_root(self) -> Path | None:
+        """The folder of all cassettes. None if they are stored next to their tests, or elsewhere."""
+        module = Path((self.test or "").partition("::")[0])
+        steps = (*module.parent.parts, paths.file_name(module.stem))
+        parts = self.path.parent.parts
+        if len(steps) < 2 or parts[-len(steps) :] != steps:
+            return None
+        root = Path(*parts[: -len(steps)])
+        return None if self.root.is_relative_to(root) else root
+
+    def _guess_owners(self, path: Path) -> Sequence[str]:
+        """Return the node id of the test whose default cassette is ``path``, of which only the place is known."""
+        root = self._cassettes_root
+        if root is not None and path.is_relative_to(root):
+            module = self.root / path.parent.relative_to(root)
+        elif path.parent.parent.name == "cassettes":
+            module = path.parents[2] / path.parent.name
+        else:
+            return ()  # a cassette with a name of its own
+        module = module.with_name(f"{module.name}.py")
         shown = module.relative_to(self.root) if module.is_relative_to(self.root) else module
-        return "::".join([shown.as_posix(), *_split_name(path.stem)])
+        return ["::".join([shown.as_posix(), *_split_name(path.stem)])]
+
+    def _exists(self, owner: str, path: Path) -> bool:
+        """Return whether the test or fixture ``owner``, which recorded the cassette at ``path``, still exists."""
+        return self._has_test(owner) if "::" in owner else self._has_fixture(owner, path)
 
     def _has_test(self, test: str) -> bool:
         """Return whether the test file defines the function of ``test``, regardless of its parameters."""
@@ -133,10 +199,72 @@ class RecordingSearch:
             source = (self.root / file).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        return all(re.search(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(name)}\b", source, re.M) for name in names)
+        if not file.endswith(".py"):
+            return True  # its tests have other names
+        is_defined = [_has_definition(source, name) for name in names]
+        # a test may be defined in a base class
+        is_inherited = all(is_defined[:-1]) and any(
+            re.search(rf"^\s*class\s+{re.escape(name)}\s*\((?!\s*\)|object\b)", source, re.M) for name in names[:-1]
+        )
+        return all(is_defined) or is_inherited
+
+    def _has_fixture(self, owner: str, path: Path) -> bool:
+        """Return whether a conftest.py or the module has the fixture ``owner`` (see `cassette_paths.fixture_name`)."""
+        name = owner.removeprefix("fixture ").partition(" of ")[0].partition("[")[0].rpartition(".")[2]
+        guessed = self._guess_owners(path)
+        module = self.root / guessed[0].partition("::")[0] if guessed else path
+        folders = [folder for folder in module.parents if folder.is_relative_to(self.root)]
+        for file in (module, *(folder / "conftest.py" for folder in folders)):
+            try:
+                source = file.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+            if _has_definition(source, name):
+                return True
+        return False
 
     def _is_same_function(self, test: str) -> bool:
         return self.test is not None and test != self.test and test.partition("[")[0] == self.test.partition("[")[0]
+
+
+def _has_definition(source: str, name: str) -> bool:
+    """Return whether ``source`` defines the test, class or fixture ``name``."""
+    name = re.escape(name)
+    starts = rf"(?:async\s+def|def|class)\s+{name}\b", rf"{name}\s*="
+    return re.search(rf"^\s*(?:{'|'.join(starts)})|\bname\s*=\s*[\"']{name}[\"']", source, re.M) is not None
+
+
+_lists: dict[tuple[Path, Path | None], tuple[float, Sequence[Path]]] = {}
+"""The results of `_list_project`, each with the time until which it is used."""
+_bytes_read = [0]
+"""The size of the cassettes that the searches of this process have read."""
+
+
+def _list_cassettes(own: Path, project: Path, root: Path | None) -> Sequence[Path]:
+    """Return the cassettes in the folder ``own``, in folders next to it, and elsewhere in the ``project``."""
+    folders = [own]
+    if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):
+        folders += sorted(folder for folder in own.parent.glob("*") if folder.is_dir())
+    return list(dict.fromkeys([*_list_folders(folders), *_list_project(project, root)]))
+
+
+def _list_project(project: Path, root: Path | None) -> Sequence[Path]:
+    """Return the cassettes in the folders ``cassettes`` of ``project``, and in the folder ``root``."""
+    start = monotonic()
+    until, found = _lists.get((project, root), (0.0, ()))
+    if start < until:
+        return found
+    trees = [*([] if root is None else [root]), *paths.find_cassette_folders(project, limit=MAX_FOLDERS)]
+    folders = (Path(folder) for tree in trees for folder, _, _ in islice(os.walk(tree), MAX_FOLDERS))
+    found = list(_list_folders(folders))
+    end = monotonic()
+    _lists[project, root] = end + _TIMES_REUSED * (end - start), found
+    return found
+
+
+def _list_folders(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in dict.fromkeys(folders):
+        yield from (path for path in folder.glob("*.yaml") if not path.name.endswith(paths.PENDING_SUFFIX))
 
 
 def _split_name(stem: str) -> Sequence[str]:
@@ -149,18 +277,26 @@ def _split_name(stem: str) -> Sequence[str]:
 class _OtherCassette:
     keys: Sequence[MatchingKey]
     tests: Sequence[str]
+    appended: Collection[int] = ()
+    """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
-    def has_recording(self, key: MatchingKey) -> bool:
+    def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
+        """Return whether it could answer one more request with ``key``, after ``played`` of them."""
         # only the key of an entry decides whether it accepts a request
-        return any(RecordedEntry(0, cast(Any, None), recorded).accepts(key) for recorded in self.keys)
+        accepting = [
+            position
+            for position, recorded in enumerate(self.keys)
+            if RecordedEntry(0, cast(Any, None), recorded).accepts(key)
+        ]
+        return len(accepting) > played or any(position in self.appended for position in accepting)
 
 
 # a run in which many tests miss looks at the same cassettes again and again
-@lru_cache(maxsize=2 * MAX_FILES)
+@lru_cache(maxsize=4 * MAX_FILES)
 def _read_other(
     path: Path, version: tuple[int, int], settings: Settings, filter_request: RequestFilter | None
 ) -> _OtherCassette | None:
-    del version  # the file is read again if it changes
+    _bytes_read[0] += version[1]  # the file is read again if it changes
     try:
         cassette = storage.read(path)
     except CassetteCorrupt:
@@ -175,11 +311,19 @@ def _read_other(
 
     keys = keys_of_recordings(cassette.interactions, cassette.placeholders, make_key)
     tests = dict.fromkeys(test for interaction in cassette.interactions for test in interaction.tests)
-    return _OtherCassette(keys, tuple(tests))
+    appended = [number for number, one in enumerate(cassette.interactions) if is_appended(one, cassette)]
+    return _OtherCassette(keys, tuple(tests), appended)
 
 
 def format_move_command(path: Path, target: Path, shown_path: str, shown_target: str) -> str:
-    """Return the command that moves the cassette at ``path`` to ``target``, with git if git tracks the cassette."""
+    """Return the command that moves the cassette at ``path`` to ``target``, with git if git tracks the cassette.
+
+    Args:
+        path: The cassette.
+        target: Where it is moved.
+        shown_path: What is moved, as the command names it.
+        shown_target: The target, as the command names it.
+    """
     move = f"{'git mv' if _is_tracked(path) else 'mv'} {shlex.quote(shown_path)} {shlex.quote(shown_target)}"
     if target.parent.is_dir():
         return move

@@ -414,7 +414,7 @@ class Tape:
             path=self._shown_path,
             record_hint=self.record_hint,
             call_site=format_call_site(frames, str(self._current_folder)),
-            lost=self._find_lost_recording(key) if self._index is None else None,
+            lost=self._find_lost_recording(key),
             offered=models,
             strip=self._rules.strip_ignored,
             others=near,
@@ -431,7 +431,7 @@ class Tape:
             self._settings,
             None if self._filters is None else self._filter,
         )
-        return search.find(key)
+        return search.find(key, played=len(self._index.find_played(key)) if self._index is not None else 0)
 
     def _find_replay(self, request: Request, redacted: Request, key: MatchingKey) -> Replay | None:
         found = None

@@ -64,31 +64,40 @@ class Cassette:
             self._keys[arguments] = keys_of_recordings(self.interactions, placeholders, rules.make_key)
         return self._keys[arguments]
 
-    def with_replaced(self, recorded: Iterable[Interaction], test: str | None, metadata: Mapping[str, Any]) -> Cassette:
+    def with_replaced(
+        self,
+        recorded: Iterable[Interaction],
+        test: str | None,
+        metadata: Mapping[str, Any],
+        *,
+        is_own: bool = False,
+    ) -> Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
         Interactions of other tests stay. If ``test`` shared an interaction with other tests, it now belongs to the
-        other tests only. An interaction that belongs to no test is removed if its request was recorded again, because
-        it would be replayed instead of the new interaction. If the content of a response did not change, its previous
-        chunks stay, because chunk times differ with each recording.
+        other tests only. An interaction of no test, or of an earlier name of ``test``, is removed if its request was
+        recorded again, because it would be replayed instead of the new interaction. If the content of a response did
+        not change, its previous chunks stay, because chunk times differ with each recording.
 
         Args:
             recorded: The new interactions.
             test: The test that recorded them. `None` replaces the interactions of no test.
             metadata: The metadata of the recording.
+            is_own: Whether no other test uses this cassette by default, so that other names are earlier ones.
         """
         recorded = tuple(self._keep_chunks(recorded, test))
         recorded_keys = {MatchingKey.from_request(interaction.request) for interaction in recorded}
         kept: list[Interaction] = []
         insert_at: int | None = None
         for interaction in self.interactions:
-            outdated = not interaction.tests and MatchingKey.from_request(interaction.request) in recorded_keys
-            if not (outdated or interaction.belongs_to(test)):
+            may_be_outdated = is_own or not interaction.tests
+            is_outdated = may_be_outdated and MatchingKey.from_request(interaction.request) in recorded_keys
+            if not (is_outdated or interaction.belongs_to(test)):
                 kept.append(interaction)
                 continue
             insert_at = len(kept) if insert_at is None else insert_at
             others = tuple(other for other in interaction.tests if other != test)
-            if others:
+            if others and not is_outdated:
                 kept.append(replace(interaction, tests=others))
         insert_at = len(kept) if insert_at is None else insert_at
         return Cassette((*kept[:insert_at], *recorded, *kept[insert_at:]), self._merge_metadata(metadata))

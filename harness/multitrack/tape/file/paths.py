@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from multitrack.errors import BadOption
@@ -68,6 +69,15 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
     return _choose_existing(path, earlier)
 
 
+def is_default_path(path: Path, test: str) -> bool:
+    """Return whether ``path`` is where the test with the node id ``test`` has its cassette, whatever its parameters."""
+    module, _, name = test.partition("::")
+    function = name.partition("[")[0].replace("::", ".")
+    return path.parent.name == file_name(Path(module).stem) and path.name.removesuffix(".yaml").partition("[")[
+        0
+    ] == file_name(function)
+
+
 def _choose_existing(path: Path, earlier: Path) -> Path:
     if earlier == path or path.exists() or pending_path(path).exists():
         return path
@@ -93,9 +103,14 @@ def named_cassette_path(folder: Path, name: str) -> Path:
     )
 
 
-def find_cassette_folders(root: Path) -> Iterator[Path]:
-    """Yield each folder ``cassettes`` in ``root`` or below, except in hidden folders and in installed packages."""
-    for folder, names, _ in os.walk(root):
+def find_cassette_folders(root: Path, *, limit: int | None = None) -> Iterator[Path]:
+    """Yield each folder ``cassettes`` in ``root`` or below, except in hidden folders and in installed packages.
+
+    Args:
+        root: The folder in which to look.
+        limit: The number of folders to look into. Default: no limit.
+    """
+    for folder, names, _ in islice(os.walk(root), limit):
         if "cassettes" in names:
             yield Path(folder, "cassettes")
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in _OTHER_FOLDERS)

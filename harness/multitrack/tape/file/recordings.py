@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from multitrack.tape.file import paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import MatchingKey
@@ -26,11 +28,12 @@ class Recording:
     appends: bool = False
     """True if the interactions are appended to the cassette instead of replacing the test's interactions."""
 
-    def apply_to(self, cassette: Cassette) -> Cassette:
-        """Return ``cassette`` with this recording."""
+    def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
+        """Return ``cassette``, which is at ``path``, with this recording."""
         if self.appends:
             return cassette.with_appended(self.interactions, self.metadata)
-        return cassette.with_replaced(self.interactions, self.test, self.metadata)
+        is_own = self.test is not None and paths.is_default_path(path, self.test)
+        return cassette.with_replaced(self.interactions, self.test, self.metadata, is_own=is_own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ class PendingRecordings:
         """Return these recordings with ``recording``, which replaces an earlier one of the same test."""
         return PendingRecordings((*self.without(recording.test).recordings, recording))
 
-    def apply_to(self, cassette: Cassette) -> Cassette:
-        """Return ``cassette`` with all recordings."""
+    def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
+        """Return ``cassette``, which is at ``path``, with all recordings."""
         for recording in self.recordings:
-            cassette = recording.apply_to(cassette)
+            cassette = recording.apply_to(cassette, path)
         return cassette
 
     def to_cassette(self) -> Cassette:
@@ -77,6 +80,11 @@ class PendingRecordings:
             cassette = cassette.with_appended(recording.interactions, recording.metadata)
         appending = [one.test for one in self.recordings if one.appends]
         return replace(cassette, metadata={**cassette.metadata, **({_APPENDS: appending} if appending else {})})
+
+
+def is_appended(interaction: Interaction, pending: Cassette) -> bool:
+    """Return whether accepting the file ``pending`` appends its ``interaction`` instead of replacing others."""
+    return not {*pending.metadata.get(_APPENDS, ())}.isdisjoint(interaction.tests or (None,))
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:

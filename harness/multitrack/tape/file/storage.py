@@ -75,7 +75,7 @@ def save_recording(
     Raises the errors of `read` and `write`.
     """
     with _locked(path):
-        _write_checked(recording, path, recording.apply_to(redact_foreign(read(path) or Cassette())), allowed)
+        _write_checked(recording, path, recording.apply_to(redact_foreign(read(path) or Cassette()), path), allowed)
         pending_path = paths.pending_path(path)
         if (found := read(pending_path)) is None:
             return
@@ -134,7 +134,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
                 cassette_path,
                 yaml_format.dump_cassette(
                     PendingRecordings.from_cassette(cassette).apply_to(
-                        redact_foreign(read(cassette_path) or Cassette())
+                        redact_foreign(read(cassette_path) or Cassette()), cassette_path
                     )
                 ),
             )

@@ -68,18 +68,19 @@ def build_miss(
         record_hint: The command that records the request.
         offered: The models of the tools that the request offers, by tool name.
         call_site: Where the user's code sent the request. None if it is unknown.
-        lost: A recording of the request in another file, if there is no cassette.
+        lost: A recording of the request in another file. None if there is none, or if it cannot be used.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
         brief: Do not look for the nearest recording, which takes long if the cassette is large.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
-    if lost is not None:
-        lines += [f"  reason: {lost.reason}", f"  {lost.advice}"]
-        finding = ""
+    if lost is not None and index is None:
+        lines += [f"  reason: there is no cassette yet, but {lost.reason}", f"  {lost.advice}"]
+        finding = lost.finding
     else:
         reason = list(_explain(request, key, index, offered, strip, others, brief=brief))
         lines += [f"  {line}" for line in reason]
+        lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         finding = _build_finding(reason)
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
