@@ -1,6 +1,7 @@
 """A cassette of Azure OpenAI replays if no endpoint, API version or key is configured."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -25,31 +26,34 @@ PLACES = {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com", "OPENAI_A
 KEY = {"AZURE_OPENAI_API_KEY": "0123456789abcdef0123456789abcdef"}
 
 
-@pytest.fixture
-def run(starts_server, tmp_path):
-    def run(*flags, **environment):
-        (tmp_path / "test_ask.py").write_text(TEST, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout
+def run(folder, *flags, **environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
 
+
+@pytest.fixture(scope="module")
+def recorded(starts_server, tmp_path_factory):
+    """A folder with the test and its cassette, which no test of this module changes."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "test_ask.py").write_text(TEST, encoding="utf-8")
     with StandIn([Rule(prompt="one", text="ONE"), Rule(prompt="two", text="TWO")]) as standin:
-        assert "1 passed" in run("--record", **(standin.environment | PLACES | KEY))
-    return run
+        assert "1 passed" in run(folder, "--record", **(standin.environment | PLACES | KEY))
+    return folder
 
 
 @pytest.mark.parametrize(
     "configured",
     [{}, {"OPENAI_API_VERSION": "2024-10-21"}, {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com"}],
 )
-def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(run, configured):
-    assert "2 requests replayed" in run(**configured)
+def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(recorded, configured):
+    assert "2 requests replayed" in run(recorded, **configured)
 
 
 @pytest.mark.parametrize(
@@ -59,15 +63,16 @@ def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(run
         ({"OPENAI_API_VERSION": "2023-05-15"}, "api-version=2023-05-15 (planner) has no recording"),
     ],
 )
-def test_a_configured_version_must_be_the_recorded_one(run, configured, miss):
-    assert miss in run(**configured)
+def test_a_configured_version_must_be_the_recorded_one(recorded, configured, miss):
+    assert miss in run(recorded, **configured)
 
 
-def test_the_body_must_match_in_any_case(run, tmp_path):
+def test_the_body_must_match_in_any_case(recorded, tmp_path):
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
     cassette = next(tmp_path.rglob("*.yaml"))
     cassette.write_text(
         cassette.read_text(encoding="utf-8").replace('"content": "two"', '"content": "three"'), encoding="utf-8"
     )
-    printed = run()
+    printed = run(tmp_path)
     assert "CassetteMiss" in printed
     assert 'sent: "two"' in printed
