@@ -1,4 +1,4 @@
-"""Add extraction to Anthropic's clients, sync and async, also those for Amazon Bedrock and Vertex AI.
+"""Add extraction to Anthropic's clients, sync and async, including those for Amazon Bedrock and Vertex AI.
 
 Imported when a client is passed to `from_anthropic`, so that other users do not need the SDK.
 """

@@ -94,7 +94,7 @@ def create_stream_decoder(wire: str) -> StreamDecoder:
 
 
 def recognize(body: object) -> str | None:
-    """Return the wire format of an answer, judged by its shape, or None if the shape is not known.
+    """Return the wire format of an answer, recognized by its shape. None if no format has that shape.
 
     Never raises, whatever ``body`` is. An error body in OpenAI's form counts as ``openai.chat``, because all of
     OpenAI's formats share it.

@@ -15,8 +15,8 @@ class WireAnswer:
 
     Attributes:
         calls: The tool calls of all choices, in order.
-        text: The text that the model wrote besides or instead of calls. None if there is none.
-        finish_reason: Why the answer ended, in the provider's own word.
+        text: The text that the model wrote next to its calls or instead of them. None if there is none.
+        finish_reason: The provider's own word for the reason why the answer ended.
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
         error: The error that the provider sent instead of an answer or in the middle of a stream, or the finish
             reason if it reports a failure.
@@ -42,8 +42,8 @@ class WireAnswer:
 def select_finish_reason(reasons: Iterable[str | None], normal: Collection[str]) -> str | None:
     """Return the finish reason of an answer with several choices.
 
-    The first reason that is not a ``normal`` end counts, because the answer is not a success if one of its choices
-    failed. Otherwise it is the first reason, or None if there is none.
+    Return the first reason that is not a ``normal`` end, because the answer is not a success if one of its choices
+    failed. If all reasons are normal, return the first one. If there are no reasons, return None.
     """
     known = [reason for reason in reasons if reason]
     return next((reason for reason in known if reason not in normal), next(iter(known), None))

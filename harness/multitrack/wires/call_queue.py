@@ -23,18 +23,18 @@ class StreamedCall(Protocol):
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing that makes it a call has arrived yet."""
+        """True if no part of the call has arrived yet."""
 
     @property
     def is_complete(self) -> bool:
-        """True if nothing that can still arrive changes it."""
+        """True if no later fragment can change the call."""
 
 
 C = TypeVar("C", bound=StreamedCall)
 
 
 class CallQueue(Generic[C]):
-    """Releases each call once, after it and every call before it are complete.
+    """Releases each call once, when the call and all calls before it are complete.
 
     A released call never changes, so the calls that a stream released are the first calls of its answer.
     """

@@ -66,9 +66,9 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 
 
 def has_arbitrary_keys(schema: Schema) -> bool:
-    """Return whether the keys of an object are data.
+    """Return whether an object has arbitrary keys, as a dictionary has.
 
-    A model that merely allows additional fields does not count, because it asks for none.
+    A model that only allows additional fields does not count, because it does not ask for any.
     """
     additional = schema.get("additionalProperties", "properties" not in schema)
     if isinstance(additional, Mapping) and additional:
@@ -104,7 +104,7 @@ def has_lookaround(pattern: str) -> bool:
 
 
 def describe_keyword(keyword: str, value: object) -> list[str]:
-    """Return the notes that describe ``keyword``: one text, or none for ``deprecated: false``."""
+    """Return a list with the note that describes ``keyword``, or an empty list for ``deprecated: false``."""
     if keyword == "deprecated":
         return ["deprecated"] if value else []
     return [f"{keyword}: {value if isinstance(value, str) else to_compact_json(value)}"]

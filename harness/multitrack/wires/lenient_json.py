@@ -44,7 +44,7 @@ def to_compact_json(value: object) -> str:
 
 
 def error_message(error: object) -> str | None:
-    """Return the message of a provider's ``error``, the whole error if it has no message, or None without an error."""
+    """Return the message of a provider's ``error``, otherwise the whole error. None if there is no error."""
     if not error:
         return None
     fields = as_object(error)

@@ -1,7 +1,8 @@
 """The registry of wire formats.
 
-A package in this folder registers its formats when it is imported. It is imported when one of its formats is looked up
-by name, or when a document of an unknown format is recognized, so that a client loads only its own format.
+A package in this folder registers its formats when it is imported. A package is only imported when one of its formats
+is looked up by name, or when a document in an unknown format must be recognized. Therefore, a client loads only its own
+format.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def end_marks() -> tuple[bytes, ...]:
 def call_id_keys() -> tuple[str, ...]:
     """Return the `WireFormat.call_id_key` of all formats. ``id`` is the last one.
 
-    An object of a format with another key may have an ``id`` as well, which is not the id of the call.
+    In a format with another key, an object may have an ``id`` that is not the id of the call.
     """
     keys = {wire_format.call_id_key for wire_format in all_formats()}
     return (*sorted(keys - {"id"}), "id")

@@ -19,9 +19,9 @@ class StreamDecoder(ABC):
 
     Pass it either bytes, cut anywhere (`feed`), or the parsed chunks (`feed_chunk`), and call `close` at the end.
 
-    A call is returned once, in the order of the answer: a complete call waits for the calls before it. The calls that
-    were returned are the first calls of `answer`, unchanged. A call that the end of the stream cuts off is never
-    returned, but `answer` has it.
+    Each call is returned once, in the order of the answer, so a complete call is only returned after all calls before
+    it. The returned calls are the first calls of `answer`, unchanged. If the end of the stream cuts a call off, the
+    call is not returned, but `answer` has it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class StreamDecoder(ABC):
 
     @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:
-        """Return the calls that the end of a complete stream completes."""
+        """Complete the calls that are still open at the end of a complete stream, and return them."""
 
     def _decode_frame(self, frame: ServerSentEvent) -> list[ToolCall]:
         data = frame.data.strip()

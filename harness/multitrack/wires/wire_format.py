@@ -17,9 +17,9 @@ from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition
 class WireFormat(ABC):
     """One API of a provider. It covers answers in one piece (``<name>``) and streamed ones (``<name>.stream``).
 
-    A format has no state: its attributes are constants of the class, and its methods are pure functions. Documents,
-    which are parsed bodies of requests and answers, are not trusted: no method that reads one raises because of its
-    shape.
+    A format has no state: its attributes are constants of the class, and its methods are pure functions. A document is
+    the parsed body of a request or an answer. It is not trusted: a method that reads a document never raises because of
+    the shape of the document.
     """
 
     __slots__ = ()
@@ -72,7 +72,7 @@ class WireFormat(ABC):
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         """Return `name` if ``document`` is an answer, `stream_name` if it is a chunk of a stream, otherwise None.
 
-        A document that has only an error is left to `recognizes_error`. If chunks look like answers, return `name`.
+        `recognizes_error` recognizes a document that has only an error. If chunks look like answers, return `name`.
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
@@ -87,8 +87,8 @@ class WireFormat(ABC):
         """Return the name and the arguments of ``value``, or None if it is not a call in the form of the provider.
 
         Args:
-            value: Any object, such as an object of the provider's SDK, or the same as a dictionary. A dictionary with
-                ``name`` and ``arguments``, ``args`` or ``input`` need not be recognized.
+            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. This method need not
+                recognize a dictionary with ``name`` and ``arguments``, ``args`` or ``input``, because the caller does.
 
         Returns:
             The name, and the arguments as JSON or as a dictionary. Neither needs to have the right type.

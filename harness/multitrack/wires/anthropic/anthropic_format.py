@@ -1,4 +1,4 @@
-"""The wire format ``anthropic``: the Messages API, also through Amazon Bedrock's ``InvokeModel`` and Vertex AI.
+"""The wire format ``anthropic``: the Messages API, at Anthropic, Amazon Bedrock (``InvokeModel``) and Vertex AI.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -96,7 +96,7 @@ class AnthropicFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, and one message with the results.
 
-        The blocks of the answer go back as they are, because the signature of a thought must stay with its block:
+        The blocks of the answer go back unchanged, because the signature of a thought must stay with its block:
         https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks. The results
         must be the first blocks of the next message, and the remark follows them:
         https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use
@@ -139,7 +139,7 @@ def _write_answer(
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call, or an empty object if they are not one: a request must not have anything else."""
+    """Return the arguments of a call if they are an object, otherwise an empty object, as a request requires."""
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""JSON Schema for Anthropic's strict tools, which accept a subset of it.
+"""Convert JSON Schema to the subset that Anthropic's strict tools accept.
 
 Without ``strict``, a tool accepts JSON Schema as Pydantic writes it.
 
@@ -34,7 +34,7 @@ _UNSUPPORTED_PATTERN = re.compile(r"\\[bB1-9]|\(\?P=|\(\?<?[=!]")
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the strict subset, where the model sends no field that it does not name.
+    """Return the parameters of ``tool`` in the strict subset. The model then sends only fields that the schema names.
 
     The subset has no keyword for most bounds, so the description contains them.
 

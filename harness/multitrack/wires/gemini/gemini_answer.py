@@ -1,4 +1,4 @@
-"""Decode answers of ``generateContent``, of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+"""Decode answers of ``generateContent`` from the Gemini API and from Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 """
@@ -108,9 +108,9 @@ _REPORTED_REASONS = _FILTER_REASONS | NORMAL_REASONS | LENGTH_LIMITS | {None}
 
 
 def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:
-    """Return the finish reason and its message if it reports a failure, such as MALFORMED_FUNCTION_CALL, or None.
+    """Return the finish reason and its message if the reason is a failure, such as MALFORMED_FUNCTION_CALL, or None.
 
-    Every reason except STOP reports a failure, including reasons that Google may add later:
+    Every reason except STOP is a failure, including reasons that Google may add later:
     https://ai.google.dev/api/generate-content#FinishReason
     """
     if finish_reason in _REPORTED_REASONS:

@@ -1,7 +1,7 @@
 """Convert the tool calls of an assistant message in OpenAI's form, and their answers, to Gemini's ``parts``.
 
-Gemini matches answers to calls by the function's name and the order of the parts; newer versions of its API also
-use ids. It requires one answer for each call of a turn, and all of them in the next turn:
+Gemini matches answers to calls by the function's name and the order of the parts; newer versions of its API also use
+ids. Gemini requires one answer for each call of a turn, and all answers in the next turn:
 https://ai.google.dev/gemini-api/docs/function-calling#parallel_function_calling
 """
 
@@ -134,7 +134,7 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
 
 
 def _convert_response(content: object, location: str) -> dict[str, Any]:
-    """Convert the content of a tool message. JSON is sent as JSON, or as text if Gemini cannot represent it exactly.
+    """Convert the content of a tool message. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
 
     If an object has the key "output" or "error", Gemini reads the values of these keys only:
     https://ai.google.dev/api/caching#FunctionResponse
@@ -161,7 +161,7 @@ _MAX_DEPTH = 30
 
 
 def _find_unsupported_value(value: object, depth: int = 0) -> str | None:
-    """Describe the first thing in the JSON ``value`` that a protobuf ``Struct`` cannot hold, or return None."""
+    """Describe the first part of the JSON ``value`` that a protobuf ``Struct`` cannot hold. None if it can hold all."""
     match value:
         case dict() | list() if depth == _MAX_DEPTH:
             return f"more than {_MAX_DEPTH} levels of nesting"

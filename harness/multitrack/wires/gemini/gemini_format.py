@@ -1,4 +1,4 @@
-"""The wire format ``gemini``: ``generateContent`` of the Gemini API and of Vertex AI, over REST or as protobuf JSON.
+"""The wire format ``gemini``: ``generateContent`` of the Gemini API and Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content
 """
@@ -97,8 +97,8 @@ class GeminiFormat(WireFormat):
         """Return the ``contents`` that continue a conversation: the answer, the results of its calls, and the remark.
 
         The answer goes back unchanged, because the signature of a thought must stay with its part:
-        https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a content of their own, because
-        Vertex refuses a content that has both results and other parts.
+        https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a separate content, because Vertex
+        refuses a content that has both results and other parts.
         """
         candidates = as_objects(document.get("candidates"))
         answer = [part for entry in candidates for part in as_objects(as_object(entry.get("content")).get("parts"))]

@@ -33,10 +33,10 @@ def convert_messages(
 ) -> GeminiConversation:
     """Convert messages from OpenAI's form to Gemini's.
 
-    Consecutive messages of one role become one content. So do the answers to the calls of one message, in the order
-    of the calls.
+    Consecutive messages with the same role become one content. The answers to the calls of one message become one
+    content, too, in the order of the calls.
 
-    Set ``ids`` and ``signatures`` only if the API has these fields; otherwise it refuses the request.
+    Set ``ids`` and ``signatures`` only if the API has these fields. If it does not have them, it refuses the request.
 
     Args:
         messages: Dictionaries or objects of the SDK. They are not changed.

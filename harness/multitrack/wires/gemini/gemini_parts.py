@@ -1,7 +1,7 @@
 """Convert the content of a message in OpenAI's form to Gemini's ``parts``.
 
-From https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, or the same parts with the names
-of the Responses API, to https://ai.google.dev/api/caching#Part
+The input is https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, or the same parts with the
+names of the Responses API. The output is https://ai.google.dev/api/caching#Part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MessagePart = Mapping[str, Any]
 
 
 def convert_content(content: object, location: str, role: str) -> list[dict[str, Any]]:
-    """Convert ``content`` to parts; the list is empty if the content says nothing.
+    """Convert ``content`` to parts. The list is empty if the content is empty.
 
     Only a user may send images, audio and files. The type of an image or file at a URL is derived from the file name
     extension in the URL, or from ``format`` next to the URL, as in LiteLLM
@@ -151,7 +151,7 @@ _FILE_URL = re.compile(r"(?:https?|gs)://[^/]+/(?P<path>[^?#]*)", re.IGNORECASE)
 
 
 def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
-    """Convert a data URL or the address of a file. ``kind`` overrides the type that the URL itself says."""
+    """Convert a data URL or the address of a file. ``kind`` overrides the type in the URL."""
     if inline := _DATA_URL.match(url):
         if not (kind := kind or inline["kind"]):
             raise ValueError(f"{location} has a data URL without a type; write the URL as 'data:<type>;base64,...'")

@@ -152,7 +152,7 @@ class _GeminiSchemaWriter:
         return as_text(append_to_description(dict(siblings), notes).get("description"))
 
     def _describe(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
-        """Return the notes that describe a keyword that Gemini's subset does not have."""
+        """Return notes for the description, in place of a keyword that Gemini's subset does not have."""
         if keyword in DESCRIBED_KEYWORDS:
             return describe_keyword(keyword, value)
         if keyword in _DROPPED_KEYWORDS or keyword.startswith("x-"):
@@ -167,7 +167,7 @@ class _GeminiSchemaWriter:
 
 
 def _write_any_of(options: Sequence[dict[str, Any]], description: str | None, nullable: bool) -> dict[str, Any]:
-    """Return the only option, or a choice of several."""
+    """Return the only option as it is, or several options as ``anyOf``."""
     # "When using any_of, it must be the only field set", so each option repeats what applies to the whole choice.
     written = []
     for option in [flat for nested in options for flat in nested.get("anyOf", [nested])]:

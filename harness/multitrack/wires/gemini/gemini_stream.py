@@ -28,7 +28,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class GeminiStreamDecoder(StreamDecoder):
-    """Collect the parts of a Gemini stream. A call arrives whole in one part, or as partial arguments."""
+    """Collect the parts of a Gemini stream. A call arrives in one part, or as partial arguments in several parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _StreamedCandidate:
             self.end()
 
     def end(self) -> None:
-        """Complete the call that is still open: its last part may say that more follows, but nothing does."""
+        """Complete the call that is still open. Its last part may announce more parts, but the stream has ended."""
         if self._open_call is not None:
             self._open_call.has_ended = True
             self._open_call = None

@@ -1,7 +1,7 @@
 """Convert ``tool_choice`` in OpenAI's form to Gemini's ``toolConfig``.
 
-From https://platform.openai.com/docs/api-reference/chat/create#chat_create-tool_choice, or the same in the form
-of the Responses API, to https://ai.google.dev/api/caching#FunctionCallingConfig
+The input is https://platform.openai.com/docs/api-reference/chat/create#chat_create-tool_choice, or the same in the form
+of the Responses API. The output is https://ai.google.dev/api/caching#FunctionCallingConfig.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class _Choice:
         return has_completed or self.finish_reason is not None
 
     def end(self) -> None:
-        """Complete the calls that the end of the choice completes."""
+        """End the choice, and complete its calls."""
         for call in self._calls:
             call.end()
 
@@ -153,11 +153,11 @@ class _Choice:
         return call
 
     def _find_call(self, fragment: Mapping[str, Any], in_delta: set[_ChatStreamedCall]) -> _ChatStreamedCall:
-        """Return the call that ``fragment`` belongs to, which is a new one if the fragment begins it.
+        """Return the call that ``fragment`` belongs to. Create it if the fragment begins a new call.
 
-        Some providers leave ``index`` out or send 0 for every call. So an id counts together with the index, and a
-        fragment with the same index begins another call if it is in the same delta, has a different id, or has a name
-        although the call before it is complete.
+        Some providers leave ``index`` out or send 0 for every call. Therefore, a call is identified by its id and its
+        index. A fragment with the index of an earlier call begins a new call if it is in the same delta, if it has a
+        different id, or if it has a name and the earlier call is complete.
         """
         index = fragment.get("index")
         index = index if isinstance(index, int) else None

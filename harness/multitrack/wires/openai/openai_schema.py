@@ -1,4 +1,4 @@
-"""Convert JSON Schema for OpenAI: almost any schema, or the subset that ``strict`` enforces on the model.
+"""Convert JSON Schema for OpenAI, which accepts almost any schema. With ``strict``, it accepts only a subset.
 
 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
 """
@@ -52,10 +52,10 @@ def _add_items(schema: Schema) -> dict[str, Any]:
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the strict subset, where the model sends every field and no other.
+    """Return the parameters of ``tool`` in the strict subset. The model then sends every field and no other.
 
-    The subset has no keyword for defaults or for some bounds, so the description contains them. The model needs the
-    default because it must send a value even if it knows none.
+    The subset has no keyword for defaults or for some bounds, so the description contains them. The description
+    contains the default because the model must send a value even if it has none.
 
     Raises:
         TypeError: If the subset cannot express something (a dictionary, a tuple of several types, a value of any

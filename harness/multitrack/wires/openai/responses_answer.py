@@ -44,7 +44,7 @@ _REPORTED_REASONS = frozenset({"max_output_tokens", "content_filter"})
 
 
 def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str | None:
-    """Return the status, and its reason, if it reports a failure.
+    """Return the status and its reason if the status is a failure, or None.
 
     https://platform.openai.com/docs/api-reference/responses/object#responses/object-status
     """
@@ -63,7 +63,7 @@ def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str
 def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
     """Return the id, name and arguments of an output item, or None if it is not a call that the client executes.
 
-    Searches, code interpreters and MCP servers run at the provider, so their items are reports and not calls.
+    Searches, code interpreters and MCP servers run at the provider, so their items do not count as calls.
     """
     kind = item.get("type")
     if kind not in ("function_call", "custom_tool_call"):

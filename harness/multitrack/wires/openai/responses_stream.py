@@ -23,8 +23,9 @@ _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.
 class ResponsesStreamDecoder(StreamDecoder):
     """Build the output items of a Responses stream from its events.
 
-    OpenAI numbers the items with ``output_index``. Other servers leave it out, send 0 for every item, or change the
-    id of an item between its events. So an item is known by its ``id``, else by its ``call_id``, else by its index.
+    OpenAI numbers the items with ``output_index``. Other servers leave it out, send 0 for every item, or change the id
+    of an item between its events. Therefore, an item is identified by its ``id``, otherwise by its ``call_id``,
+    otherwise by its index.
     """
 
     def __init__(self) -> None:
@@ -173,7 +174,7 @@ class _Item:
         return self._names[key]
 
     def may_be(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields`` do not contradict what is known of the item: its type and its call id."""
+        """Return whether the type and the call id in ``fields`` fit this item, as far as they are known."""
         own = self.fields_so_far
         if own and fields.get("type") != own.get("type"):
             return False
@@ -189,7 +190,7 @@ class _Item:
         return other is not None and other[1] == name and (not arguments or not other[2] or other[2] == arguments)
 
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
-        """Add ``fields`` of an event. Return what is wrong if they change a call that is done."""
+        """Add ``fields`` of an event. Return a description of the problem if they change a call that is complete."""
         for key, names in self._names.items():
             if name := as_text(fields.get(key)):
                 names.add(name)
