@@ -1,4 +1,4 @@
-"""Wire formats: decode the tool calls of an answer, and write tools and conversations for a request.
+"""Wire formats: decode and encode the tool calls of an answer, and write tools and conversations for a request.
 
 These functions find the format in the registry and ask it. Live calls, replay, summaries and reports all use them, so
 that each answer is decoded in the same way everywhere.
@@ -30,6 +30,8 @@ __all__ = [
     "continue_conversation",
     "create_stream_decoder",
     "decode",
+    "encode_answer",
+    "encode_stream",
     "read_answer",
     "read_request",
     "recognize",
@@ -78,6 +80,41 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
     if name.endswith(".stream"):
         return _read_stream(body, wire_format.create_stream_decoder())
     return wire_format.read_answer(_parse_object(body, name))
+
+
+def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) -> bytes:
+    """Return the body of an answer as a provider would send it: the inverse of `read_answer`.
+
+    Args:
+        answer: The answer. Its calls, text, refusal and finish reason are encoded; without an original, also its model
+            and its usage. Without a finish reason, the provider's usual one is used. From scratch, a stream that is not
+            complete breaks off before its end.
+        wire: The wire format, one of `WIRES`.
+        original: The body of a recorded answer in the same format. Only what differs in ``answer`` is changed, and all
+            other bytes stay the same. A call that comes from a recorded one keeps what the original says of it besides
+            its id, name and arguments. If nothing differs, the result is ``original``.
+
+    Raises:
+        ValueError: If ``wire`` is not known, ``original`` is not an answer in that format, or the format cannot express
+            the answer. Gemini, for example, sends arguments as an object, so they cannot be broken JSON.
+    """
+    if wire.endswith(".stream"):
+        return b"".join(encode_stream(answer, wire, original))
+    # A program that only decodes answers does not need this module.
+    from multitrack.wires import encoding
+
+    return encoding.encode_answer(registry.get_format(wire), answer, original)
+
+
+def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) -> list[bytes]:
+    """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
+
+    Takes the same arguments and raises the same errors as `encode_answer`. A stream from scratch consists of events. If
+    the calls of a chat change, all calls of their choice are written again, one after the other.
+    """
+    from multitrack.wires import encoding
+
+    return encoding.encode_stream(registry.get_format(wire), answer, original)
 
 
 def create_stream_decoder(wire: str) -> StreamDecoder:

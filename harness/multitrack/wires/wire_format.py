@@ -6,12 +6,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.stream_decoder import StreamDecoder
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
+
+if TYPE_CHECKING:
+    from multitrack.wires.stream_text import StreamChunk
 
 
 class WireFormat(ABC):
@@ -98,6 +101,40 @@ class WireFormat(ABC):
     @abstractmethod
     def create_stream_decoder(self) -> StreamDecoder:
         """Return a decoder for one streamed answer."""
+
+    def usual_finish_reason(self, answer: WireAnswer) -> str:
+        """Return the finish reason that the provider sends for ``answer`` if nothing went wrong."""
+        raise NotImplementedError(f"the wire format {self.name} cannot write answers yet")
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the body of ``answer``, not serialized.
+
+        Args:
+            answer: The answer. Its finish reason is not None, and its text is None instead of empty.
+            original: The parsed body of another answer, which must not be changed in place. Everything except calls,
+                text, refusal and finish reason stays as it is there. None to write an answer from scratch, with the
+                model and usage of ``answer``.
+
+        Raises:
+            ValueError: If the format cannot express the answer.
+        """
+        raise NotImplementedError(f"the wire format {self.name} cannot write answers yet")
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as `write_answer` does.
+
+        With an ``original``, each chunk names the frame of the original into which it is written. From scratch, a chunk
+        without a document is the mark that ends the stream.
+        """
+        raise NotImplementedError(f"the wire format {self.name} cannot write streams yet")
+
+    def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
+        """Return one frame of a stream, by default a server-sent event. Without ``document`` it ends the stream."""
+        # A program that only decodes answers does not need this module.
+        from multitrack.wires.json_rewriting import format_json
+
+        data = "[DONE]" if document is None else format_json(document, separators=(",", ":"))
+        return f"data: {data}\n\n".encode()
 
     @abstractmethod
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:

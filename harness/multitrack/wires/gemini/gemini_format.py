@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.gemini import gemini_answer, gemini_call_objects
@@ -18,6 +18,9 @@ from multitrack.wires.gemini.gemini_stream import GeminiStreamDecoder
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
+
+if TYPE_CHECKING:
+    from multitrack.wires.stream_text import StreamChunk
 
 _MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")
 
@@ -53,6 +56,28 @@ class GeminiFormat(WireFormat):
 
     def create_stream_decoder(self) -> GeminiStreamDecoder:
         return GeminiStreamDecoder()
+
+    def usual_finish_reason(self, answer: WireAnswer) -> str:  # noqa: ARG002
+        return "STOP"
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        # A program that only decodes answers does not need these modules.
+        from multitrack.wires.gemini import gemini_editor, gemini_encoder
+
+        if original is not None:
+            return gemini_editor.edit_response(answer, original)
+        return gemini_encoder.build_response(answer)
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        from multitrack.wires.gemini import gemini_editor, gemini_encoder
+        from multitrack.wires.stream_text import StreamChunk
+
+        if original is not None:
+            return gemini_editor.edit_chunks(answer, original)
+        return [StreamChunk(document) for document in gemini_encoder.build_chunks(answer)]
+
+    def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
+        return super().format_chunk(document).replace(b"\n", b"\r\n")
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         return "contents" in document

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
@@ -17,6 +17,9 @@ from multitrack.wires.openai.openai_schema import write_parameters, write_strict
 from multitrack.wires.openai.openai_sdk import SDKS
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
+
+if TYPE_CHECKING:
+    from multitrack.wires.stream_text import StreamChunk
 
 # The fields of an answer that go back to the provider in addition to content and calls. Several providers refuse a
 # conversation without its reasoning.
@@ -68,6 +71,26 @@ class ChatFormat(WireFormat):
 
     def create_stream_decoder(self) -> ChatStreamDecoder:
         return ChatStreamDecoder()
+
+    def usual_finish_reason(self, answer: WireAnswer) -> str:
+        return "tool_calls" if answer.calls else "stop"
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        # A program that only decodes answers does not need these modules.
+        from multitrack.wires.openai import chat_editor, chat_encoder
+
+        if original is not None:
+            return chat_editor.edit_completion(answer, original)
+        return chat_encoder.build_completion(answer)
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        from multitrack.wires.openai import chat_editor, chat_encoder
+        from multitrack.wires.stream_text import StreamChunk
+
+        if original is not None:
+            return chat_editor.edit_chunks(answer, original)
+        end = (None,) if answer.is_complete else ()
+        return [StreamChunk(document) for document in (*chat_encoder.build_chunks(answer), *end)]
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         return "messages" in document

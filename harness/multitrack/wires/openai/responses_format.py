@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/responses
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_objects, as_text
@@ -18,6 +18,9 @@ from multitrack.wires.openai.responses_answer import read_call
 from multitrack.wires.openai.responses_stream import ResponsesStreamDecoder
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
+
+if TYPE_CHECKING:
+    from multitrack.wires.stream_text import StreamChunk
 
 
 class ResponsesFormat(WireFormat):
@@ -53,6 +56,29 @@ class ResponsesFormat(WireFormat):
 
     def create_stream_decoder(self) -> ResponsesStreamDecoder:
         return ResponsesStreamDecoder()
+
+    def usual_finish_reason(self, answer: WireAnswer) -> str:  # noqa: ARG002
+        return "completed"
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        # A program that only decodes answers does not need these modules.
+        from multitrack.wires.openai import responses_editor, responses_encoder
+
+        if original is not None:
+            return responses_editor.edit_response(answer, original)
+        return responses_encoder.build_response(answer)
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        from multitrack.wires.openai import responses_editor, responses_encoder
+        from multitrack.wires.stream_text import StreamChunk
+
+        if original is not None:
+            return responses_editor.edit_events(answer, original)
+        return [StreamChunk(event) for event in responses_encoder.build_events(answer)]
+
+    def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
+        name = "" if document is None else f"event: {document['type']}\n"
+        return name.encode() + super().format_chunk(document)
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         # Each field of a request is optional: https://platform.openai.com/docs/api-reference/responses/create

@@ -17,7 +17,7 @@ from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_
 from multitrack.wires.openai.responses_answer import read_answer, read_call
 from multitrack.wires.stream_decoder import StreamDecoder
 
-_END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class ResponsesStreamDecoder(StreamDecoder):
@@ -53,7 +53,7 @@ class ResponsesStreamDecoder(StreamDecoder):
                 return self._set_arguments(chunk, "arguments")
             case "response.custom_tool_call_input.done":
                 return self._set_arguments(chunk, "input")
-            case _ if kind in _END_EVENTS:
+            case _ if kind in END_EVENTS:
                 return self._finish()
             case _ if not kind:
                 self._error = self._error or error_message(chunk.get("error"))
@@ -97,13 +97,13 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _find_item(self, fields: Mapping[str, Any], index: int | None, excluded: Sequence[_Item] = ()) -> _Item | None:
         """Return the item that ``fields`` describe, by its id, its call id, or the index of the event."""
         items = [item for item in reversed(self._items) if item not in excluded]
-        for key in ("id", "call_id"):
-            value = as_text(fields.get(key))
-            if value and (found := next((item for item in items if value in item.names(key)), None)) is not None:
-                return found
-        if index is None:
-            return None
-        return next((item for item in items if item.index == index and item.may_be(fields)), None)
+        item_id, call_id = as_text(fields.get("id")), as_text(fields.get("call_id"))
+        # Two calls of an answer may have the same call id. They differ in their indices.
+        at_index = [item for item in items if index is None or item.index in (None, index)]
+        named = (item for item in items if item_id and item_id in item.names("id"))
+        called = (item for item in at_index if call_id and call_id in item.names("call_id"))
+        numbered = (item for item in at_index if index is not None and item.index == index and item.may_be(fields))
+        return next((item for group in (named, called, numbered) for item in group), None)
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
         """Return the first item that ``fields`` of the final answer may describe, for a server that sends no ids."""
@@ -128,9 +128,13 @@ class ResponsesStreamDecoder(StreamDecoder):
         return item
 
     @property
+    def output(self) -> list[dict[str, Any]]:
+        """The output items as far as they have arrived."""
+        return [item.as_output() for item in sorted(self._items, key=lambda item: item.order)]
+
+    @property
     def answer(self) -> WireAnswer:
-        output = [item.as_output() for item in sorted(self._items, key=lambda item: item.order)]
-        answer = read_answer({**self._response, "output": output})
+        answer = read_answer({**self._response, "output": self.output})
         is_complete = self.has_ended and self._error is None
         return replace(answer, calls=self._queue.calls(), error=self._error or answer.error, is_complete=is_complete)
 

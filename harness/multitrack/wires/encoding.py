@@ -1,0 +1,219 @@
+"""Encode an answer: write its calls, text and finish reason as a provider would send them.
+
+The module has what all wire formats share. A format writes documents and chunks; see `WireFormat.write_answer` and
+`WireFormat.write_stream`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.json_rewriting import format_json, rewrite_json
+from multitrack.wires.stream_text import parse_stream
+
+if TYPE_CHECKING:
+    from multitrack.wires.wire_format import WireFormat
+
+T = TypeVar("T")
+
+PIECE_SIZE = 12
+"""The number of characters of text or arguments in one chunk of a stream, unless the caller chooses another one."""
+
+BOM = "\ufeff"
+
+
+def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> bytes:
+    """Return the body of an answer in one piece. See `multitrack.wires.encode_answer`."""
+    if original is None:
+        document = wire_format.write_answer(_complete(answer, wire_format), None)
+        body = format_json(document, indent=2).encode()
+    else:
+        text = original.decode()
+        recorded = _parse_object(text.removeprefix(BOM), wire_format.name)
+        before = wire_format.read_answer(recorded)
+        if is_same_content(before, answer):
+            return original
+        answer = _complete(answer, wire_format) if before.finish_reason else answer
+        document = wire_format.write_answer(answer, recorded)
+        body = (text[: text.startswith(BOM)] + rewrite_json(text.removeprefix(BOM), document)).encode()
+    _check(wire_format.read_answer(json.loads(body.decode("utf-8-sig"))), answer, wire_format.name)
+    return body
+
+
+def encode_stream(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> list[bytes]:
+    """Return the frames of a streamed answer. See `multitrack.wires.encode_stream`."""
+    if original is None:
+        chunks = wire_format.write_stream(_complete(answer, wire_format), None)
+        frames = [wire_format.format_chunk(chunk.document) for chunk in chunks]
+    else:
+        recorded = parse_stream(original)
+        before = _read_stream(wire_format, [original])
+        if is_same_content(before, answer):
+            return recorded.write(recorded.chunks)
+        answer = _complete(answer, wire_format) if before.finish_reason else answer
+        frames = recorded.write(wire_format.write_stream(answer, recorded.chunks))
+    _check(_read_stream(wire_format, frames), answer, wire_format.stream_name)
+    return frames
+
+
+def have_same_calls(one: Sequence[ToolCall], other: Sequence[ToolCall]) -> bool:
+    """Return whether the calls are the same, whatever their indices are."""
+    return [*map(read_fields, one)] == [*map(read_fields, other)]
+
+
+def is_same_content(one: WireAnswer, other: WireAnswer) -> bool:
+    """Return whether two answers have the same calls, text, refusal and finish reason."""
+    return _content(one) == _content(other)
+
+
+def _content(answer: WireAnswer) -> tuple[Any, ...]:
+    return (
+        list(map(read_fields, answer.calls)),
+        answer.text or None,
+        answer.refusal or None,
+        answer.finish_reason or None,
+    )
+
+
+def read_fields(call: ToolCall) -> tuple[str | None, str, str | None]:
+    """Return what a format writes of a call. Its index is its position."""
+    return call.id or None, call.name, call.arguments
+
+
+def _complete(answer: WireAnswer, wire_format: WireFormat) -> WireAnswer:
+    """Return ``answer`` with the provider's usual finish reason if it has none."""
+    reason = answer.finish_reason or wire_format.usual_finish_reason(answer)
+    return replace(answer, text=answer.text or None, refusal=answer.refusal or None, finish_reason=reason)
+
+
+def _parse_object(text: str, name: str) -> dict[str, Any]:
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError(f"the original is not an answer in the wire format {name}: it is not a JSON object")
+    return document
+
+
+def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer:
+    decoder = wire_format.create_stream_decoder()
+    for frame in frames:
+        decoder.feed(frame)
+    decoder.close()
+    return decoder.answer
+
+
+def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
+    """Raise ValueError unless the encoded answer says what was to be encoded."""
+    calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
+    if any(call.arguments and _parse_arguments(call) is None for call in answer.calls):
+        # In a stream, a call that was cut off does not hold back the calls after it.
+        calls, expected = sorted(calls), sorted(expected)
+    # A finish reason may be the provider's default, and it may imply a refusal. An answer that breaks off has none.
+    reasons = (encoded.finish_reason, None) if answer.is_complete else (answer.finish_reason,)
+    for what, is_encoded in (
+        ("calls", calls == expected),
+        ("text", (encoded.text or None) == (answer.text or None)),
+        ("refusal", (answer.refusal or None) in (None, encoded.refusal)),
+        ("finish reason", answer.finish_reason in reasons),
+    ):
+        if not is_encoded:
+            raise ValueError(
+                f"the wire format {name} cannot express the {what} of this answer together with the rest of it: "
+                f"encoded and decoded again, it is {encoded}; change the answer, or encode it without an original"
+            )
+
+
+def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
+    """Return what the calls say. A format that sends arguments as an object does not keep their text."""
+    return [(call.id or "", call.name, _parse_arguments(call) or repr(call.arguments)) for call in calls]
+
+
+def _parse_arguments(call: ToolCall) -> str | None:
+    try:
+        return json.dumps(json.loads(call.arguments or ""), sort_keys=True)
+    except ValueError:
+        return None
+
+
+def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
+    """Return for each call the position of the recorded call that it comes from, or None if it is a new one.
+
+    A call keeps what the original says of it besides its id, name and arguments, such as the signature of a thought.
+    It comes from the recorded call that is equal to it, otherwise from the one with the same id, otherwise from the
+    one with the same name, otherwise from the one in the same position.
+    """
+    sources: list[int | None] = [None] * len(calls)
+    free = set(range(len(recorded)))
+    for key in (read_fields, lambda call: call.id or object(), lambda call: call.name):
+        for position, call in enumerate(calls):
+            if sources[position] is None:
+                wanted = key(call)
+                sources[position] = next((one for one in sorted(free) if key(recorded[one]) == wanted), None)
+                free.discard(-1 if (found := sources[position]) is None else found)
+    for position, source in enumerate(sources):
+        if source is None and position in free:
+            sources[position] = position
+            free.discard(position)
+    return sources
+
+
+def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
+    """Return each call with the position of the recorded call that it replaces, and of the one that it comes from.
+
+    Positions never decrease. A new call, or one that was moved back, replaces the same recorded call as the call before
+    it. If nothing was recorded, all positions are 0.
+    """
+    placed: list[tuple[int, int | None, ToolCall]] = []
+    last = 0
+    for call, source in zip(calls, match_calls(recorded, calls), strict=True):
+        last = max(last, source or 0)
+        placed.append((last, source, call))
+    return placed
+
+
+def create_id(answer: WireAnswer, label: str, length: int) -> str:
+    """Return ``length`` hexadecimal digits, at most 64, which are the same for equal answers and labels."""
+    content = json.dumps([*map(read_fields, answer.calls), answer.text, answer.refusal, label])
+    return sha256(content.encode()).hexdigest()[:length]
+
+
+def split_text(text: str, size: int) -> list[str]:
+    """Return ``text`` in pieces of ``size`` characters."""
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def spread_text(text: str, count: int) -> list[str]:
+    """Return ``text`` in ``count`` pieces of about the same length."""
+    return [text[len(text) * n // count : len(text) * (n + 1) // count] for n in range(count)]
+
+
+def set_or_delete(fields: dict[str, Any], key: str, value: object) -> None:
+    """Set ``key`` of a JSON object, or delete it if ``value`` is None."""
+    if value is None:
+        fields.pop(key, None)
+    else:
+        fields[key] = value
+
+
+def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Iterator[tuple[int | None, T]]:
+    """Yield the deltas of all calls, call after call, or in turn if they are interleaved.
+
+    Args:
+        calls: The deltas of each call.
+        is_interleaved: Whether one delta of each call follows the other.
+
+    Yields:
+        Each delta, with the position of its call if it is the first delta of the call, otherwise None.
+    """
+    numbered = [
+        [(None if number else position, delta) for number, delta in enumerate(deltas)]
+        for position, deltas in enumerate(calls)
+    ]
+    ordered = chain.from_iterable(zip_longest(*numbered)) if is_interleaved else chain.from_iterable(numbered)
+    return (delta for delta in ordered if delta is not None)

@@ -1,0 +1,120 @@
+"""Write an answer of ``gemini`` from scratch, in one piece and streamed.
+
+https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.encoding import PIECE_SIZE, create_id, set_or_delete, split_text
+from multitrack.wires.gemini.gemini_answer import read_arguments, read_filter_reason
+from multitrack.wires.lenient_json import as_object, as_text
+
+
+def build_response(answer: WireAnswer) -> dict[str, Any]:
+    """Return the body of an answer with one candidate."""
+    return {**_build_candidate(build_parts(answer), answer), **_build_usage(answer), **_build_envelope(answer)}
+
+
+def build_chunks(answer: WireAnswer) -> list[dict[str, Any]]:
+    """Return the chunks of an answer with one candidate."""
+    *groups, (_, last) = group_parts(answer)
+    chunks = [{**_build_candidate(parts, None), **_build_envelope(answer)} for _, parts in groups]
+    if not answer.is_complete:
+        return [*chunks, {**_build_candidate(last, None), **_build_envelope(answer)}]
+    return [*chunks, {**_build_candidate(last, answer), **_build_usage(answer), **_build_envelope(answer)}]
+
+
+def _build_candidate(parts: list[dict[str, Any]], answer: WireAnswer | None) -> dict[str, Any]:
+    """Return the candidate, with the end of ``answer``."""
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
+    if answer is None:
+        return {"candidates": [{**candidate, "index": 0}]}
+    candidates = {"candidates": [{**candidate, "finishReason": answer.finish_reason, "index": 0}]}
+    return candidates | write_feedback(answer)
+
+
+def _build_usage(answer: WireAnswer) -> dict[str, Any]:
+    return {} if answer.usage is None else {"usageMetadata": dict(answer.usage)}
+
+
+def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
+    model = {} if answer.model is None else {"modelVersion": answer.model}
+    return {**model, "responseId": create_id(answer, "response", 22)}
+
+
+def write_feedback(answer: WireAnswer) -> dict[str, Any]:
+    """Return the field that states a refusal which the finish reason does not imply.
+
+    https://ai.google.dev/api/generate-content#PromptFeedback
+    """
+    refusal = own_refusal(answer)
+    return {} if refusal is None else {"promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": refusal}}
+
+
+def own_refusal(answer: WireAnswer) -> str | None:
+    """Return the refusal, unless the finish reason implies it."""
+    return None if answer.refusal == read_filter_reason({}, answer.finish_reason) else answer.refusal
+
+
+def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
+    """Return the text and the calls as parts.
+
+    Raises:
+        ValueError: If the arguments of a call are not a JSON object.
+    """
+    return [*([{"text": answer.text}] if answer.text else ()), *(write_call({}, call) for call in answer.calls)]
+
+
+def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tuple[int | None, list[dict[str, Any]]]]:
+    """Return the parts of each chunk of a stream, with the position of the call that starts there, otherwise None.
+
+    The chunk that ends the stream comes with the number of calls. Raises the same error as `build_parts`.
+    """
+    groups: list[tuple[int | None, list[dict[str, Any]]]] = [
+        *((None, [{"text": piece}]) for piece in split_text(answer.text or "", piece_size)),
+        *((position, [write_call({}, call)]) for position, call in enumerate(answer.calls)),
+    ]
+    if answer.calls:
+        # The end is a chunk of its own, as it is at Google.
+        return [*groups, (len(answer.calls), [{"text": ""}])]
+    return [*groups[:-1], (0, groups[-1][1])] if groups else [(None, [])]
+
+
+def write_call(part: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
+    """Return ``part`` with the id, name and arguments of ``call``, whole even if it had only some of them.
+
+    Raises:
+        ValueError: If the arguments of the call change to a text that is not a JSON object.
+    """
+    recorded = as_object(part.get("functionCall"))
+    partial = ("partialArgs", "willContinue")
+    function = {key: value for key, value in recorded.items() if key not in partial} if part else {"id": call.id}
+    if not part or as_text(recorded.get("id")) != call.id:
+        set_or_delete(function, "id", call.id)
+    if not part or (as_text(recorded.get("name")) or "") != call.name:
+        function["name"] = call.name
+    if read_arguments(recorded) != call.arguments:
+        set_or_delete(function, "args", None if call.arguments is None else _parse_arguments(call))
+    return {**part, "functionCall": function}
+
+
+def _parse_arguments(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            f"the arguments of {call.name} are not a JSON object, which this wire format requires: {call.arguments!r}"
+        )
+    return arguments
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,140 @@
+"""The text of a recorded stream: read its chunks, and write other chunks into the same frames.
+
+A frame is a server-sent event, or an item of a JSON array (see `multitrack.wires.framing`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.json_rewriting import rewrite_json
+
+
+class StreamChunk(NamedTuple):
+    """A chunk of a stream that is encoded.
+
+    Attributes:
+        document: The parsed JSON. None for a frame without a JSON object, such as ``[DONE]`` or a comment.
+        frame: The position of the recorded frame into which the document is written. Several chunks may name the same
+            frame: each is written into a copy of it. None without a recorded stream.
+    """
+
+    document: dict[str, Any] | None
+    frame: int | None = None
+
+
+class StreamText(ABC):
+    """The frames of a recorded stream."""
+
+    @property
+    @abstractmethod
+    def chunks(self) -> list[StreamChunk]:
+        """The recorded chunks, one for each frame."""
+
+    @abstractmethod
+    def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
+        """Return the frames of ``chunks``. A chunk that is the recorded one keeps the bytes of its frame."""
+
+
+def parse_stream(body: bytes) -> StreamText:
+    """Return the frames of ``body``, a stream as received.
+
+    Raises:
+        ValueError: If ``body`` is not UTF-8.
+    """
+    text = body.decode()
+    return _ItemStream(text) if text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{") else _EventStream(text)
+
+
+def _parse_object(text: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+# An event is any number of lines and the empty line that ends it.
+_EVENT = re.compile(r"(?:[^\r\n]+(?:\r\n|\r|\n|\Z))*(?:\r\n|\r|\n|\Z)")
+_DATA_LINE = re.compile(r"(\A\ufeff?|(?<=[\r\n]))data:( ?)([^\r\n]*)(\r\n|\r|\n|\Z)")
+_NAME_LINE = re.compile(r"(?:\A\ufeff?|(?<=[\r\n]))event: ?([^\r\n]*)")
+
+
+class _EventStream(StreamText):
+    def __init__(self, text: str) -> None:
+        self._events = [event for event in _EVENT.findall(text) if event]
+
+    @property
+    def chunks(self) -> list[StreamChunk]:
+        return [StreamChunk(_parse_event(event), frame) for frame, event in enumerate(self._events)]
+
+    def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
+        return [_rewrite_event(self._events[chunk.frame or 0], chunk.document).encode() for chunk in chunks]
+
+
+def _parse_event(event: str) -> dict[str, Any] | None:
+    name = _NAME_LINE.search(event)
+    # The decoders read the data of such an event as an error, whatever its shape is.
+    return None if name is not None and name[1] == "error" else _parse_object(_read_data(event))
+
+
+def _read_data(event: str) -> str:
+    return "\n".join(line[3] for line in _DATA_LINE.finditer(event))
+
+
+def _rewrite_event(event: str, document: dict[str, Any] | None) -> str:
+    recorded = _parse_event(event)
+    if document is None or recorded is None:
+        return event
+    data = iter([rewrite_json(_read_data(event), document)])
+
+    def rewrite_line(line: re.Match[str]) -> str:
+        start, space, _, end = line.groups()
+        text = next(data, None)
+        return "" if text is None else start + "".join(f"data:{space}{piece}{end}" for piece in text.split("\n"))
+
+    def rewrite_name(line: re.Match[str]) -> str:
+        return f"{line[0].removesuffix(line[1])}{document['type']}"
+
+    event = _DATA_LINE.sub(rewrite_line, event)
+    # OpenAI and Anthropic repeat the type of the chunk as the name of the event.
+    is_named = (name := _NAME_LINE.search(event)) is not None and name[1] == recorded.get("type") and name[1]
+    return _NAME_LINE.sub(rewrite_name, event, count=1) if is_named and "type" in document else event
+
+
+class _ItemStream(StreamText):
+    def __init__(self, text: str) -> None:
+        spans = list(_find_items(text))
+        self._items = [text[start:end] for start, end in spans]
+        self._opening = text[: spans[0][0]] if spans else text
+        self._closing = text[spans[-1][1] :] if spans else ""
+        if len(spans) > 1:
+            self._separator = text[spans[0][1] : spans[1][0]]
+        else:
+            self._separator = ",\r\n" if "[" in self._opening else "\n"
+
+    @property
+    def chunks(self) -> list[StreamChunk]:
+        return [StreamChunk(_parse_object(item), frame) for frame, item in enumerate(self._items)]
+
+    def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
+        items = [
+            item if chunk.document is None else rewrite_json(item, chunk.document)
+            for chunk in chunks
+            for item in [self._items[chunk.frame or 0]]
+        ]
+        frames = [(self._separator if position else self._opening) + item for position, item in enumerate(items)]
+        return [frame.encode() for frame in (*(frames or [self._opening]), self._closing) if frame]
+
+
+def _find_items(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the offsets of each JSON object. The last one is left out if the end of the stream cut it off."""
+    start = text.find("{")
+    while start >= 0 and (end := BracketCounter().feed(text, start)) is not None:
+        yield start, end
+        start = text.find("{", end)
