@@ -42,7 +42,7 @@ _SHORT = """
 
 {figures}
 
-The target is at most {target} times the raw client: {verdict} ({reached}).
+The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
 
 Against a raw client that omits `tool_choice`, and so sends a smaller body, the ratio is higher: {bare}. The SDK
 checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending its

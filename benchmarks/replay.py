@@ -23,7 +23,7 @@ As in a test, a cassette is opened for each call, so each measured call is the f
 column includes opening and closing the cassette, which each test does once: read the file, install the interceptors of
 all clients, and remove them.
 
-The target is that a replayed call takes less time than a live one: {verdict}, the highest ratio is {highest}.
+The target is that a replayed call takes less time than a live one. It is {verdict}: the highest ratio is {highest}.
 """
 
 _RULE = Rule(

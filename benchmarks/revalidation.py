@@ -18,7 +18,7 @@ and validate every call.
 
 {figures}
 
-The target is at least {target:,} calls per second: {verdict}.
+The target is at least {target:,} calls per second. It is {verdict}.
 """
 
 

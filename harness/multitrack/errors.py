@@ -20,7 +20,7 @@
         └── Unplayed               recordings were not used, and the setting ``strict`` is on
 
     BaseException
-    └── TapeViolation              the code under test did what its cassette does not allow
+    └── TapeViolation              the code under test did something that its cassette does not allow
         ├── CassetteMiss           no recording matches a request
         ├── RoutingError           Multitrack, or a hook of the project, failed while it handled a request
         └── LiveCall               a request would have reached the network
@@ -69,7 +69,7 @@ class ExtractionError(MultitrackError):
 
 
 class NoToolCalls(ExtractionError):
-    """The response has no tool calls. ``text`` is what the model wrote instead."""
+    """The response has no tool calls. ``text`` is the text that the model wrote instead."""
 
 
 class UnknownTool(ExtractionError):

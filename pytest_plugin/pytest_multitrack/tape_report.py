@@ -71,7 +71,7 @@ def fail_for_violation(
 
 
 def _find_common_reason(violation: TapeViolation) -> str:
-    """Return what other tests may fail for as well. Empty for a miss, because its first line is only the request."""
+    """Return a reason that other tests may share. Empty for a miss, because its first line only has the request."""
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
 

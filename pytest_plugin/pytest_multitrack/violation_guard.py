@@ -12,7 +12,7 @@ from multitrack.tape.recording_scope import RecordingScope
 
 
 class ViolationGuard:
-    """Watches the phases of ``test``, with or without a tape of its own.
+    """Watches the phases of ``test``, which need not have its own tape.
 
     ``violation`` is the `TapeViolation` that failed the latest phase, or None.
     """

@@ -173,8 +173,8 @@ def test_reading_more_than_was_recorded_is_a_miss(chat, talk, router):
         with pytest.raises(CassetteMiss) as caught:
             opened.receive()
     assert str(caught.value) == (
-        f"the recorded response to POST {URL.format(port=talk.port)} ends early: "
-        "its caller stopped reading then, but reads more now\n"
+        f"the recorded response to POST {URL.format(port=talk.port)} ends early, "
+        "because its caller stopped reading; now the caller reads more\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [caught.value]

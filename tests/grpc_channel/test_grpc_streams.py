@@ -169,8 +169,8 @@ def test_reading_more_than_was_recorded_is_a_miss(stub, talk, router, talk_types
         with pytest.raises(CassetteMiss) as caught:
             next(stream)
     assert str(caught.value) == (
-        f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early: "
-        "its caller stopped reading then, but reads more now\n"
+        f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early, "
+        "because its caller stopped reading; now the caller reads more\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [caught.value]

@@ -74,7 +74,7 @@ def test_later_differences_in_a_long_prompt_are_mentioned(project):
     miss = miss_of(run)
     assert miss[2].startswith('      recorded: "Use metric units. You are')
     assert miss[4].startswith('      sent:     "Use imperial units. You are')
-    assert miss[-1] == "      and later differences in this text"
+    assert miss[-1] == "      and more differences later in this text"
 
 
 def test_a_tool_description_is_shown_around_its_first_difference(project):

@@ -115,8 +115,7 @@ def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
     with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(wait())
     assert str(missed.value) == (
-        "the recorded request has no response: when it was recorded, its caller stopped waiting; now the caller still "
-        "waits\n"
+        "the recorded request has no response, because its caller stopped waiting; now the caller keeps waiting\n"
         "  to record a response: use_cassette(..., mode='record')"
     )
     assert tape.violations == [missed.value]
@@ -130,7 +129,7 @@ def test_a_connection_closed_before_the_response_replays_as_closed(provider, hel
 
     record(path, use)
     assert endings(path) == {"slow": "unanswered"}
-    assert path.read_text().startswith(f"# 1 · GET {provider.url}/slow · left without an answer\n")
+    assert path.read_text().startswith(f"# 1 · GET {provider.url}/slow · no answer\n")
     held.set()
     provider.stop()
     replay(path, use)

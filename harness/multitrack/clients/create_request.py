@@ -20,8 +20,8 @@ class CreateRequest(Generic[T]):
     """The tools to send with one call of `create`, and how to read the response.
 
     Raises:
-        TypeError: If ``response_model`` has an unsupported form, the wire format cannot express one of its models,
-            an option is invalid, or the caller passed tools of their own.
+        TypeError: If ``response_model`` has an unsupported form, if the wire format cannot express one of its models,
+            if an option is invalid, or if the caller passed ``tools``.
     """
 
     OPTIONS: ClassVar = (

@@ -93,7 +93,7 @@ def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
 
 
 def _parse_reason(miss: str) -> Sequence[str]:
-    """Return the lines of a miss without those for the request and the cassette."""
+    """Return the lines of a miss after its first two, which show the request and the cassette."""
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 

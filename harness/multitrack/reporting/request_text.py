@@ -11,7 +11,7 @@ from multitrack.wires import registry
 
 
 def describe_request(request: Request) -> Iterator[str]:
-    """Yield the lines of ``request``. A body that is not a request to a model is shown as it is."""
+    """Yield the lines of ``request``. A body that is not a request to a model is shown unchanged."""
     body = _parse(request.body)
     wire_format = registry.recognize_request(body, request.url) if isinstance(body, Mapping) else None
     messages = [] if wire_format is None else list(wire_format.read_messages(body))

@@ -137,7 +137,7 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return only our own files next to a test, because syrupy may delete what an extension discovers.
+        """Return only our own files next to a test, because syrupy may delete every file that an extension discovers.
 
         After the run, the returned files only contain entries that are certainly unused if no test used them.
         """

@@ -1,4 +1,4 @@
-"""The options of ``calls_snapshot`` and `assert_calls`, and what they do to values."""
+"""The options of ``calls_snapshot`` and `assert_calls`, and how they change values."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ComparisonOptions:
         return cast(SnapshotCall, _drop_ignored(call)) if self._ignore else call
 
     def normalize(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a call with its texts as they are compared."""
+        """Return a call with normalized texts, which are compared."""
         if not self._text:
             return call
 
@@ -145,7 +145,7 @@ class ComparisonOptions:
         return replace_parts(call, replace)
 
     def normalize_text(self, tool: str, path: str, text: str) -> str:
-        """Return a text of a call as it is compared."""
+        """Return the normalized form of a text in a call, which is compared."""
         normalizer = _find(self._text, tool, path) if self._text else None
         return text if normalizer is None else cast(str, normalizer(text))
 
@@ -157,7 +157,7 @@ class ComparisonOptions:
         return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
 
     def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
-        """Return the least and the greatest number that is the same as the number `node` at that path.
+        """Return the smallest and the largest number that counts as equal to the number `node` at that path.
 
         Returns None if numbers have no tolerance there, or if `node` is not a number.
         """

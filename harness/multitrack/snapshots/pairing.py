@@ -45,7 +45,7 @@ def pair_calls(
 
 
 class _Identity(NamedTuple):
-    """What two equal calls have in common."""
+    """The identity of a call: equal calls have equal identities."""
 
     name: str
     id: str | None

@@ -1,1 +1,1 @@
-"""The tape: what a cassette contains, how a request finds its recording, and what is written back."""
+"""The tape: the content of a cassette, the search for the recording of a request, and the writing of recordings."""

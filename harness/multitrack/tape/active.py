@@ -60,7 +60,7 @@ class RunContext:
         _update_interceptors()
 
     def end_test(self) -> None:
-        """Open no more tapes for the current test, and block what its threads send from now on."""
+        """Open no more tapes for the current test, and block later requests from its threads."""
         if self.scope is not None:
             self.threads.end_test(self.scope)
         self.scope = None

@@ -204,8 +204,8 @@ class ResponseRecorder(Protocol):
         """Record that no response arrived, because the connection failed or timed out before the head.
 
         Args:
-            error: What the caller received.
-            during: What the client was doing, if the interceptor can raise ``error`` again on replay. Without it, the
+            error: The error that the caller received.
+            during: The phase of the request, if the interceptor can raise ``error`` again on replay. If it is None, the
                 recording stays pending.
         """
 

@@ -111,7 +111,7 @@ class RecordingSearch:
         )
 
     def _suggest_folder_move(self, path: Path, owner: str) -> LostRecording | None:
-        """Suggest to move all cassettes of a module that was moved. None if it does not look like that."""
+        """Suggest moving all cassettes of a module that was moved. None if no module seems to have been moved."""
         module = owner.partition("::")[0]
         is_default = path.name == self.path.name and path.parent.name == paths.file_name(Path(module).stem)
         if not is_default or self.path.parent.exists() or (self.root / module).exists():
@@ -138,8 +138,8 @@ class RecordingSearch:
     def _list_candidates(self) -> Iterator[Path]:
         """Yield the other cassettes of the project, the most likely ones first.
 
-        Those are the cassettes with the same name, and then those in the same folder, in folders next to it, and
-        elsewhere in the project, each in the order of likeness.
+        The first candidates have the same name. The others follow in this order: in the same folder, in folders next to
+        it, and elsewhere in the project. Within each group, similar names come first.
         """
         own = self.path.parent
         found = [path for path in _list_cassettes(own, self.root, self._cassettes_root) if path != self.path]
@@ -176,7 +176,7 @@ class RecordingSearch:
         return None if self.root.is_relative_to(root) else root
 
     def _guess_owners(self, path: Path) -> Sequence[str]:
-        """Return the node id of the test whose default cassette is ``path``, of which only the place is known."""
+        """Return the node ids of the tests whose default cassette may be ``path``, judging by its location."""
         root = self._cassettes_root
         if root is not None and path.is_relative_to(root):
             module = self.root / path.parent.relative_to(root)
@@ -320,9 +320,9 @@ def format_move_command(path: Path, target: Path, shown_path: str, shown_target:
 
     Args:
         path: The cassette.
-        target: Where it is moved.
-        shown_path: What is moved, as the command names it.
-        shown_target: The target, as the command names it.
+        target: The new path.
+        shown_path: The path as the command shows it.
+        shown_target: The target as the command shows it.
     """
     move = f"{'git mv' if _is_tracked(path) else 'mv'} {shlex.quote(shown_path)} {shlex.quote(shown_target)}"
     if target.parent.is_dir():

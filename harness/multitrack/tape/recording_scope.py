@@ -128,7 +128,7 @@ class RecordingScope:
         return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
-        """Save what the closed blocks recorded, and yield the result for each of their tapes.
+        """Save the recordings of the closed blocks, and yield the result for each of their tapes.
 
         The recordings stay pending if the scope, or one of the blocks that use the same cassette, failed.
         """

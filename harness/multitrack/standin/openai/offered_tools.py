@@ -23,7 +23,7 @@ def read_tools(body: Mapping[str, Any], *, nested: bool) -> tuple[OfferedTool, .
 
     Args:
         body: The body of the request.
-        nested: Whether each function is in an object of its own, as in chat completions. False for the Responses API.
+        nested: Whether each function is in a separate object, as in chat completions. False for the Responses API.
 
     Raises:
         InvalidRequestError: OpenAI would reject a tool.

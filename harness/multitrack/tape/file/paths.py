@@ -36,7 +36,7 @@ def file_name(name: str) -> str:
 
 
 def earlier_file_name(name: str) -> str:
-    """Return what `file_name` returned in earlier versions: the name with all non-ASCII characters percent-encoded."""
+    """Return the result of `file_name` in earlier versions: the name with all non-ASCII characters percent-encoded."""
     return _shorten("".join(map(_escape, name)), name)
 
 

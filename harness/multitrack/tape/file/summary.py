@@ -42,7 +42,7 @@ def summarize_text(interaction: Interaction) -> Iterator[str]:
 
 
 def _describe_ending(response: Response) -> str:
-    words = {"complete": "", "left": "left early", "broken": "broken off", "unanswered": "left without an answer"}
+    words = {"complete": "", "left": "left early", "broken": "broken off", "unanswered": "no answer"}
     if response.failure is None:
         return words[response.ending]
     return f"{'no answer' if response.ending == 'unanswered' else 'broken off'}: {response.failure.error}"

@@ -32,8 +32,7 @@ def find_record_hint(tape: Router | None) -> str:
 def report_miss(tape: Router | None) -> CassetteMiss:
     """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
     violation = CassetteMiss(
-        "the recorded request has no response: when it was recorded, its caller stopped waiting; now the caller still "
-        "waits\n"
+        "the recorded request has no response, because its caller stopped waiting; now the caller keeps waiting\n"
         f"  to record a response: {find_record_hint(tape)}"
     )
     if tape is not None:

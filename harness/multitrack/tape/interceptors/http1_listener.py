@@ -13,7 +13,7 @@ from multitrack.tape.interceptors import http1
 class HttpResponseListener:
     """A recorder of one response that parses the bytes of its connection.
 
-    It ignores what arrives after the end of the response, because the connection may be used for another request.
+    It ignores bytes after the end of the response, because the connection may be used for another request.
 
     Args:
         recording: Receives the parsed response.
@@ -21,7 +21,7 @@ class HttpResponseListener:
         interim: The status codes of interim responses, which are not recorded.
 
     Attributes:
-        parser: The parser, with what arrived so far.
+        parser: The parser, with the bytes that arrived so far.
         has_started: Whether the head of the response was recorded.
     """
 

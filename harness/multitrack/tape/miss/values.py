@@ -29,7 +29,7 @@ def format_difference(difference: Difference, indent: int) -> Iterator[str]:
             if excerpt.carets:
                 yield f"{'':{len(RECORDED)}} {excerpt.carets}"
         if has_more:
-            yield "and later differences in this text"
+            yield "and more differences later in this text"
         return
     yield f"{RECORDED} {format_value(before, room)}"
     yield f"{SENT} {format_value(after, room)}"

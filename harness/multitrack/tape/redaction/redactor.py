@@ -128,7 +128,7 @@ class Redactor:
         return self.redact_text(text).encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
-        """Return ``request`` as it is recorded."""
+        """Return the redacted ``request``, which is recorded."""
         return self._apply_placeholders(
             replace(
                 request,
@@ -139,7 +139,7 @@ class Redactor:
         )
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
-        """Return ``response`` as it is recorded.
+        """Return the redacted ``response``, which is recorded.
 
         Args:
             keep_all_headers: Whether to keep headers that only another recorder stores.

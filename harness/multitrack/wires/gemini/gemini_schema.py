@@ -152,7 +152,7 @@ class _GeminiSchemaWriter:
         return as_text(append_to_description(dict(siblings), notes).get("description"))
 
     def _describe(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
-        """Return notes for the description, in place of a keyword that Gemini's subset does not have."""
+        """Return notes for the description, which replace a keyword that Gemini's subset does not have."""
         if keyword in DESCRIBED_KEYWORDS:
             return describe_keyword(keyword, value)
         if keyword in _DROPPED_KEYWORDS or keyword.startswith("x-"):

@@ -79,7 +79,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
 
 class _CallStyle(ABC):
-    """One of the methods that call a multi-callable, and what it returns."""
+    """One of the methods that call a multi-callable, and the kind of its result."""
 
     call_live: Function | None = None
     """The function that makes the call when it is recorded. None for the original method."""
@@ -89,14 +89,14 @@ class _CallStyle(ABC):
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
     ) -> Any:
-        """Return what the caller gets for a replayed call.
+        """Replay a call, and return the result for the caller.
 
         ``send`` sends streaming requests; it is None for other calls.
         """
 
     @abstractmethod
     def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        """Make a live call, record it, and return what the caller gets."""
+        """Make a live call, record it, and return the result for the caller."""
 
 
 class _ResponseAndCallStyle(_CallStyle):

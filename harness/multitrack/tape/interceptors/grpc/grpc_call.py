@@ -134,7 +134,7 @@ class GrpcStatus:
 
 
 class GrpcCallRecording:
-    """The recording of one live call while it goes on. It ignores what arrives after the end."""
+    """The recording of one live call in progress. It ignores data that arrives after the end."""
 
     def __init__(self, recording: ResponseRecorder, method: GrpcMethod, request: Request) -> None:
         self._recording = recording

@@ -69,8 +69,8 @@ class RecordedGrpcResponse:
             if response.ending == "unanswered":
                 return abandoned.report_miss(tape)
             violation = CassetteMiss(
-                f"the recorded response to POST {method.url} ends early: "
-                "its caller stopped reading then, but reads more now\n"
+                f"the recorded response to POST {method.url} ends early, "
+                "because its caller stopped reading; now the caller reads more\n"
                 f"  to record all of it: {abandoned.find_record_hint(tape)}"
             )
             tape.add_violation(violation)

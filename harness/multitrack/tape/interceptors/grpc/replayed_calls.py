@@ -56,7 +56,7 @@ class ReplayedCall(DelegatingCall):
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
-        """End the call because the client cannot send more. Any ``error`` except a `FailedCall` is raised as it is."""
+        """End the call because the client cannot send more. Any ``error`` except a `FailedCall` is raised unchanged."""
         with self._changed:
             if isinstance(error, FailedCall):
                 self._finish(error)
