@@ -92,6 +92,14 @@ def frameworks(session: nox.Session, framework: str) -> None:
     run(session, ("tests/frameworks", "-k", framework), without_plugins)
 
 
+@nox.session(python=LOWEST)
+def mcp(session: nox.Session) -> None:
+    """Record and replay a session of the MCP SDK, with its current release."""
+    install(session, "mcp>=2")
+    # fails if no test is selected, which is the case if the SDK is not installed
+    run(session, ("tests/tape/test_mcp_sdk.py",), ())
+
+
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
     """Test the newest release of everything on a later Python."""

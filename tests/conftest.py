@@ -35,9 +35,22 @@ pytest_plugins = ["pytester", "local_provider", "slow_tests"]
 SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "anthropic", "grpcio", "httpx", "aiohttp", "pydantic")
 
 
+# Libraries that only a session of nox installs. Without them, their tests are left out.
+SESSIONS = {
+    "mcp": ["mcp"],
+    "frameworks": sorted(path.parent.name for path in Path(__file__).parent.glob("frameworks/*/scenario.py")),
+}
+
+
 def pytest_report_header():
     versions = {distribution.name: distribution.version for distribution in metadata.distributions()}
-    return "installed: " + ", ".join(f"{name} {versions.get(name, 'none')}" for name in SDKS)
+    installed = ", ".join(f"{name} {versions.get(name, 'none')}" for name in SDKS)
+    missing = [
+        f"{', '.join(names)} (nox --session {session})"
+        for session, libraries in SESSIONS.items()
+        if (names := [name for name in libraries if name not in versions])
+    ]
+    return [f"installed: {installed}", f"not installed, and not tested: {', '.join(missing) or 'none'}"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from multitrack.errors import LiveCall, TapeViolation
-from multitrack.tape import active
+from multitrack.tape import active, socket_mocks
 from multitrack.tape.exchange import Passthrough, Replay, Request
 from multitrack.tape.recording_scope import RecordingScope
 from multitrack.tape.settings import Settings
@@ -33,6 +33,8 @@ class _UncoveredRequests:
         self._settings = settings
 
     def route(self, request: Request) -> Replay | Passthrough:
+        if socket_mocks.is_mocked(request.url):
+            return Passthrough()
         if self._settings.drops(request.url):
             return Replay(accept_silently(request))
         return self.route_stream(request)

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import socket
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager
 
@@ -154,70 +151,3 @@ def test_a_stream_that_was_left_before_the_answer_is_not_complete(path, provider
     [interaction] = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]
     complete = interaction["response"].get("ending", "complete") == "complete"
     assert complete == ("result" in interaction["response"]["body"]["string"])
-
-
-SERVER = """
-import sys
-from mcp.server.mcpserver import MCPServer
-
-server = MCPServer("demo")
-
-
-@server.tool()
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-server.run(transport="streamable-http", port=int(sys.argv[1]))
-"""
-
-
-@pytest.fixture
-def mcp_server(tmp_path):
-    pytest.importorskip("mcp.server.mcpserver")
-    script = tmp_path / "server.py"
-    script.write_text(SERVER)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, script, str(port)], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/mcp", process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.slow
-def test_the_client_of_the_sdk_replays_its_session(path, mcp_server):
-    mcp = pytest.importorskip("mcp")
-    streamable_http = pytest.importorskip("mcp.client.streamable_http")
-    url, process = mcp_server
-
-    async def main():
-        async with (
-            streamable_http.streamable_http_client(url) as streams,
-            mcp.ClientSession(streams[0], streams[1]) as session,
-        ):
-            await session.initialize()
-            await session.list_tools()
-            return (await session.call_tool("add", {"a": 1, "b": 2})).content[0].text
-
-    with activate(Tape(path, mode="record", test="t.py::test")) as tape:
-        assert asyncio.run(main()) == "3"
-    assert tape.save().state == "written"
-    sent = [(request.method, request.json) for request in tape.sent if request.method == "POST"]
-    methods = [request.method for request in tape.sent]
-    process.kill()
-    with activate(Tape(path)) as tape:
-        assert asyncio.run(main()) == "3"
-    assert [(request.method, request.json) for request in tape.sent if request.method == "POST"] == sent
-    assert [request.method for request in tape.sent] == methods
-    assert len(methods) == 6
-    assert tape.unplayed == []
-    assert "left early" not in path.read_text().replace("GET " + url + " · 200 · left early", "")

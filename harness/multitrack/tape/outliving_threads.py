@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
 
 from multitrack.errors import LiveCall, TapeViolation
+from multitrack.tape import socket_mocks
 from multitrack.tape.exchange import Conversation, Passthrough, Replay, Request, ResponseRecorder, Route, Router
 from multitrack.tape.stand_in_word import has_stand_in
 
@@ -123,6 +124,8 @@ class _OutlivingThreadRouter:
     def _route_by_settings(self, request: Request) -> Route | None:
         from multitrack.tape.tape import accept_silently
 
+        if socket_mocks.is_mocked(request.url):
+            return Passthrough()
         if self._settings.ignores(request.url) and not has_stand_in(request):
             return Passthrough()
         return Replay(accept_silently(request)) if self._settings.drops(request.url) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, LiveCall, RoutingError, TapeViolation
 from multitrack.model_context import current_models
-from multitrack.tape import interleaving, miss
+from multitrack.tape import interleaving, miss, socket_mocks
 from multitrack.tape.call_site import find_user_frames, format_call_site
 from multitrack.tape.conversation import DroppedConversation, RecordedConversation
 from multitrack.tape.exchange import (
@@ -295,6 +295,8 @@ class Tape:
             RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
         """
         with self._holding_failures(request):
+            if socket_mocks.is_mocked(request.url):
+                return Passthrough()
             if self._settings.ignores(request.url):
                 return self._let_pass(request)
             if self._drops(request):

@@ -225,7 +225,8 @@ class _DeferredSocket:
                 return
             self._connection.sock = self
         try:
-            self._real.sendall(self._sent)
+            # mocket expects exactly this type
+            self._real.sendall(bytes(self._sent))
         except OSError as error:
             # not recorded as a failure yet: clients check whether the server responded before it read the whole request
             self._send_error = error

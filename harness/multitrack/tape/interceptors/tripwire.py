@@ -16,7 +16,7 @@ from typing import Any
 
 from multitrack.errors import LiveCall
 from multitrack.hosts import is_loopback, join_host_and_port
-from multitrack.tape import interceptors
+from multitrack.tape import interceptors, socket_mocks
 from multitrack.tape.exchange import Router
 from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.patching import Patch
@@ -61,6 +61,8 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     to an address.
     """
     names = _HostNames()
+    # a mock may have replaced `module.socket`; what it sends to the network, it sends through the real class
+    owner = socket_mocks.find_real_class()
 
     def guard_connect(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
@@ -84,16 +86,16 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
             return send
 
-        return Patch(module.socket, name, guard)
+        return Patch(owner, name, guard)
 
     no_arguments = slice(0)
     return [
         guard_send("send", no_arguments),
         guard_send("sendall", no_arguments),
         guard_send("sendto", slice(-1, None)),
-        *([guard_send("sendmsg", slice(3, 4))] if hasattr(module.socket, "sendmsg") else []),
-        Patch(module.socket, "connect", guard_connect),
-        Patch(module.socket, "connect_ex", guard_connect),
+        *([guard_send("sendmsg", slice(3, 4))] if hasattr(owner, "sendmsg") else []),
+        Patch(owner, "connect", guard_connect),
+        Patch(owner, "connect_ex", guard_connect),
         Patch(module, "getaddrinfo", names.wrap_getaddrinfo),
     ]
 

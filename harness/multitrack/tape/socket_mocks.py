@@ -1,0 +1,44 @@
+"""Leave the requests that mocket and HTTPretty mock to them.
+
+They replace Python's sockets, below all interceptors, and their answer is not network traffic. They register what they
+answer by host and port, so a request to such a host is sent, and reaches their sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from multitrack.hosts import split_host_and_port
+
+_HTTPS_PORT = 443
+
+
+def is_mocked(url: str) -> bool:
+    """Return whether a mock of sockets is active and answers for the host and the port of ``url``."""
+    host, port = split_host_and_port(url)
+    match _find_active():
+        case "mocket":
+            return (host, port) in sys.modules["mocket.mocket"].Mocket._entries
+        case "httpretty":
+            mock = sys.modules["httpretty.core"].httpretty
+            # for HTTPS, it ignores the port
+            matcher = mock.match_https_hostname(host) if port == _HTTPS_PORT else None
+            return (matcher or mock.match_http_address(host, port)) is not None
+    return False
+
+
+def find_real_class() -> Any:
+    """Return Python's own class of sockets, also while a mock replaces it."""
+    match _find_active():
+        case "mocket":
+            return sys.modules["mocket.socket"].true_socket
+        case "httpretty":
+            return sys.modules["httpretty.core"].old_socket
+    return socket.socket
+
+
+def _find_active() -> str:
+    """Return the package of the class that is Python's class of sockets at present."""
+    return socket.socket.__module__.partition(".")[0]
