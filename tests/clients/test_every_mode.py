@@ -110,6 +110,7 @@ class HttpLibrary:
             raise self.module.RemoteProtocolError("peer closed connection")
 
 
+ANTHROPIC_HTTP = HttpLibrary("httpx" if find_spec("anthropic") and version("anthropic") < "2" else "httpx2")
 OPENAI_HTTP = HttpLibrary("httpx2" if openai.VERSION.startswith("3") else "httpx")
 GENAI_HTTP = HttpLibrary("httpx")
 
@@ -198,7 +199,46 @@ def gemini_on_vertex(is_async, standin):
     )
 
 
+def anthropic(is_async, standin, platform="Anthropic", **options):
+    import anthropic as sdk
+
+    transport = ANTHROPIC_HTTP.transport(is_async, standin)
+    http_client = (ANTHROPIC_HTTP.module.AsyncClient if is_async else ANTHROPIC_HTTP.module.Client)(transport=transport)
+    client_class = getattr(sdk, f"Async{platform}" if is_async else platform)
+    options = options or {"api_key": "key-0"}
+    client = client_class(max_retries=0, timeout=15, http_client=http_client, **options)
+    resource = multitrack.from_anthropic(client, mode=Mode.ANTHROPIC_PARALLEL_TOOLS).messages
+
+    def call(method, messages, **arguments):
+        *system, user = messages
+        return method(
+            model="claude-sonnet-5",
+            max_tokens=1024,
+            system="\n".join(message["content"] for message in system),
+            messages=[user],
+            **arguments,
+        )
+
+    methods = resource.create, resource.create_with_completion
+    return Client(*(partial(call, method) for method in methods), client.close)
+
+
+def anthropic_on_bedrock(is_async, standin):
+    return anthropic(
+        is_async, standin, "AnthropicBedrock", aws_region="eu-west-1", aws_access_key="A", aws_secret_key="B"
+    )
+
+
+def anthropic_on_vertex(is_async, standin):
+    return anthropic(
+        is_async, standin, "AnthropicVertex", region="us-east5", project_id=GOOGLE_PROJECT, access_token="token-0"
+    )
+
+
 MODES = {
+    "anthropic": anthropic,
+    "anthropic on bedrock": anthropic_on_bedrock,
+    "anthropic on vertex": anthropic_on_vertex,
     "chat": chat,
     "azure": azure,
     "responses": responses,
@@ -215,6 +255,12 @@ GRPC_METHOD = f"grpc://{VERTEX_HOST}/google.cloud.aiplatform.v1.PredictionServic
 # the version of the Gemini API that the SDK requests
 GEMINI_VERSION = "v1beta" if version("google-genai") < "3" else "v1"
 URLS = {
+    "anthropic": "https://api.anthropic.com/v1/messages",
+    "anthropic on bedrock": "https://bedrock-runtime.eu-west-1.amazonaws.com/model/claude-sonnet-5/invoke",
+    "anthropic on vertex": (
+        f"https://us-east5-aiplatform.googleapis.com/v1/projects/{GOOGLE_PROJECT}/locations/us-east5/"
+        "publishers/anthropic/models/claude-sonnet-5:rawPredict"
+    ),
     "chat": "https://api.openai.com/v1/chat/completions",
     "azure": "https://harbour.openai.azure.com/openai/deployments/planner/chat/completions",
     "responses": "https://api.openai.com/v1/responses",
@@ -223,6 +269,9 @@ URLS = {
     "gemini": f"https://generativelanguage.googleapis.com/{GEMINI_VERSION}/models/gemini-3-pro:generateContent",
     "gemini on vertex": f"https://{VERTEX_HOST}/v1beta1/{VERTEX_MODEL}:generateContent",
 }
+
+
+MODES_WITH_STREAM_IN_BODY = ("chat", "azure", "responses", "anthropic", "anthropic on vertex")
 
 
 class Cell:
@@ -350,9 +399,16 @@ def runner(request):
 
 
 def place_param(mode, where):
-    modules = {"responses": "openai.resources.responses", "gemini": "google.genai", "gemini on vertex": "google.genai"}
-    missing = mode in modules and find_spec(modules[mode]) is None
-    marks = [pytest.mark.skipif(missing, reason=f"{modules.get(mode)} is not installed")]
+    modules = {
+        "anthropic": ("anthropic",),
+        "anthropic on bedrock": ("anthropic", "boto3"),
+        "anthropic on vertex": ("anthropic",),
+        "responses": ("openai", "openai.resources.responses"),
+        "gemini": ("google", "google.genai"),
+        "gemini on vertex": ("google", "google.genai"),
+    }
+    missing = next((name for name in modules.get(mode, ()) if find_spec(name) is None), None)
+    marks = [pytest.mark.skipif(missing is not None, reason=f"{missing} is not installed")]
     if where == "network":
         marks.append(pytest.mark.slow)
     return pytest.param((mode, where), id=f"{mode}-{where}", marks=marks)
@@ -401,7 +457,11 @@ def test_parallel_calls_become_models(cell, stream):
     assert [call.id for call in extraction.calls] == [call.id if cell.has_call_ids else None for call in CALLS]
     assert extraction.text == "Let me look."
     usage = extraction.usage
-    assert (usage.total_tokens if hasattr(usage, "total_tokens") else usage.total_token_count) > 20
+    if hasattr(usage, "output_tokens"):
+        total = usage.input_tokens + usage.output_tokens
+    else:
+        total = usage.total_tokens if hasattr(usage, "total_tokens") else usage.total_token_count
+    assert total > 20
     assert extraction.errors == ()
 
 
@@ -414,9 +474,10 @@ def test_requests_go_to_the_sdks_own_url(cell, stream, standin):
         url = GRPC_METHOD
     if stream:
         url = url.replace("/GenerateContent", "/StreamGenerateContent").replace(":generate", ":streamGenerate")
+        url = url.replace(":rawPredict", ":streamRawPredict").replace("/invoke", "/invoke-with-response-stream")
     received = standin.requests[-1]
     assert received.url.partition("?")[0] == url
-    assert received.body.get("stream", False) is (stream and cell.mode in ("chat", "azure", "responses"))
+    assert received.body.get("stream", False) is (stream and cell.mode in MODES_WITH_STREAM_IN_BODY)
 
 
 def test_create_with_completion_returns_the_extraction_and_the_response(cell):
@@ -585,7 +646,7 @@ def test_an_error_of_the_provider_is_raised_by_the_sdk(cell, stream):
     with pytest.raises(Exception) as raised:  # noqa: PT011  (each SDK has its own class)
         cell.extract("Hurry", stream=stream)
     assert not isinstance(raised.value, errors.MultitrackError)
-    assert type(raised.value).__module__.partition(".")[0] in ("openai", "google")
+    assert type(raised.value).__module__.partition(".")[0] in ("openai", "google", "anthropic")
     assert "429" in str(raised.value)
 
 

@@ -88,11 +88,13 @@ def test_an_application_in_its_environment_reaches_it_until_a_signal_stops_it(tm
         "export GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
         "export OPENAI_API_KEY",
         "export AZURE_OPENAI_API_KEY",
+        "export ANTHROPIC_API_KEY",
         "export GEMINI_API_KEY",
         "export GOOGLE_APPLICATION_CREDENTIALS",
         "export GOOGLE_CLOUD_PROJECT",
     ]
-    assert lines[-2].startswith("# export OPENAI_BASE_URL=http://127.0.0.1:")
+    assert lines[-3].startswith("# export OPENAI_BASE_URL=http://127.0.0.1:")
+    assert lines[-2].startswith("# export ANTHROPIC_BASE_URL=http://127.0.0.1:")
     assert lines[-1] == "# Serving; press Ctrl-C to stop."
 
 

@@ -16,7 +16,7 @@ import pytest
 from multitrack.standin import STANDIN_HEADER, Rule, StandIn
 from multitrack.standin.client_hello import offers_only_h2, parse_protocols
 
-HOSTS = "api.openai.com, *.openai.azure.com, *.googleapis.com"
+HOSTS = "api.openai.com, *.openai.azure.com, *.googleapis.com, api.anthropic.com, bedrock-runtime.*.amazonaws.com"
 
 
 @pytest.fixture

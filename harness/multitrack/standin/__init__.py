@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multitrack.standin.identity import (
         ACCOUNT_DATA,
+        ANTHROPIC_COOKIE,
+        ANTHROPIC_ORGANIZATION,
         GOOGLE_COOKIE,
         GOOGLE_ORGANIZATION,
         GOOGLE_PROJECT,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCOUNT_DATA",
+    "ANTHROPIC_COOKIE",
+    "ANTHROPIC_ORGANIZATION",
     "GOOGLE_COOKIE",
     "GOOGLE_ORGANIZATION",
     "GOOGLE_PROJECT",
@@ -55,6 +59,8 @@ __all__ = [
 # missing.
 _MODULES = {
     "ACCOUNT_DATA": "identity",
+    "ANTHROPIC_COOKIE": "identity",
+    "ANTHROPIC_ORGANIZATION": "identity",
     "GOOGLE_COOKIE": "identity",
     "GOOGLE_ORGANIZATION": "identity",
     "GOOGLE_PROJECT": "identity",

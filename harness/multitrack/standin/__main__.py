@@ -59,8 +59,9 @@ def run(
         sys.stdout.write(
             "# With this environment, applications reach the stand-in under the providers' own host names:\n"
             f"{lines}"
-            "# OpenAI clients can also reach it with this variable alone:\n"
+            "# OpenAI's and Anthropic's clients can also reach it with one of these variables alone:\n"
             f"# export OPENAI_BASE_URL={standin.openai_base_url}\n"
+            f"# export ANTHROPIC_BASE_URL={standin.anthropic_base_url}\n"
             "# Serving; press Ctrl-C to stop.\n"
         )
         sys.stdout.flush()

@@ -43,6 +43,7 @@ def build_environment(
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": authority,
         "OPENAI_API_KEY": generate_openai_key(),
         "AZURE_OPENAI_API_KEY": _generate_key("", 84),
+        "ANTHROPIC_API_KEY": _generate_key("sk-ant-api03-", 95),
         "GEMINI_API_KEY": _generate_key("AIza", 35),
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
         "GOOGLE_CLOUD_PROJECT": project,

@@ -15,6 +15,10 @@ OPENAI_COOKIE = "__cf_bm=Vq3nXw8ZtKfLr0yHs5DmJc7PgUe2AbNo-1750000000-1.0.1.1-s8Q
 OPENAI_ORGANIZATION = "org-Qm7cWd2kXv94TzPbLr1YhN5s"
 OPENAI_PROJECT = "proj_8fKd0sJq2LmXw7Rt5VbYc1Ge"
 
+ANTHROPIC_HOST = "api.anthropic.com"
+ANTHROPIC_COOKIE = "_cfuvid=p4XmZ7sTqL2rVb9KdHyWf8Nc-1750000000-0.0.1.1-604800000"
+ANTHROPIC_ORGANIZATION = "5d1c8a3e-94b7-4f60-8c2d-7be913f0a642"
+
 GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"
 GOOGLE_ORGANIZATION = "organizations/673918204455"
 GOOGLE_PROJECT = "harbour-forecast-418302"
@@ -23,6 +27,8 @@ ACCOUNT_DATA = (
     OPENAI_COOKIE,
     OPENAI_ORGANIZATION,
     OPENAI_PROJECT,
+    ANTHROPIC_COOKIE,
+    ANTHROPIC_ORGANIZATION,
     GOOGLE_COOKIE,
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
@@ -51,6 +57,22 @@ def openai_headers(host: str, request_id: str) -> Headers:
         ("x-ratelimit-reset-requests", "8.64s"),
         ("x-ratelimit-reset-tokens", "300ms"),
         ("set-cookie", f"{OPENAI_COOKIE}; path=/; domain=.{host}; HttpOnly; Secure; SameSite=None"),
+    )
+
+
+def anthropic_headers(host: str, request_id: str) -> Headers:
+    """Return the headers of every response that Anthropic sends, except ``content-type``.
+
+    The header names are listed at https://platform.claude.com/docs/en/api/rate-limits#response-headers.
+    """
+    return (
+        (STANDIN_HEADER, host),
+        ("request-id", request_id),
+        ("anthropic-organization-id", ANTHROPIC_ORGANIZATION),
+        ("anthropic-ratelimit-requests-limit", "50"),
+        ("anthropic-ratelimit-requests-remaining", "49"),
+        ("anthropic-ratelimit-requests-reset", "2025-06-15T15:06:40Z"),
+        ("set-cookie", f"{ANTHROPIC_COOKIE}; path=/; domain=.{host}; HttpOnly; Secure; SameSite=None"),
     )
 
 

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 from multitrack.hosts import is_loopback
 from multitrack.standin import google_auth
 from multitrack.standin.answer_selection import AnswerSelector
-from multitrack.standin.identity import OPENAI_HOST, Headers, google_headers, openai_headers
+from multitrack.standin.anthropic import messages
+from multitrack.standin.identity import OPENAI_HOST, Headers, anthropic_headers, google_headers, openai_headers
 from multitrack.standin.openai import chat, responses
 from multitrack.standin.recorded_responses import RecordedResponse, RecordedResponses
 from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, split_events
@@ -25,7 +26,11 @@ from multitrack.standin.stream_gates import StreamGates
 _CHAT = re.compile(r".*/chat/completions")
 _RESPONSES = re.compile(r".*/responses")
 _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenerateContent)")
-_SUPPORTED = "POST .../chat/completions, .../responses, .../MODEL:generateContent and .../MODEL:streamGenerateContent"
+_SUPPORTED = (
+    "POST .../chat/completions, .../responses, .../v1/messages, .../MODEL:generateContent, "
+    ".../MODEL:streamGenerateContent, .../publishers/anthropic/models/MODEL:rawPredict, "
+    ".../MODEL:streamRawPredict and /model/MODEL/invoke"
+)
 
 
 class Provider:
@@ -61,6 +66,9 @@ class Provider:
             return chat.respond(request, self._selector)
         if request.method == "POST" and _RESPONSES.fullmatch(request.path):
             return responses.respond(request, self._selector, self._responses)
+        anthropic = messages.find_route(request.path)
+        if request.method == "POST" and anthropic is not None:
+            return messages.respond(request, self._selector, anthropic)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
             from multitrack.standin.vertex import rest
@@ -99,7 +107,10 @@ class Provider:
     def _build_headers(self, host: str, name: str, body: Any) -> Headers:
         if host.endswith(".googleapis.com"):
             return google_headers(host)
-        return openai_headers(host, f"req_{self._selector.next_ids(name, body).hexadecimal('request', 32)}")
+        ids = self._selector.next_ids(name, body)
+        if host.endswith(".anthropic.com"):
+            return anthropic_headers(host, f"req_{ids.alphanumeric('request', 24)}")
+        return openai_headers(host, f"req_{ids.hexadecimal('request', 32)}")
 
 
 def _build_json_reply(status: int, headers: Headers, document: Any) -> HttpReply:

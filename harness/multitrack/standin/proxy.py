@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from multitrack.standin.certificate_authority import CertificateAuthority
     from multitrack.standin.grpc_server import GrpcServer
 
-HOSTS = ("api.openai.com", "*.openai.azure.com", "*.googleapis.com")
+HOSTS = (
+    "api.openai.com",
+    "*.openai.azure.com",
+    "*.googleapis.com",
+    "api.anthropic.com",
+    "bedrock-runtime.*.amazonaws.com",
+)
 """The hosts (globs) that are always served."""
 
 _GRPC_CERTIFICATE_HOSTS = (

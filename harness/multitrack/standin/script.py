@@ -109,7 +109,7 @@ class ScriptedError:
         status: The HTTP status. Over gRPC it becomes the code that
             https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto pairs with it.
         message: The message; by default the provider's usual one for ``status``.
-        type: The ``type`` of OpenAI's error object; by default the usual one.
+        type: The ``type`` of the error object of OpenAI or Anthropic; by default the usual one.
         code: The ``code`` of OpenAI's error object; by default the usual one.
         param: The ``param`` of OpenAI's error object.
         grpc_status: The name of another gRPC code, such as ``UNAVAILABLE``.
@@ -135,7 +135,8 @@ class ScriptedAnswer:
     Attributes:
         text: The text of the answer. An answer can have both text and calls.
         calls: The tool calls of the answer.
-        refusal: The model's refusal. On Gemini, the candidate is withheld with the finish reason ``SAFETY``.
+        refusal: The model's refusal; for Anthropic, its explanation. On Gemini, the candidate is withheld with the
+            finish reason ``SAFETY``.
         truncated: Whether the token limit cut off the answer, and with it its last call.
         finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
             is the reason why the response is incomplete, or its status.

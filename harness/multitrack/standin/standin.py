@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class StandIn:
-    """A local provider that speaks the wire formats of OpenAI and Vertex AI.
+    """A local provider that speaks the wire formats of OpenAI, Anthropic and Vertex AI.
 
     ::
 
@@ -33,7 +33,8 @@ class StandIn:
         rules: The rules that select the answer to each request. They precede the rules of ``script``.
         script: A YAML file of rules, see `multitrack.standin.script`.
         answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They precede all rules.
-        hosts: More host names, or globs, to stand in for, in addition to those of OpenAI, Azure OpenAI and Google.
+        hosts: More host names, or globs, to stand in for, in addition to those of OpenAI, Azure OpenAI,
+            Anthropic, Amazon Bedrock and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:
@@ -117,6 +118,11 @@ class StandIn:
     def openai_base_url(self) -> str:
         """The value of ``OPENAI_BASE_URL`` with which OpenAI clients reach the stand-in over plain HTTP."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def anthropic_base_url(self) -> str:
+        """The value of ``ANTHROPIC_BASE_URL`` with which Anthropic clients reach the stand-in over plain HTTP."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def proxy_url(self) -> str:

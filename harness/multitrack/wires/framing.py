@@ -1,6 +1,6 @@
-"""Split a streamed answer into frames: server-sent events, the items of a JSON array, or one JSON document.
+"""Split a streamed answer into frames: server-sent events, items of a JSON array, one JSON document, or AWS's events.
 
-One endpoint may send any of the three. Gemini streams a JSON array unless the request has ``alt=sse``. Providers send
+One endpoint may send any of the first three. Gemini streams a JSON array unless the request has ``alt=sse``. Providers send
 an error as a plain JSON document even if the request asked for a stream.
 """
 
@@ -10,6 +10,7 @@ import codecs
 from typing import Protocol
 
 from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.event_stream import EventStreamParser
 from multitrack.wires.sse import ServerSentEvent, SseParser
 
 
@@ -32,13 +33,24 @@ class FrameParser:
             start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
             if not start or codecs.BOM_UTF8.startswith(self._head):
                 return []
-            self._parser = _JsonItemParser() if start in (b"[", b"{") else SseParser()
+            self._parser = _create_parser(start)
             data = self._head
         return self._parser.feed(data)
 
     def close(self) -> list[ServerSentEvent]:
         """Return the last frame if the end of the stream cut it off."""
         return self._parser.close() if self._parser else []
+
+
+def _create_parser(start: bytes) -> _Parser:
+    match start:
+        case b"[" | b"{":
+            return _JsonItemParser()
+        case b"\0":
+            # the length of the first message of an event stream, which is less than 16 MiB
+            return EventStreamParser()
+        case _:
+            return SseParser()
 
 
 class _JsonItemParser:

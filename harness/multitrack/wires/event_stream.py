@@ -1,0 +1,127 @@
+"""Parse and write AWS event streams, the binary framing of Amazon Bedrock's streamed answers.
+
+A message has a prelude (its length, the length of its headers, and a checksum of both), headers, a payload, and a
+checksum of all of that: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from multitrack.wires.lenient_json import as_text
+from multitrack.wires.sse import ServerSentEvent
+
+_PRELUDE, _CHECKSUM = 12, 4
+# the sizes of header values by their type; those with a length of their own are not here
+_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+_BYTES, _STRING = 6, 7
+
+
+class EventStreamParser:
+    """Parse messages as their bytes arrive.
+
+    The data of each event is JSON. It is the payload under the name of its event, as botocore returns it, or the
+    answer of a model's own API that the payload contains (``InvokeModelWithResponseStream``). An exception becomes an
+    event with the name ``error``.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._is_broken = False
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Return the events that ``data`` completes."""
+        self._buffer += data
+        events: list[ServerSentEvent | None] = []
+        while not self._is_broken and len(self._buffer) >= _PRELUDE:
+            length = int.from_bytes(self._buffer[:4], "big")
+            if length < _PRELUDE + _CHECKSUM or not _has_checksum(self._buffer[:_PRELUDE]):
+                self._is_broken = True
+                events.append(_create_error("the event stream is damaged"))
+            elif len(self._buffer) < length:
+                break
+            else:
+                message = bytes(self._buffer[:length])
+                del self._buffer[:length]
+                events.append(_parse_message(message))
+        return [event for event in events if event is not None]
+
+    def close(self) -> list[ServerSentEvent]:
+        """Return nothing: a message that the end of the stream cuts off has no readable payload."""
+        return []
+
+
+def _parse_message(message: bytes) -> ServerSentEvent | None:
+    if not _has_checksum(message):
+        return _create_error("the event stream is damaged")
+    end = _PRELUDE + int.from_bytes(message[4:8], "big")
+    headers = _parse_headers(message[_PRELUDE:end])
+    payload = message[end:-_CHECKSUM].decode("utf-8", "replace")
+    try:
+        document: Any = json.loads(payload or "{}")
+    except ValueError:
+        document = payload
+    fields = document if isinstance(document, dict) else {}
+    match headers.get(":message-type"):
+        case "exception" | "error":
+            kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
+            text = as_text(fields.get("message")) or headers.get(":error-message")
+            return _create_error(f"{kind}: {text}" if text else kind)
+        case "event" if isinstance(fields.get("bytes"), str):
+            try:
+                inner = base64.b64decode(fields["bytes"], validate=True).decode("utf-8", "replace")
+            except (binascii.Error, ValueError):
+                return _create_error("a chunk of the event stream is not base64")
+            return ServerSentEvent("", inner)
+        case _:
+            return ServerSentEvent("", json.dumps({headers.get(":event-type", ""): document}))
+
+
+def _create_error(message: str) -> ServerSentEvent:
+    return ServerSentEvent("error", json.dumps({"error": {"message": message}}))
+
+
+def _has_checksum(content: bytes | bytearray) -> bool:
+    return binascii.crc32(content[:-_CHECKSUM]) == int.from_bytes(content[-_CHECKSUM:], "big")
+
+
+def _parse_headers(content: bytes) -> dict[str, str]:
+    """Return the headers whose values are text."""
+    headers = {}
+    position = 0
+    while position < len(content):
+        end = position + 1 + content[position]
+        name, kind = content[position + 1 : end].decode("utf-8", "replace"), content[end] if end < len(content) else -1
+        position = end + 1
+        if kind in (_BYTES, _STRING):
+            size = int.from_bytes(content[position : position + 2], "big")
+            position += 2
+        elif kind in _SIZES:
+            size = _SIZES[kind]
+        else:
+            break
+        if kind == _STRING:
+            headers[name] = content[position : position + size].decode("utf-8", "replace")
+        position += size
+    return headers
+
+
+def write_message(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """Return one message of an event stream."""
+    written = b"".join(_write_header(name, value) for name, value in headers.items())
+    lengths = (_PRELUDE + len(written) + len(payload) + _CHECKSUM).to_bytes(4, "big") + len(written).to_bytes(4, "big")
+    message = _add_checksum(lengths) + written + payload
+    return _add_checksum(message)
+
+
+def _write_header(name: str, value: str) -> bytes:
+    name_bytes, value_bytes = name.encode(), value.encode()
+    return bytes([len(name_bytes)]) + name_bytes + bytes([_STRING]) + len(value_bytes).to_bytes(2, "big") + value_bytes
+
+
+def _add_checksum(content: bytes) -> bytes:
+    return content + binascii.crc32(content).to_bytes(4, "big")

@@ -1,0 +1,108 @@
+"""The framing of AWS event streams: recorded streams of Bedrock, and hand-written messages."""
+
+import base64
+import json
+
+import pytest
+from corpora import OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
+from wire_answers import encode_body, load_written_answers
+
+from multitrack.wires import create_stream_decoder, read_answer, recognize
+from multitrack.wires.event_stream import EventStreamParser, write_message
+from multitrack.wires.framing import FrameParser
+
+RECORDED = [
+    base64.b64decode(line["response_b64"])
+    for line in load_corpus(OPENLLMETRY_ANTHROPIC_BEDROCK)
+    if line["wire"] == "bedrock.stream"
+]
+WRITTEN = [
+    pytest.param(answer, id=answer["id"])
+    for wire, answer in load_written_answers()
+    if wire == "anthropic.stream" and "data: " in answer["body"]
+]
+EVENT = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+
+
+def parse(body):
+    parser = EventStreamParser()
+    return parser.feed(body) + parser.close()
+
+
+def write_chunk(document):
+    payload = {"bytes": base64.b64encode(json.dumps(document).encode()).decode(), "p": "abcd"}
+    return write_message(EVENT, json.dumps(payload).encode())
+
+
+def test_recorded_streams_begin_and_end_with_the_events_of_converse():
+    assert len(RECORDED) == 12
+    for body in RECORDED:
+        events = [json.loads(event.data) for event in parse(body)]
+        assert list(events[0]) == ["messageStart"]
+        assert list(events[-1]) == ["metadata"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_recorded_streams_may_be_cut_anywhere(size):
+    for body in RECORDED:
+        frames = FrameParser()
+        events = [event for start in range(0, len(body), size) for event in frames.feed(body[start : start + size])]
+        assert events == parse(body)
+        assert frames.close() == []
+
+
+@pytest.mark.parametrize("answer", WRITTEN)
+def test_a_stream_of_anthropic_is_the_same_in_this_framing(answer):
+    lines = encode_body(answer).decode().splitlines()
+    documents = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    body = b"".join(map(write_chunk, documents))
+    assert recognize(body) == "anthropic.stream"
+    assert read_answer(body) == read_answer(encode_body(answer), "anthropic.stream")
+
+
+def test_a_message_is_read_as_soon_as_it_is_complete():
+    parser = EventStreamParser()
+    message = write_chunk({"type": "ping"})
+    assert parser.feed(message[:-1]) == []
+    assert [json.loads(event.data) for event in parser.feed(message[-1:] + message[:20])] == [{"type": "ping"}]
+
+
+def test_an_exception_is_an_error():
+    headers = {":message-type": "exception", ":exception-type": "throttlingException"}
+    body = write_chunk({"type": "message_start", "message": {}}) + write_message(headers, b'{"message": "Slow down"}')
+    assert read_answer(body, "anthropic.stream").error == "throttlingException: Slow down"
+
+
+def test_an_exception_without_a_payload_is_an_error():
+    headers = {":message-type": "error", ":error-code": "InternalError", ":error-message": "Broken"}
+    assert read_answer(write_message(headers, b""), "anthropic.stream").error == "InternalError: Broken"
+
+
+@pytest.mark.parametrize("position", [2, 9, 20, -1])
+def test_a_damaged_stream_is_an_error(position):
+    body = bytearray(write_chunk({"type": "message_stop"}))
+    body[position] ^= 1
+    decoder = create_stream_decoder("anthropic.stream")
+    decoder.feed(bytes(body))
+    assert decoder.answer.error == "the event stream is damaged"
+
+
+def test_headers_of_other_types_are_skipped():
+    written = write_chunk({"type": "ping"})
+    # a boolean and a number of eight bytes before the headers that are text
+    extra = b"\x01a\x00" + b"\x01b\x05" + bytes(8)
+    length, headers = int.from_bytes(written[:4], "big"), int.from_bytes(written[4:8], "big")
+    lengths = (length + len(extra)).to_bytes(4, "big") + (headers + len(extra)).to_bytes(4, "big")
+    message = add_checksum(add_checksum(lengths) + extra + written[12:-4])
+    assert [json.loads(event.data) for event in parse(message)] == [{"type": "ping"}]
+
+
+def add_checksum(content):
+    from binascii import crc32
+
+    return content + crc32(content).to_bytes(4, "big")
+
+
+def test_a_payload_that_is_not_base64_is_an_error():
+    [event] = parse(write_message(EVENT, b'{"bytes": "***"}'))
+    assert event.name == "error"
