@@ -84,8 +84,14 @@ def _read_request_body(request: Mapping[str, Any]) -> str | bytes:
     content = request["body"] if "parsed_body" not in request else request["parsed_body"]
     # for aiohttp, vcrpy only stores the value that the caller passed for JSON or for a form
     if "parsed_body" in request or isinstance(content, dict | list | int | float):
-        return json.dumps(content, ensure_ascii=False, default=_format_bytes)
+        return _format_json(content)
     return _require_content(content)
+
+
+def _format_json(document: Any) -> str:
+    text = json.dumps(document, ensure_ascii=False, default=_format_bytes)
+    # half of a surrogate pair can only be written as an escape
+    return text if _is_encodable(text) else json.dumps(document, default=_format_bytes)
 
 
 def _format_bytes(value: object) -> str:
@@ -97,7 +103,7 @@ def _format_bytes(value: object) -> str:
 def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
     # cassettes made for reading have the document instead of its text
     if "parsed_body" in response:
-        return json.dumps(response["parsed_body"], ensure_ascii=False)
+        return _format_json(response["parsed_body"])
     content = response["body"]
     if isinstance(content, Mapping):
         content = content.get("string", content.get("base64_string"))
@@ -127,7 +133,7 @@ def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
         case "binary":
             return bytes.fromhex(str(content))
         case "json":
-            return str(content) if is_toml else json.dumps(content, ensure_ascii=False)
+            return str(content) if is_toml else _format_json(content)
     raise ValueError(f"a body has the type {kind!r}, which is not supported")
 
 
@@ -221,6 +227,14 @@ def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
         pass
     # recorders that decode bodies keep the header
     return content, ""
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_text(content: bytes) -> bool:

@@ -216,7 +216,8 @@ def _load_by_layout(content: bytes) -> Cassette:
 
 
 def _build_cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
-    return Cassette(tuple(interactions), {key: metadata[key] for key in metadata if key not in ("provenance", "blobs")})
+    kept = {key: yaml_text.restore_text(metadata[key]) for key in metadata if key not in ("provenance", "blobs")}
+    return Cassette(tuple(interactions), kept)
 
 
 def _load_yaml(content: bytes, path: Path) -> Cassette:
@@ -373,7 +374,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
         tuple(_require_text(test, "a test") for test in item.get("tests", ())),
         provenance,
         tuple(
-            (tool, _require_text(path, "a model"))
+            (_require_text(tool, "a tool"), _require_text(path, "a model"))
             for tool, path in _require_mapping(item.get("models", {}), "the models").items()
         ),
         tuple(_require_text(result, "a result") for result in item["results"]) if "results" in item else None,
@@ -447,6 +448,8 @@ def _require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[st
 
 
 def _require_text(value: Any, name: str) -> str:
+    if isinstance(value, bytes):
+        value = yaml_text.restore_text(value)
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r:.60}, not text")
     return value

@@ -19,6 +19,8 @@ _ESCAPED = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\
 # within double quotes, PyYAML also escapes characters beyond U+FFFF
 _ESCAPED_IN_QUOTES = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
+# half of a surrogate pair, with which clients decode bytes that are not UTF-8; no loader of YAML accepts it
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
 _LONG = 1000
 # a longer key can only be read after a question mark
@@ -45,6 +47,8 @@ def _format_pair(key: Any, item: Any) -> str:
 
 
 def _format_text(text: str, bracketed: bool) -> str:
+    if _SURROGATE.search(text):
+        return f"!!binary '{base64.b64encode(text.encode(errors='surrogatepass')).decode()}'"
     if _ESCAPED.search(text):
         for char in _OFTEN_ESCAPED:
             text = text.replace(char, _ESCAPES[char])
@@ -72,6 +76,18 @@ def _escape(match: re.Match[str]) -> str:
         return _ESCAPES[char]
     code = ord(char)
     return f"\\x{code:02X}" if code <= 0xFF else f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
+
+
+def restore_text(value: Any) -> Any:
+    """Return ``value`` as it was before `format_line`, if it contained no bytes: with texts instead of bytes."""
+    match value:
+        case bytes():
+            return value.decode(errors="surrogatepass")
+        case list():
+            return [restore_text(item) for item in value]
+        case dict():
+            return {restore_text(key): restore_text(item) for key, item in value.items()}
+    return value
 
 
 def fits_block(text: str) -> bool:
