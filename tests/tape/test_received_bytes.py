@@ -125,6 +125,9 @@ ENCODERS = {
     "br": brotli.compress,
     "zstd": zstandard.compress,
     "deflate, gzip": lambda body: gzip.compress(zlib.compress(body)),
+    # without the frame of zlib
+    "raw deflate": lambda body: zlib.compress(body, wbits=-15),
+    "gzip, raw deflate": lambda body: zlib.compress(gzip.compress(body), wbits=-15),
 }
 DECODERS = {
     "gzip": gzip.decompress,
@@ -133,6 +136,8 @@ DECODERS = {
     "br": brotli.decompress,
     "zstd": zstandard.decompress,
     "deflate, gzip": lambda body: zlib.decompress(gzip.decompress(body)),
+    "raw deflate": lambda body: zlib.decompress(body, -15),
+    "gzip, raw deflate": lambda body: gzip.decompress(zlib.decompress(body, -15)),
 }
 
 
@@ -210,10 +215,11 @@ RAW_CLIENTS = {
 @pytest.mark.parametrize("encoding", ENCODERS)
 @pytest.mark.parametrize("client", RAW_CLIENTS)
 def test_a_client_that_does_not_decode_receives_the_encoded_body(path, provider, client, encoding):
-    encoded = {**JSON, "content-encoding": encoding}
+    header = encoding.replace("raw ", "")
+    encoded = {**JSON, "content-encoding": header}
     provider.reply = lambda _: ProviderAnswer(ENCODERS[encoding](DOCUMENT), headers=encoded)
-    live, replayed = record_and_replay(path, provider, lambda: RAW_CLIENTS[client](provider.url, encoding))
-    assert live[0] == replayed[0] == encoding
+    live, replayed = record_and_replay(path, provider, lambda: RAW_CLIENTS[client](provider.url, header))
+    assert live[0] == replayed[0] == header
     assert DECODERS[encoding](live[1]) == DOCUMENT
     assert DECODERS[encoding](replayed[1]) == DOCUMENT
 
@@ -259,13 +265,15 @@ DECODING_CLIENTS = {
 }
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate", "br", "zstd"])
 @pytest.mark.parametrize("client", DECODING_CLIENTS)
 def test_a_client_that_decodes_receives_the_document(path, provider, client, encoding):
+    header = encoding.removeprefix("raw ")
+
     def reply(request):
-        if encoding not in request.headers.get("accept-encoding", ""):
+        if header not in request.headers.get("accept-encoding", ""):
             return ProviderAnswer(DOCUMENT)
-        return ProviderAnswer(ENCODERS[encoding](DOCUMENT), headers={**JSON, "content-encoding": encoding})
+        return ProviderAnswer(ENCODERS[encoding](DOCUMENT), headers={**JSON, "content-encoding": header})
 
     provider.reply = reply
     live, replayed = record_and_replay(path, provider, lambda: DECODING_CLIENTS[client](provider.url))

@@ -88,7 +88,7 @@ chunks = st.builds(
     st.booleans(),
 )
 failure = st.builds(Failure, text, text, st.sampled_from(get_args(During)), text)
-encoding = st.sampled_from([("", True), ("gzip", True), ("br, gzip", False)])
+encoding = st.sampled_from([("", True), ("gzip", True), ("br, gzip", False), ("deflate", True, True)])
 response = st.builds(
     lambda *parts: Response(*parts[:-1], *parts[-1]),
     st.integers(100, 599),

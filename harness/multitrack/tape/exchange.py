@@ -76,6 +76,8 @@ class Response:
     still encoded because it could not be decoded; then the header is one of ``headers``."""
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
+    is_raw_deflate: bool = False
+    """True if the ``encoding`` is ``deflate`` without the frame of zlib."""
     encoded_body: bytes | None = field(default=None, compare=False, repr=False)
     """The body in its ``encoding``, from a cassette of another recorder. `None` if only the decoded body is known."""
 
@@ -140,7 +142,12 @@ class Replay:
         chunks = response.chunks.split(response.body, response.header("content-type"))
         if not response.encoding:
             return chunks
-        return encode_chunks(chunks, response.encoding, is_complete=response.ending == "complete")
+        return encode_chunks(
+            chunks,
+            response.encoding,
+            is_complete=response.ending == "complete",
+            is_raw_deflate=response.is_raw_deflate,
+        )
 
 
 def _negotiate_encoding(response: Response, accept_encoding: str | None) -> Response:

@@ -21,7 +21,7 @@ from multitrack.tape.matching.content_encoding import decode_parts
 from multitrack.tape.matching.index import MatchingKey
 from multitrack.tape.model_paths import find_import_paths, models_offered_by
 from multitrack.tape.redaction.redactor import Redactor
-from multitrack.tape.reencoding import is_accepted, split_encodings
+from multitrack.tape.reencoding import is_accepted, is_raw_deflate, split_encodings
 from multitrack.wires import registry
 
 Clock = Callable[[], datetime]
@@ -149,6 +149,7 @@ class LiveExchange:
             failure=self._failure,
             encoding=encoding,
             is_encoding_requested=is_accepted(encoding, self._request.header("accept-encoding")),
+            is_raw_deflate=is_raw_deflate(b"".join(part.content for part in received), encoding),
         )
         return replace(response, chunks=self._measure_chunks(received, pieces, response))
 

@@ -39,16 +39,39 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
     return all(accepted.get(name.removeprefix("x-"), default) for name in split_encodings(header))
 
 
-def encode_chunks(chunks: Sequence[bytes], header: str, *, is_complete: bool) -> list[bytes]:
+def is_raw_deflate(body: bytes, header: str) -> bool:
+    """Return whether the encoded ``body`` is deflate data without the frame of zlib, which some servers send.
+
+    Both are called ``deflate`` in ``header``, and a client may read only one of them.
+    """
+    if split_encodings(header)[-1:] != ["deflate"]:
+        return False
+    try:
+        zlib.decompressobj().decompress(body)
+    except zlib.error:
+        return True
+    return False
+
+
+def encode_chunks(
+    chunks: Sequence[bytes], header: str, *, is_complete: bool, is_raw_deflate: bool = False
+) -> list[bytes]:
     """Return ``chunks`` in the content encodings that ``header`` names, one encoded chunk for each.
 
-    If ``is_complete`` is False, the encoded data has no end, because the body has no end.
+    Args:
+        chunks: The chunks of the decoded body.
+        header: The content encodings.
+        is_complete: Whether the body is complete. Otherwise, the end of the encoded data is missing as well.
+        is_raw_deflate: Whether ``deflate``, as the last encoding, means deflate data without the frame of zlib.
     """
     if not any(chunks):
         return list(chunks)
     encoded = list(chunks)
-    for name in split_encodings(header):
-        encoded = list(_ENCODERS[name](encoded, is_complete))
+    encoders = [_ENCODERS[name] for name in split_encodings(header)]
+    if is_raw_deflate:
+        encoders[-1] = _encode_raw_deflate
+    for encode in encoders:
+        encoded = list(encode(encoded, is_complete))
     return encoded
 
 
@@ -58,6 +81,10 @@ def _encode_deflate(chunks: Sequence[bytes], is_complete: bool) -> Iterator[byte
     for chunk in chunks:
         checksum = zlib.adler32(chunk, checksum)
     return _store(chunks, b"\x78\x01", struct.pack(">I", checksum) if is_complete else None)
+
+
+def _encode_raw_deflate(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    return _store(chunks, b"", b"" if is_complete else None)
 
 
 def _encode_gzip(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:

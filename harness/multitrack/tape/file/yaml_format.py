@@ -29,7 +29,7 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize, summarize_text
 from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
 from multitrack.tape.interaction import Interaction, Provenance
-from multitrack.tape.reencoding import can_encode
+from multitrack.tape.reencoding import can_encode, split_encodings
 
 FORMAT = 1
 _UPGRADE = "upgrade Multitrack, or use the recorder that wrote the file"
@@ -171,9 +171,11 @@ def _format_content(text: str | bytes, indent: int) -> str:
 
 
 def _format_encoding(response: Response) -> str:
-    if response.is_encoding_requested:
-        return yaml_text.format_line(response.encoding)
-    return yaml_text.format_line({"name": response.encoding, "requested": False})
+    details = {
+        **({} if response.is_encoding_requested else {"requested": False}),
+        **({"raw": True} if response.is_raw_deflate else {}),
+    }
+    return yaml_text.format_line({"name": response.encoding, **details} if details else response.encoding)
 
 
 def load_cassette(content: bytes, path: Path) -> Cassette:
@@ -352,7 +354,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
     status = _require_mapping(response["status"], "the status")
     if type(status["code"]) is not int:
         raise TypeError(f"the status code is {status['code']!r}")
-    encoding, is_encoding_requested = _read_encoding(response["encoding"]) if "encoding" in response else ("", True)
+    encoding, is_encoding_requested, is_raw = _read_encoding(response.get("encoding", ""))
     return Interaction(
         Request(
             _require_text(request["method"], "the method"),
@@ -370,6 +372,7 @@ def _read_interaction(item: Any, blobs: Blobs) -> Interaction:
             _read_failure(response.get("failure")),
             encoding,
             is_encoding_requested,
+            is_raw,
         ),
         tuple(_require_text(test, "a test") for test in item.get("tests", ())),
         provenance,
@@ -392,15 +395,16 @@ def _read_response_body(response: Mapping[str, Any]) -> bytes:
     return (jsontext.restore_layout(document, layout) + text[len(document) :]).encode()
 
 
-def _read_encoding(value: Any) -> tuple[str, bool]:
-    is_requested = True
+def _read_encoding(value: Any) -> tuple[str, bool, bool]:
+    """Return the encoding, whether it was requested, and whether it is deflate without the frame of zlib."""
+    is_requested, is_raw = True, False
     if isinstance(value, dict):
-        found = _require_known_keys(value, "the encoding", {"name", "requested"})
-        value, is_requested = found["name"], bool(found.get("requested", True))
+        found = _require_known_keys(value, "the encoding", {"name", "requested", "raw"})
+        value, is_requested, is_raw = found["name"], bool(found.get("requested", True)), bool(found.get("raw"))
     encoding = _require_text(value, "the encoding")
-    if not can_encode(encoding):
+    if not can_encode(encoding) or (is_raw and split_encodings(encoding)[-1:] != ["deflate"]):
         raise ValueError(f"unknown encoding {encoding!r}")
-    return encoding, is_requested
+    return encoding, is_requested, is_raw
 
 
 def _read_chunks(value: Any) -> Chunks:
