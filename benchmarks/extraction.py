@@ -28,11 +28,11 @@ _KINDS: Mapping[str, tuple[str, ...]] = {"sync": (), "async": ("--async",)}
 _ROUNDS = {1: (300, 100), 10: (300, 50), 100: (100, 20), 1000: (20, 5)}
 
 _OPENING = """
-The time that `create` with a `response_model` adds to the SDK's own `create`. The provider is a `MockTransport` in the
-same process, because a network would hide the difference. The *raw client* is code written by hand:
-`create(tools=...)` with the same schemas, then `Model.model_validate_json(call.function.arguments)` by the tool's name.
-All candidates return the same models, and multitrack sends the same body as the raw client. The raw client is measured
-twice to show the noise.
+This benchmark measures the time that `create` with a `response_model` adds to the SDK's own `create`. The provider is a
+`MockTransport` in the same process, because a network would hide the difference. The *raw client* is code written by
+hand: it calls `create(tools=...)` with the same schemas, and then `Model.model_validate_json(call.function.arguments)`
+with the model of each tool. All candidates return the same models, and multitrack sends the same body as the raw
+client. The raw client is measured twice to show the noise.
 """
 
 _SHORT = """
@@ -44,11 +44,11 @@ _SHORT = """
 
 The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
 
-Against a raw client that omits `tool_choice`, and so sends a smaller body, the ratio is higher: {bare}. The SDK
+A raw client that omits `tool_choice` sends a smaller body. Compared with it, the ratio is higher: {bare}. The SDK
 checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending its
 default `tool_choice="auto"` in `extra_body`.
 
-instructor in its mode for parallel tools, in a virtual environment with the SDK version that it supports:
+This is instructor in its mode for parallel tools, in a virtual environment with the SDK version that it supports:
 
 {conditions_there}
 
@@ -58,8 +58,8 @@ instructor in its mode for parallel tools, in a virtual environment with the SDK
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same response, streamed with four characters of the arguments in each event. These are wall-clock times.
-Each starts when the transport delivers the event that the column names, and ends when the caller receives the first
+The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times. Each
+time starts when the transport delivers the event that the column names, and ends when the caller receives the first
 model. The raw client knows which event completes the first call, and then validates the arguments that it has
 collected. instructor does not stream parallel tools.
 
@@ -67,13 +67,13 @@ collected. instructor does not stream parallel tools.
 
 {figures}
 
-Events read after the one that completes the call, before its model is returned: {extra_events}.
+After the event that completes the call, this many events are read before the model is returned: {extra_events}.
 """
 
 _LONG = """
 ### Long responses
 
-Calls of 2 KB each, sync; streamed with 100 characters in each event. The times are per call.
+Each call has 2 KB. The client is synchronous, and a stream has 100 characters in each event. Times are per call.
 
 {conditions} Streamed: {streamed_rounds}.
 

@@ -9,15 +9,15 @@ from benchmarks.measurement import run_processes
 from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
 
 _TEXT = """
-The time to open a cassette, replay one request from its middle, and close it, compared with the time to load the file
-as YAML with libyaml. An interaction has about 3.5 KB. Cassettes of 100 kB or more stay in memory, so that the next test
-that opens the same cassette does not read it again: the last two columns.
+This benchmark measures the time to open a cassette, replay one request from its middle, and close it. It is compared
+with the time to load the file as YAML with libyaml. An interaction has about 3.5 KB. The last two columns are for a
+second test that opens the same cassette: cassettes of 100 kB or more stay in memory, so they are not read again.
 
 {conditions}
 
 {reading}
 
-The time to write a cassette, compared with the time of PyYAML with libyaml for the same document in its own layout:
+The next table compares the time to write a cassette with the time of PyYAML and libyaml for the same document:
 
 {writing}
 """

@@ -19,10 +19,11 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 _HEAD = """# Benchmarks
 
 `make benchmarks` writes this page. The candidates of a table take turns in one process, in a new random order each
-round, so that other load on the machine affects all of them in the same way. Several such processes are run. Times are
-CPU times unless a table says otherwise: the median of all rounds, with the quartiles in parentheses. A ratio is the
-ratio of two medians in one process: the median of the processes, with the lowest and the highest in parentheses. Ratios
-also hold on other machines; compare times only with each other.
+round, so that other load on the machine affects all of them in the same way. Several such processes are run.
+
+Times are CPU times unless a table says otherwise. A table shows the median of all rounds, with the quartiles in
+parentheses. A ratio is computed from two medians in one process. A table shows the median ratio of the processes, with
+the lowest and the highest ratio in parentheses. Ratios are similar on other machines; times are not.
 """
 
 

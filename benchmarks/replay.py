@@ -10,18 +10,17 @@ from benchmarks.replay_process import CASES, QUESTION, WALL_TIME, WITH_CASSETTE,
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
 _TEXT = """
-The time of a replayed call, compared with the same call to a provider on this machine, the fastest live call there is.
-The provider is the stand-in provider in a process of its own, over TLS, with an open connection; it returns three tool
+This benchmark compares a replayed call with the fastest possible live call, to a provider on the same machine. The
+provider is the stand-in provider in a separate process, over TLS, with an open connection. It returns three tool
 calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its response. The
-second ratio is of the CPU time of the calling process, without the waiting and the work of the provider.
+second ratio compares the CPU time of the calling process only.
 
 {conditions}
 
 {figures}
 
-As in a test, a cassette is opened for each call, so each measured call is the first that its cassette answers. The last
-column includes opening and closing the cassette, which each test does once: read the file, install the interceptors of
-all clients, and remove them.
+As in a test, a cassette is opened for each call. The last column includes the time to open and close the cassette: to
+read the file, and to install and remove the interceptors of all clients. A test does this once.
 
 The target is that a replayed call takes less time than a live one. It is {verdict}: the highest ratio is {highest}.
 """

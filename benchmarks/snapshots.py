@@ -12,9 +12,9 @@ from benchmarks.snapshots_process import CASES, OPTIONS, SIZES, name_candidate
 _TARGETS = {30: 0.005, 200: 0.5}
 
 _TEXT = """
-The time of a failing comparison. The expected and received lists are equally long; the time covers pairing the calls,
-finding the differences and writing the report. All calls are to one tool, because that leaves the most pairs to choose
-from. With a tolerance of 0.01 on all numbers, every pair of numbers must be compared.
+This benchmark measures the time of a failing comparison: to pair the calls, find the differences and write the report.
+The expected and received lists are equally long. All calls are to one tool, because then every pair of calls is
+possible. The tolerance is 0.01 for all numbers, so that every pair of numbers must be compared.
 
 {conditions}
 

@@ -107,7 +107,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         dest="multitrack_allow_ci_writes",
         help="Allow --record, --record-missing and updates of calls_snapshot while the environment variable CI is set "
-        "(default: allow_ci_writes in pyproject.toml, otherwise a usage error)",
+        "(default: the value of allow_ci_writes in pyproject.toml; without it, they are usage errors)",
     )
 
 

@@ -121,7 +121,7 @@ def test_keywords_decide_the_value_in_a_fixed_order(schema, value):
         ({"type": "text"}, "#: unknown type 'text'"),
         (
             {"type": "array", "items": {"type": "boolean"}, "minItems": 3, "uniqueItems": True},
-            "#: did not find enough different items",
+            "#: found too few different items",
         ),
         (
             {"properties": {"a": {"type": "string", "maxLength": 1, "format": "date"}}, "required": ["a"]},

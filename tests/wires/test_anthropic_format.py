@@ -122,7 +122,7 @@ def test_what_a_strict_schema_cannot_express_is_an_error(model, reason):
         write_tool(model, strict=True)
     assert str(raised.value) == (
         f"{model.__name__}: Anthropic's strict tools cannot express {reason}; "
-        f"change the type of the field, or leave out strict=True"
+        f"change the type of the field, or remove strict=True"
     )
 
 

@@ -401,7 +401,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [{"role": role, "content": content}],
-                "messages[0] has no content, and Gemini refuses an empty message; leave it out",
+                "messages[0] has no content, and Gemini refuses an empty message; remove the message",
             )
             for role in ("user", "system")
             for content in (None, "", [], [{"type": "text", "text": ""}])
@@ -456,7 +456,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
             (
                 user_message(image),
                 "messages[0].content[0] has the detail 'high', but Gemini has one setting for the whole request; "
-                "leave it out, or set media_resolution for the request",
+                "remove the detail, or set media_resolution for the request",
             )
             for image in (
                 {"type": "image_url", "image_url": {"url": "gs://a/b.png", "detail": "high"}},
@@ -487,7 +487,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [USER, {"role": "assistant", "content": content}],
-                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; leave it out",
+                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; remove the message",
             )
             for content in (None, "", [])
         ),
@@ -507,11 +507,11 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, {"role": "assistant", "tool_calls": ["F"]}],
-            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; leave it out",
+            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; remove this call",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "F"}}]}],
-            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; leave it out",
+            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; remove this call",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}],
@@ -566,7 +566,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, assistant_calls(F), tool_message("a", name="G")],
-            "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or leave it out",
+            "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or remove it",
         ),
         *(
             (

@@ -209,7 +209,7 @@ def test_an_inexpressible_strict_schema_is_an_error(field, what):
     with pytest.raises(TypeError) as raised:
         parameters(field, {"Free": free}, strict=True)
     assert str(raised.value) == (
-        f"T: OpenAI's strict schemas cannot express {what}; change the type of the field, or leave out strict=True"
+        f"T: OpenAI's strict schemas cannot express {what}; change the type of the field, or remove strict=True"
     )
 
 
@@ -238,7 +238,7 @@ def test_strict_schemas_have_size_limits(field, fits, complaint):
     with pytest.raises(TypeError) as raised:
         parameters(field(fits + 1), strict=True)
     assert str(raised.value) == (
-        f"T: OpenAI's strict schemas are limited to {complaint}; make it smaller, or leave out strict=True"
+        f"T: OpenAI's strict schemas are limited to {complaint}; make the model smaller, or remove strict=True"
     )
 
 

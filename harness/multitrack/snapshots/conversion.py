@@ -72,18 +72,18 @@ class UnwritableValue(TypeError):
 
 
 def unchanged_text(text: str) -> str:
-    """Return the text: the default `RedactText`."""
+    """Return the text unchanged. This is the default `RedactText`."""
     return text
 
 
 def replace_nothing(value: object, path: str) -> Unreplaced:
-    """Replace no value: the default `ReplaceValue`."""
+    """Replace no value. This is the default `ReplaceValue`."""
     del value, path
     return UNREPLACED
 
 
 def reject_unknown(value: object) -> Unreplaced:
-    """Reject every value of an unknown class: the default `ConvertUnknown`."""
+    """Reject every value of an unknown class. This is the default `ConvertUnknown`."""
     del value
     return UNREPLACED
 

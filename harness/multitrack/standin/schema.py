@@ -239,7 +239,7 @@ def _make_array(schema: Mapping[str, Any], location: _Location) -> list[Any]:
         candidate += 1
         if schema.get("uniqueItems") and value in values:
             if candidate > 2 * _MAX_DEPTH:
-                raise location.error("did not find enough different items")
+                raise location.error("found too few different items")
             continue
         values.append(value)
     return values

@@ -42,7 +42,7 @@ def check_contents(contents: Sequence[Content], *, signed: bool) -> None:
 
 
 def check_functions(tools: Sequence[OfferedTool]) -> None:
-    """Raise `InvalidMessageError` if a name is not a valid function name, or occurs twice."""
+    """Raise `InvalidMessageError` if a name is not a valid function name, or if a name occurs twice."""
     for number, tool in enumerate(tools):
         if not _NAME.fullmatch(tool.name):
             raise InvalidMessageError(

@@ -128,7 +128,7 @@ class _StrictSchemaWriter:
     def _unsupported(self, what: str, path: str) -> TypeError:
         return TypeError(
             f"{self._tool.name}: Anthropic's strict tools cannot express {what} (at {path}); "
-            f"change the type of the field, or leave out strict=True"
+            f"change the type of the field, or remove strict=True"
         )
 
 

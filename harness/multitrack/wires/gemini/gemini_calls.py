@@ -67,7 +67,9 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
         where = f"{location}.tool_calls[{number}]"
         kind = call.get("type", "function") if isinstance(call, dict) else type(call).__name__
         if kind not in ("function", None):
-            raise ValueError(f"{where} has the type {kind!r}, but Gemini supports only function calls; leave it out")
+            raise ValueError(
+                f"{where} has the type {kind!r}, but Gemini supports only function calls; remove this call"
+            )
         name, args = _read_function(call.get("function"), f"{where}.function")
         calls.append(GeminiCall(where, name, args, as_text(call.get("id")), read_signature(call)))
     if legacy := message.get("function_call"):
@@ -126,8 +128,7 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
         )
     if name and name != call.name:
         raise ValueError(
-            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; "
-            f"correct the name, or leave it out"
+            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove it"
         )
     call.response = _convert_response(message.get("content"), location)
     unanswered.remove(call)

@@ -118,7 +118,7 @@ def _edit_calls(
     *,
     is_stream: bool,
 ) -> None:
-    """Replace each call in its place. A new call follows the call before it."""
+    """Replace each call in place. Insert each new call after its predecessor."""
     slots = [slot for entries in candidates for slot in _find_calls(entries, is_stream=is_stream)]
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)

@@ -84,7 +84,7 @@ def _convert_image(part: _MessagePart, location: str) -> dict[str, Any]:
     if (detail := options.get("detail")) not in (None, "auto"):
         raise ValueError(
             f"{location} has the detail {detail!r}, but Gemini has one setting for the whole request; "
-            f"leave it out, or set media_resolution for the request"
+            f"remove the detail, or set media_resolution for the request"
         )
     url = image if isinstance(image, str) else as_text(as_object(image).get("url"))
     source = url or as_text(part.get("file_id"))

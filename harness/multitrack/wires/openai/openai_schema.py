@@ -174,13 +174,13 @@ class _StrictSchemaWriter:
         if count > limit:
             raise TypeError(
                 f"{self._tool.name}: OpenAI's strict schemas are limited to {limit:,} {what}, "
-                f"and this one has {count:,}; make it smaller, or leave out strict=True"
+                f"and this one has {count:,}; make the model smaller, or remove strict=True"
             )
 
     def _unsupported(self, what: str, path: str) -> TypeError:
         return TypeError(
             f"{self._tool.name}: OpenAI's strict schemas cannot express {what} (at {path}); "
-            f"change the type of the field, or leave out strict=True"
+            f"change the type of the field, or remove strict=True"
         )
 
 
