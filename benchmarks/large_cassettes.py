@@ -9,8 +9,8 @@ from benchmarks.measurement import run_processes
 from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
 
 _TEXT = """
-This benchmark measures the time to open a cassette, replay one request from its middle, and close it. It is compared
-with the time to load the file as YAML with libyaml. An interaction has about 3.5 KB. The last two columns are for a
+This benchmark measures the time to open a cassette, replay one request from its middle, and close it. The first column
+has the time to load the file as YAML with libyaml. An interaction has about 3.5 KB. The last two columns are for a
 second test that opens the same cassette: cassettes of 100 kB or more stay in memory, so they are not read again.
 
 {conditions}

@@ -50,7 +50,7 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
             if not os.environ.get(_STEP_SUMMARY):
                 raise pytest.UsageError(
                     f"--calls-report=github requires the environment variable {_STEP_SUMMARY}, which GitHub Actions "
-                    f"sets: pass a path instead"
+                    f"sets; elsewhere, pass a path"
                 )
             files.append(Path(os.environ[_STEP_SUMMARY]))
         elif Path(name).suffix not in report_formats.FORMATS:

@@ -23,7 +23,7 @@ authorized_sessions = pytest.importorskip("google.auth.transport.requests")
 metadata_server = pytest.importorskip("google.auth.compute_engine._metadata")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare_environment", "no_credentials")]
-REASON = "its client was created without a credential: its key is a stand-in, which only works during replay"
+REASON = "its client was created without a credential and has a stand-in key, which only works during replay"
 KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
 
 

@@ -134,8 +134,8 @@ def test_reports_contain_no_secret(project):
         ("report.txt", "--calls-report=report.txt: pass a path that ends in .md, .json, .html, or 'github'"),
         (
             "github",
-            "--calls-report=github requires the environment variable GITHUB_STEP_SUMMARY, which GitHub Actions sets: "
-            "pass a path instead",
+            "--calls-report=github requires the environment variable GITHUB_STEP_SUMMARY, which GitHub Actions sets; "
+            "elsewhere, pass a path",
         ),
     ],
 )

@@ -401,7 +401,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [{"role": role, "content": content}],
-                "messages[0] has no content, and Gemini refuses an empty message; remove the message",
+                "messages[0] has no content, and Gemini refuses an empty message; remove it",
             )
             for role in ("user", "system")
             for content in (None, "", [], [{"type": "text", "text": ""}])
@@ -487,7 +487,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [USER, {"role": "assistant", "content": content}],
-                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; remove the message",
+                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; remove it",
             )
             for content in (None, "", [])
         ),
@@ -507,11 +507,11 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, {"role": "assistant", "tool_calls": ["F"]}],
-            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; remove this call",
+            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; remove it",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "F"}}]}],
-            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; remove this call",
+            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; remove it",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}],
@@ -528,22 +528,22 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         (
             [USER, {"role": "assistant", "function_call": {"name": "F", "arguments": f'{{"n": {BIG}}}'}}],
             f"messages[1].function_call.arguments contains the number {BIG}, which Gemini cannot represent exactly; "
-            "pass it as a string",
+            "pass a string",
         ),
         (
             [USER, assistant_calls(("a", "F", '{"n": [Infinity]}'))],
             "messages[1].tool_calls[0].function.arguments contains the number inf, which Gemini cannot represent "
-            "exactly; pass it as a string",
+            "exactly; pass a string",
         ),
         (
             [USER, assistant_calls(("a", "F", '{"n": ' * 31 + "1" + "}" * 31))],
             "messages[1].tool_calls[0].function.arguments contains more than 30 levels of nesting, which Gemini "
-            "cannot represent exactly; pass it as a string",
+            "cannot represent exactly; pass a string",
         ),
         (
             [USER, assistant_calls(("a", "F", {"n": b""}))],
             "messages[1].tool_calls[0].function.arguments contains a value of the type bytes, which Gemini "
-            "cannot represent exactly; pass it as a string",
+            "cannot represent exactly; pass a string",
         ),
         (
             [USER, {"role": "tool", "content": "x"}],

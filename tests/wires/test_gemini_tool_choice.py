@@ -135,7 +135,7 @@ def test_parallel_calls_cannot_be_forbidden():
     with pytest.raises(ValueError, match="parallel_tool_calls") as raised:
         check_parallel_tool_calls(False)
     assert str(raised.value) == (
-        "Gemini does not support parallel_tool_calls=False, because it can always make several calls; remove the argument"
+        "Gemini cannot forbid several calls, so parallel_tool_calls=False is not supported; remove the argument"
     )
 
 

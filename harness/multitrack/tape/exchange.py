@@ -273,7 +273,7 @@ class Router(Protocol):
         """Return whether a raw socket may connect to ``host:port``. Loopback is always allowed, without asking."""
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Fail the test because of ``violation``, whatever the code under test catches.
+        """Fail the test because of ``violation``, even if the code under test catches it.
 
         An interceptor calls this before it raises ``violation``.
         """

@@ -8,7 +8,7 @@ STAND_IN_WORD = "multitrack-stand-in"
 """Used in place of a missing key or token while a cassette replays. It must never be sent."""
 
 STAND_IN_REASON = (
-    "its client was created without a credential: its key is a stand-in, which only works during replay\n"
+    "its client was created without a credential and has a stand-in key, which only works during replay\n"
     "  set the provider's credential, in the environment or in the client's constructor, and run again"
 )
 """Why a request with a stand-in is not sent, and what to do."""

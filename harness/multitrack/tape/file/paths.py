@@ -122,7 +122,7 @@ def pending_path(path: Path) -> Path:
 
 
 def cassette_path(path: Path) -> Path:
-    """Return the cassette of the pending recordings at ``path``."""
+    """Return the cassette that the pending recordings at ``path`` belong to."""
     return path.with_name(path.name.removesuffix(PENDING_SUFFIX) + ".yaml")
 
 

@@ -14,7 +14,7 @@ RECORDED, SENT = "recorded:", "sent:"
 
 
 def format_difference(difference: Difference, indent: int) -> Iterator[str]:
-    """Yield the lines for the values of ``difference``, which are printed with an ``indent`` of that many columns.
+    """Yield the lines that show the two values of ``difference``, to be printed with ``indent`` columns before them.
 
     Values that fit are printed as a whole. Of two long texts, only the part around the first difference is printed,
     with carets below the words that changed.

@@ -67,9 +67,7 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
         where = f"{location}.tool_calls[{number}]"
         kind = call.get("type", "function") if isinstance(call, dict) else type(call).__name__
         if kind not in ("function", None):
-            raise ValueError(
-                f"{where} has the type {kind!r}, but Gemini supports only function calls; remove this call"
-            )
+            raise ValueError(f"{where} has the type {kind!r}, but Gemini supports only function calls; remove it")
         name, args = _read_function(call.get("function"), f"{where}.function")
         calls.append(GeminiCall(where, name, args, as_text(call.get("id")), read_signature(call)))
     if legacy := message.get("function_call"):
@@ -100,7 +98,7 @@ def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{where}.arguments is not a JSON object, and Gemini accepts nothing else; pass a JSON object")
     if unsupported := _find_unsupported_value(args):
         raise ValueError(
-            f"{where}.arguments contains {unsupported}, which Gemini cannot represent exactly; pass it as a string"
+            f"{where}.arguments contains {unsupported}, which Gemini cannot represent exactly; pass a string"
         )
     return name, args
 

@@ -100,7 +100,7 @@ def _convert_message(message: Mapping[str, Any], location: str, role: str) -> li
         )
     parts = convert_content(message.get("content"), location, role)
     if not parts and role != "assistant":
-        raise ValueError(f"{location} has no content, and Gemini refuses an empty message; remove the message")
+        raise ValueError(f"{location} has no content, and Gemini refuses an empty message; remove it")
     return parts
 
 
@@ -135,7 +135,7 @@ class _Turns:
         self._calls = read_calls(message, location)
         if not parts and not self._calls:
             raise ValueError(
-                f"{location} has neither content nor tool_calls, and Gemini refuses an empty message; remove the message"
+                f"{location} has neither content nor tool_calls, and Gemini refuses an empty message; remove it"
             )
         if self._calls and not any(content["role"] == "user" for content in self.contents):
             raise ValueError(

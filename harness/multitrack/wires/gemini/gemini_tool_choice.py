@@ -55,7 +55,7 @@ def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
     """
     if parallel_tool_calls is False:
         raise ValueError(
-            "Gemini does not support parallel_tool_calls=False, because it can always make several calls; remove the argument"
+            "Gemini cannot forbid several calls, so parallel_tool_calls=False is not supported; remove the argument"
         )
     if parallel_tool_calls not in (True, None):
         raise TypeError(f"parallel_tool_calls is {parallel_tool_calls!r}; pass True or False")

@@ -158,7 +158,7 @@ class _ChatStream:
         self._indices = sorted({_read_index(entry) for _, entry, _ in self._entries()}) or [0]
 
     def _entries(self, index: int | None = None) -> Iterator[tuple[int, _Fields, _Fields]]:
-        """Yield the entries of ``choices`` of the stream, or only those of one choice.
+        """Yield the entries of ``choices`` in the stream, or only the entries of one choice.
 
         Yields:
             The position of the chunk, the entry and its delta.

@@ -19,13 +19,13 @@ class HandlerEvents(Protocol):
     """The events of a `DeferredResponseHandler` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
-        """The request is written, or will be at the end of this iteration of the event loop."""
+        """Called when the request is written, or will be written at the end of this iteration of the event loop."""
 
     def on_read(self) -> None:
-        """The caller waits for more of the body than it received so far."""
+        """Called when the caller waits for more of the body."""
 
     def on_read_to_end(self) -> None:
-        """The caller waits for the end of the body."""
+        """Called when the caller waits for the end of the body."""
 
 
 class DeferredResponseHandler(ResponseHandler):

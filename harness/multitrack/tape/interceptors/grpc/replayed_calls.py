@@ -25,7 +25,7 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCall(DelegatingCall):
-    """A call that is replayed step by step. Threads share it.
+    """A call that is replayed step by step. Thread-safe.
 
     Args:
         replay: Returns the steps.
