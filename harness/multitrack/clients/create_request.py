@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from multitrack import model_context
-from multitrack.extraction import Extraction, ExtractionStream, OnError, ResponseReader, Retries, StreamSource, Toolset
+from multitrack.extraction import (
+    Continuation,
+    Extraction,
+    ExtractionStream,
+    FollowUp,
+    OnError,
+    ResponseReader,
+    Retries,
+    StreamSource,
+    Toolset,
+)
+from multitrack.tool_call import ToolCall
 from multitrack.wires import registry
 
 if TYPE_CHECKING:
@@ -73,6 +84,9 @@ class CreateRequest(Generic[T]):
         self.wire_format = registry.get_format(wire)
         self.tools = self._toolset.schemas(wire, strict=strict)
         self.is_stream = bool(stream)
+        self._earlier: tuple[tuple[Mapping[str, Any], FollowUp], ...] = ()
+        self.convert_messages: Callable[[list[dict[str, Any]]], list[Any]] | None = None
+        """Converts the messages of `Extraction.tool_results` to the SDK's objects. None if the SDK accepts them."""
         self.follow_up_messages: list[dict[str, Any]] = []
         """The messages that are appended to the caller's conversation when the model is asked again."""
 
@@ -114,11 +128,23 @@ class CreateRequest(Generic[T]):
         """
         result = self._retries.handle_response(self.wire_format.read_answer(document), raw=raw, usage=usage)
         if isinstance(result, Extraction):
+            result.continuation = Continuation(
+                self.wire_format,
+                self._earlier,
+                raw if dump else document,
+                self._retries.latest_calls,
+                dump,
+                self.convert_messages,
+            )
             return result
         document = dump(raw) if dump else document
+        self._earlier += ((document, result),)
         self.follow_up_messages += self.wire_format.continue_conversation(document, result.results, result.remark)
         return None
 
     def read_stream(self, source: StreamSource) -> ExtractionStream[T]:
         """Return the result of a streamed response."""
-        return ExtractionStream(self._reader, source)
+        return ExtractionStream(self._reader, source, self._continue_stream)
+
+    def _continue_stream(self, document: Mapping[str, Any], calls: Sequence[ToolCall]) -> Continuation:
+        return Continuation(self.wire_format, (), document, calls, None, self.convert_messages)

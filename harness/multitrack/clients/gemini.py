@@ -115,7 +115,8 @@ class GeminiClient(ABC, Generic[R]):
 
         Args:
             messages: The conversation in OpenAI's format, as dictionaries or as the SDK's objects:
-                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages
+                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. It may contain
+                contents of Google's SDK, which `Extraction.tool_results` returns.
             response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
                 returns the SDK's response.
             stream: Whether to return an `ExtractionStream`. Default False.
@@ -136,7 +137,9 @@ class GeminiClient(ABC, Generic[R]):
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
                 The SDK's own errors are not changed.
         """
-        conversation = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
+        conversation = convert_messages(
+            map(self.dump_content, messages), ids=self.has_call_ids, signatures=self.has_signatures
+        )
         if response_model is None:
             return self._send(conversation, None, **arguments)
         request, tools, arguments = self._split_arguments(response_model, arguments)
@@ -206,7 +209,9 @@ class GeminiClient(ABC, Generic[R]):
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
         """Ask asynchronously. Arguments, result and errors are the same as for `create`."""
-        conversation = convert_messages(messages, ids=self.has_call_ids, signatures=self.has_signatures)
+        conversation = convert_messages(
+            map(self.dump_content, messages), ids=self.has_call_ids, signatures=self.has_signatures
+        )
         if response_model is None:
             return await self._send_async(conversation, None, **arguments)
         request, tools, arguments = self._split_arguments(response_model, arguments)
@@ -286,6 +291,7 @@ class GeminiClient(ABC, Generic[R]):
         options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
         caller_tools = options.pop("tools", None) or self._caller_tools(arguments)
         request: CreateRequest[Any] = CreateRequest(_WIRE, response_model, tools=caller_tools, **options)
+        request.convert_messages = self.build_contents
         check_parallel_tool_calls(arguments.pop("parallel_tool_calls", None))
         choice = convert_tool_choice(arguments.pop("tool_choice", None), request.tool_names)
         return request, GeminiTools(request.tools, choice), arguments
@@ -308,6 +314,16 @@ class GeminiClient(ABC, Generic[R]):
     @abstractmethod
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
         """Return the tools that the caller passed to the SDK. They cannot be combined with ours."""
+
+    @staticmethod
+    @abstractmethod
+    def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return ``contents`` as objects of the SDK."""
+
+    @staticmethod
+    @abstractmethod
+    def dump_content(message: Any) -> Any:
+        """Return the JSON of ``message`` if it is a content of the SDK, otherwise ``message`` itself."""
 
     @abstractmethod
     def dump_response(self, raw: R) -> Mapping[str, Any]:

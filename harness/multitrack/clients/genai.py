@@ -6,7 +6,7 @@ Imported when a client is passed to `from_genai`, so that other users neither ne
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google import genai
@@ -43,7 +43,9 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
     ) -> Any:
         models = self.client.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
-        return generate(contents=_to_contents(conversation), **self._build_arguments(conversation, tools, arguments))
+        return generate(
+            contents=self.build_contents(conversation.contents), **self._build_arguments(conversation, tools, arguments)
+        )
 
     async def _send_async(
         self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
@@ -51,7 +53,7 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
         models = self.client.aio.models
         generate: Any = models.generate_content_stream if stream else models.generate_content
         return await generate(
-            contents=_to_contents(conversation), **self._build_arguments(conversation, tools, arguments)
+            contents=self.build_contents(conversation.contents), **self._build_arguments(conversation, tools, arguments)
         )
 
     def _build_arguments(
@@ -74,16 +76,22 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
         return _to_config(arguments.get("config")).tools
 
+    @staticmethod
+    def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[types.ContentUnion]:
+        # through JSON, because the SDK's types only decode base64 when they read JSON
+        return [types.Content.model_validate_json(json.dumps(content)) for content in contents]
+
+    @staticmethod
+    def dump_content(message: Any) -> Any:
+        if not isinstance(message, types.Content):
+            return message
+        return message.model_dump(mode="json", by_alias=True, exclude_none=True)
+
     def dump_response(self, raw: GenerateContentResponse) -> Mapping[str, Any]:
         return raw.model_dump(mode="json", by_alias=True, include=_MODEL_FIELDS)
 
     def get_usage(self, raw: GenerateContentResponse) -> Any:
         return raw.usage_metadata
-
-
-def _to_contents(conversation: GeminiConversation) -> list[types.ContentUnion]:
-    # through JSON, because the SDK's types only decode base64 when they read JSON
-    return [types.Content.model_validate_json(json.dumps(content)) for content in conversation.contents]
 
 
 def _to_config(given: Any) -> types.GenerateContentConfig:

@@ -6,7 +6,7 @@ Imported when a model is passed to `from_vertexai`, so that other users neither 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from google.cloud.aiplatform_v1 import types
@@ -74,12 +74,24 @@ class VertexClient(GeminiClient[GenerationResponse]):
             getattr(model, connection)
             model = copy.copy(model)
             model._system_instruction = [*own, *map(generative_models.Part.from_dict, conversation.system)]
-        sdk_contents = [generative_models.Content.from_dict(content) for content in conversation.contents]
+        sdk_contents = self.build_contents(conversation.contents)
         return model, sdk_contents, {**arguments, **(_to_sdk_tools(tools) if tools else {})}
 
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
         del arguments
         return self.model._tools
+
+    @staticmethod
+    def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[generative_models.Content]:
+        return [generative_models.Content.from_dict(dict(content)) for content in contents]
+
+    @staticmethod
+    def dump_content(message: Any) -> Any:
+        if not isinstance(message, generative_models.Content):
+            return message
+        # not to_dict(), which writes names in snake case
+        content = message._raw_content
+        return _sort_keys(MessageToDict(type(content).pb(content)))
 
     def dump_response(self, raw: GenerationResponse) -> Mapping[str, Any]:
         message = raw._raw_response

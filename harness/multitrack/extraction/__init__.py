@@ -1,9 +1,20 @@
 """Turn `Iterable[A | B]` into tools, and tool calls into validated models. Does not depend on any SDK or on HTTP."""
 
+from multitrack.extraction.continuation import Continuation, FollowUp
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import OnError, ResponseReader
 from multitrack.extraction.retries import Retries
 from multitrack.extraction.stream import ExtractionStream, StreamSource
 from multitrack.extraction.toolset import Toolset
 
-__all__ = ["Extraction", "ExtractionStream", "OnError", "ResponseReader", "Retries", "StreamSource", "Toolset"]
+__all__ = [
+    "Continuation",
+    "Extraction",
+    "ExtractionStream",
+    "FollowUp",
+    "OnError",
+    "ResponseReader",
+    "Retries",
+    "StreamSource",
+    "Toolset",
+]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from multitrack.errors import ExtractionError
+from multitrack.extraction.continuation import Continuation, assign_results
 from multitrack.tool_call import ToolCall
 
 T_co = TypeVar("T_co", covariant=True)
@@ -27,7 +28,7 @@ class Extraction(Sequence[T_co]):
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
 
-    __slots__ = ("_models", "attempts", "calls", "errors", "raw", "text", "usage")
+    __slots__ = ("_models", "attempts", "calls", "continuation", "errors", "raw", "text", "usage")
 
     calls: tuple[ToolCall, ...]
     errors: tuple[ExtractionError, ...]
@@ -35,6 +36,8 @@ class Extraction(Sequence[T_co]):
     usage: Any
     text: str | None
     attempts: tuple[ExtractionError, ...]
+    continuation: Continuation | None
+    """For `tool_results`; set by the client."""
 
     def __init__(
         self,
@@ -54,6 +57,38 @@ class Extraction(Sequence[T_co]):
         self.usage = usage
         self.text = text
         self.attempts = tuple(attempts)
+        self.continuation = None
+
+    def tool_results(
+        self, results: Mapping[str, object] | Mapping[ToolCall, object] | Iterable[object] = ()
+    ) -> list[Any]:
+        """Return the messages that continue the conversation: the response, and what its calls returned.
+
+        Append them to the messages of the request, and send it again. They have the form of the SDK that the response
+        is from, and keep the ids of calls and the signatures of thoughts.
+
+        Args:
+            results: What your functions returned: one result for each model, in order; or a dictionary with the id of
+                each valid call, or the `ToolCall` itself, which providers without ids require. A string is sent as it
+                is, an exception as a failure, and anything else as JSON. A call that is in ``errors`` is rejected with
+                its error, unless the dictionary has a result for it.
+
+        Returns:
+            Messages for ``messages`` of chat completions and of Anthropic, items for ``input`` of the Responses API,
+            or contents for ``contents`` of Google's SDKs. If the model was asked again, they include its earlier
+            responses. `create` of Multitrack's clients accepts them, too.
+
+        Raises:
+            ValueError: If a valid call has no result, if a result is for an unknown call, or if the extraction is not
+                from a client.
+            TypeError: If a result cannot be written as JSON.
+        """
+        if self.continuation is None:
+            raise ValueError(
+                "this extraction is from calls without a response, so that the form of its messages is unknown; "
+                "extract with a client of Multitrack, or write the messages yourself"
+            )
+        return self.continuation.write_messages(assign_results(self.calls, self.errors, results))
 
     @overload
     def __getitem__(self, index: int) -> T_co: ...

@@ -5,27 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from multitrack.errors import ExtractionError, UnknownTool
+from multitrack.extraction.continuation import FollowUp, accept_call, reject_call
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
 from multitrack.extraction.validation import CallError
 from multitrack.tool_call import ToolCall
-from multitrack.wires import ToolResult, WireAnswer
+from multitrack.wires import WireAnswer
 
 T = TypeVar("T")
-
-
-class FollowUp(NamedTuple):
-    """The tool results and the remark that are sent to the model with the next attempt.
-
-    ``results`` has a result for each call of the last response, in order. ``remark`` lists invalid calls of an
-    earlier response that the last one did not correct, or is None.
-    """
-
-    results: list[ToolResult]
-    remark: str | None
 
 
 class Retries(Generic[T]):
@@ -42,6 +32,8 @@ class Retries(Generic[T]):
         self._remaining = max_retries
         self._last: ValidatedResponse | None = None
         self._attempts: tuple[ExtractionError, ...] = ()
+        self.latest_calls: Sequence[ToolCall] = ()
+        """The calls of the last response. The ``index`` of each is its position among all calls of the extraction."""
 
     def handle_response(self, answer: WireAnswer, *, raw: Any, usage: Any) -> Extraction[T] | FollowUp:
         """Return the result, or what to send with the next attempt.
@@ -49,13 +41,13 @@ class Retries(Generic[T]):
         Raises:
             ExtractionError: As `Toolset.extract` does, with the errors of earlier responses in ``attempts``.
         """
-        latest: Sequence[ToolCall] = answer.calls
+        self.latest_calls = answer.calls
         if self._last is not None:
-            calls, latest = _merge_corrections(self._last, answer.calls)
+            calls, self.latest_calls = _merge_corrections(self._last, answer.calls)
             answer = replace(answer, calls=tuple(calls))
         validated = self._reader.read(answer, raw=raw, usage=usage)
         if validated.call_errors and validated.response_error is None and self._remaining > 0:
-            return self._follow_up(validated, latest)
+            return self._follow_up(validated, self.latest_calls)
         validated.extraction.attempts = self._attempts
         if validated.error is not None and self._attempts:
             validated.error.attempts = self._attempts
@@ -71,7 +63,10 @@ class Retries(Generic[T]):
         self._reader.remember_models(validated)
         self._attempts += (validated.error,) if validated.error else ()
         errors = {id(error.call): error for error in validated.call_errors}
-        results = [_tool_result(call, errors.pop(id(call), None)) for call in latest]
+        results = [
+            accept_call(call) if (error := errors.pop(id(call), None)) is None else reject_call(call, error)
+            for call in latest
+        ]
         return FollowUp(results, _format_remark(list(errors.values())))
 
 
@@ -133,12 +128,6 @@ def _remove_if_present(content: tuple[str, Any], accepted: list[tuple[str, Any]]
         return False
     accepted.remove(content)
     return True
-
-
-def _tool_result(call: ToolCall, error: CallError | None) -> ToolResult:
-    if error is None:
-        return ToolResult(call, True, "accepted; do not make this call again")
-    return ToolResult(call, False, f"rejected: {error}\nCorrect this call and make it again.")
 
 
 def _format_remark(uncorrected: Sequence[CallError]) -> str | None:

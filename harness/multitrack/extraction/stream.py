@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from multitrack.errors import ExtractionError, StreamNotFinished
+from multitrack.extraction.continuation import Continuation
 from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import ResponseReader, ValidatedResponse
 from multitrack.tool_call import ToolCall
@@ -60,8 +61,22 @@ class ExtractionStream(Generic[T_co]):
         StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
 
-    def __init__(self, reader: ResponseReader[T_co], source: StreamSource) -> None:
+    def __init__(
+        self,
+        reader: ResponseReader[T_co],
+        source: StreamSource,
+        build_continuation: Callable[[Mapping[str, Any], Sequence[ToolCall]], Continuation] | None = None,
+    ) -> None:
+        """Read the models of ``source``.
+
+        Args:
+            reader: Validates the calls.
+            source: The streamed response.
+            build_continuation: Returns what `Extraction.tool_results` needs, from the document of the response and its
+                calls. None if the conversation cannot be continued.
+        """
         self._reader = reader
+        self._build_continuation = build_continuation
         self._source = source
         self._chunks = source.chunks()
         self._ready: deque[T_co] = deque()
@@ -199,7 +214,9 @@ class ExtractionStream(Generic[T_co]):
         # even if the decoder took a call for incomplete: the stream yields exactly the models of its extraction
         self._add_ready(model for model in validated.extraction if id(model) not in self._yielded)
         try:
-            self._result = self._reader.unwrap(validated)
+            extraction = self._result = self._reader.unwrap(validated)
+            if self._build_continuation is not None:
+                extraction.continuation = self._build_continuation(self._source.decoder.document, extraction.calls)
         except ExtractionError as error:
             error.__cause__ = cause
             self._result = self._unraised = error

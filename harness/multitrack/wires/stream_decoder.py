@@ -48,6 +48,11 @@ class StreamDecoder(ABC):
     def answer(self) -> WireAnswer:
         """The answer as far as it has arrived, including calls that are still incomplete."""
 
+    @property
+    @abstractmethod
+    def document(self) -> Mapping[str, Any]:
+        """The answer so far in the form that is not streamed, for `WireFormat.continue_conversation`."""
+
     @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:
         """Complete the calls that are still open at the end of a complete stream, and return them."""

@@ -124,6 +124,12 @@ class AnthropicStreamDecoder(StreamDecoder):
         return self._queue.release(is_last=True)
 
     @property
+    def document(self) -> Mapping[str, Any]:
+        blocks = sorted(self._blocks, key=lambda block: block.order)
+        content = [block.as_document() for block in blocks]
+        return {**self._message, "content": content, "stop_reason": self._stop_reason, "usage": self._usage}
+
+    @property
     def answer(self) -> WireAnswer:
         blocks = sorted(self._blocks, key=lambda block: block.order)
         calls = [block for block in blocks if block.is_call]
@@ -161,6 +167,8 @@ class _Block:
         self._index = index
         self._decoder = decoder
         self._texts: list[str] = []
+        self._thought: dict[str, str] = {}
+        self._citations: list[Any] = []
         self._input: list[str] = []
         self._brackets = BracketCounter()
         self._has_whole_input = False
@@ -195,6 +203,11 @@ class _Block:
         """Add a delta. Return False if it is input for a call that is complete."""
         if text := as_text(delta.get("text")):
             self._texts.append(text)
+        for key in ("thinking", "signature"):
+            if piece := as_text(delta.get(key)):
+                self._thought[key] = self._thought.get(key, "") + piece
+        if citation := delta.get("citation"):
+            self._citations.append(citation)
         piece = as_text(delta.get("partial_json"))
         if piece is None or not self.is_call:
             return True
@@ -207,3 +220,16 @@ class _Block:
     def as_content(self) -> Mapping[str, Any]:
         """Return the block as it appears in an answer that is not streamed, with its text."""
         return {**self._fields, "text": (as_text(self._fields.get("text")) or "") + "".join(self._texts)}
+
+    def as_document(self) -> Mapping[str, Any]:
+        """Return the block as it appears in an answer that is not streamed."""
+        if self.is_call:
+            _, _, arguments = self.fields
+            return {**self._fields, "input": arguments}
+        block = {
+            **self._fields,
+            **{key: (as_text(self._fields.get(key)) or "") + text for key, text in self._thought.items()},
+        }
+        if self._citations:
+            block["citations"] = [*as_objects(self._fields.get("citations")), *self._citations]
+        return {**block, **({"text": self.as_content()["text"]} if self._texts else {})}

@@ -133,17 +133,20 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
 
 
 def _convert_response(content: object, location: str) -> dict[str, Any]:
-    """Convert the content of a tool message. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
-
-    If an object has the key "output" or "error", Gemini reads the values of these keys only:
-    https://ai.google.dev/api/caching#FunctionResponse
-    """
     if content is None or content == []:
         raise ValueError(f"{location} has no content; add the tool's answer, which may be an empty string")
     texts = [part["text"] for part in convert_content(content, location, "tool")]
     if len(texts) > 1:
         return {"output": texts}
-    text = "".join(texts)
+    return convert_response_text("".join(texts))
+
+
+def convert_response_text(text: str) -> dict[str, Any]:
+    """Convert the text that a tool returned. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
+
+    If an object has the key "output" or "error", Gemini reads the values of these keys only:
+    https://ai.google.dev/api/caching#FunctionResponse
+    """
     try:
         response = json.loads(text)
     except (ValueError, RecursionError):

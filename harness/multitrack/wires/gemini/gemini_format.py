@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.gemini import gemini_answer, gemini_call_objects
+from multitrack.wires.gemini.gemini_calls import convert_response_text
 from multitrack.wires.gemini.gemini_schema import write_parameters
 from multitrack.wires.gemini.gemini_stream import GeminiStreamDecoder
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
@@ -144,5 +145,5 @@ def _write_declaration(tool: ToolDefinition) -> dict[str, Any]:
 
 def _write_response(result: ToolResult) -> dict[str, Any]:
     # The model knows the keys "output" and "error": https://ai.google.dev/api/caching#FunctionResponse
-    response = {"output" if result.is_accepted else "error": result.text}
+    response = convert_response_text(result.text) if result.is_accepted else {"error": result.text}
     return {**({"id": result.call.id} if result.call.id else {}), "name": result.call.name, "response": response}

@@ -6,7 +6,7 @@ to https://ai.google.dev/api/caching#Content
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ class GeminiConversation(NamedTuple):
 
 
 def convert_messages(
-    messages: Sequence[Mapping[str, Any] | BaseModel], *, ids: bool = False, signatures: bool = False
+    messages: Iterable[Mapping[str, Any] | BaseModel], *, ids: bool = False, signatures: bool = False
 ) -> GeminiConversation:
     """Convert messages from OpenAI's form to Gemini's.
 
@@ -39,7 +39,8 @@ def convert_messages(
     Set ``ids`` and ``signatures`` only if the API has these fields. If it does not have them, it refuses the request.
 
     Args:
-        messages: Dictionaries or objects of the SDK. They are not changed.
+        messages: Dictionaries or objects of the SDK. They are not changed. A dictionary with ``parts`` is a content
+            of Gemini, which is sent as it is.
         ids: Send the ids of calls and answers.
         signatures: Send the signatures of the thoughts before calls. If no call of a message has one, the first call
             gets a placeholder, because Gemini 3 refuses the message otherwise.
@@ -56,6 +57,9 @@ def convert_messages(
         message = _to_plain(original)
         if not isinstance(message, dict):
             raise ValueError(f"{location} is a {type(original).__name__}; pass a dictionary with role and content")
+        if "parts" in message:
+            turns.add_content(message, location)
+            continue
         match role := message.get("role"):
             case "system" | "developer" if turns.contents:
                 raise ValueError(
@@ -114,6 +118,16 @@ class _Turns:
     _calls: list[GeminiCall] = field(default_factory=list)
     _unanswered: list[GeminiCall] = field(default_factory=list)
     _used_ids: set[str] = field(default_factory=set)
+
+    def add_content(self, content: Mapping[str, Any], location: str) -> None:
+        """Add a content that already has Gemini's form."""
+        if content.get("role") not in ("user", "model") or not isinstance(content["parts"], list):
+            raise ValueError(
+                f"{location} has parts, but is not a content of Gemini; "
+                f"pass a list of parts, and the role 'user' or 'model'"
+            )
+        self.finish_calls()
+        self._add(content["role"], content["parts"])
 
     def add_user(self, parts: list[dict[str, Any]]) -> None:
         self.finish_calls()

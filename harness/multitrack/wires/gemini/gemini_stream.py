@@ -6,7 +6,7 @@ https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -69,6 +69,18 @@ class GeminiStreamDecoder(StreamDecoder):
         return self._queue.release(is_last=True)
 
     @property
+    def document(self) -> Mapping[str, Any]:
+        candidates = [
+            {
+                "index": index,
+                "content": {"role": "model", "parts": list(candidate.join_parts())},
+                "finishReason": candidate.finish_reason,
+            }
+            for index, candidate in sorted(self._candidates.items())
+        ]
+        return {"candidates": candidates, "modelVersion": self._model, "usageMetadata": self._usage}
+
+    @property
     def answer(self) -> WireAnswer:
         candidates = [candidate for _, candidate in sorted(self._candidates.items())]
         finish_reason = select_finish_reason((candidate.finish_reason for candidate in candidates), NORMAL_REASONS)
@@ -92,6 +104,7 @@ class _StreamedCandidate:
         self.message: str | None = None
         self.is_held_back = True
         self._text: list[str] = []
+        self._parts: list[tuple[Mapping[str, Any], _GeminiStreamedCall | None]] = []
         self._index = index
         self._queue = queue
         self._arrivals = count()
@@ -107,8 +120,8 @@ class _StreamedCandidate:
             self._text.append(text)
         self.message = as_text(entry.get("finishMessage")) or self.message
         for part in parts:
-            if (function := read_function_call(part)) is not None:
-                self._add(function)
+            function = read_function_call(part)
+            self._parts.append((part, None if function is None else self._add(function)))
         self.finish_reason = read_finish_reason(entry) or self.finish_reason
         if self.finish_reason == "STOP":
             self.end()
@@ -119,7 +132,32 @@ class _StreamedCandidate:
             self._open_call.has_ended = True
             self._open_call = None
 
-    def _add(self, function: Mapping[str, Any]) -> None:
+    def join_parts(self) -> Iterator[dict[str, Any]]:
+        """Yield the parts as they appear in an answer that is not streamed.
+
+        A part with the signature of a thought stays a part of its own:
+        https://ai.google.dev/gemini-api/docs/thought-signatures
+        """
+        written: dict[str, Any] | None = None
+        previous_call: _GeminiStreamedCall | None = None
+        for part, call in self._parts:
+            fields = {key: value for key, value in part.items() if value is not None}
+            if call is not None:
+                # the parts of a call whose arguments arrive in pieces are one part
+                fields["functionCall"] = call.as_function_call(fields["functionCall"])
+            if written is not None and call is not None and call is previous_call:
+                written.update(fields)
+            elif written is not None and _is_plain_text(written) and _is_plain_text(fields, like=written):
+                written["text"] += fields["text"]
+            else:
+                if written is not None:
+                    yield written
+                written = fields
+            previous_call = call
+        if written is not None:
+            yield written
+
+    def _add(self, function: Mapping[str, Any]) -> _GeminiStreamedCall:
         call = self._open_call
         if call is None or call.is_followed_by(function):
             self.end()
@@ -127,6 +165,7 @@ class _StreamedCandidate:
             self._queue.add(call)
         call.add(function)
         self._open_call = call if function.get("willContinue") else None
+        return call
 
 
 class _GeminiStreamedCall:
@@ -144,6 +183,7 @@ class _GeminiStreamedCall:
         self._id: str | None = None
         self._name: str | None = None
         self._args: Any = None
+        self._is_in_pieces = False
 
     @property
     def fields(self) -> CallFields:
@@ -152,6 +192,12 @@ class _GeminiStreamedCall:
     @property
     def is_complete(self) -> bool:
         return self.has_ended and not self._candidate.is_held_back
+
+    def as_function_call(self, received: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the call as it appears in an answer that is not streamed. ``received`` is its last part."""
+        if not self._is_in_pieces:
+            return received
+        return {**({"id": self._id} if self._id else {}), "name": self._name or "", "args": self._args or {}}
 
     def is_followed_by(self, function: Mapping[str, Any]) -> bool:
         """Return whether ``function`` begins another call. Only the first part of a call names its function."""
@@ -170,6 +216,16 @@ class _GeminiStreamedCall:
             if steps:
                 self._args = _insert(self._args, steps, _read_value(partial))
         self.has_ended = not function.get("willContinue")
+        self._is_in_pieces = self._is_in_pieces or not self.has_ended or bool(function.get("partialArgs"))
+
+
+def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
+    """Return whether ``part`` has nothing but a text, of the same kind as ``like``: an answer or a thought."""
+    return (
+        part.keys() <= {"text", "thought"}
+        and isinstance(part.get("text"), str)
+        and (like is None or bool(part.get("thought")) == bool(like.get("thought")))
+    )
 
 
 _STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")

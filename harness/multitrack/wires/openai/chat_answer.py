@@ -19,6 +19,12 @@ LENGTH_LIMITS = frozenset({"length", "max_output_tokens", "MAX_TOKENS"})
 NORMAL_REASONS = frozenset({"stop", "tool_calls", "function_call", "completed", "STOP"})
 """The finish reasons of an answer that the model ended by itself."""
 
+RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
+"""The fields of a message that go back to the provider in addition to content and calls.
+
+Several providers refuse a conversation without its reasoning.
+"""
+
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""

@@ -21,10 +21,6 @@ from multitrack.wires.wire_format import WireFormat
 if TYPE_CHECKING:
     from multitrack.wires.stream_text import StreamChunk
 
-# The fields of an answer that go back to the provider in addition to content and calls. Several providers refuse a
-# conversation without its reasoning.
-_RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
-
 
 class ChatFormat(WireFormat):
     """Chat completions."""
@@ -127,7 +123,7 @@ class ChatFormat(WireFormat):
         entries = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
         ids = assign_distinct_ids([result.call for result in results])
         extra_fields: dict[str, Any] = {
-            key: value for message in messages for key in _RETURNED_FIELDS if (value := message.get(key))
+            key: value for message in messages for key in chat_answer.RETURNED_FIELDS if (value := message.get(key))
         }
         content = next((content for message in messages if (content := message.get("content"))), None)
         calls = [

@@ -17,6 +17,7 @@ from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_
 from multitrack.wires.openai.chat_answer import (
     LENGTH_LIMITS,
     NORMAL_REASONS,
+    RETURNED_FIELDS,
     find_failure,
     find_refusal,
     read_failure,
@@ -24,6 +25,9 @@ from multitrack.wires.openai.chat_answer import (
     read_text,
 )
 from multitrack.wires.stream_decoder import StreamDecoder
+
+_REASONING = frozenset(RETURNED_FIELDS) - {"refusal"}
+_CALL_KEYS = frozenset({"index", "id", "type", "function", "custom"})
 
 
 class ChatStreamDecoder(StreamDecoder):
@@ -68,6 +72,11 @@ class ChatStreamDecoder(StreamDecoder):
         return self._queue.release(is_last=True)
 
     @property
+    def document(self) -> Mapping[str, Any]:
+        choices = [choice.as_choice() for _, choice in sorted(self._choices.items())]
+        return {"object": "chat.completion", "model": self._model, "choices": choices, "usage": self._usage}
+
+    @property
     def answer(self) -> WireAnswer:
         choices = [choice for _, choice in sorted(self._choices.items())]
         finish_reason = select_finish_reason((choice.finish_reason for choice in choices), NORMAL_REASONS)
@@ -91,6 +100,7 @@ class _Choice:
         self.error: str | None = None
         self.text: list[str] = []
         self.refusal: list[str] = []
+        self.reasoning: dict[str, Any] = {}
         self.is_held_back = True
         self.late_arguments_error: str | None = None
         self._index = index
@@ -116,6 +126,8 @@ class _Choice:
             self.text.append(text)
         if refusal := as_text(delta.get("refusal")):
             self.refusal.append(refusal)
+        for key in _REASONING.intersection(delta):
+            self.reasoning[key] = _append(self.reasoning.get(key), delta[key])
         self.error = self.error or read_failure(entry)
         in_delta: set[_ChatStreamedCall] = set()
         has_completed = False
@@ -137,6 +149,18 @@ class _Choice:
         """End the choice, and complete its calls."""
         for call in self._calls:
             call.end()
+
+    def as_choice(self) -> dict[str, Any]:
+        """Return the choice as it appears in an answer that is not streamed."""
+        calls = [call.as_tool_call() for call in sorted(self._calls, key=lambda call: call.order) if not call.is_empty]
+        message = {
+            "role": "assistant",
+            "content": "".join(self.text) or None,
+            "refusal": "".join(self.refusal) or None,
+            **self.reasoning,
+            **({"tool_calls": calls} if calls else {}),
+        }
+        return {"index": self._index, "message": message, "finish_reason": self.finish_reason}
 
     def _add(self, call: _ChatStreamedCall, fragment: Mapping[str, Any]) -> bool:
         had_ended = call.has_ended
@@ -181,6 +205,7 @@ class _ChatStreamedCall:
         self._name = ""
         self._arguments: list[str] | None = None
         self._brackets: BracketCounter | None = None
+        self._extra: dict[str, Any] = {}
         self.has_ended = False
 
     @property
@@ -211,6 +236,9 @@ class _ChatStreamedCall:
     def add(self, fragment: Mapping[str, Any]) -> bool:
         """Add a fragment. Return False if it has arguments although the call has ended."""
         name, arguments = read_function(fragment)
+        for key in fragment.keys() - _CALL_KEYS:
+            # such as the signature of a thought, which may follow the last arguments
+            self._extra[key] = fragment[key]
         if self.has_ended:
             return not (arguments and arguments.strip())
         self._id = self._id or as_text(fragment.get("id"))
@@ -227,9 +255,43 @@ class _ChatStreamedCall:
         self.has_ended = self._brackets is not None and self._brackets.feed(arguments) is not None
         return True
 
+    def as_tool_call(self) -> dict[str, Any]:
+        """Return the call as it appears in an answer that is not streamed."""
+        call_id, name, arguments = self.fields
+        return {**self._extra, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
     def end(self) -> None:
         """Complete the call at the end of the choice, unless its JSON was cut off."""
         self.has_ended = self.has_ended or (self._brackets is None and not self.is_empty)
 
     def _has_other_text(self) -> bool:
         return any(text.strip() for text in (self._arguments or ())[:-1])
+
+
+def _append(value: Any, piece: Any) -> Any:
+    """Append a streamed piece of a reasoning field: to a text, or to a list of details, which come in pieces, too.
+
+    https://openrouter.ai/docs/use-cases/reasoning-tokens#streaming-response
+    """
+    if isinstance(value, str) and isinstance(piece, str):
+        return value + piece
+    if not isinstance(piece, list):
+        return piece or value
+    details = list(value) if isinstance(value, list) else []
+    for detail in piece:
+        last = details[-1] if details else None
+        if isinstance(last, Mapping) and isinstance(detail, Mapping) and _have_same_place(last, detail):
+            details[-1] = {**last, **{key: _join(key, last.get(key), item) for key, item in detail.items()}}
+        else:
+            details.append(detail)
+    return details
+
+
+def _have_same_place(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return "index" in one and all(one.get(key) == other.get(key) for key in ("index", "type"))
+
+
+def _join(key: str, value: Any, piece: Any) -> Any:
+    if key in ("text", "summary", "data") and isinstance(value, str) and isinstance(piece, str):
+        return value + piece
+    return value if piece is None else piece

@@ -128,13 +128,17 @@ class ResponsesStreamDecoder(StreamDecoder):
         return item
 
     @property
+    def document(self) -> Mapping[str, Any]:
+        return {**self._response, "output": self.output}
+
+    @property
     def output(self) -> list[dict[str, Any]]:
         """The output items as far as they have arrived."""
         return [item.as_output() for item in sorted(self._items, key=lambda item: item.order)]
 
     @property
     def answer(self) -> WireAnswer:
-        answer = read_answer({**self._response, "output": self.output})
+        answer = read_answer(self.document)
         is_complete = self.has_ended and self._error is None
         return replace(answer, calls=self._queue.calls(), error=self._error or answer.error, is_complete=is_complete)
 
