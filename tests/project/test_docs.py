@@ -32,6 +32,8 @@ RULES = {
             turn=1,
             calls=[ScriptedCall("Weather", {"location": "Dallas", "units": "metric"})],
         ),
+        Rule(prompt="Do I need an umbrella in Toronto or Dallas?", turn=0, calls=[TORONTO, DALLAS]),
+        Rule(prompt="Do I need an umbrella in Toronto or Dallas?", contains="sun", text="Only in Toronto."),
     ],
     "getting-started.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "existing-cassettes.md": [Rule(prompt="What is the weather in Toronto?", calls=[TORONTO])],
