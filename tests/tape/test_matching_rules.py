@@ -4,11 +4,14 @@ import json
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recorded_tape import JSON, URL, request
 
 from multitrack.errors import BadOption, CassetteMiss
 from multitrack.tape.file import storage
 from multitrack.tape.matching.jsonpath import JsonPath
+from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.settings import MATCHED, TELEMETRY, Settings
 from multitrack.tape.tape import Tape
 
@@ -174,6 +177,49 @@ def test_placeholders_apply_to_every_kind_of_request(recorded, sent, kept, place
     assert recorded.play(sent("2027-11-30 23:59"), settings=settings) == ["answer"]
     with pytest.raises(CassetteMiss):
         recorded.play(sent("yesterday"), settings=settings)
+
+
+NUMBERED = [
+    ('{{"user": {}, "n": 7}}', 12345678, 87654321, '"user": "id"'),
+    ('{{"users": [{}, 7]}}', 12345678, 87654321, '"id"'),
+    ('{{"user": {}}}', 1234567812345678, 8765432112345678, '"user": "idid"'),
+    ('{{"user": {}.5}}', 12345678, 87654321, '"user": "id.5"'),
+    ('{{"{}": true, "n": {}}}', 12345678, 87654321, '"id": true'),
+    ('{{"text": "a {} b", "user": {}}}', 12345678, 87654321, '"text": "a id b"'),
+    ('{{"user": {}}}\n{{"user": 7}}\n', 12345678, 87654321, '{"user": "id"}\n{"user": 7}\n'),
+    ("{}", 12345678, 87654321, '"id"'),
+]
+
+
+@pytest.mark.parametrize("placeholders_when_recording", [True, False])
+@pytest.mark.parametrize(("sent", "first", "second", "kept"), NUMBERED, ids=range(len(NUMBERED)))
+def test_a_placeholder_for_a_number_of_json_leaves_the_body_json(
+    recorded, sent, first, second, kept, placeholders_when_recording
+):
+    settings = Settings(placeholders=(("id", r"\d{8}"),))
+    before, after = (request(sent.format(*[number] * sent.count("{}"))) for number in (first, second))
+    recorded.put((before, "answer"), settings=settings if placeholders_when_recording else None)
+    if placeholders_when_recording:
+        [stored] = storage.read(recorded.path).interactions
+        assert kept in stored.request.body.decode()
+        for line in stored.request.body.splitlines() if "\n{" in sent else [stored.request.body]:
+            json.loads(line)
+    assert recorded.play(after, settings=settings) == ["answer"]
+    with pytest.raises(CassetteMiss):
+        recorded.play(request(sent.format(*["1"] * sent.count("{}"))), settings=settings)
+
+
+scalar = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
+json_document = st.recursive(
+    scalar, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@given(json_document, st.booleans(), st.sampled_from([r"\d", r"\d{2,}", "n", "u0", "[a-z]+", '"', "[{,]", r"\\"]))
+def test_a_body_that_is_json_stays_json_whatever_a_placeholder_matches(document, is_ascii, pattern):
+    rules = MatchingRules(placeholders=(("WORD", pattern), ('a "quoted" \\ word', "true|e")))
+    body = json.dumps(document, ensure_ascii=is_ascii)
+    json.loads(rules.apply_placeholders(request(body)).body)
 
 
 def test_repeated_requests_are_answered_with_allow_repeats(recorded):

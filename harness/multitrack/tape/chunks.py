@@ -89,7 +89,7 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
         body: The decoded body.
         content_type: Its content type.
     """
-    is_json = body[:1] in (b"{", b"[") and (_is_named_json(content_type) or _is_json(body))
+    is_json = body[:1] in (b"{", b"[") and (_is_named_json(content_type) or jsontext.is_json(body))
     ends = _find_event_ends(body, content_type)
     if is_json:
         # the cassette indents such a body: only the offsets between its items can be stored
@@ -169,14 +169,6 @@ def _is_named_json(content_type: str | None) -> bool:
 def _is_grpc(content_type: str | None) -> bool:
     """Return whether an array in the body holds messages that arrived one by one."""
     return (content_type or "").startswith("application/grpc")
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        jsontext.parse(body)
-    except ValueError:
-        return False
-    return True
 
 
 def _split(body: bytes, ends: Sequence[int]) -> list[bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
+_SCALAR = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}\[\],:"]+', re.DOTALL)
 # line breaks of Unicode, which YAML would read as the end of a line in a block
 _BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x7f\x85\u2028\u2029\ufeff"}
 _MAX_DEPTH = 200
@@ -27,6 +29,32 @@ def parse(text: str | bytes) -> Any:
     if is_too_deep(document):
         raise ValueError("nested too deeply")
     return document
+
+
+def is_json(text: str | bytes) -> bool:
+    """Return whether `parse` accepts ``text``."""
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def replace_in_tokens(text: str, replace: Callable[[str], str]) -> str:
+    """Return the JSON document ``text`` with ``replace`` applied to the content of each string, and to each number.
+
+    A number, ``true``, ``false`` or ``null`` that changes becomes a string, unless it is still one of these.
+    """
+
+    def replace_token(match: re.Match[str]) -> str:
+        token = match[0]
+        content = json.loads(token, strict=False) if token.startswith('"') else token
+        replaced = replace(content)
+        if replaced == content or (content is token and is_json(replaced)):
+            return replaced if content is token else token
+        return json.dumps(replaced, ensure_ascii=token.isascii())
+
+    return _SCALAR.sub(replace_token, text)
 
 
 def is_too_deep(document: Any) -> bool:

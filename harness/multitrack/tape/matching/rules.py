@@ -92,8 +92,21 @@ class MatchingRules:
         boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
         delimiter = f"--{boundary[1]}" if boundary is not None else None
         if delimiter is None:
-            return self._replace_in_text(body)
+            return self._replace_in_json(body)
         return delimiter.join(map(self._replace_in_text, body.split(delimiter)))
+
+    def _replace_in_json(self, body: str) -> str:
+        """Insert the placeholders into a body, which stays a JSON document, or lines of such, if it is one."""
+        replaced = self._replace_in_text(body)
+        if replaced == body:
+            return body
+        if jsontext.is_json(body):
+            # a pattern may match a part of a number, or an escape in a string
+            return replaced if jsontext.is_json(replaced) else jsontext.replace_in_tokens(body, self._replace_in_text)
+        lines = body.split("\n")
+        if len(lines) > 1 and all(jsontext.is_json(line) for line in lines if line.strip()):
+            return "\n".join(map(self._replace_in_json, lines))
+        return replaced
 
     def _replace_in_text(self, text: str) -> str:
         for word, pattern in self._patterns:
