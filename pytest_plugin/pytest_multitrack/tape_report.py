@@ -151,6 +151,11 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
         days=tape.days_if_expired,
         failed_request=failed[0] if failed else "",
         record_hint=tape.record_hint,
+        replaced=(
+            [str(paths.relative_to_cwd(other)) for other in paths.find_other_formats(tape.path)]
+            if saved is not None and not is_pending
+            else []
+        ),
     )
 
 

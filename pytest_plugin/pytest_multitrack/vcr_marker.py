@@ -14,8 +14,9 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.repetitions import get_unrepeated_name
+from multitrack.tape.file import paths
 from multitrack.tape.settings import MATCHED, Settings
-from pytest_multitrack import cassette_paths, flags
+from pytest_multitrack import cassette_paths, commands, flags
 from pytest_multitrack.resolved_options import ResolvedOptions
 
 _TO_FILE_NAME = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
@@ -86,7 +87,14 @@ def resolve_vcr_options(
     name = name_marker.args[0] if name_marker else fixtures.default_cassette_name or _default_name(node)
     path, other_path = _locate(folder / name, config.pop("serializer", "yaml"), config.pop("path_transformer", None))
     additional_paths = [folder / name for marker in markers for name in marker.args]
-    if other_path is not None:
+    # a recording replaces the cassette of the other recorder, which would still answer what is no longer recorded
+    if other_path is not None and not path.exists():
+        if flags.mode(node.config) == "record-missing":
+            command = commands.record_command(node) if isinstance(node, pytest.Item) else "pytest --record"
+            raise BadOption(
+                f"{paths.relative_to_cwd(other_path)}: --record-missing cannot add to a cassette in this format\n"
+                f"  to record all requests of the test again: {command}"
+            )
         additional_paths.insert(0, other_path)
     records = flags.mode(node.config) in ("record", "record-missing")
     # a replay without a default cassette only uses the named one; a recording leaves the named one alone

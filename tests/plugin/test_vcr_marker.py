@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -351,6 +353,62 @@ def test_a_recording_is_yaml_whatever_the_serializer(project):
     run = project.record()
     assert run.changed == {"cassettes/test_it/test_ask.yaml"}
     project.provider.stop()
+    assert project.run().counts == {"passed": 1}
+
+
+@pytest.fixture
+def other_format(project):
+    """Return the path of a ``.json`` cassette, which has another request than the test sends."""
+    serializer, content = OTHER_FORMATS["json"]
+    path = project.path / f"cassettes/test_it/test_get.{serializer}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+LOCAL = """
+    import httpx
+    import os
+
+    @pytest.mark.vcr(serializer="json")
+    def test_get():
+        httpx.get(os.environ["URL"])
+"""
+
+
+def test_a_recording_replaces_the_cassette_of_another_serializer(project, other_format, monkeypatch):
+    monkeypatch.setenv("URL", project.provider.url)
+    project.write_test(LOCAL)
+    run = project.record()
+    assert (
+        "multitrack: no longer replayed: cassettes/test_it/test_get.json: cassettes/test_it/test_get.yaml has replaced "
+        "it; delete it" in run.lines
+    )
+    assert project.run().counts == {"passed": 1}
+    monkeypatch.setenv("URL", "http://example.test/x")
+    run = project.run()
+    assert run.counts == {"failed": 1}
+    assert (
+        "  cassettes/test_it/test_get.json has this request, but is not replayed, because "
+        "cassettes/test_it/test_get.yaml has replaced it" in run.lines
+    )
+    command = [sys.executable, "-c", "from multitrack.cli import main; main()", "check", "cassettes"]
+    checked = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
+    assert checked.stdout.splitlines() == [
+        "cassettes/test_it/test_get.json: not replayed, because cassettes/test_it/test_get.yaml has replaced it: "
+        "delete it"
+    ]
+
+
+def test_record_missing_does_not_split_a_cassette_of_another_serializer(project, other_format, monkeypatch):
+    monkeypatch.setenv("URL", project.provider.url)
+    project.write_test(LOCAL)
+    run = project.record("--record-missing")
+    assert run.counts == {"errors": 1}
+    assert run.changed == set()
+    assert "test_get.json: --record-missing cannot add to a cassette in this format" in run.out
+    assert "  to record all requests of the test again: pytest --record test_it.py::test_get" in run.out
+    assert project.record().counts == {"passed": 1}
     assert project.run().counts == {"passed": 1}
 
 

@@ -29,6 +29,7 @@ class TapeSummary:
         failed_request: The failed request that makes the recording useless. Empty if no request failed.
         record_hint: The command that records the test again.
         days: The age of the cassette in days if it is older than ``max_age``.
+        replaced: The cassettes in other formats that this recording has replaced.
     """
 
     test: str
@@ -43,6 +44,7 @@ class TapeSummary:
     days: int | None = None
     failed_request: str = ""
     record_hint: str = ""
+    replaced: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data, which pytest-xdist can transfer."""
@@ -146,6 +148,8 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
     for fact in facts:
         if fact.unplayed:
             yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
+    for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
+        yield f"multitrack: no longer replayed: {replaced}: {tape} has replaced it; delete it"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 

@@ -88,7 +88,7 @@ class RecordingSearch:
                 f"to accept it: multitrack accept {shlex.quote(shown)}",
             )
         if self.path.exists():
-            return None
+            return self._find_in_other_formats(key)
         for path in self._list_candidates():
             found = self._read(path)
             if found is None or not found.has_recording(key):
@@ -101,6 +101,16 @@ class RecordingSearch:
                 )
             if existing and existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
                 return self._suggest_move(path, f"recorded by {owners[0]}", "if its parameters were renamed, to use it")
+        return None
+
+    def _find_in_other_formats(self, key: MatchingKey) -> LostRecording | None:
+        for path in paths.find_other_formats(self.path):
+            if (found := self._read(path)) is not None and found.has_recording(key):
+                own, other = self._show(self.path), self._show(path)
+                return LostRecording(
+                    f"{other} has this request, but is not replayed, because {own} has replaced it",
+                    f"delete {other} if it is not needed",
+                )
         return None
 
     def _suggest_move(self, path: Path, owner: str, purpose: str) -> LostRecording:

@@ -19,6 +19,7 @@ _PENDING_STEM = ".pending"
 PENDING_SUFFIX = f"{_PENDING_STEM}.yaml"
 SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 """The endings of the names of cassettes, of this and of other recorders."""
+_OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 
 
 def file_name(name: str) -> str:
@@ -124,6 +125,14 @@ def pending_path(path: Path) -> Path:
 def cassette_path(path: Path) -> Path:
     """Return the cassette that the pending recordings at ``path`` belong to."""
     return path.with_name(path.name.removesuffix(PENDING_SUFFIX) + ".yaml")
+
+
+def find_other_formats(path: Path) -> Iterator[Path]:
+    """Yield the cassettes of other recorders that have the name of the cassette at ``path``, but another ending."""
+    if path.name.endswith(".yaml"):
+        for suffix in _OTHER_FORMATS:
+            if (other := path.with_name(path.name.removesuffix(".yaml") + suffix)).is_file():
+                yield other
 
 
 def relative_to_cwd(path: Path) -> Path:
