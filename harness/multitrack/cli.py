@@ -280,7 +280,7 @@ def _find_pattern(folder: Path) -> str:
 def demo(
     examples: Annotated[Path, typer.Argument(help="the folder with the examples")] = Path("examples"),
 ) -> None:
-    """Record the examples from a local stand-in provider, replay them offline, and print what they assert."""
+    """Record the examples from a local stand-in provider, replay them offline, and print the asserted calls."""
     if not (examples / "standin.yaml").is_file():
         raise MultitrackError(
             f"{examples}: this folder does not have the examples\n"
