@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from threading import Lock
@@ -30,6 +30,8 @@ from pydantic import ConfigDict, Field, NonNegativeFloat, TypeAdapter, Validatio
 from pydantic.dataclasses import dataclass
 
 from multitrack.standin.model_request import ModelRequest
+from multitrack.tool_call import ToolCall
+from multitrack.wires import WireAnswer
 
 _NO_OTHER_KEYS = ConfigDict(extra="forbid")
 _Size = Annotated[int, Field(gt=0)]
@@ -191,6 +193,18 @@ class ScriptedAnswer:
     def breaks_off(self) -> bool:
         """True if the answer ends in the middle of a stream."""
         return self.after is not None or self.after_calls is not None
+
+    def to_wire_answer(self, create_id: Callable[[int], str | None]) -> WireAnswer:
+        """Return the calls, the text and the refusal for an encoder.
+
+        Args:
+            create_id: Returns the id of the call at a position that has none of its own.
+        """
+        calls = (
+            ToolCall(create_id(position) if call.id is None else call.id, call.name, call.text, position)
+            for position, call in enumerate(self.calls)
+        )
+        return WireAnswer(tuple(calls), text=self.text, refusal=self.refusal)
 
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)

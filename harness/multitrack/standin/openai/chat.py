@@ -6,7 +6,7 @@ The formats are described at https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from multitrack.hosts import is_loopback
@@ -21,19 +21,13 @@ from multitrack.standin.openai.error_objects import (
     format_json,
 )
 from multitrack.standin.openai.offered_tools import read_tools, select_callable_tools
-from multitrack.standin.reply import (
-    AnswerPart,
-    HttpReply,
-    build_http_reply,
-    end_with_error,
-    order_deltas,
-    split_events,
-    split_text,
-)
+from multitrack.standin.reply import AnswerPart, HttpReply, build_http_reply, end_with_error, split_events
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
-from multitrack.standin.script import ScriptedAnswer, ScriptedCall
+from multitrack.standin.script import ScriptedAnswer
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
+from multitrack.wires import WireAnswer
+from multitrack.wires.openai.chat_encoder import build_deltas, build_message
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "text/event-stream; charset=utf-8")
@@ -104,7 +98,7 @@ def _build_completion(
     choices = [
         {
             "index": choice,
-            "message": _build_message(answer, ids, choice),
+            "message": build_message(_to_wire_answer(answer, ids, choice)),
             "logprobs": None,
             "finish_reason": _finish_reason(answer),
         }
@@ -126,7 +120,11 @@ def _build_stream(
     no_usage = {"usage": None} if includes_usage else {}
     parts = []
     for index in range(_count_choices(body)):
-        for starts_call, delta, finish_reason in _build_deltas(answer, ids, index):
+        deltas = build_deltas(
+            _to_wire_answer(answer, ids, index), piece_size=answer.delta_size, is_interleaved=answer.interleave
+        )
+        for starts_call, delta in deltas:
+            finish_reason = None if delta else _finish_reason(answer)
             choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
             parts.append(AnswerPart(_format_event({**envelope, "choices": [choice], **no_usage}), starts_call))
     if includes_usage:
@@ -172,45 +170,5 @@ def _finish_reason(answer: ScriptedAnswer) -> str:
     return answer.finish_reason or default
 
 
-def _build_message(answer: ScriptedAnswer, ids: ResponseIds, choice: int) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
-    if answer.calls:
-        message["tool_calls"] = [
-            {**_build_call_head(call, ids, choice, position), "function": _build_function(call.name, call.text)}
-            for position, call in enumerate(answer.calls)
-        ]
-    return {**message, "refusal": answer.refusal, "annotations": []}
-
-
-def _build_call_head(call: ScriptedCall, ids: ResponseIds, choice: int, position: int) -> dict[str, Any]:
-    call_id = call.id if call.id is not None else f"call_{ids.alphanumeric(f'call/{choice}/{position}', 24)}"
-    return {"id": call_id, "type": "function"}
-
-
-def _build_function(name: str, arguments: str | None) -> dict[str, Any]:
-    return {"name": name} if arguments is None else {"name": name, "arguments": arguments}
-
-
-def _build_deltas(
-    answer: ScriptedAnswer, ids: ResponseIds, choice: int
-) -> Iterator[tuple[int | None, dict[str, Any], str | None]]:
-    """Yield the deltas of one choice: the position of the call it starts, the delta, and its finish reason."""
-    yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}, None
-    for name, text in (("content", answer.text), ("refusal", answer.refusal)):
-        for fragment in split_text(text or "", answer.delta_size):
-            yield None, {name: fragment}, None
-    for starts_call, delta in order_deltas(answer, lambda position: _build_call_deltas(answer, ids, choice, position)):
-        yield starts_call, {"tool_calls": [delta]}, None
-    yield len(answer.calls), {}, _finish_reason(answer)
-
-
-def _build_call_deltas(answer: ScriptedAnswer, ids: ResponseIds, choice: int, position: int) -> list[dict[str, Any]]:
-    call = answer.calls[position]
-    head = {"index": position, **_build_call_head(call, ids, choice, position)}
-    if call.text is None:
-        return [{**head, "function": _build_function(call.name, None)}]
-    argument_deltas = [
-        {"index": position, "function": {"arguments": fragment}}
-        for fragment in split_text(call.text, answer.delta_size)
-    ]
-    return [{**head, "function": _build_function(call.name, "")}, *argument_deltas]
+def _to_wire_answer(answer: ScriptedAnswer, ids: ResponseIds, choice: int) -> WireAnswer:
+    return answer.to_wire_answer(lambda position: f"call_{ids.alphanumeric(f'call/{choice}/{position}', 24)}")

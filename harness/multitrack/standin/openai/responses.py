@@ -37,14 +37,13 @@ from multitrack.standin.reply import (
     build_http_reply,
     count_parts_before_break,
     end_with_error,
-    order_deltas,
     split_events,
-    split_text,
 )
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
+from multitrack.wires.openai.responses_encoder import build_output, build_output_events, end_type, write_status
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "text/event-stream; charset=utf-8")
@@ -69,8 +68,6 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
     "metadata": {},
 }
 """The parameters of a request that its response repeats, with their default values."""
-
-_INCOMPLETE = ("max_output_tokens", "content_filter")
 
 
 class ResponseStore:
@@ -187,18 +184,16 @@ class _ResponseBuilder:
         self._body = body
         self._ids = ids
         self.id = f"resp_{ids.hexadecimal('response', 48)}"
-        self._has_message = answer.text is not None or answer.refusal is not None or not answer.calls
-        message = [self._build_message()] if self._has_message else []
-        self.output = [*message, *(self._build_call(position) for position in range(len(answer.calls)))]
+        wire_answer = answer.to_wire_answer(lambda position: f"call_{ids.alphanumeric(f'call/{position}', 24)}")
+        self.output = build_output(wire_answer, ids.hexadecimal, is_cut_off=answer.truncated)
 
     @property
     def completed(self) -> dict[str, Any]:
         """The whole response."""
-        finish = self._answer.finish_reason or ("max_output_tokens" if self._answer.truncated else "completed")
-        status, reason = ("incomplete", {"reason": finish}) if finish in _INCOMPLETE else (finish, None)
+        finish_reason = self._answer.finish_reason or ("max_output_tokens" if self._answer.truncated else "completed")
         return {
-            **self._build_envelope(status),
-            "incomplete_details": reason,
+            **self._build_envelope("in_progress"),
+            **write_status(finish_reason),
             "output": self.output,
             "usage": self._build_usage(),
         }
@@ -211,13 +206,11 @@ class _ResponseBuilder:
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}
         yield None, {"type": "response.in_progress", "response": in_progress}
-        if self._has_message:
-            for event in self._build_message_events(self.output[0]):
-                yield None, event
-        yield from order_deltas(self._answer, self._build_call_events)
+        yield from build_output_events(
+            self.output, piece_size=self._answer.delta_size, is_interleaved=self._answer.interleave
+        )
         completed = self.completed
-        kind = completed["status"] if completed["status"] in ("incomplete", "failed") else "completed"
-        yield len(self._answer.calls), {"type": f"response.{kind}", "response": completed}
+        yield len(self._answer.calls), {"type": end_type(completed["status"]), "response": completed}
 
     def _build_envelope(self, status: str) -> dict[str, Any]:
         parameters = {name: self._body.get(name, default) for name, default in _REPEATED_PARAMETERS.items()}
@@ -245,66 +238,3 @@ class _ResponseBuilder:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": prompt + completion,
         }
-
-    def _item_status(self, *, is_last: bool) -> str:
-        return "incomplete" if is_last and self._answer.truncated else "completed"
-
-    def _build_message(self) -> dict[str, Any]:
-        refusal = self._answer.refusal
-        content: list[dict[str, Any]] = []
-        if self._answer.text is not None:
-            content.append({"type": "output_text", "annotations": [], "logprobs": [], "text": self._answer.text})
-        if refusal is not None:
-            content.append({"type": "refusal", "refusal": refusal})
-        return {
-            "id": f"msg_{self._ids.hexadecimal('message', 48)}",
-            "type": "message",
-            "status": self._item_status(is_last=not self._answer.calls),
-            "content": content,
-            "role": "assistant",
-        }
-
-    def _build_call(self, position: int) -> dict[str, Any]:
-        call = self._answer.calls[position]
-        arguments = {} if call.text is None else {"arguments": call.text}
-        return {
-            "id": f"fc_{self._ids.hexadecimal(f'item/{position}', 48)}",
-            "type": "function_call",
-            "status": self._item_status(is_last=position == len(self._answer.calls) - 1),
-            **arguments,
-            "call_id": call.id if call.id is not None else f"call_{self._ids.alphanumeric(f'call/{position}', 24)}",
-            "name": call.name,
-        }
-
-    def _build_message_events(self, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        empty = {**message, "status": "in_progress", "content": []}
-        yield {"type": "response.output_item.added", "output_index": 0, "item": empty}
-        for index, part in enumerate(message["content"]):
-            kind, text = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
-            position = {"item_id": message["id"], "output_index": 0, "content_index": index}
-            logprobs: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
-            yield {"type": "response.content_part.added", **position, "part": {**part, text: ""}}
-            for fragment in split_text(part[text], self._answer.delta_size):
-                yield {"type": f"response.{kind}.delta", **position, "delta": fragment, **logprobs}
-            yield {"type": f"response.{kind}.done", **position, text: part[text], **logprobs}
-            yield {"type": "response.content_part.done", **position, "part": part}
-        yield {"type": "response.output_item.done", "output_index": 0, "item": message}
-
-    def _build_call_events(self, call_position: int) -> list[dict[str, Any]]:
-        index = call_position + (1 if self._has_message else 0)
-        item = self.output[index]
-        arguments = item.get("arguments")
-        position = {"item_id": item["id"], "output_index": index}
-        empty = {**item, "status": "in_progress", **({} if arguments is None else {"arguments": ""})}
-        deltas = [
-            {"type": "response.function_call_arguments.delta", **position, "delta": fragment}
-            for fragment in split_text(arguments or "", self._answer.delta_size)
-        ]
-        # The arguments of a call that was cut off are never done.
-        done = [{"type": "response.function_call_arguments.done", **position, "arguments": arguments}]
-        return [
-            {"type": "response.output_item.added", "output_index": index, "item": empty},
-            *deltas,
-            *(done if arguments is not None and item["status"] == "completed" else ()),
-            {"type": "response.output_item.done", "output_index": index, "item": item},
-        ]

@@ -13,12 +13,12 @@ from typing import Any
 
 from multitrack.standin.identity import GOOGLE_PROJECT
 from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
-from multitrack.standin.reply import split_text
 from multitrack.standin.response_ids import ResponseIds
-from multitrack.standin.script import ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError
+from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 from multitrack.standin.vertex.contents import check_contents, check_functions, get_parts, has_part, is_prompt
 from multitrack.standin.vertex.protobuf_types import supports_signatures
+from multitrack.wires.gemini.gemini_encoder import build_parts, group_parts
 
 _INTEGER_KEYWORDS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
@@ -143,18 +143,17 @@ def build_responses(
     """
     if answer.body is not None:
         return parse_scripted_body(answer.body)
-    texts = split_text(answer.text or "", answer.delta_size) if streamed else [answer.text or ""]
-    text_parts = [{"text": text} for text in texts if text]
-    call_parts = [_build_function_call(call) for call in answer.calls]
-    if call_parts and _signs_calls(request.model):
-        call_parts[0]["thoughtSignature"] = base64.b64encode(ids.hexadecimal("thought", 48).encode()).decode()
-    groups: list[tuple[int | None, list[dict[str, Any]]]] = [(None, [*text_parts, *call_parts])]
-    if streamed and call_parts:
-        groups = [(None, [part]) for part in text_parts] + [(number, [part]) for number, part in enumerate(call_parts)]
-        # The end is a separate response, so that a gate can hold it back.
-        groups.append((len(call_parts), [{"text": ""}]))
-    elif streamed and text_parts:
-        groups = [(None, [part]) for part in text_parts[:-1]] + [(0, text_parts[-1:])]
+    groups: list[tuple[int | None, list[dict[str, Any]]]]
+    wire_answer = answer.to_wire_answer(lambda _: None)
+    try:
+        groups = (
+            group_parts(wire_answer, piece_size=answer.delta_size) if streamed else [(None, build_parts(wire_answer))]
+        )
+    except ValueError as error:
+        raise ScriptError(str(error)) from error
+    first_call = next((part for _, parts in groups for part in parts if "functionCall" in part), None)
+    if first_call is not None and _signs_calls(request.model):
+        first_call["thoughtSignature"] = base64.b64encode(ids.hexadecimal("thought", 48).encode()).decode()
     envelope = {
         "modelVersion": request.model,
         "createTime": datetime.fromtimestamp(ids.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -183,11 +182,6 @@ def parse_scripted_body(body: Any) -> list[ResponseDocument]:
                 f"the scripted body is not valid JSON, which this wire format requires: {error}"
             ) from error
     return [(None, document) for document in (body if isinstance(body, list) else [body])]
-
-
-def _build_function_call(call: ScriptedCall) -> dict[str, Any]:
-    head = {"name": call.name} if call.id is None else {"id": call.id, "name": call.name}
-    return {"functionCall": head if call.object is None else {**head, "args": call.object}}
 
 
 def _build_finish(answer: ScriptedAnswer) -> dict[str, Any]:
