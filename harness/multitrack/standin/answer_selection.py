@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from multitrack.schema_values import UnsatisfiableError, generate_value
 from multitrack.standin.model_request import ModelRequest
 from multitrack.standin.response_ids import IdGenerator, ResponseIds
-from multitrack.standin.schema import UnsatisfiableError, example
 from multitrack.standin.script import Script, ScriptedAnswer, ScriptedCall, ScriptedError, ScriptError
 
 DEFAULT_TEXT = (
@@ -46,7 +46,7 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
     calls = []
     for tool in request.callable_tools:
         try:
-            calls.append(ScriptedCall(tool.name, example(tool.schema)))
+            calls.append(ScriptedCall(tool.name, generate_value(tool.schema)))
         except UnsatisfiableError as error:
             raise ScriptError(
                 f"no valid arguments can be generated for the tool {tool.name} ({error}); add a rule for it"

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from multitrack.standin.pattern import generate_text
-
 _FORMATS = {
     "date": "2025-06-15",
     "date-time": "2025-06-15T12:00:00Z",
@@ -43,7 +41,7 @@ class UnsatisfiableError(ValueError):
     """No value can be generated for a schema. The message says where in the schema, and why."""
 
 
-def example(schema: Any, number: int = 0) -> Any:
+def generate_value(schema: Any, number: int = 0) -> Any:
     """Return a value that is valid for ``schema``.
 
     Args:
@@ -184,6 +182,9 @@ def _infer_type(schema: Mapping[str, Any]) -> str:
 def _make_text(schema: Mapping[str, Any], location: _Location, number: int) -> str:
     min_length, max_length = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if "pattern" in schema:
+        # Nothing else depends on a private module of Python, so nothing else fails if a later version does not have it.
+        from multitrack.schema_values.pattern_text import generate_text
+
         try:
             text = generate_text(schema["pattern"], min_length)
             text = text.ljust(min_length, text[-1:] or "x")

@@ -2,15 +2,19 @@
 
 import datetime
 import re
+import subprocess
+import sys
 import uuid
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, TypeAdapter
 
-from multitrack.standin.pattern import generate_text
-from multitrack.standin.schema import UnsatisfiableError, example
+from multitrack import schema_values
+from multitrack.schema_values import UnsatisfiableError, generate_value
+from multitrack.schema_values.pattern_text import generate_text
 
 
 class Colour(Enum):
@@ -80,10 +84,10 @@ def test_values_are_valid(kind):
     adapter = TypeAdapter(kind)
     schema = adapter.json_schema()
 
-    value = example(schema)
+    value = generate_value(schema)
 
     adapter.validate_python(value)
-    assert example(schema) == value
+    assert generate_value(schema) == value
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_values_are_valid(kind):
     ],
 )
 def test_keywords_decide_the_value_in_a_fixed_order(schema, value):
-    assert example(schema) == value
+    assert generate_value(schema) == value
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,7 @@ def test_keywords_decide_the_value_in_a_fixed_order(schema, value):
 )
 def test_the_error_for_an_unsatisfiable_schema_says_where(schema, message):
     with pytest.raises(UnsatisfiableError) as failure:
-        example(schema)
+        generate_value(schema)
 
     assert str(failure.value) == message
 
@@ -140,7 +144,7 @@ def test_a_schema_that_requires_itself_is_an_error():
     schema = {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"]}}, "$ref": "#/$defs/A"}
 
     with pytest.raises(UnsatisfiableError, match="the schema requires a value that contains itself"):
-        example(schema)
+        generate_value(schema)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +170,25 @@ def test_a_generated_text_matches_its_pattern(pattern):
 def test_an_unsupported_pattern_is_an_error(pattern):
     with pytest.raises(ValueError, match=r"is not supported|unterminated character set"):
         generate_text(pattern)
+
+
+@pytest.mark.slow
+def test_only_a_pattern_imports_the_private_parser_of_re_and_nothing_the_stand_in():
+    code = (
+        "import sys; from multitrack.schema_values import generate_value\n"
+        "names = ('multitrack.schema_values.pattern_text', 'multitrack.standin')\n"
+        "generate_value({'type': 'string'}); print(*(name in sys.modules for name in names))\n"
+        "generate_value({'type': 'string', 'pattern': 'a'}); print(*(name in sys.modules for name in names))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.split() == ["False", "False", "True", "False"]
+
+
+def test_one_module_of_the_project_uses_the_private_parser_of_re():
+    package = Path(schema_values.__file__).parents[1]
+    files = [
+        path for path in package.rglob("*.py") if re.search(r"\bre\.?_|sre_parse|from re import _", path.read_text())
+    ]
+
+    assert [path.name for path in files] == ["pattern_text.py"]

@@ -1,4 +1,8 @@
-"""Generates a text that a regular expression matches. Only this module uses the private parser of `re`."""
+"""Generates a text that a regular expression matches.
+
+Only this module uses the private parser of `re`. No library can replace it: rstr, sre-yield and Hypothesis use the same
+parser, exrex is under the AGPL, interegular does not support ``^`` and ``$``, and greenery reads them as characters.
+"""
 
 from __future__ import annotations
 
