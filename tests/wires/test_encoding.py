@@ -13,7 +13,7 @@ from multitrack.wires import WireAnswer, decode, encode_answer, encode_stream, r
 from multitrack.wires.encoding import have_same_calls, match_calls
 
 OPENAI = ("openai.chat", "openai.chat.stream", "openai.responses", "openai.responses.stream")
-FORMATS = (*OPENAI, "gemini", "gemini.stream")
+FORMATS = (*OPENAI, "gemini", "gemini.stream", "anthropic", "anthropic.stream")
 RECORDED = [
     (line["id"], line["wire"], line["response_body"].encode())
     for line in load_recorded_answers()
@@ -80,6 +80,8 @@ def test_an_empty_answer_is_encoded(wire):
         ("openai.responses.stream", "completed", "completed"),
         ("gemini", "STOP", "STOP"),
         ("gemini.stream", "STOP", "STOP"),
+        ("anthropic", "tool_use", "end_turn"),
+        ("anthropic.stream", "tool_use", "end_turn"),
     ],
 )
 def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
@@ -96,6 +98,8 @@ def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
         ("openai.responses.stream", "max_output_tokens"),
         ("gemini", "MAX_TOKENS"),
         ("gemini.stream", "MAX_TOKENS"),
+        ("anthropic", "max_tokens"),
+        ("anthropic.stream", "model_context_window_exceeded"),
     ],
 )
 def test_a_truncated_answer_is_encoded(wire, reason):
@@ -104,7 +108,7 @@ def test_a_truncated_answer_is_encoded(wire, reason):
     assert decoded.text == "It is"
 
 
-@pytest.mark.parametrize("wire", OPENAI)
+@pytest.mark.parametrize("wire", [*OPENAI, "anthropic.stream"])
 @pytest.mark.parametrize("arguments", ['{"location":"Tor', "", "null", "[1]", '{"a":1,"a":2}', "no JSON", None])
 def test_arguments_of_any_kind_are_encoded(wire, arguments):
     calls = (ToolCall("call_1", "Weather", arguments, 0),)
@@ -139,7 +143,7 @@ def test_a_refusal_is_encoded(wire):
     assert read_answer(encode_answer(WireAnswer(refusal="No."), wire)).refusal == "No."
 
 
-@pytest.mark.parametrize("wire", ["openai.chat.stream", "openai.responses.stream", "gemini.stream"])
+@pytest.mark.parametrize("wire", [wire for wire in FORMATS if wire.endswith(".stream")])
 def test_an_incomplete_stream_breaks_off_before_its_end(wire):
     decoded = read_answer(encode_answer(WireAnswer(PARALLEL, text="Let me look.", is_complete=False), wire))
     assert have_same_calls(decoded.calls, PARALLEL)
@@ -190,6 +194,45 @@ def test_a_responses_stream_has_the_events_of_each_item():
 def test_a_gemini_stream_has_crlf_line_ends():
     frames = encode_stream(WireAnswer(PARALLEL), "gemini.stream")
     assert all(frame.startswith(b"data: {") and frame.endswith(b"}\r\n\r\n") for frame in frames)
+
+
+def test_an_anthropic_stream_has_the_events_of_each_block():
+    frames = encode_stream(WireAnswer(PARALLEL[2:], text="Hi"), "anthropic.stream")
+    names = [frame.split(b"\n")[0].decode().removeprefix("event: ") for frame in frames]
+    block = ["content_block_start", "content_block_delta", "content_block_stop"]
+    with_input = [block[0], block[1], block[1], block[2]]
+    assert names == ["message_start", *block, *with_input, "message_delta", "message_stop"]
+    events = [json.loads(frame.split(b"\ndata: ")[1]) for frame in frames]
+    assert [event["index"] for event in events if "index" in event] == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_call_that_a_length_limit_cut_off_is_encoded_as_one():
+    for wire in ("anthropic", "anthropic.stream"):
+        for is_cut_off in (True, False):
+            answer = WireAnswer(PARALLEL[:2], finish_reason="max_tokens", is_truncated=True)
+            answer = replace(answer, has_cut_off_call=is_cut_off)
+            assert read_answer(encode_answer(answer, wire), wire) == answer
+
+
+def test_thinking_and_server_tools_stay_around_changed_calls():
+    blocks = [
+        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+        {
+            "type": "tool_use",
+            "id": "a",
+            "name": "Weather",
+            "input": {"location": "Toronto"},
+            "caller": {"type": "direct"},
+        },
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
+        {"type": "tool_use", "id": "b", "name": "Search", "input": {}},
+    ]
+    body = json.dumps({"type": "message", "content": blocks, "stop_reason": "tool_use"}).encode()
+    weather, search = decode(body)
+    moved = (search, replace(weather, arguments='{"location":"Dallas"}'))
+    document = json.loads(encode_answer(replace(read_answer(body), calls=moved), "anthropic", body))
+    changed = {**blocks[1], "input": {"location": "Dallas"}}
+    assert document["content"] == [blocks[0], blocks[2], blocks[3], changed]
 
 
 def test_an_unknown_wire_format_is_an_error():
@@ -303,6 +346,7 @@ def test_a_changed_refusal_is_decoded():
 @pytest.mark.slow
 def test_a_changed_finish_reason_is_decoded():
     reasons = {"openai.chat": "length", "openai.responses": "max_output_tokens", "gemini": "MAX_TOKENS"}
+    reasons["anthropic"] = "max_tokens"
     for name, wire, body in ALL_ANSWERS:
         before = read_answer(body, wire)
         if before.error is None and before.is_complete:
@@ -320,7 +364,7 @@ def common_ends(one, other):
     return head, tail
 
 
-@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini"])
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic"])
 def test_changed_arguments_change_no_other_byte(wire):
     for name, recorded_wire, body in ALL_ANSWERS:
         before = read_answer(body, recorded_wire)

@@ -57,12 +57,12 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_refusal(stop_reason: str | None, stop_details: object) -> str | None:
-    """Return the explanation or the category of a refusal, or the stop reason if neither is given.
+    """Return the explanation or the category of a refusal, or the word "refusal" if neither is given.
 
     Returns:
         None if the answer is not a refusal.
     """
-    if stop_reason != "refusal":
-        return None
     details = as_object(stop_details)
-    return as_text(details.get("explanation")) or as_text(details.get("category")) or stop_reason
+    if "refusal" not in (stop_reason, details.get("type")):
+        return None
+    return as_text(details.get("explanation")) or as_text(details.get("category")) or "refusal"

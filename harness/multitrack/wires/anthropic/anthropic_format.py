@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.anthropic import anthropic_answer
@@ -19,6 +19,9 @@ from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
+
+if TYPE_CHECKING:
+    from multitrack.wires.stream_text import StreamChunk
 
 _EVENTS = frozenset(
     {
@@ -67,6 +70,29 @@ class AnthropicFormat(WireFormat):
 
     def create_stream_decoder(self) -> AnthropicStreamDecoder:
         return AnthropicStreamDecoder()
+
+    def usual_finish_reason(self, answer: WireAnswer) -> str:
+        return "refusal" if answer.refusal else "tool_use" if answer.calls else "end_turn"
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        # A program that only decodes answers does not need these modules.
+        from multitrack.wires.anthropic import anthropic_editor, anthropic_encoder
+
+        if original is not None:
+            return anthropic_editor.edit_message(answer, original)
+        return anthropic_encoder.build_message(answer)
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        from multitrack.wires.anthropic import anthropic_editor, anthropic_encoder
+        from multitrack.wires.stream_text import StreamChunk
+
+        if original is not None:
+            return anthropic_editor.edit_events(answer, original)
+        return [StreamChunk(event) for _, event in anthropic_encoder.build_events(answer)]
+
+    def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
+        name = "" if document is None else f"event: {document['type']}\n"
+        return name.encode() + super().format_chunk(document)
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         if "messages" not in document:

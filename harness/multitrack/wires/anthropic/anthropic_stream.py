@@ -197,7 +197,7 @@ class _Block:
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
         """Return whether ``fields`` repeat the start of this block."""
         block_id = as_text(fields.get("id"))
-        return block_id is not None and block_id == self._fields.get("id")
+        return not self.has_ended and block_id is not None and block_id == self._fields.get("id")
 
     def add(self, delta: Mapping[str, Any]) -> bool:
         """Add a delta. Return False if it is input for a call that is complete."""

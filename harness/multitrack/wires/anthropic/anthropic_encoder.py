@@ -1,0 +1,143 @@
+"""Write an answer of Anthropic's Messages API from scratch, in one piece and streamed.
+
+https://platform.claude.com/docs/en/api/messages and, for streams,
+https://platform.claude.com/docs/en/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.anthropic.anthropic_answer import LENGTH_LIMITS, read_input
+from multitrack.wires.encoding import PIECE_SIZE, create_id, order_deltas, set_or_delete, split_text
+from multitrack.wires.lenient_json import as_text
+
+
+def build_message(answer: WireAnswer) -> dict[str, Any]:
+    """Return the body of an answer."""
+    usage = {} if answer.usage is None else {"usage": dict(answer.usage)}
+    calls = [write_call({}, call) for call in answer.calls]
+    content = [*_build_text(answer.text), *calls, *_build_closing_text(answer)]
+    return {**_build_envelope(answer), "content": content, **build_stop(answer), **usage}
+
+
+def build_events(
+    answer: WireAnswer, *, piece_size: int = PIECE_SIZE, is_interleaved: bool = False
+) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """Yield the events of a stream. An incomplete answer lacks the last two.
+
+    Args:
+        answer: The answer.
+        piece_size: The number of characters of text or input in one delta.
+        is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
+
+    Yields:
+        Each event, with the position of the call that it starts. The event after the calls comes with their number.
+    """
+    usage = dict(answer.usage or {})
+    started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    yield None, {"type": "message_start", "message": started}
+    texts = _build_text(answer.text)
+    for text in texts:
+        for event in build_block(0, {**text, "text": ""}, cut_text(text["text"], piece_size)):
+            yield None, event
+    calls = [build_call(len(texts) + n, {}, call, piece_size) for n, call in enumerate(answer.calls)]
+    if answer.has_cut_off_call:
+        calls[-1].pop()
+    yield from order_deltas(calls, is_interleaved=is_interleaved)
+    for text in _build_closing_text(answer):
+        for event in build_block(len(texts) + len(calls), text, []):
+            yield None, event
+    if answer.is_complete:
+        yield len(answer.calls), {"type": "message_delta", "delta": build_stop(answer), "usage": usage}
+        yield None, {"type": "message_stop"}
+
+
+def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
+    message_id = f"msg_01{create_id(answer, 'message', 22)}"
+    return {"id": message_id, "type": "message", "role": "assistant", "model": answer.model or ""}
+
+
+def _build_text(text: str | None) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text}] if text else []
+
+
+def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
+    """Return a block after the calls if a length limit cut the answer off but not the last call."""
+    is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
+    return [{"type": "text", "text": ""}] if is_after_calls else []
+
+
+def build_stop(answer: WireAnswer) -> dict[str, Any]:
+    """Return the fields that say why the answer ended."""
+    refusal = own_refusal(answer)
+    details = {} if refusal is None else {"stop_details": build_refusal(refusal)}
+    return {"stop_reason": answer.finish_reason, "stop_sequence": None, **details}
+
+
+def build_refusal(refusal: str) -> dict[str, Any]:
+    """Return the value of ``stop_details`` for a refusal."""
+    return {"type": "refusal", "category": None, "explanation": refusal}
+
+
+def own_refusal(answer: WireAnswer) -> str | None:
+    """Return the refusal that has an explanation. One that only the stop reason states is not repeated."""
+    return None if answer.refusal == answer.finish_reason == "refusal" else answer.refusal
+
+
+def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = False) -> dict[str, Any]:
+    """Return a content block for ``call``, which keeps everything else that ``block`` says.
+
+    Args:
+        block: The block of a recorded call; empty for a new one.
+        call: The call.
+        is_stream: Whether the input follows in deltas.
+    """
+    written = dict(block) if block else {"type": "tool_use", "id": None, "name": call.name}
+    if not block or as_text(block.get("id")) != call.id:
+        set_or_delete(written, "id", call.id)
+    if (as_text(block.get("name")) or "") != call.name:
+        written["name"] = call.name
+    if is_stream:
+        has_text = call.arguments is not None and call.arguments.strip()
+        set_or_delete(written, "input", {} if has_text else call.arguments)
+    elif not block or read_input(block) != call.arguments:
+        set_or_delete(written, "input", None if call.arguments is None else _parse_arguments(call.arguments))
+    return written
+
+
+def _parse_arguments(arguments: str) -> dict[str, Any] | str:
+    """Return the arguments as an object, or unchanged if they are not one, as some gateways send them."""
+    try:
+        parsed = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    return parsed if isinstance(parsed, dict) else arguments
+
+
+def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:
+    """Return the events of a call, which keep everything else that ``block`` says of a recorded one."""
+    written = write_call(block, call, is_stream=True)
+    deltas: list[dict[str, Any]] = []
+    if call.arguments is not None and call.arguments.strip():
+        pieces = ["", *split_text(call.arguments, piece_size)]
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return build_block(index, written, deltas)
+
+
+def cut_text(text: str, piece_size: int) -> list[dict[str, Any]]:
+    """Return the deltas of a text."""
+    return [{"type": "text_delta", "text": piece} for piece in split_text(text, piece_size)]
+
+
+def build_block(index: int, block: Mapping[str, Any], deltas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of a content block."""
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
