@@ -11,7 +11,7 @@ from wire_answers import load_recorded_answers
 
 from multitrack import ToolCall
 from multitrack.extraction import Toolset
-from multitrack.wires import ToolResult, continue_conversation, read_answer
+from multitrack.wires import ToolResult, continue_conversation, read_answer, registry
 
 
 class Place(BaseModel):
@@ -225,3 +225,46 @@ def test_the_calls_of_an_answer_have_the_ids_of_their_blocks():
         ToolCall("toolu_a", "Weather", '{"n":1}', 0),
         ToolCall("toolu_b", "Weather", "{}", 1),
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [
+        ("https://api.anthropic.com/v1/messages", None),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.anthropic.claude-v1%3A0/invoke", "eu.anthropic.claude-v1:0"),
+        ("https://b.amazonaws.com/model/claude-sonnet-5/invoke-with-response-stream", "claude-sonnet-5"),
+        ("https://a.googleapis.com/v1/projects/p/locations/l/publishers/anthropic/models/claude-sonnet-5:rawPredict",
+         "claude-sonnet-5"),
+    ],
+)  # fmt: skip
+def test_the_model_may_be_in_the_url(url, model):
+    assert registry.find_model_in_url(url) == model
+
+
+@pytest.mark.parametrize("url", ["https://api.anthropic.com/v1/messages", "https://a/v1/messages?beta=true"])
+def test_a_request_is_recognized_by_its_path(url):
+    body = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    assert registry.get_format("anthropic").recognizes_request(body, url)
+    assert not registry.get_format("anthropic").recognizes_request(body, "https://api.openai.com/v1/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("body", "has_mark"),
+    [
+        (b'event: message_stop\ndata: {"type":"message_stop"          }\n\n', True),
+        (b'event: message_stop\ndata: {"type": "message_stop"}\r\n\r\n', True),
+        (b"data: [DONE]\n\n", True),
+        (b'event: message_stop\ndata: {"type":"message_st', False),
+        (b'event: message_delta\ndata: {"type":"message_delta"}\n\n', False),
+    ],
+)
+def test_the_end_mark_of_a_stream_is_found(body, has_mark):
+    assert registry.has_end_mark(b"data: {}\n\n" + body) is has_mark
+
+
+def test_a_block_of_the_sdk_is_a_call():
+    types = pytest.importorskip("anthropic.types")
+    wire_format = registry.get_format("anthropic")
+    block = types.ToolUseBlock(id="toolu_a", name="Weather", input={"n": 1}, type="tool_use")
+    assert wire_format.find_call(block) == ("Weather", {"n": 1})
+    assert wire_format.find_call(types.TextBlock(text="Hi", type="text")) is None

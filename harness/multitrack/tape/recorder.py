@@ -159,9 +159,7 @@ class LiveExchange:
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
         is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
-        return content.rstrip().endswith(registry.end_marks()) or (
-            is_stream and json_rpc.is_answered(self._request.body, content)
-        )
+        return registry.has_end_mark(content) or (is_stream and json_rpc.is_answered(self._request.body, content))
 
     def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
         names = {name for name, _ in self._headers}

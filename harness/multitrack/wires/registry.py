@@ -8,6 +8,7 @@ format.
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -17,6 +18,8 @@ from typing import Any
 from multitrack.wires.wire_format import WireFormat
 
 _PACKAGE = __name__.rpartition(".")[0]
+# the number of bytes at the end of a stream among which an end mark is searched; Anthropic fills its mark with spaces
+_LONGEST_END = 1000
 
 _formats: dict[str, WireFormat] = {}
 _in_order: list[WireFormat] = []
@@ -84,9 +87,10 @@ def declaration_keys() -> frozenset[str]:
     return frozenset(key for wire_format in all_formats() if (key := wire_format.declaration_key) is not None)
 
 
-def end_marks() -> tuple[bytes, ...]:
-    """Return the `WireFormat.end_marks` of all formats."""
-    return tuple(mark for wire_format in all_formats() for mark in wire_format.end_marks)
+def has_end_mark(body: bytes) -> bool:
+    """Return whether ``body`` ends with one of the `WireFormat.end_marks`."""
+    end = body[-_LONGEST_END:].rstrip()
+    return any(re.search(rb"(?:%b)\Z" % mark, end) for wire_format in all_formats() for mark in wire_format.end_marks)
 
 
 def call_id_keys() -> tuple[str, ...]:

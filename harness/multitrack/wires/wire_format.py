@@ -61,7 +61,10 @@ class WireFormat(ABC):
     """The key of the id of a call, in an answer and in the SDK's objects."""
 
     end_marks: ClassVar[tuple[bytes, ...]] = ()
-    """The last bytes of a streamed answer, without white space. A client that stops reading after them has it all."""
+    """Regular expressions for the last bytes of a streamed answer, without the white space that follows.
+
+    A client that stops reading after them has the whole answer.
+    """
 
     sdks: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The distributions of the provider's SDKs, each by the name of its module."""

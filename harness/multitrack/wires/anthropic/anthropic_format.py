@@ -6,9 +6,11 @@ https://platform.claude.com/docs/en/api/messages
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.anthropic import anthropic_answer
@@ -37,6 +39,11 @@ _EVENTS = frozenset(
 # The fields of a request that OpenAI's chat completions do not have.
 _REQUEST_FIELDS = frozenset({"anthropic_version", "anthropic_beta", "system", "thinking", "stop_sequences"})
 
+_ANTHROPIC_PATH = re.compile(r"/v1/messages(?:[?#]|$)|/publishers/anthropic/models/[^/]+:\w*[rR]awPredict(?:[?#]|$)")
+_MODEL_IN_URL = re.compile(
+    r"/publishers/anthropic/models/([^/:?#]+):\w+(?:[?#]|$)|/model/([^/?#]+)/invoke(?:-with-response-stream)?(?:[?#]|$)"
+)
+
 
 class AnthropicFormat(WireFormat):
     """The Messages API."""
@@ -46,7 +53,10 @@ class AnthropicFormat(WireFormat):
     name = "anthropic"
     precedence = 20
     instruction_keys = ("system",)
-    opaque_keys = frozenset({"id", "signature"})
+    opaque_keys = frozenset(
+        {"id", "tool_use_id", "signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout"}
+    )
+    end_marks = (rb'data: ?\{"type": ?"message_stop"[^{}]*\}',)
     sdks = MappingProxyType({"anthropic": "anthropic"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
@@ -67,6 +77,12 @@ class AnthropicFormat(WireFormat):
         if getattr(value, "type", None) != "tool_use":
             return None
         return getattr(value, "name", None), getattr(value, "input", None)
+
+    def find_call(self, value: Any) -> tuple[object, object] | None:
+        # for a block of another type, such as a text, the caller has its own message
+        if type(value).__module__.partition(".")[0] == "anthropic" and getattr(value, "type", None) == "tool_use":
+            return getattr(value, "name", None), getattr(value, "input", None)
+        return None
 
     def create_stream_decoder(self) -> AnthropicStreamDecoder:
         return AnthropicStreamDecoder()
@@ -94,9 +110,11 @@ class AnthropicFormat(WireFormat):
         name = "" if document is None else f"event: {document['type']}\n"
         return name.encode() + super().format_chunk(document)
 
-    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
+    def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:
         if "messages" not in document:
             return False
+        if _ANTHROPIC_PATH.search(url):
+            return True
         tools = as_objects(document.get("tools"))
         # OpenAI's entries have no name, but an object with one
         return bool(document.keys() & _REQUEST_FIELDS) or any("name" in tool for tool in tools)
@@ -105,6 +123,10 @@ class AnthropicFormat(WireFormat):
         """Return the model and the tool names. The model is None on Bedrock and Vertex AI, where the URL names it."""
         names = [as_text(tool.get("name")) for tool in as_objects(document.get("tools"))]
         return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
+
+    def find_model_in_url(self, url: str) -> str | None:
+        found = _MODEL_IN_URL.search(url)
+        return found and unquote(found[1] or found[2])
 
     def read_part(self, part: Mapping[str, Any]) -> str | None:
         match part:

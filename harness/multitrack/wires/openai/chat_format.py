@@ -32,7 +32,7 @@ class ChatFormat(WireFormat):
     declaration_key = "function"
     # Gemini's OpenAI-compatible endpoint sends signatures of thoughts, and so does OpenRouter.
     opaque_keys = frozenset({"id", "signature", "thought_signature"})
-    end_marks = (b"data: [DONE]",)
+    end_marks = (rb"data: \[DONE\]",)
     sdks = SDKS
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
