@@ -231,7 +231,7 @@ def test_the_calls_of_an_answer_have_the_ids_of_their_blocks():
     ("url", "model"),
     [
         ("https://api.anthropic.com/v1/messages", None),
-        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.anthropic.claude-v1%3A0/invoke", "eu.anthropic.claude-v1:0"),
+        ("https://b.amazonaws.com/model/eu.anthropic.claude-v1%3A0/invoke", "eu.anthropic.claude-v1:0"),
         ("https://b.amazonaws.com/model/claude-sonnet-5/invoke-with-response-stream", "claude-sonnet-5"),
         ("https://a.googleapis.com/v1/projects/p/locations/l/publishers/anthropic/models/claude-sonnet-5:rawPredict",
          "claude-sonnet-5"),

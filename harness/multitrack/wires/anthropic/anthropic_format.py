@@ -78,12 +78,6 @@ class AnthropicFormat(WireFormat):
             return None
         return getattr(value, "name", None), getattr(value, "input", None)
 
-    def find_call(self, value: Any) -> tuple[object, object] | None:
-        # for a block of another type, such as a text, the caller has its own message
-        if type(value).__module__.partition(".")[0] == "anthropic" and getattr(value, "type", None) == "tool_use":
-            return getattr(value, "name", None), getattr(value, "input", None)
-        return None
-
     def create_stream_decoder(self) -> AnthropicStreamDecoder:
         return AnthropicStreamDecoder()
 

@@ -115,7 +115,8 @@ class GeminiFormat(WireFormat):
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:
             raise TypeError(
-                "strict=True works with OpenAI and Anthropic only, because Gemini has no strict schemas; remove strict=True"
+                "strict=True works with OpenAI and Anthropic only, because Gemini has no strict schemas; "
+                "remove strict=True"
             )
         return [{"functionDeclarations": [_write_declaration(tool) for tool in tools]}] if tools else []
 
