@@ -14,7 +14,7 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
-from pytest_multitrack import cassette_paths, flags, vcr_marker
+from pytest_multitrack import cassette_paths, flags, markers, vcr_marker
 from pytest_multitrack.resolved_options import ResolvedOptions
 
 _Overrides = Iterator[tuple[str, Mapping[str, Any]]]
@@ -35,7 +35,7 @@ def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOpti
     Raises:
         BadOption: An option is invalid.
     """
-    if uses_vcr_marker(node):
+    if markers.uses_vcr_marker(node):
         return vcr_marker.resolve_vcr_options(node, resolve_run_settings(node.config))
     return ResolvedOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
 
@@ -48,7 +48,7 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
     Raises:
         BadOption: An option is invalid.
     """
-    if uses_vcr_marker(request.node):
+    if markers.uses_vcr_marker(request.node):
         fixtures = vcr_marker.VcrFixtures.read(request)
         run_settings = resolve_run_settings(request.config)
         return vcr_marker.resolve_vcr_options(request.node, run_settings, fixtures) if fixtures else None
@@ -68,13 +68,6 @@ def find_cassette_path(item: pytest.Item) -> Path:
         BadOption: An option is invalid.
     """
     return resolve_marker_options(item).path or cassette_paths.cassette_path(item)
-
-
-def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
-    """Return whether ``node`` uses a cassette only because of ``@pytest.mark.vcr``."""
-    if node.get_closest_marker("vcr") is None or "tape" in getattr(node, "fixturenames", ()):
-        return False
-    return node.get_closest_marker("cassette") is None
 
 
 def _apply_markers(node: pytest.Item | pytest.Collector, settings: Settings) -> Settings:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,11 @@ from multitrack.drift.cassette_drift import CassetteDrift
 from multitrack.reporting import drift_table
 from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import active
-from pytest_multitrack import commands, pytest_internals
+from pytest_multitrack import commands, markers, pytest_internals
+from pytest_multitrack.run_state import ItemState, list_tapes
 
 if TYPE_CHECKING:
-    from multitrack.errors import TapeViolation
-    from multitrack.tape.tape import Tape
     from pytest_multitrack.flags import DriftOptions
-    from pytest_multitrack.item_tape import ItemTape
 
 ROWS = "multitrack_drift"
 """The attribute of a teardown report that holds the rows of its test, as plain data for pytest-xdist."""
@@ -90,30 +88,11 @@ class _DriftingTest:
 
 
 class DriftRun:
-    """The plugin of a drift run.
+    """The plugin of a drift run."""
 
-    Args:
-        uses_cassette: Whether a test uses a cassette.
-        item_tape: Returns the tape of a running test, or None.
-        violation: Returns the violation that failed the latest phase of a test, or None.
-        tapes: Returns all tapes that a running test has used.
-    """
-
-    def __init__(
-        self,
-        options: DriftOptions,
-        *,
-        uses_cassette: Callable[[pytest.Item], bool],
-        item_tape: Callable[[pytest.Item], ItemTape | None],
-        violation: Callable[[pytest.Item], TapeViolation | None],
-        tapes: Callable[[pytest.Item], Sequence[Tape]],
-    ) -> None:
+    def __init__(self, options: DriftOptions) -> None:
         self._samples = options.samples
         self._fails = options.fails
-        self._uses_cassette = uses_cassette
-        self._item_tape = item_tape
-        self._violation = violation
-        self._tapes = tapes
         self._test = _DriftingTest()
         self._is_sampling = False
         self._excused = 0
@@ -122,7 +101,7 @@ class DriftRun:
     # before plugins that rerun failed tests: each sample counts, whatever its outcome
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        if self._samples == 1 or not self._uses_cassette(item):
+        if self._samples == 1 or not markers.uses_cassette(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         self._test, self._is_sampling = _DriftingTest.from_item(item), True
@@ -169,11 +148,11 @@ class DriftRun:
 
         A request that bypasses the tape, a failed request, and an unreadable cassette are not drift.
         """
-        tapes = self._tapes(item)
+        tapes = list_tapes(item)
         if any(map(find_failed_request, tapes)):
             return False
-        if self._item_tape(item) is not None:
-            return self._violation(item) is None
+        if ItemState.of(item).tape is not None:
+            return ItemState.of(item).violation is None
         return self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in tapes)
 
     # pytest's summary of the run then says the same as its exit code

@@ -7,28 +7,24 @@ file, because before the first test, a worker can only send test names to the co
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from multitrack.reporting import terminal
-from pytest_multitrack import flags
+from pytest_multitrack import flags, selection
+from pytest_multitrack.run_state import RunState
 
 _COUNT_FILE = "multitrack_live_tests"
 
 
 class LiveNotice:
-    """A plugin that is only active with ``--record``.
+    """A plugin that is only active with ``--record``."""
 
-    Args:
-        count_tests: Returns how many tests go live although the user did not select tests.
-    """
-
-    def __init__(self, config: pytest.Config, count_tests: Callable[[], int]) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._flag = flags.record_flag(config)
-        self._count_tests = count_tests
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_printed = False
 
@@ -65,3 +61,10 @@ class LiveNotice:
         else:
             line = terminal.live_run_line(self._flag, count)
         node.config.get_terminal_writer().line(line)
+
+    def _count_tests(self) -> int:
+        """Return how many tests go live although the user did not select tests."""
+        summary = RunState.of(self._config).summary
+        if selection.find_limit(self._config, has_deselected=summary.has_deselected):
+            return 0
+        return len(summary.cassettes)

@@ -1,0 +1,36 @@
+"""Find the collected tests that use a cassette or ``calls_snapshot``, and refuse the run if it cannot work for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_multitrack import flags, markers
+from pytest_multitrack.run_state import RunState
+
+OPTIONS_FIXTURE = "_cassette_options_applied"
+"""The fixture that is set up before all others in tests that use a cassette."""
+
+
+def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Add the cassettes of ``items`` to the summary of the run, and let the tests apply the options from fixtures.
+
+    Raises:
+        pytest.UsageError: The run would update snapshots in CI, a required package is not installed, or the cassette
+            paths are ambiguous.
+    """
+    users = [item for item in items if "calls_snapshot" in getattr(item, "fixturenames", ())]
+    # a worker of pytest-xdist cannot report a usage error; there, the fixture fails each test
+    if users and not hasattr(config, "workerinput") and (refused := flags.find_refused_write(config, updates=True)):
+        raise pytest.UsageError(f"{refused} ({users[0].nodeid} uses calls_snapshot)")
+    if with_cassette := [item for item in items if markers.uses_cassette(item)]:
+        try:
+            from pytest_multitrack import item_tape
+        except ImportError as error:
+            raise pytest.UsageError(
+                f"using a cassette requires {error.name}, which is not installed: pip install 'multitrack[test]'"
+            ) from error
+        RunState.of(config).summary.cassettes.update(item_tape.find_cassettes(with_cassette))
+        for item in with_cassette:
+            getattr(item, "fixturenames", []).insert(0, OPTIONS_FIXTURE)

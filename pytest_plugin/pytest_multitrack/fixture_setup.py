@@ -1,0 +1,64 @@
+"""The setup of fixtures, which may belong to several tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import pytest
+
+from multitrack.errors import TapeViolation
+from pytest_multitrack import pytest_internals
+from pytest_multitrack.run_state import RunState
+
+
+@contextmanager
+def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
+    """Open a tape for the setup of a fixture if it needs one of its own, and keep its threads and violations apart."""
+    try:
+        with (
+            _exempt_threads(fixturedef, request),
+            _open_fixture_tape(fixturedef, request),
+            _raise_outside_of_anyio(fixturedef, request),
+        ):
+            yield
+    except TapeViolation:
+        pytest_internals.discard_failed_fixture(fixturedef, request)
+        raise
+
+
+def _exempt_threads(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    """Let the threads that a fixture of wider scope starts outlive the test that sets it up."""
+    if fixturedef.scope == "function":
+        return nullcontext()
+    return RunState.of(request.config).context.threads.starting_for_several_tests()
+
+
+def _open_fixture_tape(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    """Open a tape for a fixture of wider scope, if the test that sets it up uses a cassette."""
+    if fixturedef.scope == "function":
+        return nullcontext()
+    run = RunState.of(request.config)
+    if pytest_internals.is_builtin_fixture(fixturedef) or run.latest_tape is None or run.latest_tape.is_closed:
+        # a block in the fixture does not belong to the test that happens to set it up
+        return run.context.use_scope(None)
+    from pytest_multitrack import fixture_tape, item_tape
+
+    with item_tape.fail_without_traceback():
+        opened = fixture_tape.open_fixture_tape(fixturedef, request, run.latest_tape.test)
+    run.fixture_tapes[fixturedef] = opened
+    return opened.setup(request)
+
+
+def _raise_outside_of_anyio(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
+    if "anyio_backend" not in request.fixturenames:
+        return nullcontext()
+    from pytest_multitrack import anyio_runner
+
+    return anyio_runner.fixture_violations_raised_outside(fixturedef, request)

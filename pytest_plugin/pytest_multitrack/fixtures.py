@@ -1,0 +1,73 @@
+"""The fixtures of the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_multitrack import flags
+from pytest_multitrack.run_state import ItemState, RunState, list_tapes
+
+if TYPE_CHECKING:
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot
+    from multitrack.tape.tape import Tape
+
+
+@pytest.fixture
+def tape(request: pytest.FixtureRequest) -> Tape:
+    """The open tape of this test; a test that requests it uses a cassette, as with the marker ``cassette``."""
+    item_tape = ItemState.of(request.node).tape
+    if item_tape is None:
+        pytest.fail(
+            "no cassette is open: add 'tape' to the arguments of the test, or mark the test with @pytest.mark.cassette",
+            pytrace=False,
+        )
+    return item_tape.tape
+
+
+@pytest.fixture
+def cassette_options() -> dict[str, Any]:
+    """The cassette options of all tests that can see this fixture.
+
+    Override it, with any scope, in a conftest, a module or a class.
+    """
+    return {}
+
+
+@pytest.fixture
+def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
+    state = ItemState.of(request.node)
+    state.request = request
+    if state.tape is not None:
+        from pytest_multitrack.item_tape import apply_fixture_options
+
+        apply_fixture_options(state.tape, request)
+
+
+@pytest.fixture
+def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
+    """The stored tool calls of this test, for ``assert extraction == calls_snapshot``.
+
+    The order of the calls is ignored unless ``calls_snapshot(ordered=True)`` is used.
+    """
+    from multitrack.snapshots.calls_snapshot import make_calls_snapshot
+    from multitrack.tape.recording_scope import redact_with_tapes
+    from pytest_multitrack import commands, failure_diagnosis, uncovered_requests
+
+    # for workers of pytest-xdist, and for a test that requests the fixture by its name at run time
+    if refused := flags.find_refused_write(request.config, updates=True):
+        pytest.fail(f"{refused} ({request.node.nodeid} uses calls_snapshot)", pytrace=False)
+    item_tape, tapes = ItemState.of(request.node).tape, partial(list_tapes, request.node)
+    snapshot = make_calls_snapshot(
+        request,
+        redact_text=lambda text: redact_with_tapes(text, tapes()),
+        record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
+        update_command=commands.pytest_command(request.node, "--snapshot-update"),
+        accept_command=lambda: commands.accept_command(request.node, tapes()),
+        make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
+    )
+    with uncovered_requests.refuse(request, RunState.of(request.config).context.scope):
+        yield snapshot

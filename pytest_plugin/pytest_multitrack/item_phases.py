@@ -1,0 +1,111 @@
+"""The phases of a test: its setup, its call, its teardown, and the report of each.
+
+Every run with a test imports this module. Modules that only tests with a cassette need are imported inside the
+functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from multitrack.tape.recording_scope import RecordingScope
+from pytest_multitrack import commands, markers, pytest_internals
+from pytest_multitrack.run_state import ItemState, RunState, list_tapes
+from pytest_multitrack.violation_guard import ViolationGuard
+
+if TYPE_CHECKING:
+    from multitrack.tape.interaction import Interaction
+
+
+def begin_test(item: pytest.Item) -> None:
+    """Begin a test, or another attempt to run it, and open its tape if it uses a cassette."""
+    run, name = RunState.of(item.config), pytest_internals.get_test_name(item)
+    test = RecordingScope(
+        name,
+        record_hint=commands.record_command(item),
+        update_hint=commands.pytest_command(item, "--snapshot-update"),
+        fingerprint_results=partial(_fingerprint_results, item.config),
+    )
+    run.context.begin_test(test)
+    run.comparison = None
+    state = ItemState(ViolationGuard(test))
+    state.store(item)
+    if (mistyped := markers.find_mistyped(item)) is not None:
+        pytest.fail(markers.describe_mistyped(name, mistyped), pytrace=False)
+    if markers.uses_cassette(item):
+        from pytest_multitrack.item_tape import open_item_tape
+
+        state.tape = run.latest_tape = open_item_tape(item, test)
+
+
+def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
+    from pytest_multitrack import failure_diagnosis
+
+    return failure_diagnosis.fingerprint_results(config, interaction)
+
+
+@contextmanager
+def watch_call(item: pytest.Item) -> Iterator[None]:
+    """Raise a violation at the end of the call phase, even if the code of the test caught it."""
+    with ItemState.of(item).watch_phase():
+        if "anyio_backend" not in getattr(item, "fixturenames", ()):
+            yield
+            return
+        from pytest_multitrack import anyio_runner
+
+        with anyio_runner.test_violations_raised_outside(item):
+            yield
+
+
+@contextmanager
+def close_after_teardown(item: pytest.Item) -> Iterator[None]:
+    """Close the tapes of the test after its teardown, and save what it recorded."""
+    state, context = ItemState.of(item), RunState.of(item.config).context
+    failure = state.failure
+    try:
+        with state.tape.closing(failure=failure) if state.tape else nullcontext(), state.watch_phase():
+            yield
+    except BaseException as error:
+        from pytest_multitrack.item_tape import describe_teardown_failure
+
+        failure = failure or describe_teardown_failure(error)
+        raise
+    finally:
+        if (test := context.scope) is not None and test.has_closed_blocks:
+            from pytest_multitrack.item_tape import fail_without_traceback
+
+            with fail_without_traceback():
+                context.tape_results.extend(test.save_blocks(failure=failure))
+
+
+def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Add to the report of a phase what its tapes know: violations, the diagnosis of a failure, and results."""
+    state, run = ItemState.of(item), RunState.of(item.config)
+    if state.guard is not None and call.when == "setup" and call.excinfo:
+        state.guard.collect_violation(call.excinfo.value)
+    if state.violation is not None:
+        from pytest_multitrack import tape_report
+
+        tape_report.fail_for_violation(report, state.violation, list_tapes(item), item, call.excinfo)
+    elif report.failed and report.when != "teardown" and (tapes := list_tapes(item)):
+        from pytest_multitrack import failure_diagnosis
+
+        failure_diagnosis.add_diagnosis(report, call, tapes, item.config, run.comparison)
+    if (test := run.context.scope) is not None and (
+        run.context.tape_results or (report.failed and test.tapes_with_fixtures)
+    ):
+        from pytest_multitrack import tape_report
+
+        tape_report.add_results(report, test, run.context)
+    if report.when == "teardown":
+        run.context.end_test()
+    if not report.passed:
+        # not "call": it would read like a failed tool call
+        phase = "the test" if report.when == "call" else report.when
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        state.failure = f"{phase} {'was skipped' if outcome == 'skipped' else outcome}"

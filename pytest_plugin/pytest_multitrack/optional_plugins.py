@@ -1,0 +1,31 @@
+"""The plugins that are only active with certain options."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_multitrack import flags
+
+
+def register(config: pytest.Config) -> None:
+    """Register the plugins that the options of the run require.
+
+    Raises:
+        pytest.UsageError: An option is invalid.
+    """
+    if config.option.multitrack_record:
+        from pytest_multitrack.live_notice import LiveNotice
+
+        config.pluginmanager.register(LiveNotice(config), "multitrack-live-notice")
+    if not hasattr(config, "workerinput"):  # workers do not print
+        from pytest_multitrack.violation_colours import ViolationPainter
+
+        config.pluginmanager.register(ViolationPainter(), "multitrack-colours")
+    if (options := flags.drift_options(config)) is not None:
+        from pytest_multitrack.drift_run import DriftRun
+
+        config.pluginmanager.register(DriftRun(options), "multitrack-drift")
+    if names := config.option.multitrack_reports:
+        from pytest_multitrack.report_files import ReportCollector
+
+        config.pluginmanager.register(ReportCollector(names, config.invocation_params.dir), "multitrack-report")

@@ -1,0 +1,81 @@
+"""The end of a run: close what an interruption left open, collect the results of all processes, and print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from multitrack.errors import MultitrackError
+from pytest_multitrack.run_state import RunState
+from pytest_multitrack.run_summary import RunSummary
+
+_SUMMARY = "multitrack"
+"""The key of the summary that a worker of pytest-xdist sends to the controller."""
+
+
+def finish_run(session: pytest.Session) -> None:
+    """Close the tapes that are still open, and complete the summary of the run."""
+    run = RunState.of(session.config)
+    summary = run.summary
+    _close_interrupted(run)
+    summary.add_played(run.context.played_positions)
+    if run.context.tape_results:
+        from pytest_multitrack import tape_report
+
+        summary.late_results += tape_report.summarize_tapes(run.context.tape_results)
+    summary.late_violations += [[name, str(violation)] for name, violation in run.context.late_violations]
+    for worker in run.workers:
+        if (plain := getattr(worker, "workeroutput", {}).get(_SUMMARY)) is not None:
+            summary.merge_plain(plain)
+    _remove_lost_advice(session.config)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_SUMMARY] = summary.to_plain()
+    if summary.late_violations and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _close_interrupted(run: RunState) -> None:
+    failure = "the run was interrupted"
+    if run.latest_tape is not None and not run.latest_tape.is_closed:
+        with _noting_errors(run.summary, run.latest_tape.test.name):
+            run.latest_tape.close(failure=failure)
+    if (scope := run.context.scope) is not None:
+        with _noting_errors(run.summary, scope.name):
+            run.context.tape_results.extend(scope.save_blocks(failure=failure))
+
+
+@contextmanager
+def _noting_errors(summary: RunSummary, name: str) -> Iterator[None]:
+    """Print an error of Multitrack in the summary, because there is no test left to fail."""
+    try:
+        yield
+    except MultitrackError as error:
+        summary.late_violations.append([name, str(error)])
+
+
+def _remove_lost_advice(config: pytest.Config) -> None:
+    terminalreporter = config.pluginmanager.get_plugin("terminalreporter")
+    errors = terminalreporter.stats.get("error", ()) if terminalreporter is not None else ()
+    if any(hasattr(report, "multitrack_lost") for report in errors):
+        from pytest_multitrack import tape_report
+
+        tape_report.remove_lost_advice(terminalreporter)
+
+
+def print_summary(terminalreporter: Any, exitstatus: int) -> None:
+    """Print the results of the tapes, the violations, and what was unused, if there is any."""
+    config: pytest.Config = terminalreporter.config
+    summary = RunState.of(config).summary
+    reports = (report for reports in terminalreporter.stats.values() for report in reports)
+    if summary.late_results or summary.late_violations or any(hasattr(report, "multitrack") for report in reports):
+        from pytest_multitrack import tape_report
+
+        tape_report.print_summary(terminalreporter, summary.late_results)
+        tape_report.print_violations(terminalreporter, summary.late_violations)
+    if config.option.multitrack_unused:
+        from pytest_multitrack import unused_recordings
+
+        unused_recordings.print_unused(terminalreporter, summary, exitstatus)

@@ -1,0 +1,98 @@
+"""The data that the hooks share: one object for the run, stored with its config, and one for each test."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_multitrack.run_summary import RunSummary
+
+if TYPE_CHECKING:
+    from multitrack.errors import TapeViolation
+    from multitrack.tape.active import RunContext
+    from multitrack.tape.tape import Tape
+    from pytest_multitrack.fixture_tape import FixtureTape
+    from pytest_multitrack.item_tape import ItemTape
+    from pytest_multitrack.violation_guard import ViolationGuard
+
+
+@dataclass
+class RunState:
+    """The data of a run.
+
+    Attributes:
+        context: The open tapes of the process, and the results of those that were closed.
+        summary: What is printed at the end, and sent from the workers of pytest-xdist to the controller.
+        workers: The workers of pytest-xdist, in the controller.
+        latest_tape: The tape of the latest test that uses a cassette.
+        fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
+        comparison: The two sides of the last asserted ``==`` that was false in the running test.
+    """
+
+    context: RunContext
+    summary: RunSummary = field(default_factory=RunSummary)
+    workers: list[Any] = field(default_factory=list)
+    latest_tape: ItemTape | None = None
+    fixture_tapes: dict[pytest.FixtureDef[object], FixtureTape] = field(default_factory=dict)
+    comparison: tuple[object, object] | None = None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> RunState:
+        return config.stash[_RUN]
+
+    def store(self, config: pytest.Config) -> None:
+        config.stash[_RUN] = self
+
+
+@dataclass
+class ItemState:
+    """The data of one attempt to run a test. It is empty if another plugin or a conftest ended the setup before ours.
+
+    Attributes:
+        guard: Watches the phases of the test.
+        tape: The tape of the test, if it uses a cassette.
+        failure: The last phase that did not pass, with its outcome.
+        request: The request of the test, which knows the fixtures that were requested at run time.
+    """
+
+    guard: ViolationGuard | None = None
+    tape: ItemTape | None = None
+    failure: str | None = None
+    request: pytest.FixtureRequest | None = None
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> ItemState:
+        return item.stash.setdefault(_ITEM, cls())
+
+    def store(self, item: pytest.Item) -> None:
+        item.stash[_ITEM] = self
+
+    def watch_phase(self) -> AbstractContextManager[None]:
+        """Raise the first violation of a phase at its end."""
+        return nullcontext() if self.guard is None else self.guard.phase()
+
+    @property
+    def violation(self) -> TapeViolation | None:
+        """The violation that failed the latest phase."""
+        return None if self.guard is None else self.guard.violation
+
+
+_RUN = pytest.StashKey[RunState]()
+_ITEM = pytest.StashKey[ItemState]()
+
+
+def list_tapes(item: pytest.Item) -> list[Tape]:
+    """Return the tapes that a test used: its own tape and the tapes of its wider-scoped fixtures and its blocks."""
+    run = RunState.of(item.config)
+    # the names of the request include the fixtures requested with `getfixturevalue`
+    names = getattr(ItemState.of(item).request or item, "fixturenames", ())
+    used = [
+        fixture_tape
+        for fixturedef, fixture_tape in run.fixture_tapes.items()
+        if fixturedef.argname in names and fixturedef.cached_result is not None
+    ]
+    test = run.context.scope
+    return [*(tape for fixture_tape in used for tape in fixture_tape.tapes), *(test.tapes if test else ())]
