@@ -93,3 +93,38 @@ def test_without_the_test_extra_only_a_cassette_asks_for_it(tmp_path):
         "ERROR: using a cassette requires yaml, which is not installed: pip install 'multitrack[test]'"
         in taped.stderr.splitlines()
     )
+
+
+# imports of these two fail; only `multitrack demo` needs them
+WITHOUT_STANDIN = "import sys\nsys.modules['multitrack.standin'] = sys.modules['multitrack.demo'] = None\n"
+
+
+def test_the_public_names_do_not_import_the_stand_in():
+    program = WITHOUT_STANDIN + "import multitrack\nfor name in multitrack.__all__: getattr(multitrack, name)"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_the_help_of_each_command_does_not_import_the_stand_in():
+    program = WITHOUT_STANDIN + (
+        "from typer.testing import CliRunner\n"
+        "from multitrack import cli\n"
+        "commands = [command.name or command.callback.__name__ for command in cli.app.registered_commands]\n"
+        "for arguments in ['--help'], *([command, '--help'] for command in commands):\n"
+        "    print(*arguments, CliRunner().invoke(cli.app, arguments).exit_code)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "show --help 0" in finished.stdout.splitlines(), finished.stderr
+    assert {line.split()[-1] for line in finished.stdout.splitlines()} == {"0"}
+
+
+def test_the_plugin_does_not_import_the_stand_in(tmp_path):
+    (tmp_path / "conftest.py").write_text(WITHOUT_STANDIN, encoding="utf-8")
+    (tmp_path / "test_taped.py").write_text(
+        "def test_taped(tape, calls_snapshot):\n    assert [] == calls_snapshot\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--snapshot-update"]
+    command += ["--calls-report=report.html", "--cassettes-unused"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert (tmp_path / "report.html").is_file()
