@@ -35,8 +35,8 @@ class Omit(Protocol):
     def __bool__(self) -> Literal[False]: ...
 
 
-class CreateMixin(Generic[R, S]):
-    """Adds ``response_model`` to `create`. Without it, `create` returns the SDK's response ``R`` or stream ``S``."""
+class _SdkResource:
+    """A resource that extends the SDK's own class for it."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
@@ -45,6 +45,29 @@ class CreateMixin(Generic[R, S]):
     """The SDK's class of usage objects."""
     _tool_choice: ClassVar[Any] = "auto"
     """The value of ``tool_choice`` that lets the model decide."""
+
+    if not TYPE_CHECKING:
+        # hidden from type checkers, which would otherwise accept every attribute
+        def __getattr__(self, name: str) -> Any:
+            return look_up_attribute(self, name)
+
+    @property
+    def with_raw_response(self) -> Any:
+        """The SDK's own attribute, without ``response_model``."""
+        return self._create_sdk_resource().with_raw_response
+
+    @property
+    def with_streaming_response(self) -> Any:
+        """The SDK's own attribute, without ``response_model``."""
+        return self._create_sdk_resource().with_streaming_response
+
+    def _create_sdk_resource(self) -> Any:
+        resource: Any = self
+        return self._sdk(resource._client)
+
+
+class CreateMixin(_SdkResource, Generic[R, S]):
+    """Adds ``response_model`` to `create`. Without it, `create` returns the SDK's response ``R`` or stream ``S``."""
 
     @overload
     def create(
@@ -159,29 +182,9 @@ class CreateMixin(Generic[R, S]):
         )
         return extraction, extraction.raw
 
-    if not TYPE_CHECKING:
-        # hidden from type checkers, which would otherwise accept every attribute
-        def __getattr__(self, name: str) -> Any:
-            return look_up_attribute(self, name)
 
-    @property
-    def with_raw_response(self) -> Any:
-        """The SDK's own attribute, without ``response_model``."""
-        return _sdk_resource(self).with_raw_response
-
-    @property
-    def with_streaming_response(self) -> Any:
-        """The SDK's own attribute, without ``response_model``."""
-        return _sdk_resource(self).with_streaming_response
-
-
-class AsyncCreateMixin(Generic[R, S]):
+class AsyncCreateMixin(_SdkResource, Generic[R, S]):
     """`CreateMixin` for an asynchronous client."""
-
-    _wire: ClassVar[str]
-    _sdk: ClassVar[Any]
-    _usage_type: ClassVar[Any]
-    _tool_choice: ClassVar[Any] = "auto"
 
     @overload
     async def create(
@@ -270,22 +273,3 @@ class AsyncCreateMixin(Generic[R, S]):
             **arguments,
         )
         return extraction, extraction.raw
-
-    if not TYPE_CHECKING:
-        # hidden from type checkers, which would otherwise accept every attribute
-        def __getattr__(self, name: str) -> Any:
-            return look_up_attribute(self, name)
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The SDK's own attribute, without ``response_model``."""
-        return _sdk_resource(self).with_raw_response
-
-    @property
-    def with_streaming_response(self) -> Any:
-        """The SDK's own attribute, without ``response_model``."""
-        return _sdk_resource(self).with_streaming_response
-
-
-def _sdk_resource(resource: Any) -> Any:
-    return resource._sdk(resource._client)

@@ -5,29 +5,16 @@ A subclass for each SDK sends the request and converts its responses.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Generator,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from itertools import chain, islice
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from pydantic import BaseModel
 
 from multitrack.clients.create_request import CreateRequest
+from multitrack.clients.gemini_stream_source import GeminiStreamSource
 from multitrack.clients.instructor_names import look_up_attribute
-from multitrack.extraction import Extraction, ExtractionStream, OnError, StreamSource
-from multitrack.tool_call import ToolCall
-from multitrack.wires import create_stream_decoder
+from multitrack.extraction import Extraction, ExtractionStream, OnError
 from multitrack.wires.gemini.gemini_messages import GeminiConversation, convert_messages
 from multitrack.wires.gemini.gemini_tool_choice import check_parallel_tool_calls, convert_tool_choice
 
@@ -145,10 +132,8 @@ class GeminiClient(ABC, Generic[R]):
         request, tools, arguments = self._split_arguments(response_model, arguments)
         if request.is_stream:
             with request.sending():
-                chunks = self._send(conversation, tools, stream=True, **arguments)
-                # the SDKs neither send the request nor raise its errors before the first chunk is read
-                first = list(islice(chunks, 1))
-            return request.read_stream(_GeminiStreamSource(self, chunks, chain(first, chunks)))
+                source = GeminiStreamSource.begin(self, self._send(conversation, tools, stream=True, **arguments))
+            return request.read_stream(source)
         while True:
             with request.sending():
                 raw = self._send(_add_follow_up(conversation, request), tools, **arguments)
@@ -218,8 +203,8 @@ class GeminiClient(ABC, Generic[R]):
         if request.is_stream:
             with request.sending():
                 chunks = await self._send_async(conversation, tools, stream=True, **arguments)
-                first = await anext(chunks, _END)
-            return request.read_stream(_GeminiStreamSource(self, chunks, _PrependedChunk(first, chunks)))
+                source = await GeminiStreamSource.begin_async(self, chunks)
+            return request.read_stream(source)
         while True:
             with request.sending():
                 raw = await self._send_async(_add_follow_up(conversation, request), tools, **arguments)
@@ -338,80 +323,3 @@ def _add_follow_up(conversation: GeminiConversation, request: CreateRequest[Any]
     if not request.follow_up_messages:
         return conversation
     return conversation._replace(contents=[*conversation.contents, *request.follow_up_messages])
-
-
-class _GeminiStreamSource(StreamSource, Generic[R]):
-    """A streamed response, from the SDK's ``generator`` of responses.
-
-    ``chunks`` yields the responses from the generator, including the first one if it was already read.
-    """
-
-    def __init__(
-        self,
-        client: GeminiClient[R],
-        generator: Generator[R] | AsyncGenerator[R],
-        chunks: Iterator[R] | AsyncIterator[R],
-    ) -> None:
-        super().__init__(create_stream_decoder(f"{_WIRE}.stream"))
-        self._client = client
-        self._generator = generator
-        self._chunks = chunks
-        self._received: list[R] = []
-
-    @property
-    def raw(self) -> tuple[R, ...]:
-        return tuple(self._received)
-
-    @property
-    def usage(self) -> Any:
-        return next((usage for raw in reversed(self._received) if (usage := self._client.get_usage(raw))), None)
-
-    def chunks(self) -> Iterator[R] | AsyncIterator[R]:
-        return self._chunks
-
-    def feed(self, chunk: R) -> list[ToolCall]:
-        self._received.append(chunk)
-        return self.decoder.feed_chunk(self._client.dump_response(chunk))
-
-    def close(self) -> Awaitable[None] | None:
-        if isinstance(self._generator, AsyncGenerator):
-            return _close_generators(self._generator)
-        self._generator.close()
-        return None
-
-
-_END: Any = object()
-
-
-class _PrependedChunk(AsyncIterator[R]):
-    """Yields ``first``, which was already read from the stream, and then the ``rest``.
-
-    ``first`` is `_END` if the stream was empty.
-    """
-
-    def __init__(self, first: R, rest: AsyncIterator[R]) -> None:
-        self._first = first
-        self._rest = rest
-
-    async def __anext__(self) -> R:
-        if self._first is _END:
-            return await anext(self._rest)
-        first, self._first = self._first, _END
-        return first
-
-
-async def _close_generators(generator: AsyncGenerator[Any]) -> None:
-    """Close ``generator`` and all generators that it reads from, down to the connection.
-
-    ``aclose`` would close the outermost generator only, and leave the others open until garbage collection.
-    Cancelling a read closes all of them.
-    """
-    while True:
-        reading = asyncio.ensure_future(anext(generator, _END))
-        await asyncio.sleep(0)
-        if not reading.done():
-            reading.cancel()
-        await asyncio.wait([reading])
-        # the result of a cancelled read is ignored, and so is the error of a stream that broke meanwhile
-        if reading.cancelled() or reading.exception() or reading.result() is _END:
-            return
