@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata as distributions
@@ -256,12 +257,21 @@ class Recorder:
         return {
             "format": 1,
             "recorder": f"multitrack {distributions.version('multitrack')}",
-            "sdks": {
-                name: distributions.version(name) for module, name in registry.sdks().items() if module in sys.modules
-            },
+            "sdks": _find_sdk_versions(),
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
             **({"placeholders": sorted(words)} if (words := self._redactor.pseudonyms) else {}),
         }
+
+
+def _find_sdk_versions() -> dict[str, str]:
+    """Return the versions of the SDKs that are imported, by distribution."""
+    versions = {}
+    for module, name in registry.sdks().items():
+        # a project may have its own fake of an SDK, which is not a distribution
+        with suppress(distributions.PackageNotFoundError):
+            if module in sys.modules:
+                versions[name] = distributions.version(name)
+    return versions
 
 
 def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:

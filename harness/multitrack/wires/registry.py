@@ -82,11 +82,6 @@ def fragment_keys() -> frozenset[str]:
     return frozenset().union(*(wire_format.fragment_keys for wire_format in all_formats()))
 
 
-def declaration_keys() -> frozenset[str]:
-    """Return the `WireFormat.declaration_key` of each format that has one."""
-    return frozenset(key for wire_format in all_formats() if (key := wire_format.declaration_key) is not None)
-
-
 def has_end_mark(body: bytes) -> bool:
     """Return whether ``body`` ends with one of the `WireFormat.end_marks`."""
     end = body[-_LONGEST_END:].rstrip()

@@ -42,6 +42,9 @@ class WireFormat(ABC):
     instruction_keys: ClassVar[tuple[str, ...]] = ()
     """The fields of a request that hold instructions of the system, in addition to the conversation."""
 
+    tools_key: ClassVar[str] = "tools"
+    """The field of a request, at any depth, that holds the tools."""
+
     declaration_key: ClassVar[str | None] = None
     """The field of a tool that holds its name and its schema. None if the tool itself has them."""
 

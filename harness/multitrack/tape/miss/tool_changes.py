@@ -23,7 +23,7 @@ def explain_schema_change(
     """Describe a difference in a tool's declaration by its model and field. None if the difference is elsewhere."""
     before, after = difference.recorded, difference.sent
     having, other = (recorded, request) if after is ABSENT else (request, recorded)
-    tool, steps = _find_tool(bodies.parse_body(having), difference.path)
+    tool, steps = _find_tool(having, difference.path)
     if tool is None:
         return None
 
@@ -78,20 +78,25 @@ def _choose(difference: Difference, lost: str, gained: str, changed: str) -> str
     return gained if difference.recorded is ABSENT else changed
 
 
-def _find_tool(document: Any, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
+def _find_tool(request: Request, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
     """Return the name of the tool whose declaration contains ``path``, and the rest of the path from there."""
-    value, tool, rest = document, None, path
-    keys = registry.declaration_keys()
+    value: Any = bodies.parse_body(request)
+    # a call that streams its requests has a list of them
+    document = value[0] if isinstance(value, list) and value else value
+    wire_format = registry.recognize_request(document, request.url) if isinstance(document, Mapping) else None
+    if wire_format is None:
+        return None, path
+    container, wrapper, tool, rest = wire_format.tools_key, wire_format.declaration_key, None, path
     for depth, step in enumerate(path):
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
             break
-        declared = next((value[key] for key in keys if key in value), value) if isinstance(value, dict) else None
-        if isinstance(declared, dict) and isinstance(declared.get("name"), str) and "tools" in path[: depth + 1]:
+        declared = value.get(wrapper, value) if isinstance(value, dict) else None
+        if isinstance(declared, dict) and isinstance(declared.get("name"), str) and container in path[: depth + 1]:
             tool, rest = declared["name"], path[depth + 1 :]
             break
-    return tool, [step for step in rest if step not in keys]
+    return tool, [step for step in rest if step != wrapper]
 
 
 def _locate_field(tool: str, model: type[BaseModel] | None, steps: Sequence[str | int]) -> str:
