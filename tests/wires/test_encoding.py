@@ -108,6 +108,12 @@ def test_a_truncated_answer_is_encoded(wire, reason):
     assert decoded.text == "It is"
 
 
+def test_the_last_item_of_a_truncated_response_is_incomplete():
+    answer = WireAnswer(PARALLEL, finish_reason="max_output_tokens")
+    output = json.loads(encode_answer(answer, "openai.responses"))["output"]
+    assert [item["status"] for item in output] == ["completed", "completed", "incomplete"]
+
+
 @pytest.mark.parametrize("wire", [*OPENAI, "anthropic.stream"])
 @pytest.mark.parametrize("arguments", ['{"location":"Tor', "", "null", "[1]", '{"a":1,"a":2}', "no JSON", None])
 def test_arguments_of_any_kind_are_encoded(wire, arguments):
@@ -264,6 +270,18 @@ def test_any_answer_is_decoded_as_it_was_encoded(answer):
     for wire in FORMATS:
         decoded = read_answer(encode_answer(answer, wire), wire)
         assert replace(decoded, finish_reason=None) == answer, wire
+
+
+@pytest.mark.slow
+@settings(derandomize=True)
+@given(ANSWERS, ANSWERS)
+def test_any_answer_replaces_any_other_and_keeps_its_model(before, answer):
+    for wire in FORMATS:
+        decoded = read_answer(encode_answer(answer, wire, encode_answer(before, wire)), wire)
+        assert decoded.calls == answer.calls, wire
+        assert decoded.text == answer.text, wire
+        assert decoded.model == before.model, wire
+        assert decoded.is_complete, wire
 
 
 # --- with an original -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.encoding import PIECE_SIZE, create_id, order_deltas, set_or_delete, split_text
 from multitrack.wires.lenient_json import as_text
-from multitrack.wires.openai.responses_answer import read_call
+from multitrack.wires.openai.responses_answer import LENGTH_LIMITS, read_call
 
 _CREATED = 1_750_000_000
 _STATUSES = frozenset({"completed", "failed", "in_progress", "cancelled", "queued", "incomplete"})
@@ -22,7 +22,7 @@ _STATUSES = frozenset({"completed", "failed", "in_progress", "cancelled", "queue
 
 def build_response(answer: WireAnswer) -> dict[str, Any]:
     """Return the body of an answer."""
-    output = build_output(answer, partial(create_id, answer), is_cut_off=answer.is_truncated)
+    output = build_output(answer, partial(create_id, answer), is_cut_off=answer.finish_reason in LENGTH_LIMITS)
     usage = None if answer.usage is None else dict(answer.usage)
     return {**_build_envelope(answer), **write_status(answer.finish_reason), "output": output, "usage": usage}
 
