@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -52,7 +53,7 @@ def _options(
 
 @app.command(epilog=_EXIT_CODES)
 def show(
-    cassette: Annotated[Path, typer.Argument(help="a cassette, or a folder with cassettes")],
+    cassette: Annotated[Path, typer.Argument(help="a cassette, or a folder with cassettes and pending recordings")],
     textconv: Annotated[
         bool, typer.Option("--textconv", help="for git: print even a damaged cassette, unchanged, and exit with 0")
     ] = False,
@@ -77,7 +78,7 @@ def show(
         _show(cassette, requests=request)
         return
     has_errors = False
-    for number, path in enumerate(find_cassettes(cassette)):
+    for number, path in enumerate(find_cassettes(cassette, pending=True)):
         typer.secho(f"{chr(10) if number else ''}{path}", bold=True)
         try:
             _show(path, requests=request)
@@ -112,7 +113,7 @@ def _require_cassettes(command: str, path: Path) -> None:
 
     expected = f"  multitrack {command} requires a cassette, or a folder with cassettes"
     if path.is_dir():
-        if find_cassettes(path) == [path]:
+        if find_cassettes(path, pending=command == "show") == [path]:
             raise CassetteMissing(f"{path}: this folder has no cassettes\n{expected}")
     elif not path.exists():
         raise CassetteMissing(f"{path}: there is no such cassette\n{expected}")
@@ -150,7 +151,10 @@ def check(
         int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
     ] = None,
 ) -> None:
-    """Find cassettes that are damaged, too old, contain a secret, or belong to a test that no longer exists."""
+    """Find cassettes that are damaged, too old, contain a secret, or belong to a test that no longer exists.
+
+    Pending recordings are only checked if their files are named.
+    """
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -161,44 +165,81 @@ def check(
     folder = Path.cwd()
     settings = project.read_nearest(folder).settings
     settings = settings if max_age is None else replace(settings, max_age=max_age)
-    cassettes = [cassette for path in paths or _find_folders() for cassette in checking.find_cassettes(path)]
+    paths = paths or _find_folders()
+    cassettes = [cassette for path in paths for cassette in checking.find_cassettes(path)]
     problems = list(
         checking.find_problems(cassettes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
     )
     for problem in problems:
         typer.echo(problem)
+    if not problems:
+        typer.echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
+    _report_pending(paths)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
 
 
-@app.command()
+def _report_pending(paths: list[Path]) -> None:
+    """Print how many pending recordings the folders in ``paths`` have, because they are only read if they are named."""
+    from multitrack.tape.file import storage
+
+    if count := sum(len(storage.find_pending(path)) for path in paths if path.is_dir()):
+        files = count_noun(count, "file")
+        typer.echo(f"not checked: {files} with pending recordings (multitrack accept moves them into the cassettes)")
+
+
+@app.command(epilog=_EXIT_CODES)
 def accept(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help=f"pending recordings, their cassettes, or folders; {_DEFAULT}"),
+        typer.Argument(help=f"pending recordings, their cassettes, or folders with them; {_DEFAULT}"),
     ] = None,
+    keep_errors: Annotated[
+        bool, typer.Option("--keep-errors", help="also accept recordings in which a request failed")
+    ] = False,
 ) -> None:
-    """Move pending recordings into their cassettes. No request is sent."""
+    """Move pending recordings into their cassettes, except those in which a request failed. No request is sent."""
     from multitrack.tape import project
+    from multitrack.tape.failed_interactions import explain_refusal
     from multitrack.tape.file import storage
+    from multitrack.tape.file.paths import cassette_path
     from multitrack.tape.foreign_redaction import make_foreign_redactor
 
-    adopt = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)
-    if paths is None:
-        folders = _find_folders()
-        found = [cassette for folder in folders for cassette in storage.accept_pending(folder, adopt)]
-        if not found:
-            raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, folders))}")
-        for cassette in found:
-            typer.echo(f"accepted {cassette}")
-        return
-    for path in paths:
-        accepted = list(storage.accept_pending(path, adopt))
-        if not accepted:
-            raise MultitrackError(_explain_nothing_pending(path))
-        for cassette in accepted:
-            typer.echo(f"accepted {cassette}")
+    settings = project.read_nearest(Path.cwd()).settings
+    adopt = make_foreign_redactor(settings)
+    errors: list[str] = []
+    named = paths or _find_folders()
+    pending = {path: storage.find_pending(path) for path in named}
+    if paths is None and not any(pending.values()):
+        raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
+    if paths is not None:
+        errors += [_explain_nothing_pending(path) for path, files in pending.items() if not files]
+    for file in dict.fromkeys(file for files in pending.values() for file in files):
+        try:
+            if keep_errors or settings.keep_errors:
+                result = storage.accept_pending(file, adopt)
+            else:
+                result = storage.accept_pending(file, adopt, explain_refusal)
+        except MultitrackError as error:
+            errors.append(str(error))
+            continue
+        if result.accepted:
+            typer.echo(f"accepted {cassette_path(file)}")
+        errors += [_explain_refusal(file, test, reason) for test, reason in result.refused]
+    for message in errors:
+        typer.echo(f"multitrack: {message}", err=True)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _explain_refusal(file: Path, test: str | None, reason: str) -> str:
+    command = f"pytest --record {shlex.quote(test)}" if test is not None and "::" in test else "pytest --record"
+    owner = "" if test is None else f"{test}: "
+    return (
+        f"{file}: not accepted: {owner}a request failed: {reason}\n"
+        f"  to record it again: {command}\n"
+        f"  if the test expects this: multitrack accept --keep-errors {shlex.quote(str(file))}"
+    )
 
 
 def _explain_nothing_pending(path: Path) -> str:
@@ -221,7 +262,10 @@ def revalidate(
     paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
     json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
-    """Validate every recorded tool call with the current models, and list each failure with its field and JSON path."""
+    """Validate every recorded tool call with the current models, and list each failure with its field and JSON path.
+
+    Pending recordings are only validated if their files are named.
+    """
     from json import dumps
 
     from multitrack.diagnosis import model_importer, revalidation
@@ -237,6 +281,8 @@ def revalidate(
         _require_cassettes("revalidate", path)
     report = revalidation.revalidate(paths, importer)
     typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
+    if not json:
+        _report_pending(paths)
     if not report.is_good:
         raise typer.Exit(1)
 

@@ -18,12 +18,17 @@ from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
 
 
-def find_cassettes(path: Path) -> Sequence[Path]:
-    """Return all cassettes in the folder ``path``, including pending recordings.
+def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
+    """Return all cassettes in the folder ``path``.
 
-    Return ``path`` itself if it is a file, or if the folder has no cassettes.
+    Returns ``path`` itself if it is a file, or a folder without cassettes.
+
+    Args:
+        path: A folder or a file.
+        pending: Whether to include the files with pending recordings. Default False.
     """
-    return sorted(found for found in path.rglob("*.yaml") if found.is_file()) or [path]
+    found = (file for file in path.rglob("*.yaml") if file.is_file())
+    return sorted(file for file in found if pending or not file.name.endswith(paths.PENDING_SUFFIX)) or [path]
 
 
 def find_problems(

@@ -19,8 +19,10 @@ from typing import Any, cast
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape.exchange import Request
+from multitrack.tape.failed_interactions import explain_refusal
 from multitrack.tape.file import paths, storage
-from multitrack.tape.file.recordings import is_appended
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.recordings import PendingRecordings, is_appended
 from multitrack.tape.foreign_redaction import make_foreign_redactor
 from multitrack.tape.matching.index import MatchingKey, RecordedEntry, keys_of_recordings
 from multitrack.tape.matching.rules import MatchingRules
@@ -314,6 +316,8 @@ def _read_other(
     if cassette is None:
         return None
     cassette = make_foreign_redactor(settings)(cassette)
+    if path.name.endswith(paths.PENDING_SUFFIX) and not settings.keep_errors:
+        cassette = _without_refused(cassette, path)
     rules = MatchingRules(settings.match_on, settings.ignore, settings.placeholders)
 
     def make_key(request: Request, pseudonyms: Collection[str]) -> MatchingKey:
@@ -323,6 +327,14 @@ def _read_other(
     tests = dict.fromkeys(test for interaction in cassette.interactions for test in interaction.tests)
     appended = [number for number, one in enumerate(cassette.interactions) if is_appended(one, cassette)]
     return _OtherCassette(keys, tuple(tests), appended)
+
+
+def _without_refused(pending: Cassette, path: Path) -> Cassette:
+    """Return the file ``pending``, which is at ``path``, without what `multitrack accept` refuses."""
+    cassette = storage.read(paths.cassette_path(path)) or Cassette()
+    recordings = PendingRecordings.from_cassette(pending)
+    refused = [one.test for one in recordings.recordings if explain_refusal(one, cassette) is not None]
+    return recordings.without(*refused).to_cassette()
 
 
 def format_move_command(path: Path, target: Path, shown_path: str, shown_target: str) -> str:

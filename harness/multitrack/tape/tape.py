@@ -555,7 +555,8 @@ class Tape:
         if not recorded or (failure and not any(tape.has_recordings for tape in tapes)):
             return None
         allowed = self._settings.allow_secrets
-        reason = failure or next((why for tape in tapes if (why := tape._recorder.find_unanswered())), None)
+        unanswered_requests = [tape._recorder.find_unanswered() for tape in tapes]
+        reason = failure or next(filter(None, unanswered_requests), None)
         if reason is None and not self._settings.keep_errors:
             reason = find_temporary_error(recorded)
         if reason is None:
@@ -563,7 +564,8 @@ class Tape:
         appends = self.mode == "record-missing"
         words = sorted({word for tape in tapes for word in tape._redactor.pseudonyms})
         metadata = {**self._recorder.metadata(), **({"placeholders": words} if words else {})}
-        recording = Recording(tuple(recorded), self.test, metadata, appends)
+        keeps, unanswered = self._settings.keep_errors, next(filter(None, unanswered_requests), "")
+        recording = Recording(tuple(recorded), self.test, metadata, appends, keeps, unanswered)
         try:
             if reason is None:
                 storage.save_recording(self.path, recording, self._redact_foreign, allowed=allowed)

@@ -15,6 +15,11 @@ from multitrack.tape.matching.index import MatchingKey
 
 _APPENDS = "appends"
 """The key in the metadata of a pending file that lists the tests whose recordings replace nothing."""
+_KEEPS_ERRORS = "keeps_errors"
+"""The key that lists the tests that record failed requests like any other."""
+_UNANSWERED = "unanswered"
+"""The key with a request of each test that got no response, if the recording lacks it."""
+_OF_TESTS = (_APPENDS, _KEEPS_ERRORS, _UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,10 @@ class Recording:
     metadata: Mapping[str, Any]
     appends: bool = False
     """True if the interactions are appended to the cassette instead of replacing the test's interactions."""
+    keeps_errors: bool = False
+    """True if the test records failed requests like any other."""
+    unanswered: str = ""
+    """A request that got no response and is not in the interactions. Empty if there is none."""
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
         """Return ``cassette``, which is at ``path``, with this recording."""
@@ -45,8 +54,9 @@ class PendingRecordings:
     @classmethod
     def from_cassette(cls, cassette: Cassette) -> PendingRecordings:
         """Return the recordings in a pending file."""
-        appending = cassette.metadata.get(_APPENDS, ())
-        metadata = {name: value for name, value in cassette.metadata.items() if name != _APPENDS}
+        appending, keeping = (cassette.metadata.get(name, ()) for name in (_APPENDS, _KEEPS_ERRORS))
+        unanswered = cassette.metadata.get(_UNANSWERED, {})
+        metadata = {name: value for name, value in cassette.metadata.items() if name not in _OF_TESTS}
         by_test: dict[str | None, list[Interaction]] = {}
         for interaction in cassette.interactions:
             for test in interaction.tests or (None,):
@@ -54,14 +64,21 @@ class PendingRecordings:
                 by_test.setdefault(test, []).append(replace(interaction, tests=tests))
         return cls(
             tuple(
-                Recording(tuple(interactions), test, metadata, test in appending)
+                Recording(
+                    tuple(interactions),
+                    test,
+                    metadata,
+                    test in appending,
+                    test in keeping,
+                    unanswered.get(test, ""),
+                )
                 for test, interactions in by_test.items()
             )
         )
 
-    def without(self, test: str | None) -> PendingRecordings:
-        """Return these recordings without the one of ``test``."""
-        return PendingRecordings(tuple(one for one in self.recordings if one.test != test))
+    def without(self, *tests: str | None) -> PendingRecordings:
+        """Return these recordings without those of ``tests``."""
+        return PendingRecordings(tuple(one for one in self.recordings if one.test not in tests))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:
         """Return these recordings with ``recording``, which replaces an earlier one of the same test."""
@@ -78,8 +95,13 @@ class PendingRecordings:
         cassette = Cassette()
         for recording in self.recordings:
             cassette = cassette.with_appended(recording.interactions, recording.metadata)
-        appending = [one.test for one in self.recordings if one.appends]
-        return replace(cassette, metadata={**cassette.metadata, **({_APPENDS: appending} if appending else {})})
+        of_tests = {
+            _APPENDS: [one.test for one in self.recordings if one.appends],
+            _KEEPS_ERRORS: [one.test for one in self.recordings if one.keeps_errors],
+            _UNANSWERED: {one.test: one.unanswered for one in self.recordings if one.unanswered},
+        }
+        found = {name: value for name, value in of_tests.items() if value}
+        return replace(cassette, metadata={**cassette.metadata, **found})
 
 
 def is_appended(interaction: Interaction, pending: Cassette) -> bool:

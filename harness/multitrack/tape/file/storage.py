@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -110,36 +111,55 @@ def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
         raise SecretInCassette(f"{path}: not written, because it would contain something shaped like a credential")
 
 
-def accept_pending(path: Path, redact_foreign: RedactForeign) -> Iterator[Path]:
-    """Merge pending recordings into their cassettes, and yield the cassettes.
+def find_pending(path: Path) -> list[Path]:
+    """Return the files with pending recordings: ``path``, that of the cassette ``path``, or those in the folder."""
+    if path.is_dir():
+        return sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
+    found = path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)
+    return [found] if found.exists() else []
+
+
+Refuse = Callable[[Recording, Cassette], "str | None"]
+"""Returns why a pending recording cannot be merged into a cassette. `None` if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedFile:
+    """What became of the recordings in a pending file."""
+
+    accepted: int
+    """The number of recordings that were merged into the cassette."""
+    refused: tuple[tuple[str | None, str], ...] = ()
+    """The test of each other recording, and why it was refused."""
+
+
+def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = lambda *_: None) -> AcceptedFile:
+    """Merge the pending recordings in the file ``path`` into their cassette.
 
     Args:
-        path: A pending file, a cassette, or a folder with any number of either.
-        redact_foreign: Redacts cassettes of other recorders before the merge.
+        path: The file with the pending recordings. It keeps those that are refused.
+        redact_foreign: Redacts a cassette of another recorder before the merge.
+        refuse: Returns why a recording is refused.
 
     Raises:
         CassetteCorrupt: A file cannot be read.
+        CassetteNotWritten: The system does not allow it.
     """
-    if path.is_dir():
-        found = sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
-    else:
-        found = [path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)]
-    for pending_path in found:
-        cassette_path = paths.cassette_path(pending_path)
-        with _locked(cassette_path):
-            if (cassette := read(pending_path)) is None:
-                continue
-            # it was checked for secrets when it became pending; the texts that its test allows are unknown here
-            _write(
-                cassette_path,
-                yaml_format.dump_cassette(
-                    PendingRecordings.from_cassette(cassette).apply_to(
-                        redact_foreign(read(cassette_path) or Cassette()), cassette_path
-                    )
-                ),
-            )
-            pending_path.unlink()
-        yield cassette_path
+    cassette_path = paths.cassette_path(path)
+    with _locked(cassette_path):
+        pending = PendingRecordings.from_cassette(read(path) or Cassette())
+        cassette = redact_foreign(read(cassette_path) or Cassette())
+        reasons = {one.test: reason for one in pending.recordings if (reason := refuse(one, cassette)) is not None}
+        accepted = pending.without(*reasons)
+        refused = pending.without(*(one.test for one in accepted.recordings))
+        # they were checked for secrets when they became pending; the texts that their tests allow are unknown here
+        if accepted.recordings:
+            _write(cassette_path, yaml_format.dump_cassette(accepted.apply_to(cassette, cassette_path)))
+        if not refused.recordings:
+            path.unlink(missing_ok=True)
+        elif accepted.recordings:
+            _write(path, yaml_format.dump_cassette(refused.to_cassette()))
+    return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
 
 
 @contextmanager
