@@ -22,7 +22,7 @@ from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
 from multitrack.tape.tape import Tape
-from pytest_multitrack import pytest_internals
+from pytest_multitrack import drift_run, pytest_internals
 
 PARTS = "multitrack_report"
 """The attribute of a report that holds the results of the tapes closed in its test, as plain data for pytest-xdist."""
@@ -205,8 +205,9 @@ def _count_calls(body: bytes) -> int:
 
 def _describe_outcome(report: pytest.TestReport) -> str:
     """Return the outcome of a phase as the report names it, or an empty string if it passed."""
-    if hasattr(report, "wasxfail"):
+    has_drifted = hasattr(report, drift_run.EXCUSED)
+    if hasattr(report, "wasxfail") and not has_drifted:
         return "xpassed" if report.passed else "xfailed"
-    if report.failed:
+    if report.failed or has_drifted:
         return "failed" if report.when == "call" else "error"
     return "skipped" if report.skipped else ""

@@ -3,6 +3,7 @@
 import json
 from importlib.metadata import version
 from importlib.util import find_spec
+from xml.etree import ElementTree
 
 import pytest
 from drifting_model import DALLAS, DALLAS_METRIC, SEARCH, TORONTO, DriftingModel, read_table, split_lines
@@ -90,6 +91,56 @@ def test_a_test_that_fails_because_of_drift_does_not_change_the_exit_code(projec
     project.write("test_broken.py", "import nothing_of_that_name")
     assert project.record("--calls-drift").code == pytest.ExitCode.INTERRUPTED
     assert project.record("--calls-drift", "--continue-on-collection-errors").code == 1
+
+
+def read_junit_counts(project):
+    suite = ElementTree.parse(project.path / "junit.xml").getroot().find("testsuite")
+    return {name: int(suite.get(name)) for name in ("failures", "errors", "skipped")}
+
+
+@pytest.mark.parametrize(
+    ("options", "counts", "code"),
+    [
+        ((), {"failures": 0, "errors": 0, "skipped": 5}, 0),
+        (("-n1",), {"failures": 0, "errors": 0, "skipped": 5}, 0),
+        # it ends the run at the first failure, and drift is none
+        (("-x",), {"failures": 0, "errors": 0, "skipped": 5}, 0),
+        (("--calls-drift-fail",), {"failures": 2, "errors": 1, "skipped": 2}, 1),
+    ],
+    ids=["default", "xdist", "-x", "--calls-drift-fail"],
+)
+def test_junit_files_agree_with_the_exit_code(project, model, options, counts, code):
+    record_test(project, OUTCOMES)
+    model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
+    run = project.record("--calls-drift", "--junit-xml=junit.xml", *options, subprocess="-n1" in options)
+    assert read_junit_counts(project) == counts
+    assert run.code == code
+    assert run.counts["drifted"] == 3
+
+
+def test_a_junit_file_says_which_tests_drifted(project, model):
+    record_test(project, OUTCOMES)
+    model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
+    project.record("--calls-drift", "--junit-xml=junit.xml")
+    root = ElementTree.parse(project.path / "junit.xml").getroot()
+    messages = {case.get("name"): skipped.get("message") for case in root.iter("testcase") for skipped in case}
+    drifted = {name for name, message in messages.items() if message.startswith("drifted: ")}
+    assert drifted == {"test_asserts", "test_raises", "test_setup"}
+
+
+def test_a_report_of_a_drift_run_has_the_outcomes_of_the_tests(project, model):
+    record_test(project, OUTCOMES)
+    model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
+    project.record("--calls-drift", "--calls-report=report.json")
+    tests = json.loads((project.path / "report.json").read_text(encoding="utf-8"))["tests"]
+    outcomes = {test["test"].rpartition("::")[2]: test["outcome"] for test in tests}
+    assert outcomes == {
+        "test_asserts": "failed",
+        "test_raises": "failed",
+        "test_expected": "xfailed",
+        "test_setup": "error",
+        "test_skips": "skipped",
+    }
 
 
 TAPES = """

@@ -547,7 +547,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.cassette]
 
 @pytest.fixture
 def anyio_backend():
-    return "asyncio"
+    return "{backend}"
 
 
 @pytest.fixture
@@ -565,6 +565,17 @@ async def test_ask_in_a_group(http):
 
     async with anyio.create_task_group() as group:
         group.start_soon(http.get, "http://example.test/x")
+
+
+async def send(http):
+    await http.get("http://example.test/x")
+
+
+async def test_send_in_a_group(http):
+    import anyio
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(send, http)
 
 
 class TestMethods:
@@ -589,13 +600,18 @@ async def test_generator_fixture(answer_and_close): pass
 """
 
 
-def test_a_miss_in_a_test_of_anyio_is_one_failure(project):
-    project.write_test(ANYIO)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_miss_in_a_test_of_anyio_is_one_failure(project, backend):
+    pytest.importorskip(backend)
+    project.write_test(ANYIO.replace("{backend}", backend))
     run = project.run()
-    assert run.counts == {"failed": 3, "errors": 2}
-    assert run.out.count("\n  reason: there is no cassette yet\n") == 5
+    assert run.counts == {"failed": 4, "errors": 2}
+    assert run.out.count("\n  reason: there is no cassette yet\n") == 6
     assert "ERROR at teardown" not in run.out
     assert "ClosedResourceError" not in run.out
+    # a task that runs a method of the client alone has no frame of the user
+    functions = [line.partition("(in ")[2] for line in run.lines if line.startswith("  sent from: test_it.py:")]
+    assert functions == ["answer)", "answer_and_close)", "test_ask)", "send)", "test_ask)"]
 
 
 # --- a client that asks again -----------------------------------------------------------------------------------------
