@@ -12,7 +12,7 @@ import pytest
 
 import multitrack
 
-CREDENTIALS = ("OPENAI_", "AZURE_", "GOOGLE_", "GEMINI_", "GCLOUD_", "CLOUD", "GCE_", "NO_GCE_")
+CREDENTIALS = ("OPENAI_", "AZURE_", "GOOGLE_", "GEMINI_", "GCLOUD_", "CLOUD", "GCE_", "NO_GCE_", "ANTHROPIC_", "AWS_")
 
 
 @pytest.fixture

@@ -103,7 +103,8 @@ def copy_with_extraction(client: Any, mode: Mode | None) -> Any:
     attributes["create_with_completion"] = resource.create_with_completion
     # `with_options` creates a new client, which would not have extraction
     for name in ("copy", "with_options"):
-        attributes[name] = _extend_copy(getattr(type(client), name).__get__(extracting), mode)
+        own = vars(client).get(name) or getattr(type(client), name).__get__(extracting)
+        attributes[name] = _extend_copy(own, mode)
     return extracting
 
 

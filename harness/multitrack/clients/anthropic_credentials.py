@@ -1,0 +1,170 @@
+"""Stand-ins for the key of an Anthropic client, and for what the clients for Amazon Bedrock and Vertex AI require.
+
+A client for Anthropic's own API is constructed without a key, and raises the SDK's error at its first request. The
+clients for other platforms look for credentials at their first request, which takes seconds if there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape import credentials
+from multitrack.tape.credentials.stand_in_key import StandInKey
+from multitrack.tape.patching import Patch
+
+Init = Callable[..., None]
+
+# the argument with the region, and what must be known so that the credentials need not be looked up
+_PLATFORMS = {
+    "AnthropicBedrock": ("aws_region", (("api_key",), ("aws_access_key", "aws_secret_key"))),
+    "AnthropicVertex": ("region", (("access_token",), ("credentials",))),
+}
+
+
+class _StandInName(str):
+    """The name of a project or a region that the client was not given: a pseudonym, which matches any recorded name."""
+
+
+_PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
+
+
+class _AnthropicKey(StandInKey):
+    """A key that is never sent. Old releases of the SDK write it into a header of its own, without an f-string."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """Return the key in bytes, as a client writes it into a header."""
+        if not credentials.is_replaying():
+            credentials.raise_missing(self.missing)
+        return super().encode(encoding, errors)
+
+
+def patches(anthropic: ModuleType) -> list[Patch]:
+    """Patch the constructors of the SDK's clients, unless the module is a project's own fake of the SDK."""
+    wrappers: dict[str, Callable[[Init], Init]] = dict.fromkeys(("Anthropic", "AsyncAnthropic"), _add_key)
+    for platform, (region, known) in _PLATFORMS.items():
+        wrappers |= {name: _wrap_platform(region, known) for name in (platform, f"Async{platform}")}
+    return [
+        Patch(client, "__init__", wrapper)
+        for name, wrapper in wrappers.items()
+        if "__init__" in getattr(client := getattr(anthropic, name, None), "__dict__", ())
+    ]
+
+
+# --- Anthropic's own API --------------------------------------------------------------------------------------------
+
+
+def _add_key(init: Init) -> Init:
+    @wraps(init)
+    def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807
+        __tracebackhide__ = True
+        init(self, *args, **given)
+        if credentials.is_active() and _is_for_own_api(self) and (missing := _find_missing(self)) is not None:
+            self.api_key = _AnthropicKey.replacing(missing)
+
+    return __init__
+
+
+def _is_for_own_api(client: object) -> bool:
+    # the SDK's clients for other platforms inherit from this one, and have credentials of their own
+    own = ("Anthropic", "AsyncAnthropic")
+    return not any(
+        base.__module__.partition(".")[0] == "anthropic" and base.__name__.startswith(own) and base.__name__ not in own
+        for base in type(client).__mro__
+    )
+
+
+def _find_missing(client: Any) -> TypeError | None:
+    """Return the error that the SDK raises at the first request because there is no credential, or None."""
+    if client.api_key or client.auth_token:
+        return None
+    headers = client.default_headers
+    texts = {name: value for name, value in headers.items() if isinstance(value, str)}
+    # the second argument is a mapping in old releases and a set of lower-case names in new ones
+    omitted = {key: value for name, value in headers.items() if name not in texts for key in (name, name.lower())}
+    try:
+        client._validate_headers(type(client._client.headers)(texts), omitted)
+    except TypeError as error:
+        return error
+    return None
+
+
+# --- Amazon Bedrock and Vertex AI -----------------------------------------------------------------------------------
+
+
+def _wrap_platform(region: str, known: tuple[tuple[str, ...], ...]) -> Callable[[Init], Init]:
+    def wrap(init: Init) -> Init:
+        @wraps(init)
+        def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807
+            __tracebackhide__ = True
+            missing: Exception | None = None
+            try:
+                init(self, *args, **given)
+            except Exception as error:
+                # the message says what is missing
+                if not credentials.is_active() or "region" not in str(error) or given.get(region):
+                    raise
+                missing = error
+            if missing is not None:
+                try:
+                    init(self, *args, **{**given, region: _REGION})
+                except Exception:
+                    raise missing from None
+            if credentials.is_active():
+                _guard(self, known, missing and missing.with_traceback(None))
+
+        return __init__
+
+    return wrap
+
+
+def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
+    """Sign no request of ``client`` while a cassette replays, and raise ``missing`` at any other time.
+
+    The functions are set on the client itself, because it may outlive the block it was created in.
+    """
+    prepare_options, prepare_request = client._prepare_options, client._prepare_request
+    is_async = any(base.__name__.startswith("AsyncAnthropic") for base in type(client).__mro__)
+
+    @wraps(prepare_options)
+    def prepare_options_for_replay(options: Any) -> Any:
+        if credentials.is_replaying():
+            if hasattr(client, "project_id") and not client.project_id:
+                client.project_id = _PROJECT
+        elif missing is not None:
+            credentials.raise_missing(missing)
+        elif isinstance(getattr(client, "project_id", None), _StandInName):
+            client.project_id = None
+        return prepare_options(options)
+
+    @wraps(prepare_request)
+    def prepare_request_for_replay(request: Any) -> Any:
+        has_credentials = any(all(getattr(client, name, None) for name in names) for names in known)
+        if has_credentials or not credentials.is_replaying():
+            return prepare_request(request)
+        return _do_nothing() if is_async else None
+
+    client._prepare_options, client._prepare_request = prepare_options_for_replay, prepare_request_for_replay
+    for name in ("copy", "with_options"):
+        setattr(client, name, _guard_copy(getattr(client, name), known, missing))
+
+
+async def _do_nothing() -> None:
+    pass
+
+
+def _guard_copy(
+    copy_client: Callable[..., Any], known: tuple[tuple[str, ...], ...], missing: Exception | None
+) -> Callable[..., Any]:
+    @wraps(copy_client)
+    def copy_guarded(*args: Any, **given: Any) -> Any:
+        copied = copy_client(*args, **given)
+        _guard(copied, known, missing)
+        return copied
+
+    return copy_guarded
+
+
+credentials.register("anthropic", patches)
