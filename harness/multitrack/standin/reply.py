@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
-from typing import TypeVar
 
 from multitrack.standin.identity import Headers
 from multitrack.standin.script import ScriptedAnswer, ScriptedError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,29 +140,6 @@ def _resize_parts(parts: Iterable[AnswerPart], size: int) -> list[AnswerPart]:
     ]
 
 
-def order_deltas(answer: ScriptedAnswer, deltas: Callable[[int], Sequence[T]]) -> Iterator[tuple[int | None, T]]:
-    """Yield the deltas of all calls: one call after the other, or in turn if ``answer`` interleaves them.
-
-    Args:
-        answer: The answer that has the calls.
-        deltas: Returns the deltas of the call at a position.
-
-    Yields:
-        Each delta, with the position of its call if it is the first delta of the call, and otherwise None.
-    """
-    calls = [
-        [(None if number else position, delta) for number, delta in enumerate(deltas(position))]
-        for position in range(len(answer.calls))
-    ]
-    ordered = chain.from_iterable(zip_longest(*calls)) if answer.interleave else chain.from_iterable(calls)
-    return (delta for delta in ordered if delta is not None)
-
-
 def split_events(stream: str) -> list[bytes]:
     """Return the events of a ``text/event-stream``, each with the blank line that ends it."""
     return [event.encode() for event in re.split(r"(?<=\n\n)|(?<=\r\n\r\n)", stream) if event]
-
-
-def split_text(text: str, size: int) -> Sequence[str]:
-    """Return ``text`` in pieces of ``size`` characters."""
-    return [text[start : start + size] for start in range(0, len(text), size)]

@@ -23,19 +23,13 @@ from multitrack.standin.anthropic.api_errors import (
 from multitrack.standin.anthropic.message_request import has_thinking, parse_request, sign_thinking
 from multitrack.standin.identity import ANTHROPIC_HOST, anthropic_headers
 from multitrack.standin.model_request import ModelRequest
-from multitrack.standin.reply import (
-    AnswerPart,
-    HttpReply,
-    build_http_reply,
-    end_with_error,
-    order_deltas,
-    split_events,
-    split_text,
-)
+from multitrack.standin.reply import AnswerPart, HttpReply, build_http_reply, end_with_error, split_events
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
+from multitrack.wires.anthropic.anthropic_encoder import build_block, cut_text
+from multitrack.wires.encoding import order_deltas, split_text
 from multitrack.wires.event_stream import write_message
 
 _JSON = ("content-type", "application/json")
@@ -194,15 +188,15 @@ def _build_events(
     for block in _build_thinking(answer, body):
         deltas = [{"type": "thinking_delta", "thinking": text} for text in split_text(_THOUGHT, answer.delta_size)]
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
-        for event in _build_block(index, {**block, "thinking": "", "signature": ""}, deltas):
+        for event in build_block(index, {**block, "thinking": "", "signature": ""}, deltas):
             yield None, event
         index += 1
     if answer.text:
-        deltas = [{"type": "text_delta", "text": text} for text in split_text(answer.text, answer.delta_size)]
-        for event in _build_block(index, {"type": "text", "text": ""}, deltas):
+        for event in build_block(index, {"type": "text", "text": ""}, cut_text(answer.text, answer.delta_size)):
             yield None, event
         index += 1
-    yield from order_deltas(answer, lambda position: _build_call(answer, ids, position, index + position))
+    calls = [_build_call(answer, ids, position, index + position) for position in range(len(answer.calls))]
+    yield from order_deltas(calls, is_interleaved=answer.interleave)
     usage = {"output_tokens": count_answer_tokens(answer)}
     yield len(answer.calls), {"type": "message_delta", "delta": _build_stop(answer), "usage": usage}
     yield None, {"type": "message_stop"}
@@ -213,12 +207,4 @@ def _build_call(answer: ScriptedAnswer, ids: ResponseIds, position: int, index: 
     text = answer.calls[position].text
     pieces = ["", *split_text(text, answer.delta_size)] if text is not None else []
     deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    return _build_block(index, {**_build_call_head(answer, ids, position), "input": {}}, deltas)
-
-
-def _build_block(index: int, block: Mapping[str, Any], deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"type": "content_block_start", "index": index, "content_block": block},
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index},
-    ]
+    return build_block(index, {**_build_call_head(answer, ids, position), "input": {}}, deltas)
