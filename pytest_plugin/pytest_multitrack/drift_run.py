@@ -153,7 +153,7 @@ class DriftRun:
             return False
         if ItemState.of(item).tape is not None:
             return ItemState.of(item).violation is None
-        return self._test.has_drift or any(tape.mode == "drift" and tape.sent for tape in tapes)
+        return self._test.has_drift or any(tape.is_compared and tape.sent for tape in tapes)
 
     # pytest's summary of the run then says the same as its exit code
     @pytest.hookimpl(tryfirst=True)

@@ -74,7 +74,7 @@ def _find_cause(
 
     for tape in tapes:
         if (failed := find_failed_request(tape)) is not None:
-            return f"{'the live request' if tape.mode == 'drift' else 'recording'} failed: {failed}"
+            return f"{'the live request' if tape.is_compared else 'recording'} failed: {failed}"
     sides = None
     if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
         sides = read_failed_assertion(call.excinfo.value)

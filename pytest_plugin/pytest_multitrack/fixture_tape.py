@@ -131,5 +131,6 @@ def open_fixture_tape(
         test=scope.name,
         fingerprint_results=test.fingerprint_results,
         record_hint=scope.record_hint,
+        cache=active.run_context().cassettes,
     )
     return FixtureTape(tape, scope, test)

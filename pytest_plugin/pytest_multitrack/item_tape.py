@@ -110,6 +110,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
         record_hint=test.record_hint,
         scope=test,
         root=item.config.rootpath,
+        cache=active.run_context().cassettes,
     )
 
 

@@ -185,7 +185,7 @@ def _summarize(result: TapeResult, test: str) -> dict[str, Any]:
         mode=tape.mode,
         played=len(tape.played),
         recorded=saved.count if saved else 0,
-        live=len(tape.live_interactions) if tape.mode == "drift" else 0,
+        live=len(tape.live_interactions) if tape.is_compared else 0,
         pending=str(paths.relative_to_cwd(saved.path)) if saved and pending else "",
         calls=list(_format_calls(tape)),
         count=sum(_count_calls(interaction.response.body) for interaction in tape.answered_interactions),

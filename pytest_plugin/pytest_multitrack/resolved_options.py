@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.settings import Settings
-from multitrack.tape.tape import InteractionFilter
 
 
 @dataclass(frozen=True, slots=True)

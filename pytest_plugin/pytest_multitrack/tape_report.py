@@ -93,7 +93,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
     Recordings with failed requests are useless. For these, print how to record again.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
-        if (failed := find_failed_request(tape)) is not None and tape.mode != "drift":
+        if (failed := find_failed_request(tape)) is not None and not tape.is_compared:
             lines = terminal.failed_recording_lines(failed, tape.record_hint)
             report.sections.append(("multitrack", "\n".join(lines)))
             return

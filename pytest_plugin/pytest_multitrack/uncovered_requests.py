@@ -16,7 +16,7 @@ from multitrack.tape import active, socket_mocks
 from multitrack.tape.exchange import Passthrough, Replay, Request
 from multitrack.tape.recording_scope import RecordingScope
 from multitrack.tape.settings import Settings
-from multitrack.tape.tape import accept_silently
+from multitrack.tape.unrecorded_requests import accept_silently
 from pytest_multitrack import cassette_options, flags
 
 # fixtures of other plugins that record

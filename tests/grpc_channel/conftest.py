@@ -29,10 +29,13 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape import interceptors
 from multitrack.tape.active import activate
 from multitrack.tape.conversation import RecordedConversation
+from multitrack.tape.conversation_candidates import ConversationCandidates
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Index, MatchingKey
+from multitrack.tape.matching.index import Index
+from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.miss import build_divergence
+from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.redaction.redactor import Redactor
 
 PACKAGE = "multitrack.talk"
@@ -319,9 +322,8 @@ class MemoryTape:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return RecordedConversation(
                 request,
-                entries,
-                placeholders=self._redactor.pseudonyms,
-                redactor=self._redactor,
+                ConversationCandidates(entries, self._redactor.pseudonyms, MatchingKey.from_request),
+                normalizer=RequestNormalizer(self._redactor),
                 lock=self._lock,
                 play=self._play,
                 add_divergence=self._add_divergence,

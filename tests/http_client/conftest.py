@@ -25,7 +25,8 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.active import activate
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.failure import Failure
-from multitrack.tape.matching.content_encoding import decode_body
+from multitrack.tape.normalize.content_encoding import decode_body
+from multitrack.tape.normalize.request_body import decode_request
 
 EVENTS = [b"data: one\n\n", b"data: two\r\n\r\n", b"data: thr\xc3\xa9e\n\n", b"data: [DONE]\n\n"]
 
@@ -88,6 +89,7 @@ class MemoryTape:
         self.lock = threading.Lock()
 
     def route(self, request):
+        request = decode_request(request)
         key = (request.method, request.url, request.body)
         with self.lock:
             self.requests.append(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from multitrack.tape.exchange import Replay, Request
+from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.tape import Tape
 
 URL = "https://api.example.com/v1/chat"
@@ -20,6 +21,7 @@ class RecordedCassette:
 
     def __init__(self, path):
         self.path = path
+        self.cache = CassetteCache()
 
     def put(self, *exchanges, test="t.py::test", clock=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), **options):
         """Record ``exchanges``: pairs of a request and a response, which is a body or (status, headers, body)."""
@@ -36,7 +38,7 @@ class RecordedCassette:
 
     def play(self, *sent, **options):
         """Replay the requests ``sent`` with one tape, and return the bodies of the responses."""
-        tape = Tape(self.path, **options)
+        tape = Tape(self.path, cache=self.cache, **options)
         routes = [tape.route(each) for each in sent]
         assert all(isinstance(route, Replay) for route in routes)
         return [route.response.body.decode() for route in routes]

@@ -8,7 +8,8 @@ from recorded_tape import JSON, URL, request
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry
+from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -120,7 +121,7 @@ def test_the_cost_of_matching_does_not_grow_with_the_cassette(monkeypatch):
     compared = []
     monkeypatch.setattr(RecordedEntry, "accepts", lambda entry, _: compared.append(entry))
     for sent in reversed(requests):
-        assert index.take(MatchingKey.from_request(sent)).response.body == sent.body
+        assert index.take(MatchingKey.from_request(sent)).interaction.response.body == sent.body
     assert index.take(MatchingKey.from_request(requests[0])) is None
     assert compared == []
 

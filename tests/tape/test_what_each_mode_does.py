@@ -7,7 +7,7 @@ from recorded_tape import request
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Passthrough, Replay
-from multitrack.tape.recorder import LiveExchange
+from multitrack.tape.live_exchange import LiveExchange
 from multitrack.tape.tape import Tape
 
 PAGE = Path(__file__).parents[2] / "docs" / "recording.md"

@@ -9,7 +9,7 @@ from typing import Any
 
 from multitrack.tape import credentials
 from multitrack.tape.credentials.stand_in_key import StandInKey
-from multitrack.tape.matching import azure_defaults
+from multitrack.tape.normalize import azure_defaults
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]

@@ -25,7 +25,6 @@ from multitrack.wording import count_noun
 
 _SNAPSHOT, _CASSETTE = "the snapshot was taken", "the cassette was recorded"
 _MAX_SHOWN = 3
-_LIVE_MODES = ("record", "record-missing", "drift")
 
 
 def current_fingerprints(
@@ -67,7 +66,7 @@ class _Diagnosis:
         self.tapes, self.validator, self.compared = tapes, validator, compared
         self.now = current_fingerprints(tapes, validator)
         self.live = current_fingerprints(tapes, validator, only_live=True)
-        self.is_drift_run = any(tape.mode == "drift" for tape in tapes)
+        self.is_drift_run = any(tape.is_compared for tape in tapes)
         snapshot = compared.fingerprints if compared is not None else None
         self.since = _SNAPSHOT if snapshot else _CASSETTE
         recorded = [
@@ -226,7 +225,7 @@ def _recorded_interactions(tape: Tape) -> Sequence[Interaction]:
     if tape.mode == "record-missing" and not tape.previous_interactions:
         # the interactions of another recorder belong to no test
         return tape.played
-    return tape.previous_interactions if tape.mode in _LIVE_MODES else tape.played
+    return tape.played if tape.mode == "replay" else tape.previous_interactions
 
 
 def _live_interactions(tape: Tape) -> Sequence[Interaction]:

@@ -16,7 +16,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.canonical_body import canonicalize_body
-from multitrack.tape.matching.index import MatchingKey
+from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tool_call import ToolCall
 
 _LINE = re.compile(r"^# request (\w+), reply (\w+), models (\w+)$", re.MULTILINE)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from multitrack.drift import substitutions
 from multitrack.drift.response_drift import ResponseDrift, compare_responses
-from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.interleaving import Interleaving
 from multitrack.tape.matching.index import RecordedEntry
-from multitrack.tape.recorder import are_final
 from multitrack.tape.replay_lookup import ReplayLookup
+from multitrack.tape.temporary_errors import are_final
 
 CHANGED = "request changed"
 DIVERGED = "diverged"
@@ -65,14 +65,18 @@ def compare_conversations(
         live: The live interactions, in the order they were sent.
         explain: Returns how a request that the program changed differs from the nearest recording.
     """
-    lookup = recorded if isinstance(recorded, ReplayLookup) else ReplayLookup.from_interactions(recorded)
+    if isinstance(recorded, ReplayLookup):
+        lookup = recorded
+    else:
+        lookup = ReplayLookup.from_interactions(recorded)
+        lookup.skip_replaced_errors()
     final = [one for one, is_final in zip(live, are_final(live), strict=True) if is_final]
     compared: list[RequestDrift] = []
     ids: dict[str, str] = {}
     texts: dict[str, str] = {}
     differs = has_diverged = False
     for position, one in enumerate(final, start=1):
-        entry = _find_recording(lookup, one.request, ids, texts)
+        entry = _find_recording(lookup, one, ids, texts)
         if entry is not None:
             recording = entry.interaction.response
             drift = compare_responses(recording, one.response)
@@ -86,14 +90,16 @@ def compare_conversations(
             has_diverged = True
             line = "an earlier response changed, and this request contains it"
             compared.append(RequestDrift(position, ResponseDrift(DIVERGED, (line,))))
-    return ConversationDrift(tuple(compared), tuple(lookup.unused_entries))
+    return ConversationDrift(tuple(compared), tuple(lookup.unplayed_entries))
 
 
 def _find_recording(
-    lookup: ReplayLookup, request: Request, ids: dict[str, str], texts: dict[str, str]
+    lookup: ReplayLookup, live: Interaction, ids: dict[str, str], texts: dict[str, str]
 ) -> RecordedEntry | None:
+    request, has_ended = live.request, Interleaving.from_response(live.response).is_closed
     # texts last, because the text of a response may be in a request for a different reason
     spellings = [request, *([substitutions.restore_recorded_texts(request, ids)] if ids else [])]
     if texts:
         spellings.append(substitutions.restore_recorded_texts(request, {**texts, **ids}))
-    return next((entry for spelling in spellings if (entry := lookup.find_recording(spelling)) is not None), None)
+    found = (lookup.find_recording_of(spelling, has_ended=has_ended) for spelling in spellings)
+    return next((entry for entry in found if entry is not None), None)

@@ -17,7 +17,7 @@ from multitrack.snapshots.conversion import UnwritableValue
 from multitrack.snapshots.expressions import SnapshotCall
 from multitrack.snapshots.rendering import render_comparison
 from multitrack.tape.exchange import Response
-from multitrack.tape.recorder import describe_temporary_error
+from multitrack.tape.temporary_errors import describe_temporary_error
 from multitrack.wires import WireAnswer
 
 SAME, REORDERED = "same", "reordered"

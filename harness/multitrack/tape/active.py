@@ -21,6 +21,7 @@ from multitrack.errors import TapeViolation
 from multitrack.tape import interceptors
 from multitrack.tape.ambiguous import AmbiguousRouter
 from multitrack.tape.exchange import Router
+from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.forked import ForkedTape
 from multitrack.tape.outliving_threads import OutlivingThreads
 
@@ -52,6 +53,12 @@ class RunContext:
     late_violations: list[tuple[str, TapeViolation]] = field(default_factory=list)
     """Violations that belong to a test that is over or to no test, each with the node id or the cassette."""
     threads: OutlivingThreads = field(default_factory=OutlivingThreads)
+    cassettes: CassetteCache = field(default_factory=CassetteCache)
+    """Keeps large cassettes in memory for the tapes of the run."""
+
+    def restrict_mode(self, mode: Mode) -> Mode:
+        """Return the mode for a block that has ``mode``. A run with ``--calls-drift`` writes nothing."""
+        return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope) -> None:
         """Open tapes for ``scope`` from now on."""
@@ -73,7 +80,7 @@ class RunContext:
     def add_closed_tape(self, tape: Tape) -> None:
         """Remember which interactions ``tape`` replayed, and whether to compare it."""
         self.played_positions.setdefault(tape.path.resolve(), set()).update(tape.played_positions)
-        if tape.mode == "drift":
+        if tape.is_compared:
             self.tapes_to_compare.append(tape)
 
     @contextmanager
@@ -100,6 +107,7 @@ _lock = threading.Lock()
 _activations: list[_Activation] = []
 _has_interceptors = False
 _runs: list[RunContext] = []
+_cassettes_outside_runs = CassetteCache()
 _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation", default=None)
 
 
@@ -165,7 +173,7 @@ def _find_router() -> Router | None:
 
 def run_context() -> RunContext:
     """Return the context of the pytest run, or one with the defaults outside of pytest."""
-    return _runs[-1] if _runs else RunContext()
+    return _runs[-1] if _runs else RunContext(cassettes=_cassettes_outside_runs)
 
 
 @contextmanager

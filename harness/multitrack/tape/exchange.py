@@ -26,6 +26,16 @@ _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownParts:
+    """The parts of a URL that match any recorded value, because the client was created without them."""
+
+    origin: bool = False
+    """True for the scheme, the host and the port."""
+    parameters: tuple[str, ...] = ()
+    """The names of parameters in the query."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request as an interceptor caught it."""
 
@@ -36,10 +46,33 @@ class Request:
     headers: Headers
     """In the order sent, with lower-case names; a name that was sent repeatedly is repeated."""
     body: bytes
-    """The body without its content encoding. The message as protobuf JSON for a gRPC call."""
+    """The body. The message as protobuf JSON for a gRPC call.
+
+    An interceptor passes the body as it was sent. `normalize.request_body` removes its content encoding.
+    """
     messages: list[bytes] | None = field(default=None, compare=False)
     """The messages of a gRPC call that streams its requests, which the interceptor appends as they are sent; ``body``
     is then an empty JSON array. `None` for all other requests."""
+    decoding_error: str = field(default="", compare=False)
+    """Why the body is still in its content encoding. Empty if it is not."""
+    unknown_parts: UnknownParts = field(default=UnknownParts(), compare=False)
+    """The parts of the URL that match any recorded value."""
+
+    @property
+    def is_grpc(self) -> bool:
+        """True for a gRPC call."""
+        return self.url.startswith("grpc:")
+
+    @property
+    def streams_messages(self) -> bool:
+        """True for a gRPC call that streams its requests."""
+        # the request of a method is a JSON object, and an array only if the method streams its requests
+        return self.is_grpc and self.body.lstrip()[:1] == b"["
+
+    @property
+    def without_messages(self) -> Request:
+        """The same request without the messages that it streams. Any other request is returned unchanged."""
+        return replace(self, body=b"[]") if self.streams_messages else self
 
     @property
     def with_sent_messages(self) -> Request:
@@ -251,6 +284,7 @@ class Conversation(Protocol):
 
 
 Route = Replay | Passthrough | ResponseRecorder
+StreamRoute = Conversation | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
@@ -263,7 +297,7 @@ class Router(Protocol):
     def route(self, request: Request) -> Route:
         """Decide how to proceed with ``request``. Raises `CassetteMiss` if no recording matches."""
 
-    def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
+    def route_stream(self, request: Request) -> StreamRoute:
         """Decide how to proceed with a streaming ``request`` before its first message is sent.
 
         Raises `CassetteMiss` if no recording of this method is left.

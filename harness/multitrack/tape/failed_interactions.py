@@ -9,8 +9,8 @@ from multitrack.hosts import join_host_and_port, split_host_and_port
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.recordings import Recording
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import MatchingKey
-from multitrack.tape.recorder import are_final, describe_temporary_error
+from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.temporary_errors import are_final, describe_temporary_error
 
 _FIRST_ERROR = 400
 

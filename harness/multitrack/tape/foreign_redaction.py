@@ -6,27 +6,27 @@ headers to keep only applies to what we record. Everything that is matched, writ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.matching.rules import MatchingRules
-from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.matching.canonical_request import Canonicalizer
+from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.settings import Settings
 
 
-def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
+def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassette:
     """Return ``cassette`` redacted if another recorder wrote it, and unchanged otherwise."""
     if not cassette.is_foreign:
         return cassette
+    redactor = normalizer.redactor
     for interaction in cassette.interactions:
         redactor.learn_request(interaction.request)
         redactor.learn_response(interaction.response.headers, interaction.response.body)
     interactions = tuple(
         replace(
             interaction,
-            request=redactor.redact_request(interaction.request),
+            request=normalizer.redact(interaction.request),
             response=redactor.redact_response(interaction.response, keep_all_headers=True),
             stored_response=interaction.response,
         )
@@ -37,13 +37,4 @@ def redact_foreign(cassette: Cassette, redactor: Redactor) -> Cassette:
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
     """Return `redact_foreign` with the ``settings`` of a project, for use without a tape."""
-    rules = MatchingRules(settings.match_on, settings.ignore, settings.placeholders)
-
-    def redact(cassette: Cassette) -> Cassette:
-        kept, allowed = settings.keep_headers, settings.allow_secrets
-        redactor = Redactor(
-            os.environ, keep_headers=kept, allow_secrets=allowed, apply_placeholders=rules.apply_placeholders
-        )
-        return redact_foreign(cassette, redactor)
-
-    return redact
+    return lambda cassette: redact_foreign(cassette, Canonicalizer.from_settings(settings).normalizer)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -22,9 +21,11 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.failed_interactions import explain_refusal
 from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.file.recordings import PendingRecordings, is_appended
 from multitrack.tape.foreign_redaction import make_foreign_redactor
-from multitrack.tape.matching.index import MatchingKey, RecordedEntry, keys_of_recordings
+from multitrack.tape.matching.index import RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.settings import Settings
 
@@ -38,6 +39,7 @@ MAX_FOLDERS = 5_000
 """The number of folders of the project in which a search looks for cassettes."""
 _TIMES_REUSED = 20
 """A list of the project's cassettes is used for so many times as long as making it took."""
+_MAX_REMEMBERED = 4 * MAX_FILES
 
 RequestFilter = Callable[[Request], Request]
 
@@ -63,6 +65,7 @@ class RecordingSearch:
         folder: The current directory, from which paths are shown.
         settings: The settings of the tape.
         filter_request: Applies the project's filter functions to a request. None if there are none.
+        cache: Keeps what the searches of a run have read.
     """
 
     path: Path
@@ -71,6 +74,11 @@ class RecordingSearch:
     folder: Path
     settings: Settings
     filter_request: RequestFilter | None = None
+    cache: CassetteCache = field(default_factory=CassetteCache)
+
+    @property
+    def _memory(self) -> _SearchMemory:
+        return self.cache.remember(_SearchMemory, _SearchMemory)
 
     def find(self, key: MatchingKey, *, played: int = 0) -> LostRecording | None:
         """Return the recording of a request with ``key``. None if the limited search does not find one.
@@ -145,7 +153,9 @@ class RecordingSearch:
             stat = path.stat()
         except OSError:
             return None
-        return _read_other(path, (stat.st_mtime_ns, stat.st_size), self.settings, self.filter_request)
+        # the file is read again if it changes
+        key = path, stat.st_mtime_ns, stat.st_size, self.settings, self.filter_request
+        return self._memory.read(key, stat.st_size, lambda: _read_other(path, self.settings, self.filter_request))
 
     def _list_candidates(self) -> Iterator[Path]:
         """Yield the other cassettes of the project, the most likely ones first.
@@ -154,7 +164,11 @@ class RecordingSearch:
         it, and elsewhere in the project. Within each group, similar names come first.
         """
         own = self.path.parent
-        found = [path for path in _list_cassettes(own, self.root, self._cassettes_root) if path != self.path]
+        found = [
+            path
+            for path in _list_cassettes(own, self._memory.list_project(self.root, self._cassettes_root))
+            if path != self.path
+        ]
         # a renamed module keeps the names of its tests
         matcher = SequenceMatcher(None, "", self.path.stem)
 
@@ -166,7 +180,7 @@ class RecordingSearch:
 
         size = 0
         for path in sorted(found, key=lambda path: (rank(path), path))[:MAX_FILES]:
-            if path.name != self.path.name and _bytes_read[0] > MAX_BYTES_OF_RUN:
+            if path.name != self.path.name and self._memory.bytes_read > MAX_BYTES_OF_RUN:
                 return
             try:
                 size += path.stat().st_size
@@ -246,32 +260,50 @@ def _has_definition(source: str, name: str) -> bool:
     return re.search(rf"^\s*(?:{'|'.join(starts)})|\bname\s*=\s*[\"']{name}[\"']", source, re.M) is not None
 
 
-_lists: dict[tuple[Path, Path | None], tuple[float, Sequence[Path]]] = {}
-"""The results of `_list_project`, each with the time until which it is used."""
-_bytes_read = [0]
-"""The size of the cassettes that the searches of this process have read."""
+class _SearchMemory:
+    """What the searches of one run have read, because many tests that miss look at the same cassettes."""
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+        """The size of the cassettes that were read."""
+        self._cassettes: dict[Hashable, _OtherCassette | None] = {}
+        self._lists: dict[tuple[Path, Path | None], tuple[float, Sequence[Path]]] = {}
+
+    def read(
+        self, key: Hashable, size: int, read_cassette: Callable[[], _OtherCassette | None]
+    ) -> _OtherCassette | None:
+        """Return the cassette with the ``key``, whose file has ``size`` bytes."""
+        if key in self._cassettes:
+            found = self._cassettes.pop(key)
+        else:
+            self.bytes_read += size
+            found = read_cassette()
+        # the cassette that was used last is the last one
+        self._cassettes[key] = found
+        for other in list(self._cassettes)[:-_MAX_REMEMBERED]:
+            self._cassettes.pop(other, None)
+        return found
+
+    def list_project(self, project: Path, root: Path | None) -> Sequence[Path]:
+        """Return the cassettes in the folders ``cassettes`` of ``project``, and in the folder ``root``."""
+        start = monotonic()
+        until, found = self._lists.get((project, root), (0.0, ()))
+        if start < until:
+            return found
+        trees = [*([] if root is None else [root]), *paths.find_cassette_folders(project, limit=MAX_FOLDERS)]
+        folders = (Path(folder) for tree in trees for folder, _, _ in islice(os.walk(tree), MAX_FOLDERS))
+        found = list(_list_folders(folders))
+        end = monotonic()
+        self._lists[project, root] = end + _TIMES_REUSED * (end - start), found
+        return found
 
 
-def _list_cassettes(own: Path, project: Path, root: Path | None) -> Sequence[Path]:
-    """Return the cassettes in the folder ``own``, in folders next to it, and elsewhere in the ``project``."""
+def _list_cassettes(own: Path, in_project: Sequence[Path]) -> Sequence[Path]:
+    """Return the cassettes in the folder ``own``, in folders next to it, and those elsewhere ``in_project``."""
     folders = [own]
     if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):
         folders += sorted(folder for folder in own.parent.glob("*") if folder.is_dir())
-    return list(dict.fromkeys([*_list_folders(folders), *_list_project(project, root)]))
-
-
-def _list_project(project: Path, root: Path | None) -> Sequence[Path]:
-    """Return the cassettes in the folders ``cassettes`` of ``project``, and in the folder ``root``."""
-    start = monotonic()
-    until, found = _lists.get((project, root), (0.0, ()))
-    if start < until:
-        return found
-    trees = [*([] if root is None else [root]), *paths.find_cassette_folders(project, limit=MAX_FOLDERS)]
-    folders = (Path(folder) for tree in trees for folder, _, _ in islice(os.walk(tree), MAX_FOLDERS))
-    found = list(_list_folders(folders))
-    end = monotonic()
-    _lists[project, root] = end + _TIMES_REUSED * (end - start), found
-    return found
+    return list(dict.fromkeys([*_list_folders(folders), *in_project]))
 
 
 def _list_folders(folders: Iterable[Path]) -> Iterator[Path]:
@@ -303,12 +335,7 @@ class _OtherCassette:
         return len(accepting) > played or any(position in self.appended for position in accepting)
 
 
-# a run in which many tests miss looks at the same cassettes again and again
-@lru_cache(maxsize=4 * MAX_FILES)
-def _read_other(
-    path: Path, version: tuple[int, int], settings: Settings, filter_request: RequestFilter | None
-) -> _OtherCassette | None:
-    _bytes_read[0] += version[1]  # the file is read again if it changes
+def _read_other(path: Path, settings: Settings, filter_request: RequestFilter | None) -> _OtherCassette | None:
     try:
         cassette = storage.read(path)
     except CassetteCorrupt:
@@ -318,7 +345,7 @@ def _read_other(
     cassette = make_foreign_redactor(settings)(cassette)
     if path.name.endswith(paths.PENDING_SUFFIX) and not settings.keep_errors:
         cassette = _without_refused(cassette, path)
-    rules = MatchingRules(settings.match_on, settings.ignore, settings.placeholders)
+    rules = MatchingRules.from_settings(settings)
 
     def make_key(request: Request, pseudonyms: Collection[str]) -> MatchingKey:
         return rules.make_key(filter_request(request) if filter_request is not None else request, pseudonyms)

@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from multitrack.errors import LiveCall, TapeViolation
 from multitrack.tape import socket_mocks
-from multitrack.tape.exchange import Conversation, Passthrough, Replay, Request, ResponseRecorder, Route, Router
+from multitrack.tape.exchange import Passthrough, Replay, Request, Route, Router, StreamRoute
 from multitrack.tape.stand_in_word import has_stand_in
+from multitrack.tape.violations import divert_violations
 
 if TYPE_CHECKING:
     from multitrack.tape.recording_scope import RecordingScope
@@ -104,7 +105,7 @@ class _OutlivingThreadRouter:
                 return self._tape.route(request)
         raise self._block(request)
 
-    def route_stream(self, request: Request) -> Conversation | Passthrough | ResponseRecorder:
+    def route_stream(self, request: Request) -> StreamRoute:
         """Decide the same for a streaming request."""
         if self._tape is not None and self.mode == "replay":
             with self._without_violations(request):
@@ -122,7 +123,7 @@ class _OutlivingThreadRouter:
         self._report(self._scope.name, violation)
 
     def _route_by_settings(self, request: Request) -> Route | None:
-        from multitrack.tape.tape import accept_silently
+        from multitrack.tape.unrecorded_requests import accept_silently
 
         if socket_mocks.is_mocked(request.url):
             return Passthrough()
@@ -132,8 +133,6 @@ class _OutlivingThreadRouter:
 
     @contextmanager
     def _without_violations(self, request: Request) -> Iterator[None]:
-        from multitrack.tape.tape import divert_violations
-
         with divert_violations():
             try:
                 yield

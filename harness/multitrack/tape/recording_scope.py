@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multitrack.errors import TapeViolation
+    from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
     from multitrack.tape.settings import Settings
-    from multitrack.tape.tape import ResultFingerprinter, SavedRecording, Tape
+    from multitrack.tape.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)

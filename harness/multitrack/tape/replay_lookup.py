@@ -1,56 +1,46 @@
-"""Find the recordings that would have answered live requests, by the same rules as replay."""
+"""Find the recording that answers a request: on replay, and later for the live requests of a drift run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
+from multitrack.tape import jsontext
+from multitrack.tape.conversation_candidates import ConversationCandidates, create_message_request
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.cross_transport import CrossTransportIndex
-from multitrack.tape.matching.index import (
-    Index,
-    KeyFunction,
-    MatchingKey,
-    RecordedEntry,
-    key_of_recording,
-    strip_messages,
-)
-from multitrack.tape.recorder import are_final
+from multitrack.tape.matching.canonical_request import CanonicalRequest
+from multitrack.tape.matching.cross_transport import CrossTransportCandidates, CrossTransportIndex
+from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey
+from multitrack.tape.temporary_errors import are_final
 
 
 class ReplayLookup:
-    """The recordings of an index. Each is found once; equal recordings are found in order.
-
-    A temporary error that a later response replaced is never found, because it may not happen in a live run.
-    """
+    """The recordings of a tape. Each is found once, unless repeats are allowed; equal recordings are found in order."""
 
     def __init__(
         self,
         index: Index,
-        key: KeyFunction = MatchingKey.from_request,
+        make_key: KeyFunction = MatchingKey.from_request,
         *,
-        filter_request: Callable[[Request], Request] = lambda request: request,
-        placeholders: Collection[str] = (),
+        filter_recorded: Callable[[Request], Request] = lambda request: request,
+        canonicalize_redacted: Callable[[Request], CanonicalRequest] = CanonicalRequest.from_request,
         allow_repeats: bool = False,
     ) -> None:
         """Create the lookup.
 
         Args:
             index: The recordings.
-            key: Returns the matching key of a request.
-            filter_request: Removes the parts of a request that are not compared.
-            placeholders: The pseudonyms in live requests.
+            make_key: Returns the matching key of a redacted request.
+            filter_recorded: Applies the functions of the project to a recorded request.
+            canonicalize_redacted: Returns the canonical form of a redacted live request.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
-        self._index = index
-        self._key = key
-        self._filter_request = filter_request
-        self._placeholders = placeholders
+        self.index = index
+        self._make_key = make_key
+        self._canonicalize_redacted = canonicalize_redacted
         self._allow_repeats = allow_repeats
-        self._calls = CrossTransportIndex(index, key, filter_request)
-        finals = are_final([entry.interaction for entry in index.entries])
-        for entry, is_final in zip(index.entries, finals, strict=True):
-            entry.played = not is_final
+        self._calls = CrossTransportIndex(index, make_key, filter_recorded)
 
     @classmethod
     def from_interactions(cls, interactions: Sequence[Interaction]) -> ReplayLookup:
@@ -58,29 +48,61 @@ class ReplayLookup:
         return cls(Index(interactions))
 
     @property
-    def unused_entries(self) -> Sequence[RecordedEntry]:
-        """The recordings that no request has found."""
-        return [entry for entry in self._index.entries if not entry.played]
+    def unplayed_entries(self) -> Sequence[RecordedEntry]:
+        """The recordings that were not found yet."""
+        return [entry for entry in self.index.entries if not entry.played]
 
-    def find_recording(self, request: Request) -> RecordedEntry | None:
-        """Return the recording that answers a redacted ``request``, and mark it as used. `None` if there is none."""
-        if (without_messages := strip_messages(request)) is not request:
-            return self._find_conversation(request, without_messages)
-        key = self._key_of(request)
-        found = self._index.take(key) or self._calls.take(request, self._placeholders, key)
+    @property
+    def played_positions(self) -> Sequence[int]:
+        """The positions, from 1, of the recordings that were found."""
+        return [entry.position for entry in self.index.entries if entry.played]
+
+    def find_recording(self, sent: CanonicalRequest) -> RecordedEntry | None:
+        """Return the recording that answers ``sent``, and mark it as played. `None` if there is none."""
+        found = self.index.take(sent.key) or self._calls.take(sent)
         if found is None and self._allow_repeats:
-            found = self._index.find_last_played(key)
-        return next((entry for entry in self._index.entries if entry.interaction is found), None)
+            return self.index.find_last_played(sent.key)
+        return found
 
-    def _find_conversation(self, request: Request, without_messages: Request) -> RecordedEntry | None:
-        whole_key = self._key_of(request)
-        for entry in self._index.find_conversations(self._key_of(without_messages)):
-            recorded = entry.interaction
-            key = key_of_recording(recorded.request, recorded.provenance, self._index.pseudonyms, self._key)
-            if RecordedEntry(entry.position, recorded, key).accepts(whole_key):
-                self._index.mark_played(entry, whole_key)
-                return entry
-        return None
+    def find_conversation(self, start: CanonicalRequest) -> ConversationCandidates | None:
+        """Return the recordings that may answer a streaming request. `None` if there are none.
 
-    def _key_of(self, request: Request) -> MatchingKey:
-        return self._key(self._filter_request(request), self._placeholders)
+        Args:
+            start: The request without its messages.
+        """
+        entries = self.index.find_conversations(start.key, allow_repeats=self._allow_repeats)
+        return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
+
+    def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
+        """Return the recordings of the method of ``sent`` over other transports. `None` if there are none."""
+        return self._calls.find_candidates(sent)
+
+    def find_recording_of(self, sent: Request, *, has_ended: bool = True) -> RecordedEntry | None:
+        """Return the recording that replay would have chosen for a live request, and mark it as played.
+
+        Args:
+            sent: The request as it was recorded, redacted, with all messages that it streamed.
+            has_ended: Whether the client had sent all its messages.
+        """
+        if not sent.streams_messages:
+            return self.find_recording(self._canonicalize_redacted(sent))
+        candidates = self.find_conversation(self._canonicalize_redacted(sent.without_messages))
+        if candidates is None:
+            return None
+        try:
+            messages = jsontext.parse(sent.body)
+        except ValueError:
+            return None
+        for position, message in enumerate(messages):
+            one = create_message_request(sent, message)
+            if candidates.keep_with_message(position, self._canonicalize_redacted(one).key, one) is not None:
+                return None
+        if has_ended and candidates.keep_with_end(len(messages)) is not None:
+            return None
+        return candidates.choose(candidates.unplayed[0])
+
+    def skip_replaced_errors(self) -> None:
+        """Never find a temporary error that a later response replaced, because it may not happen in a live run."""
+        finals = are_final([entry.interaction for entry in self.index.entries])
+        for entry, is_final in zip(self.index.entries, finals, strict=True):
+            entry.played = not is_final

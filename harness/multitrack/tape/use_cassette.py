@@ -63,11 +63,18 @@ class use_cassette:  # noqa: N801 - a function to its users
             arguments = {"test": outer.test, **({} if self._mode else {"record_hint": outer.record_hint})}
         elif scope is not None and joins_scope:
             arguments = {"test": scope.name, "record_hint": scope.record_hint}
-        if context.mode == "drift" and mode.startswith("record"):
-            mode = "drift"  # a run with --calls-drift writes nothing
+        mode = context.restrict_mode(mode)
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results
-        tape = Tape(self._path, mode=mode, settings=self._settings, scope=scope, root=context.root, **arguments)
+        tape = Tape(
+            self._path,
+            mode=mode,
+            settings=self._settings,
+            scope=scope,
+            root=context.root,
+            cache=context.cassettes,
+            **arguments,
+        )
         if mode == "replay":
             self._stack.enter_context(credentials.stand_in())
         self._stack.enter_context(active.activate(tape))

@@ -12,7 +12,7 @@ from multitrack import wires
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.matching.canonical_body import canonicalize_body
-from multitrack.tape.matching.index import MatchingKey, keys_of_recordings
+from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.matching.rules import MatchingRules
 
 _PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "live")

@@ -22,7 +22,7 @@ from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.canonical_body import decode_text
-from multitrack.tape.matching.content_encoding import DecoderNotInstalled, decode_body
+from multitrack.tape.normalize.content_encoding import DecoderNotInstalled, decode_body
 from multitrack.tape.reencoding import is_accepted, split_encodings
 
 # Headers that may not describe the stored body. A replayed response gets those that describe what the client receives.

@@ -11,7 +11,7 @@ from typing import Any
 from multitrack.tape.file import paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import MatchingKey
+from multitrack.tape.matching.matching_key import MatchingKey
 
 _APPENDS = "appends"
 """The key in the metadata of a pending file that lists the tests whose recordings replace nothing."""

@@ -18,13 +18,11 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction import secrets
 
-_LARGE = 100_000
-_MAX_CACHED = 4
-_cache: dict[Path, tuple[bytes, Cassette]] = {}
-"""The large cassettes that were read last, each with the digest of its content."""
-
 RedactForeign = Callable[[Cassette], Cassette]
 """Returns a cassette of another recorder as this one would have written it."""
+
+Read = Callable[[Path], "Cassette | None"]
+"""Reads a cassette, as `read` does."""
 
 
 def read(path: Path) -> Cassette | None:
@@ -33,8 +31,18 @@ def read(path: Path) -> Cassette | None:
     Raises:
         CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
     """
+    content = read_content(path)
+    return None if content is None else yaml_format.load_cassette(content, path)
+
+
+def read_content(path: Path) -> bytes | None:
+    """Return the bytes of the cassette at ``path``, or `None` if the file does not exist.
+
+    Raises:
+        CassetteCorrupt: The system refuses to read it.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -43,17 +51,6 @@ def read(path: Path) -> Cassette | None:
             raise CassetteCorrupt(path, "it is a folder", advice=advice) from error
         advice = "the system refuses to read the file: check its permissions and its file system"
         raise CassetteCorrupt(path, str(error.strerror), advice=advice) from error
-    if len(content) < _LARGE:
-        return yaml_format.load_cassette(content, path)
-    # tests that share a large cassette open it one after the other
-    digest = hashlib.sha256(content).digest()
-    known = _cache.pop(path, None)
-    if known is None or known[0] != digest:
-        known = digest, yaml_format.load_cassette(content, path)
-    _cache[path] = known
-    for other in list(_cache)[:-_MAX_CACHED]:
-        _cache.pop(other, None)
-    return known[1]
 
 
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
@@ -69,14 +66,20 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
 
 
 def save_recording(
-    path: Path, recording: Recording, redact_foreign: RedactForeign, *, allowed: Collection[str] = ()
+    path: Path,
+    recording: Recording,
+    redact_foreign: RedactForeign,
+    *,
+    allowed: Collection[str] = (),
+    read_cassette: Read = read,
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
 
     Raises the errors of `read` and `write`.
     """
     with _locked(path):
-        _write_checked(recording, path, recording.apply_to(redact_foreign(read(path) or Cassette()), path), allowed)
+        cassette = redact_foreign(read_cassette(path) or Cassette())
+        _write_checked(recording, path, recording.apply_to(cassette, path), allowed)
         pending_path = paths.pending_path(path)
         if (found := read(pending_path)) is None:
             return

@@ -10,9 +10,7 @@ import io
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import wraps
 from http import HTTPStatus
 from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
@@ -23,7 +21,6 @@ from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecor
 from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.interceptors import CurrentTape, http1, tripwire
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
-from multitrack.tape.matching.content_encoding import decode_body
 from multitrack.tape.patching import Patch
 
 Connection = Any
@@ -270,12 +267,8 @@ class _DeferredSocket:
 
     def _create_request(self) -> Request:
         method, target, *_ = (self._parser.start_line or "").split(" ")
-        body = b"".join(self._body)
-        request = Request(method.upper(), _build_url(self._connection, target), self._parser.headers, body)
-        # a request with an unknown content encoding must be sent anyway
-        with suppress(ValueError):
-            return replace(request, body=decode_body(body, request.header("content-encoding")))
-        return request
+        url = _build_url(self._connection, target)
+        return Request(method.upper(), url, self._parser.headers, b"".join(self._body))
 
 
 def _is_urllib3(connection: Connection) -> bool:

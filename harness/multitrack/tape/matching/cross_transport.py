@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.google import transcoding
 from multitrack.tape.google.transcoding import VertexUrl
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.matching.index import Index, KeyFunction, MatchingKey, RecordedEntry, key_of_recording
+from multitrack.tape.matching.canonical_request import CanonicalRequest
+from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_of_recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,9 @@ class CrossTransportIndex:
         self._filter_request = filter_request
         self._calls: dict[tuple[int, str], tuple[Request, MatchingKey] | str] = {}
 
-    def take(self, sent: Request, pseudonyms: Collection[str], key: MatchingKey) -> Interaction | None:
-        """Return the first unplayed recording of the call ``sent`` over another transport, and mark it as replayed.
-
-        Args:
-            sent: The redacted request.
-            pseudonyms: The pseudonyms in ``sent``.
-            key: The matching key of ``sent``.
-        """
-        candidates = self.find_candidates(sent, pseudonyms)
+    def take(self, sent: CanonicalRequest) -> RecordedEntry | None:
+        """Return the first unplayed recording of the call ``sent`` over another transport, and mark it as replayed."""
+        candidates = self.find_candidates(sent)
         if candidates is None:
             return None
         # equal keys before keys that match only through a wildcard
@@ -67,18 +63,18 @@ class CrossTransportIndex:
             # a response that was cut off was cut off by its transport
             is_complete = entry.interaction.response.ending == "complete"
             if not entry.played and is_complete and entry.accepts(candidates.key):
-                return self._index.mark_played(self._index.entries[entry.position - 1], key)
+                return self._index.mark_played(self._index.entries[entry.position - 1], sent.key)
         return None
 
-    def find_candidates(self, sent: Request, pseudonyms: Collection[str]) -> CrossTransportCandidates | None:
+    def find_candidates(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
         """Return all recordings of the method of ``sent`` over other transports. None if there are none."""
-        url = VertexUrl.parse(sent.url)
+        url = VertexUrl.parse(sent.request.url)
         if url is None or not (entries := list(self._find_entries(url))):
             return None
         try:
-            call = transcoding.canonical_call(sent, url.version)
+            call = transcoding.canonical_call(sent.request, url.version)
         except ValueError as error:
-            return CrossTransportCandidates(sent, self._make_key(sent, pseudonyms), problem=str(error))
+            return CrossTransportCandidates(sent.request, sent.key, problem=str(error))
         recorded: list[tuple[RecordedEntry, Request]] = []
         problem = None
         for entry in entries:
@@ -87,7 +83,7 @@ class CrossTransportIndex:
                 problem = problem or found
             else:
                 recorded.append((replace(entry, key=found[1]), found[0]))
-        return CrossTransportCandidates(call, self._make_key(call, pseudonyms), recorded, problem)
+        return CrossTransportCandidates(call, self._make_key(call, sent.pseudonyms), recorded, problem)
 
     def _find_entries(self, url: VertexUrl) -> Iterator[RecordedEntry]:
         for entry in self._index.entries:

@@ -21,8 +21,9 @@ from multitrack.tape.file.summary import summarize
 from multitrack.tape.lost_recordings import LostRecording
 from multitrack.tape.matching.cross_transport import CrossTransportCandidates
 from multitrack.tape.matching.difference import Difference, find_differences
-from multitrack.tape.matching.index import Index, MatchingKey, RecordedEntry, strip_messages
+from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.jsonpath import format_json_path
+from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.random_values import list_differing_random_fields, looks_random
 from multitrack.tape.miss import bodies
 from multitrack.tape.miss.tool_changes import explain_schema_change
@@ -81,6 +82,8 @@ def build_miss(
         reason = list(_explain(request, key, index, offered, strip, others, brief=brief))
         lines += [f"  {line}" for line in reason]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
+        if request.decoding_error:
+            lines.append(f"  its body could not be decoded, and was compared as it was sent: {request.decoding_error}")
         finding = _build_finding(reason)
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
@@ -268,7 +271,7 @@ def _find_candidates(
     entries = [e for e in index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
     waiting = [entry for entry in entries if not entry.played] or entries
     for entry in _limit_to_likely([(entry, entry.key.body) for entry in waiting], key.body):
-        yield _Candidate(entry, strip(strip_messages(entry.interaction.request)), request, not entry.has_same_url(key))
+        yield _Candidate(entry, strip(entry.interaction.request.without_messages), request, not entry.has_same_url(key))
 
 
 def _find_candidates_over_others(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -69,7 +69,6 @@ class Redactor:
         *,
         keep_headers: Sequence[str] = (),
         allow_secrets: Sequence[str] = (),
-        apply_placeholders: Callable[[Request], Request] = lambda request: request,
     ) -> None:
         """Create a redactor.
 
@@ -77,9 +76,7 @@ class Redactor:
             environment: The environment variables.
             keep_headers: Headers that are kept besides `KEPT_HEADERS`.
             allow_secrets: Texts that look like a secret but are not one.
-            apply_placeholders: Inserts the user's placeholders into a request.
         """
-        self._apply_placeholders = apply_placeholders
         self._pseudonyms = Pseudonyms(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
@@ -128,14 +125,12 @@ class Redactor:
         return self.redact_text(text).encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
-        """Return the redacted ``request``, which is recorded."""
-        return self._apply_placeholders(
-            replace(
-                request,
-                url=self.redact_url(request.url),
-                headers=self._redact_headers(request.headers, self._kept - _RESPONSE_HEADERS),
-                body=self.redact_body(request.body),
-            )
+        """Return the redacted ``request``, without headers that are not recorded."""
+        return replace(
+            request,
+            url=self.redact_url(request.url),
+            headers=self._redact_headers(request.headers, self._kept - _RESPONSE_HEADERS),
+            body=self.redact_body(request.body),
         )
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:

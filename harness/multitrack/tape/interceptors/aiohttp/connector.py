@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
 from types import ModuleType
@@ -27,7 +26,6 @@ from multitrack.tape.interceptors.aiohttp.client_errors import ConnectionTimeout
 from multitrack.tape.interceptors.aiohttp.protocol import DeferredResponseHandler, find_handler
 from multitrack.tape.interceptors.aiohttp.response_player import ResponsePlayer
 from multitrack.tape.interceptors.http1_listener import HttpResponseListener
-from multitrack.tape.matching.content_encoding import decode_body
 from multitrack.tape.patching import Patch
 
 Connect = Callable[..., Awaitable[Connection]]
@@ -205,11 +203,8 @@ class DeferredTransport(asyncio.Transport):
         return tape.route(request)
 
     def _convert_request(self) -> Request:
-        body = b"".join(self._body)
-        # a request with an unknown content encoding must be sent anyway
-        with suppress(ValueError):
-            body = decode_body(body, dict(self._parser.headers).get("content-encoding"))
-        return Request(self._request.method.upper(), str(self._request.url), self._parser.headers, body)
+        method, url = self._request.method.upper(), str(self._request.url)
+        return Request(method, url, self._parser.headers, b"".join(self._body))
 
     async def _connect(self) -> Connection:
         token = _connecting.set(self._connector)

@@ -1,0 +1,160 @@
+"""The recordings that may answer a streaming request. Each message that is sent leaves fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from multitrack.tape import jsontext
+from multitrack.tape.exchange import Request
+from multitrack.tape.interleaving import Interleaving
+from multitrack.tape.matching.difference import Difference, find_differences
+from multitrack.tape.matching.index import RecordedEntry
+from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_of_recording
+from multitrack.wording import count_noun
+
+Mismatch = tuple[str, Sequence[Difference]]
+"""Why no recording is left: the reason, and how the last message differs from the nearest one."""
+
+
+class ConversationCandidates:
+    """The candidates for one streaming request.
+
+    All recordings of its method are candidates until a message is sent that they do not have.
+    """
+
+    def __init__(self, entries: Sequence[RecordedEntry], pseudonyms: Collection[str], make_key: KeyFunction) -> None:
+        """Create the candidates.
+
+        Args:
+            entries: The recordings, in order of preference. At least one.
+            pseudonyms: The pseudonyms in the recordings.
+            make_key: Returns the matching key of a recorded request.
+        """
+        self._candidates = [ConversationCandidate(entry, pseudonyms, make_key) for entry in entries]
+        self._chosen: RecordedEntry | None = None
+
+    @property
+    def nearest(self) -> ConversationCandidate:
+        """The first candidate, even if another conversation has replayed it."""
+        return self._candidates[0]
+
+    @property
+    def is_decided(self) -> bool:
+        """True after `choose`."""
+        return self._chosen is not None
+
+    @property
+    def unplayed(self) -> Sequence[ConversationCandidate]:
+        """The candidates that no other conversation has replayed in the meantime."""
+        return [one for one in self._candidates if not one.entry.played or one.entry is self._chosen]
+
+    def explain_played(self) -> Mismatch:
+        """Return why no candidate is left if others have replayed all of them."""
+        return f"another call that began in the same way has replayed {self.nearest} in the meantime", ()
+
+    def keep_with_message(self, position: int, key: MatchingKey, sent: Request) -> Mismatch | None:
+        """Keep the candidates that have the message ``sent`` at ``position``. Return why if none has it.
+
+        Args:
+            position: The position of the message, from 0.
+            key: The matching key of ``sent``.
+            sent: The redacted request with this message only.
+        """
+        return self._keep(
+            lambda candidate: candidate.has_message(position, key),
+            lambda candidate: candidate.explain_difference(position, sent),
+        )
+
+    def keep_with_end(self, count: int) -> Mismatch | None:
+        """Keep the candidates that have no more than ``count`` messages. Return why if all have more."""
+        messages = count_noun(count, "message")
+        return self._keep(
+            lambda candidate: len(candidate.messages) <= count,
+            lambda candidate: (f"it ended after {messages}, but {candidate} has {len(candidate.messages)}", []),
+        )
+
+    def choose(self, candidate: ConversationCandidate) -> RecordedEntry:
+        """Mark the recording of ``candidate`` as replayed, drop all others, and return it."""
+        candidate.entry.played = True
+        self._chosen = candidate.entry
+        self._candidates = [candidate]
+        return candidate.entry
+
+    def _keep(
+        self,
+        fits: Callable[[ConversationCandidate], bool],
+        explain: Callable[[ConversationCandidate], Mismatch],
+    ) -> Mismatch | None:
+        if not (unplayed := self.unplayed):
+            return self.explain_played()
+        fitting: list[ConversationCandidate] = []
+        mismatches: list[Mismatch] = []
+        for candidate in unplayed:
+            try:
+                if fits(candidate):
+                    fitting.append(candidate)
+                else:
+                    mismatches.append(explain(candidate))
+            except ValueError as error:
+                mismatches.append((candidate.explain_unreadable(error), ()))
+        if not fitting:
+            return min(mismatches, key=lambda mismatch: len(mismatch[1]))
+        self._candidates = fitting
+        return None
+
+
+@dataclass(slots=True)
+class ConversationCandidate:
+    """A recording that may answer a conversation."""
+
+    entry: RecordedEntry
+    _pseudonyms: Collection[str]
+    _make_key: KeyFunction
+    _messages: list[Any] | None = None
+    _interleaving: Interleaving | None = None
+
+    @property
+    def messages(self) -> list[Any]:
+        """The recorded messages of the client."""
+        if self._messages is None:
+            self._messages = jsontext.parse(self.entry.interaction.request.body)
+        return self._messages
+
+    @property
+    def interleaving(self) -> Interleaving:
+        """The recorded order of requests and responses. Raises ValueError if it cannot be read."""
+        if self._interleaving is None:
+            self._interleaving = Interleaving.from_response(self.entry.interaction.response)
+        return self._interleaving
+
+    def has_message(self, position: int, key: MatchingKey) -> bool:
+        """Return whether the message at ``position`` has ``key``, or whether the recorded call ended before it."""
+        if position >= len(self.messages):
+            return not self.interleaving.is_closed
+        interaction = self.entry.interaction
+        message = create_message_request(interaction.request, self.messages[position])
+        recorded = key_of_recording(message, interaction.provenance, self._pseudonyms, self._make_key)
+        return RecordedEntry(self.entry.position, interaction, recorded).accepts(key)
+
+    def explain_difference(self, position: int, sent: Request) -> Mismatch:
+        """Return why the message at ``position`` does not match, and the differences."""
+        if position >= len(self.messages):
+            return f"it sent message {position + 1}, but {self} has {len(self.messages)}", []
+        [message] = jsontext.parse(sent.body)
+        found = list(find_differences(self.messages[position], message))
+        count = count_noun(len(found), "place")
+        return f"changed: message {position + 1} differs from the recorded one ({self}) in {count}", found
+
+    def explain_unreadable(self, error: ValueError) -> str:
+        """Return why the messages of this recording cannot be compared."""
+        return f"{self} cannot be read: {error}"
+
+    def __str__(self) -> str:
+        return f"interaction {self.entry.position}"
+
+
+def create_message_request(request: Request, message: Any) -> Request:
+    """Return ``request`` with ``message``, a JSON document, as its only message."""
+    return replace(request, body=f"[{jsontext.canonical(message)}]".encode())

@@ -1,0 +1,62 @@
+"""Large cassettes that stay in memory for the tests that share them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from multitrack.tape.file.cassette import Cassette
+
+T = TypeVar("T")
+
+_LARGE = 100_000
+_MAX_CASSETTES = 4
+_MAX_RESULTS = 400
+
+
+class CassetteCache:
+    """The large cassettes that were read last, and results that were computed from cassettes.
+
+    A pytest run has one, see `active.RunContext`. A file that has changed is read again.
+    """
+
+    def __init__(self) -> None:
+        self._cassettes: dict[Path, tuple[bytes, Cassette]] = {}
+        self._results: dict[Hashable, Any] = {}
+
+    def read(self, path: Path) -> Cassette | None:
+        """Return the cassette at ``path``, or `None` if the file does not exist.
+
+        Raises:
+            CassetteCorrupt: The file cannot be read.
+        """
+        # a run has a cache even if the packages that read cassettes are not installed
+        from multitrack.tape.file import storage, yaml_format
+
+        content = storage.read_content(path)
+        if content is None:
+            return None
+        if len(content) < _LARGE:
+            return yaml_format.load_cassette(content, path)
+        # tests that share a large cassette open it one after the other
+        digest = hashlib.sha256(content).digest()
+        known = self._cassettes.pop(path, None)
+        if known is None or known[0] != digest:
+            known = digest, yaml_format.load_cassette(content, path)
+        _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
+        return known[1]
+
+    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the result for ``key``. It is computed unless it is known."""
+        result = self._results.pop(key) if key in self._results else compute()
+        _keep_last(self._results, key, result, _MAX_RESULTS)
+        return result
+
+
+def _keep_last(items: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    items[key] = value
+    for other in list(items)[:-limit]:
+        items.pop(other, None)

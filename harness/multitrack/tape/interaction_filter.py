@@ -1,0 +1,17 @@
+"""The interface of the project's functions that change what is recorded and matched."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from multitrack.tape.exchange import Request, Response
+
+
+class InteractionFilter(Protocol):
+    """Functions of the project that change requests and responses before they are recorded and matched."""
+
+    def filter_request(self, request: Request, /) -> Request | None:
+        """Return the changed ``request``, or `None` to let it go live without recording."""
+
+    def filter_response(self, response: Response, /) -> Response | None:
+        """Return the changed ``response``, or `None` not to record it."""

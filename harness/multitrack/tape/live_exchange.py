@@ -1,0 +1,175 @@
+"""Record the response of one live request while it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Lock
+
+from multitrack.tape import chunks, json_rpc
+from multitrack.tape.chunks import Chunks
+from multitrack.tape.exchange import Ending, Headers, Request, Response
+from multitrack.tape.failure import During, Failure
+from multitrack.tape.model_paths import models_offered_by
+from multitrack.tape.normalize.content_encoding import decode_parts
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.reencoding import is_accepted, is_raw_deflate, split_encodings
+from multitrack.wires import registry
+
+Clock = Callable[[], datetime]
+"""Returns the current time."""
+
+# not a status of HTTP: tools that read the cassette and know nothing of failures see a server error
+_NO_RESPONSE = 599
+
+
+@dataclass(frozen=True, slots=True)
+class _BodyPart:
+    """A part of a body, and whether it continues the chunk of the previous part."""
+
+    arrived: datetime
+    content: bytes
+    continued: bool
+
+
+class LiveExchange:
+    """One request that went live, and its response (see `exchange.ResponseRecorder`)."""
+
+    def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
+        self._request = request
+        self.offered_models = models_offered_by(request)
+        self._redactor = redactor
+        self._clock = clock
+        self._sent = clock()
+        self._status, self._reason = 0, ""
+        self._headers: Headers = ()
+        self._parts: list[_BodyPart] = []
+        self._ending: Ending | None = None
+        self._failure: Failure | None = None
+        self._error: BaseException | None = None
+        self._over: datetime | None = None
+        self._lock = Lock()
+
+    @property
+    def request(self) -> Request:
+        """The request, with all messages that it has streamed so far."""
+        return self._request.with_sent_messages
+
+    def record_head(self, status: int, reason: str, headers: Headers) -> None:
+        """Record the status and the headers."""
+        self._headers = tuple((name.lower(), value) for name, value in headers)
+        self._redactor.learn_response(self._headers)
+        self._status, self._reason = status, reason
+
+    def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
+        """Record a part of the body."""
+        if self._over is None:
+            self._parts.append(_BodyPart(self._clock(), chunk, continued))
+
+    def record_end(
+        self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
+    ) -> None:
+        """Record the end of the body, or that the caller went away before the head."""
+        with self._lock:
+            if self._over is None:
+                self._over = self._clock()
+                self._headers += tuple((name.lower(), value) for name, value in trailers)
+                self._ending = ending
+                self._failure = Failure.from_error(error, "read") if error is not None else None
+
+    def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
+        """Record that no response arrived."""
+        with self._lock:
+            if self._over is None:
+                self._over = self._clock()
+                self._error = error
+                self._failure = Failure.from_error(error, during) if during is not None else None
+
+    @property
+    def unreplayable_error(self) -> str | None:
+        """The name of the error that prevented a response, if it cannot be replayed.
+
+        `None` if a response arrived, if it has yet to arrive, or if the error can be replayed.
+        """
+        if self._status or self._error is None or self._failure is not None:
+            return None
+        return type(self._error).__name__
+
+    @property
+    def has_response(self) -> bool:
+        """True if the head of a response arrived."""
+        return bool(self._status)
+
+    @property
+    def empty_response(self) -> Response:
+        """The response to use if there is nothing to store."""
+        failure = Failure.from_error(self._error, "read") if self._error is not None else None
+        return Response(_NO_RESPONSE, "", (), b"", "unanswered", failure=failure)
+
+    def build_response(self) -> Response | None:
+        """Return the decoded response, as far as it arrived. `None` if there is nothing to store.
+
+        An exchange that is still open counts as ``left`` by its caller. A body that cannot be decoded is stored as it
+        arrived, with the header that names its encoding.
+        """
+        if not self.has_response:
+            if self._failure is None and self._ending is None:
+                return None
+            wait = self._milliseconds_until(self._over or self._sent)
+            waited = Chunks() if self._failure else chunks.chunks_of_wait(wait)
+            return Response(_NO_RESPONSE, "", (), b"", "unanswered", waited, self._failure)
+        received = list(self._parts)
+        ending = self._ending or "left"
+        encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
+        headers = tuple(header for header in self._headers if header[0] != "content-encoding")
+        encoding = ", ".join(split_encodings(encoding))
+        pieces = [part.content for part in received]
+        try:
+            pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
+        except ValueError:
+            headers, encoding = self._headers, ""
+        content = b"".join(pieces)
+        if ending == "left" and self._has_whole_body(content):
+            ending = "complete"
+        response = Response(
+            self._status,
+            self._reason,
+            headers,
+            content,
+            ending,
+            failure=self._failure,
+            encoding=encoding,
+            is_encoding_requested=is_accepted(encoding, self._request.header("accept-encoding")),
+            is_raw_deflate=is_raw_deflate(b"".join(part.content for part in received), encoding),
+        )
+        return replace(response, chunks=self._measure_chunks(received, pieces, response))
+
+    def _has_whole_body(self, content: bytes) -> bool:
+        """Return whether the caller left after the last byte or event that matters, without reading the end."""
+        headers = dict(reversed(self._headers))
+        if "content-length" in headers and "transfer-encoding" not in headers:
+            return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
+        is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
+        return registry.has_end_mark(content) or (is_stream and json_rpc.is_answered(self._request.body, content))
+
+    def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
+        names = {name for name, _ in self._headers}
+        # a sender that knew the length had the whole body; only the network divided it
+        if "content-length" in names and "transfer-encoding" not in names:
+            return Chunks()
+        times: dict[int, int] = {}
+        offset = 0
+        for part, piece in zip(received, pieces, strict=True):
+            if part.continued:
+                times.pop(offset, None)
+            offset += len(piece)
+            # a part that decodes to nothing ends no chunk
+            if piece or part.continued:
+                times[offset] = self._milliseconds_until(part.arrived)
+        if not received and self._over is not None:
+            times[offset] = self._milliseconds_until(self._over)
+        return chunks.measure_chunks(times, response.body, response.header("content-type"))
+
+    def _milliseconds_until(self, time: datetime) -> int:
+        return int((time - self._sent).total_seconds() * 1000)

@@ -1,0 +1,72 @@
+"""The canonical form of a request: normalized, with its matching key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multitrack.tape.exchange import Request
+from multitrack.tape.interaction_filter import InteractionFilter
+from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.matching.rules import MatchingRules
+from multitrack.tape.normalize.placeholders import Placeholders
+from multitrack.tape.normalize.request_normalizer import RequestNormalizer
+from multitrack.tape.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from multitrack.tape.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalRequest:
+    """A live request as it is compared with recordings.
+
+    Args:
+        request: The request as it would be recorded.
+        key: Its matching key.
+        pseudonyms: The pseudonyms that it may contain.
+    """
+
+    request: Request
+    key: MatchingKey
+    pseudonyms: Collection[str] = ()
+
+    @classmethod
+    def from_request(cls, request: Request) -> CanonicalRequest:
+        """Return the canonical form of a redacted ``request`` by the default rules."""
+        return cls(request, MatchingKey.from_request(request))
+
+
+class Canonicalizer:
+    """Computes the matching keys of live and of recorded requests, by the same rules."""
+
+    def __init__(self, normalizer: RequestNormalizer, rules: MatchingRules) -> None:
+        self.normalizer = normalizer
+        self.rules = rules
+
+    @classmethod
+    def from_settings(cls, settings: Settings, filters: InteractionFilter | None = None) -> Canonicalizer:
+        """Return the canonicalizer for a tape with ``settings``, which knows the secrets in the environment.
+
+        Args:
+            settings: The settings.
+            filters: The functions of the project. None if there are none.
+        """
+        redactor = Redactor(os.environ, keep_headers=settings.keep_headers, allow_secrets=settings.allow_secrets)
+        normalizer = RequestNormalizer(redactor, Placeholders(settings.placeholders), filters)
+        return cls(normalizer, MatchingRules.from_settings(settings))
+
+    def canonicalize(self, request: Request) -> CanonicalRequest:
+        """Return the canonical form of a filtered ``request``."""
+        return self.canonicalize_redacted(self.normalizer.redact(request))
+
+    def canonicalize_redacted(self, request: Request) -> CanonicalRequest:
+        """Return the canonical form of a filtered and redacted ``request``."""
+        pseudonyms = self.normalizer.pseudonyms
+        return CanonicalRequest(request, self.rules.make_key(request, pseudonyms), pseudonyms)
+
+    def make_recorded_key(self, request: Request, pseudonyms: Collection[str]) -> MatchingKey:
+        """Return the matching key of a recorded ``request`` that may contain ``pseudonyms``."""
+        return self.rules.make_key(self.normalizer.filter_recorded(request), pseudonyms)

@@ -1,0 +1,70 @@
+"""The steps between the request that an interceptor caught and the request that is recorded and compared.
+
+The order matters. Secrets are learned from the request as it was sent, before the functions of the project can remove
+them, because the response may repeat them. The user's placeholders are inserted after redaction, because their patterns
+are written for what the cassette shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multitrack.tape.exchange import Request, UnknownParts
+from multitrack.tape.interaction_filter import InteractionFilter
+from multitrack.tape.normalize import azure_defaults
+from multitrack.tape.normalize.placeholders import Placeholders
+from multitrack.tape.normalize.request_body import decode_request
+from multitrack.tape.redaction.redactor import Redactor
+
+
+class RequestNormalizer:
+    """Normalizes the requests of one tape. Threads may share it."""
+
+    def __init__(
+        self, redactor: Redactor, placeholders: Placeholders | None = None, filters: InteractionFilter | None = None
+    ) -> None:
+        """Create the normalizer.
+
+        Args:
+            redactor: Removes secrets and private names.
+            placeholders: The user's placeholders. Default: none.
+            filters: The functions of the project. None if there are none.
+        """
+        self.redactor = redactor
+        self._placeholders = placeholders or Placeholders()
+        self._filters = filters
+
+    @property
+    def has_filters(self) -> bool:
+        """True if functions of the project change requests."""
+        return self._filters is not None
+
+    @property
+    def pseudonyms(self) -> frozenset[str]:
+        """The pseudonyms that were assigned to private names."""
+        return self.redactor.pseudonyms
+
+    def receive(self, request: Request) -> Request:
+        """Return ``request`` with its body decoded, and learn its secrets and private names."""
+        request = decode_request(request)
+        self.learn(request)
+        return request
+
+    def learn(self, request: Request) -> None:
+        """Learn the secrets and the private names in ``request``."""
+        self.redactor.learn_request(request)
+
+    def filter(self, request: Request) -> Request | None:
+        """Apply the functions of the project. Return None if they do not want ``request`` to be recorded."""
+        return request if self._filters is None else self._filters.filter_request(request)
+
+    def filter_recorded(self, request: Request) -> Request:
+        """Apply the functions of the project to a recorded ``request``."""
+        # a function may be newer than the cassette; what it would exclude today was recorded nevertheless
+        return self.filter(request) or request
+
+    def redact(self, request: Request) -> Request:
+        """Return a filtered ``request`` as it is recorded and compared."""
+        redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
+        unknown = azure_defaults.find_unknown_parts(redacted.url)
+        return redacted if unknown == UnknownParts() else replace(redacted, unknown_parts=unknown)

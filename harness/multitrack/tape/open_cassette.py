@@ -1,0 +1,113 @@
+"""The cassettes of an open tape: its own, and those that are replayed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.foreign_redaction import redact_foreign
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.canonical_request import Canonicalizer
+from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording, keys_of_recordings
+from multitrack.tape.replay_lookup import ReplayLookup
+
+
+class OpenCassette:
+    """The content of the cassettes when the tape was opened."""
+
+    def __init__(
+        self,
+        canonicalizer: Canonicalizer,
+        *,
+        test: str | None,
+        is_shared: bool,
+        allow_repeats: bool,
+    ) -> None:
+        """Create an empty one, as for a cassette that does not exist.
+
+        Args:
+            canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.
+            test: The test that uses the cassette. `None` outside of any test.
+            is_shared: Whether other tests use it, too.
+            allow_repeats: Whether a recording may be replayed more than once.
+        """
+        self._normalizer = canonicalizer.normalizer
+        self._canonicalizer = canonicalizer
+        self._test = test
+        self._is_shared = is_shared
+        self._allow_repeats = allow_repeats
+        self._own: Cassette | None = None
+        self._additional: Sequence[Cassette] = ()
+
+    def read(self, path: Path, additional_paths: Sequence[Path], record_hint: str, cache: CassetteCache) -> None:
+        """Read the cassettes.
+
+        Raises:
+            CassetteCorrupt: A cassette cannot be read.
+        """
+        try:
+            found = cache.read(path)
+        except CassetteCorrupt as error:
+            error.record_hint = record_hint
+            raise
+        self._own = None if found is None else redact_foreign(found, self._normalizer)
+        additional = [cache.read(other) for other in additional_paths]
+        self._additional = [redact_foreign(other, self._normalizer) for other in additional if other is not None]
+
+    @property
+    def interactions(self) -> Sequence[Interaction]:
+        """The interactions in the tape's own cassette."""
+        return self._own.interactions if self._own is not None else ()
+
+    @property
+    def previous_interactions(self) -> Sequence[Interaction]:
+        """The interactions that the test had recorded."""
+        return [interaction for interaction in self.interactions if interaction.belongs_to(self._test)]
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When the cassette was last recorded, if it is known."""
+        return self._own.recorded_at if self._own is not None else None
+
+    def is_own(self, entry: RecordedEntry) -> bool:
+        """Return whether only the test is responsible for ``entry``.
+
+        In a shared cassette, an interaction without the name of a test belongs to no test.
+        """
+        is_in_cassette = entry.position <= len(self.interactions)
+        tests = entry.interaction.tests
+        return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
+
+    def matching_key(self, interaction: Interaction) -> MatchingKey:
+        """Return the matching key of ``interaction``, which was recorded now or earlier."""
+        pseudonyms = self._normalizer.pseudonyms | (self._own.placeholders if self._own is not None else frozenset())
+        make_key = self._canonicalizer.make_recorded_key
+        return key_of_recording(interaction.request, interaction.provenance, pseudonyms, make_key)
+
+    @cached_property
+    def lookup(self) -> ReplayLookup | None:
+        """The lookup of all recordings. `None` if no cassette exists."""
+        cassettes = [*([self._own] if self._own is not None else []), *self._additional]
+        if not cassettes:
+            return None
+        interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
+        pseudonyms = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
+        keys = [key for cassette in cassettes for key in self._find_keys(cassette, pseudonyms)]
+        return ReplayLookup(
+            Index(interactions, pseudonyms, keys),
+            self._canonicalizer.rules.make_key,
+            filter_recorded=self._normalizer.filter_recorded,
+            canonicalize_redacted=self._canonicalizer.canonicalize_redacted,
+            allow_repeats=self._allow_repeats,
+        )
+
+    def _find_keys(self, cassette: Cassette, pseudonyms: frozenset[str]) -> Sequence[MatchingKey]:
+        if not self._normalizer.has_filters:
+            return cassette.matching_keys(self._canonicalizer.rules, pseudonyms)
+        return keys_of_recordings(cassette.interactions, pseudonyms, self._canonicalizer.make_recorded_key)

@@ -1,0 +1,91 @@
+"""Save what tapes recorded: in the cassette, or next to it as a pending recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.recordings import Recording, join_recordings
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.recorder import Recorder
+from multitrack.tape.settings import Settings
+from multitrack.tape.temporary_errors import find_temporary_error
+
+ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
+"""Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
+offered. `None` if no models are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRecording:
+    """The result of saving a recording."""
+
+    state: Literal["written", "pending"]
+    path: Path
+    """The cassette, or the file with the pending recording."""
+    count: int
+    """The number of recorded interactions."""
+    reason: str = ""
+    """Why the recording is pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingWriter:
+    """Writes to one cassette.
+
+    Args:
+        path: The cassette.
+        test: The test that records. `None` outside of any test.
+        settings: The settings of the tape.
+        appends: Whether the recording is appended to the cassette instead of replacing what the test had recorded.
+        fingerprint_results: Returns the fingerprints to store with a response when the test passed.
+        redact_foreign: Redacts the cassette if another recorder wrote it.
+        read_cassette: Reads the cassette.
+    """
+
+    path: Path
+    test: str | None
+    settings: Settings
+    appends: bool
+    fingerprint_results: ResultFingerprinter
+    redact_foreign: Callable[[Cassette], Cassette]
+    read_cassette: storage.Read
+
+    def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
+        """Save the recording of ``recorders``, which recorded one after the other.
+
+        It is pending if the test failed, if a request got no response, or if a response is a temporary error.
+
+        Returns:
+            The saved recording. `None` if nothing was recorded, or if the test failed and no response arrived.
+
+        Raises:
+            CassetteCorrupt: The cassette cannot be read.
+            CassetteNotWritten: The system does not allow to write it.
+            SecretInCassette: The recording contains something shaped like a credential.
+        """
+        recorded = join_recordings([recorder.interactions() for recorder in recorders])
+        if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
+            return None
+        unanswered = next(filter(None, (recorder.find_unanswered() for recorder in recorders)), "")
+        reason = failure or unanswered or None
+        if reason is None and not self.settings.keep_errors:
+            reason = find_temporary_error(recorded)
+        if reason is None:
+            recorded = [replace(one, results=self.fingerprint_results(one)) for one in recorded]
+        words = sorted({word for recorder in recorders for word in recorder.pseudonyms})
+        metadata = {**recorders[-1].metadata(), **({"placeholders": words} if words else {})}
+        keeps_errors = self.settings.keep_errors
+        recording = Recording(tuple(recorded), self.test, metadata, self.appends, keeps_errors, unanswered)
+        allowed = self.settings.allow_secrets
+        if reason is not None:
+            pending = storage.save_pending(self.path, recording, allowed=allowed)
+            return SavedRecording("pending", pending, len(recorded), reason)
+        storage.save_recording(
+            self.path, recording, self.redact_foreign, allowed=allowed, read_cassette=self.read_cassette
+        )
+        return SavedRecording("written", self.path, len(recorded))

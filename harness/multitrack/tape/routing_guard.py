@@ -1,0 +1,75 @@
+"""Turn errors of routing into violations.
+
+The code under test would mistake such an error for an error of its client, and might swallow or retry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from multitrack.errors import RoutingError
+from multitrack.tape.exchange import Request
+from multitrack.tape.violations import Violations
+
+
+class RoutingGuard:
+    """Fails the test if Multitrack, or a function of the project, raises an error while it routes a request."""
+
+    def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
+        """Create the guard.
+
+        Args:
+            violations: The violations of the tape.
+            redact: Removes secrets from a message.
+            shown_path: The cassette, as it is shown to the user.
+        """
+        self._violations = violations
+        self._redact = redact
+        self._shown_path = shown_path
+
+    @contextmanager
+    def watch(self, request: Request) -> Iterator[None]:
+        """Raise `RoutingError` if the block, which routes ``request``, raises an error."""
+        try:
+            yield
+        except Exception as error:
+            raise self._hold(request, error) from error
+
+    def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
+        """Return ``lock`` such that it can be acquired repeatedly, and watches ``request`` while it is held."""
+        return _WatchingLock(lock, lambda error: self._hold(request, error))
+
+    def _hold(self, request: Request, error: Exception) -> RoutingError:
+        violation = RoutingError(_describe_failure(request, error))
+        self._violations.add(violation)
+        with suppress(Exception):
+            violation.args = (self._redact(f"{violation}\n  cassette: {self._shown_path}"),)
+        return violation
+
+
+class _WatchingLock:
+    def __init__(self, lock: AbstractContextManager[object], hold: Callable[[Exception], RoutingError]) -> None:
+        self._lock = lock
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, traceback)
+        if isinstance(error, Exception):
+            raise self._hold(error) from error
+
+
+def _describe_failure(request: Request, error: Exception) -> str:
+    url = request.url.partition("?")[0]
+    return (
+        f"{request.method} {url} could not be routed: {type(error).__name__}: {error}\n"
+        f"  the traceback shows whether a function or a setting of the project raised the error\n"
+        f"  if not, it is a bug in Multitrack: report it at https://github.com/multitrack/multitrack/issues"
+    )

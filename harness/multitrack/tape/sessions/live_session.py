@@ -1,0 +1,22 @@
+"""``--live``: every request goes live, and nothing is recorded."""
+
+from __future__ import annotations
+
+from multitrack.tape.exchange import Passthrough, Request
+from multitrack.tape.live_gate import LiveGate
+from multitrack.tape.sessions.session import Session
+
+
+class LiveSession(Session):
+    """Lets all requests pass, without a cassette."""
+
+    def __init__(self, gate: LiveGate) -> None:
+        self._gate = gate
+
+    def route(self, request: Request) -> Passthrough:
+        """Let ``request`` go live."""
+        return self._gate.let_pass(request)
+
+    def route_stream(self, request: Request) -> Passthrough:
+        """Let a streaming ``request`` go live."""
+        return self._gate.let_pass(request)

@@ -1,0 +1,131 @@
+"""No flag, and ``--record-missing``: recordings answer requests, and a miss fails the test or is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from multitrack.errors import CassetteMiss
+from multitrack.model_context import current_models
+from multitrack.tape.conversation import RecordedConversation
+from multitrack.tape.exchange import (
+    Replay,
+    Request,
+    Response,
+    ResponseRecorder,
+    Route,
+    StreamRoute,
+)
+from multitrack.tape.google import transcoding
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.live_gate import LiveGate
+from multitrack.tape.matching.canonical_request import Canonicalizer, CanonicalRequest
+from multitrack.tape.matching.difference import Difference
+from multitrack.tape.miss.miss_reporter import MissReporter
+from multitrack.tape.recorder import Recorder
+from multitrack.tape.replay_lookup import ReplayLookup
+from multitrack.tape.routing_guard import RoutingGuard
+from multitrack.tape.sessions.session import Session
+
+
+class ReplaySession(Session):
+    """Answers requests with recordings."""
+
+    replays = True
+
+    def __init__(
+        self,
+        canonicalizer: Canonicalizer,
+        lookup: ReplayLookup | None,
+        *,
+        gate: LiveGate,
+        misses: MissReporter,
+        guard: RoutingGuard,
+        lock: AbstractContextManager[object],
+        pace: str,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Create the session.
+
+        Args:
+            canonicalizer: Returns the canonical form of requests.
+            lookup: The recordings. `None` if there is no cassette.
+            gate: Checks the requests that go live.
+            misses: Reports the requests without a recording.
+            guard: Turns errors of a conversation into violations.
+            lock: The lock of the tape.
+            pace: How fast responses are replayed, one of `settings.PACES`.
+            recorder: Records the requests without a recording. `None` if they are misses.
+        """
+        self._normalizer = canonicalizer.normalizer
+        self._canonicalizer = canonicalizer
+        self._lookup = lookup
+        self._gate = gate
+        self._misses = misses
+        self._guard = guard
+        self._lock = lock
+        self._pace = pace
+        self._recorder = recorder
+        self._played: list[Interaction] = []
+        self.writes = recorder is not None
+
+    @property
+    def lookup(self) -> ReplayLookup | None:
+        """The recordings. `None` if there is no cassette."""
+        return self._lookup
+
+    @property
+    def played(self) -> Sequence[Interaction]:
+        """The interactions that were replayed, in order."""
+        return self._played
+
+    def route(self, request: Request) -> Route:
+        """Replay ``request`` if it has a recording."""
+        if (filtered := self._normalizer.filter(request)) is None:
+            return self._gate.let_pass(request)
+        sent = self._canonicalizer.canonicalize(filtered)
+        return self._find_replay(filtered, sent) or self._record_or_miss(filtered, sent)
+
+    def route_stream(self, request: Request) -> StreamRoute:
+        """Start a conversation if any recording of the method of a streaming ``request`` is left."""
+        if (filtered := self._normalizer.filter(request)) is None:
+            return self._gate.let_pass(request)
+        start = self._canonicalizer.canonicalize(filtered)
+        return self._find_conversation(filtered, start) or self._record_or_miss(filtered, start)
+
+    def _find_replay(self, request: Request, sent: CanonicalRequest) -> Replay | None:
+        found = self._lookup.find_recording(sent) if self._lookup is not None else None
+        if found is None:
+            return None
+        recorded = found.interaction
+        response = transcoding.transcode_response(recorded.replayed_response, recorded.request.url, sent.request.url)
+        interaction = replace(recorded, offered_models=current_models())
+        return self._play(interaction, response, request.header("accept-encoding"))
+
+    def _find_conversation(self, request: Request, start: CanonicalRequest) -> RecordedConversation | None:
+        candidates = self._lookup.find_conversation(start) if self._lookup is not None else None
+        if candidates is None:
+            return None
+        return RecordedConversation(
+            request,
+            candidates,
+            normalizer=self._normalizer,
+            make_key=self._canonicalizer.rules.make_key,
+            lock=self._guard.wrap_lock(self._lock, request),
+            play=lambda interaction: self._play(interaction, interaction.replayed_response),
+            add_divergence=self._add_divergence,
+        )
+
+    def _play(self, interaction: Interaction, response: Response, accept_encoding: str | None = None) -> Replay:
+        self._played.append(interaction)
+        return Replay.at_pace(response, self._pace, accept_encoding)
+
+    def _record_or_miss(self, request: Request, sent: CanonicalRequest) -> ResponseRecorder:
+        if self._recorder is None:
+            raise self._misses.add_miss(sent)
+        self._gate.check(request)
+        return self._recorder.record(request)
+
+    def _add_divergence(self, request: Request, reason: str, found: Sequence[Difference]) -> CassetteMiss:
+        return self._misses.add_divergence(request, reason, found, might_go_live=self.writes)

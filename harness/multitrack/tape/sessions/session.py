@@ -1,0 +1,63 @@
+"""The interface of the sessions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from multitrack.tape.exchange import Request, Route, StreamRoute
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.replay_lookup import ReplayLookup
+
+
+class Session(ABC):
+    """Decides how to proceed with the requests of one tape.
+
+    The tape has decoded a request, and learned its secrets, before the session receives it, one request at a time.
+    """
+
+    replays = False
+    """True if recordings answer requests."""
+    writes = False
+    """True if live responses are written to the cassette."""
+    is_compared = False
+    """True if live responses are compared with the recordings when the tape is closed."""
+
+    @property
+    def is_offline(self) -> bool:
+        """True if nothing goes live."""
+        return self.replays and not self.writes
+
+    @property
+    def uses_cassette(self) -> bool:
+        """True if the session reads the cassette."""
+        return self.replays or self.writes or self.is_compared
+
+    @property
+    def lookup(self) -> ReplayLookup | None:
+        """The recordings that requests are matched with. `None` if there are none."""
+        return None
+
+    @property
+    def played(self) -> Sequence[Interaction]:
+        """The interactions that were replayed, in order."""
+        return []
+
+    @abstractmethod
+    def route(self, request: Request) -> Route:
+        """Decide how to proceed with ``request``.
+
+        Raises:
+            CassetteMiss: No recording matches.
+            LiveCall: The request would send a stand-in for a credential.
+        """
+
+    @abstractmethod
+    def route_stream(self, request: Request) -> StreamRoute:
+        """Decide how to proceed with a streaming ``request`` before its first message is sent. Raises as `route`."""
+
+    def list_interactions(
+        self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
+    ) -> Sequence[Interaction]:
+        """Return what the cassette has or will have: the ``previous`` interactions, and those ``recorded`` so far."""
+        return (*previous, *recorded)

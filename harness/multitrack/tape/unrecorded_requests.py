@@ -1,0 +1,58 @@
+"""Requests that are neither recorded nor matched: those to ignored or mocked hosts, telemetry, and token exchanges."""
+
+from __future__ import annotations
+
+from multitrack.tape import interleaving, socket_mocks
+from multitrack.tape.conversation import DroppedConversation
+from multitrack.tape.exchange import Passthrough, Replay, Request, Response
+from multitrack.tape.live_gate import LiveGate
+from multitrack.tape.normalize import token_exchange
+from multitrack.tape.settings import Settings
+
+
+class UnrecordedRequests:
+    """Routes the requests of one tape that need no cassette."""
+
+    def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
+        """Create the router.
+
+        Args:
+            settings: The settings of the tape.
+            gate: Checks the requests that go live.
+            is_offline: Whether the tape answers token exchanges, because nothing goes live.
+            drops_telemetry: Whether the tape answers telemetry, instead of sending it.
+        """
+        self._settings = settings
+        self._gate = gate
+        self._is_offline = is_offline
+        self._drops_telemetry = drops_telemetry
+
+    def route(self, request: Request) -> Replay | Passthrough | None:
+        """Return how to proceed with ``request``, or `None` if it is a request for the cassette."""
+        if socket_mocks.is_mocked(request.url):
+            return Passthrough()
+        if self._settings.ignores(request.url):
+            return self._gate.let_pass(request)
+        if self._drops(request):
+            return Replay(accept_silently(request))
+        if token_exchange.is_token_exchange(request.url):
+            return Replay(token_exchange.create_response(request)) if self._is_offline else Passthrough()
+        return None
+
+    def route_stream(self, request: Request) -> DroppedConversation | Passthrough | None:
+        """Return how to proceed with a streaming ``request``, or `None` if it is a request for the cassette."""
+        if self._settings.ignores(request.url):
+            return self._gate.let_pass(request)
+        return DroppedConversation(Replay(accept_silently(request))) if self._drops(request) else None
+
+    def _drops(self, request: Request) -> bool:
+        return self._drops_telemetry and self._settings.drops(request.url)
+
+
+def accept_silently(request: Request) -> Response:
+    """Return a response that reports success to a telemetry client."""
+    if request.is_grpc:
+        # for one message or a stream of them, this is an empty response, whatever was sent by then
+        headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (interleaving.HEADER, "0"))
+        return Response(200, "OK", headers, b"")
+    return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")

@@ -1,0 +1,88 @@
+"""The violations of a tape: every miss and every blocked live call, whether or not the code under test caught it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+from multitrack.errors import TapeViolation
+from multitrack.tape.call_site import find_user_frames
+
+if TYPE_CHECKING:
+    from multitrack.tape.settings import Settings
+
+
+class ViolationHolder(Protocol):
+    """A test or fixture that a violation fails."""
+
+    guard_settings: Settings | None
+    """The settings for requests that its threads send when it is over."""
+
+    def hold(self, violation: TapeViolation) -> None:
+        """Fail because of ``violation``."""
+
+    def forgive(self, violation: TapeViolation) -> None:
+        """Do not fail because of ``violation`` after all."""
+
+
+class Violations:
+    """The violations of one tape. Threads may share it."""
+
+    def __init__(self, holder: ViolationHolder | None, lock: AbstractContextManager[object]) -> None:
+        """Create an empty list.
+
+        Args:
+            holder: The test or fixture that violations fail. `None` outside of any.
+            lock: The lock of the tape. It must be re-entrant.
+        """
+        self.held: list[TapeViolation] = []
+        """The violations that fail the test, in order."""
+        self._holder = holder
+        self._lock = lock
+        self._expected: list[TapeViolation] | None = None
+
+    def add(self, violation: TapeViolation) -> None:
+        """Fail the test because of ``violation``, unless it is expected or diverted."""
+        with self._lock:
+            if not violation.frames:
+                violation.frames = find_user_frames()
+            if _is_diverted.get():
+                return
+            if self._expected is not None:
+                self._expected.append(violation)
+                if self._holder is not None:
+                    self._holder.forgive(violation)
+                return
+            self.held.append(violation)
+            if self._holder is not None:
+                self._holder.hold(violation)
+
+    @contextmanager
+    def expect(self) -> Iterator[list[TapeViolation]]:
+        """Collect the violations within the block in the list that it yields. They do not fail the test."""
+        expected: list[TapeViolation] = []
+        with self._lock:
+            previous, self._expected = self._expected, expected
+        try:
+            yield expected
+        except TapeViolation as violation:
+            if violation not in expected:
+                raise
+        finally:
+            with self._lock:
+                self._expected = previous
+
+
+_is_diverted: ContextVar[bool] = ContextVar("multitrack_is_diverted", default=False)
+
+
+@contextmanager
+def divert_violations() -> Iterator[None]:
+    """Raise the violations of the current thread within the block, but do not fail the tape's test because of them."""
+    token = _is_diverted.set(True)
+    try:
+        yield
+    finally:
+        _is_diverted.reset(token)
