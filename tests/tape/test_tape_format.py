@@ -25,9 +25,10 @@ from multitrack.tape import jsontext
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Request, Response
 from multitrack.tape.failure import During, Failure
-from multitrack.tape.file import storage, yaml_format, yaml_text
+from multitrack.tape.file import cassette_reader, storage, yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.yaml_loader import Loader
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.settings import Settings
@@ -131,8 +132,8 @@ def is_same_body(first, second):
 @given(st.lists(interaction, max_size=3))
 def test_a_written_cassette_is_read_again(interactions):
     metadata = {"format": 1, "recorder": "x", "sdks": {"openai": "3.0"}, "recorded_at": "2026-01-02T03:04:05+00:00"}
-    written = yaml_format.dump_cassette(Cassette(tuple(interactions), metadata))
-    read = yaml_format.load_cassette(written.encode(), Path("x"))
+    written = dump_cassette(Cassette(tuple(interactions), metadata))
+    read = cassette_reader.load_cassette(written.encode(), Path("x"))
     assert read.metadata == metadata
     assert len(read.interactions) == len(interactions)
     for before, after in zip(interactions, read.interactions, strict=True):
@@ -146,7 +147,7 @@ def test_a_written_cassette_is_read_again(interactions):
         assert after.request.method == before.request.method
         assert after.request.url == before.request.url
     # writing it again changes nothing, and other loaders read the same document
-    assert yaml_format.dump_cassette(read) == written
+    assert dump_cassette(read) == written
     document = yaml.load(written, Loader=Loader)
     assert yaml.load(written, Loader=yaml.SafeLoader) == document
     requests, responses, *_ = vcr_deserialize(written, yamlserializer)
@@ -166,7 +167,7 @@ def test_cassettes_of_this_repository_are_written_unchanged():
     assert CASSETTES
     for path in CASSETTES:
         text = path.read_text(encoding="utf-8")
-        assert yaml_format.dump_cassette(yaml_format.load_cassette(text.encode(), path)) == text, path
+        assert dump_cassette(cassette_reader.load_cassette(text.encode(), path)) == text, path
 
 
 @pytest.mark.slow
@@ -180,7 +181,7 @@ def test_a_large_body_is_written_faster_than_with_pyyaml(body):
         return process_time() - start
 
     recorded = Interaction(request(body), Response(200, "OK", (), b""))
-    ours = time(yaml_format.dump_cassette, Cassette((recorded,), {"format": 1}))
+    ours = time(dump_cassette, Cassette((recorded,), {"format": 1}))
     assert ours < time(yaml.dump, body, Dumper=yaml.SafeDumper, allow_unicode=True, width=10**9) / 4
 
 

@@ -16,8 +16,10 @@ from recorded_tape import JSON, request
 from multitrack.errors import CassetteCorrupt, CassetteMiss
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Response
-from multitrack.tape.file import storage, yaml_format
+from multitrack.tape.file import cassette_reader, storage
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_reader import load_cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.yaml_loader import Loader
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.settings import Settings
@@ -52,7 +54,7 @@ interaction = st.builds(
     st.sampled_from([None, (), ("12345678", "?", "8f2e11aa")]),
 )
 tape = st.lists(interaction, min_size=1, max_size=3).map(
-    lambda found: yaml_format.dump_cassette(Cassette(tuple(found), {"format": 1, "sdks": {"openai": "3.0"}}))
+    lambda found: dump_cassette(Cassette(tuple(found), {"format": 1, "sdks": {"openai": "3.0"}}))
 )
 LINES = [
     "",
@@ -92,7 +94,7 @@ def test_an_edited_cassette_is_read_as_yaml(text, data):
 
 def outcome(text):
     try:
-        return yaml_format.load_cassette(text.encode(), PATH)
+        return load_cassette(text.encode(), PATH)
     except CassetteCorrupt as error:
         line = error.line - text.startswith("---\n") if error.line else None
         return line, error.reason
@@ -103,8 +105,8 @@ def outcome(text):
 def test_written_cassettes_have_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_format, "_load_yaml", lambda *_: pytest.fail("it was read as YAML"))
-        assert yaml_format.load_cassette(broken.encode(), PATH) == yaml_format.load_cassette(text.encode(), PATH)
+        patch.setattr(cassette_reader, "_load_yaml", lambda *_: pytest.fail("it was read as YAML"))
+        assert load_cassette(broken.encode(), PATH) == load_cassette(text.encode(), PATH)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_our_layout_takes_less_time_and_memory_than_yaml():
         Interaction(request(json.dumps({"n": n, "ask": "é " * 200})), Response(200, "OK", JSON, answer), (f"t::{n}",))
         for n in range(150)
     ]
-    content = yaml_format.dump_cassette(Cassette(tuple(found), {"format": 1})).encode()
+    content = dump_cassette(Cassette(tuple(found), {"format": 1})).encode()
 
     def measure(read):
         start = process_time()
@@ -166,7 +168,7 @@ def test_our_layout_takes_less_time_and_memory_than_yaml():
             tracemalloc.stop()
 
     ours, whole = (
-        measure(lambda: yaml_format.load_cassette(content, PATH)),
+        measure(lambda: load_cassette(content, PATH)),
         measure(lambda: yaml.load(content, Loader=Loader)),
     )
     assert ours[0] < whole[0] / 2
@@ -179,8 +181,10 @@ LARGE = "word " * 30_000
 def test_a_large_shared_cassette_is_read_once(recorded, monkeypatch):
     recorded.put(*((request(json.dumps({"n": n})), json.dumps({"n": n, "text": LARGE})) for n in range(2)))
     read = []
-    loads = yaml_format.load_cassette
-    monkeypatch.setattr(yaml_format, "load_cassette", lambda content, path: read.append(path) or loads(content, path))
+    loads = load_cassette
+    monkeypatch.setattr(
+        cassette_reader, "load_cassette", lambda content, path: read.append(path) or loads(content, path)
+    )
     beginnings = [recorded.play(request('{"n": 1}'))[0][:8] for _ in range(3)]
     assert beginnings == ['{"n": 1,'] * 3
     assert read == [recorded.path]

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from multitrack.tape.failed_interactions import find_failed_interaction
-=======
-from multitrack.diagnosis.call_results import parse_answer
-from multitrack.hosts import join_host_and_port, split_host_and_port
-from multitrack.tape.interaction import Interaction
->>>>>>> 35fab7b (Split the tape into sessions, one replay lookup and a facade)
 from multitrack.tape.tape import Tape
-from multitrack.tape.temporary_errors import are_final, describe_temporary_error
 
 
 def find_failed_request(tape: Tape) -> str | None:

@@ -34,6 +34,10 @@ class UnknownParts:
     parameters: tuple[str, ...] = ()
     """The names of parameters in the query."""
 
+    def __bool__(self) -> bool:
+        """Return whether any part is unknown."""
+        return self.origin or bool(self.parameters)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

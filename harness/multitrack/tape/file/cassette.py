@@ -15,6 +15,9 @@ from multitrack.tape.matching.canonical_body import canonicalize_body
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.matching.rules import MatchingRules
 
+FORMAT = 1
+"""The version of the format, in the metadata of each cassette."""
+
 _PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "live")
 
 

@@ -34,18 +34,18 @@ class CassetteCache:
             CassetteCorrupt: The file cannot be read.
         """
         # a run has a cache even if the packages that read cassettes are not installed
-        from multitrack.tape.file import storage, yaml_format
+        from multitrack.tape.file import cassette_reader, storage
 
         content = storage.read_content(path)
         if content is None:
             return None
         if len(content) < _LARGE:
-            return yaml_format.load_cassette(content, path)
+            return cassette_reader.load_cassette(content, path)
         # tests that share a large cassette open it one after the other
         digest = hashlib.sha256(content).digest()
         known = self._cassettes.pop(path, None)
         if known is None or known[0] != digest:
-            known = digest, yaml_format.load_cassette(content, path)
+            known = digest, cassette_reader.load_cassette(content, path)
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
         return known[1]
 

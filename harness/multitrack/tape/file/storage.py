@@ -13,8 +13,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCassette
-from multitrack.tape.file import paths, yaml_format
+from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction import secrets
 
@@ -32,7 +33,7 @@ def read(path: Path) -> Cassette | None:
         CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
     """
     content = read_content(path)
-    return None if content is None else yaml_format.load_cassette(content, path)
+    return None if content is None else cassette_reader.load_cassette(content, path)
 
 
 def read_content(path: Path) -> bytes | None:
@@ -60,7 +61,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
         SecretInCassette: The text contains something shaped like a credential that is not in ``allowed``.
         CassetteNotWritten: The system does not allow it.
     """
-    text = yaml_format.dump_cassette(cassette)
+    text = dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
     _write(path, text)
 
@@ -84,7 +85,7 @@ def save_recording(
         if (found := read(pending_path)) is None:
             return
         if (remaining := PendingRecordings.from_cassette(found).without(recording.test)).recordings:
-            _write(pending_path, yaml_format.dump_cassette(remaining.to_cassette()))
+            _write(pending_path, dump_cassette(remaining.to_cassette()))
         else:
             pending_path.unlink()
 
@@ -102,10 +103,10 @@ def save_pending(path: Path, recording: Recording, *, allowed: Collection[str] =
 
 
 def _write_checked(recording: Recording, path: Path, cassette: Cassette, allowed: Collection[str]) -> None:
-    text = yaml_format.dump_cassette(cassette)
+    text = dump_cassette(cassette)
     # only check this recording: the recordings of other tests may contain texts that only those tests allow
     if secrets.has_credential_shape(text, allowed):
-        _raise_if_secret(path, yaml_format.dump_cassette(Cassette(recording.interactions, recording.metadata)), allowed)
+        _raise_if_secret(path, dump_cassette(Cassette(recording.interactions, recording.metadata)), allowed)
     _write(path, text)
 
 
@@ -157,11 +158,11 @@ def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = l
         refused = pending.without(*(one.test for one in accepted.recordings))
         # they were checked for secrets when they became pending; the texts that their tests allow are unknown here
         if accepted.recordings:
-            _write(cassette_path, yaml_format.dump_cassette(accepted.apply_to(cassette, cassette_path)))
+            _write(cassette_path, dump_cassette(accepted.apply_to(cassette, cassette_path)))
         if not refused.recordings:
             path.unlink(missing_ok=True)
         elif accepted.recordings:
-            _write(path, yaml_format.dump_cassette(refused.to_cassette()))
+            _write(path, dump_cassette(refused.to_cassette()))
     return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
 
 

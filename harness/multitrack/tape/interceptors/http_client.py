@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import io
 import socket
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from http import HTTPStatus
-from http.client import HTTPS_PORT, BadStatusLine, RemoteDisconnected
+from http.client import HTTPS_PORT
 from types import ModuleType
 from typing import Any
 
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder
 from multitrack.tape.failure import During, Failure, system_error
 from multitrack.tape.interceptors import CurrentTape, http1, tripwire
-from multitrack.tape.interceptors.http1_listener import HttpResponseListener
+from multitrack.tape.interceptors.http_response_files import LiveResponseFile, ReplayedResponseFile
 from multitrack.tape.patching import Patch
 
 Connection = Any
@@ -121,11 +119,11 @@ class _DeferredSocket:
             raise self._deferred_error
         self._connection.sock = self._real
         if self._replay is not None:
-            return io.BufferedReader(_ReplayedResponseFile(self._replay, self._method))
+            return io.BufferedReader(ReplayedResponseFile(self._replay, self._method))
         if self._recording is None:
             return self._real.makefile(mode, buffering)
         recording, self._recording = self._recording, None
-        return io.BufferedReader(_LiveResponseFile(self._real.makefile("rb", buffering=0), recording, self._method))
+        return io.BufferedReader(LiveResponseFile(self._real.makefile("rb", buffering=0), recording, self._method))
 
     def close(self) -> None:
         """Close the real socket if it exists."""
@@ -307,71 +305,3 @@ def _build_url(connection: Connection, target: str) -> str:
     scheme = "https" if connection.default_port == HTTPS_PORT else "http"
     netloc = f"[{host}]" if ":" in host else host
     return f"{scheme}://{netloc}{'' if port == connection.default_port else f':{port}'}{target}"
-
-
-class _ReplayedResponseFile(io.RawIOBase):
-    """A recorded response that the client reads piece by piece."""
-
-    def __init__(self, replay: Replay, method: str) -> None:
-        response = replay.response
-        self._pieces = iter(()) if response.ending == "unanswered" else http1.encode_response(replay, method)
-        self._failure = response.failure
-        self._piece = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._piece:
-            wait, self._piece = next(self._pieces, (0.0, b""))
-            if wait:
-                time.sleep(wait)
-        # if the body is shorter than announced, the client notices that by itself
-        if not self._piece and self._failure is not None and self._failure.error != "IncompleteRead":
-            raise self._failure.to_system_error()
-        count = min(len(buffer), len(self._piece))
-        buffer[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
-        return count
-
-
-class _LiveResponseFile(io.RawIOBase):
-    """A live response that is recorded while the client reads it."""
-
-    def __init__(self, source: io.RawIOBase, recording: ResponseRecorder, method: str) -> None:
-        self._source = source
-        self._listener = HttpResponseListener(recording, method, interim=(HTTPStatus.CONTINUE,))
-
-    def readable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._source.fileno()
-
-    def readinto(self, buffer: Any) -> int | None:
-        try:
-            count = self._source.readinto(buffer)
-        except OSError as error:
-            self._listener.fail(error, "read")
-            raise
-        if count:
-            self._listener.receive(bytes(memoryview(buffer)[:count]))
-        elif count == 0:
-            self._record_end_of_connection()
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            start_line = self._listener.parser.start_line
-            if start_line is not None and not self._listener.has_started:
-                # http.client rejected the status line and closes the file
-                self._listener.fail(BadStatusLine(f"{start_line}\r\n"), "read")
-            self._listener.abandon()
-            self._source.close()
-        super().close()
-
-    def _record_end_of_connection(self) -> None:
-        listener = self._listener
-        if not listener.has_started:
-            listener.fail(RemoteDisconnected("Remote end closed connection without response"), "read")
-        listener.end_connection(None)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 
-from multitrack.tape.exchange import UnknownParts
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
@@ -139,7 +138,7 @@ class Index:
                 if not entry.played:
                     return self.mark_played(entry, key)
         # an unknown part of the URL may have any recorded value
-        for entry in self.entries if key.unknown_parts != UnknownParts() else self._with_wildcards:
+        for entry in self.entries if key.unknown_parts else self._with_wildcards:
             if not entry.played and entry.accepts(key):
                 return self.mark_played(entry, key)
         return None

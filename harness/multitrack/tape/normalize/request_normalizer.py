@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multitrack.tape.exchange import Request, UnknownParts
+from multitrack.tape.exchange import Request
 from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.normalize import azure_defaults
 from multitrack.tape.normalize.placeholders import Placeholders
@@ -67,4 +67,4 @@ class RequestNormalizer:
         """Return a filtered ``request`` as it is recorded and compared."""
         redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
         unknown = azure_defaults.find_unknown_parts(redacted.url)
-        return redacted if unknown == UnknownParts() else replace(redacted, unknown_parts=unknown)
+        return replace(redacted, unknown_parts=unknown) if unknown else redacted

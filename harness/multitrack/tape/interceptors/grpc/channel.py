@@ -7,17 +7,12 @@ the next request.
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import inspect
-import threading
 import time
-import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import grpc
 
@@ -25,33 +20,24 @@ from multitrack.tape.exchange import Conversation, Passthrough, Replay
 from multitrack.tape.google.protobuf import message_type, type_of, wire_to_json
 from multitrack.tape.interceptors import CurrentTape
 from multitrack.tape.interceptors.grpc import callables
-from multitrack.tape.interceptors.grpc.calls import FailedCall
-from multitrack.tape.interceptors.grpc.grpc_call import (
-    GrpcCall,
-    GrpcCallRecording,
-    GrpcMethod,
-    GrpcStatus,
-    method_url,
+from multitrack.tape.interceptors.grpc.call_styles import (
+    CallStyle,
+    Deserialize,
+    Function,
+    FutureStyle,
+    ResponseAndCallStyle,
+    ResponseStyle,
+    StreamStyle,
 )
+from multitrack.tape.interceptors.grpc.calls import FailedCall
+from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording, GrpcMethod, GrpcStatus, method_url
 from multitrack.tape.interceptors.grpc.grpc_replay import (
-    GrpcReplay,
     RecordedGrpcResponse,
     StreamRequestReplay,
     UnaryRequestReplay,
 )
-from multitrack.tape.interceptors.grpc.recording_calls import RecordingFuture, RecordingStream
-from multitrack.tape.interceptors.grpc.replayed_calls import (
-    ReplayedCall,
-    ReplayedFuture,
-    ReplayedStream,
-    send_requests,
-)
+from multitrack.tape.interceptors.grpc.replayed_calls import send_requests
 from multitrack.tape.patching import Patch
-
-Function = Callable[..., Any]
-CallLive = Callable[[], Any]
-Deserialize = Callable[[bytes], Any]
-SendRequests = Callable[[Callable[[], ReplayedCall | None]], None]
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
@@ -64,163 +50,57 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
         with_call = vars(owner)["with_call"]
         wrap = _wrap_stream_requests if owner in kinds.stream_unary else _wrap_unary_request
         for name, style in (
-            ("__call__", _ResponseStyle(with_call)),
-            ("with_call", _ResponseAndCallStyle(with_call)),
-            ("future", _FutureStyle()),
+            ("__call__", ResponseStyle(with_call)),
+            ("with_call", ResponseAndCallStyle(with_call)),
+            ("future", FutureStyle()),
         ):
             found.append(Patch(owner, name, wrap(current_tape, style)))
     found.extend(
-        Patch(owner, "__call__", _wrap_unary_request(current_tape, _StreamStyle())) for owner in kinds.unary_stream
+        Patch(owner, "__call__", _wrap_unary_request(current_tape, StreamStyle())) for owner in kinds.unary_stream
     )
     found.extend(
-        Patch(owner, "__call__", _wrap_stream_requests(current_tape, _StreamStyle())) for owner in kinds.stream_stream
+        Patch(owner, "__call__", _wrap_stream_requests(current_tape, StreamStyle())) for owner in kinds.stream_stream
     )
     return found
 
 
-class _CallStyle(ABC):
-    """One of the methods that call a multi-callable, and the kind of its result."""
-
-    call_live: Function | None = None
-    """The function that makes the call when it is recorded. None for the original method."""
-    streams_responses = False
-
-    @abstractmethod
-    def replay(
-        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
-    ) -> Any:
-        """Replay a call, and return the result for the caller.
-
-        ``send`` sends streaming requests; it is None for other calls.
-        """
-
-    @abstractmethod
-    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        """Make a live call, record it, and return the result for the caller."""
-
-
-class _ResponseAndCallStyle(_CallStyle):
-    def __init__(self, with_call: Function) -> None:
-        self.call_live = with_call
-
-    def replay(
-        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
-    ) -> Any:
-        call = ReplayedFuture(replay, deserialize, deadline)
-        if send is not None:
-            send(lambda: call)
-        return call.result(), call
-
-    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        with _record_errors(recording):
-            response, call = call_live()
-        recording.record_call(call)
-        return response, call
-
-
-class _ResponseStyle(_ResponseAndCallStyle):
-    def replay(
-        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
-    ) -> Any:
-        return super().replay(replay, deserialize, deadline, send)[0]
-
-    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        return super().record(call_live, recording)[0]
-
-
-class _FutureStyle(_CallStyle):
-    def replay(
-        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
-    ) -> Any:
-        return _send_in_thread(ReplayedFuture(replay, deserialize, deadline), send)
-
-    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        with _record_errors(recording):
-            return RecordingFuture(call_live(), recording)
-
-
-class _StreamStyle(_CallStyle):
-    streams_responses = True
-
-    def replay(
-        self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
-    ) -> Any:
-        return _send_in_thread(ReplayedStream(replay, deserialize, deadline), send)
-
-    def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        with _record_errors(recording):
-            return RecordingStream(call_live(), recording)
-
-
-def _send_in_thread(call: ReplayedCall, send: SendRequests | None) -> ReplayedCall:
-    if send is not None:
-        # the caller may produce the requests after this method returns, so it cannot wait for them
-        run = contextvars.copy_context().run
-        threading.Thread(target=run, args=(send, weakref.ref(call)), name="multitrack-requests", daemon=True).start()
-    return call
-
-
-@contextmanager
-def _record_errors(recording: GrpcCallRecording) -> Iterator[None]:
-    try:
-        yield
-    except grpc.RpcError as error:
-        recording.record_call(cast(GrpcCall, error))
-        raise
-    except Exception as error:
-        recording.record_failure(error)
-        raise
-    except BaseException:
-        recording.abandon()
-        raise
-
-
-def _wrap_unary_request(current_tape: CurrentTape, style: _CallStyle) -> Callable[[Function], Function]:
+def _wrap_unary_request(current_tape: CurrentTape, style: CallStyle) -> Callable[[Function], Function]:
     def wrap(original: Function) -> Function:
         signature = callables.signature(original)
-        message_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
         def route_call(callee: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
-            bound = signature.bind(callee, *args, **kwargs)
-            message, metadata = bound.arguments[message_name], _copy_metadata(bound)
-            method = _create_method(callee, style)
-            request = method.create_request(_serialize(callee, message), _find_type(callee, message), metadata)
+            call = _BoundCall(original, style, signature.bind(callee, *args, **kwargs))
+            message, method = call.sent, call.method
+            request = method.create_request(_serialize(callee, message), _find_type(callee, message), call.metadata)
             route = tape.route(request)
             if isinstance(route, Replay):
                 replay = UnaryRequestReplay(RecordedGrpcResponse.from_replay(method, route, tape))
-                return style.replay(replay, _find_deserializer(callee), _find_deadline(bound), None)
+                return style.replay(replay, _find_deserializer(callee), call.deadline, None)
             if isinstance(route, Passthrough):
-                return original(*bound.args, **bound.kwargs)
-            recording = GrpcCallRecording(route, method, request)
-            recorded_callee = callables.with_serializers(
-                callee, callables.serializer(callee), _record_responses(callee, recording)
-            )
-            call_live = functools.partial(style.call_live or original, recorded_callee, *bound.args[1:], **bound.kwargs)
-            return style.record(call_live, recording)
+                return call.make()
+            return call.record(GrpcCallRecording(route, method, request), callables.serializer(callee))
 
         return route_call
 
     return wrap
 
 
-def _wrap_stream_requests(current_tape: CurrentTape, style: _CallStyle) -> Callable[[Function], Function]:
+def _wrap_stream_requests(current_tape: CurrentTape, style: CallStyle) -> Callable[[Function], Function]:
     def wrap(original: Function) -> Function:
         signature = callables.signature(original)
-        requests_name = list(signature.parameters)[1]
 
         @functools.wraps(original)
         def route_call(callee: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current_tape()
             if tape is None:
                 return original(callee, *args, **kwargs)
-            bound = signature.bind(callee, *args, **kwargs)
-            requests, metadata = bound.arguments[requests_name], _copy_metadata(bound)
-            method = _create_method(callee, style)
-            request = method.create_stream_request(metadata)
+            call = _BoundCall(original, style, signature.bind(callee, *args, **kwargs))
+            requests, method = call.sent, call.method
+            request = method.create_stream_request(call.metadata)
             route = tape.route_stream(request)
             if isinstance(route, Conversation):
                 replay = StreamRequestReplay(method, request, route, tape)
@@ -231,43 +111,73 @@ def _wrap_stream_requests(current_tape: CurrentTape, style: _CallStyle) -> Calla
                 return style.replay(
                     replay,
                     _find_deserializer(callee),
-                    _find_deadline(bound),
+                    call.deadline,
                     lambda find_call: send_requests(find_call, replay, requests, to_json),
                 )
             if isinstance(route, Passthrough):
-                return original(*bound.args, **bound.kwargs)
+                return call.make()
             recording = GrpcCallRecording(route, method, request)
-            bound.arguments[requests_name] = _record_end_of_requests(requests, recording)
-            recorded_callee = callables.with_serializers(
-                callee, _record_requests(callee, recording), _record_responses(callee, recording)
-            )
-            call_live = functools.partial(style.call_live or original, recorded_callee, *bound.args[1:], **bound.kwargs)
-            return style.record(call_live, recording)
+            call.sent = _record_end_of_requests(requests, recording)
+            return call.record(recording, _record_requests(callee, recording))
 
         return route_call
 
     return wrap
 
 
-def _copy_metadata(bound: inspect.BoundArguments) -> Any:
-    """Return the metadata of a call, and keep a copy in ``bound``, because it may be an iterator."""
-    metadata = bound.arguments.get("metadata")
-    if metadata is not None:
-        bound.arguments["metadata"] = metadata = tuple(metadata)
-    return metadata
+class _BoundCall:
+    """A call of a multi-callable with its arguments."""
 
+    def __init__(self, original: Function, style: CallStyle, bound: inspect.BoundArguments) -> None:
+        self._original = original
+        self._style = style
+        self._bound = bound
+        self._callee_name, self._sent_name, *_ = bound.signature.parameters
+        # kept as a copy, because it may be an iterator
+        self.metadata = bound.arguments.get("metadata")
+        if self.metadata is not None:
+            bound.arguments["metadata"] = self.metadata = tuple(self.metadata)
+        self.method = GrpcMethod(
+            url=method_url(callables.target(self._callee), callables.method(self._callee)),
+            response_type=message_type(callables.deserializer(self._callee)),
+            streams_responses=style.streams_responses,
+        )
 
-def _find_deadline(bound: inspect.BoundArguments) -> float | None:
-    timeout = bound.arguments.get("timeout")
-    return None if timeout is None else time.monotonic() + timeout
+    @property
+    def _callee(self) -> Any:
+        return self._bound.arguments[self._callee_name]
 
+    @property
+    def sent(self) -> Any:
+        """The message, or the iterator of messages."""
+        return self._bound.arguments[self._sent_name]
 
-def _create_method(callee: Any, style: _CallStyle) -> GrpcMethod:
-    return GrpcMethod(
-        url=method_url(callables.target(callee), callables.method(callee)),
-        response_type=message_type(callables.deserializer(callee)),
-        streams_responses=style.streams_responses,
-    )
+    @sent.setter
+    def sent(self, value: Any) -> None:
+        self._bound.arguments[self._sent_name] = value
+
+    @property
+    def deadline(self) -> float | None:
+        """The time when the call must end, on the monotonic clock. None if the caller waits forever."""
+        timeout = self._bound.arguments.get("timeout")
+        return None if timeout is None else time.monotonic() + timeout
+
+    def make(self) -> Any:
+        """Make the call live."""
+        return self._original(*self._bound.args, **self._bound.kwargs)
+
+    def record(self, recording: GrpcCallRecording, serialize: Callable[[Any], bytes] | None) -> Any:
+        """Make the call live, record it, and return the result for the caller.
+
+        Args:
+            recording: Records the call.
+            serialize: The serializer of the messages that are sent.
+        """
+        callee = callables.with_serializers(self._callee, serialize, _record_responses(self._callee, recording))
+        call_live = functools.partial(
+            self._style.call_live or self._original, callee, *self._bound.args[1:], **self._bound.kwargs
+        )
+        return self._style.record(call_live, recording)
 
 
 def _find_type(callee: Any, message: Any) -> Any:
