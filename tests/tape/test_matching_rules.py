@@ -11,7 +11,7 @@ from recorded_tape import JSON, URL, request
 from multitrack.errors import BadOption, CassetteMiss
 from multitrack.tape.file import storage
 from multitrack.tape.matching.jsonpath import JsonPath
-from multitrack.tape.matching.rules import MatchingRules
+from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.settings import MATCHED, TELEMETRY, Settings
 from multitrack.tape.tape import Tape
 
@@ -217,9 +217,9 @@ json_document = st.recursive(
 
 @given(json_document, st.booleans(), st.sampled_from([r"\d", r"\d{2,}", "n", "u0", "[a-z]+", '"', "[{,]", r"\\"]))
 def test_a_body_that_is_json_stays_json_whatever_a_placeholder_matches(document, is_ascii, pattern):
-    rules = MatchingRules(placeholders=(("WORD", pattern), ('a "quoted" \\ word', "true|e")))
+    placeholders = Placeholders((("WORD", pattern), ('a "quoted" \\ word', "true|e")))
     body = json.dumps(document, ensure_ascii=is_ascii)
-    json.loads(rules.apply_placeholders(request(body)).body)
+    json.loads(placeholders.insert_into(request(body)).body)
 
 
 def test_repeated_requests_are_answered_with_allow_repeats(recorded):
