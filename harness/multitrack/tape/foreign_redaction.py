@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from multitrack.tape.canonicalization import create_canonicalizer
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.settings import Settings
 
@@ -37,4 +37,4 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassett
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
     """Return `redact_foreign` with the ``settings`` of a project, for use without a tape."""
-    return lambda cassette: redact_foreign(cassette, Canonicalizer.from_settings(settings).normalizer)
+    return lambda cassette: redact_foreign(cassette, create_canonicalizer(settings).normalizer)

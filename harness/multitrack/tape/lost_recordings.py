@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, cast
 
 from multitrack.errors import CassetteCorrupt
+from multitrack.tape.canonicalization import create_matching_rules
 from multitrack.tape.exchange import Request
 from multitrack.tape.failed_interactions import explain_refusal
 from multitrack.tape.file import paths, storage
@@ -26,7 +27,6 @@ from multitrack.tape.file.recordings import PendingRecordings, is_appended
 from multitrack.tape.foreign_redaction import make_foreign_redactor
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
-from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.settings import Settings
 
 MAX_FILES = 200
@@ -345,7 +345,7 @@ def _read_other(path: Path, settings: Settings, filter_request: RequestFilter | 
     cassette = make_foreign_redactor(settings)(cassette)
     if path.name.endswith(paths.PENDING_SUFFIX) and not settings.keep_errors:
         cassette = _without_refused(cassette, path)
-    rules = MatchingRules.from_settings(settings)
+    rules = create_matching_rules(settings)
 
     def make_key(request: Request, pseudonyms: Collection[str]) -> MatchingKey:
         return rules.make_key(filter_request(request) if filter_request is not None else request, pseudonyms)

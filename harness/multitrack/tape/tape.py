@@ -10,6 +10,7 @@ from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, TapeViolation
 from multitrack.tape import miss
+from multitrack.tape.canonicalization import create_canonicalizer
 from multitrack.tape.exchange import Request, Route, StreamRoute
 from multitrack.tape.file import paths
 from multitrack.tape.file.cassette_cache import CassetteCache
@@ -99,7 +100,7 @@ class Tape:
         cache = cache or CassetteCache()
         if scope is not None and mode != "live":
             scope.guard_settings = settings
-        canonicalizer = Canonicalizer.from_settings(settings, filters)
+        canonicalizer = create_canonicalizer(settings, filters)
         self._normalizer = normalizer = canonicalizer.normalizer
         self._cassette = OpenCassette(canonicalizer, test=test, is_shared=shared, allow_repeats=settings.allow_repeats)
         if mode != "live":

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from multitrack.tape.exchange import Request
-from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.rules import MatchingRules
-from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
-from multitrack.tape.redaction.redactor import Redactor
-
-if TYPE_CHECKING:
-    from multitrack.tape.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +37,6 @@ class Canonicalizer:
     def __init__(self, normalizer: RequestNormalizer, rules: MatchingRules) -> None:
         self.normalizer = normalizer
         self.rules = rules
-
-    @classmethod
-    def from_settings(cls, settings: Settings, filters: InteractionFilter | None = None) -> Canonicalizer:
-        """Return the canonicalizer for a tape with ``settings``, which knows the secrets in the environment.
-
-        Args:
-            settings: The settings.
-            filters: The functions of the project. None if there are none.
-        """
-        redactor = Redactor(os.environ, keep_headers=settings.keep_headers, allow_secrets=settings.allow_secrets)
-        normalizer = RequestNormalizer(redactor, Placeholders(settings.placeholders), filters)
-        return cls(normalizer, MatchingRules.from_settings(settings))
 
     def canonicalize(self, request: Request) -> CanonicalRequest:
         """Return the canonical form of a filtered ``request``."""

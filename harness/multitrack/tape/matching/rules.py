@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from multitrack.tape import jsontext
@@ -15,9 +15,6 @@ from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.random_values import may_have_random_fields, number_generated_ids, remove_random_fields
 from multitrack.tape.normalize.placeholders import Placeholders
-
-if TYPE_CHECKING:
-    from multitrack.tape.settings import Settings
 
 _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
@@ -29,11 +26,6 @@ class MatchingRules:
     match_on: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     placeholders: Placeholders = field(default_factory=Placeholders)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> MatchingRules:
-        """Return the rules that ``settings`` contain."""
-        return cls(settings.match_on, settings.ignore, Placeholders(settings.placeholders))
 
     def make_key(self, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
         """Return the key of a redacted request that may contain ``pseudonyms``."""
