@@ -17,8 +17,8 @@ from multitrack.wires.anthropic import anthropic_answer
 from multitrack.wires.anthropic.anthropic_answer import is_call
 from multitrack.wires.anthropic.anthropic_schema import write_parameters, write_strict_parameters
 from multitrack.wires.anthropic.anthropic_stream import AnthropicStreamDecoder
+from multitrack.wires.call_names import assign_distinct_ids, sanitize_name
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
-from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 

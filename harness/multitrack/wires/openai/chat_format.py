@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
+from multitrack.wires.call_names import assign_distinct_ids, sanitize_name
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.openai import chat_answer
 from multitrack.wires.openai.chat_stream import ChatStreamDecoder
-from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
 from multitrack.wires.openai.openai_sdk import SDKS
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
+from multitrack.wires.call_names import assign_distinct_ids, sanitize_name
 from multitrack.wires.lenient_json import as_objects, as_text
 from multitrack.wires.openai import responses_answer
-from multitrack.wires.openai.openai_continuation import assign_distinct_ids, sanitize_name
 from multitrack.wires.openai.openai_schema import write_parameters, write_strict_parameters
 from multitrack.wires.openai.openai_sdk import SDKS
 from multitrack.wires.openai.responses_answer import read_call

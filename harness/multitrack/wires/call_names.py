@@ -1,4 +1,4 @@
-"""Ids and names of tool calls, corrected so that OpenAI accepts them when a conversation continues."""
+"""Ids and names of tool calls, corrected so that the provider accepts them when a conversation continues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def assign_distinct_ids(calls: Sequence[ToolCall]) -> list[str]:
 
 
 def sanitize_name(name: str) -> str:
-    """Return ``name`` in the form that OpenAI accepts in a conversation.
+    """Return ``name`` in the form that OpenAI and Anthropic accept in a conversation.
 
     OpenAI refuses some names that its own models make up, such as ``multi_tool_use.parallel``:
     https://platform.openai.com/docs/api-reference/chat/create
