@@ -2,14 +2,16 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from corpora import OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
 from wire_answers import encode_body, load_written_answers
 
-from multitrack.wires import create_stream_decoder, read_answer, recognize
+from multitrack.wires import create_stream_decoder, encode_answer, read_answer, recognize
 from multitrack.wires.event_stream import EventStreamParser, write_message
 from multitrack.wires.framing import FrameParser
+from multitrack.wires.stream_text import StreamChunk, parse_stream
 
 RECORDED = [
     base64.b64decode(line["response_b64"])
@@ -106,3 +108,47 @@ def add_checksum(content):
 def test_a_payload_that_is_not_base64_is_an_error():
     [event] = parse(write_message(EVENT, b'{"bytes": "***"}'))
     assert event.name == "error"
+
+
+def test_recorded_streams_keep_their_bytes_if_their_chunks_do_not_change():
+    for body in RECORDED:
+        stream = parse_stream(body)
+        assert b"".join(stream.write(stream.chunks)) == body
+
+
+@pytest.mark.parametrize("cut", [1, 20, 100])
+def test_a_recorded_stream_that_was_cut_off_keeps_its_bytes(cut):
+    stream = parse_stream(RECORDED[0][:-cut])
+    assert b"".join(stream.write(stream.chunks)) == RECORDED[0][:-cut]
+    assert stream.chunks[-1].document is None
+
+
+def test_a_changed_chunk_of_a_recorded_stream_changes_one_message():
+    stream = parse_stream(RECORDED[0])
+    position = next(n for n, chunk in enumerate(stream.chunks) if "contentBlockDelta" in chunk.document)
+    event = stream.chunks[position].document["contentBlockDelta"]
+    changed = {"contentBlockDelta": {**event, "delta": {"text": "é"}}}
+    chunks = [*stream.chunks[:position], StreamChunk(changed, position), *stream.chunks[position + 1 :]]
+    messages = stream.write(chunks)
+    assert [json.loads(event.data) for event in parse(b"".join(messages))] == [chunk.document for chunk in chunks]
+    assert messages[:position] == stream.write(stream.chunks)[:position]
+    assert messages[position + 1 :] == stream.write(stream.chunks)[position + 1 :]
+
+
+def test_a_new_chunk_names_its_event():
+    stream = parse_stream(RECORDED[0])
+    new = {"contentBlockStop": {"contentBlockIndex": 7}}
+    [event] = parse(b"".join(stream.write([StreamChunk(new, 1)])))
+    assert json.loads(event.data) == new
+
+
+@pytest.mark.parametrize("answer", WRITTEN)
+def test_the_calls_of_a_stream_of_anthropic_change_in_this_framing(answer):
+    lines = encode_body(answer).decode().splitlines()
+    documents = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    body = b"".join(map(write_chunk, documents))
+    before = read_answer(body, "anthropic.stream")
+    renamed = tuple(replace(call, name="Renamed") for call in before.calls)
+    encoded = encode_answer(replace(before, calls=renamed), "anthropic.stream", body)
+    assert read_answer(encoded, "anthropic.stream").calls == renamed
+    assert all(b'"p": "abcd"' in message for message in parse_stream(encoded).write(parse_stream(encoded).chunks))

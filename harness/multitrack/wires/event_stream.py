@@ -110,12 +110,53 @@ def _parse_headers(content: bytes) -> dict[str, str]:
     return headers
 
 
+def split_messages(content: bytes) -> list[bytes]:
+    """Return the messages of an event stream. The last one may be cut off."""
+    messages = []
+    while content:
+        length = int.from_bytes(content[:4], "big")
+        # a damaged length must not stop the loop
+        length = length if length >= _PRELUDE + _CHECKSUM else len(content)
+        messages.append(content[:length])
+        content = content[length:]
+    return messages
+
+
+def parse_message(message: bytes) -> ServerSentEvent | None:
+    """Return the event of a message, as `EventStreamParser` does. None if the message is cut off or has none."""
+    is_whole = len(message) >= _PRELUDE + _CHECKSUM and int.from_bytes(message[:4], "big") == len(message)
+    return _parse_message(message) if is_whole else None
+
+
+def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
+    """Return ``message``, a whole one, with the JSON ``document`` as its event. Everything else stays."""
+    # A program that only decodes answers does not need this module.
+    from multitrack.wires.json_rewriting import rewrite_json
+
+    end = _PRELUDE + int.from_bytes(message[4:8], "big")
+    headers, payload = message[_PRELUDE:end], message[end:-_CHECKSUM].decode() or "{}"
+    fields = json.loads(payload)
+    if isinstance(fields, dict) and isinstance(fields.get("bytes"), str):
+        inner = rewrite_json(base64.b64decode(fields["bytes"]).decode(), document)
+        return _join_message(headers, rewrite_json(payload, {**fields, "bytes": _encode_base64(inner)}).encode())
+    [(name, value)] = document.items()
+    recorded = _write_header(":event-type", _parse_headers(headers).get(":event-type", ""))
+    headers = headers.replace(recorded, _write_header(":event-type", name))
+    return _join_message(headers, rewrite_json(payload, value).encode())
+
+
+def _encode_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 def write_message(headers: Mapping[str, str], payload: bytes) -> bytes:
     """Return one message of an event stream."""
-    written = b"".join(_write_header(name, value) for name, value in headers.items())
-    lengths = (_PRELUDE + len(written) + len(payload) + _CHECKSUM).to_bytes(4, "big") + len(written).to_bytes(4, "big")
-    message = _add_checksum(lengths) + written + payload
-    return _add_checksum(message)
+    return _join_message(b"".join(_write_header(name, value) for name, value in headers.items()), payload)
+
+
+def _join_message(headers: bytes, payload: bytes) -> bytes:
+    lengths = (_PRELUDE + len(headers) + len(payload) + _CHECKSUM).to_bytes(4, "big") + len(headers).to_bytes(4, "big")
+    return _add_checksum(_add_checksum(lengths) + headers + payload)
 
 
 def _write_header(name: str, value: str) -> bytes:

@@ -1,6 +1,7 @@
 """The text of a recorded stream: read its chunks, and write other chunks into the same frames.
 
-A frame is a server-sent event, or an item of a JSON array (see `multitrack.wires.framing`).
+A frame is a server-sent event, an item of a JSON array, or a message of an AWS event stream (see
+`multitrack.wires.framing`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.event_stream import parse_message, rewrite_message, split_messages
 from multitrack.wires.json_rewriting import rewrite_json
 
 
@@ -45,8 +47,10 @@ def parse_stream(body: bytes) -> StreamText:
     """Return the frames of ``body``, a stream as received.
 
     Raises:
-        ValueError: If ``body`` is not UTF-8.
+        ValueError: If ``body`` is text that is not UTF-8.
     """
+    if body[:1] == b"\0":
+        return _MessageStream(body)
     text = body.decode()
     return _ItemStream(text) if text.lstrip("\ufeff \t\r\n")[:1] in ("[", "{") else _EventStream(text)
 
@@ -138,3 +142,24 @@ def _find_items(text: str) -> Iterator[tuple[int, int]]:
     while start >= 0 and (end := BracketCounter().feed(text, start)) is not None:
         yield start, end
         start = text.find("{", end)
+
+
+class _MessageStream(StreamText):
+    def __init__(self, body: bytes) -> None:
+        self._messages = split_messages(body)
+
+    @property
+    def chunks(self) -> list[StreamChunk]:
+        return [StreamChunk(_parse_message(message), frame) for frame, message in enumerate(self._messages)]
+
+    def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
+        return [_rewrite_message(self._messages[chunk.frame or 0], chunk.document) for chunk in chunks]
+
+
+def _parse_message(message: bytes) -> dict[str, Any] | None:
+    event = parse_message(message)
+    return None if event is None or event.name == "error" else _parse_object(event.data)
+
+
+def _rewrite_message(message: bytes, document: dict[str, Any] | None) -> bytes:
+    return message if document is None or document == _parse_message(message) else rewrite_message(message, document)
