@@ -180,7 +180,7 @@ def check(
 
 
 def _report_pending(paths: list[Path]) -> None:
-    """Print how many pending recordings the folders in ``paths`` have, because they are only read if they are named."""
+    """Print how many files with pending recordings the folders ``paths`` have. They are only read if they are named."""
     from multitrack.tape.file import storage
 
     if count := sum(len(storage.find_pending(path)) for path in paths if path.is_dir()):

@@ -1,4 +1,4 @@
-"""Find the collected tests that use a cassette or ``calls_snapshot``, and refuse the run if it cannot work for them."""
+"""Find the collected tests that use a cassette or ``calls_snapshot``, and stop the run if these tests cannot work."""
 
 from __future__ import annotations
 

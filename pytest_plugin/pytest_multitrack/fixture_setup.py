@@ -14,7 +14,7 @@ from pytest_multitrack.run_state import RunState
 
 @contextmanager
 def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Open a tape for the setup of a fixture if it needs one of its own, and keep its threads and violations apart."""
+    """Open a tape for the setup of a fixture if it needs its own, and handle its threads and violations separately."""
     try:
         with (
             _exempt_threads(fixturedef, request),

@@ -64,7 +64,7 @@ def watch_call(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def close_after_teardown(item: pytest.Item) -> Iterator[None]:
-    """Close the tapes of the test after its teardown, and save what it recorded."""
+    """Close the tapes of the test after its teardown, and save its recordings."""
     state, context = ItemState.of(item), RunState.of(item.config).context
     failure = state.failure
     try:
@@ -84,7 +84,7 @@ def close_after_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Add to the report of a phase what its tapes know: violations, the diagnosis of a failure, and results."""
+    """Add violations, the diagnosis of a failure, and the results of tapes to the report of a phase."""
     state, run = ItemState.of(item), RunState.of(item.config)
     if state.guard is not None and call.when == "setup" and call.excinfo:
         state.guard.collect_violation(call.excinfo.value)

@@ -1,4 +1,4 @@
-"""The hooks of the plugin, in the order in which a run calls them. Each one passes its work on to the module for it.
+"""The hooks of the plugin, in the order in which a run calls them. Other modules do the work of each hook.
 
 A run that uses no cassette must stay fast. Modules that import more than pytest are therefore imported inside the
 functions that need them.

@@ -66,7 +66,7 @@ def _remove_lost_advice(config: pytest.Config) -> None:
 
 
 def print_summary(terminalreporter: Any, exitstatus: int) -> None:
-    """Print the results of the tapes, the violations, and what was unused, if there is any."""
+    """Print the results of the tapes, the violations, and the unused recordings, if there are any."""
     config: pytest.Config = terminalreporter.config
     summary = RunState.of(config).summary
     reports = (report for reports in terminalreporter.stats.values() for report in reports)

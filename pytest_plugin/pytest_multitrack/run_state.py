@@ -25,7 +25,7 @@ class RunState:
 
     Attributes:
         context: The open tapes of the process, and the results of those that were closed.
-        summary: What is printed at the end, and sent from the workers of pytest-xdist to the controller.
+        summary: The data that is printed at the end, and that the workers of pytest-xdist send to the controller.
         workers: The workers of pytest-xdist, in the controller.
         latest_tape: The tape of the latest test that uses a cassette.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.

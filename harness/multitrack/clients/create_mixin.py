@@ -36,7 +36,7 @@ class Omit(Protocol):
 
 
 class _SdkResource:
-    """A resource that extends the SDK's own class for it."""
+    """A resource of a client, which extends the SDK's own class."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]

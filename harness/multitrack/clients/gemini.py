@@ -102,8 +102,8 @@ class GeminiClient(ABC, Generic[R]):
 
         Args:
             messages: The conversation in OpenAI's format, as dictionaries or as the SDK's objects:
-                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. It may contain
-                contents of Google's SDK, which `Extraction.tool_results` returns.
+                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. It may contain content
+                objects of Google's SDK, which `Extraction.tool_results` returns.
             response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
                 returns the SDK's response.
             stream: Whether to return an `ExtractionStream`. Default False.
@@ -303,12 +303,12 @@ class GeminiClient(ABC, Generic[R]):
     @staticmethod
     @abstractmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return ``contents`` as objects of the SDK."""
+        """Convert ``contents`` to the SDK's objects."""
 
     @staticmethod
     @abstractmethod
     def dump_content(message: Any) -> Any:
-        """Return the JSON of ``message`` if it is a content of the SDK, otherwise ``message`` itself."""
+        """Return ``message`` as JSON if it is one of the SDK's content objects, otherwise unchanged."""
 
     @abstractmethod
     def dump_response(self, raw: R) -> Mapping[str, Any]:

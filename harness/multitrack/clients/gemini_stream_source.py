@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """The methods of a client that read one of its SDK's responses."""
+    """The methods of a client that read a response of its SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Return ``raw`` as JSON, in the wire format."""
@@ -45,7 +45,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response. Before that, the SDKs neither send the request nor raise its errors."""
+        """Read the first response, because the SDKs only send the request and raise its errors at that time."""
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 

@@ -1,4 +1,4 @@
-"""Continue a conversation after its tool calls: what the caller's functions returned, in the provider's form."""
+"""Continue a conversation after its tool calls: convert the results of the caller's functions to messages."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class FollowUp(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """The responses of one extraction, from which the conversation continues.
+    """The responses of one extraction, after which the conversation continues.
 
     Attributes:
         wire_format: The format of the responses.
-        earlier: Each response before the last one, and what was sent back.
-        response: The last response: its document, or an object from which ``dump`` makes one.
+        earlier: Each response before the last one, and the follow-up that was sent back.
+        response: The last response: its document, or an object that ``dump`` converts to a document.
         calls: The calls of the last response, in order. If the model was asked again, these are not all calls of the
             extraction.
         dump: Returns the document of ``response``, or None if it is a document.
-        convert: Converts the messages to objects of the SDK, or None if the SDK accepts them as they are.
+        convert: Converts the messages to the SDK's objects. None if the SDK accepts them unchanged.
     """
 
     wire_format: WireFormat
@@ -50,7 +50,7 @@ class Continuation(NamedTuple):
         """Return the messages from the first response on.
 
         Args:
-            results: The results of calls of the extraction. They replace what was sent back with an earlier response.
+            results: The results of the extraction's calls. They replace the results that were sent back earlier.
         """
         # a call that was accepted is the same object in the response, in what was sent back, and in the extraction
         results_by_call = {id(result.call): result for result in results}
@@ -65,12 +65,12 @@ class Continuation(NamedTuple):
 
 
 def accept_call(call: ToolCall) -> ToolResult:
-    """Return the result of a valid call that was not executed yet."""
+    """Return the result to send for a valid call that was not executed yet."""
     return ToolResult(call, True, "accepted; do not make this call again")
 
 
 def reject_call(call: ToolCall, error: ExtractionError) -> ToolResult:
-    """Return the result of an invalid call."""
+    """Return the result to send for an invalid call."""
     return ToolResult(call, False, f"rejected: {error}\nCorrect this call and make it again.")
 
 
@@ -81,12 +81,12 @@ def assign_results(
 
     Args:
         calls: The calls of the extraction.
-        errors: The errors of the extraction. The invalid calls are the ``call`` of one.
-        results: What the caller's functions returned.
+        errors: The errors of the extraction. Each error for an invalid call has the call as its ``call``.
+        results: The results of the caller's functions.
 
     Raises:
         TypeError: If ``results`` has the wrong type, or a result cannot be written as JSON.
-        ValueError: If a call has no result, or if there is no such call.
+        ValueError: If a call has no result, or if a result is for an unknown call.
     """
     rejected = {id(call): reject_call(call, error) for error in errors if (call := getattr(error, "call", None))}
     valid = [call for call in calls if id(call) not in rejected]

@@ -62,21 +62,21 @@ class Extraction(Sequence[T_co]):
     def tool_results(
         self, results: Mapping[str, object] | Mapping[ToolCall, object] | Iterable[object] = ()
     ) -> list[Any]:
-        """Return the messages that continue the conversation: the response, and what its calls returned.
+        """Return the messages that continue the conversation: the response and the results of its calls.
 
-        Append them to the messages of the request, and send it again. They have the form of the SDK that the response
-        is from, and keep the ids of calls and the signatures of thoughts.
+        Append them to the messages of the request, and send the request again. They have the format of the SDK that
+        returned the response, with the call ids and the thought signatures.
 
         Args:
-            results: What your functions returned: one result for each model, in order; or a dictionary with the id of
-                each valid call, or the `ToolCall` itself, which providers without ids require. A string is sent as it
-                is, an exception as a failure, and anything else as JSON. A call that is in ``errors`` is rejected with
-                its error, unless the dictionary has a result for it.
+            results: The results of your functions: a list with one result for each model, in order, or a dictionary.
+                The keys of the dictionary are the ids of the valid calls, or the `ToolCall` objects if the provider
+                sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other result is sent as
+                JSON. If a call is in ``errors``, its error is sent, unless the dictionary has a result for the call.
 
         Returns:
-            Messages for ``messages`` of chat completions and of Anthropic, items for ``input`` of the Responses API,
-            or contents for ``contents`` of Google's SDKs. If the model was asked again, they include its earlier
-            responses. `create` of Multitrack's clients accepts them, too.
+            Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or contents
+            for ``contents`` (Google's SDKs). If the model was asked again, they include its earlier responses. You can
+            pass them to the SDK or to `create` of Multitrack's clients.
 
         Raises:
             ValueError: If a valid call has no result, if a result is for an unknown call, or if the extraction is not

@@ -72,8 +72,8 @@ class ExtractionStream(Generic[T_co]):
         Args:
             reader: Validates the calls.
             source: The streamed response.
-            build_continuation: Returns what `Extraction.tool_results` needs, from the document of the response and its
-                calls. None if the conversation cannot be continued.
+            build_continuation: Returns the `Continuation` for the document of the response and its calls. None if the
+                conversation cannot be continued.
         """
         self._reader = reader
         self._build_continuation = build_continuation

@@ -21,7 +21,7 @@ from multitrack.wording import enumerate_positions
 def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
     """Return all cassettes in the folder ``path``.
 
-    Returns ``path`` itself if it is a file, or a folder without cassettes.
+    Return ``path`` itself if it is a file, or if the folder has no cassettes.
 
     Args:
         path: A folder or a file.

@@ -198,7 +198,7 @@ class ScriptedAnswer:
         """Return the calls, the text and the refusal for an encoder.
 
         Args:
-            create_id: Returns the id of the call at a position that has none of its own.
+            create_id: Returns an id for the call at a position, if the script gives the call no id.
         """
         calls = (
             ToolCall(create_id(position) if call.id is None else call.id, call.name, call.text, position)

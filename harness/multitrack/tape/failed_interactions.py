@@ -25,8 +25,8 @@ def find_failed_interaction(
     A failure does not count if an equal request succeeded later, or if the test had recorded the same failure before.
 
     Args:
-        interactions: What a test has recorded.
-        earlier: What the test had recorded before.
+        interactions: The new recording of a test.
+        earlier: The earlier recording of the test.
         make_key: Returns the matching key of an interaction.
     """
     final = [one for one, is_final in zip(interactions, are_final(interactions), strict=True) if is_final]
@@ -41,7 +41,7 @@ def find_failed_interaction(
 
 
 def explain_refusal(recording: Recording, cassette: Cassette) -> str | None:
-    """Return why a pending ``recording`` is not worth accepting into ``cassette``. `None` if it is."""
+    """Return why a pending ``recording`` should not be accepted into ``cassette``. `None` if it can be accepted."""
     if recording.keeps_errors:
         return None
     earlier = [one for one in cassette.interactions if one.belongs_to(recording.test)]

@@ -357,7 +357,7 @@ def _read_other(path: Path, settings: Settings, filter_request: RequestFilter | 
 
 
 def _without_refused(pending: Cassette, path: Path) -> Cassette:
-    """Return the file ``pending``, which is at ``path``, without what `multitrack accept` refuses."""
+    """Return the ``pending`` recordings at ``path`` without those that `multitrack accept` refuses."""
     cassette = storage.read(paths.cassette_path(path)) or Cassette()
     recordings = PendingRecordings.from_cassette(pending)
     refused = [one.test for one in recordings.recordings if explain_refusal(one, cassette) is not None]

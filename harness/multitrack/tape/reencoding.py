@@ -40,9 +40,9 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
 
 
 def is_raw_deflate(body: bytes, header: str) -> bool:
-    """Return whether the encoded ``body`` is deflate data without the frame of zlib, which some servers send.
+    """Return whether the encoded ``body`` is raw deflate data (without the frame of zlib), which some servers send.
 
-    Both are called ``deflate`` in ``header``, and a client may read only one of them.
+    In ``header``, raw deflate and zlib data are both called ``deflate``, but a client may read only one of them.
     """
     if split_encodings(header)[-1:] != ["deflate"]:
         return False
@@ -61,8 +61,8 @@ def encode_chunks(
     Args:
         chunks: The chunks of the decoded body.
         header: The content encodings.
-        is_complete: Whether the body is complete. Otherwise, the end of the encoded data is missing as well.
-        is_raw_deflate: Whether ``deflate``, as the last encoding, means deflate data without the frame of zlib.
+        is_complete: Whether the body is complete. If it is not, the encoded data has no end either.
+        is_raw_deflate: Whether ``deflate``, as the last encoding, means raw deflate data (without the frame of zlib).
     """
     if not any(chunks):
         return list(chunks)

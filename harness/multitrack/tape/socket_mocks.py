@@ -1,7 +1,7 @@
-"""Leave the requests that mocket and HTTPretty mock to them.
+"""Do not intercept requests that mocket and HTTPretty mock.
 
-They replace Python's sockets, below all interceptors, and their answer is not network traffic. They register what they
-answer by host and port, so a request to such a host is sent, and reaches their sockets.
+These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. They
+register their answers by host and port. A request to a registered host and port is sent, and reaches their sockets.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_mocked(url: str) -> bool:
 
 
 def find_real_class() -> Any:
-    """Return Python's own class of sockets, also while a mock replaces it."""
+    """Return Python's own socket class, even while a mock replaces it."""
     match _find_active():
         case "mocket":
             return sys.modules["mocket.socket"].true_socket
@@ -40,5 +40,5 @@ def find_real_class() -> Any:
 
 
 def _find_active() -> str:
-    """Return the package of the class that is Python's class of sockets at present."""
+    """Return the package of the current socket class."""
     return socket.socket.__module__.partition(".")[0]

@@ -86,13 +86,13 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
     """Return the body of an answer as a provider would send it: the inverse of `read_answer`.
 
     Args:
-        answer: The answer. Its calls, text, refusal and finish reason are encoded; without an original, also its model
-            and its usage. Without a finish reason, the provider's usual one is used. From scratch, a stream that is not
-            complete breaks off before its end.
+        answer: The answer. Its calls, text, refusal and finish reason are encoded. If there is no original, its model
+            and its usage are encoded, too. If there is no finish reason, the provider's usual one is used. If there is
+            no original and the answer is incomplete, a stream breaks off before its end.
         wire: The wire format, one of `WIRES`.
-        original: The body of a recorded answer in the same format. Only what differs in ``answer`` is changed, and all
-            other bytes stay the same. A call that comes from a recorded one keeps what the original says of it besides
-            its id, name and arguments. If nothing differs, the result is ``original``.
+        original: The body of a recorded answer in the same format. Only the parts that differ in ``answer`` are
+            changed; all other bytes stay the same. A call that comes from the original keeps its other fields besides
+            the id, the name and the arguments. If nothing differs, the result is ``original``.
 
     Raises:
         ValueError: If ``wire`` is not known, ``original`` is not an answer in that format, or the format cannot express
@@ -109,8 +109,9 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
 def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) -> list[bytes]:
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
-    Takes the same arguments and raises the same errors as `encode_answer`. A stream from scratch consists of events. If
-    the calls of a chat change, all calls of their choice are written again, one after the other.
+    Takes the same arguments and raises the same errors as `encode_answer`. Without an original, the stream consists of
+    server-sent events. If the calls of a chat completion change, all calls of their choice are written again, one after
+    the other.
     """
     from multitrack.wires import encoding
 

@@ -1,7 +1,7 @@
 """Encode an answer: write its calls, text and finish reason as a provider would send them.
 
-The module has what all wire formats share. A format writes documents and chunks; see `WireFormat.write_answer` and
-`WireFormat.write_stream`.
+This module is shared by all wire formats. A format itself writes documents and chunks: see `WireFormat.write_answer`
+and `WireFormat.write_stream`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def encode_stream(wire_format: WireFormat, answer: WireAnswer, original: bytes |
 
 
 def have_same_calls(one: Sequence[ToolCall], other: Sequence[ToolCall]) -> bool:
-    """Return whether the calls are the same, whatever their indices are."""
+    """Return whether the calls are the same, apart from their indices."""
     return [*map(read_fields, one)] == [*map(read_fields, other)]
 
 
@@ -83,7 +83,7 @@ def _content(answer: WireAnswer) -> tuple[Any, ...]:
 
 
 def read_fields(call: ToolCall) -> tuple[str | None, str, str | None]:
-    """Return what a format writes of a call. Its index is its position."""
+    """Return the fields of a call that a format writes. The index is not one of them, because it is the position."""
     return call.id or None, call.name, call.arguments
 
 
@@ -109,7 +109,7 @@ def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer
 
 
 def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
-    """Raise ValueError unless the encoded answer says what was to be encoded."""
+    """Raise ValueError unless the encoded answer, decoded again, is the answer that was encoded."""
     calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
     if any(call.arguments and _parse_arguments(call) is None for call in answer.calls):
         # In a stream, a call that was cut off does not hold back the calls after it.
@@ -130,7 +130,8 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
 
 
 def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
-    """Return what the calls say. A format that sends arguments as an object does not keep their text."""
+    """Return the calls in a form that can be compared. If arguments are an object, their original text does not
+    count."""
     return [(call.id or "", call.name, _parse_arguments(call) or repr(call.arguments)) for call in calls]
 
 
@@ -142,11 +143,11 @@ def _parse_arguments(call: ToolCall) -> str | None:
 
 
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
-    """Return for each call the position of the recorded call that it comes from, or None if it is a new one.
+    """Return for each call the position of the recorded call that it comes from, or None if it is a new call.
 
-    A call keeps what the original says of it besides its id, name and arguments, such as the signature of a thought.
-    It comes from the recorded call that is equal to it, otherwise from the one with the same id, otherwise from the
-    one with the same name, otherwise from the one in the same position.
+    A call keeps the other fields of its recorded call, such as the signature of a thought. A call comes from the
+    recorded call that is equal to it, otherwise from the one with the same id, otherwise from the one with the same
+    name, otherwise from the one in the same position.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))
@@ -164,10 +165,10 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 
 
 def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with the position of the recorded call that it replaces, and of the one that it comes from.
+    """Return each call with two positions: of the recorded call that it replaces, and of the one that it comes from.
 
-    Positions never decrease. A new call, or one that was moved back, replaces the same recorded call as the call before
-    it. If nothing was recorded, all positions are 0.
+    The first positions never decrease. A new call, or a call that was moved back, replaces the same recorded call as
+    its predecessor. If nothing was recorded, all positions are 0.
     """
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0

@@ -24,9 +24,9 @@ _BYTES, _STRING = 6, 7
 class EventStreamParser:
     """Parse messages as their bytes arrive.
 
-    The data of each event is JSON. It is the payload under the name of its event, as botocore returns it, or the
-    answer of a model's own API that the payload contains (``InvokeModelWithResponseStream``). An exception becomes an
-    event with the name ``error``.
+    The data of each event is JSON: an object with the payload under the name of the event, as botocore returns it. For
+    ``InvokeModelWithResponseStream``, it is the part of the model's own answer that the payload contains. An exception
+    becomes an event with the name ``error``.
     """
 
     def __init__(self) -> None:

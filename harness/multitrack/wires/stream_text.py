@@ -40,7 +40,7 @@ class StreamText(ABC):
 
     @abstractmethod
     def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
-        """Return the frames of ``chunks``. A chunk that is the recorded one keeps the bytes of its frame."""
+        """Return the frames of ``chunks``. An unchanged chunk keeps the bytes of its frame."""
 
 
 def parse_stream(body: bytes) -> StreamText:

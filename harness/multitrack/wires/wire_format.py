@@ -118,8 +118,8 @@ class WireFormat(ABC):
         Args:
             answer: The answer. Its finish reason is not None, and its text is None instead of empty.
             original: The parsed body of another answer, which must not be changed in place. Everything except calls,
-                text, refusal and finish reason stays as it is there. None to write an answer from scratch, with the
-                model and usage of ``answer``.
+                text, refusal and finish reason stays unchanged. None to write an answer from scratch, with the model
+                and usage of ``answer``.
 
         Raises:
             ValueError: If the format cannot express the answer.
@@ -129,8 +129,8 @@ class WireFormat(ABC):
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
         """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as `write_answer` does.
 
-        With an ``original``, each chunk names the frame of the original into which it is written. From scratch, a chunk
-        without a document is the mark that ends the stream.
+        If there is an ``original``, each chunk names the frame of the original into which it is written. If there is
+        none, a chunk without a document is the mark that ends the stream.
         """
         raise NotImplementedError(f"the wire format {self.name} cannot write streams yet")
 

@@ -1,1 +1,1 @@
-"""The stand-in's side of Anthropic's Messages API, also under the hosts of Amazon Bedrock and Vertex AI."""
+"""Anthropic's Messages API, as the stand-in implements it, including on Amazon Bedrock and Vertex AI."""

@@ -40,7 +40,7 @@ def build_error_document(error: ScriptedError, request_id: str) -> dict[str, Any
 
 
 def build_error_content(error: ScriptedError, request_id: str) -> bytes:
-    """Return the body of a response that reports ``error``, or the body that the script has instead."""
+    """Return the body of a response that reports ``error``. If the script has its own body, return that body."""
     if isinstance(error.body, str):
         return error.body.encode()
     return format_json(build_error_document(error, request_id) if error.body is None else error.body)

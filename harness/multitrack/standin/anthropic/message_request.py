@@ -1,4 +1,4 @@
-"""A request to the Messages API: reads its texts and tools, and rejects what Anthropic would reject.
+"""A request to the Messages API: reads its texts and tools, and rejects requests that Anthropic would reject.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -63,7 +63,7 @@ def has_thinking(body: Mapping[str, Any]) -> bool:
 
 
 def sign_thinking(text: str) -> str:
-    """Return the signature of a thought, without which Anthropic does not accept the thought again."""
+    """Return the signature of a thought. Without it, Anthropic does not accept the thought in a later request."""
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 
@@ -129,7 +129,7 @@ def _read_tools(body: Mapping[str, Any]) -> Iterator[OfferedTool]:
 
 
 def _find_strict_problems(schema: Any) -> Iterator[str]:
-    """Yield what ``strict`` does not allow in ``schema``."""
+    """Yield a message for each part of ``schema`` that ``strict`` does not allow."""
     if isinstance(schema, list):
         for item in schema:
             yield from _find_strict_problems(item)

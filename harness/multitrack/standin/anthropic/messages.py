@@ -43,7 +43,7 @@ _BEDROCK = re.compile(r"/model/(?P<model>.+)/(?P<method>invoke|invoke-with-respo
 
 
 def find_route(path: str) -> re.Match[str] | None:
-    """Return a match if ``path`` is one of Anthropic's. Its group ``model`` is the model, where the path names it."""
+    """Match ``path`` with Anthropic's paths. The group ``model`` of the match is the model, if the path names it."""
     return _MESSAGES.fullmatch(path) or _VERTEX.fullmatch(path) or _BEDROCK.fullmatch(path)
 
 

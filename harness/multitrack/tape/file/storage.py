@@ -116,7 +116,7 @@ def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
 
 
 def find_pending(path: Path) -> list[Path]:
-    """Return the files with pending recordings: ``path``, that of the cassette ``path``, or those in the folder."""
+    """Return the files with pending recordings for ``path``, which is such a file, a cassette or a folder."""
     if path.is_dir():
         return sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
     found = path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)
@@ -129,7 +129,7 @@ Refuse = Callable[[Recording, Cassette], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class AcceptedFile:
-    """What became of the recordings in a pending file."""
+    """The result of accepting the recordings in a pending file."""
 
     accepted: int
     """The number of recordings that were merged into the cassette."""
@@ -141,7 +141,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = l
     """Merge the pending recordings in the file ``path`` into their cassette.
 
     Args:
-        path: The file with the pending recordings. It keeps those that are refused.
+        path: The file with the pending recordings. Refused recordings stay in it.
         redact_foreign: Redacts a cassette of another recorder before the merge.
         refuse: Returns why a recording is refused.
 

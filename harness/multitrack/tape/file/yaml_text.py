@@ -79,7 +79,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def restore_text(value: Any) -> Any:
-    """Return ``value`` as it was before `format_line`, if it contained no bytes: with texts instead of bytes."""
+    """Undo `format_line` for a ``value`` that contained no bytes: convert bytes back to texts."""
     match value:
         case bytes():
             return value.decode(errors="surrogatepass")

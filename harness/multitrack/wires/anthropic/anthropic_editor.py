@@ -51,7 +51,7 @@ def edit_message(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, A
 
 
 def _edit_text(content: list[Any], text: str | None) -> list[Any]:
-    """Spread ``text`` over the text blocks, or delete them."""
+    """Spread ``text`` over the text blocks. If there is no text, delete them."""
     found = [block for block in as_objects(content) if join_text([block])]
     if text is None:
         return [block for block in content if not any(block is one for one in found)]
@@ -85,7 +85,7 @@ def _edit_calls(content: list[Any], recorded: Sequence[ToolCall], calls: Sequenc
 
 @dataclass
 class _NewBlocks(Generic[T]):
-    """The blocks in the place of a recorded call."""
+    """The blocks that replace a recorded call."""
 
     is_kept: bool = False
     before: list[T] = field(default_factory=list)
@@ -132,7 +132,7 @@ def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 class _RecordedBlock:
-    """A content block: the fields of its start, and its events, each in the list of the stream."""
+    """A content block of a stream: the fields of its start, and its events."""
 
     def __init__(self, fields: Mapping[str, Any], index: int | None, arrival: int) -> None:
         self.fields = fields
@@ -157,7 +157,7 @@ class _EventList:
         self._frame = first.frame
 
     def parse_blocks(self) -> None:
-        """Find the blocks. Those in the first event get events of their own."""
+        """Find the blocks. Blocks in the first event get separate events."""
         chunks, self.chunks = self.chunks, []
         last_by_index: dict[int | None, _RecordedBlock] = {}
         for chunk in chunks:
@@ -194,7 +194,7 @@ class _EventList:
         return block
 
     def edit_text(self, text: str | None) -> None:
-        """Spread ``text`` over the deltas with a text, or delete the blocks with a text."""
+        """Spread ``text`` over the text deltas. If there is no text, delete the text blocks."""
         blocks = [block for block in self._list_blocks() if block.fields.get("type") == "text"]
         places = [place for block in blocks for place in self._find_texts(block)]
         if text is None:
@@ -231,7 +231,7 @@ class _EventList:
         self._replace({id(slot): blocks.surround(slot) for slot, blocks in zip(slots, new, strict=True)})
 
     def get_end(self) -> _Fields:
-        """Return the object with the stop reason, in an event that is added if there is none."""
+        """Return the object with the stop reason. Add an event for it if there is none."""
         for chunk in self.chunks:
             document = as_object(chunk.document)
             if document.get("type") == "message_delta" and isinstance(document.get("delta"), dict):
@@ -251,7 +251,7 @@ class _EventList:
         return sorted(self._blocks, key=lambda block: block.order)
 
     def _create(self, events: Sequence[_Fields], source: _RecordedBlock | None) -> _RecordedBlock:
-        """Return a block with ``events``, each in the frame of the event of ``source`` with the same type."""
+        """Return a block with ``events``. Each gets the frame of the event in ``source`` with the same type."""
         kinds = {as_object(chunk.document).get("type"): chunk.frame for chunk in (source.chunks if source else [])}
         block = _RecordedBlock(events[0]["content_block"], None, 0)
         default = kinds.get("content_block_start", self._frame)
@@ -268,7 +268,7 @@ class _EventList:
         self._number([*self._list_blocks(), block])
 
     def _replace(self, replacements: Mapping[int, Sequence[_RecordedBlock]]) -> None:
-        """Replace blocks, by their identity, with others. The events of a new block follow those of the one before."""
+        """Replace blocks, by their identity, with others. The events of a new block follow those of its predecessor."""
         blocks: list[_RecordedBlock] = []
         for block in self._list_blocks():
             group = replacements.get(id(block), [block])
@@ -286,7 +286,7 @@ class _EventList:
             self._number(blocks)
 
     def _number(self, blocks: Sequence[_RecordedBlock]) -> None:
-        """Make ``blocks`` the blocks of the stream, in this order. Their events are numbered, if any are."""
+        """Make ``blocks`` the blocks of the stream, in this order. Number their events if events have numbers."""
         is_numbered = any(block.index is not None for block in self._blocks) or not self._blocks
         for position, block in enumerate(blocks):
             block.index = position if is_numbered else None

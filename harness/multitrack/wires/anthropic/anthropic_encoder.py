@@ -36,7 +36,8 @@ def build_events(
         is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
 
     Yields:
-        Each event, with the position of the call that it starts. The event after the calls comes with their number.
+        Each event, with the position of the call that it starts. The event after the last call comes with the number of
+        calls.
     """
     usage = dict(answer.usage or {})
     started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
@@ -73,7 +74,7 @@ def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def build_stop(answer: WireAnswer) -> dict[str, Any]:
-    """Return the fields that say why the answer ended."""
+    """Return the fields that contain the reason why the answer ended."""
     refusal = own_refusal(answer)
     details = {} if refusal is None else {"stop_details": build_refusal(refusal)}
     return {"stop_reason": answer.finish_reason, "stop_sequence": None, **details}
@@ -85,12 +86,12 @@ def build_refusal(refusal: str) -> dict[str, Any]:
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal that has an explanation. One that only the stop reason states is not repeated."""
+    """Return the refusal if it has an explanation. If only the stop reason states the refusal, return None."""
     return None if answer.refusal == answer.finish_reason == "refusal" else answer.refusal
 
 
 def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = False) -> dict[str, Any]:
-    """Return a content block for ``call``, which keeps everything else that ``block`` says.
+    """Return a content block for ``call``. All other fields of ``block`` stay.
 
     Args:
         block: The block of a recorded call; empty for a new one.
@@ -111,7 +112,7 @@ def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = Fa
 
 
 def _parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return the arguments as an object, or unchanged if they are not one, as some gateways send them."""
+    """Return the arguments as an object. Some gateways send a text; return any text that is not an object unchanged."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):
@@ -120,7 +121,7 @@ def _parse_arguments(arguments: str) -> dict[str, Any] | str:
 
 
 def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:
-    """Return the events of a call, which keep everything else that ``block`` says of a recorded one."""
+    """Return the events of a call. All other fields of ``block``, the recorded call, stay."""
     written = write_call(block, call, is_stream=True)
     deltas: list[dict[str, Any]] = []
     if call.arguments is not None and call.arguments.strip():

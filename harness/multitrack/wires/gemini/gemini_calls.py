@@ -142,7 +142,7 @@ def _convert_response(content: object, location: str) -> dict[str, Any]:
 
 
 def convert_response_text(text: str) -> dict[str, Any]:
-    """Convert the text that a tool returned. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
+    """Convert the text from a tool. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
 
     If an object has the key "output" or "error", Gemini reads the values of these keys only:
     https://ai.google.dev/api/caching#FunctionResponse

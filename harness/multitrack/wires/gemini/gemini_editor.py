@@ -92,7 +92,7 @@ def _edit(
 
 
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
-    """Spread ``text`` over the text parts of the first candidate with a text, or delete the texts of all."""
+    """Spread ``text`` over the text parts of the first candidate with a text. If it is None, delete all texts."""
     found = [
         [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in parts if join_text([part])]
         for entries in candidates

@@ -31,7 +31,7 @@ def build_chunks(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def _build_candidate(parts: list[dict[str, Any]], answer: WireAnswer | None) -> dict[str, Any]:
-    """Return the candidate, with the end of ``answer``."""
+    """Return the candidate with the finish reason of ``answer``."""
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     if answer is None:
         return {"candidates": [{**candidate, "index": 0}]}
@@ -49,7 +49,7 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_feedback(answer: WireAnswer) -> dict[str, Any]:
-    """Return the field that states a refusal which the finish reason does not imply.
+    """Return the field for a refusal that the finish reason does not imply.
 
     https://ai.google.dev/api/generate-content#PromptFeedback
     """
@@ -87,7 +87,7 @@ def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tup
 
 
 def write_call(part: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return ``part`` with the id, name and arguments of ``call``, whole even if it had only some of them.
+    """Return ``part`` with the complete id, name and arguments of ``call``, even if ``part`` had only some of them.
 
     Raises:
         ValueError: If the arguments of the call change to a text that is not a JSON object.

@@ -39,8 +39,8 @@ def convert_messages(
     Set ``ids`` and ``signatures`` only if the API has these fields. If it does not have them, it refuses the request.
 
     Args:
-        messages: Dictionaries or objects of the SDK. They are not changed. A dictionary with ``parts`` is a content
-            of Gemini, which is sent as it is.
+        messages: Dictionaries or objects of the SDK. They are not changed. A dictionary with ``parts`` is already in
+            Gemini's form, and is sent unchanged.
         ids: Send the ids of calls and answers.
         signatures: Send the signatures of the thoughts before calls. If no call of a message has one, the first call
             gets a placeholder, because Gemini 3 refuses the message otherwise.

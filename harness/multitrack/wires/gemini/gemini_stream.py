@@ -135,8 +135,7 @@ class _StreamedCandidate:
     def join_parts(self) -> Iterator[dict[str, Any]]:
         """Yield the parts as they appear in an answer that is not streamed.
 
-        A part with the signature of a thought stays a part of its own:
-        https://ai.google.dev/gemini-api/docs/thought-signatures
+        A part with the signature of a thought stays separate: https://ai.google.dev/gemini-api/docs/thought-signatures
         """
         written: dict[str, Any] | None = None
         previous_call: _GeminiStreamedCall | None = None
@@ -220,7 +219,7 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` has nothing but a text, of the same kind as ``like``: an answer or a thought."""
+    """Return whether ``part`` only has a text, and is an answer or a thought like the part ``like``."""
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

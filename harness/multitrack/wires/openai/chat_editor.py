@@ -43,7 +43,7 @@ def edit_completion(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str
 
 
 def _edit_texts(choices: Sequence[_Fields], key: str, text: str | None) -> None:
-    """Change the first text of the choices, or delete the texts of all."""
+    """Change the first text in the choices. If ``text`` is None, delete the texts in all choices."""
     with_text = [choice for choice in choices if read_text(as_object(choice.get("message")).get(key))]
     for choice in with_text if text is None else (with_text or choices)[:1]:
         message = _get_message(choice)
@@ -51,7 +51,7 @@ def _edit_texts(choices: Sequence[_Fields], key: str, text: str | None) -> None:
 
 
 def _replace_text(content: object, text: str | None) -> Any:
-    """Return ``content``, a string or a list of parts, with ``text`` in place of its own."""
+    """Return ``content``, a string or a list of parts, with its text replaced by ``text``."""
     if not isinstance(content, list):
         return text
     parts = [part for part in content if isinstance(as_object(part).get("text"), str)]
@@ -105,7 +105,7 @@ def _write_calls(message: _Fields, calls: Sequence[tuple[_Fields, ToolCall]]) ->
 
 
 def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
-    """Set ``key``. If it is new, it follows the key ``previous``, as it does in OpenAI's answers."""
+    """Set ``key``. If it is a new key, insert it after the key ``previous``, as in OpenAI's answers."""
     if key not in fields and previous in fields:
         for name in list(fields):
             fields[name] = fields.pop(name)
@@ -120,7 +120,7 @@ def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the chunks of ``original`` with the calls, text, refusal and finish reason of ``answer``.
 
-    If the calls of a choice change, all of them are written again, in the place of the first one.
+    If a call of a choice changes, all calls of the choice are written again, at the position of the first one.
     """
     before = _read_chunks(original)
     stream = _ChatStream(original)
@@ -171,7 +171,8 @@ class _ChatStream:
                     yield position, entry, delta
 
     def edit_texts(self, key: str, text: str | None) -> None:
-        """Spread ``text`` over the deltas of the first choice with a text, or delete the texts of all choices."""
+        """Spread ``text`` over the deltas of the first choice with a text. If it is None, delete the texts of all
+        choices."""
         found = [
             (index, delta)
             for index in self._indices
@@ -213,7 +214,7 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the fragment that opens each of ``count`` calls, each empty if that is not clear."""
+        """Return the fragment that opens each of ``count`` calls. It is empty if it cannot be determined."""
         fragments = [fragment for _, _, delta in self._entries(index) for fragment in _list_fragments(delta)]
         heads = [fragment for fragment in fragments if as_text(fragment.get("id")) or read_function(fragment)[0]]
         return heads if len(heads) == count else [{} for _ in range(count)]
@@ -255,8 +256,8 @@ class _ChatStream:
 
         Args:
             index: The number of the choice.
-            place: The position of the chunk before which they are inserted, or after which if it opens the message.
-                None to insert them after the last chunk of the choice.
+            place: The position of the chunk before which they are inserted. If that chunk opens the message, they are
+                inserted after it. None to insert them after the last chunk of the choice.
             deltas: The deltas.
             reason: The finish reason in each chunk.
         """
@@ -275,7 +276,7 @@ class _ChatStream:
         self.chunks[start:start] = chunks
 
     def _copy_chunk(self, position: int, index: int, delta: _Fields, reason: str | None) -> StreamChunk:
-        """Return a copy of the chunk at ``position`` that has nothing but ``delta``."""
+        """Return a copy of the chunk at ``position`` that contains only ``delta``."""
         document, frame = self.chunks[position]
         entries = (entry for at, entry, _ in self._entries(index) if at == position)
         entry = next(entries, {"index": index, "finish_reason": None})
@@ -286,7 +287,7 @@ class _ChatStream:
         return StreamChunk({**as_object(document), "choices": [{key: copied[key] for key in order}], **usage}, frame)
 
     def _drop_empty_entries(self, stripped: Sequence[_Fields]) -> None:
-        """Drop the entries of which nothing is left, and their chunks if these have nothing else."""
+        """Remove empty entries, and chunks that have no other content."""
         empty = {id(delta) for delta in stripped if not delta}
         kept = []
         for chunk in self.chunks:
@@ -307,6 +308,6 @@ class _ChatStream:
 
 
 def _list_fragments(delta: Mapping[str, Any]) -> list[Any]:
-    """Return the fragments of calls in ``delta``, a legacy one as an entry of ``tool_calls``."""
+    """Return the fragments of calls in ``delta``. A legacy function call becomes an entry of ``tool_calls``."""
     legacy = {"function": as_object(delta.get("function_call"))}
     return [*as_objects(delta.get("tool_calls")), *([legacy] if any(read_function(legacy)) else ())]

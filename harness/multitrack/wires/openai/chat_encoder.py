@@ -54,7 +54,7 @@ def build_message(answer: WireAnswer) -> dict[str, Any]:
 def build_deltas(
     answer: WireAnswer, *, piece_size: int = PIECE_SIZE, is_interleaved: bool = False
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Yield the deltas of one choice. The last one is empty and comes with the finish reason.
+    """Yield the deltas of one choice. The last delta is empty and comes with the finish reason.
 
     Args:
         answer: The answer.
@@ -76,7 +76,7 @@ def build_deltas(
 
 
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return an entry of ``tool_calls`` for ``call``, which keeps everything else that ``entry`` says."""
+    """Return an entry of ``tool_calls`` for ``call``. All other fields of ``entry`` stay."""
     kind, key = find_function(entry)
     function = dict(as_object(entry.get(kind)))
     name, arguments = read_function(entry)
@@ -97,7 +97,7 @@ def find_function(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def cut_call(entry: Mapping[str, Any], position: int, piece_size: int | None) -> list[dict[str, Any]]:
-    """Return the fragments of a call: one that opens it, and then its arguments in pieces.
+    """Return the fragments of a call: the first opens the call, the others are pieces of its arguments.
 
     Args:
         entry: The call, as an entry of ``tool_calls``.
@@ -114,5 +114,5 @@ def cut_call(entry: Mapping[str, Any], position: int, piece_size: int | None) ->
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal that the message states. One that the finish reason implies is not repeated."""
+    """Return the refusal for the message. If the finish reason implies the refusal, return None."""
     return None if answer.refusal == answer.finish_reason == "content_filter" else answer.refusal

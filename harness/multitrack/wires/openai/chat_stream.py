@@ -269,7 +269,7 @@ class _ChatStreamedCall:
 
 
 def _append(value: Any, piece: Any) -> Any:
-    """Append a streamed piece of a reasoning field: to a text, or to a list of details, which come in pieces, too.
+    """Append a streamed piece of a reasoning field to a text, or to a list of details, which arrive in pieces, too.
 
     https://openrouter.ai/docs/use-cases/reasoning-tokens#streaming-response
     """

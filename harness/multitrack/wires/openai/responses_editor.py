@@ -53,7 +53,7 @@ def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) 
 
 
 def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str | None) -> list[_Item]:
-    """Change the first text, or the first refusal, of the messages. Delete the others, and messages without any."""
+    """Change the first text, or the first refusal, in the messages. Delete all others, and messages without content."""
     part = build_text_part(key, text)
     edited: list[_Item] = []
     for item in items:
@@ -76,7 +76,7 @@ def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str 
 
 
 def _add_part(answer: WireAnswer, items: list[_Item], part: Mapping[str, Any]) -> None:
-    """Add a part to the first message. Without a message, add one before the first call."""
+    """Add a part to the first message. If there is no message, add a message before the first call."""
     for position, item in enumerate(items):
         if item.get("type") == "message":
             items[position] = {**item, "content": [*as_objects(item.get("content")), part]}
@@ -104,7 +104,7 @@ def _edit_calls(answer: WireAnswer, items: Sequence[_Item], recorded: Sequence[T
 def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the events of ``original`` with the calls, text, refusal and finish reason of ``answer``.
 
-    The events of an item that changes are written again, in the place of the item.
+    If an item changes, its events are written again, at the position of the item.
     """
     decoder = ResponsesStreamDecoder()
     for chunk in original:
@@ -122,7 +122,7 @@ def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 def _edit_item_events(
     original: Sequence[StreamChunk], items: Sequence[_Item], edited: Sequence[_Item]
 ) -> list[StreamChunk]:
-    """Drop the events of items that are gone, and write the events of new and changed items after the item before."""
+    """Remove the events of removed items, and write the events of new and changed items after their predecessors."""
     owners = [_find_owner(chunk.document or {}, items) for chunk in original]
     kept = _find_kept(items, edited)
     with_events = [position for position, owner in enumerate(owners) if owner is not None]
@@ -150,7 +150,7 @@ def _edit_item_events(
 
 
 def _find_kept(items: Sequence[_Item], edited: Sequence[_Item]) -> dict[int, int]:
-    """Return the new position of each item that has not changed. One that moved before another of them is left out."""
+    """Return the new position of each unchanged item. Leave out items whose order changed."""
     kept: dict[int, int] = {}
     for index, item in enumerate(edited):
         position = next((position for position, other in enumerate(items) if other is item), -1)
@@ -180,7 +180,7 @@ def _renumber(chunk: StreamChunk, old: int, new: int) -> StreamChunk:
 
 
 def _edit_end(chunk: StreamChunk, answer: WireAnswer, before: WireAnswer, edited: Sequence[_Item]) -> StreamChunk:
-    """Write the content and the status of the answer into its last event, which repeats the whole answer."""
+    """Write the content and the status of the answer into the last event, which repeats the whole answer."""
     document = chunk.document
     if document is None or document.get("type") not in END_EVENTS:
         return chunk

@@ -58,7 +58,7 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_status(finish_reason: str | None) -> dict[str, Any]:
-    """Return the fields that hold a finish reason, which is a status, or the reason why an answer is incomplete."""
+    """Return the fields for a finish reason, which is a status, or the reason why an answer is incomplete."""
     if finish_reason in _STATUSES:
         return {"status": finish_reason, "incomplete_details": None}
     return {"status": "incomplete", "incomplete_details": {"reason": finish_reason}}
