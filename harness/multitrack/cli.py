@@ -14,7 +14,9 @@ from multitrack.wording import count_noun
 try:
     import typer
 except ImportError:  # the base install has no command line
-    sys.exit("the multitrack command requires the extra 'test': pip install 'multitrack[test]'")
+    from multitrack.installation import find_install_command
+
+    sys.exit(f"the multitrack command requires typer, which is not installed: {find_install_command('test')}")
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
@@ -339,8 +341,10 @@ def demo(
 
         from multitrack import demo as demonstration
     except ImportError as error:
+        from multitrack.installation import find_install_command
+
         raise MultitrackError(
-            f"multitrack demo requires {error.name}, which is not installed: pip install 'multitrack[all]'"
+            f"multitrack demo requires {error.name}, which is not installed: {find_install_command('all')}"
         ) from error
 
     sys.exit(demonstration.run(examples))

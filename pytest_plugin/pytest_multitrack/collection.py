@@ -28,8 +28,10 @@ def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         try:
             from pytest_multitrack import item_tape
         except ImportError as error:
+            from multitrack.installation import find_install_command
+
             raise pytest.UsageError(
-                f"using a cassette requires {error.name}, which is not installed: pip install 'multitrack[test]'"
+                f"using a cassette requires {error.name}, which is not installed: {find_install_command('test')}"
             ) from error
         RunState.of(config).summary.cassettes.update(item_tape.find_cassettes(with_cassette))
         for item in with_cassette:

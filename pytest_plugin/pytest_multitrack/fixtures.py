@@ -53,10 +53,17 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
 
     The order of the calls is ignored unless ``calls_snapshot(ordered=True)`` is used.
     """
-    from multitrack.snapshots.calls_snapshot import make_calls_snapshot
-    from multitrack.tape.recording_scope import redact_with_tapes
-    from pytest_multitrack import commands, failure_diagnosis, uncovered_requests
+    try:
+        from multitrack.snapshots.calls_snapshot import make_calls_snapshot
+        from multitrack.tape.recording_scope import redact_with_tapes
+        from pytest_multitrack import commands, failure_diagnosis, uncovered_requests
+    except ImportError as error:
+        from multitrack.installation import find_install_command
 
+        pytest.fail(
+            f"calls_snapshot requires {error.name}, which is not installed: {find_install_command('test')}",
+            pytrace=False,
+        )
     # for workers of pytest-xdist, and for a test that requests the fixture by its name at run time
     if refused := flags.find_refused_write(request.config, updates=True):
         pytest.fail(f"{refused} ({request.node.nodeid} uses calls_snapshot)", pytrace=False)

@@ -477,14 +477,14 @@ def test_an_entry_that_cannot_be_parsed_fails_with_its_line_and_an_update_replac
     assert recorded.file() == TWO_STORED
 
 
-def test_without_syrupy_the_fixture_reports_what_to_install(project):
+def test_without_syrupys_plugin_the_fixture_says_how_to_activate_it(project):
     project.module(PLAN)
     run = project.run("-p", "no:syrupy", "-p", "no:snapshot")
     assert run.code == 1
     assert run.outcomes == {"errors": 1}
     assert (
-        "calls_snapshot requires syrupy's pytest plugin, which is not active: "
-        "pip install 'multitrack[test]', and run without -p no:syrupy"
+        "calls_snapshot requires syrupy's pytest plugin, which is not active: run pytest without -p no:syrupy, and "
+        "without PYTEST_DISABLE_PLUGIN_AUTOLOAD or with -p syrupy"
     ) in run.text.splitlines()
 
 

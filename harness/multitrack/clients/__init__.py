@@ -153,4 +153,6 @@ def _import_openai(function: str) -> Any:
 
 
 def _missing_sdk_error(function: str, extra: str, error: ImportError) -> ImportError:
-    return ImportError(f"{function} requires the {extra} SDK ({error}): pip install 'multitrack[{extra}]'")
+    from multitrack.installation import find_install_command
+
+    return ImportError(f"{function} requires the {extra} SDK ({error}): {find_install_command(extra)}")

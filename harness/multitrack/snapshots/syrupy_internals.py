@@ -19,9 +19,10 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
     """Return syrupy's session. Fails the test if its plugin is not active."""
     session: SnapshotSession | None = getattr(config, "_syrupy", None)
     if session is None:
+        # this module imports syrupy, so that it is installed
         pytest.fail(
-            "calls_snapshot requires syrupy's pytest plugin, which is not active: "
-            "pip install 'multitrack[test]', and run without -p no:syrupy",
+            "calls_snapshot requires syrupy's pytest plugin, which is not active: run pytest without -p no:syrupy, and "
+            "without PYTEST_DISABLE_PLUGIN_AUTOLOAD or with -p syrupy",
             pytrace=False,
         )
     return session

@@ -19,7 +19,9 @@ try:
     from multitrack.standin.script import ScriptError
     from multitrack.standin.standin import StandIn
 except ImportError as error:
-    sys.exit(f"multitrack.standin requires {error.name}, which is not installed: pip install 'multitrack[standin]'")
+    from multitrack.installation import find_install_command
+
+    sys.exit(f"multitrack.standin requires {error.name}, which is not installed: {find_install_command('standin')}")
 
 
 def run(
