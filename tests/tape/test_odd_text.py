@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import threading
 import urllib.request
 
 import httpx
@@ -18,34 +16,6 @@ pytestmark = pytest.mark.slow
 NAMES = [b'attachment; filename="caf\xe9.txt"', 'attachment; filename="café 東京.txt"'.encode(), b"a\xed\xa0\x80b"]
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
 BODIES = [b'{"word": "\\ud800", "half \\udce9": "\\ud83d\\ude00"}', b'{"word": "\xe9"}', b'{"word": "\xed\xa0\x80"}']
-
-
-@pytest.fixture
-def serve():
-    """Return a function that starts a server which sends one response, in bytes, to every request."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        answers = []
-
-        def answer_each():
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    received = b""
-                    while b"\r\n\r\n" not in received:
-                        received += connection.recv(65536)
-                    connection.sendall(answers[-1])
-
-        threading.Thread(target=answer_each, daemon=True).start()
-
-        def start(answer):
-            answers.append(answer)
-            return f"http://127.0.0.1:{listener.getsockname()[1]}/"
-
-        yield start
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def get_with_urllib(url):

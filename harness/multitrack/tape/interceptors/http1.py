@@ -151,7 +151,7 @@ def response_parser(method: str, interim: Container[int] = (HTTPStatus.CONTINUE,
         code = parse_status_line(start_line)[0]
         if code in interim:
             return BodyFraming.INTERIM
-        return 0 if _has_no_body(code, method) else _find_framing(headers, default=BodyFraming.UNTIL_CLOSE)
+        return 0 if has_no_body(code, method) else _find_framing(headers, default=BodyFraming.UNTIL_CLOSE)
 
     return HttpMessageParser(find_framing)
 
@@ -163,7 +163,8 @@ def parse_status_line(line: str) -> tuple[int, str]:
     return (int(code) if code.isdecimal() else 0), reason.strip()
 
 
-def _has_no_body(code: int, method: str) -> bool:
+def has_no_body(code: int, method: str) -> bool:
+    """Return whether a response with the status ``code`` to a request with ``method`` has no body."""
     return method == "HEAD" or code < 200 or code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -201,11 +202,11 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
     recorded = replay.response
     is_complete = recorded.ending == "complete"
     is_short = recorded.failure is not None and recorded.failure.error == "IncompleteRead"
-    chunks = [] if _has_no_body(recorded.status, method) else list(replay.chunks())
+    chunks = [] if has_no_body(recorded.status, method) else list(replay.chunks())
     length = sum(len(chunk) for _, chunk in chunks)
-    is_stream = len(chunks) > 1 or (recorded.header("content-type") or "").lower().startswith("text/event-stream")
+    is_stream = is_streamed(replay)
     headers = [(name, value) for name, value in recorded.headers if name.lower() not in _CONNECTION_HEADERS]
-    if not _has_no_body(recorded.status, method):
+    if not has_no_body(recorded.status, method):
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
         if not is_short and (is_stream or not is_complete):
             headers.append(("transfer-encoding", "chunked"))
@@ -221,10 +222,22 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
     yield from chunks
 
 
+def is_streamed(replay: Replay) -> bool:
+    """Return whether the server sent the body without its length, as far as that is known."""
+    content_type = (replay.response.header("content-type") or "").lower()
+    return content_type.startswith("text/event-stream") or len(list(replay.chunks())) > 1
+
+
 def _encode_line(text: str) -> bytes:
     # a line break in a value, possible in an edited cassette, would end the head early
-    text = " ".join(text.splitlines())
-    try:
-        return text.encode("iso-8859-1") + b"\r\n"
-    except UnicodeEncodeError:
-        return text.encode() + b"\r\n"
+    return encode_text(" ".join(text.splitlines())) + b"\r\n"
+
+
+def encode_text(text: str) -> bytes:
+    """Return the bytes of ``text`` in a response head, which a client decoded in one of several ways."""
+    for encoding, errors in (("iso-8859-1", "strict"), ("utf-8", "surrogateescape")):
+        try:
+            return text.encode(encoding, errors)
+        except UnicodeEncodeError:
+            continue
+    return text.encode("utf-8", "surrogatepass")

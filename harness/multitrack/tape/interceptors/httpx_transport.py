@@ -14,7 +14,7 @@ from typing import Any
 
 from multitrack.tape.exchange import Ending, Headers, Passthrough, Replay, Request, Response, ResponseRecorder, Router
 from multitrack.tape.failure import During, Failure, system_error
-from multitrack.tape.interceptors import CurrentTape, abandoned, respx_mocker, tripwire
+from multitrack.tape.interceptors import CurrentTape, abandoned, http1, respx_mocker, tripwire
 from multitrack.tape.patching import Patch
 
 
@@ -168,7 +168,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             response.status,
             # httpx only accepts ASCII text here, and file names in responses have other letters
             headers=[
-                (name.encode(), value.encode("latin-1", "replace")) for name, value in _correct_length(replay, request)
+                (http1.encode_text(name), http1.encode_text(value)) for name, value in _correct_length(replay, request)
             ],
             stream=HttpxReplayStream(replay, request),
             extensions={
@@ -181,12 +181,17 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
 
 
 def _correct_length(replay: Replay, request: Any) -> Headers:
+    """Return the headers of a response, with the one that announces the length of the body."""
     response = replay.response
-    if response.header("content-length") is None or request.method == "HEAD" or response.ending != "complete":
+    if http1.has_no_body(response.status, request.method) or response.ending != "complete":
         return response.headers
-    # in a cassette, the body is decoded and redacted, so its length is different
-    length = str(replay.length)
-    return tuple((name, length if name == "content-length" else value) for name, value in response.headers)
+    if response.header("content-length") is not None:
+        # in a cassette, the body is decoded and redacted, so its length is different
+        length = str(replay.length)
+        return tuple((name, length if name == "content-length" else value) for name, value in response.headers)
+    if http1.is_streamed(replay):
+        return (*response.headers, ("transfer-encoding", "chunked"))
+    return (*response.headers, ("content-length", str(replay.length)))
 
 
 def _create_error(module: ModuleType, failure: Failure, request: Any) -> Exception:

@@ -142,6 +142,8 @@ class Redactor:
         kept = self._kept
         if response.status == 429:
             kept = kept | {name for name, _ in response.headers if name.startswith("x-ratelimit-")}
+        if response.ending == "complete" and not response.body and response.header("content-length") not in (None, "0"):
+            kept = kept | {"content-length"}  # of a response to HEAD: the only place that has the length
         if keep_all_headers:
             kept = kept | {name for name, _ in response.headers}
         body, failure = self.redact_body(response.body), response.failure
