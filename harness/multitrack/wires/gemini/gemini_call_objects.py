@@ -6,8 +6,6 @@ import json
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from pydantic import BaseModel
-
 from multitrack.wires.gemini.gemini_answer import read_arguments
 
 
@@ -29,7 +27,8 @@ def _is_from_google(kind: type) -> bool:
 
 
 def _read_arguments(value: Any) -> str | None:
-    if isinstance(value, BaseModel):
+    # not isinstance(value, BaseModel): a program that only decodes answers does not import Pydantic
+    if hasattr(value, "__pydantic_fields_set__"):
         return read_arguments({"args": getattr(value, "args", None)})
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)  # vertexai's own property `args` warns about itself

@@ -126,8 +126,9 @@ class _Choice:
             self.text.append(text)
         if refusal := as_text(delta.get("refusal")):
             self.refusal.append(refusal)
-        for key in _REASONING.intersection(delta):
-            self.reasoning[key] = _append(self.reasoning.get(key), delta[key])
+        if not _REASONING.isdisjoint(delta):
+            for key in _REASONING.intersection(delta):
+                self.reasoning[key] = _append(self.reasoning.get(key), delta[key])
         self.error = self.error or read_failure(entry)
         in_delta: set[_ChatStreamedCall] = set()
         has_completed = False
@@ -236,9 +237,9 @@ class _ChatStreamedCall:
     def add(self, fragment: Mapping[str, Any]) -> bool:
         """Add a fragment. Return False if it has arguments although the call has ended."""
         name, arguments = read_function(fragment)
-        for key in fragment.keys() - _CALL_KEYS:
+        if not _CALL_KEYS.issuperset(fragment):
             # such as the signature of a thought, which may follow the last arguments
-            self._extra[key] = fragment[key]
+            self._extra.update({key: fragment[key] for key in fragment.keys() - _CALL_KEYS})
         if self.has_ended:
             return not (arguments and arguments.strip())
         self._id = self._id or as_text(fragment.get("id"))

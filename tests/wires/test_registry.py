@@ -1,0 +1,61 @@
+"""The registry of wire formats: what is known by name, what is loaded for it, and in which order formats are asked."""
+
+import subprocess
+import sys
+
+import pytest
+
+from multitrack.wires import WIRES, registry
+from multitrack.wires.openai.chat_format import ChatFormat
+
+
+def test_a_format_is_found_by_its_name_and_by_that_of_its_streams():
+    assert registry.get_format("openai.chat") is registry.get_format("openai.chat.stream")
+    assert registry.get_format("openai.chat").stream_name == "openai.chat.stream"
+
+
+def test_every_format_has_both_names():
+    assert set(WIRES) == {
+        name for wire_format in registry.all_formats() for name in (wire_format.name, wire_format.stream_name)
+    }
+
+
+def test_the_last_formats_asked_are_those_that_share_their_documents_with_others():
+    names = [wire_format.name for wire_format in registry.all_formats()]
+    assert names[-2:] == ["openai.chat", "openai.responses"]
+
+
+def test_a_name_belongs_to_one_format():
+    class OtherFormat(ChatFormat):
+        __slots__ = ()
+
+    with pytest.raises(ValueError, match=r"^the wire format 'openai\.chat' is already registered by multitrack\.wires"):
+        registry.register(OtherFormat())
+
+
+def test_a_format_has_no_state():
+    with pytest.raises(AttributeError):
+        registry.get_format("gemini").precedence = 1
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.slow
+def test_a_client_loads_only_its_own_format():
+    code = "import sys; from multitrack.wires import registry; registry.get_format('gemini'); print(*sys.modules)"
+    loaded = [name for name in run_python(code) if name.startswith("multitrack.wires.")]
+    assert "multitrack.wires.gemini.gemini_format" in loaded
+    assert not [name for name in loaded if name.startswith(("multitrack.wires.openai", "multitrack.wires.anthropic"))]
+
+
+@pytest.mark.slow
+def test_formats_are_loaded_without_an_sdk_and_without_pydantic():
+    # the start of Python may already have created the namespace package `google`
+    code = (
+        "import sys; before = {*sys.modules}; from multitrack.wires import registry; registry.all_formats(); "
+        "print(*{*sys.modules} - before)"
+    )
+    packages = {name.partition(".")[0] for name in run_python(code)}
+    assert not packages & {"pydantic", "openai", "anthropic", "google", "vertexai", "httpx", "boto3", "botocore"}
