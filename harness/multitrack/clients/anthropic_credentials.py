@@ -1,4 +1,4 @@
-"""Stand-ins for the key of an Anthropic client, and for what the clients for Amazon Bedrock and Vertex AI require.
+"""Stand-ins for the key of an Anthropic client, and for the credentials of clients for Amazon Bedrock and Vertex AI.
 
 A client for Anthropic's own API is constructed without a key, and raises the SDK's error at its first request. The
 clients for other platforms look for credentials at their first request, which takes seconds if there are none.
@@ -25,14 +25,14 @@ _PLATFORMS = {
 
 
 class _StandInName(str):
-    """The name of a project or a region that the client was not given: a pseudonym, which matches any recorded name."""
+    """A pseudonym for a project or a region that the client was created without. It matches any recorded name."""
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
 
 
 class _AnthropicKey(StandInKey):
-    """A key that is never sent. Old releases of the SDK write it into a header of its own, without an f-string."""
+    """A key that is never sent. Old releases of the SDK write it into a separate header, without an f-string."""
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         """Return the key in bytes, as a client writes it into a header."""
@@ -77,7 +77,7 @@ def _is_for_own_api(client: object) -> bool:
 
 
 def _find_missing(client: Any) -> TypeError | None:
-    """Return the error that the SDK raises at the first request because there is no credential, or None."""
+    """Return the error that the SDK raises at the first request if there is no credential. None if there is one."""
     if client.api_key or client.auth_token:
         return None
     headers = client.default_headers
@@ -121,7 +121,7 @@ def _wrap_platform(region: str, known: tuple[tuple[str, ...], ...]) -> Callable[
 
 
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
-    """Sign no request of ``client`` while a cassette replays, and raise ``missing`` at any other time.
+    """Do not sign requests of ``client`` while a cassette replays. At any other time, raise ``missing``.
 
     The functions are set on the client itself, because it may outlive the block it was created in.
     """

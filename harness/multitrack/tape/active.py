@@ -57,7 +57,7 @@ class RunContext:
     """Keeps large cassettes in memory for the tapes of the run."""
 
     def restrict_mode(self, mode: Mode) -> Mode:
-        """Return the mode for a block that has ``mode``. A run with ``--calls-drift`` writes nothing."""
+        """Return the mode for a block with ``mode``. A run with ``--calls-drift`` must not write cassettes."""
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope) -> None:

@@ -1,4 +1,4 @@
-"""The recordings that may answer a streaming request. Each message that is sent leaves fewer of them."""
+"""The recordings that may answer a streaming request. Each message that the client sends can exclude some of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ Mismatch = tuple[str, Sequence[Difference]]
 class ConversationCandidates:
     """The candidates for one streaming request.
 
-    All recordings of its method are candidates until a message is sent that they do not have.
+    At first, all recordings of the method are candidates. A recording stops being a candidate if it does not have a
+    message that the client sends.
     """
 
     def __init__(self, entries: Sequence[RecordedEntry], pseudonyms: Collection[str], make_key: KeyFunction) -> None:
@@ -51,11 +52,11 @@ class ConversationCandidates:
         return [one for one in self._candidates if not one.entry.played or one.entry is self._chosen]
 
     def explain_played(self) -> Mismatch:
-        """Return why no candidate is left if others have replayed all of them."""
+        """Return the reason to report if other conversations have replayed all candidates."""
         return f"another call that began in the same way has replayed {self.nearest} in the meantime", ()
 
     def keep_with_message(self, position: int, key: MatchingKey, sent: Request) -> Mismatch | None:
-        """Keep the candidates that have the message ``sent`` at ``position``. Return why if none has it.
+        """Keep the candidates that have the message ``sent`` at ``position``. If there are none, return the reason.
 
         Args:
             position: The position of the message, from 0.
@@ -68,7 +69,7 @@ class ConversationCandidates:
         )
 
     def keep_with_end(self, count: int) -> Mismatch | None:
-        """Keep the candidates that have no more than ``count`` messages. Return why if all have more."""
+        """Keep the candidates that have no more than ``count`` messages. If there are none, return the reason."""
         messages = count_noun(count, "message")
         return self._keep(
             lambda candidate: len(candidate.messages) <= count,

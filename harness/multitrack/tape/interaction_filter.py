@@ -1,4 +1,4 @@
-"""The interface of the project's functions that change what is recorded and matched."""
+"""The interface of the project's functions that change requests and responses before recording and matching."""
 
 from __future__ import annotations
 

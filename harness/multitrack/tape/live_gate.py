@@ -29,7 +29,7 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Let ``request`` go live, and record nothing. Raises `LiveCall` as `check` does."""
+        """Let ``request`` go live, and do not record it. Raises `LiveCall` as `check` does."""
         self.check(request)
         return Passthrough()
 

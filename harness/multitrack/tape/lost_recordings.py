@@ -56,7 +56,7 @@ class LostRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSearch:
-    """A search for recordings that the test ``test``, whose cassette is at ``path``, could use.
+    """A search for recordings that could replace the cassette of a test.
 
     Args:
         path: The cassette.
@@ -65,7 +65,7 @@ class RecordingSearch:
         folder: The current directory, from which paths are shown.
         settings: The settings of the tape.
         filter_request: Applies the project's filter functions to a request. None if there are none.
-        cache: Keeps what the searches of a run have read.
+        cache: Keeps the cassettes that the searches of a run have read.
     """
 
     path: Path
@@ -261,7 +261,7 @@ def _has_definition(source: str, name: str) -> bool:
 
 
 class _SearchMemory:
-    """What the searches of one run have read, because many tests that miss look at the same cassettes."""
+    """The cassettes that the searches of one run have read. Many tests with a miss look at the same cassettes."""
 
     def __init__(self) -> None:
         self.bytes_read = 0

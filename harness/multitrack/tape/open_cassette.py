@@ -29,12 +29,12 @@ class OpenCassette:
         is_shared: bool,
         allow_repeats: bool,
     ) -> None:
-        """Create an empty one, as for a cassette that does not exist.
+        """Create an empty one, like the content of a cassette that does not exist.
 
         Args:
             canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.
             test: The test that uses the cassette. `None` outside of any test.
-            is_shared: Whether other tests use it, too.
+            is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording may be replayed more than once.
         """
         self._normalizer = canonicalizer.normalizer
@@ -67,12 +67,12 @@ class OpenCassette:
 
     @property
     def previous_interactions(self) -> Sequence[Interaction]:
-        """The interactions that the test had recorded."""
+        """The interactions that the test had recorded before."""
         return [interaction for interaction in self.interactions if interaction.belongs_to(self._test)]
 
     @property
     def recorded_at(self) -> datetime | None:
-        """When the cassette was last recorded, if it is known."""
+        """The time of the last recording. None if it is unknown."""
         return self._own.recorded_at if self._own is not None else None
 
     def is_own(self, entry: RecordedEntry) -> bool:

@@ -1,4 +1,4 @@
-"""Save what tapes recorded: in the cassette, or next to it as a pending recording."""
+"""Save the recordings of tapes in the cassette, or next to it as a pending recording."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class RecordingWriter:
         path: The cassette.
         test: The test that records. `None` outside of any test.
         settings: The settings of the tape.
-        appends: Whether the recording is appended to the cassette instead of replacing what the test had recorded.
+        appends: Whether to append the recording to the cassette, instead of replacing the earlier recording of the
+            test.
         fingerprint_results: Returns the fingerprints to store with a response when the test passed.
         redact_foreign: Redacts the cassette if another recorder wrote it.
         read_cassette: Reads the cassette.
@@ -58,14 +59,14 @@ class RecordingWriter:
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
         """Save the recording of ``recorders``, which recorded one after the other.
 
-        It is pending if the test failed, if a request got no response, or if a response is a temporary error.
+        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
+        error.
 
-        Returns:
-            The saved recording. `None` if nothing was recorded, or if the test failed and no response arrived.
+        Returns: The saved recording. `None` if nothing was recorded, or if the test failed and no response arrived.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
-            CassetteNotWritten: The system does not allow to write it.
+            CassetteNotWritten: The system does not allow writing it.
             SecretInCassette: The recording contains something shaped like a credential.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])

@@ -1,4 +1,4 @@
-"""Find the recording that answers a request: on replay, and later for the live requests of a drift run."""
+"""Find the recording that answers a request, on replay and after a drift run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multitrack.tape.temporary_errors import are_final
 
 
 class ReplayLookup:
-    """The recordings of a tape. Each is found once, unless repeats are allowed; equal recordings are found in order."""
+    """The recordings of a tape. Each is found once unless repeats are allowed. Equal recordings are found in order."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ReplayLookup:
         """Return the recording that replay would have chosen for a live request, and mark it as played.
 
         Args:
-            sent: The request as it was recorded, redacted, with all messages that it streamed.
+            sent: The redacted request, with all messages that it streamed.
             has_ended: Whether the client had sent all its messages.
         """
         if not sent.streams_messages:

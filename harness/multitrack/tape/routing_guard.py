@@ -39,7 +39,9 @@ class RoutingGuard:
             raise self._hold(request, error) from error
 
     def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
-        """Return ``lock`` such that it can be acquired repeatedly, and watches ``request`` while it is held."""
+        """Wrap ``lock`` so that an error while it is held becomes a `RoutingError` for ``request``.
+
+        The lock can be acquired repeatedly."""
         return _WatchingLock(lock, lambda error: self._hold(request, error))
 
     def _hold(self, request: Request, error: Exception) -> RoutingError:

@@ -1,4 +1,4 @@
-"""The tape: an open cassette, and the one object that interceptors, the plugin and tests talk to."""
+"""The tape: an open cassette, and the only object that interceptors, the plugin and tests use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from multitrack.tape.violations import ViolationHolder, Violations
 class Tape:
     """One open cassette. Threads may share it.
 
-    It holds the violations of its test, and leaves what happens to a request to the session of its mode.
+    It holds the violations of its test. The session of its mode decides how to proceed with each request.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Tape:
             additional_paths: Cassettes that are also replayed, but never written.
             filters: Functions that change requests and responses.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
-            record_hint: How to record, for messages.
-            scope: The test or fixture that fails because of violations. `None` outside of any.
+            record_hint: The command that records the test, for messages.
+            scope: The test or fixture that fails because of violations. `None` outside of tests.
             root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
-            cache: Keeps large cassettes in memory for other tapes. Default: no other tape shares them.
+            cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -330,7 +330,8 @@ class Tape:
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
         """Write the recording to the cassette, or next to it as a pending recording.
 
-        It is pending if the test failed, if a request got no response, or if a response is a temporary error.
+        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
+        error.
 
         Args:
             failure: Why the test failed, if it did.
@@ -338,8 +339,8 @@ class Tape:
                 saved with this one.
 
         Returns:
-            The saved recording. `None` if the cassette is unchanged: because nothing was recorded, because the test
-            failed and no response arrived, or because the mode writes nothing.
+            The saved recording. `None` if the cassette is unchanged. This is the case if nothing was recorded, if the
+            test failed and no response arrived, or if the mode writes nothing.
         """
         tapes = (*earlier, self)
         for tape in tapes:

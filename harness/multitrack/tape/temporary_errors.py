@@ -1,4 +1,4 @@
-"""Temporary errors, which neither a cassette nor a drift run should be judged by."""
+"""Temporary errors, which do not make a cassette invalid and are not drift."""
 
 from __future__ import annotations
 

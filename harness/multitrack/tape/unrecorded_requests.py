@@ -1,4 +1,4 @@
-"""Requests that are neither recorded nor matched: those to ignored or mocked hosts, telemetry, and token exchanges."""
+"""Requests that are neither recorded nor matched: to ignored or mocked hosts, to telemetry services, and for tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class UnrecordedRequests:
             settings: The settings of the tape.
             gate: Checks the requests that go live.
             is_offline: Whether the tape answers token exchanges, because nothing goes live.
-            drops_telemetry: Whether the tape answers telemetry, instead of sending it.
+            drops_telemetry: Whether the tape answers telemetry requests, instead of sending them.
         """
         self._settings = settings
         self._gate = gate
@@ -28,7 +28,7 @@ class UnrecordedRequests:
         self._drops_telemetry = drops_telemetry
 
     def route(self, request: Request) -> Replay | Passthrough | None:
-        """Return how to proceed with ``request``, or `None` if it is a request for the cassette."""
+        """Return how to proceed with ``request``. `None` if it needs the cassette."""
         if socket_mocks.is_mocked(request.url):
             return Passthrough()
         if self._settings.ignores(request.url):
@@ -40,7 +40,7 @@ class UnrecordedRequests:
         return None
 
     def route_stream(self, request: Request) -> DroppedConversation | Passthrough | None:
-        """Return how to proceed with a streaming ``request``, or `None` if it is a request for the cassette."""
+        """Return how to proceed with a streaming ``request``. `None` if it needs the cassette."""
         if self._settings.ignores(request.url):
             return self._gate.let_pass(request)
         return DroppedConversation(Replay(accept_silently(request))) if self._drops(request) else None

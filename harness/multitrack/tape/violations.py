@@ -1,4 +1,4 @@
-"""The violations of a tape: every miss and every blocked live call, whether or not the code under test caught it."""
+"""The violations of a tape: all misses and blocked live calls, even if the code under test caught them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Violations:
         """Create an empty list.
 
         Args:
-            holder: The test or fixture that violations fail. `None` outside of any.
+            holder: The test or fixture that fails because of violations. `None` outside of tests.
             lock: The lock of the tape. It must be re-entrant.
         """
         self.held: list[TapeViolation] = []

@@ -130,8 +130,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
 
 
 def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
-    """Return the calls in a form that can be compared. If arguments are an object, their original text does not
-    count."""
+    """Return the calls in a form that can be compared. The original text of arguments that are an object is ignored."""
     return [(call.id or "", call.name, _parse_arguments(call) or repr(call.arguments)) for call in calls]
 
 

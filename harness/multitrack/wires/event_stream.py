@@ -123,13 +123,13 @@ def split_messages(content: bytes) -> list[bytes]:
 
 
 def parse_message(message: bytes) -> ServerSentEvent | None:
-    """Return the event of a message, as `EventStreamParser` does. None if the message is cut off or has none."""
+    """Return the event of a message, as `EventStreamParser` does. None if the message is cut off or has no event."""
     is_whole = len(message) >= _PRELUDE + _CHECKSUM and int.from_bytes(message[:4], "big") == len(message)
     return _parse_message(message) if is_whole else None
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return ``message``, a whole one, with the JSON ``document`` as its event. Everything else stays."""
+    """Return the complete ``message`` with the JSON ``document`` as its event. All other parts stay."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

@@ -18,7 +18,7 @@ _MAX_RESULTS = 400
 
 
 class CassetteCache:
-    """The large cassettes that were read last, and results that were computed from cassettes.
+    """The large cassettes that were read most recently, and results that were computed from cassettes.
 
     A pytest run has one, see `active.RunContext`. A file that has changed is read again.
     """
@@ -50,7 +50,7 @@ class CassetteCache:
         return known[1]
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return the result for ``key``. It is computed unless it is known."""
+        """Return the result for ``key``. Compute it if it is not known."""
         result = self._results.pop(key) if key in self._results else compute()
         _keep_last(self._results, key, result, _MAX_RESULTS)
         return result

@@ -1,4 +1,4 @@
-"""Read a cassette, which this or another recorder wrote."""
+"""Read a cassette from Multitrack or from another recorder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read one interaction from the values of a file, and refuse what this version does not know."""
+"""Read one interaction from the values of a file, and refuse keys and values that this version does not know."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def read_content(path: Path) -> bytes | None:
     """Return the bytes of the cassette at ``path``, or `None` if the file does not exist.
 
     Raises:
-        CassetteCorrupt: The system refuses to read it.
+        CassetteCorrupt: The system refuses to read the file.
     """
     try:
         return path.read_bytes()

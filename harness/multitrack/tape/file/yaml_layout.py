@@ -1,4 +1,4 @@
-"""Read the layout of `cassette_writer` by its indentation: four times as fast as YAML, in a third of the memory.
+"""Read the layout of `cassette_writer` by its indentation, four times as fast as YAML in a third of the memory.
 
 The lines of a block are indented more than its key, so that no text of a body is mistaken for a key. A value on one
 line is parsed as YAML. If any line of a cassette differs from the layout, or is wrong, YAML reads the whole cassette.

@@ -1,4 +1,4 @@
-"""Responses as the files that `http.client.HTTPResponse` reads: a recorded one, and a live one that is recorded."""
+"""Responses as files for `http.client.HTTPResponse`: recorded ones, and live ones that are being recorded."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRequest:
-    """A live request as it is compared with recordings.
+    """A live request in the form in which it is compared with recordings.
 
     Args:
-        request: The request as it would be recorded.
+        request: The redacted request, which can be recorded.
         key: Its matching key.
         pseudonyms: The pseudonyms that it may contain.
     """

@@ -61,7 +61,7 @@ class MissReporter:
         Args:
             context: The facts that messages contain.
             violations: The violations of the tape.
-            canonicalizer: Says what plays no part in matching.
+            canonicalizer: Knows the parts of a request that are not compared.
             cassette: The recordings.
             search: Searches other cassettes for the request if there is none.
         """
@@ -73,7 +73,7 @@ class MissReporter:
         self._count = 0
 
     def add_miss(self, sent: CanonicalRequest) -> CassetteMiss:
-        """Fail the test because of ``sent``, and return the miss to raise."""
+        """Fail the test because ``sent`` has no recording, and return the miss to raise."""
         # counted before it is explained: if the explanation fails, the miss is not lost
         where = f"cassette: {self._context.shown_path}"
         violation = CassetteMiss(f"{sent.request.method} {sent.request.url} has no recording\n  {where}")

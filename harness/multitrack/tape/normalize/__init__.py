@@ -1,1 +1,1 @@
-"""Bring a request into the form in which it is recorded and compared: decoded, filtered and redacted."""
+"""Convert a request to the form in which it is recorded and compared: decoded, filtered and redacted."""

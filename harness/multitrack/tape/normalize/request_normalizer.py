@@ -1,8 +1,8 @@
 """The steps between the request that an interceptor caught and the request that is recorded and compared.
 
 The order matters. Secrets are learned from the request as it was sent, before the functions of the project can remove
-them, because the response may repeat them. The user's placeholders are inserted after redaction, because their patterns
-are written for what the cassette shows.
+them, because the response may repeat them. The user's placeholders are inserted after redaction, because users write
+their patterns for the text in the cassette.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RequestNormalizer:
         self.redactor.learn_request(request)
 
     def filter(self, request: Request) -> Request | None:
-        """Apply the functions of the project. Return None if they do not want ``request`` to be recorded."""
+        """Apply the functions of the project. Return None if they exclude ``request`` from recording."""
         return request if self._filters is None else self._filters.filter_request(request)
 
     def filter_recorded(self, request: Request) -> Request:
@@ -64,7 +64,7 @@ class RequestNormalizer:
         return self.filter(request) or request
 
     def redact(self, request: Request) -> Request:
-        """Return a filtered ``request`` as it is recorded and compared."""
+        """Return a filtered ``request`` in the form in which it is recorded and compared."""
         redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
         unknown = azure_defaults.find_unknown_parts(redacted.url)
         return replace(redacted, unknown_parts=unknown) if unknown else redacted

@@ -1,1 +1,1 @@
-"""What a tape does with requests in each of its modes: one session for each mode."""
+"""The behaviour of a tape in each of its modes: one session for each mode."""

@@ -1,4 +1,4 @@
-"""``--record``: every request goes live, and replaces what the test had recorded."""
+"""``--record``: every request goes live, and the new recording of the test replaces the earlier one."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ class RecordSession(Session):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return those ``recorded`` so far, because they replace the previous ones."""
+        """Return the interactions ``recorded`` so far, because they replace the previous ones."""
         del previous
         return tuple(recorded)

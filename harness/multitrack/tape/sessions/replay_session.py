@@ -1,4 +1,4 @@
-"""No flag, and ``--record-missing``: recordings answer requests, and a miss fails the test or is recorded."""
+"""No flag, or ``--record-missing``: recordings answer requests, and a miss fails the test or is recorded."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ReplaySession(Session):
             misses: Reports the requests without a recording.
             guard: Turns errors of a conversation into violations.
             lock: The lock of the tape.
-            pace: How fast responses are replayed, one of `settings.PACES`.
+            pace: The speed of replayed responses, one of `settings.PACES`.
             recorder: Records the requests without a recording. `None` if they are misses.
         """
         self._normalizer = canonicalizer.normalizer

@@ -13,7 +13,7 @@ from multitrack.tape.replay_lookup import ReplayLookup
 class Session(ABC):
     """Decides how to proceed with the requests of one tape.
 
-    The tape has decoded a request, and learned its secrets, before the session receives it, one request at a time.
+    A session receives one request at a time. The tape has already decoded the request and learned its secrets.
     """
 
     replays = False
@@ -54,10 +54,12 @@ class Session(ABC):
 
     @abstractmethod
     def route_stream(self, request: Request) -> StreamRoute:
-        """Decide how to proceed with a streaming ``request`` before its first message is sent. Raises as `route`."""
+        """Decide how to proceed with a streaming ``request`` before its first message. Raises errors as `route`
+        does."""
 
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return what the cassette has or will have: the ``previous`` interactions, and those ``recorded`` so far."""
+        """Return the interactions that the cassette has or will have: some of the ``previous`` and the ``recorded``
+        ones."""
         return (*previous, *recorded)

@@ -171,8 +171,7 @@ class _ChatStream:
                     yield position, entry, delta
 
     def edit_texts(self, key: str, text: str | None) -> None:
-        """Spread ``text`` over the deltas of the first choice with a text. If it is None, delete the texts of all
-        choices."""
+        """Spread ``text`` over the deltas of the first choice with a text. If it is None, delete all texts."""
         found = [
             (index, delta)
             for index in self._indices

@@ -1,4 +1,4 @@
-"""The ways to make a synchronous call: each is a method of a multi-callable, and returns something else."""
+"""The ways to make a synchronous call. Each is a method of a multi-callable, with a different kind of result."""
 
 from __future__ import annotations
 
