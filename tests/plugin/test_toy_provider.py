@@ -92,6 +92,30 @@ def test_secrets():
 """
 
 
+ENCODING = f"""
+import sys
+from dataclasses import replace
+
+sys.path.insert(0, {str(TOY)!r})
+
+import toy_format
+from multitrack import ToolCall
+from multitrack.wires import WireAnswer, encode_answer, read_answer
+
+answer = WireAnswer((ToolCall("t-1", "Weather", '{{"place":"Oslo"}}', 0),), text="Let me see, please.", model="toy-1")
+for wire in ("toy", "toy.stream"):
+    body = encode_answer(answer, wire)
+    decoded = read_answer(body, wire)
+    assert replace(decoded, finish_reason=None) == answer, (wire, decoded)
+    assert encode_answer(decoded, wire, body) == body
+    stamped = body.replace(b'"act"', b'"stamp":"s-1","act"')
+    renamed = replace(decoded, calls=(ToolCall("t-1", "Climate", '{{"place":"Oslo"}}', 0),))
+    encoded = encode_answer(renamed, wire, stamped)
+    assert read_answer(encoded, wire) == renamed, wire
+    assert b"s-1" in encoded, wire
+"""
+
+
 class ToyModel:
     """The provider's server. It uses each ticket and stamp once."""
 
@@ -170,6 +194,12 @@ def test_a_new_provider_replays_without_a_key_and_without_a_server(recorded):
     run = recorded.run(subprocess=True)
     assert run.counts == {"passed": 6}, run.out + run.err
     assert run.changed == set()
+
+
+@pytest.mark.slow
+def test_answers_of_a_new_provider_are_encoded():
+    run = subprocess.run([sys.executable, "-c", ENCODING], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.slow

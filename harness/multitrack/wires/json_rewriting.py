@@ -157,5 +157,5 @@ def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | No
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    # Unlike `==`, this tells 1 from 1.0 and True, and sees the order of keys.
+    # Unlike with `==`, the numbers 1 and 1.0, True, and another order of keys are different.
     return json.dumps(old) == json.dumps(new)

@@ -108,10 +108,11 @@ class WireFormat(ABC):
     def create_stream_decoder(self) -> StreamDecoder:
         """Return a decoder for one streamed answer."""
 
+    @abstractmethod
     def usual_finish_reason(self, answer: WireAnswer) -> str:
         """Return the finish reason that the provider sends for ``answer`` if nothing went wrong."""
-        raise NotImplementedError(f"the wire format {self.name} cannot write answers yet")
 
+    @abstractmethod
     def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the body of ``answer``, not serialized.
 
@@ -124,15 +125,14 @@ class WireFormat(ABC):
         Raises:
             ValueError: If the format cannot express the answer.
         """
-        raise NotImplementedError(f"the wire format {self.name} cannot write answers yet")
 
+    @abstractmethod
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
         """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as `write_answer` does.
 
         If there is an ``original``, each chunk names the frame of the original into which it is written. If there is
         none, a chunk without a document is the mark that ends the stream.
         """
-        raise NotImplementedError(f"the wire format {self.name} cannot write streams yet")
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
         """Return one frame of a stream, by default a server-sent event. Without ``document`` it ends the stream."""

@@ -10,9 +10,11 @@ from typing import Any
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.call_queue import CallFields, CallQueue
+from multitrack.wires.encoding import PIECE_SIZE, place_calls, split_text
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 from multitrack.wires.registry import register
 from multitrack.wires.stream_decoder import StreamDecoder
+from multitrack.wires.stream_text import StreamChunk
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
@@ -54,6 +56,31 @@ class ToyFormat(WireFormat):
     def create_stream_decoder(self) -> ToyStreamDecoder:
         return ToyStreamDecoder()
 
+    def usual_finish_reason(self, answer: WireAnswer) -> str:  # noqa: ARG002
+        return "done"
+
+    def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
+        recorded = original or {}
+        acts = as_objects(recorded.get("acts"))
+        written = [
+            _write_act({} if source is None else acts[source], call)
+            for _, source, call in place_calls(self.read_answer(recorded).calls, answer.calls)
+        ]
+        envelope = original or {"kind": "reply", "engine": answer.model}
+        return {**envelope, "say": answer.text, "acts": written, "why": answer.finish_reason}
+
+    def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
+        decoder = ToyStreamDecoder()
+        for chunk in original or ():
+            decoder.feed_chunk(chunk.document or {})
+        reply = self.write_answer(answer, decoder.document if original else None)
+        says = [{"slot": 0, "say": piece} for piece in split_text(reply.pop("say") or "", PIECE_SIZE)]
+        acts = [{"slot": n, **act, "with": to_compact_json(act["with"]), "last": True}
+                for n, act in enumerate(reply.pop("acts"), start=1)]  # fmt: skip
+        pieces = [{"kind": "piece", **piece} for piece in [*says, *acts]]
+        end = [{**reply, "kind": "end"}] if answer.is_complete else []
+        return [StreamChunk(document, 0 if original else None) for document in [*pieces, *end]]
+
     def find_call(self, value: Any) -> tuple[object, object] | None:
         return (value["act"], value.get("with")) if isinstance(value, Mapping) and "act" in value else None
 
@@ -81,6 +108,11 @@ class ToyFormat(WireFormat):
         answer = {"by": "model", "say": document.get("say"), "acts": document.get("acts", [])}
         given = [{"by": "tool", "ticket": result.call.id, "gives": result.text} for result in results]
         return [answer, *given, *([{"by": "user", "say": remark}] if remark else [])]
+
+
+def _write_act(act: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
+    written = {**act, "act": call.name, "with": json.loads(call.arguments or "{}")}
+    return written if call.id is None else {**written, "ticket": call.id}
 
 
 def _read_act(act: Mapping[str, Any]) -> CallFields:
