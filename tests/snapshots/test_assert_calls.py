@@ -205,7 +205,7 @@ def test_ids_are_only_compared_with_ids():
     ]
     assert_calls(extraction, named, ids=True)
     with pytest.raises(
-        TypeError, match=r"^\[0\]: ids=True requires an id, and this Weather has none; compare extraction.calls$"
+        TypeError, match=r"^\[0\]: ids=True requires an id, but this Weather has none; compare extraction.calls$"
     ):
         assert_calls(models, named, ids=True)
 

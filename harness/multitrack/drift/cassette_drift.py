@@ -103,7 +103,7 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accep
     Args:
         runs: The drift of each run. There are several with ``--calls-drift-samples``.
         outcomes: How the test ended in each run. An empty string means that it passed.
-        accept_hint: The command that records the test and updates its snapshot. None if it has no snapshot.
+        accept_hint: The command that records the test and updates its snapshot. None if the test has no snapshot.
     """
     first, verdicts = runs[0], Counter(run.verdict for run in runs)
     failures = Counter(filter(None, outcomes))

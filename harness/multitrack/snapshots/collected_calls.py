@@ -182,7 +182,7 @@ def _find_ids(value: object, items: list[object]) -> list[str]:
         if found is None:
             raise UnwritableValue(
                 f"[{index}]",
-                f"ids=True requires an id, and this {type(items[index]).__name__} has none; compare extraction.calls",
+                f"ids=True requires an id, but this {type(items[index]).__name__} has none; compare extraction.calls",
             )
     return [found for found in ids if found is not None]
 

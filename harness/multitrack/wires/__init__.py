@@ -154,7 +154,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
     Args:
         tools: The tools to offer.
         wire: The wire format, one of `WIRES`; the streaming and the plain format of an API take the same tools.
-        strict: Write schemas that OpenAI enforces on the model.
+        strict: Write schemas that the provider enforces on the model.
 
     Raises:
         ValueError: If ``wire`` is not known.

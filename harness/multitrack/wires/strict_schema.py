@@ -117,7 +117,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
-        """Return the notes for the description instead of a keyword that the subset lacks.
+        """Return notes for the description, which replace a keyword that the subset lacks.
 
         Returns None if a note does not help.
         """

@@ -63,7 +63,7 @@ class MissReporter:
             violations: The violations of the tape.
             canonicalizer: Knows the parts of a request that are not compared.
             cassette: The recordings.
-            search: Searches other cassettes for the request if there is none.
+            search: Searches other cassettes for a request that has no recording.
         """
         self._context = context
         self._violations = violations

@@ -54,12 +54,10 @@ class Session(ABC):
 
     @abstractmethod
     def route_stream(self, request: Request) -> StreamRoute:
-        """Decide how to proceed with a streaming ``request`` before its first message. Raises errors as `route`
-        does."""
+        """Decide how to proceed with a streaming ``request`` before its first message. Raises what `route` raises."""
 
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the interactions that the cassette has or will have: some of the ``previous`` and the ``recorded``
-        ones."""
+        """Return the interactions that the cassette will have, from the ``previous`` and the ``recorded`` ones."""
         return (*previous, *recorded)
