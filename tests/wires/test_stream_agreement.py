@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
+from wire_answers import encode_body, load_recorded_answers, load_written_answers
 
 from multitrack import decode
 from multitrack.errors import ExtractionError, StreamBroken, TruncatedResponse
 from multitrack.extraction import ExtractionStream, StreamSource, Toolset
 from multitrack.extraction.response_reader import ResponseReader
-from multitrack.wires import create_stream_decoder, read_answer
+from multitrack.wires import create_stream_decoder, read_answer, registry
 
 
 class Weather(BaseModel):
@@ -563,3 +564,64 @@ def test_an_error_event_of_anthropic_breaks_the_stream():
     assert isinstance(error, StreamBroken)
     assert "Overloaded" in str(error)
     assert list(error.models) == models
+
+
+STREAMED = [
+    *((wire, answer["id"], encode_body(answer)) for wire, answer in load_written_answers()),
+    *((line["wire"], line["id"], line["response_body"].encode()) for line in load_recorded_answers()),
+]
+
+
+def test_the_document_of_a_stream_reads_like_the_stream():
+    for wire, name, body in STREAMED:
+        if not wire.endswith(".stream"):
+            continue
+        decoder = create_stream_decoder(wire)
+        decoder.feed(body)
+        decoder.close()
+        answer = registry.get_format(wire).read_answer(decoder.document)
+        assert answer.calls == decoder.answer.calls, name
+        assert answer.text == decoder.answer.text, name
+
+
+def test_the_document_of_a_chat_stream_has_the_reasoning_in_one_piece():
+    decoder = create_stream_decoder("openai.chat.stream")
+    details = [
+        {"type": "reasoning.text", "index": 0, "text": "Let me"},
+        {"type": "reasoning.text", "index": 0, "text": " think.", "signature": "c2ln"},
+        {"type": "reasoning.encrypted", "index": 1, "data": "gAAA"},
+    ]
+    for detail in details:
+        delta = {"reasoning": detail.get("text", ""), "reasoning_details": [detail]}
+        decoder.feed_chunk({"choices": [{"index": 0, "delta": delta}]})
+    [choice] = decoder.document["choices"]
+    assert choice["message"]["reasoning"] == "Let me think."
+    assert choice["message"]["reasoning_details"] == [
+        {"type": "reasoning.text", "index": 0, "text": "Let me think.", "signature": "c2ln"},
+        details[2],
+    ]
+
+
+def test_the_document_of_a_gemini_stream_keeps_a_part_with_a_signature():
+    decoder = create_stream_decoder("gemini.stream")
+    thoughts = [{"text": "I ", "thought": True}, {"text": "think.", "thought": True}]
+    texts = [{"text": "Hel"}, {"text": "lo"}, {"text": "", "thoughtSignature": "c2ln"}]
+    call = [
+        {
+            "functionCall": {
+                "name": "Weather",
+                "willContinue": True,
+                "partialArgs": [{"jsonPath": "$.place", "stringValue": "Os", "willContinue": True}],
+            },
+            "thoughtSignature": "bmV4dA==",
+        },
+        {"functionCall": {"partialArgs": [{"jsonPath": "$.place", "stringValue": "lo"}]}},
+    ]
+    for part in (*thoughts, *texts, *call):
+        decoder.feed_chunk({"candidates": [{"content": {"role": "model", "parts": [part]}}]})
+    assert decoder.document["candidates"][0]["content"]["parts"] == [
+        {"text": "I think.", "thought": True},
+        {"text": "Hello"},
+        {"text": "", "thoughtSignature": "c2ln"},
+        {"functionCall": {"name": "Weather", "args": {"place": "Oslo"}}, "thoughtSignature": "bmV4dA=="},
+    ]
