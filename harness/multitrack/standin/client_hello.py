@@ -41,7 +41,7 @@ def _peek(connection: socket.socket, size: int) -> bytes:
         peeked = connection.recv(size, socket.MSG_PEEK)
         if not peeked or len(peeked) == size or time.monotonic() > deadline:
             return peeked
-        # A peek returns at once with what has arrived. Without a pause, a client that stalls would keep a core busy.
+        # A peek returns at once with what has arrived. Without a pause, a stalled client would keep a core busy.
         time.sleep(0.001)
 
 

@@ -35,7 +35,7 @@ def find_failed_interaction(
         return None
     known = {(make_key(one), _status(one)) for one in earlier if _has_failed(one)}
     found = [one for one in failed if (make_key(one), _status(one)) not in known]
-    # a temporary error cannot be what the test expects
+    # no test expects a temporary error
     found.sort(key=lambda one: describe_temporary_error(one.response) is None)
     return _describe(found[0]) if found else None
 

@@ -65,7 +65,7 @@ class RecordedEntry:
         first, *rest = re.split(f"({REDACTED}{pseudonyms})", recorded)
         if not rest:
             return False
-        # a redacted secret matches anything each time, a pseudonym what it matched the first time
+        # a redacted secret matches any text each time; a pseudonym matches only the text that it matched first
         repeated = {REDACTED: f"{char}*?"}
         pieces = [re.escape(first)]
         for word, text in zip(rest[::2], rest[1::2], strict=True):

@@ -81,7 +81,7 @@ def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tup
         *((position, [write_call({}, call)]) for position, call in enumerate(answer.calls)),
     ]
     if answer.calls:
-        # The end is a chunk of its own, as it is at Google.
+        # The end is a separate chunk, as in Google's streams.
         return [*groups, (len(answer.calls), [{"text": ""}])]
     return [*groups[:-1], (0, groups[-1][1])] if groups else [(None, [])]
 

@@ -54,7 +54,7 @@ class GeminiStreamDecoder(StreamDecoder):
         return self._release()
 
     def _release(self) -> list[ToolCall]:
-        # A call of the second candidate waits for the end of the first one, whose calls come before it in the answer.
+        # Hold back the calls of the second candidate until the first one ends, whose calls come first in the answer.
         while (first := self._candidates.get(self._first_open_candidate)) is not None and first.finish_reason:
             self._first_open_candidate += 1
         for index, candidate in self._candidates.items():

@@ -57,7 +57,7 @@ class ChatStreamDecoder(StreamDecoder):
         return self._release() if has_completed else []
 
     def _release(self) -> list[ToolCall]:
-        # A call of the second choice waits for the end of the first one, whose calls come before it in the answer.
+        # Hold back the calls of the second choice until the first one ends, whose calls come first in the answer.
         while (choice := self._choices.get(self._first_open_choice)) is not None and choice.finish_reason:
             self._first_open_choice += 1
         for index, choice in self._choices.items():
