@@ -21,6 +21,9 @@ _PROJECT = re.compile(at_word_start("projects/") + _NAME)
 _LOCATION = re.compile(at_word_start("locations/") + _NAME)
 _RESOURCE = re.compile(f"{_PROJECT.pattern}/locations/{_NAME}")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
+_AWS_REGIONAL_HOST = re.compile(r"(?<=\.)[a-z]+(?:-[a-z]+)*-\d+(?=\.amazonaws\.com)")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html, also encoded in the path of a URL
+_ARN = re.compile(r"(arn(:|%3[Aa])aws[a-z-]*\2[a-z0-9-]+\2)([a-z0-9-]*)(\2)(\d{12}|account-\d+)(?=\2)")
 _ACCOUNT = re.compile(WORD_START + r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com" + WORD_END)
 _ORGANIZATION = re.compile(
     rf"(?:{at_word_start('org-')}[A-Za-z0-9]{{16,}}|{at_word_start('organizations/')}[0-9]{{6,}})" + WORD_END
@@ -40,12 +43,18 @@ _ENVIRONMENT = {
     "GCLOUD_PROJECT": "project",
     "GCP_PROJECT": "project",
     "CLOUDSDK_CORE_PROJECT": "project",
+    "ANTHROPIC_VERTEX_PROJECT_ID": "project",
+    "ANTHROPIC_WORKSPACE_ID": "project",
+    "ANTHROPIC_ORGANIZATION_ID": "organization",
+    "AWS_ACCOUNT_ID": "account",
     "OPENAI_PROJECT_ID": "project",
     "OPENAI_ORG_ID": "organization",
     "OPENAI_ORGANIZATION": "organization",
 }
 _HEADERS = {
     "x-goog-user-project": "project",
+    "anthropic-workspace-id": "project",
+    "anthropic-organization-id": "organization",
     "openai-project": "project",
     "openai-organization": "organization",
     "x-goog-organization": "organization",
@@ -104,6 +113,8 @@ class Pseudonyms:
             url = _REGIONAL_HOST.sub(lambda match: self._assign("location", match[1]), url)
             url = _PROJECT.sub(self._replace_resource, url)
             url = _LOCATION.sub(self._replace_resource, url)
+        if ".amazonaws.com" in url:
+            url = _AWS_REGIONAL_HOST.sub(lambda match: self._assign("location", match[0]), url)
         return self.replace_in_text(url)
 
     def replace_in_text(self, text: str) -> str:
@@ -111,6 +122,8 @@ class Pseudonyms:
         text = _RESOURCE.sub(self._replace_resource, text)
         if ".gserviceaccount.com" in text:  # searching for the name in front of it is slow
             text = _ACCOUNT.sub(lambda match: self._assign("account", match[0]), text)
+        if "arn" in text and "aws" in text:
+            text = _ARN.sub(self._replace_in_arn, text)
         text = _ORGANIZATION.sub(lambda match: self._assign("organization", match[0]), text)
         if self._anywhere is not None:
             text = self._anywhere.sub(lambda match: self._assign(self._distinctive[match[0]], match[0]), text)
@@ -122,6 +135,11 @@ class Pseudonyms:
             self.learn("project", parts[1])
         pairs = zip(parts[::2], parts[1::2], strict=True)
         return "/".join(f"{collection}/{self._assign(_KINDS[collection], name)}" for collection, name in pairs)
+
+    def _replace_in_arn(self, match: re.Match[str]) -> str:
+        start, _, region, separator, account = match.groups()
+        location = self._assign("location", region) if region else ""
+        return start + location + separator + self._assign("account", account)
 
     def _assign(self, kind: str, name: str) -> str:
         """Return the pseudonym of ``name``. If it has none yet, assign the next one of ``kind``."""

@@ -23,13 +23,16 @@ CREDENTIAL_HEADERS = {
     "x-api-key",
     "x-goog-api-key",
     "x-goog-iam-authorization-token",
+    "x-amz-security-token",
     "x-auth-token",
     "cookie",
     "set-cookie",
 }
 """The headers whose values are credentials, in lower case."""
 
-CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature"})
+CREDENTIAL_PARAMETERS = frozenset(
+    {"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature", "x-amz-security-token"}
+)
 """The parameters of a URL that hold a credential, in lower case."""
 
 _CREDENTIAL_FIELDS = re.compile(
@@ -75,6 +78,9 @@ _SHAPES = re.compile(
     )
 )
 
+# the id of the key and the signature in the header of a signed request:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+_AWS_CREDENTIAL = re.compile(r"(?:Credential|Signature)=([^/,\s]+)")
 _MIN_SENT_LENGTH = 8
 _MIN_ENVIRONMENT_LENGTH = 16
 
@@ -140,6 +146,8 @@ def _find_in_header(header: str, value: str) -> Iterator[str]:
             scheme, _, credentials = value.partition(" ")
             token = credentials.strip() or scheme
             yield token
+            if scheme == "AWS4-HMAC-SHA256":
+                yield from _AWS_CREDENTIAL.findall(credentials)
             if scheme.lower() == "basic":
                 try:
                     yield base64.b64decode(token).decode().partition(":")[2]
