@@ -1,4 +1,4 @@
-"""Tests that ask Anthropic: recorded, replayed without a key, diagnosed when they miss, and compared with live answers."""
+"""Tests that ask Anthropic: recorded, replayed without a key, explained when they miss, compared with live answers."""
 
 import json
 
