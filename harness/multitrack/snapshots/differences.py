@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
@@ -104,20 +104,19 @@ class CallDiffer:
             if key not in before:
                 yield FieldChange(join_key(path, key), ABSENT, new)
 
-    def _compare(self, old: Expression, new: Expression, path: str) -> Iterator[FieldChange]:
+    def _compare(self, old: Expression, new: Expression, path: str) -> Iterable[FieldChange]:
         if isinstance(old, (str, int, float)) and isinstance(new, (str, int, float)):
-            if not self.is_same(old, new, path):
-                yield FieldChange(path, old, new)
-            return
+            return self._compare_whole(old, new, path)
         one, other = unwrap(old), unwrap(new)
         before, after = list_children(one), list_children(other)
         if not before or not after or not _have_comparable_children(old, new):
-            if not self.is_same(old, new, path):
-                yield FieldChange(path, old, new)
-        elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) != len(other):
-            yield from self._compare_items(one, other, path)
-        else:
-            yield from self._compare_children(before, after, path)
+            return self._compare_whole(old, new, path)
+        if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) != len(other):
+            return self._compare_items(one, other, path)
+        return self._compare_children(before, after, path)
+
+    def _compare_whole(self, old: Expression, new: Expression, path: str) -> Iterable[FieldChange]:
+        return () if self.is_same(old, new, path) else (FieldChange(path, old, new),)
 
     def _compare_items(
         self,

@@ -67,14 +67,15 @@ def worth_of_pairs(
 
 
 def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[int]) -> list[int]:
-    lines_saved = {paths: _count_lines_saved(row.paths, paths) for paths in {column.paths for column in columns}}
+    row_paths, row_values, row_pieces, row_piece_count = row
+    lines_saved = {paths: _count_lines_saved(row_paths, paths) for paths in {column.paths for column in columns}}
     part, of = _ALIKE
     worths = []
-    for column, count in zip(columns, counts, strict=True):
-        saved_if_alike, saved_if_not = lines_saved[column.paths]
-        agreeing = count + (row.values & column.values).bit_count()
-        shared = (row.pieces & column.pieces).bit_count()
-        total = row.piece_count + column.piece_count - shared
+    for (paths, values, pieces, piece_count), count in zip(columns, counts, strict=True):
+        saved_if_alike, saved_if_not = lines_saved[paths]
+        agreeing = count + (row_values & values).bit_count()
+        shared = (row_pieces & pieces).bit_count()
+        total = row_piece_count + piece_count - shared
         is_alike = of * shared > part * total
         if agreeing or is_alike:
             worth = saved_if_alike + 2 * _HALF_LINE * agreeing + (_LEVELS * shared // total if is_alike else 0)
