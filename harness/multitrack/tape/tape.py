@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,34 +9,19 @@ from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, TapeViolation
 from multitrack.tape import miss
-from multitrack.tape.canonicalization import create_canonicalizer
 from multitrack.tape.exchange import Request, Route, StreamRoute
-from multitrack.tape.file import paths
 from multitrack.tape.file.cassette_cache import CassetteCache
-from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.live_exchange import Clock
-from multitrack.tape.live_gate import LiveGate
-from multitrack.tape.lost_recordings import RecordingSearch
-from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
-from multitrack.tape.miss.miss_reporter import MissContext, MissReporter
-from multitrack.tape.open_cassette import OpenCassette
-from multitrack.tape.recorder import Recorder
-from multitrack.tape.recording_writer import RecordingWriter, ResultFingerprinter, SavedRecording
+from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.replay_lookup import ReplayLookup
-from multitrack.tape.routing_guard import RoutingGuard
 from multitrack.tape.sent import Sent
-from multitrack.tape.sessions.drift_session import DriftSession
-from multitrack.tape.sessions.live_session import LiveSession
-from multitrack.tape.sessions.record_session import RecordSession
-from multitrack.tape.sessions.replay_session import ReplaySession
-from multitrack.tape.sessions.session import Session
 from multitrack.tape.settings import Mode, Settings
-from multitrack.tape.unrecorded_requests import UnrecordedRequests
-from multitrack.tape.violations import ViolationHolder, Violations
+from multitrack.tape.tape_parts import assemble_parts
+from multitrack.tape.violations import ViolationHolder
 
 
 class Tape:
@@ -91,72 +75,36 @@ class Tape:
         """True if the recording could not be saved."""
         self.sent: list[Sent] = []
         """The requests as they were sent, in order."""
-        self._settings = settings = settings or Settings()
+        self._settings = settings or Settings()
         self._clock = clock
-        # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
-        self._shown_path, folder = paths.relative_to_cwd(path), Path.cwd()
-        # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
-        self._lock = threading.RLock()
-        cache = cache or CassetteCache()
         if scope is not None and mode != "live":
-            scope.guard_settings = settings
-        canonicalizer = create_canonicalizer(settings, filters)
-        self._normalizer = normalizer = canonicalizer.normalizer
-        self._cassette = OpenCassette(canonicalizer, test=test, is_shared=shared, allow_repeats=settings.allow_repeats)
-        if mode != "live":
-            self._cassette.read(path, additional_paths, record_hint, cache)
-
-        self._violations = Violations(scope, self._lock)
-        self._guard = RoutingGuard(self._violations, self.redact, self._shown_path)
-        self._misses = MissReporter(
-            MissContext(self._shown_path, record_hint, folder),
-            self._violations,
-            canonicalizer,
-            self._cassette,
-            RecordingSearch(
-                path=folder / path,
-                test=test,
-                root=root or folder,
-                folder=folder,
-                settings=settings,
-                filter_request=normalizer.filter_recorded if normalizer.has_filters else None,
-                cache=cache,
-            ),
-        )
-        self._recorder = Recorder(normalizer, clock, test=test, filters=filters)
-        gate = LiveGate(self._violations, self.redact, self._shown_path, mode)
-        self._session = self._create_session(mode, canonicalizer, gate)
-        self._unrecorded = UnrecordedRequests(
-            settings, gate, is_offline=self._session.is_offline, drops_telemetry=self._session.uses_cassette
-        )
-        self._writer = RecordingWriter(
+            scope.guard_settings = self._settings
+        parts = assemble_parts(
             path,
-            test,
-            settings,
-            appends=self._session.replays,
+            mode=mode,
+            settings=self._settings,
+            test=test,
+            is_shared=shared,
+            additional_paths=additional_paths,
+            filters=filters,
             fingerprint_results=fingerprint_results,
-            redact_foreign=lambda cassette: redact_foreign(cassette, normalizer),
-            read_cassette=cache.read,
+            record_hint=record_hint,
+            holder=scope,
+            root=root,
+            clock=clock,
+            cache=cache or CassetteCache(),
         )
-
-    def _create_session(self, mode: Mode, canonicalizer: Canonicalizer, gate: LiveGate) -> Session:
-        match mode:
-            case "live":
-                return LiveSession(gate)
-            case "record":
-                return RecordSession(self._normalizer, self._recorder, gate)
-            case "drift":
-                return DriftSession(self._normalizer, self._recorder, gate, self._cassette.lookup)
-        return ReplaySession(
-            canonicalizer,
-            self._cassette.lookup,
-            gate=gate,
-            misses=self._misses,
-            guard=self._guard,
-            lock=self._lock,
-            pace=self._settings.pace,
-            recorder=self._recorder if mode == "record-missing" else None,
-        )
+        self._lock = parts.lock
+        self._shown_path = parts.shown_path
+        self._normalizer = parts.normalizer
+        self._cassette = parts.cassette
+        self._violations = parts.violations
+        self._misses = parts.misses
+        self._guard = parts.guard
+        self._unrecorded = parts.unrecorded
+        self._session = parts.session
+        self._recorder = parts.recorder
+        self._writer = parts.writer
 
     def route(self, request: Request) -> Route:
         """Decide how to proceed with ``request``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
-from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction import grpc_values, secrets
 from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
@@ -53,8 +52,6 @@ _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
-# the bytes of a protobuf message that protobuf JSON cannot represent
-_WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
@@ -121,7 +118,7 @@ class Redactor:
     def redact_body(self, body: bytes) -> bytes:
         """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
-        text = _WIRE.sub(self._mask_wire_bytes, body.decode("utf-8", "surrogateescape"))
+        text = grpc_values.redact_wire_bytes(body.decode("utf-8", "surrogateescape"), self._mask_secrets)
         # the joined fragments first, because the first fragment of a secret may look like a whole secret
         text = redact_fragments(text, self.redact_text)
         return self.redact_text(text).encode("utf-8", "surrogateescape")
@@ -167,17 +164,10 @@ class Redactor:
         return tuple((name, self._redact_header(name, value)) for name, value in redacted if value is not None)
 
     def _redact_header(self, name: str, value: str) -> str:
-        if not name.endswith("-bin"):
-            return self.redact_url(value)
-        if name == "grpc-status-details-bin":
-            with suppress(ImportError):
-                from multitrack.tape.google import status_details
-
-                value = status_details.replace_texts(value, self.redact_text)
-        try:
-            return self._mask_base64(value + "=" * (-len(value) % 4)) or value
-        except ValueError:
-            return self.redact_url(value)
+        if name.endswith("-bin"):
+            with suppress(ValueError):
+                return grpc_values.redact_binary_header(name, value, self._mask_secrets, self.redact_text)
+        return self.redact_url(value)
 
     def _add_secrets(self, found: Iterable[str]) -> None:
         new = {secret for secret in found if secret not in self._known and secret not in self._allowed}
@@ -189,23 +179,11 @@ class Redactor:
     def _replace_secret(self, match: re.Match[str]) -> str:
         return match[0] if match[0] in self._allowed else REDACTED
 
-    def _mask_wire_bytes(self, match: re.Match[str]) -> str:
-        masked = self._mask_base64(match[2])
-        return match[1] + masked + match[3] if masked else match[0]
-
-    def _mask_base64(self, encoded: str) -> str | None:
-        """Replace the secrets in base64 data by as many asterisks as they have characters. None if there are none.
-
-        The length stays the same because protobuf writes the length of a field before its value.
-
-        Raises:
-            ValueError: ``encoded`` is not valid base64.
-        """
-        wire = base64.b64decode(encoded, validate=True).decode("latin-1")
-        masked = self._pattern.sub(
-            lambda found: "*" * len(found[0]) if self._replace_secret(found) == REDACTED else found[0], wire
+    def _mask_secrets(self, text: str) -> str:
+        """Replace each secret in ``text`` by as many asterisks as it has characters."""
+        return self._pattern.sub(
+            lambda found: "*" * len(found[0]) if self._replace_secret(found) == REDACTED else found[0], text
         )
-        return base64.b64encode(masked.encode("latin-1")).decode() if masked != wire else None
 
     def _redact_parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])

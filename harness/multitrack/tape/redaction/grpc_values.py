@@ -1,0 +1,51 @@
+"""Redact the binary values of gRPC: headers whose names end in ``-bin``, and wire bytes in a JSON body.
+
+A secret is masked with as many asterisks as it has characters, because protobuf writes the length of a field before its
+value.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+Mask = Callable[[str], str]
+"""Replaces each secret in a text by asterisks."""
+
+# the bytes of a protobuf message that protobuf JSON cannot represent
+_WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')
+
+
+def redact_wire_bytes(text: str, mask: Mask) -> str:
+    """Return ``text``, a JSON body, with masked secrets in the wire bytes of messages."""
+
+    def replace_match(match: re.Match[str]) -> str:
+        masked = _mask_base64(match[2], mask)
+        return match[1] + masked + match[3] if masked else match[0]
+
+    return _WIRE.sub(replace_match, text)
+
+
+def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
+    """Return the ``value`` of a binary header with masked secrets.
+
+    The texts in the details of an error are redacted as texts.
+
+    Raises:
+        ValueError: ``value`` is not valid base64.
+    """
+    if name == "grpc-status-details-bin":
+        with suppress(ImportError):
+            from multitrack.tape.google import status_details
+
+            value = status_details.replace_texts(value, redact_text)
+    return _mask_base64(value + "=" * (-len(value) % 4), mask) or value
+
+
+def _mask_base64(encoded: str, mask: Mask) -> str | None:
+    """Mask the secrets in base64 data. None if there are none. Raises ValueError if it is not base64."""
+    wire = base64.b64decode(encoded, validate=True).decode("latin-1")
+    masked = mask(wire)
+    return base64.b64encode(masked.encode("latin-1")).decode() if masked != wire else None

@@ -1,0 +1,135 @@
+"""Create the parts of a tape, and connect them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from multitrack.tape.canonicalization import create_canonicalizer
+from multitrack.tape.file import paths
+from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.foreign_redaction import redact_foreign
+from multitrack.tape.interaction_filter import InteractionFilter
+from multitrack.tape.live_exchange import Clock
+from multitrack.tape.live_gate import LiveGate
+from multitrack.tape.lost_recordings import RecordingSearch
+from multitrack.tape.miss.miss_reporter import MissContext, MissReporter
+from multitrack.tape.normalize.request_normalizer import RequestNormalizer
+from multitrack.tape.open_cassette import OpenCassette
+from multitrack.tape.recorder import Recorder
+from multitrack.tape.recording_writer import RecordingWriter, ResultFingerprinter
+from multitrack.tape.routing_guard import RoutingGuard
+from multitrack.tape.sessions.drift_session import DriftSession
+from multitrack.tape.sessions.live_session import LiveSession
+from multitrack.tape.sessions.record_session import RecordSession
+from multitrack.tape.sessions.replay_session import ReplaySession
+from multitrack.tape.sessions.session import Session
+from multitrack.tape.settings import Mode, Settings
+from multitrack.tape.unrecorded_requests import UnrecordedRequests
+from multitrack.tape.violations import ViolationHolder, Violations
+
+
+@dataclass(frozen=True, slots=True)
+class TapeParts:
+    """The parts of one tape."""
+
+    lock: AbstractContextManager[object]
+    """Held while a request is routed."""
+    shown_path: Path
+    """The cassette, as it is shown to the user."""
+    normalizer: RequestNormalizer
+    cassette: OpenCassette
+    violations: Violations
+    misses: MissReporter
+    guard: RoutingGuard
+    unrecorded: UnrecordedRequests
+    session: Session
+    recorder: Recorder
+    writer: RecordingWriter
+
+
+def assemble_parts(
+    path: Path,
+    *,
+    mode: Mode,
+    settings: Settings,
+    test: str | None,
+    is_shared: bool,
+    additional_paths: Sequence[Path],
+    filters: InteractionFilter | None,
+    fingerprint_results: ResultFingerprinter,
+    record_hint: str,
+    holder: ViolationHolder | None,
+    root: Path | None,
+    clock: Clock,
+    cache: CassetteCache,
+) -> TapeParts:
+    """Return the parts of the tape for the cassette at ``path``. The arguments are those of `Tape`.
+
+    Raises:
+        CassetteCorrupt: A cassette cannot be read.
+    """
+    # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
+    shown_path, folder = paths.relative_to_cwd(path), Path.cwd()
+    # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
+    lock = threading.RLock()
+    canonicalizer = create_canonicalizer(settings, filters)
+    normalizer = canonicalizer.normalizer
+    redact = normalizer.redactor.redact_text
+    cassette = OpenCassette(canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats)
+    if mode != "live":
+        cassette.read(path, additional_paths, record_hint, cache)
+
+    violations = Violations(holder, lock)
+    guard = RoutingGuard(violations, redact, shown_path)
+    gate = LiveGate(violations, redact, shown_path, mode)
+    search = RecordingSearch(
+        path=folder / path,
+        test=test,
+        root=root or folder,
+        folder=folder,
+        settings=settings,
+        filter_request=normalizer.filter_recorded if normalizer.has_filters else None,
+        cache=cache,
+    )
+    context = MissContext(shown_path, record_hint, folder)
+    misses = MissReporter(context, violations, canonicalizer, cassette, search)
+    recorder = Recorder(normalizer, clock, test=test, filters=filters)
+
+    session: Session
+    match mode:
+        case "live":
+            session = LiveSession(gate)
+        case "record":
+            session = RecordSession(normalizer, recorder, gate)
+        case "drift":
+            session = DriftSession(normalizer, recorder, gate, cassette.lookup)
+        case "replay" | "record-missing":
+            session = ReplaySession(
+                canonicalizer,
+                cassette.lookup,
+                gate=gate,
+                misses=misses,
+                guard=guard,
+                lock=lock,
+                pace=settings.pace,
+                recorder=recorder if mode == "record-missing" else None,
+            )
+    unrecorded = UnrecordedRequests(
+        settings, gate, is_offline=session.is_offline, drops_telemetry=session.uses_cassette
+    )
+    writer = RecordingWriter(
+        path,
+        test,
+        settings,
+        appends=session.replays,
+        fingerprint_results=fingerprint_results,
+        redact_foreign=lambda found: redact_foreign(found, normalizer),
+        read_cassette=cache.read,
+    )
+    return TapeParts(
+        lock, shown_path, normalizer, cassette, violations, misses, guard, unrecorded, session, recorder, writer
+    )
