@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
@@ -26,6 +27,7 @@ from multitrack.tape.failure import Failure
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
 CONNECTION_TIMEOUT = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
@@ -539,12 +541,31 @@ def test_a_web_socket_is_blocked(tape_runner, mode):
     tape_runner.run(send)
 
 
+async def use_web_socket(client):
+    async with client.ws_connect("/live") as socket:
+        await socket.send_str("abc")
+        assert await socket.receive_str() == "cba"
+
+
+@pytest.mark.slow
+def test_the_setting_in_the_message_allows_a_web_socket(tape_runner):
+    async def send():
+        async with TestClient(TestServer(await create_application())) as client:
+            with activate(Tape(tape_runner.path)), pytest.raises(LiveCall) as blocked:
+                await use_web_socket(client)
+            settings = tomllib.loads("\n".join(str(blocked.value).splitlines()[2:4]))["tool"]["multitrack"]
+            with activate(Tape(tape_runner.path, settings=Settings().with_options(settings, "pyproject.toml"))) as tape:
+                await use_web_socket(client)
+            assert tape.violations == []
+
+    tape_runner.run(send)
+
+
 @pytest.mark.slow
 def test_web_sockets_and_a_test_client_work_with_ignored_hosts(tape_runner):
     async def send():
-        async with TestClient(TestServer(await create_application())) as client, client.ws_connect("/live") as socket:
-            await socket.send_str("abc")
-            assert await socket.receive_str() == "cba"
+        async with TestClient(TestServer(await create_application())) as client:
+            await use_web_socket(client)
             async with client.get("/hello") as response:
                 return await response.text()
 

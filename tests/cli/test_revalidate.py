@@ -1,6 +1,7 @@
 """``multitrack revalidate`` validates recorded calls with the current models, and only imports allowed packages."""
 
 import json
+import re
 from textwrap import dedent
 
 import pytest
@@ -250,6 +251,31 @@ class TestImports:
             ],
         )
 
+    @pytest.mark.parametrize("recorded", ["installed_models", None], ids=["known path", "unknown path"])
+    def test_the_suggested_settings_check_the_calls(self, project, tmp_path_factory, monkeypatch, recorded):
+        (project / "pyproject.toml").write_text("")
+        # the models in files of the project are found without settings
+        installed = tmp_path_factory.mktemp("site-packages")
+        (installed / "installed_models.py").write_text(MODELS)
+        monkeypatch.syspath_prepend(installed)
+        write_cassette(project / "cassettes/a.yaml", TORONTO, models=recorded)
+        lines = revalidate(project, "cassettes").stdout.splitlines()
+        settings = dedent("\n".join(lines[lines.index("  [tool.multitrack.models]") :])) + "\n"
+        (project / "pyproject.toml").write_text(settings.replace("package.module", "installed_models"))
+        assert_report(project, 0, ["1 call in 1 cassette matches the current models"])
+
+    def test_the_setting_in_a_reason_checks_the_calls(self, project):
+        (project / "pyproject.toml").write_text("[tool.multitrack.models]\npackages = ['other']\n")
+        write_cassette(project / "cassettes/a.yaml", TORONTO)
+        write_cassette(project / "cassettes/b.yaml", ("trip.plan", {"stops": []}), models=None)
+        out = revalidate(project, "cassettes").stdout
+        table = re.search(r"in \[(\S+)\]: ", out)[1]
+        settings = [line.partition("]: ")[2] for line in out.splitlines() if "]: " in line]
+        assert len(settings) == 2
+        text = f"[{table}]\n" + "\n".join(settings).replace("package:Class", "trip.models:Trip") + "\n"
+        (project / "pyproject.toml").write_text(text)
+        assert_report(project, 0, ["2 calls in 2 cassettes match the current models"])
+
     @pytest.mark.parametrize("module", ["evil", "trip_evil", "trip.evil"])
     def test_a_module_that_is_not_allowed_never_runs(self, project, module):
         (project / "pyproject.toml").write_text(ALLOWED.replace("'trip'", "'trip.models', 'trip_e'"))
@@ -258,7 +284,8 @@ class TestImports:
         self.assert_unchecked(
             project,
             named=module,
-            reason=f"{module}:Weather may not be imported; allow it: [tool.multitrack.models] packages = ['{module}']",
+            reason=f"{module}:Weather may not be imported; allow it in pyproject.toml, in [tool.multitrack.models]: "
+            f"packages = ['{module}']",
         )
         assert not (project / "ran").exists()
 
@@ -333,7 +360,7 @@ class TestImports:
                 "cassettes/a.yaml: interaction 1, call 1: Weather.units at $.units: Field required",
                 "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
                 "not checked: 1 call of Search: its model is unknown; "
-                "set it: [tool.multitrack.models] tools = {Search = 'package:Class'}",
+                "set it in pyproject.toml, in [tool.multitrack.models]: tools = {Search = 'package:Class'}",
                 "2 of 2 calls would break, in 1 of 1 cassette",
             ],
         )

@@ -1,5 +1,7 @@
 """Runs in CI: which flags they refuse, and how a project permits them."""
 
+import re
+
 import pytest
 
 ASK = """
@@ -43,9 +45,10 @@ def test_a_recording_is_a_usage_error(project, flag):
 @pytest.mark.parametrize("permission", ["flag", "project"])
 def test_a_recording_can_be_permitted(project, flag, permission):
     project.write_test(ASK)
-    flags = ["--allow-ci-writes"] if permission == "flag" else []
+    advice = re.search(r"allow it with (\S+) or with (.+) in (\[tool.multitrack\])", project.record(flag).err)
+    flags = [advice[1]] if permission == "flag" else []
     if permission == "project":
-        project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.multitrack]\nallow_ci_writes = true\n")
+        project.write("pyproject.toml", f"[tool.pytest.ini_options]\n{advice[3]}\n{advice[2]}\n")
     run = project.record(flag, *flags)
     assert run.counts == {"passed": 1}
     assert run.changed == {"cassettes/test_it/test_ask.yaml"}

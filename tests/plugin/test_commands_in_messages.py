@@ -7,12 +7,16 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import run_multitrack
 from local_provider import ProviderAnswer, completion
+
+from multitrack.tape.interceptors import abandoned
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")]
 
@@ -27,6 +31,18 @@ NAMED = f"""
 @pytest.mark.parametrize("name", {NAMES!r})
 def test_ask(name):
     ask(name)
+"""
+ABANDONING = """
+import asyncio
+import httpx
+
+@pytest.mark.cassette
+def test_ask():
+    async def main():
+        async with httpx.AsyncClient() as http:
+            task = asyncio.ensure_future(http.get(f"{{client.base_url}}slow"))
+            {wait}
+    asyncio.run(main())
 """
 CALLS = """
 @pytest.mark.cassette
@@ -177,6 +193,24 @@ def failed_recording(project):
     return run
 
 
+def blocked_folder(project):
+    project.write_test(ASK)
+    project.write("cassettes", "a file")
+    return project.record()
+
+
+def abandoned_request(project):
+    """Record a request whose caller gives up, and replay it with a caller that waits."""
+    released = threading.Event()
+    project.provider.reply = lambda _: released.wait(20) and ProviderAnswer(b"too late")
+    project.write_test(ABANDONING.format(wait="await asyncio.wait([task], timeout=0.2); task.cancel()"))
+    assert project.record().counts == {"passed": 1}
+    released.set()
+    project.provider.reply = lambda _: ProviderAnswer(b"in time")
+    project.write_test(ABANDONING.format(wait="await task"))
+    return project.run()
+
+
 SCENARIOS = {
     "miss": Scenario(miss, r"to record it: (.+)"),
     "miss, odd names": Scenario(miss_with_odd_names, r"to record it: (.+)"),
@@ -208,12 +242,18 @@ SCENARIOS = {
     "pending": Scenario(changed_reply("--record"), r"^  ((?:multitrack accept|pytest --snapshot-update) .+)"),
     "drift without a cassette": Scenario(drift_without_a_cassette, r"to record it: (.+)"),
     "failed recording": Scenario(failed_recording, r"^  (pytest --record .+)"),
+    "not written": Scenario(
+        blocked_folder, r"then record again: (.+)", lambda project: (project.path / "cassettes").unlink()
+    ),
+    "abandoned request": Scenario(abandoned_request, r"to record a response: (.+)"),
 }
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_command_in_a_message_cures_the_problem(project, name, monkeypatch):
     monkeypatch.chdir(project.path)
+    # a caller may wait this many seconds longer than the recorded one
+    monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.1)
     scenario = SCENARIOS[name]
     commands = extract(scenario.produce(project), scenario.pattern)
     scenario.prepare(project)
@@ -265,6 +305,37 @@ def test_the_command_that_migrates_a_cassette_makes_it_readable(project, monkeyp
     )
     command = done.stderr.partition("to migrate it: ")[2]
     paste(f"{command.strip()}; multitrack show 'old it.json'")
+
+
+def check(project):
+    finished = run_multitrack("check", cwd=project.path)
+    return finished.returncode, finished.stdout + finished.stderr
+
+
+def test_the_advice_about_a_missing_cassette_helps(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    project.write_test(ASK)
+    code, out = check(project)
+    assert code == 1
+    paste(re.search(r"or record some: (.+)", out)[1])
+    code, out = check(project)
+    assert code == 0, out
+
+
+def test_the_advice_about_the_cassette_of_a_renamed_test_helps(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    project.write("pytest.ini", "[pytest]\n")
+    project.write_test(ASK)
+    project.record()
+    project.write_test(ASK.replace("test_ask", "test_answer"))
+    code, out = check(project)
+    assert code == 1
+    paste(re.search(r"record it first under its new name \((.+?)\)", out)[1])
+    (project.path / re.match(r"(\S+?\.yaml):", out)[1]).unlink()
+    code, out = check(project)
+    assert code == 0, out
+    project.provider.stop()
+    assert project.run().counts == {"passed": 1}
 
 
 BYPASSING = """

@@ -1,5 +1,7 @@
 """A miss: its text, and that the test fails whatever the code catches."""
 
+import re
+
 import pytest
 
 ASKING = """
@@ -557,3 +559,15 @@ def test_requesting_the_tape_without_a_cassette_fails(project):
         "no cassette is open: add 'tape' to the arguments of the test, or mark the test with @pytest.mark.cassette"
         in run.out
     )
+
+
+@pytest.mark.parametrize("advice", [r"add '(\w+)' to the arguments", r"mark the test with (@pytest\.mark\.\w+)"])
+def test_the_advice_of_a_test_without_a_cassette_helps(project, advice):
+    test = "{marker}\ndef test_ask({arguments}):\n    request.getfixturevalue('tape')\n    ask('x')\n"
+    project.write_test(test.format(marker="", arguments="request"))
+    suggestion = re.search(advice, project.run().out)[1]
+    is_marker = suggestion.startswith("@")
+    arguments = "request" if is_marker else f"request, {suggestion}"
+    project.write_test(test.format(marker=suggestion if is_marker else "", arguments=arguments))
+    assert project.record().counts == {"passed": 1}
+    assert project.run().counts == {"passed": 1}

@@ -1,5 +1,8 @@
 """Tests without a cassette that were meant to have one: a mistyped marker, or none although the test has a snapshot."""
 
+import re
+import shlex
+
 import pytest
 
 # the inner runs are in this process, where warnings are errors
@@ -29,6 +32,10 @@ def test_a_mistyped_marker_fails_the_test(project, name):
     )
     assert message in run.out
     assert project.provider.requests == []
+    marker = re.search(r"write (@pytest\.mark\.\w+)", run.out)[1]
+    project.write_test(f"{marker}\ndef test_ask(): ask('x')")
+    assert project.record("--record", "-n0").counts == {"passed": 1}
+    assert project.run("-n0").counts == {"passed": 1}
 
 
 def test_a_mistyped_marker_of_a_module_fails_its_tests(project):
@@ -74,16 +81,23 @@ def test_code_that_swallows_the_error_does_not_hide_it(project):
     assert project.record("-n0", "--snapshot-update").counts == {"failed": 1}
 
 
-def test_the_advice_of_the_error_helps(project):
-    project.write_test(COMPARE.format(marker="@pytest.mark.cassette", ask="answer = ask('x')"))
-    assert project.record("--record", "test_it.py::test_calls", "-n0").counts == {"passed": 1}
+def test_the_marker_and_the_command_in_the_error_help(project):
+    project.write_test(COMPARE.format(marker="", ask="answer = ask('x')"))
+    out = project.record("-n0").out
+    marker = re.search(r"write (@pytest\.mark\.\w+) above the test", out)[1]
+    command = re.search(r"pytest (--record .+)", out)[1]
+    project.write_test(COMPARE.format(marker=marker, ask="answer = ask('x')"))
+    assert project.record(*shlex.split(command), "-n0").counts == {"passed": 1}
     project.provider.stop()
     assert project.run("-n0").counts == {"passed": 1}
 
 
-def test_an_ignored_host_may_go_live(project):
-    project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.multitrack]\nignore_hosts = ['127.0.0.1:*']\n")
+def test_the_setting_in_the_error_lets_the_request_go_live(project):
     project.write_test(COMPARE.format(marker="", ask="answer = ask('x')"))
+    lines = [line.removeprefix("E").strip() for line in project.record("-n0").lines]
+    start = lines.index("[tool.multitrack]")
+    settings = "\n".join(lines[start : start + 2])
+    project.write("pyproject.toml", f"[tool.pytest.ini_options]\n{settings}\n")
     assert project.record("--snapshot-update", "-n0").counts == {"passed": 1}
 
 

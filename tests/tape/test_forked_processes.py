@@ -1,6 +1,7 @@
 """Requests of forked processes, which only have a copy of the tape."""
 
 import multiprocessing
+import tomllib
 from concurrent.futures import ProcessPoolExecutor
 
 import httpx
@@ -57,6 +58,17 @@ def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, clie
         assert [sent.json for sent in tape.sent] == [{"n": 1}, {"n": 3}]
     assert len(storage.read(path).interactions) == 2
     assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("fork", [by_pool, by_executor])
+def test_the_setting_in_the_message_allows_requests_of_forked_processes(provider, tmp_path, fork):
+    with use_cassette(tmp_path / "tape.yaml"), pytest.raises(ForkedCall) as refused:
+        fork("requests", provider.url, 1)
+    lines = str(refused.value).splitlines()
+    start = next(number for number, line in enumerate(lines) if "[tool.multitrack]" in line)
+    settings = tomllib.loads("\n".join(lines[start : start + 2]))["tool"]["multitrack"]
+    with use_cassette(tmp_path / "tape.yaml", **settings):
+        assert fork("requests", provider.url, 1) == 200
 
 
 @pytest.mark.parametrize("fork", [by_pool, by_executor])

@@ -1,5 +1,7 @@
 """Patterns of hosts, with and without a path, in ``drop_hosts``, ``ignore_hosts`` and ``allow_hosts``."""
 
+import re
+
 import pytest
 from recorded_tape import request
 
@@ -71,7 +73,7 @@ def test_a_pattern_with_a_path_does_not_allow_raw_connections():
         ("allow_hosts", "10.0.0.0/8", "a raw connection has none"),
         ("allow_hosts", "https://db.example", "leave out the scheme: 'db.example'"),
         ("drop_hosts", "https://api.openai.com/v1/*", "leave out the scheme: 'api.openai.com/v1/*'"),
-        ("drop_hosts", "!https://api.openai.com", "leave out the scheme: 'api.openai.com'"),
+        ("drop_hosts", "!https://api.openai.com", "leave out the scheme: '!api.openai.com'"),
         ("drop_hosts", "/v1/traces", "drop_hosts must contain hosts such as"),
         ("drop_hosts", "", "drop_hosts must contain hosts such as"),
         ("drop_hosts", "!!a.example", "drop_hosts must contain hosts such as"),
@@ -84,3 +86,6 @@ def test_a_pattern_that_can_never_match_is_an_error(option, glob, reason):
         Settings().with_options({option: [glob]}, "pyproject.toml")
     assert str(error.value).startswith("pyproject.toml: ")
     assert reason in str(error.value)
+    if advice := re.search(r"(?:leave out the scheme|to allow the whole host): '(\S+)'", reason):
+        settings = Settings().with_options({option: [advice[1]]}, "pyproject.toml")
+        assert getattr(settings, option) == (advice[1],)

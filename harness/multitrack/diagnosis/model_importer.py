@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import sys
 import tomllib
@@ -23,7 +24,13 @@ from multitrack.errors import MultitrackError
 from multitrack.tape.model_paths import ModelPaths
 from multitrack.tape.project import find_pyproject
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def format_toml_key(name: str) -> str:
+    """Return ``name`` as a key of a TOML table, in quotes if it requires them."""
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
 
 
 class ModelNotFound(MultitrackError):
@@ -66,7 +73,8 @@ class ModelImporter:
         if path is None:
             self.unknown_tools.add(tool)
             raise ModelNotFound(
-                f"its model is unknown; set it: [tool.multitrack.models] tools = {{{tool} = 'package:Class'}}"
+                "its model is unknown; set it in pyproject.toml, in [tool.multitrack.models]: "
+                f"tools = {{{format_toml_key(tool)} = 'package:Class'}}"
             )
         key = (path, tool in self._paths.tools)
         if key not in self._found:
@@ -86,7 +94,8 @@ class ModelImporter:
         if not trusted and not self._allows(module_name):
             self.suggested_packages.add(module_name)
             raise ModelNotFound(
-                f"{path} may not be imported; allow it: [tool.multitrack.models] packages = [{module_name!r}]"
+                f"{path} may not be imported; allow it in pyproject.toml, in [tool.multitrack.models]: "
+                f"packages = [{module_name!r}]"
             )
         try:
             if not trusted and not _defines(module_name, name.partition(".")[0]):

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from multitrack.diagnosis.call_results import parse_answer, validate_calls
 from multitrack.diagnosis.error_location import locate_error
-from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound
+from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound, format_toml_key
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
 from multitrack.tape.file import paths, storage
 from multitrack.tape.interaction import Interaction
@@ -148,7 +148,9 @@ def _suggest_settings(importer: ModelImporter) -> Iterator[str]:
     if importer.suggested_packages:
         yield f"packages = [{', '.join(map(json.dumps, sorted(importer.suggested_packages)))}]"
     if importer.unknown_tools:
-        tools = ", ".join(f'{name} = "package.module:{name}"' for name in sorted(importer.unknown_tools))
+        tools = ", ".join(
+            f'{format_toml_key(name)} = "package.module:{name}"' for name in sorted(importer.unknown_tools)
+        )
         yield f"tools = {{{tools}}}"
 
 

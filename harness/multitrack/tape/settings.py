@@ -180,7 +180,9 @@ def _read_placeholders(value: Any, source: str) -> tuple[tuple[str, str], ...]:
 def _check_host_glob(glob: str, option: str) -> None:
     pattern = glob.removeprefix("!") if option == "drop_hosts" else glob
     if "://" in pattern:
-        raise BadOption(f"{option}: leave out the scheme: {pattern.partition('://')[2]!r} instead of {glob!r}")
+        exception = glob.removesuffix(pattern)
+        suggestion = exception + pattern.partition("://")[2]
+        raise BadOption(f"{option}: leave out the scheme: {suggestion!r} instead of {glob!r}")
     host, slash, _ = pattern.partition("/")
     if slash and option == "allow_hosts":
         raise BadOption(
