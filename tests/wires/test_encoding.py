@@ -145,6 +145,16 @@ def test_two_calls_may_have_the_same_id(wire, is_complete):
 
 
 @pytest.mark.parametrize("wire", FORMATS)
+def test_half_of_a_surrogate_pair_is_encoded(wire):
+    answer = WireAnswer((ToolCall("a", "Weather", '{"location":"\ud83d"}', 0),), text="half \ude00 of a pair")
+    body = encode_answer(answer, wire)
+    decoded = read_answer(body, wire)
+    assert decoded.calls == answer.calls
+    assert decoded.text == answer.text
+    assert encode_answer(decoded, wire, body) == body
+
+
+@pytest.mark.parametrize("wire", FORMATS)
 def test_a_refusal_is_encoded(wire):
     assert read_answer(encode_answer(WireAnswer(refusal="No."), wire)).refusal == "No."
 
@@ -509,6 +519,22 @@ def test_an_original_in_another_encoding_of_the_characters_keeps_it():
     body = b'{"choices": [{"message": {"content": "caf\\u00e9"}, "finish_reason": "stop"}]}'
     encoded = encode_answer(WireAnswer(text="thé", finish_reason="stop"), "openai.chat", body)
     assert encoded == body.replace(b"caf", b"th")
+
+
+def test_a_change_that_the_original_cannot_express_is_an_error():
+    body = encode_answer(WireAnswer(PARALLEL, is_complete=False), "openai.responses.stream")
+    answer = replace(read_answer(body), finish_reason="completed")
+    with pytest.raises(
+        ValueError, match=r"^the wire format openai\.responses\.stream cannot express the finish reason of this answer"
+    ):
+        encode_answer(answer, "openai.responses.stream", body)
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+@pytest.mark.parametrize("body", [b"", b"[1]", b"no JSON", b": comment\n\n", b"\xff"])
+def test_an_original_that_is_not_an_answer_is_an_error(wire, body):
+    with pytest.raises(ValueError, match=rf"^the original is not an answer in the wire format {wire}: "):
+        encode_answer(WireAnswer(PARALLEL, text="Hi"), wire, body)
 
 
 @pytest.mark.parametrize(

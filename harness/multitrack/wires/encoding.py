@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.json_rewriting import format_json, rewrite_json
-from multitrack.wires.stream_text import parse_stream
+from multitrack.wires.stream_text import StreamText, parse_stream
 
 if TYPE_CHECKING:
     from multitrack.wires.wire_format import WireFormat
@@ -26,8 +26,6 @@ T = TypeVar("T")
 PIECE_SIZE = 12
 """The number of characters of text or arguments in one chunk of a stream, unless the caller chooses another one."""
 
-BOM = "\ufeff"
-
 
 def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> bytes:
     """Return the body of an answer in one piece. See `multitrack.wires.encode_answer`."""
@@ -35,14 +33,13 @@ def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes |
         document = wire_format.write_answer(_complete(answer, wire_format), None)
         body = format_json(document, indent=2).encode()
     else:
-        text = original.decode()
-        recorded = _parse_object(text.removeprefix(BOM), wire_format.name)
+        text, recorded = _parse_answer(original, wire_format.name)
         before = wire_format.read_answer(recorded)
         if is_same_content(before, answer):
             return original
         answer = _complete(answer, wire_format) if before.finish_reason else answer
         document = wire_format.write_answer(answer, recorded)
-        body = (text[: text.startswith(BOM)] + rewrite_json(text.removeprefix(BOM), document)).encode()
+        body = original[: len(original) - len(text.encode())] + rewrite_json(text, document).encode()
     _check(wire_format.read_answer(json.loads(body.decode("utf-8-sig"))), answer, wire_format.name)
     return body
 
@@ -52,15 +49,46 @@ def encode_stream(wire_format: WireFormat, answer: WireAnswer, original: bytes |
     if original is None:
         chunks = wire_format.write_stream(_complete(answer, wire_format), None)
         frames = [wire_format.format_chunk(chunk.document) for chunk in chunks]
+        # A stream that breaks off has no finish reason.
+        answer = answer if answer.is_complete else replace(answer, finish_reason=None)
     else:
-        recorded = parse_stream(original)
+        recorded = _parse_stream(original, wire_format.stream_name)
+        chunks = recorded.chunks
         before = _read_stream(wire_format, [original])
         if is_same_content(before, answer):
-            return recorded.write(recorded.chunks)
+            return recorded.write(chunks)
+        if all(chunk.document is None for chunk in chunks):
+            raise _build_original_error(wire_format.stream_name, "it has no JSON object")
         answer = _complete(answer, wire_format) if before.finish_reason else answer
-        frames = recorded.write(wire_format.write_stream(answer, recorded.chunks))
+        frames = recorded.write(wire_format.write_stream(answer, chunks))
     _check(_read_stream(wire_format, frames), answer, wire_format.stream_name)
     return frames
+
+
+def _parse_answer(original: bytes, name: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of an answer without a byte order mark, and the parsed text."""
+    try:
+        text = original.decode("utf-8-sig")
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _build_original_error(name, str(error)) from error
+    if not isinstance(document, dict):
+        raise _build_original_error(name, "it is not a JSON object")
+    return text, document
+
+
+def _parse_stream(original: bytes, name: str) -> StreamText:
+    try:
+        return parse_stream(original)
+    except ValueError as error:
+        raise _build_original_error(name, str(error)) from error
+
+
+def _build_original_error(name: str, reason: str) -> ValueError:
+    return ValueError(
+        f"the original is not an answer in the wire format {name}: {reason}; "
+        f"pass its body as it was recorded, or encode the answer without an original"
+    )
 
 
 def have_same_calls(one: Sequence[ToolCall], other: Sequence[ToolCall]) -> bool:
@@ -93,13 +121,6 @@ def _complete(answer: WireAnswer, wire_format: WireFormat) -> WireAnswer:
     return replace(answer, text=answer.text or None, refusal=answer.refusal or None, finish_reason=reason)
 
 
-def _parse_object(text: str, name: str) -> dict[str, Any]:
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise ValueError(f"the original is not an answer in the wire format {name}: it is not a JSON object")
-    return document
-
-
 def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer:
     decoder = wire_format.create_stream_decoder()
     for frame in frames:
@@ -114,13 +135,12 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
     if any(call.arguments and _parse_arguments(call) is None for call in answer.calls):
         # In a stream, a call that was cut off does not hold back the calls after it.
         calls, expected = sorted(calls), sorted(expected)
-    # A finish reason may be the provider's default, and it may imply a refusal. An answer that breaks off has none.
-    reasons = (encoded.finish_reason, None) if answer.is_complete else (answer.finish_reason,)
+    # A finish reason may be the provider's default, and it may imply a refusal.
     for what, is_encoded in (
         ("calls", calls == expected),
         ("text", (encoded.text or None) == (answer.text or None)),
         ("refusal", (answer.refusal or None) in (None, encoded.refusal)),
-        ("finish reason", answer.finish_reason in reasons),
+        ("finish reason", (answer.finish_reason or None) in (None, encoded.finish_reason)),
     ):
         if not is_encoded:
             raise ValueError(

@@ -151,10 +151,7 @@ class _EventList:
     def __init__(self, original: Sequence[StreamChunk]) -> None:
         self.chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
         self._blocks: list[_RecordedBlock] = []
-        first = next((chunk for chunk in self.chunks if chunk.document is not None), None)
-        if first is None:
-            raise ValueError("the original stream has no event; encode the answer without an original")
-        self._frame = first.frame
+        self._frame = next(chunk.frame for chunk in self.chunks if chunk.document is not None)
 
     def parse_blocks(self) -> None:
         """Find the blocks. Blocks in the first event get separate events."""

@@ -38,12 +38,10 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
     """Return the chunks of a stream with the calls, text, refusal and finish reason of ``answer``.
 
     Raises:
-        ValueError: If the stream has no chunk, or if the arguments of a new or changed call are not a JSON object.
+        ValueError: If the arguments of a new or changed call are not a JSON object.
     """
     chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
     documents = [document for document, _ in chunks if document is not None]
-    if not documents:
-        raise ValueError("the original stream has no chunk; encode the answer without an original")
     decoder = GeminiStreamDecoder()
     by_index: dict[int, list[Any]] = defaultdict(list)
     for document in documents:

@@ -262,8 +262,6 @@ class _ChatStream:
         """
         of_choice = [position for position, _, _ in self._entries(index)]
         documents = [position for position, (document, _) in enumerate(self.chunks) if document is not None]
-        if not documents:
-            raise ValueError("the original stream has no chunk; encode the answer without an original")
         template = (of_choice or documents)[-1] if place is None else place
         opens = place is not None and any(
             "role" in delta and not as_text(entry.get("finish_reason"))

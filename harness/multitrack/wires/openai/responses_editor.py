@@ -128,9 +128,7 @@ def _edit_item_events(
     with_events = [position for position, owner in enumerate(owners) if owner is not None]
     ends = [position for position, (document, _) in enumerate(original) if (document or {}).get("type") in END_EVENTS]
     place = with_events[0] if with_events else ends[0] if ends else len(original)
-    template = next((position for position, chunk in enumerate(original) if chunk.document is not None), None)
-    if template is None:
-        raise ValueError("the original stream has no event; encode the answer without an original")
+    template = next(position for position, chunk in enumerate(original) if chunk.document is not None)
     inserted: dict[int, list[StreamChunk]] = defaultdict(list)
     old_positions = {edited_position: position for position, edited_position in kept.items()}
     for index, item in enumerate(edited):
