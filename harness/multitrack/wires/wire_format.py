@@ -131,7 +131,7 @@ class WireFormat(ABC):
         """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as `write_answer` does.
 
         If there is an ``original``, at least one of its chunks has a document, and each chunk names the frame of the
-        original into which it is written. If there is none, a chunk without a document is the mark that ends the stream.
+        original into which it is written. If there is none, a chunk without a document ends the stream.
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
