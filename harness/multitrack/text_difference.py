@@ -66,8 +66,9 @@ def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt
     """
     changes = _find_changes(old, new)
     start = _find_start(old, changes[0].old.start, max(len(old), len(new)) - width + len(_AROUND))
-    before, old_end = _cut(old, start, [change.old for change in changes], width)
-    after, new_end = _cut(new, start, [change.new for change in changes], width)
+    lookalikes = [change for change in changes if _look_alike(old, new, change)]
+    before, old_end = _cut(old, start, [change.old for change in changes], [one.old for one in lookalikes], width)
+    after, new_end = _cut(new, start, [change.new for change in changes], [one.new for one in lookalikes], width)
     has_more = any(change.old.start >= old_end or change.new.start >= new_end for change in changes)
     return before, after, has_more
 
@@ -138,13 +139,21 @@ def _list_offsets(words: Sequence[str], begin: int) -> list[int]:
     return offsets
 
 
-def _cut(text: str, start: int, changed: Sequence[range], width: int) -> tuple[Excerpt, int]:
-    """Return the part of ``text`` from ``start`` on that fits in ``width`` columns, and the position after it."""
+def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[range], width: int) -> tuple[Excerpt, int]:
+    """Return the part of ``text`` from ``start`` on that fits in ``width`` columns, and the position after it.
+
+    Args:
+        text: The text.
+        start: Where the excerpt begins.
+        changed: The ranges that get carets.
+        escaped: The ranges whose characters are escaped unless they are ASCII.
+        width: The number of columns.
+    """
     prefix = f'{ELLIPSIS if start else ""}"'
     room = width - len(prefix) - 1
     shown, carets, used, at = "", "", 0, start
     while at < len(text):
-        piece = escape_char(text[at])
+        piece = escape_char(text[at], only_ascii=any(at in span for span in escaped))
         size = measure_columns(piece)
         is_last = at == len(text) - 1
         if used + size > room - (0 if is_last else len(ELLIPSIS)):
@@ -161,9 +170,47 @@ def _cut(text: str, start: int, changed: Sequence[range], width: int) -> tuple[E
     return Excerpt(prefix + shown + suffix, line), at if at < len(text) else len(text) + 1
 
 
-def escape_char(char: str) -> str:
-    """Return ``char`` as it is written in a JSON string; characters that a terminal does not print are escaped."""
-    if char.isprintable() and char not in '"\\':
+def quote_pair(old: str, new: str) -> tuple[str, str]:
+    """Return two different texts as JSON strings, with escapes where they would look the same."""
+    lookalikes = [change for change in _find_changes(old, new) if _look_alike(old, new, change)]
+    return _quote(old, [change.old for change in lookalikes]), _quote(new, [change.new for change in lookalikes])
+
+
+def _quote(text: str, escaped: Sequence[range]) -> str:
+    pieces = (escape_char(char, only_ascii=any(at in span for span in escaped)) for at, char in enumerate(text))
+    return f'"{"".join(pieces)}"'
+
+
+# a few of https://www.unicode.org/reports/tr39/#Confusable_Detection
+_LOOKALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0406"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf\u03bd"
+    "\u2018\u2019\u201c\u201d\u2010\u2011\u2012\u2013\u2014\u2212",
+    "aeopcyxijsABEKMHOPCTXIABEZHIKMNOPTYXov''\"\"------",
+)
+
+
+def _look_alike(old: str, new: str, change: _Change) -> bool:
+    """Return whether a reader may not see the difference in ``change``: in a space, a mark, or a similar letter."""
+    sides = (text[span.start : span.stop] for text, span in ((old, change.old), (new, change.new)))
+    before, after = (unicodedata.normalize("NFKD", side).translate(_LOOKALIKES) for side in sides)
+    # neither marks and selectors nor characters without a width
+    before, after = (
+        "".join(c for c in side if unicodedata.category(c) not in _HARD_TO_SEE) for side in (before, after)
+    )
+    return before == after
+
+
+_HARD_TO_SEE = ("Mn", "Me", "Cf")
+
+
+def escape_char(char: str, *, only_ascii: bool = False) -> str:
+    """Return ``char`` as it is written in a JSON string; characters that a terminal does not print are escaped.
+
+    With ``only_ascii``, so are all characters beyond ASCII.
+    """
+    if char.isprintable() and char not in '"\\' and (char.isascii() or not only_ascii):
         return char
     return json.dumps(char)[1:-1]
 

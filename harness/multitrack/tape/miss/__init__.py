@@ -42,6 +42,7 @@ _GENERAL_REASONS = (
     (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
     (re.compile(r" \(interaction [\d, ]+\)"), ""),
     (re.compile(r"\binteraction \d+(?: of \d+)?"), "the recording"),
+    (re.compile(r"the \d+ recorded interactions?"), "the recorded interactions"),
 )
 
 
@@ -181,6 +182,11 @@ def _explain(
     nearest = min(candidates, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
     if nearest is None:
         yield f"reason: no similar request among the {count_noun(total, 'recorded interaction')}"
+        recorded = (entry.interaction.request for entry in index.entries)
+        addresses = list(dict.fromkeys(f"{one.method} {one.url}" for one in recorded))
+        yield from (f"  recorded: {address}" for address in addresses[:_MAX_SHOWN])
+        if len(addresses) > _MAX_SHOWN:
+            yield f"  and {len(addresses) - _MAX_SHOWN} more"
         yield from _explain_problem(others)
         return
     position = f"interaction {nearest.entry.position} of {total}"
@@ -203,8 +209,12 @@ def _explain(
         lambda found: bodies.locate_difference(found, *nearest.documents),
         lambda found: explain_schema_change(found, nearest.sent, nearest.recorded, offered),
     )
-    recorded = nearest.entry.interaction.request
-    for name in list_differing_random_fields(bodies.parse_body(recorded), bodies.parse_body(request)):
+    if nearest.formats is not None:
+        yield "  body"
+        yield f"    recorded: {nearest.formats[0]}"
+        yield f"    sent: {nearest.formats[1]}"
+    request_then = nearest.entry.interaction.request
+    for name in list_differing_random_fields(bodies.parse_body(request_then), bodies.parse_body(request)):
         yield f"  $.{name} also differs; it is not compared, because its client generates it in each run"
     yield from _explain_problem(others)
 
@@ -262,7 +272,13 @@ class _Candidate:
 
     @property
     def count(self) -> int:
-        return len(self.differences) + self.moved
+        return len(self.differences) + self.moved + (self.formats is not None)
+
+    @cached_property
+    def formats(self) -> tuple[str, str] | None:
+        """The formats of the two bodies, if they are all that differs."""
+        formats = bodies.name_format(self.documents[0]), bodies.name_format(self.documents[1])
+        return formats if not self.differences and formats[0] != formats[1] else None
 
 
 def _find_candidates(

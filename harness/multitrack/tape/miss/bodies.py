@@ -64,6 +64,20 @@ def _parse(body: bytes, content_type: str) -> Any:
         return body.decode("utf-8", "backslashreplace")
 
 
+def name_format(document: Any) -> str:
+    """Return the name of the format of a parsed body."""
+    match document:
+        case FormFields():
+            return "a form"
+        case MultipartParts():
+            return "a multipart form"
+        case JsonLines():
+            return "JSON lines"
+        case str():
+            return "text"
+    return "JSON"
+
+
 def _is_form(body: bytes) -> bool:
     # cassettes of vcrpy lack the content type of a form that aiohttp sent
     text = body.decode("latin-1")

@@ -7,7 +7,7 @@ from typing import Any
 
 from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Difference
-from multitrack.text_difference import CONTEXT, escape_char, excerpt_difference, measure_columns
+from multitrack.text_difference import CONTEXT, escape_char, excerpt_difference, measure_columns, quote_pair
 
 WIDTH = 80
 RECORDED, SENT = "recorded:", "sent:"
@@ -31,8 +31,12 @@ def format_difference(difference: Difference, indent: int) -> Iterator[str]:
         if has_more:
             yield "and more differences later in this text"
         return
-    yield f"{RECORDED} {format_value(before, room)}"
-    yield f"{SENT} {format_value(after, room)}"
+    if isinstance(before, str) and isinstance(after, str):
+        values = quote_pair(before, after)
+    else:
+        values = format_value(before, room), format_value(after, room)
+    yield f"{RECORDED} {values[0]}"
+    yield f"{SENT} {values[1]}"
 
 
 def _all_fit(before: str, after: str, room: int) -> bool:
