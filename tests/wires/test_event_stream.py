@@ -8,7 +8,7 @@ import pytest
 from corpora import OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
 from wire_answers import encode_body, load_written_answers
 
-from multitrack.wires import create_stream_decoder, encode_answer, read_answer, recognize
+from multitrack.wires import create_stream_decoder, encode_answer, read_answer, recognize, registry
 from multitrack.wires.event_stream import EventStreamParser, write_message
 from multitrack.wires.framing import FrameParser
 from multitrack.wires.stream_text import StreamChunk, parse_stream
@@ -67,6 +67,15 @@ def test_a_message_is_read_as_soon_as_it_is_complete():
     message = write_chunk({"type": "ping"})
     assert parser.feed(message[:-1]) == []
     assert [json.loads(event.data) for event in parser.feed(message[-1:] + message[:20])] == [{"type": "ping"}]
+
+
+def test_the_end_mark_of_a_stream_is_found():
+    start = write_chunk({"type": "message_start", "message": {}})
+    metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 8}}
+    end = write_chunk({"type": "message_stop", **metrics})
+    assert registry.has_end_mark(start + end)
+    assert not registry.has_end_mark(start + end[:-1])
+    assert not registry.has_end_mark(start)
 
 
 def test_an_exception_is_an_error():

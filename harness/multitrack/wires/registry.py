@@ -15,6 +15,7 @@ from importlib import import_module
 from operator import itemgetter
 from typing import Any
 
+from multitrack.wires.event_stream import EventStreamParser
 from multitrack.wires.wire_format import WireFormat
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -84,6 +85,10 @@ def fragment_keys() -> frozenset[str]:
 
 def has_end_mark(body: bytes) -> bool:
     """Return whether ``body`` ends with one of the `WireFormat.end_marks`."""
+    if body.startswith(b"\0"):
+        # the binary frames of an event stream, which are compared as if they were server-sent events
+        events = EventStreamParser().feed(body)
+        body = b"data: " + events[-1].data.encode() if events else b""
     end = body[-_LONGEST_END:].rstrip()
     return any(re.search(rb"(?:%b)\Z" % mark, end) for wire_format in all_formats() for mark in wire_format.end_marks)
 

@@ -56,7 +56,7 @@ class AnthropicFormat(WireFormat):
     opaque_keys = frozenset(
         {"id", "tool_use_id", "signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout"}
     )
-    end_marks = (rb'data: ?\{"type": ?"message_stop"[^{}]*\}',)
+    end_marks = (rb'data: ?\{"type": ?"message_stop"[^\r\n]*\}',)
     sdks = MappingProxyType({"anthropic": "anthropic"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:

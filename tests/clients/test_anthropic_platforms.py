@@ -1,0 +1,99 @@
+"""Clients for Amazon Bedrock and Vertex AI: recorded from the stand-in provider, replayed with nothing configured."""
+
+import os
+from collections.abc import Iterable
+
+import pytest
+from pydantic import BaseModel
+
+import multitrack
+from multitrack.standin import GOOGLE_PROJECT, Rule, ScriptedCall, StandIn
+
+anthropic = pytest.importorskip("anthropic")
+pytestmark = pytest.mark.slow
+
+
+class Weather(BaseModel):
+    location: str
+
+
+ACCOUNT = "123456789012"
+PROFILE = f"arn:aws:bedrock:eu-west-1:{ACCOUNT}:application-inference-profile/abc123"
+ARGUMENTS = {
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "plan"}],
+    "response_model": Iterable[Weather],
+}
+PLAN = [Weather(location="Toronto"), Weather(location="Köln")]
+AWS = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPL2",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYAA",
+    "AWS_REGION": "eu-west-1",
+}
+
+
+def make_client(platform, **options):
+    return multitrack.from_anthropic(getattr(anthropic, platform)(max_retries=0, **options))
+
+
+def ask(client, model):
+    assert client.messages.create(model=model, **ARGUMENTS) == PLAN
+    assert list(client.messages.create(model=model, stream=True, **ARGUMENTS)) == PLAN
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment without any credential. The test may add variables."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GOOGLE_", "ANTHROPIC_", "CLOUD_ML_", "HTTPS_", "SSL_", "REQUESTS_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def standin(starts_server, environment):
+    calls = [ScriptedCall("Weather", model.model_dump()) for model in PLAN]
+    with StandIn([Rule(prompt="plan", calls=calls)]) as standin:
+        yield standin
+
+
+@pytest.fixture
+def record(standin, environment, tmp_path):
+    """A function that records the requests of a client, and returns the text of the cassette."""
+
+    def record_client(platform, model, variables=(), **options):
+        with environment.context() as live:
+            for name, value in {**standin.environment, **dict(variables)}.items():
+                live.setenv(name, value)
+            with multitrack.use_cassette(tmp_path / "plan.yaml", mode="record"):
+                ask(make_client(platform, **options), model)
+        return (tmp_path / "plan.yaml").read_text("utf-8")
+
+    return record_client
+
+
+def test_bedrock_replays_without_credentials_and_region(record, tmp_path):
+    pytest.importorskip("boto3")
+    cassette = record("AnthropicBedrock", PROFILE, AWS)
+    for private in (*AWS.values(), ACCOUNT):
+        assert private not in cassette
+    assert "ending:" not in cassette
+    assert "https://bedrock-runtime.location-0.amazonaws.com/model/arn" in cassette
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        elsewhere = PROFILE.replace(ACCOUNT, "210987654321").replace("eu-west-1", "us-east-1")
+        ask(make_client("AnthropicBedrock"), elsewhere)
+
+
+def test_bedrock_replays_in_another_region(record, tmp_path):
+    pytest.importorskip("boto3")
+    record("AnthropicBedrock", "claude-sonnet-5", AWS)
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        ask(make_client("AnthropicBedrock", aws_region="ap-northeast-1"), "claude-sonnet-5")
+
+
+def test_vertex_replays_without_credentials_region_and_project(record, tmp_path):
+    cassette = record("AnthropicVertex", "claude-sonnet-5", region="us-east5", project_id=GOOGLE_PROJECT)
+    for private in (GOOGLE_PROJECT, "us-east5"):
+        assert private not in cassette
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        ask(make_client("AnthropicVertex"), "claude-sonnet-5")
