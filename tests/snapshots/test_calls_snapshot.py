@@ -483,8 +483,8 @@ def test_without_syrupys_plugin_the_fixture_says_how_to_activate_it(project):
     assert run.code == 1
     assert run.outcomes == {"errors": 1}
     assert (
-        "calls_snapshot requires syrupy's pytest plugin, which is not active: run pytest without -p no:syrupy, and "
-        "without PYTEST_DISABLE_PLUGIN_AUTOLOAD or with -p syrupy"
+        "calls_snapshot requires syrupy's pytest plugin, which is not active: remove -p no:syrupy; if "
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, add -p syrupy"
     ) in run.text.splitlines()
 
 

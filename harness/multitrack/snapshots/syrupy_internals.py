@@ -21,8 +21,8 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
     if session is None:
         # this module imports syrupy, so that it is installed
         pytest.fail(
-            "calls_snapshot requires syrupy's pytest plugin, which is not active: run pytest without -p no:syrupy, and "
-            "without PYTEST_DISABLE_PLUGIN_AUTOLOAD or with -p syrupy",
+            "calls_snapshot requires syrupy's pytest plugin, which is not active: remove -p no:syrupy; if "
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, add -p syrupy",
             pytrace=False,
         )
     return session

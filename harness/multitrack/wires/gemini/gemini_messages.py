@@ -123,7 +123,7 @@ class _Turns:
         """Add a content that already has Gemini's form."""
         if content.get("role") not in ("user", "model") or not isinstance(content["parts"], list):
             raise ValueError(
-                f"{location} has parts, but is not a content of Gemini; "
+                f"{location} has parts, but is not one of Gemini's contents; "
                 f"pass a list of parts, and the role 'user' or 'model'"
             )
         self.finish_calls()
