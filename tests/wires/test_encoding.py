@@ -515,6 +515,12 @@ def test_a_legacy_function_call_stays_one():
     assert encode_answer(answer, "openai.chat", body) == body.replace(b'"A"', b'"B"')
 
 
+def test_a_new_call_without_an_id_is_not_a_legacy_function_call():
+    body = encode_answer(WireAnswer(text="Hi"), "openai.chat.stream")
+    answer = replace(read_answer(body), calls=(ToolCall(None, "A", "{}", 0),))
+    assert b'"tool_calls"' in encode_answer(answer, "openai.chat.stream", body)
+
+
 def test_an_original_in_another_encoding_of_the_characters_keeps_it():
     body = b'{"choices": [{"message": {"content": "caf\\u00e9"}, "finish_reason": "stop"}]}'
     encoded = encode_answer(WireAnswer(text="thé", finish_reason="stop"), "openai.chat", body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -187,7 +187,7 @@ class _ChatStream:
             for delta, piece in zip(deltas, spread_text(text, len(deltas)), strict=True):
                 delta[key] = _replace_text(delta.get(key), piece)
         else:
-            place = self._find_first(self._indices[0], lambda delta: bool(_list_fragments(delta)))
+            place = self._find_calls_or_end(self._indices[0])
             self._insert(self._indices[0], place, [{key: piece} for piece in split_text(text, PIECE_SIZE)])
 
     def edit_calls(self, calls: Sequence[ToolCall]) -> None:
@@ -222,30 +222,28 @@ class _ChatStream:
         with_calls = [delta for _, _, delta in self._entries(index) if _list_fragments(delta)]
         fragments = [fragment for delta in with_calls for fragment in _list_fragments(delta)]
         is_whole = bool(fragments) and all(read_function(fragment)[0] for fragment in fragments)
-        is_legacy = all(delta.get("function_call") for delta in with_calls) and len(calls) == 1 and "id" not in calls[0]
-        place = self._find_first(index, lambda delta: bool(_list_fragments(delta)))
+        # A choice can have only one legacy call, and that has no id.
+        is_legacy = bool(with_calls) and all(delta.get("function_call") for delta in with_calls)
+        is_legacy = is_legacy and len(calls) == 1 and "id" not in calls[0]
         new = [
             fragment
             for position, call in enumerate(calls)
             for fragment in cut_call(call, position, None if is_whole else PIECE_SIZE)
         ]
-        self._insert(
-            index,
-            place,
-            [{"function_call": fragment["function"]} if is_legacy else {"tool_calls": [fragment]} for fragment in new],
-        )
+        deltas = [{"function_call": one["function"]} if is_legacy else {"tool_calls": [one]} for one in new]
+        self._insert(index, self._find_calls_or_end(index), deltas)
         for delta in with_calls:
             delta.pop("tool_calls", None)
             delta.pop("function_call", None)
         self._drop_empty_entries(with_calls)
 
-    def _find_first(self, index: int, condition: Callable[[_Fields], bool]) -> int | None:
-        """Return the position of the first chunk of a choice whose delta meets ``condition``, or that ends it."""
+    def _find_calls_or_end(self, index: int) -> int | None:
+        """Return the position of the first chunk of a choice that has a call or a finish reason."""
         return next(
             (
                 position
                 for position, entry, delta in self._entries(index)
-                if condition(delta) or as_text(entry.get("finish_reason"))
+                if _list_fragments(delta) or as_text(entry.get("finish_reason"))
             ),
             None,
         )
@@ -276,12 +274,12 @@ class _ChatStream:
         """Return a copy of the chunk at ``position`` that contains only ``delta``."""
         document, frame = self.chunks[position]
         entries = (entry for at, entry, _ in self._entries(index) if at == position)
-        entry = next(entries, {"index": index, "finish_reason": None})
-        copied = {key: value for key, value in entry.items() if key not in ("delta", "message")}
-        copied |= {"delta": delta, "finish_reason": reason, **({"logprobs": None} if "logprobs" in entry else {})}
+        copied = {**next(entries, {"index": index}), "delta": delta, "finish_reason": reason}
+        copied.pop("message", None)
+        if "logprobs" in copied:
+            copied["logprobs"] = None
         usage = {"usage": None} if as_object(document).get("usage") else {}
-        order = [*(key for key in entry if key in copied), *(key for key in copied if key not in entry)]
-        return StreamChunk({**as_object(document), "choices": [{key: copied[key] for key in order}], **usage}, frame)
+        return StreamChunk({**as_object(document), "choices": [copied], **usage}, frame)
 
     def _drop_empty_entries(self, stripped: Sequence[_Fields]) -> None:
         """Remove empty entries, and chunks that have no other content."""
