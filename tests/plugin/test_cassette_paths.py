@@ -165,6 +165,18 @@ def test_names_that_differ_only_in_case_are_a_usage_error(project):
         "case, which some file systems ignore: rename one test, or give it "
         "@pytest.mark.cassette(name=...)"
     ) in run.err.replace("\n", "")
+    project.write_test(
+        """
+        @pytest.mark.parametrize("city", [
+            pytest.param("Rome", marks=pytest.mark.cassette(name="capital")),
+            pytest.param("rome", marks=pytest.mark.cassette),
+        ])
+        def test_city(city):
+            ask(city)
+        """
+    )
+    assert project.record().counts == {"passed": 2}
+    assert project.run().counts == {"passed": 2}
 
 
 @pytest.mark.parametrize(

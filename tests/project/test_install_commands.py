@@ -90,3 +90,10 @@ def test_packages_that_are_installed_are_left_out(monkeypatch):
 
     monkeypatch.setattr(metadata, "distribution", find_distribution)
     assert find_install_command("test") == "pip install 'syrupy>=4.9' 'vcrpy>=8.0'"
+
+
+def test_no_message_names_an_extra_that_pip_would_look_for_on_an_index():
+    sources = [path for folder in ("harness", "pytest_plugin") for path in (ROOT / folder).rglob("*.py")]
+    assert sources
+    named = re.compile(r"^(?!.*``).*pip install '?multitrack", re.MULTILINE)
+    assert [path for path in sources if named.search(path.read_text(encoding="utf-8"))] == []

@@ -1,6 +1,7 @@
 """Blocks of `use_cassette` that are open at the same time: a request uses the block of its own task or thread."""
 
 import asyncio
+import contextvars
 import threading
 
 import httpx
@@ -53,11 +54,23 @@ def test_each_thread_records_to_its_own_cassette(provider, tmp_path):
     assert found == {"a": ["a"], "b": ["b"], "c": ["c"]}
 
 
-def test_a_request_of_a_helper_thread_goes_to_the_cassette_of_the_task_that_called_it(provider, tmp_path):
+async def send_in_a_copy_of_the_context(url):
+    thread = threading.Thread(target=contextvars.copy_context().run, args=[httpx.get, url])
+    thread.start()
+    thread.join()
+
+
+async def send_with_to_thread(url):
+    await asyncio.to_thread(httpx.get, url)
+
+
+# both are the advice of the error below
+@pytest.mark.parametrize("send", [send_in_a_copy_of_the_context, send_with_to_thread])
+def test_a_request_of_a_helper_thread_goes_to_the_cassette_of_the_task_that_called_it(provider, tmp_path, send):
     async def record(name, barrier):
         async with use_cassette(tmp_path / f"{name}.yaml", mode="record") as tape:
             await barrier.wait()
-            await asyncio.to_thread(httpx.get, f"{provider.url}/{name}")
+            await send(f"{provider.url}/{name}")
             await barrier.wait()
             return recorded_paths(tape)
 
