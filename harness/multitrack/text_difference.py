@@ -192,7 +192,7 @@ _LOOKALIKES = str.maketrans(
 
 
 def _look_alike(old: str, new: str, change: _Change) -> bool:
-    """Return whether a reader may not see the difference in ``change``: in a space, a mark, or a similar letter."""
+    """Return whether a reader may overlook the difference in ``change``: a space, a mark, or a similar letter."""
     sides = (text[span.start : span.stop] for text, span in ((old, change.old), (new, change.new)))
     before, after = (unicodedata.normalize("NFKD", side).translate(_LOOKALIKES) for side in sides)
     # neither marks and selectors nor characters without a width
@@ -208,7 +208,7 @@ _HARD_TO_SEE = ("Mn", "Me", "Cf")
 def escape_char(char: str, *, only_ascii: bool = False) -> str:
     """Return ``char`` as it is written in a JSON string; characters that a terminal does not print are escaped.
 
-    With ``only_ascii``, so are all characters beyond ASCII.
+    With ``only_ascii``, all characters beyond ASCII are escaped, too.
     """
     if char.isprintable() and char not in '"\\' and (char.isascii() or not only_ascii):
         return char

@@ -276,7 +276,7 @@ class _Candidate:
 
     @cached_property
     def formats(self) -> tuple[str, str] | None:
-        """The formats of the two bodies, if they are all that differs."""
+        """The formats of the two bodies, if there is no other difference."""
         formats = bodies.name_format(self.documents[0]), bodies.name_format(self.documents[1])
         return formats if not self.differences and formats[0] != formats[1] else None
 

@@ -31,7 +31,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
     """Return the ``value`` of a binary header with masked secrets.
 
-    The texts in the details of an error are redacted as texts.
+    Texts in the details of an error are not masked, but redacted like other texts.
 
     Raises:
         ValueError: ``value`` is not valid base64.
@@ -45,7 +45,7 @@ def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callabl
 
 
 def _mask_base64(encoded: str, mask: Mask) -> str | None:
-    """Mask the secrets in base64 data. None if there are none. Raises ValueError if it is not base64."""
+    """Mask the secrets in base64 data. None if it has no secrets. Raises ValueError if it is not base64."""
     wire = base64.b64decode(encoded, validate=True).decode("latin-1")
     masked = mask(wire)
     return base64.b64encode(masked.encode("latin-1")).decode() if masked != wire else None
