@@ -28,13 +28,19 @@ PROGRAMS = {
     "a cassette": ("yaml", "import pytest; pytest.main(['-q', 'test_cassette.py'])"),
     # pytest looks at the module of each plugin, so that the test module removes it
     "calls_snapshot": ("removed_by_the_test", "import pytest; pytest.main(['-q', '-p', 'no:syrupy', 'test_it.py'])"),
-    "content encoding": (
-        "brotli",
-        "from multitrack.tape.matching import content_encoding as c; c.decode_body(b'x', 'br')",
-    ),
+    "a compressed body": ("brotli", "from multitrack.cli import main; sys.argv = ['', 'show', 'old.yaml']; main()"),
 }
 CASSETTE = "import pytest\n\n@pytest.mark.cassette\ndef test_cassette(): pass\n"
 SNAPSHOT = "import sys\n\nsys.modules['syrupy'] = None\n\ndef test_snapshot(calls_snapshot): pass\n"
+OTHER_RECORDER = """
+interactions:
+- request: {body: null, headers: {}, method: GET, uri: http://example.test/x}
+  response:
+    body: {string: !!binary KLUv}
+    headers: {content-encoding: [br]}
+    status: {code: 200, message: OK}
+version: 1
+"""
 # imports of the module fail
 WITHOUT = "import sys; sys.modules[{missing!r}] = None; {program}"
 
@@ -46,6 +52,7 @@ def commands(tmp_path_factory):
     """The command in the message of each program."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_cassette.py").write_text(CASSETTE, encoding="utf-8")
+    (folder / "old.yaml").write_text(OTHER_RECORDER, encoding="utf-8")
     (folder / "test_it.py").write_text(SNAPSHOT, encoding="utf-8")
     found = {}
     for name, (missing, program) in PROGRAMS.items():
