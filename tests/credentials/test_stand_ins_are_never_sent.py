@@ -1,4 +1,4 @@
-"""A stand-in for a credential is not sent, also not to hosts that need no cassette."""
+"""A stand-in for a credential is never sent, even to hosts that need no cassette."""
 
 from __future__ import annotations
 
