@@ -53,10 +53,8 @@ class Sent:
     @property
     def headers(self) -> dict[str, str]:
         """The headers, or the metadata of a gRPC call, by lower-case name; the last value of a repeated header."""
-        return {
-            name: _HiddenText(value) if name in secrets.CREDENTIAL_HEADERS else value
-            for name, value in self.request.headers
-        }
+        credentials = secrets.credential_headers()
+        return {name: _HiddenText(value) if name in credentials else value for name, value in self.request.headers}
 
     @property
     def body(self) -> bytes:

@@ -99,7 +99,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for header in self.keep_headers:
-            if header.lower() in secrets.CREDENTIAL_HEADERS:
+            if header.lower() in secrets.credential_headers():
                 raise BadOption(f"keep_headers refuses {header!r}: credentials are never stored in a cassette")
         if self.pace not in PACES:
             raise BadOption(f"pace must be one of {', '.join(PACES)}, not {self.pace!r}")

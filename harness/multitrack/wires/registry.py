@@ -83,6 +83,11 @@ def fragment_keys() -> frozenset[str]:
     return frozenset().union(*(wire_format.fragment_keys for wire_format in all_formats()))
 
 
+def credential_headers() -> frozenset[str]:
+    """Return the `WireFormat.credential_headers` of all formats."""
+    return frozenset().union(*(wire_format.credential_headers for wire_format in all_formats()))
+
+
 def has_end_mark(body: bytes) -> bool:
     """Return whether ``body`` ends with one of the `WireFormat.end_marks`."""
     if body.startswith(b"\0"):

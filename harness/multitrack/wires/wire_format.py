@@ -63,6 +63,12 @@ class WireFormat(ABC):
     call_id_key: ClassVar[str] = "id"
     """The key of the id of a call, in an answer and in the SDK's objects."""
 
+    credential_headers: ClassVar[frozenset[str]] = frozenset()
+    """The request headers that hold a credential, in lower case, besides those that many providers share.
+
+    `multitrack.tape.redaction.secrets` has the shared ones, such as ``authorization`` and ``x-api-key``.
+    """
+
     end_marks: ClassVar[tuple[bytes, ...]] = ()
     """Regular expressions for the last bytes of a streamed answer, without the white space that follows.
 

@@ -44,7 +44,7 @@ KEPT_HEADERS = frozenset(
 )
 """The headers that are recorded, besides the rate limits in a 429 response and those in ``keep_headers``."""
 
-_RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
+_RATE_LIMIT = "ratelimit-"  # OpenAI's headers begin with x-ratelimit-, Anthropic's with anthropic-ratelimit-
 
 _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version", "set-cookie"}
 """The headers that are dropped from a request, because its body is always stored without its content encoding."""
@@ -140,7 +140,7 @@ class Redactor:
         """
         kept = self._kept
         if response.status == 429:
-            kept = kept | {name for name, _ in response.headers if name.startswith(_RATE_LIMITS)}
+            kept = kept | {name for name, _ in response.headers if _RATE_LIMIT in name}
         if response.ending == "complete" and not response.body and response.header("content-length") not in (None, "0"):
             kept = kept | {"content-length"}  # of a response to HEAD: the only place that has the length
         if keep_all_headers:

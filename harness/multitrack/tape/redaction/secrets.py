@@ -15,20 +15,19 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
+from multitrack.wires import registry
 
-CREDENTIAL_HEADERS = {
+_SHARED_CREDENTIAL_HEADERS = {
     "authorization",
     "proxy-authorization",
     "api-key",
     "x-api-key",
-    "x-goog-api-key",
-    "x-goog-iam-authorization-token",
     "x-amz-security-token",
     "x-auth-token",
     "cookie",
     "set-cookie",
 }
-"""The headers whose values are credentials, in lower case."""
+"""The headers that hold credentials of many providers, in lower case."""
 
 CREDENTIAL_PARAMETERS = frozenset(
     {"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature", "x-amz-security-token"}
@@ -119,10 +118,16 @@ def read_google_credentials(environment: Mapping[str, str]) -> Mapping[str, str]
     return {name: value for name, value in fields if isinstance(value, str)}
 
 
+def credential_headers() -> frozenset[str]:
+    """Return the headers whose values are credentials, in lower case."""
+    return registry.credential_headers() | _SHARED_CREDENTIAL_HEADERS
+
+
 def find_in_request(headers: Iterable[tuple[str, str]], url: str) -> Iterator[str]:
     """Yield the secrets in headers (names in lower case) and in a URL."""
+    credentials = credential_headers()
     for header, value in headers:
-        if header in CREDENTIAL_HEADERS:
+        if header in credentials:
             yield from filter(is_secret, _find_in_header(header, value))
     try:
         parts = urlsplit(url)

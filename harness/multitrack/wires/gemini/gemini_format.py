@@ -37,6 +37,7 @@ class GeminiFormat(WireFormat):
     # The REST API accepts both spellings: https://protobuf.dev/programming-guides/json/
     instruction_keys = ("systemInstruction", "system_instruction")
     opaque_keys = frozenset({"id", "responseId", "thoughtSignature", "thought_signature"})
+    credential_headers = frozenset({"x-goog-api-key", "x-goog-iam-authorization-token"})
     sdks = MappingProxyType({"vertexai": "google-cloud-aiplatform", "google.genai": "google-genai"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
