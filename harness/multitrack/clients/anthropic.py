@@ -37,6 +37,7 @@ class Messages(CreateMixin[Message, Stream[RawMessageStreamEvent]], SdkMessages)
     _sdk = SdkMessages
     _usage_type = Usage
     _tool_choice = _AUTO
+    _checks_tool_choice = False
 
 
 class AsyncMessages(AsyncCreateMixin[Message, AsyncStream[RawMessageStreamEvent]], SdkAsyncMessages):
@@ -46,6 +47,7 @@ class AsyncMessages(AsyncCreateMixin[Message, AsyncStream[RawMessageStreamEvent]
     _sdk = SdkAsyncMessages
     _usage_type = Usage
     _tool_choice = _AUTO
+    _checks_tool_choice = False
 
 
 if TYPE_CHECKING:

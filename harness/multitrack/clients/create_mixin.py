@@ -45,6 +45,8 @@ class _SdkResource:
     """The SDK's class of usage objects."""
     _tool_choice: ClassVar[Any] = "auto"
     """The value of ``tool_choice`` that lets the model decide."""
+    _checks_tool_choice: ClassVar[bool] = True
+    """Whether the SDK checks ``tool_choice`` before it sends it."""
 
     if not TYPE_CHECKING:
         # hidden from type checkers, which would otherwise accept every attribute
@@ -142,7 +144,9 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return sdk.create(**arguments)
-        request, arguments = split_arguments(self._wire, response_model, arguments, self._tool_choice)
+        request, arguments = split_arguments(
+            self._wire, response_model, arguments, self._tool_choice, in_extra_body=self._checks_tool_choice
+        )
         if request.is_stream:
             with request.sending():
                 stream = sdk.create(stream=True, **arguments)
@@ -238,7 +242,9 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
-        request, arguments = split_arguments(self._wire, response_model, arguments, self._tool_choice)
+        request, arguments = split_arguments(
+            self._wire, response_model, arguments, self._tool_choice, in_extra_body=self._checks_tool_choice
+        )
         if request.is_stream:
             with request.sending():
                 stream = await sdk.create(stream=True, **arguments)

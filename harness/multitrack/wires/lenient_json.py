@@ -38,9 +38,13 @@ def as_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+# `json.dumps` creates an encoder for each call
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def to_compact_json(value: object) -> str:
     """Return ``value`` as JSON without white space."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def error_message(error: object) -> str | None:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, TypeAlias, assert_type
 
 # not `from google import genai`: types-protobuf has stubs for google as well, and pyright then only looks there
+import anthropic
 import google.genai as genai
 import openai
+from anthropic.types import Message, RawMessageStreamEvent
 from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
@@ -138,6 +140,32 @@ async def ask_google() -> None:
     async with await gemini.create_async(messages=USER, response_model=Tools, stream=True) as stream:
         async for model in stream:
             assert_type(model, Weather | Search)
+
+
+# Anthropic's clients
+messages = multitrack.from_anthropic(anthropic.Anthropic(), mode=Mode.ANTHROPIC_PARALLEL_TOOLS).messages
+assert_type(messages.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
+assert_type(messages.create(model="m", max_tokens=1, messages=[], response_model=Tools, stream=True), StreamedResult)
+assert_type(messages.create(model="m", max_tokens=1, messages=[]), Message)
+assert_type(messages.create(model="m", max_tokens=1, messages=[], stream=True), anthropic.Stream[RawMessageStreamEvent])
+assert_type(messages.create_with_completion(model="m", response_model=Tools), tuple[Result, Message])
+bedrock = multitrack.from_anthropic(anthropic.AnthropicBedrock(aws_region="eu-west-1")).messages
+assert_type(bedrock.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
+claude_on_vertex = multitrack.from_anthropic(anthropic.AnthropicVertex(region="us-east5")).messages
+assert_type(claude_on_vertex.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
+
+
+async def ask_anthropic() -> None:
+    messages = multitrack.from_anthropic(anthropic.AsyncAnthropic()).messages
+    assert_type(await messages.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
+    assert_type(await messages.create(model="m", max_tokens=1, messages=[]), Message)
+    async with await messages.create(model="m", response_model=Tools, stream=True) as stream:
+        async for model in stream:
+            assert_type(model, Weather | Search)
+    bedrock = multitrack.from_anthropic(anthropic.AsyncAnthropicBedrock(aws_region="eu-west-1")).messages
+    assert_type(await bedrock.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
+    vertex = multitrack.from_anthropic(anthropic.AsyncAnthropicVertex(region="us-east5")).messages
+    assert_type(await vertex.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
 
 
 # without a client

@@ -1,0 +1,105 @@
+"""One process of the benchmark of Anthropic's client. The provider is a function that the ``MockTransport`` calls."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import anthropic
+from pydantic import BaseModel
+
+from benchmarks.measurement import format_results, measure_in_turns, time_async_call, time_call
+from benchmarks.openai_completions import THREE, GoogleSearch, Weather
+from multitrack import Toolset, from_anthropic
+from multitrack.tool_call import ToolCall
+from multitrack.wires import WireAnswer, encode_answer
+
+RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
+
+# the SDK uses a different HTTP library since version 2
+_httpx: Any = import_module("httpx2" if int(anthropic.__version__.partition(".")[0]) >= 2 else "httpx")
+
+_MODELS: dict[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": GoogleSearch}
+_RESPONSE_MODEL: Any = Iterable[Weather | GoogleSearch]
+
+
+class FakeProvider:
+    """A provider that returns three calls for each request. ``last_request`` is the last one that it received."""
+
+    def __init__(self, *, is_async: bool) -> None:
+        self.is_async = is_async
+        self.last_request: Any = None
+        calls = tuple(
+            ToolCall(f"toolu_{n}", type(model).__name__, model.model_dump_json(), n) for n, model in enumerate(THREE)
+        )
+        answer = WireAnswer(calls, model="claude-sonnet-5", usage={"input_tokens": 9, "output_tokens": 9})
+        self._body = encode_answer(answer, "anthropic")
+
+    def make_client(self) -> Any:
+        transport = _httpx.MockTransport(self._respond)
+        if self.is_async:
+            return anthropic.AsyncAnthropic(api_key="none", http_client=_httpx.AsyncClient(transport=transport))
+        return anthropic.Anthropic(api_key="none", http_client=_httpx.Client(transport=transport))
+
+    def _respond(self, request: Any) -> Any:
+        self.last_request = request
+        return _httpx.Response(200, headers={"content-type": "application/json"}, content=self._body)
+
+
+def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:
+    """Return how the candidate `name` gets the models; the result is awaitable if the client is async."""
+    client = provider.make_client()
+    prompt = "The weather in Toronto and Dallas? Who won the super bowl?"
+    request: dict[str, Any] = {
+        "model": "claude-sonnet-5",
+        "max_tokens": 1024,
+        "messages": [{"role": "user", "content": prompt}],
+    }
+    if name == MULTITRACK:
+        client = from_anthropic(client)
+        request["response_model"] = _RESPONSE_MODEL
+    else:
+        request |= {"tools": Toolset(_RESPONSE_MODEL).schemas("anthropic"), "tool_choice": {"type": "auto"}}
+
+    def read(result: Any) -> list[BaseModel]:
+        if name == MULTITRACK:
+            return list(result)
+        return [_MODELS[block.name].model_validate(block.input) for block in result.content if block.type == "tool_use"]
+
+    def extract() -> list[BaseModel]:
+        return read(client.messages.create(**request))
+
+    async def extract_async() -> list[BaseModel]:
+        return read(await client.messages.create(**request))
+
+    return extract_async if provider.is_async else extract
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.anthropic_process")
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--async", action="store_true", dest="is_async")
+    options = parser.parse_args()
+    provider = FakeProvider(is_async=options.is_async)
+    extractions = {name: make_extraction(provider, name) for name in (RAW, RAW_AGAIN, MULTITRACK)}
+    sent = []
+    for name, extract in extractions.items():
+        models = extract()
+        if (await models if provider.is_async else models) != list(THREE):
+            raise SystemExit(f"{name} returns something different")
+        sent.append(json.loads(provider.last_request.content))
+    if any(body != sent[0] for body in sent):
+        raise SystemExit("the candidates send different requests")
+    make_candidate = time_async_call if options.is_async else time_call
+    candidates = {name: make_candidate(extract) for name, extract in extractions.items()}
+    versions = {package: version(package) for package in ("multitrack", "anthropic", _httpx.__name__, "pydantic")}
+    print(format_results(versions, await measure_in_turns(candidates, options.rounds)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
