@@ -22,11 +22,11 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with the options of this run that say where its cassette is."""
+    """Return the command that runs ``item`` alone, with the options of this run without which it would not be found."""
     path, separator, rest = pytest_internals.get_test_name(item).partition("::")
     # a node id begins at the root of the project, but an argument in the current folder
     path = os.path.relpath(item.config.rootpath / path, item.config.invocation_params.dir).replace(os.sep, "/")
-    folder, arguments = "", (*arguments, *_cassette_options(item.config))
+    folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
         folder, _, path = path.rpartition("/")
@@ -58,3 +58,17 @@ def _cassette_options(config: pytest.Config) -> Iterator[str]:
         yield f"--cassettes-dir={Path(config.invocation_params.dir, folder)}"
     for option in config.option.multitrack_options:
         yield f"--cassettes-option={option}"
+
+
+def _collection_options(item: pytest.Item) -> Iterator[str]:
+    """Yield the options of pytest without which the test is not collected, or not set up."""
+    option, folder = item.config.option, item.config.invocation_params.dir
+    if getattr(option, "inifilename", None):
+        yield f"--config-file={Path(folder, option.inifilename)}"
+    # plugins that are switched off are not necessary
+    yield from (f"-p{name}" for name in option.plugins or () if not name.startswith("no:"))
+    if pytest_internals.is_doctest(item):
+        if item.path.suffix == ".py":
+            yield "--doctest-modules"
+        else:
+            yield from (f"--doctest-glob={pattern}" for pattern in option.doctestglob or ())

@@ -266,3 +266,8 @@ def print_failures(terminalreporter: Any, category: str) -> None:
             del stats["failed"]
             if others is not None:
                 stats["failed"] = others
+
+
+def is_doctest(item: pytest.Item) -> bool:
+    """Return whether ``item`` is a doctest."""
+    return isinstance(item, pytest.DoctestItem) if hasattr(pytest, "DoctestItem") else False

@@ -124,6 +124,55 @@ def miss_with_a_foreign_record_option(project):
     return project.run()
 
 
+def miss_in_a_session_fixture(project):
+    project.write("conftest.py", "")
+    project.write_test(
+        """
+        @pytest.fixture(scope="session", params=["x", "it's"])
+        def answer(request):
+            return ask(request.param)
+
+        @pytest.mark.cassette
+        def test_ask(answer):
+            pass
+        """
+    )
+    return project.run()
+
+
+DOCTEST = """
+>>> from multitrack import use_cassette
+>>> from app import ask
+>>> with use_cassette("cassettes/doc.yaml"):
+...     ask("x")
+'echo: x'
+"""
+
+
+def miss_in_a_doctest(project):
+    project.write("documented.py", f'"""{DOCTEST}"""')
+    return project.run("--doctest-modules")
+
+
+def miss_in_a_text_file(project):
+    project.write("conftest.py", "import app\n")
+    project.write("page.rst", DOCTEST)
+    return project.run("--doctest-glob=*.rst")
+
+
+def miss_with_a_configuration_file(project):
+    project.write("other.ini", "[pytest]\npython_files = check_*.py\n")
+    project.write_test(ASK, "check_it.py")
+    return project.run("-c", "other.ini")
+
+
+def renamed_cassette(project):
+    project.write_test(ASK.replace("cassette\n", "cassette(name='first')\n"))
+    project.record()
+    project.write_test(ASK.replace("cassette\n", "cassette(name='second')\n"))
+    return project.run()
+
+
 def damaged(project):
     project.write_test(ASK)
     project.write("cassettes/test_it/test_ask.yaml", "version: 1\ninteractions: [\n")
@@ -220,6 +269,11 @@ SCENARIOS = {
         miss_with_another_folder, r"to record it: (.+)", options=("--cassettes-dir", "other tapes")
     ),
     "miss, --record of a conftest": Scenario(miss_with_a_foreign_record_option, r"to record it: (.+)"),
+    "miss in a session fixture": Scenario(miss_in_a_session_fixture, r"to record it: (.+)"),
+    "miss in a doctest": Scenario(miss_in_a_doctest, r"to record it: (.+)", options=("--doctest-modules",)),
+    "miss in a text file": Scenario(miss_in_a_text_file, r"to record it: (.+)", options=("--doctest-glob=*.rst",)),
+    "miss, -c": Scenario(miss_with_a_configuration_file, r"to record it: (.+)", options=("-c", "other.ini")),
+    "cassette with another name": Scenario(renamed_cassette, r"if its cassette was renamed, to use it: (.+)"),
     "damaged cassette": Scenario(
         damaged,
         r"or delete it and record it again: (.+)",
@@ -274,6 +328,17 @@ def test_the_recorded_calls_are_those_that_drifted(project, monkeypatch, produce
     run = project.record("--calls-drift")
     assert run.counts == {"passed": 1}
     assert "multitrack: drift: 1 of 1 unchanged" in run.lines
+
+
+def test_the_command_names_a_plugin_that_the_test_requires(project, monkeypatch):
+    monkeypatch.chdir(project.path)
+    monkeypatch.syspath_prepend(project.path)
+    monkeypatch.setenv("PYTHONPATH", str(project.path))
+    project.write("plugged.py", "import pytest\n@pytest.fixture\ndef prompt(): return 'x'\n")
+    project.write_test("@pytest.mark.cassette\ndef test_ask(prompt): ask(prompt)\n")
+    (command,) = extract(project.run("-p", "plugged"), r"to record it: (.+)")
+    paste(command)
+    assert project.run("-p", "plugged").counts == {"passed": 1}
 
 
 def test_a_test_that_fails_because_of_drift_is_to_be_changed_first(project, monkeypatch):
