@@ -12,6 +12,7 @@ from wire_answers import (
     load_recorded_answers,
     load_recorded_exchanges,
     load_written_answers,
+    read_body,
 )
 
 from multitrack import ToolCall, decode
@@ -60,7 +61,7 @@ def to_recorded_form(call):
 @pytest.mark.parametrize("is_named", [True, False])
 def test_recorded_answers_are_decoded(is_named):
     for line in load_recorded_answers():
-        calls = decode(line["response_body"].encode(), line["wire"] if is_named else None)
+        calls = decode(read_body(line), line["wire"] if is_named else None)
         assert [to_recorded_form(call) for call in calls] == line["expected"], line["id"]
 
 
@@ -74,7 +75,7 @@ def test_recorded_requests_are_summarized():
 def test_recorded_answers_of_anthropic_are_recognized_and_complete():
     for line in load_recorded_answers():
         if line["wire"].startswith("anthropic"):
-            body = line["response_body"].encode()
+            body = read_body(line)
             answer = read_answer(body)
             assert recognize(body) == line["wire"], line["id"]
             assert answer.is_complete, line["id"]
@@ -83,6 +84,20 @@ def test_recorded_answers_of_anthropic_are_recognized_and_complete():
             assert answer.finish_reason in ("tool_use", "end_turn"), line["id"]
             assert answer.text or answer.calls, line["id"]
             assert answer.usage["output_tokens"] > 0, line["id"]
+
+
+def test_recorded_answers_of_bedrock_are_recognized_and_complete():
+    for line in load_recorded_answers():
+        if line["wire"].startswith("bedrock"):
+            answer = read_answer(read_body(line))
+            assert recognize(read_body(line)) == line["wire"], line["id"]
+            assert answer.is_complete, line["id"]
+            assert answer.error is None, line["id"]
+            assert (answer.finish_reason == "tool_use") == bool(line["expected"]), line["id"]
+            assert answer.finish_reason in ("tool_use", "end_turn", "guardrail_intervened"), line["id"]
+            assert (answer.refusal is not None) == (answer.finish_reason == "guardrail_intervened"), line["id"]
+            assert answer.text, line["id"]
+            assert answer.usage["outputTokens"] > 0, line["id"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +192,8 @@ KEYS = """
 choices delta message tool_calls function name arguments index id custom function_call object error type
 candidates content parts functionCall args partialArgs jsonPath output response output_index item
 content_block input partial_json text stop_reason stop_details usage
+messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop metadata contentBlockIndex start
+toolUse toolUseId reasoningContent citationsContent stopReason
 """.split()  # noqa: SIM905 - a list of thirty strings is longer but no clearer
 
 json_values = st.recursive(

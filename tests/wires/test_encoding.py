@@ -6,19 +6,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_answers import encode_body, load_recorded_answers, load_written_answers
+from wire_answers import encode_body, load_recorded_answers, load_written_answers, read_body
 
 from multitrack import ToolCall
 from multitrack.wires import WireAnswer, decode, encode_answer, encode_stream, read_answer
 from multitrack.wires.encoding import have_same_calls, match_calls
+from multitrack.wires.event_stream import EventStreamParser
 
 OPENAI = ("openai.chat", "openai.chat.stream", "openai.responses", "openai.responses.stream")
-FORMATS = (*OPENAI, "gemini", "gemini.stream", "anthropic", "anthropic.stream")
-RECORDED = [
-    (line["id"], line["wire"], line["response_body"].encode())
-    for line in load_recorded_answers()
-    if line["wire"] in FORMATS
-]
+FORMATS = (*OPENAI, "gemini", "gemini.stream", "anthropic", "anthropic.stream", "bedrock", "bedrock.stream")
+RECORDED = [(line["id"], line["wire"], read_body(line)) for line in load_recorded_answers() if line["wire"] in FORMATS]
 WRITTEN = [
     pytest.param(wire, encode_body(answer), id=f"{wire}-{answer['id']}")
     for wire, answer in load_written_answers()
@@ -82,6 +79,8 @@ def test_an_empty_answer_is_encoded(wire):
         ("gemini.stream", "STOP", "STOP"),
         ("anthropic", "tool_use", "end_turn"),
         ("anthropic.stream", "tool_use", "end_turn"),
+        ("bedrock", "tool_use", "end_turn"),
+        ("bedrock.stream", "tool_use", "end_turn"),
     ],
 )
 def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
@@ -100,6 +99,8 @@ def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
         ("gemini.stream", "MAX_TOKENS"),
         ("anthropic", "max_tokens"),
         ("anthropic.stream", "model_context_window_exceeded"),
+        ("bedrock", "max_tokens"),
+        ("bedrock.stream", "model_context_window_exceeded"),
     ],
 )
 def test_a_truncated_answer_is_encoded(wire, reason):
@@ -114,7 +115,7 @@ def test_the_last_item_of_a_truncated_response_is_incomplete():
     assert [item["status"] for item in output] == ["completed", "completed", "incomplete"]
 
 
-@pytest.mark.parametrize("wire", [*OPENAI, "anthropic.stream"])
+@pytest.mark.parametrize("wire", [*OPENAI, "anthropic.stream", "bedrock.stream"])
 @pytest.mark.parametrize("arguments", ['{"location":"Tor', "", "null", "[1]", '{"a":1,"a":2}', "no JSON", None])
 def test_arguments_of_any_kind_are_encoded(wire, arguments):
     calls = (ToolCall("call_1", "Weather", arguments, 0),)
@@ -154,9 +155,17 @@ def test_half_of_a_surrogate_pair_is_encoded(wire):
     assert encode_answer(decoded, wire, body) == body
 
 
-@pytest.mark.parametrize("wire", FORMATS)
+@pytest.mark.parametrize("wire", [wire for wire in FORMATS if not wire.startswith("bedrock")])
 def test_a_refusal_is_encoded(wire):
     assert read_answer(encode_answer(WireAnswer(refusal="No."), wire)).refusal == "No."
+
+
+@pytest.mark.parametrize("wire", ["bedrock", "bedrock.stream"])
+def test_a_refusal_of_bedrock_is_its_stop_reason(wire):
+    answer = WireAnswer(refusal="guardrail_intervened", finish_reason="guardrail_intervened")
+    assert read_answer(encode_answer(answer, wire)).refusal == "guardrail_intervened"
+    with pytest.raises(ValueError, match=rf"^the wire format {wire} cannot express the refusal of this answer"):
+        encode_answer(WireAnswer(refusal="No."), wire)
 
 
 @pytest.mark.parametrize("wire", [wire for wire in FORMATS if wire.endswith(".stream")])
@@ -222,8 +231,20 @@ def test_an_anthropic_stream_has_the_events_of_each_block():
     assert [event["index"] for event in events if "index" in event] == [0, 0, 0, 1, 1, 1, 1]
 
 
+def test_a_bedrock_stream_has_the_events_of_each_block():
+    frames = encode_stream(WireAnswer(PARALLEL[2:], text="Hi"), "bedrock.stream")
+    [names] = zip(
+        *(json.loads(event.data) for frame in frames for event in EventStreamParser().feed(frame)), strict=True
+    )
+    text, call = (
+        ["contentBlockDelta", "contentBlockStop"],
+        ["contentBlockStart", "contentBlockDelta", "contentBlockStop"],
+    )
+    assert list(names) == ["messageStart", *text, *call, "messageStop", "metadata"]
+
+
 def test_a_call_that_a_length_limit_cut_off_is_encoded_as_one():
-    for wire in ("anthropic", "anthropic.stream"):
+    for wire in ("anthropic", "anthropic.stream", "bedrock", "bedrock.stream"):
         for is_cut_off in (True, False):
             answer = WireAnswer(PARALLEL[:2], finish_reason="max_tokens", is_truncated=True)
             answer = replace(answer, has_cut_off_call=is_cut_off)
@@ -364,6 +385,8 @@ def test_a_changed_text_is_decoded_and_everything_else_stays(text):
 @pytest.mark.slow
 def test_a_changed_refusal_is_decoded():
     for name, wire, body in ALL_ANSWERS:
+        if wire.startswith("bedrock"):
+            continue  # the stop reason is all that states a refusal
         before = read_answer(body, wire)
         after = read_answer(encode_answer(replace(before, refusal="No."), wire, body), wire)
         assert after.refusal == "No.", name
@@ -374,11 +397,13 @@ def test_a_changed_refusal_is_decoded():
 @pytest.mark.slow
 def test_a_changed_finish_reason_is_decoded():
     reasons = {"openai.chat": "length", "openai.responses": "max_output_tokens", "gemini": "MAX_TOKENS"}
-    reasons["anthropic"] = "max_tokens"
+    reasons |= dict.fromkeys(("anthropic", "bedrock"), "max_tokens")
     for name, wire, body in ALL_ANSWERS:
         before = read_answer(body, wire)
         if before.error is None and before.is_complete:
             answer = replace(before, finish_reason=reasons[wire.removesuffix(".stream")])
+            if wire.startswith("bedrock"):
+                answer = replace(answer, refusal=None)  # the stop reason is all that states a refusal
             after = read_answer(encode_answer(answer, wire, body), wire)
             assert after.is_truncated, name
             assert have_same_calls(after.calls, before.calls), name
@@ -392,7 +417,7 @@ def common_ends(one, other):
     return head, tail
 
 
-@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic"])
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic", "bedrock"])
 def test_changed_arguments_change_no_other_byte(wire):
     for name, recorded_wire, body in ALL_ANSWERS:
         before = read_answer(body, recorded_wire)

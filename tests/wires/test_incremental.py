@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_answers import STREAMS, encode_body, load_recorded_answers, load_written_answers
+from wire_answers import STREAMS, encode_body, load_recorded_answers, load_written_answers, read_body
 
 from multitrack import ToolCall
 from multitrack.wires import create_stream_decoder, read_answer, recognize
@@ -52,7 +52,7 @@ def test_written_streams_may_arrive_byte_by_byte(wire, answer):
 def test_recorded_streams_may_be_cut_anywhere(cuts):
     for line in load_recorded_answers():
         if line["wire"] in STREAMS:
-            body = line["response_body"].encode()
+            body = read_body(line)
             calls, answer = decode_pieces(line["wire"], cut(body, cuts))
             assert answer == read_answer(body, line["wire"])
             assert tuple(calls) == answer.calls

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
-from wire_answers import encode_body, load_recorded_answers, load_written_answers
+from wire_answers import encode_body, load_recorded_answers, load_written_answers, read_body
 
 from multitrack import decode
 from multitrack.errors import ExtractionError, StreamBroken, TruncatedResponse
@@ -223,7 +223,38 @@ def anthropic_streams(draw):
     return "anthropic", calls, events, {**message, "content": blocks, "stop_reason": "tool_use"}
 
 
-STREAM_CASES = st.one_of(chat_streams(), responses_streams(), gemini_streams(), anthropic_streams())
+@st.composite
+def bedrock_streams(draw):
+    calls = draw(CALLS)
+    is_numbered = draw(st.booleans())
+    is_interleaved = is_numbered and draw(st.booleans())
+    blocks = [{"text": "Let me look."}] if draw(st.booleans()) else []
+    blocks += [
+        {"toolUse": {"toolUseId": f"tooluse_{n}", "name": name, "input": arguments}}
+        for n, (name, arguments) in enumerate(calls)
+    ]
+    sequences = []
+    for position, block in enumerate(blocks):
+        place = {"contentBlockIndex": position} if is_numbered else {}
+        sequence = []
+        if "text" in block:
+            sequence += [{"contentBlockDelta": {**place, "delta": block}}]
+        else:
+            use = {key: value for key, value in block["toolUse"].items() if key != "input"}
+            arguments = block["toolUse"]["input"]
+            sequence += [{"contentBlockStart": {**place, "start": {"toolUse": use}}}]
+            # an empty input often has no delta
+            pieces = cut_text(draw, json.dumps(arguments)) if arguments != {} or draw(st.booleans()) else []
+            sequence += [{"contentBlockDelta": {**place, "delta": {"toolUse": {"input": piece}}}} for piece in pieces]
+        sequences.append([*sequence, {"contentBlockStop": place}])
+    events = interleave(draw, sequences) if is_interleaved else [one for sequence in sequences for one in sequence]
+    events = [{"messageStart": {"role": "assistant"}}, *events, {"messageStop": {"stopReason": "tool_use"}}]
+    events += [{"metadata": {"usage": {"outputTokens": 1}}}] if draw(st.booleans()) else []
+    message = {"role": "assistant", "content": blocks}
+    return "bedrock", calls, events, {"output": {"message": message}, "stopReason": "tool_use"}
+
+
+STREAM_CASES = st.one_of(chat_streams(), responses_streams(), gemini_streams(), anthropic_streams(), bedrock_streams())
 
 
 @pytest.mark.slow
@@ -568,7 +599,7 @@ def test_an_error_event_of_anthropic_breaks_the_stream():
 
 STREAMED = [
     *((wire, answer["id"], encode_body(answer)) for wire, answer in load_written_answers()),
-    *((line["wire"], line["id"], line["response_body"].encode()) for line in load_recorded_answers()),
+    *((line["wire"], line["id"], read_body(line)) for line in load_recorded_answers()),
 ]
 
 

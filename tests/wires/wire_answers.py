@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from corpora import OPENLLMETRY, OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
 
 ROOT = Path(__file__).parents[2]
-STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream", "anthropic.stream")
+STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream", "anthropic.stream", "bedrock.stream")
 
 
 def load_written_answers() -> list[tuple[str, dict[str, Any]]]:
@@ -20,8 +21,12 @@ def load_written_answers() -> list[tuple[str, dict[str, Any]]]:
 
 def load_recorded_answers() -> list[dict[str, Any]]:
     """Return the answers of real providers."""
-    anthropic = [line for line in load_corpus(OPENLLMETRY_ANTHROPIC_BEDROCK) if line["wire"].startswith("anthropic")]
-    return [*load_corpus(OPENLLMETRY), *anthropic]
+    return [*load_corpus(OPENLLMETRY), *load_corpus(OPENLLMETRY_ANTHROPIC_BEDROCK)]
+
+
+def read_body(line: dict[str, Any]) -> bytes:
+    """Return the bytes of a recorded answer."""
+    return base64.b64decode(line["response_b64"]) if "response_b64" in line else line["response_body"].encode()
 
 
 def load_recorded_exchanges() -> list[dict[str, Any]]:

@@ -1,0 +1,98 @@
+"""Decode an answer of Amazon Bedrock's Converse API.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+
+LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
+"""The stop reasons of an answer that was cut off."""
+
+FILTERS = frozenset({"guardrail_intervened", "content_filtered"})
+"""The stop reasons of an answer that a filter withheld or changed."""
+
+FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
+"""The stop reasons that report that the model's output could not be read."""
+
+
+def read_answer(document: Mapping[str, Any]) -> WireAnswer:
+    """Decode the parsed body of an answer."""
+    blocks = read_blocks(document)
+    uses = [use for block in blocks if (use := find_call(block)) is not None]
+    stop_reason = as_text(document.get("stopReason"))
+    is_truncated = stop_reason in LENGTH_LIMITS
+    return WireAnswer(
+        calls=tuple(
+            ToolCall(as_text(use.get("toolUseId")), as_text(use.get("name")) or "", read_input(use), index)
+            for index, use in enumerate(uses)
+        ),
+        text=join_text(blocks),
+        finish_reason=stop_reason,
+        refusal=read_refusal(stop_reason),
+        error=_read_error(document) or read_failure(stop_reason),
+        model=read_model(document),
+        usage=as_object(document.get("usage")) or None,
+        is_truncated=is_truncated,
+        # the part of the input that was received is sent as valid JSON
+        has_cut_off_call=is_truncated and bool(blocks) and find_call(blocks[-1]) is not None,
+    )
+
+
+def read_blocks(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the content blocks of an answer."""
+    return as_objects(as_object(as_object(document.get("output")).get("message")).get("content"))
+
+
+def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the fields of a call that the client executes, or None if the content block is not one.
+
+    A ``toolUse`` whose type is ``server_tool_use`` reports a call that Bedrock executes.
+    """
+    use = block.get("toolUse")
+    return use if isinstance(use, dict) and use.get("type") != "server_tool_use" else None
+
+
+def read_input(use: Mapping[str, Any]) -> str | None:
+    """Return ``input`` of a call as compact JSON, or None if it is absent. A text is returned unchanged."""
+    value = use.get("input")
+    return value if value is None or isinstance(value, str) else to_compact_json(value)
+
+
+def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the objects that have a part of the text of a content block. A text with citations has several parts."""
+    cited = as_objects(as_object(block.get("citationsContent")).get("content"))
+    return [part for part in (block, *cited) if as_text(part.get("text"))]
+
+
+def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the text of all blocks, or None if there is none."""
+    return "".join(part["text"] for block in blocks for part in find_texts(block)) or None
+
+
+def read_refusal(stop_reason: str | None) -> str | None:
+    """Return the stop reason if it reports a filter, otherwise None."""
+    return stop_reason if stop_reason in FILTERS else None
+
+
+def read_failure(stop_reason: str | None) -> str | None:
+    """Return the stop reason if it reports a failure, otherwise None."""
+    return stop_reason if stop_reason in FAILURES else None
+
+
+def read_model(fields: Mapping[str, Any]) -> str | None:
+    """Return the model that a prompt router has chosen. An answer without a prompt router does not name its model."""
+    return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
+
+
+def _read_error(document: Mapping[str, Any]) -> str | None:
+    if "output" in document:
+        return None
+    # an error has only a message; the header `x-amzn-ErrorType` names its type
+    return error_message(document.get("error")) or as_text(document.get("message")) or as_text(document.get("Message"))

@@ -1,0 +1,253 @@
+"""Decode an answer of Amazon Bedrock's Converse API that arrives as an AWS event stream.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.bedrock.bedrock_answer import (
+    LENGTH_LIMITS,
+    find_call,
+    join_text,
+    read_failure,
+    read_input,
+    read_model,
+    read_refusal,
+)
+from multitrack.wires.brackets import BracketCounter
+from multitrack.wires.call_queue import CallFields, CallQueue
+from multitrack.wires.lenient_json import as_object, as_text, error_message
+from multitrack.wires.stream_decoder import StreamDecoder
+
+
+class BedrockStreamDecoder(StreamDecoder):
+    """Build the content blocks of an answer from the events of a stream.
+
+    An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._role: str | None = None
+        self._stop: Mapping[str, Any] = {}
+        self._metadata: Mapping[str, Any] = {}
+        self._blocks: list[_Block] = []
+        self._last_by_index: dict[int | None, _Block] = {}
+        self._first_missing_index = 0
+        self._queue = CallQueue[_Block]()
+
+    def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
+        for name, value in chunk.items():
+            fields = as_object(value)
+            match name:
+                case "messageStart":
+                    self._role = as_text(fields.get("role"))
+                case "contentBlockStart":
+                    return self._start_block(as_object(fields.get("start")), _read_index(fields))
+                case "contentBlockDelta":
+                    return self._add_delta(as_object(fields.get("delta")), _read_index(fields))
+                case "contentBlockStop":
+                    if (block := self._find_block(_read_index(fields))) is not None:
+                        block.has_stopped = True
+                    return self._queue.release()
+                case "messageStop":
+                    self._stop = fields
+                    return self._complete_open_calls()
+                case "metadata":
+                    self._metadata = fields
+                    self.has_ended = self._stop_reason is not None
+                case "error":
+                    self._error = self._error or error_message(value)
+                case str() if name.endswith("Exception"):
+                    message = as_text(fields.get("message"))
+                    self._error = self._error or (f"{name}: {message}" if message else name)
+        return []
+
+    def _start_block(self, fields: Mapping[str, Any], index: int | None) -> list[ToolCall]:
+        known = self._last_by_index.get(index)
+        if known is None or known.has_stopped or index is None:
+            self._add_block(fields, index)
+        # the block before this one is complete, even if nothing has said so
+        return self._queue.release()
+
+    def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _Block:
+        if self._blocks:
+            self._blocks[-1].is_followed = True
+        block = _Block(fields, index, len(self._blocks), self)
+        self._blocks.append(block)
+        self._last_by_index[index] = block
+        if block.is_call:
+            self._queue.add(block)
+        return block
+
+    def _add_delta(self, delta: Mapping[str, Any], index: int | None) -> list[ToolCall]:
+        block = self._find_block(index)
+        is_added = block is None
+        if block is None:
+            # a block of text or reasoning has no event for its start
+            block = self._add_block({}, index)
+        if not block.add(delta):
+            self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
+        return self._queue.release() if is_added else []
+
+    def _find_block(self, index: int | None) -> _Block | None:
+        if index is None:
+            return self._blocks[-1] if self._blocks else None
+        return self._last_by_index.get(index)
+
+    def is_after_gap(self, index: int) -> bool:
+        """Return whether a block with a lower index than ``index`` may still come."""
+        while self._first_missing_index in self._last_by_index:
+            self._first_missing_index += 1
+        return self._stop_reason is None and index > self._first_missing_index
+
+    def _complete_open_calls(self) -> list[ToolCall]:
+        if self._stop_reason not in LENGTH_LIMITS:
+            for block in self._blocks:
+                block.is_closed = True
+        return self._queue.release(is_last=True)
+
+    @property
+    def _stop_reason(self) -> str | None:
+        return as_text(self._stop.get("stopReason"))
+
+    def _sorted_blocks(self) -> list[_Block]:
+        return sorted(self._blocks, key=lambda block: block.order)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        content = [block.as_document() for block in self._sorted_blocks()]
+        output = {"message": {"role": self._role or "assistant", "content": content}}
+        return {"output": output, "stopReason": None, **self._stop, **self._metadata}
+
+    @property
+    def answer(self) -> WireAnswer:
+        blocks = self._sorted_blocks()
+        calls = [block for block in blocks if block.is_call]
+        is_truncated = self._stop_reason in LENGTH_LIMITS
+        return WireAnswer(
+            calls=self._queue.calls(),
+            text=join_text({"text": block.text} for block in blocks),
+            finish_reason=self._stop_reason,
+            refusal=read_refusal(self._stop_reason),
+            error=self._error or read_failure(self._stop_reason),
+            model=read_model(self._metadata),
+            usage=as_object(self._metadata.get("usage")) or None,
+            is_complete=self._error is None and self._stop_reason is not None,
+            is_truncated=is_truncated,
+            has_cut_off_call=is_truncated and bool(calls) and not calls[-1].is_complete,
+        )
+
+
+def _read_index(fields: Mapping[str, Any]) -> int | None:
+    index = fields.get("contentBlockIndex")
+    return index if isinstance(index, int) else None
+
+
+class _Block:
+    """A content block: a call, a text, a thought, or a block that the client does not need."""
+
+    def __init__(
+        self, fields: Mapping[str, Any], index: int | None, arrival: int, decoder: BedrockStreamDecoder
+    ) -> None:
+        self.order = (arrival if index is None else index, arrival)
+        self.is_call = find_call(fields) is not None
+        self.has_stopped = False
+        self.is_followed = False
+        """True if another block has begun after this one, so that no length limit cut this one off."""
+        self.is_closed = False
+        """True if the message has ended, and no length limit cut it off."""
+        self._start = fields
+        self._use = as_object(fields.get("toolUse"))
+        self._index = index
+        self._decoder = decoder
+        self._texts: list[str] = []
+        self._thought: dict[str, str] = {}
+        self._redacted: list[str | bytes] = []
+        self._citations: list[Mapping[str, Any]] = []
+        self._input: list[str] = []
+        self._brackets = BracketCounter()
+        self._has_whole_input = False
+
+    @property
+    def text(self) -> str:
+        """The text, as far as it has arrived."""
+        return "".join(self._texts)
+
+    @property
+    def fields(self) -> CallFields:
+        return as_text(self._use.get("toolUseId")), as_text(self._use.get("name")) or "", self._read_arguments()
+
+    def _read_arguments(self) -> str | None:
+        text = "".join(self._input)
+        if text.strip():
+            return text
+        if (whole := read_input(self._use)) is not None:
+            return whole
+        # an empty input is sent without a delta, or with an empty one
+        return "{}" if self.has_stopped else text if self._input else None
+
+    @property
+    def is_empty(self) -> bool:
+        return False
+
+    @property
+    def is_complete(self) -> bool:
+        if self.is_closed:
+            return True
+        # A length limit may have cut the last block off, but not if the JSON text of its input is complete.
+        if not (self.is_followed or (self.has_stopped and self._has_whole_input)):
+            return False
+        return self._index is None or (self.has_stopped and not self._decoder.is_after_gap(self._index))
+
+    def add(self, delta: Mapping[str, Any]) -> bool:
+        """Add a delta. Return False if it is input for a call that is complete."""
+        if text := as_text(delta.get("text")):
+            self._texts.append(text)
+        reasoning = as_object(delta.get("reasoningContent"))
+        for key in ("text", "signature"):
+            if piece := as_text(reasoning.get(key)):
+                self._thought[key] = self._thought.get(key, "") + piece
+        if isinstance(reasoning.get("redactedContent"), (str, bytes)):
+            self._redacted.append(reasoning["redactedContent"])
+        if citation := as_object(delta.get("citation")):
+            self._citations.append(citation)
+        piece = as_object(delta.get("toolUse")).get("input")
+        if not isinstance(piece, str) or not self.is_call:
+            return True
+        if self.is_complete:
+            return not piece.strip()
+        self._input.append(piece)
+        self._has_whole_input = self._has_whole_input or self._brackets.feed(piece) is not None
+        return True
+
+    def as_document(self) -> Mapping[str, Any]:
+        """Return the block as it appears in an answer that is not streamed."""
+        if self._use:
+            arguments = self._read_arguments()
+            return {"toolUse": {**self._use, **({} if arguments is None else {"input": arguments})}}
+        if self._thought:
+            return {"reasoningContent": {"reasoningText": self._thought}}
+        if self._redacted:
+            return {"reasoningContent": {"redactedContent": _join_redacted(self._redacted)}}
+        if self._citations:
+            return {"citationsContent": {"content": [{"text": self.text}], "citations": self._citations}}
+        return {**self._start, "text": self.text} if self._texts or not self._start else self._start
+
+
+def _join_redacted(pieces: list[str | bytes]) -> str | bytes:
+    """Join the pieces of a redacted thought: base64 in JSON, and bytes in boto3's objects."""
+    if len(pieces) == 1:
+        return pieces[0]
+    try:
+        joined = b"".join(piece if isinstance(piece, bytes) else base64.b64decode(piece) for piece in pieces)
+    except (binascii.Error, ValueError):
+        return "".join(str(piece) for piece in pieces)
+    return joined if isinstance(pieces[0], bytes) else base64.b64encode(joined).decode()
