@@ -82,7 +82,7 @@ def _read_response_body(response: Mapping[str, Any]) -> bytes:
 
 
 def _read_encoding(value: Any) -> tuple[str, bool, bool]:
-    """Return the encoding, whether it was requested, and whether it is deflate without the frame of zlib."""
+    """Return the encoding, whether it was requested, and whether it is raw deflate (without the frame of zlib)."""
     is_requested, is_raw = True, False
     if isinstance(value, dict):
         found = _require_known_keys(value, "the encoding", {"name", "requested", "raw"})
