@@ -25,8 +25,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--multitrack-record",
         action="store_true",
-        help="Go live for the selected tests and replace their recordings; --record does the same unless another plugin "
-        "or conftest defines that option (default: replay only)",
+        help="Go live for the selected tests and replace their recordings; --record does the same unless another "
+        "plugin or conftest defines that option (default: replay only)",
     )
     group.addoption(
         "--record-missing",
