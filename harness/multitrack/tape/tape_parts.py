@@ -86,17 +86,20 @@ def assemble_parts(
     violations = Violations(holder, lock)
     guard = RoutingGuard(violations, redact, shown_path)
     gate = LiveGate(violations, redact, shown_path, mode)
-    search = RecordingSearch(
-        path=folder / path,
-        test=test,
-        root=root or folder,
-        folder=folder,
-        settings=settings,
-        filter_request=normalizer.filter_recorded if normalizer.has_filters else None,
-        cache=cache,
-    )
+
+    def create_search() -> RecordingSearch:
+        return RecordingSearch(
+            path=folder / path,
+            test=test,
+            root=root or folder,
+            folder=folder,
+            settings=settings,
+            filter_request=normalizer.filter_recorded if normalizer.has_filters else None,
+            cache=cache,
+        )
+
     context = MissContext(shown_path, record_hint, folder)
-    misses = MissReporter(context, violations, canonicalizer, cassette, search)
+    misses = MissReporter(context, violations, canonicalizer, cassette, create_search)
     recorder = Recorder(normalizer, clock, test=test, filters=filters)
 
     session: Session

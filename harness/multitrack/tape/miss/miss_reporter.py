@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import FrameSummary
@@ -54,7 +54,7 @@ class MissReporter:
         violations: Violations,
         canonicalizer: Canonicalizer,
         cassette: OpenCassette,
-        search: RecordingSearch,
+        create_search: Callable[[], RecordingSearch],
     ) -> None:
         """Create the reporter.
 
@@ -63,13 +63,13 @@ class MissReporter:
             violations: The violations of the tape.
             canonicalizer: Knows the parts of a request that are not compared.
             cassette: The recordings.
-            search: Searches other cassettes for a request that has no recording.
+            create_search: Returns the search for recordings of the request in other cassettes.
         """
         self._context = context
         self._violations = violations
         self._canonicalizer = canonicalizer
         self._cassette = cassette
-        self._search = search
+        self._create_search = create_search
         self._count = 0
 
     def add_miss(self, sent: CanonicalRequest) -> CassetteMiss:
@@ -127,7 +127,7 @@ class MissReporter:
             path=self._context.shown_path,
             record_hint=self._context.record_hint,
             call_site=self._format_call_site(frames),
-            lost=self._search.find(sent.key, played=len(played)),
+            lost=self._create_search().find(sent.key, played=len(played)),
             offered=models,
             strip=self._canonicalizer.rules.strip_ignored,
             others=None if lookup is None or is_brief else lookup.find_over_other_transports(sent),
