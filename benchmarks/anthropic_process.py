@@ -29,7 +29,7 @@ _RESPONSE_MODEL: Any = Iterable[Weather | GoogleSearch]
 
 
 class FakeProvider:
-    """A provider that returns three calls for each request. ``last_request`` is the last one that it received."""
+    """A provider that returns three calls for each request. ``last_request`` is the last request that it received."""
 
     def __init__(self, *, is_async: bool) -> None:
         self.is_async = is_async

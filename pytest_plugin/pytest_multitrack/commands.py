@@ -22,7 +22,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with the options of this run without which it would not be found."""
+    """Return the command that runs ``item`` alone, with the options of this run that the test needs."""
     path, separator, rest = pytest_internals.get_test_name(item).partition("::")
     # a node id begins at the root of the project, but an argument in the current folder
     path = os.path.relpath(item.config.rootpath / path, item.config.invocation_params.dir).replace(os.sep, "/")
@@ -61,7 +61,7 @@ def _cassette_options(config: pytest.Config) -> Iterator[str]:
 
 
 def _collection_options(item: pytest.Item) -> Iterator[str]:
-    """Yield the options of pytest without which the test is not collected, or not set up."""
+    """Yield the options of pytest that collecting and setting up the test requires."""
     option, folder = item.config.option, item.config.invocation_params.dir
     if getattr(option, "inifilename", None):
         yield f"--config-file={Path(folder, option.inifilename)}"

@@ -64,10 +64,10 @@ def split_arguments(
     Args:
         wire: The wire format.
         response_model: The argument of `create`.
-        arguments: All others.
+        arguments: All other arguments of `create`.
         tool_choice: Sent if ``arguments`` have none.
-        in_extra_body: Whether to add it to ``extra_body``. It is faster if the SDK checks an argument against each type
-            that it can have (25 microseconds in OpenAI's SDK), and slower otherwise.
+        in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
+            argument against each type that it can have (25 microseconds in OpenAI's SDK), and slower for other SDKs.
     """
     options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
     request: CreateRequest[Any] = CreateRequest(wire, response_model, **options)

@@ -1,7 +1,7 @@
 """Change the calls and the text in the content blocks of a recorded answer, and nothing else.
 
-Anthropic and Bedrock's Converse share this module. The answer is a list of content blocks, and a stream has events that
-start a block, add to it, and end it. A subclass of `BlockSyntax` knows how one API writes them.
+Anthropic's Messages API and Bedrock's Converse API share this module. An answer is a list of content blocks. The events
+of a stream start a block, add to it, and end it. A subclass of `BlockSyntax` knows how an API writes blocks and events.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class BlockEvent(NamedTuple):
         holder: The object that has the index of the block.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
-        block: The fields of the block at its start. Of another event, the fields to assume if no event has started the
-            block.
+        block: The fields of the block at its start. If this event does not start the block, the fields to assume if no
+            event has started it.
     """
 
     holder: Any
@@ -41,7 +41,7 @@ class BlockEvent(NamedTuple):
 
 
 class BlockSyntax(ABC):
-    """How an API writes content blocks, and the events of a stream."""
+    """The syntax in which an API writes content blocks and the events of a stream."""
 
     index_key: str
     """The key of the index of a block, in an event."""
@@ -100,7 +100,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def build_stop(self) -> tuple[Fields, Fields]:
-        """Return an event that has the stop reason, and the object in it into which the reason is written."""
+        """Return an event with the stop reason, and the object in the event that contains the reason."""
 
     @abstractmethod
     def is_end(self, document: Mapping[str, Any]) -> bool:

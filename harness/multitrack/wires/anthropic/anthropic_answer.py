@@ -55,7 +55,7 @@ def is_call(block: Mapping[str, Any]) -> bool:
 
 
 def read_input(block: Mapping[str, Any]) -> str | None:
-    """Return ``input`` of a block as compact JSON, or None if it is absent. A text is returned as it is."""
+    """Return ``input`` of a block as compact JSON, or None if it is absent. A text is returned unchanged."""
     value = block.get("input")
     if value is None or isinstance(value, str):
         return value

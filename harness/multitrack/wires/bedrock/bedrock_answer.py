@@ -51,7 +51,7 @@ def read_blocks(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the fields of a call that the client executes, or None if the content block is not one.
+    """Return the fields of a call that the client executes, or None if the content block is not such a call.
 
     A ``toolUse`` whose type is ``server_tool_use`` reports a call that Bedrock executes.
     """
@@ -77,12 +77,12 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_refusal(stop_reason: str | None) -> str | None:
-    """Return the stop reason if it reports a filter, otherwise None."""
+    """Return the stop reason if a filter is the reason, otherwise None."""
     return stop_reason if stop_reason in FILTERS else None
 
 
 def read_failure(stop_reason: str | None) -> str | None:
-    """Return the stop reason if it reports a failure, otherwise None."""
+    """Return the stop reason if it is a failure, otherwise None."""
     return stop_reason if stop_reason in FAILURES else None
 
 

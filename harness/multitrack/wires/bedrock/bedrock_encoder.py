@@ -92,7 +92,7 @@ def _write_start(recorded: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def _parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return the arguments as an object, or unchanged if they are not one."""
+    """Return the arguments as an object, or unchanged if they are not an object."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):
