@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from importlib import import_module
 
 import pytest
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ import multitrack
 from multitrack.standin import GOOGLE_PROJECT, Rule, ScriptedCall, StandIn
 
 anthropic = pytest.importorskip("anthropic")
+httpx = import_module(anthropic.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
 pytestmark = pytest.mark.slow
 
 
@@ -33,7 +35,9 @@ AWS = {
 
 
 def make_client(platform, **options):
-    return multitrack.from_anthropic(getattr(anthropic, platform)(max_retries=0, **options))
+    # a client of its own, because that of an old release of the SDK does not read HTTPS_PROXY
+    client_class = getattr(anthropic, platform)
+    return multitrack.from_anthropic(client_class(max_retries=0, http_client=httpx.Client(), **options))
 
 
 def ask(client, model):
