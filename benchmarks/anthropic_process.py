@@ -21,8 +21,8 @@ from multitrack.wires import WireAnswer, encode_answer
 
 RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
 
-# the SDK uses a different HTTP library since version 2
-_httpx: Any = import_module("httpx2" if int(anthropic.__version__.partition(".")[0]) >= 2 else "httpx")
+# the SDK uses a different HTTP library since version 1
+_httpx: Any = import_module("httpx2" if int(anthropic.__version__.partition(".")[0]) >= 1 else "httpx")
 
 _MODELS: dict[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": GoogleSearch}
 _RESPONSE_MODEL: Any = Iterable[Weather | GoogleSearch]

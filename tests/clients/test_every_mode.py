@@ -110,7 +110,7 @@ class HttpLibrary:
             raise self.module.RemoteProtocolError("peer closed connection")
 
 
-ANTHROPIC_HTTP = HttpLibrary("httpx" if find_spec("anthropic") and version("anthropic") < "2" else "httpx2")
+ANTHROPIC_HTTP = HttpLibrary("httpx" if find_spec("anthropic") and version("anthropic") < "1" else "httpx2")
 OPENAI_HTTP = HttpLibrary("httpx2" if openai.VERSION.startswith("3") else "httpx")
 GENAI_HTTP = HttpLibrary("httpx")
 

@@ -12,6 +12,8 @@ from multitrack.clients.mode import Mode
 if TYPE_CHECKING:
     import anthropic
     import openai
+    from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+    from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
     from google import genai
     from vertexai.generative_models import GenerativeModel
 
@@ -110,17 +112,13 @@ def from_anthropic(client: anthropic.Anthropic, mode: Mode | None = None) -> Par
 @overload
 def from_anthropic(client: anthropic.AsyncAnthropic, mode: Mode | None = None) -> AsyncParallelAnthropic: ...
 @overload
-def from_anthropic(client: anthropic.AnthropicBedrock, mode: Mode | None = None) -> ParallelAnthropicBedrock: ...
+def from_anthropic(client: AnthropicBedrock, mode: Mode | None = None) -> ParallelAnthropicBedrock: ...
 @overload
-def from_anthropic(
-    client: anthropic.AsyncAnthropicBedrock, mode: Mode | None = None
-) -> AsyncParallelAnthropicBedrock: ...
+def from_anthropic(client: AsyncAnthropicBedrock, mode: Mode | None = None) -> AsyncParallelAnthropicBedrock: ...
 @overload
-def from_anthropic(client: anthropic.AnthropicVertex, mode: Mode | None = None) -> ParallelAnthropicVertex: ...
+def from_anthropic(client: AnthropicVertex, mode: Mode | None = None) -> ParallelAnthropicVertex: ...
 @overload
-def from_anthropic(
-    client: anthropic.AsyncAnthropicVertex, mode: Mode | None = None
-) -> AsyncParallelAnthropicVertex: ...
+def from_anthropic(client: AsyncAnthropicVertex, mode: Mode | None = None) -> AsyncParallelAnthropicVertex: ...
 def from_anthropic(client: Any, mode: Mode | None = None) -> Any:
     """Return a copy of ``client`` whose ``messages.create`` accepts ``response_model``.
 

@@ -51,6 +51,9 @@ class AsyncMessages(AsyncCreateMixin[Message, AsyncStream[RawMessageStreamEvent]
 
 
 if TYPE_CHECKING:
+    # type checkers do not find them in the package itself
+    from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+    from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
 
     class _Extracting:
         create: Any
@@ -68,22 +71,22 @@ if TYPE_CHECKING:
         @cached_property
         def messages(self) -> AsyncMessages: ...
 
-    class ParallelAnthropicBedrock(_Extracting, anthropic.AnthropicBedrock):
+    class ParallelAnthropicBedrock(_Extracting, AnthropicBedrock):
         """The type of an ``AnthropicBedrock`` client with extraction."""
 
         messages: Messages
 
-    class AsyncParallelAnthropicBedrock(_Extracting, anthropic.AsyncAnthropicBedrock):
+    class AsyncParallelAnthropicBedrock(_Extracting, AsyncAnthropicBedrock):
         """The type of an ``AsyncAnthropicBedrock`` client with extraction."""
 
         messages: AsyncMessages
 
-    class ParallelAnthropicVertex(_Extracting, anthropic.AnthropicVertex):
+    class ParallelAnthropicVertex(_Extracting, AnthropicVertex):
         """The type of an ``AnthropicVertex`` client with extraction."""
 
         messages: Messages
 
-    class AsyncParallelAnthropicVertex(_Extracting, anthropic.AsyncAnthropicVertex):
+    class AsyncParallelAnthropicVertex(_Extracting, AsyncAnthropicVertex):
         """The type of an ``AsyncAnthropicVertex`` client with extraction."""
 
         messages: AsyncMessages

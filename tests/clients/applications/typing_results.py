@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias, assert_type
 import anthropic
 import google.genai as genai
 import openai
+from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
 from anthropic.types import Message, RawMessageStreamEvent
 from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -149,9 +151,9 @@ assert_type(messages.create(model="m", max_tokens=1, messages=[], response_model
 assert_type(messages.create(model="m", max_tokens=1, messages=[]), Message)
 assert_type(messages.create(model="m", max_tokens=1, messages=[], stream=True), anthropic.Stream[RawMessageStreamEvent])
 assert_type(messages.create_with_completion(model="m", response_model=Tools), tuple[Result, Message])
-bedrock = multitrack.from_anthropic(anthropic.AnthropicBedrock(aws_region="eu-west-1")).messages
+bedrock = multitrack.from_anthropic(AnthropicBedrock(aws_region="eu-west-1")).messages
 assert_type(bedrock.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
-claude_on_vertex = multitrack.from_anthropic(anthropic.AnthropicVertex(region="us-east5")).messages
+claude_on_vertex = multitrack.from_anthropic(AnthropicVertex(region="us-east5")).messages
 assert_type(claude_on_vertex.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
 
 
@@ -162,9 +164,9 @@ async def ask_anthropic() -> None:
     async with await messages.create(model="m", response_model=Tools, stream=True) as stream:
         async for model in stream:
             assert_type(model, Weather | Search)
-    bedrock = multitrack.from_anthropic(anthropic.AsyncAnthropicBedrock(aws_region="eu-west-1")).messages
+    bedrock = multitrack.from_anthropic(AsyncAnthropicBedrock(aws_region="eu-west-1")).messages
     assert_type(await bedrock.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
-    vertex = multitrack.from_anthropic(anthropic.AsyncAnthropicVertex(region="us-east5")).messages
+    vertex = multitrack.from_anthropic(AsyncAnthropicVertex(region="us-east5")).messages
     assert_type(await vertex.create(model="m", max_tokens=1, messages=[], response_model=Tools), Result)
 
 
