@@ -14,7 +14,13 @@ from multitrack.wires.encoding import have_same_calls, match_calls
 from multitrack.wires.event_stream import EventStreamParser
 
 OPENAI = ("openai.chat", "openai.chat.stream", "openai.responses", "openai.responses.stream")
-FORMATS = (*OPENAI, "gemini", "gemini.stream", "anthropic", "anthropic.stream", "bedrock", "bedrock.stream")
+FORMATS = (
+    *OPENAI,
+    *("gemini", "gemini.stream", "anthropic", "anthropic.stream", "bedrock", "bedrock.stream"),
+    *("ollama", "ollama.stream"),
+)
+# their answers do not have the words of a refusal
+WITHOUT_REFUSAL = ("bedrock", "ollama")
 RECORDED = [(line["id"], line["wire"], read_body(line)) for line in load_recorded_answers() if line["wire"] in FORMATS]
 WRITTEN = [
     pytest.param(wire, encode_body(answer), id=f"{wire}-{answer['id']}")
@@ -51,12 +57,13 @@ def test_every_recorded_answer_without_an_error_is_the_same_when_encoded_from_sc
 
 @pytest.mark.parametrize("wire", FORMATS)
 def test_text_beside_parallel_calls_is_encoded(wire):
-    answer = WireAnswer(PARALLEL, text='Let me "look".\n', model="m", usage={"total_tokens": 3})
+    usage = {"eval_count": 3} if wire.startswith("ollama") else {"total_tokens": 3}
+    answer = WireAnswer(PARALLEL, text='Let me "look".\n', model="m", usage=usage)
     decoded = read_answer(encode_answer(answer, wire), wire)
     assert decoded.calls == PARALLEL
     assert decoded.text == 'Let me "look".\n'
     assert decoded.model == "m"
-    assert decoded.usage == {"total_tokens": 3}
+    assert decoded.usage == usage
     assert decoded.is_complete
 
 
@@ -81,6 +88,8 @@ def test_an_empty_answer_is_encoded(wire):
         ("anthropic.stream", "tool_use", "end_turn"),
         ("bedrock", "tool_use", "end_turn"),
         ("bedrock.stream", "tool_use", "end_turn"),
+        ("ollama", "stop", "stop"),
+        ("ollama.stream", "stop", "stop"),
     ],
 )
 def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
@@ -101,6 +110,8 @@ def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
         ("anthropic.stream", "model_context_window_exceeded"),
         ("bedrock", "max_tokens"),
         ("bedrock.stream", "model_context_window_exceeded"),
+        ("ollama", "length"),
+        ("ollama.stream", "length"),
     ],
 )
 def test_a_truncated_answer_is_encoded(wire, reason):
@@ -122,9 +133,9 @@ def test_arguments_of_any_kind_are_encoded(wire, arguments):
     assert read_answer(encode_answer(WireAnswer(calls), wire)).calls == calls
 
 
-@pytest.mark.parametrize("wire", ["gemini", "gemini.stream"])
+@pytest.mark.parametrize("wire", ["gemini", "gemini.stream", "ollama", "ollama.stream"])
 @pytest.mark.parametrize("arguments", ['{"location":"Tor', "", "null", "[1]", '{"a":NaN}'])
-def test_arguments_that_are_not_an_object_are_an_error_of_gemini(wire, arguments):
+def test_arguments_that_are_not_an_object_are_an_error_of_gemini_and_ollama(wire, arguments):
     with pytest.raises(ValueError, match=r"^the arguments of Weather are not a JSON object, which this wire format"):
         encode_answer(WireAnswer((ToolCall(None, "Weather", arguments, 0),)), wire)
 
@@ -155,7 +166,7 @@ def test_half_of_a_surrogate_pair_is_encoded(wire):
     assert encode_answer(decoded, wire, body) == body
 
 
-@pytest.mark.parametrize("wire", [wire for wire in FORMATS if not wire.startswith("bedrock")])
+@pytest.mark.parametrize("wire", [wire for wire in FORMATS if not wire.startswith(WITHOUT_REFUSAL)])
 def test_a_refusal_is_encoded(wire):
     assert read_answer(encode_answer(WireAnswer(refusal="No."), wire)).refusal == "No."
 
@@ -164,6 +175,10 @@ def test_a_refusal_is_encoded(wire):
 def test_a_refusal_of_bedrock_is_its_stop_reason(wire):
     answer = WireAnswer(refusal="guardrail_intervened", finish_reason="guardrail_intervened")
     assert read_answer(encode_answer(answer, wire)).refusal == "guardrail_intervened"
+
+
+@pytest.mark.parametrize("wire", [wire for wire in FORMATS if wire.startswith(WITHOUT_REFUSAL)])
+def test_a_refusal_in_words_is_an_error_of_other_formats(wire):
     with pytest.raises(ValueError, match=rf"^the wire format {wire} cannot express the refusal of this answer"):
         encode_answer(WireAnswer(refusal="No."), wire)
 
@@ -358,7 +373,7 @@ ALL_ANSWERS = [*RECORDED, *((parameter.id, *parameter.values) for parameter in W
 def test_changed_calls_are_decoded_and_everything_else_stays(change):
     for name, wire, body in ALL_ANSWERS:
         before = read_answer(body, wire)
-        if not before.calls or (change == "broken_arguments" and wire.startswith("gemini")):
+        if not before.calls or (change == "broken_arguments" and wire.startswith(("gemini", "ollama"))):
             continue
         answer = replace(before, calls=reindex(CALL_CHANGES[change](before.calls)))
         after = read_answer(encode_answer(answer, wire, body), wire)
@@ -385,8 +400,8 @@ def test_a_changed_text_is_decoded_and_everything_else_stays(text):
 @pytest.mark.slow
 def test_a_changed_refusal_is_decoded():
     for name, wire, body in ALL_ANSWERS:
-        if wire.startswith("bedrock"):
-            continue  # the stop reason is all that states a refusal
+        if wire.startswith(WITHOUT_REFUSAL):
+            continue
         before = read_answer(body, wire)
         after = read_answer(encode_answer(replace(before, refusal="No."), wire, body), wire)
         assert after.refusal == "No.", name
@@ -397,7 +412,7 @@ def test_a_changed_refusal_is_decoded():
 @pytest.mark.slow
 def test_a_changed_finish_reason_is_decoded():
     reasons = {"openai.chat": "length", "openai.responses": "max_output_tokens", "gemini": "MAX_TOKENS"}
-    reasons |= dict.fromkeys(("anthropic", "bedrock"), "max_tokens")
+    reasons |= dict.fromkeys(("anthropic", "bedrock"), "max_tokens") | {"ollama": "length"}
     for name, wire, body in ALL_ANSWERS:
         before = read_answer(body, wire)
         if before.error is None and before.is_complete:
@@ -417,7 +432,7 @@ def common_ends(one, other):
     return head, tail
 
 
-@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic", "bedrock"])
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic", "bedrock", "ollama"])
 def test_changed_arguments_change_no_other_byte(wire):
     for name, recorded_wire, body in ALL_ANSWERS:
         before = read_answer(body, recorded_wire)

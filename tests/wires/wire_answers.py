@@ -10,7 +10,14 @@ from typing import Any
 from corpora import OPENLLMETRY, OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
 
 ROOT = Path(__file__).parents[2]
-STREAMS = ("openai.chat.stream", "openai.responses.stream", "gemini.stream", "anthropic.stream", "bedrock.stream")
+STREAMS = (
+    "openai.chat.stream",
+    "openai.responses.stream",
+    "gemini.stream",
+    "anthropic.stream",
+    "bedrock.stream",
+    "ollama.stream",
+)
 
 
 def load_written_answers() -> list[tuple[str, dict[str, Any]]]:

@@ -1,8 +1,8 @@
 """Redact texts that a stream of JSON documents splits into fragments, one per document.
 
 If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret.
-A text is therefore redacted as a whole. The documents are the ``data:`` of server-sent events or the items of a JSON
-array.
+A text is therefore redacted as a whole. The documents are the ``data:`` of server-sent events, the lines of JSON lines,
+or the items of a JSON array.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from multitrack.tape import jsontext
 from multitrack.wires import registry
 
 _DATA = re.compile(r"^data:[ ]?(\{.*?)\r?$", re.MULTILINE)
+_LINE = re.compile(r"^(\{.*?)\r?$", re.MULTILINE)
 
 Leaf = tuple[Any, Any]
 """The location of a string: its container, and its key or position there."""
@@ -32,7 +33,9 @@ def redact_fragments(text: str, redact: Callable[[str], str]) -> str:
     """
     if text.startswith("["):
         return _redact_array(text, redact)
-    found = list(_DATA.finditer(text))
+    found = list((_LINE if text.startswith("{") else _DATA).finditer(text))
+    if len(found) < 2:
+        return text
     documents = [_parse(match[1]) for match in found]
     changed = _redact_documents(documents, redact)
     # from the end, so that the offsets of the other matches stay valid

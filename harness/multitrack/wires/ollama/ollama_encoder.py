@@ -1,0 +1,149 @@
+"""Write an answer of Ollama's chat API: from scratch, or into a recorded one, whose other parts stay.
+
+https://docs.ollama.com/api/chat
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from multitrack.tool_call import ToolCall
+from multitrack.wires.answer import WireAnswer
+from multitrack.wires.encoding import PIECE_SIZE, have_same_calls, place_calls, set_or_delete, split_text, spread_text
+from multitrack.wires.lenient_json import as_object, as_objects, as_text
+from multitrack.wires.ollama.ollama_answer import OllamaStreamDecoder, find_message, read_answer, read_arguments
+from multitrack.wires.stream_text import StreamChunk
+
+_Fields = dict[str, Any]
+"""A JSON object that is changed in place."""
+
+# Ollama sends the time of each chunk. The answers that are encoded must not differ each time.
+_CREATED = "2026-01-01T00:00:00Z"
+
+
+# --- from scratch ---------------------------------------------------------------------------------------------------
+
+
+def build_answer(answer: WireAnswer) -> dict[str, Any]:
+    """Return the body of an answer."""
+    calls = [write_call({}, call) for call in answer.calls]
+    message = {"content": answer.text or "", **({"tool_calls": calls} if calls else {})}
+    return _build_chunk(answer, message, is_last=answer.is_complete)
+
+
+def build_chunks(answer: WireAnswer) -> Iterator[dict[str, Any]]:
+    """Yield the chunks of a stream. An incomplete answer lacks the last one."""
+    for piece in split_text(answer.text or "", PIECE_SIZE):
+        yield _build_chunk(answer, {"content": piece})
+    for call in answer.calls:
+        yield _build_chunk(answer, {"content": "", "tool_calls": [write_call({}, call)]})
+    if answer.is_complete:
+        yield _build_chunk(answer, {"content": ""}, is_last=True)
+
+
+def _build_chunk(answer: WireAnswer, message: Mapping[str, Any], *, is_last: bool = False) -> dict[str, Any]:
+    chunk = {
+        "model": answer.model or "",
+        "created_at": _CREATED,
+        "message": {"role": "assistant", **message},
+        "done": is_last,
+    }
+    return {**chunk, "done_reason": answer.finish_reason, **(answer.usage or {})} if is_last else chunk
+
+
+def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
+    """Return an entry of ``tool_calls`` for ``call``. All other fields of ``entry``, a recorded call, stay.
+
+    Raises:
+        ValueError: If the arguments are not a JSON object.
+    """
+    written = dict(entry)
+    function = dict(as_object(entry.get("function")))
+    if as_text(entry.get("id")) != call.id:
+        set_or_delete(written, "id", call.id)
+    if (as_text(function.get("name")) or "") != call.name or not entry:
+        function["name"] = call.name
+    if read_arguments(entry) != call.arguments:
+        set_or_delete(function, "arguments", None if call.arguments is None else _parse_arguments(call))
+    return {**written, "function": function}
+
+
+def _parse_arguments(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            f"the arguments of {call.name} are not a JSON object, which this wire format requires: {call.arguments!r}"
+        )
+    return arguments
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# --- with an original -----------------------------------------------------------------------------------------------
+
+
+def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``original``, the body of an answer, with the calls, text and ``done_reason`` of ``answer``."""
+    document = deepcopy(dict(original))
+    before = read_answer(original)
+    _edit_messages([document], before, answer)
+    if answer.finish_reason != before.finish_reason:
+        set_or_delete(document, "done_reason", answer.finish_reason)
+    return document
+
+
+def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
+    """Return the chunks of ``original`` with the calls, text and ``done_reason`` of ``answer``."""
+    decoder = OllamaStreamDecoder()
+    chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
+    documents = [chunk.document for chunk in chunks if chunk.document is not None]
+    for document in documents:
+        decoder.feed_chunk(document)
+    before = decoder.answer
+    # an error keeps its shape, unless there is no other chunk
+    parts = [document for document in documents if "message" in document or "response" in document]
+    _edit_messages(parts or documents[-1:], before, answer)
+    if answer.finish_reason != before.finish_reason:
+        last = next((document for document in documents if document.get("done") is True), documents[-1])
+        set_or_delete(last, "done_reason", answer.finish_reason)
+    return chunks
+
+
+def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer) -> None:
+    """Change the text and the calls of ``documents``, the chunks of one answer."""
+    changes_calls = not have_same_calls(answer.calls, before.calls)
+    if answer.text == before.text and not changes_calls:
+        return
+    for document in documents:
+        if not isinstance(document.get("message"), dict) and "response" not in document:
+            document["message"] = {"role": "assistant", "content": ""}
+    messages: list[tuple[Any, str]] = [find_message(document) for document in documents]
+    if answer.text != before.text:
+        places = [(message, key) for message, key in messages if as_text(message.get(key))] or messages[:1]
+        for (message, key), piece in zip(places, spread_text(answer.text or "", len(places)), strict=True):
+            message[key] = piece
+    if changes_calls:
+        _edit_calls([message for message, _ in messages], before.calls, answer.calls)
+
+
+def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
+    """Replace each call in its place. A new call follows the call before it."""
+    slots = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
+    new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
+    for position, source, call in place_calls(recorded, calls):
+        new[position].append(write_call({} if source is None else slots[source], call))
+    if not slots:
+        messages[-1]["tool_calls"] = new[0]
+    entries = iter(new)
+    for message in messages if slots else ():
+        if found := as_objects(message.get("tool_calls")):
+            written = [entry for _ in found for entry in next(entries)]
+            set_or_delete(message, "tool_calls", written or None)
