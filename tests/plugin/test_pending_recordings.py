@@ -124,7 +124,7 @@ def test_accepting_into_a_damaged_cassette_fails(project):
     before = project.read_files()
     finished = CliRunner().invoke(app, ["accept", str(project.path)])
     assert finished.exit_code == 1
-    assert "the cassette is damaged" in str(finished.exception)
+    assert "the cassette is damaged" in finished.output
     assert project.read_files() == before
 
 
