@@ -12,8 +12,8 @@ from benchmarks.page import Section, describe_conditions, format_ratio, format_t
 _TARGET = 1.08
 
 _TEXT = """
-This benchmark measures the time that `messages.create` with a `response_model` adds to the SDK's own, for a response
-with three calls. The provider is a `MockTransport` in the same process. The *raw client* is code written by hand: it
+This benchmark measures the time that a `response_model` adds to the SDK's `messages.create`, for a response with
+three calls. The provider is a `MockTransport` in the same process. The *raw client* is code written by hand: it
 calls `create(tools=..., tool_choice={{"type": "auto"}})` with the same schemas, and then
 `Model.model_validate(block.input)` with the model of each tool. All candidates send the same body and return the same
 models. The raw client is measured twice to show the noise.
