@@ -1,8 +1,8 @@
 """Measure candidates side by side: in turns within one process, and in several processes.
 
-Tools such as pyperf and timeit finish one candidate before they begin with the next. On a machine that also does other
-work, the ratio of two such measurements says more about the machine than about the candidates. CPU time is measured for
-the same reason: the candidates never wait.
+Tools such as pyperf and timeit finish one candidate before they start the next. On a machine that also does other work,
+the ratio of two such measurements says more about the machine than about the candidates. For the same reason, CPU time
+is measured instead of elapsed time. Nothing is missed, because the candidates never wait.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""instructor: code written for it runs after a change of the import."""
+"""instructor: code written for it runs after its import is changed."""
 
 import pytest
 

@@ -370,7 +370,8 @@ def test_waiting_for_a_response_that_the_recorded_caller_did_not_await_is_a_miss
         with pytest.raises(CassetteMiss):
             stub.once(ask(text="sleep"))
     assert str(caught.value) == (
-        "the recorded request has no response, because its caller stopped waiting; now the caller keeps waiting\n"
+        "no response was recorded for this request, because its caller stopped waiting during the recording; "
+        "this time the caller waited longer\n"
         "  to record a response: pytest --record"
     )
     assert router.violations[0] is caught.value

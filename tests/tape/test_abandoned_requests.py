@@ -115,7 +115,8 @@ def test_a_caller_that_waits_longer_gets_a_miss(provider, path, monkeypatch):
     with activate(Tape(path)) as tape, pytest.raises(CassetteMiss) as missed:
         asyncio.run(wait())
     assert str(missed.value) == (
-        "the recorded request has no response, because its caller stopped waiting; now the caller keeps waiting\n"
+        "no response was recorded for this request, because its caller stopped waiting during the recording; "
+        "this time the caller waited longer\n"
         "  to record a response: use_cassette(..., mode='record')"
     )
     assert tape.violations == [missed.value]

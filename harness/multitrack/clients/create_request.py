@@ -1,4 +1,4 @@
-"""Separate Multitrack's own arguments in a call of `create` from the arguments for the provider."""
+"""Separate Multitrack's own arguments in a call to `create` from the arguments for the provider."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class CreateRequest(Generic[T]):
-    """The tools to send with one call of `create`, and how to read the response.
+    """The tools to send with one call to `create`, and how to read the response.
 
     Raises:
         TypeError: If ``response_model`` has an unsupported form, if the wire format cannot express one of its models,

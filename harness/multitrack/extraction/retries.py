@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Retries(Generic[T]):
-    """Validates the responses to one call of `create`, and asks again while tool calls are invalid.
+    """Validates the responses to one call to `create`, and asks again while tool calls are invalid.
 
     It asks ``max_retries`` times at most.
 

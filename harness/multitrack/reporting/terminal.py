@@ -112,7 +112,7 @@ def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[s
 
     Args:
         pending: The files.
-        update_hint: The command that then updates the snapshots of the test.
+        update_hint: The command to run afterwards, which updates the snapshots of the test.
     """
     cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
     yield f"The {cassettes} unchanged. If the new recording is right:"

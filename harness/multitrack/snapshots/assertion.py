@@ -15,7 +15,9 @@ COMPARISON_ATTRIBUTE = "multitrack_compared"
 
 
 def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[ComparisonKeywords]) -> None:
-    """Assert that `actual` contains the `expected` calls, in any order unless ``ordered=True``.
+    """Assert that `actual` contains the `expected` calls and no others.
+
+    Unless ``ordered=True``, the order of the calls does not matter.
 
     Args:
         actual: The calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, or dicts with ``name`` and

@@ -55,7 +55,7 @@ class DamagedCallsFile(ValueError):
 def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> str:
     """Return the text of an entry.
 
-    The calls are sorted by tool and arguments, so that equal sets have equal texts, unless `ordered` is true.
+    Unless ``ordered`` is true, the calls are sorted by tool and arguments, so that equal sets have equal texts.
     """
     if not calls:
         return _NO_CALLS

@@ -61,7 +61,9 @@ def make_calls_snapshot(
 
 
 class CallsSnapshot(SnapshotAssertion):
-    """Equals an iterable of calls if the snapshot has the same calls, in any order unless ``ordered=True``.
+    """Equals an iterable of calls if the snapshot contains the same calls.
+
+    Unless ``ordered=True``, the order of the calls does not matter.
 
     ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does;
     ``calls_snapshot.with_defaults(ignore="*.created_at")`` sets them for all comparisons.

@@ -114,7 +114,7 @@ class Recorder:
             key = MatchingKey.from_request(request)
             later = (other for other in self._exchanges[position + 1 :] if other.unreplayable_error is None)
             if not any(MatchingKey.from_request(self._normalizer.redact(other.request)) == key for other in later):
-                return f"{request.method} {request.url} got no response ({exchange.unreplayable_error})"
+                return f"{request.method} {request.url} got no response: {exchange.unreplayable_error}"
         return None
 
     def metadata(self) -> Mapping[str, Any]:

@@ -32,7 +32,8 @@ def find_record_hint(tape: Router | None) -> str:
 def report_miss(tape: Router | None) -> CassetteMiss:
     """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
     violation = CassetteMiss(
-        "the recorded request has no response, because its caller stopped waiting; now the caller keeps waiting\n"
+        "no response was recorded for this request, because its caller stopped waiting during the recording; "
+        "this time the caller waited longer\n"
         f"  to record a response: {find_record_hint(tape)}"
     )
     if tape is not None:

@@ -52,7 +52,7 @@ def explain_schema_change(
             values = " to ".join(format_value(value) for value in (before, after) if value is not ABSENT)
             return f"{locate(*steps)} {_choose(difference, 'lost', 'gained', 'changed')} the allowed value {values}"
         case [*_, "propertyOrdering", int()]:
-            return None  # it follows from the changes of the fields, which are reported
+            return None  # it follows from the changes to the fields, which are reported
     keyword = next((step for step in reversed(steps) if isinstance(step, str)), "schema")
     return f"{locate(*steps)} {_choose(difference, 'lost', 'gained', 'changed')} its {_KEYWORDS.get(keyword, keyword)}"
 
