@@ -100,6 +100,14 @@ def mcp(session: nox.Session) -> None:
     run(session, ("tests/tape/test_mcp_sdk.py",), ())
 
 
+@nox.session(python=LOWEST)
+def xai_sdk(session: nox.Session) -> None:
+    """Record and replay xAI over gRPC, with the current release of its SDK."""
+    # a separate environment, because the SDK requires an older release of packaging than virtualenv does
+    install(session, "xai-sdk>=1.21")
+    run(session, ("tests/plugin/test_xai_runs.py", "tests/wires/test_xai_format.py"), ())
+
+
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
     """Test the newest release of everything on a later Python."""

@@ -38,6 +38,7 @@ SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "anthropic", "grpci
 # Libraries that only a session of nox installs. Without them, their tests are left out.
 SESSIONS = {
     "mcp": ["mcp"],
+    "xai_sdk": ["xai-sdk"],
     "frameworks": sorted(path.parent.name for path in Path(__file__).parent.glob("frameworks/*/scenario.py")),
 }
 

@@ -17,10 +17,10 @@ OPENAI = ("openai.chat", "openai.chat.stream", "openai.responses", "openai.respo
 FORMATS = (
     *OPENAI,
     *("gemini", "gemini.stream", "anthropic", "anthropic.stream", "bedrock", "bedrock.stream"),
-    *("ollama", "ollama.stream"),
+    *("ollama", "ollama.stream", "xai", "xai.stream"),
 )
 # their answers do not have the words of a refusal
-WITHOUT_REFUSAL = ("bedrock", "ollama")
+WITHOUT_REFUSAL = ("bedrock", "ollama", "xai")
 RECORDED = [(line["id"], line["wire"], read_body(line)) for line in load_recorded_answers() if line["wire"] in FORMATS]
 WRITTEN = [
     pytest.param(wire, encode_body(answer), id=f"{wire}-{answer['id']}")
@@ -90,6 +90,8 @@ def test_an_empty_answer_is_encoded(wire):
         ("bedrock.stream", "tool_use", "end_turn"),
         ("ollama", "stop", "stop"),
         ("ollama.stream", "stop", "stop"),
+        ("xai", "REASON_TOOL_CALLS", "REASON_STOP"),
+        ("xai.stream", "REASON_TOOL_CALLS", "REASON_STOP"),
     ],
 )
 def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
@@ -112,6 +114,8 @@ def test_the_usual_finish_reason_is_the_default(wire, with_calls, without):
         ("bedrock.stream", "model_context_window_exceeded"),
         ("ollama", "length"),
         ("ollama.stream", "length"),
+        ("xai", "REASON_MAX_LEN"),
+        ("xai.stream", "REASON_MAX_CONTEXT"),
     ],
 )
 def test_a_truncated_answer_is_encoded(wire, reason):
@@ -412,7 +416,7 @@ def test_a_changed_refusal_is_decoded():
 @pytest.mark.slow
 def test_a_changed_finish_reason_is_decoded():
     reasons = {"openai.chat": "length", "openai.responses": "max_output_tokens", "gemini": "MAX_TOKENS"}
-    reasons |= dict.fromkeys(("anthropic", "bedrock"), "max_tokens") | {"ollama": "length"}
+    reasons |= dict.fromkeys(("anthropic", "bedrock"), "max_tokens") | {"ollama": "length", "xai": "REASON_MAX_LEN"}
     for name, wire, body in ALL_ANSWERS:
         before = read_answer(body, wire)
         if before.error is None and before.is_complete:
@@ -432,7 +436,7 @@ def common_ends(one, other):
     return head, tail
 
 
-@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic", "bedrock", "ollama"])
+@pytest.mark.parametrize("wire", ["openai.chat", "openai.responses", "gemini", "anthropic", "bedrock", "ollama", "xai"])
 def test_changed_arguments_change_no_other_byte(wire):
     for name, recorded_wire, body in ALL_ANSWERS:
         before = read_answer(body, recorded_wire)

@@ -17,6 +17,7 @@ STREAMS = (
     "anthropic.stream",
     "bedrock.stream",
     "ollama.stream",
+    "xai.stream",
 )
 
 
