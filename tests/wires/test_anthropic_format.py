@@ -11,7 +11,14 @@ from wire_answers import load_recorded_answers
 
 from multitrack import ToolCall
 from multitrack.extraction import Toolset
-from multitrack.wires import ToolResult, continue_conversation, read_answer, registry
+from multitrack.wires import (
+    ToolResult,
+    continue_conversation,
+    create_stream_decoder,
+    read_answer,
+    recognize,
+    registry,
+)
 
 
 class Place(BaseModel):
@@ -185,6 +192,53 @@ def test_fields_that_are_null_do_not_go_back():
     assert answer["content"] == [{"type": "text", "text": "Hi"}, call("toolu_a")]
 
 
+def test_a_citation_goes_back_without_the_field_that_only_answers_have():
+    citation = {"type": "char_location", "cited_text": "Rain.", "document_index": 0, "document_title": None}
+    content = [{"type": "text", "text": "Rain.", "citations": [{**citation, "file_id": None}]}, call("toolu_a")]
+    answer, _ = continue_after(content, [True])
+    assert answer["content"][0] == {"type": "text", "text": "Rain.", "citations": [citation]}
+
+
+def stream_block(index, start, *deltas):
+    return [
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def continue_after_stream(*events):
+    decoder = create_stream_decoder("anthropic.stream")
+    for event in [*events, {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"}]:
+        decoder.feed_chunk(event)
+    results = [ToolResult(each, True, "fine") for each in decoder.answer.calls]
+    return continue_conversation(decoder.document, results, "anthropic")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "found"),
+    [(['{"query":', ' "rain"}'], {"query": "rain"}), (['{"query":'], {}), ([""], {}), ([], {})],
+    ids=["whole", "cut off", "empty", "none"],
+)
+def test_the_streamed_input_of_a_server_tool_goes_back(pieces, found):
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    events = [*stream_block(0, {**SEARCH, "input": {}}, *deltas), *stream_block(1, FOUND)]
+    [answer] = continue_after_stream(*events)
+    assert answer == {"role": "assistant", "content": [{**SEARCH, "input": found}, FOUND]}
+
+
+def test_a_streamed_summary_of_the_conversation_goes_back():
+    delta = {"type": "compaction_delta", "content": "They want weather.", "encrypted_content": "Eqgf"}
+    [answer] = continue_after_stream(*stream_block(0, {"type": "compaction", "content": None}, delta))
+    assert answer["content"] == [{**delta, "type": "compaction"}]
+
+
+def test_a_block_whose_start_was_lost_does_not_go_back():
+    _, *lost = stream_block(0, {}, {"type": "input_json_delta", "partial_json": '{"n": 1}'})
+    answer, _ = continue_after_stream(*lost, *stream_block(1, call("toolu_a")))
+    assert answer["content"] == [call("toolu_a")]
+
+
 def test_calls_without_an_id_of_their_own_get_one():
     answer, results = continue_after([call("toolu_a"), call("toolu_a"), call("")], [True, True, True])
     ids = [block["id"] for block in answer["content"]]
@@ -225,6 +279,19 @@ def test_the_calls_of_an_answer_have_the_ids_of_their_blocks():
         ToolCall("toolu_a", "Weather", '{"n":1}', 0),
         ToolCall("toolu_b", "Weather", "{}", 1),
     )
+
+
+@pytest.mark.parametrize("fields", [{"content": None}, {}], ids=["null", "absent"])
+def test_an_answer_without_content_is_recognized(fields):
+    document = {"type": "message", "role": "assistant", "stop_reason": "refusal", **fields}
+    assert recognize(document) == "anthropic"
+    assert read_answer(document).refusal == "refusal"
+
+
+@pytest.mark.parametrize("key", ["message", "Message"])
+def test_an_error_of_bedrock_is_an_error(key):
+    answer = read_answer({key: "Too many requests"}, "anthropic")
+    assert answer.error == "Too many requests"
 
 
 @pytest.mark.parametrize(

@@ -222,3 +222,9 @@ def test_every_decoder_accepts_json_of_any_shape(document):
 
 def test_deeply_nested_json_is_not_an_answer():
     assert recognize(b"[" * 100_000) is None
+
+
+@pytest.mark.parametrize("wire", STREAMS)
+def test_a_deeply_nested_event_is_an_error_of_the_stream(wire):
+    answer = read_answer(b"data: " + b"[" * 100_000 + b"\n\n", wire)
+    assert answer.error.startswith("an event is not a JSON object: '[[[")

@@ -588,6 +588,15 @@ def test_invalid_json_in_an_anthropic_call_is_an_error_that_leaves_the_other_cal
     assert "not valid JSON" in str(extraction.errors[0])
 
 
+def test_input_for_an_anthropic_block_without_a_start_breaks_the_stream():
+    _, *lost = anthropic_call(0, '{"n": 1}')
+    events = [*lost, *anthropic_call(1, '{"n": 2}'), *anthropic_end("tool_use")]
+    models, error = extract_stream("anthropic.stream", events)
+    assert models == [Weather(n=2)]
+    assert isinstance(error, StreamBroken)
+    assert "the start of a content block that received input is missing" in str(error)
+
+
 def test_an_error_event_of_anthropic_breaks_the_stream():
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     models, error = extract_stream("anthropic.stream", [*anthropic_call(0, '{"n": 1}'), overloaded])

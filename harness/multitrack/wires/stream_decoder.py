@@ -66,7 +66,7 @@ class StreamDecoder(ABC):
             return []
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             chunk = None
         if not isinstance(chunk, dict):
             self._error = self._error or f"an event is not a JSON object: {data[:200]!r}"

@@ -37,13 +37,20 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         text="".join(texts) or None,
         finish_reason=finish_reason,
         refusal=read_refusal(finish_reason, document.get("stop_details")),
-        error=error_message(document.get("error")),
+        error=_read_error(document),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
         is_truncated=is_truncated,
         # the part of the input that was received is sent as valid JSON
         has_cut_off_call=is_truncated and kind == "tool_use",
     )
+
+
+def _read_error(document: Mapping[str, Any]) -> str | None:
+    if error := error_message(document.get("error")):
+        return error
+    # an error of Bedrock has only a message; the header `x-amzn-ErrorType` names its type
+    return None if "content" in document else as_text(document.get("message")) or as_text(document.get("Message"))
 
 
 def is_call(block: Mapping[str, Any]) -> bool:

@@ -63,6 +63,8 @@ class AnthropicFormat(WireFormat):
         match document.get("type"):
             case "message" if isinstance(document.get("content"), list):
                 return self.name
+            case "message" if document.get("content") is None and "stop_reason" in document:
+                return self.name
             case str() as kind if kind in _EVENTS:
                 return self.stream_name
             case "error" if _is_error(as_object(document.get("error"))):
@@ -168,7 +170,13 @@ def _write_answer(
 ) -> Iterator[dict[str, Any]]:
     calls = iter(zip(ids, results, strict=True))
     for block in blocks:
+        if not as_text(block.get("type")):
+            # the start of the block was lost, and a request requires a type
+            continue
         written = {key: value for key, value in block.items() if value is not None}
+        if isinstance(written.get("citations"), list):
+            # a citation in a request has no such field
+            written["citations"] = [_drop_key(citation, "file_id") for citation in as_objects(written["citations"])]
         # a text without visible characters may be in an answer, but is refused in a request
         if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():
             continue
@@ -177,7 +185,14 @@ def _write_answer(
             written["id"] = call_id
             written["name"] = sanitize_name(as_text(block.get("name")) or "")
             written["input"] = _read_object(result.call.arguments if result else None)
+        elif isinstance(block.get("input"), str):
+            # the input of a server tool that was streamed
+            written["input"] = _read_object(block["input"])
         yield written
+
+
+def _drop_key(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != key}
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:

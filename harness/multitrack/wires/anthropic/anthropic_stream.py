@@ -94,6 +94,8 @@ class AnthropicStreamDecoder(StreamDecoder):
         if block is None:
             # the event that says what the block is was lost, so that only its text can be used
             block = self._add_block({"type": "text"} if "text" in delta else {}, index)
+            if "partial_json" in delta:
+                self._error = self._error or "the start of a content block that received input is missing"
         if not block.add(delta):
             self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
 
@@ -208,10 +210,12 @@ class _Block:
                 self._thought[key] = self._thought.get(key, "") + piece
         if citation := delta.get("citation"):
             self._citations.append(citation)
+        if delta.get("type") == "compaction_delta":
+            self._fields = {**self._fields, **{key: value for key, value in delta.items() if key != "type"}}
         piece = as_text(delta.get("partial_json"))
-        if piece is None or not self.is_call:
+        if piece is None:
             return True
-        if self.is_complete:
+        if self.is_call and self.is_complete:
             return not piece.strip()
         self._input.append(piece)
         self._has_whole_input = self._has_whole_input or self._brackets.feed(piece) is not None
@@ -223,7 +227,7 @@ class _Block:
 
     def as_document(self) -> Mapping[str, Any]:
         """Return the block as it appears in an answer that is not streamed."""
-        if self.is_call:
+        if self.is_call or self._input:
             _, _, arguments = self.fields
             return {**self._fields, "input": arguments}
         block = {
