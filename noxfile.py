@@ -44,6 +44,7 @@ SDKS = {
     "anthropic-0": "anthropic<1",
     "anthropic-1": "anthropic<2",
     "anthropic-2": "anthropic<3",
+    "bedrock-1": "boto3<2",
 }
 IN_PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # each has the name of a framework on the package index

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multitrack import errors
-    from multitrack.clients import Mode, from_anthropic, from_genai, from_openai, from_vertexai, patch
+    from multitrack.clients import Mode, from_anthropic, from_bedrock, from_genai, from_openai, from_vertexai, patch
     from multitrack.extraction import Extraction, ExtractionStream, Toolset
     from multitrack.snapshots.assertion import assert_calls
     from multitrack.snapshots.calls_snapshot import CallsSnapshot
@@ -33,6 +33,7 @@ __all__ = [
     "decode",
     "errors",
     "from_anthropic",
+    "from_bedrock",
     "from_genai",
     "from_openai",
     "from_vertexai",
@@ -55,6 +56,7 @@ _MODULES = {
     "assert_calls": "multitrack.snapshots.assertion",
     "decode": "multitrack.wires",
     "from_anthropic": "multitrack.clients",
+    "from_bedrock": "multitrack.clients",
     "from_genai": "multitrack.clients",
     "from_openai": "multitrack.clients",
     "from_vertexai": "multitrack.clients",

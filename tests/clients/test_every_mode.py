@@ -14,6 +14,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from operator import or_
 from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote
 
 import openai
 import pytest
@@ -235,10 +236,40 @@ def anthropic_on_vertex(is_async, standin):
     )
 
 
+def bedrock(is_async, standin):
+    import boto3
+    from botocore.config import Config
+
+    if is_async:
+        pytest.skip("boto3 has no asynchronous client")
+    client = boto3.client(
+        "bedrock-runtime",
+        region_name="eu-west-1",
+        aws_access_key_id="A",
+        aws_secret_access_key="B",
+        verify=str(standin.certificate_authority),
+        config=Config(proxies={"https": standin.proxy_url}, retries={"total_max_attempts": 1}),
+    )
+    extracting = multitrack.from_bedrock(client, mode=Mode.BEDROCK_PARALLEL_TOOLS)
+
+    def call(method, messages, **arguments):
+        *system, user = messages
+        return method(
+            modelId="amazon.nova-pro-v1:0",
+            system=[{"text": message["content"]} for message in system],
+            messages=[{"role": "user", "content": [{"text": user["content"]}]}],
+            **arguments,
+        )
+
+    methods = extracting.create, extracting.create_with_completion
+    return Client(*(partial(call, method) for method in methods), client.close)
+
+
 MODES = {
     "anthropic": anthropic,
     "anthropic on bedrock": anthropic_on_bedrock,
     "anthropic on vertex": anthropic_on_vertex,
+    "bedrock": bedrock,
     "chat": chat,
     "azure": azure,
     "responses": responses,
@@ -247,7 +278,7 @@ MODES = {
     "gemini": gemini,
     "gemini on vertex": gemini_on_vertex,
 }
-HTTPX_MODES = [mode for mode in MODES if not mode.startswith("vertex ")]
+HTTPX_MODES = [mode for mode in MODES if mode != "bedrock" and not mode.startswith("vertex ")]
 
 VERTEX_HOST = "us-central1-aiplatform.googleapis.com"
 VERTEX_MODEL = f"projects/{GOOGLE_PROJECT}/locations/us-central1/publishers/google/models/gemini-3-pro"
@@ -261,6 +292,7 @@ URLS = {
         f"https://us-east5-aiplatform.googleapis.com/v1/projects/{GOOGLE_PROJECT}/locations/us-east5/"
         "publishers/anthropic/models/claude-sonnet-5:rawPredict"
     ),
+    "bedrock": "https://bedrock-runtime.eu-west-1.amazonaws.com/model/amazon.nova-pro-v1:0/converse",
     "chat": "https://api.openai.com/v1/chat/completions",
     "azure": "https://harbour.openai.azure.com/openai/deployments/planner/chat/completions",
     "responses": "https://api.openai.com/v1/responses",
@@ -403,6 +435,7 @@ def place_param(mode, where):
         "anthropic": ("anthropic",),
         "anthropic on bedrock": ("anthropic", "boto3"),
         "anthropic on vertex": ("anthropic",),
+        "bedrock": ("boto3",),
         "responses": ("openai", "openai.resources.responses"),
         "gemini": ("google", "google.genai"),
         "gemini on vertex": ("google", "google.genai"),
@@ -430,7 +463,7 @@ def cell(request, place, runner):
     standin = request.getfixturevalue("standin") if where == "network" else None
     if standin is None:
         environment = nullcontext()
-    elif mode in HTTPX_MODES:
+    elif not mode.startswith("vertex "):
         environment = standin_environment(standin)
     else:
         environment = vertexai_environment(standin, mode.removeprefix("vertex "))
@@ -457,7 +490,9 @@ def test_parallel_calls_become_models(cell, stream):
     assert [call.id for call in extraction.calls] == [call.id if cell.has_call_ids else None for call in CALLS]
     assert extraction.text == "Let me look."
     usage = extraction.usage
-    if hasattr(usage, "output_tokens"):
+    if cell.mode == "bedrock":
+        total = usage["totalTokens"]
+    elif hasattr(usage, "output_tokens"):
         total = usage.input_tokens + usage.output_tokens
     else:
         total = usage.total_tokens if hasattr(usage, "total_tokens") else usage.total_token_count
@@ -475,8 +510,9 @@ def test_requests_go_to_the_sdks_own_url(cell, stream, standin):
     if stream:
         url = url.replace("/GenerateContent", "/StreamGenerateContent").replace(":generate", ":streamGenerate")
         url = url.replace(":rawPredict", ":streamRawPredict").replace("/invoke", "/invoke-with-response-stream")
+        url = url.replace("/converse", "/converse-stream")
     received = standin.requests[-1]
-    assert received.url.partition("?")[0] == url
+    assert unquote(received.url.partition("?")[0]) == url
     assert received.body.get("stream", False) is (stream and cell.mode in MODES_WITH_STREAM_IN_BODY)
 
 
@@ -484,7 +520,8 @@ def test_create_with_completion_returns_the_extraction_and_the_response(cell):
     extraction, response = cell.ask("Plan the trip", method="create_with_completion")
     assert extraction == PLAN
     assert extraction.raw is response
-    usage = getattr(response, "usage", None) or response.usage_metadata
+    fields = response if cell.mode == "bedrock" else vars(response)
+    usage = fields.get("usage") or response.usage_metadata
     assert usage == extraction.usage
 
 
@@ -646,8 +683,9 @@ def test_an_error_of_the_provider_is_raised_by_the_sdk(cell, stream):
     with pytest.raises(Exception) as raised:  # noqa: PT011  (each SDK has its own class)
         cell.extract("Hurry", stream=stream)
     assert not isinstance(raised.value, errors.MultitrackError)
-    assert type(raised.value).__module__.partition(".")[0] in ("openai", "google", "anthropic")
-    assert "429" in str(raised.value)
+    assert type(raised.value).__module__.partition(".")[0] in ("openai", "google", "anthropic", "botocore")
+    # boto3 shows the name of the error instead of its status
+    assert ("ThrottlingException" if cell.mode == "bedrock" else "429") in str(raised.value)
 
 
 def test_invalid_calls_are_retried(cell):

@@ -54,7 +54,7 @@ MODULE_NAMES = [
     "response_schema",
     "v2",
 ]
-SHARED_NAMES = ["Mode", "from_anthropic", "from_genai", "from_openai", "from_vertexai", "patch"]
+SHARED_NAMES = ["Mode", "from_anthropic", "from_bedrock", "from_genai", "from_openai", "from_vertexai", "patch"]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULE_NAMES if name not in instructor.__all__])

@@ -26,7 +26,7 @@ def test_an_unsupported_mode_of_instructor_is_explained():
     assert str(raised.value) == (
         "Mode.TOOLS does not exist, because Multitrack only supports parallel tool calls; use one of "
         "Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, Mode.VERTEXAI_PARALLEL_TOOLS, Mode.GENAI_PARALLEL_TOOLS, "
-        "Mode.ANTHROPIC_PARALLEL_TOOLS"
+        "Mode.ANTHROPIC_PARALLEL_TOOLS, Mode.BEDROCK_PARALLEL_TOOLS"
     )
 
 
@@ -59,6 +59,7 @@ def imported_by(code):
         "openai",
         "vertexai",
         "anthropic",
+        "botocore",
     }
     process = run_python(f"import sys\n{code}\nprint(*sorted({heavy} & set(sys.modules)))")
     assert process.stderr == ""
@@ -79,11 +80,11 @@ def test_the_types_of_a_tape_are_imported_without_pytest(name):
 @pytest.mark.slow
 def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
     imported = imported_by(
-        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = None\n"
-        "from multitrack import Mode, Toolset, decode, from_anthropic, from_openai, from_vertexai, patch"
+        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = sys.modules['botocore'] = None\n"
+        "from multitrack import Mode, Toolset, decode, from_anthropic, from_bedrock, from_openai, from_vertexai, patch"
     )
     # those that the code replaces with None
-    assert imported - {"openai", "vertexai", "anthropic"} == {"pydantic"}
+    assert imported - {"openai", "vertexai", "anthropic", "botocore"} == {"pydantic"}
 
 
 @pytest.mark.slow
@@ -94,12 +95,13 @@ def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
         ("from_openai", "openai", "openai"),
         ("from_vertexai", "vertexai", "google-cloud-aiplatform"),
         ("from_anthropic", "anthropic", "anthropic"),
+        ("from_bedrock", "bedrock", "boto3"),
     ],
 )
 def test_a_client_without_its_sdk_says_what_to_install(function, sdk, package):
     process = run_python(
         "import sys\n"
-        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = None\n"
+        "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = sys.modules['botocore'] = None\n"
         f"from multitrack import {function}\n"
         f"try: {function}(None)\n"
         "except ImportError as error: print(error)\n"

@@ -22,6 +22,7 @@ PROGRAMS = {
     "from_vertexai": ("vertexai", CLIENT.format("from_vertexai")),
     "from_genai": ("google.genai", CLIENT.format("from_genai")),
     "from_anthropic": ("anthropic", CLIENT.format("from_anthropic")),
+    "from_bedrock": ("botocore", CLIENT.format("from_bedrock")),
     "multitrack": ("typer", "from multitrack.cli import main; main()"),
     "multitrack demo": ("trustme", "from multitrack.cli import main; sys.argv = ['multitrack', 'demo']; main()"),
     "multitrack.standin": ("trustme", "import runpy; runpy.run_module('multitrack.standin', run_name='__main__')"),

@@ -2,9 +2,7 @@
 
 import json
 
-import botocore.session
 import pytest
-from botocore.validate import ParamValidator
 from pydantic import BaseModel
 from wire_answers import load_recorded_answers, load_written_answers, read_body
 
@@ -44,6 +42,10 @@ def to_answer(*blocks):
 
 def check_request(**arguments):
     """Raise an error unless botocore accepts the arguments of ``converse``."""
+    pytest.importorskip("botocore")
+    import botocore.session
+    from botocore.validate import ParamValidator
+
     shape = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
     report = ParamValidator().validate({"modelId": MODEL, **arguments}, shape)
     assert not report.has_errors(), report.generate_report()

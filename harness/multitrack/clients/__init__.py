@@ -25,11 +25,12 @@ if TYPE_CHECKING:
         ParallelAnthropicBedrock,
         ParallelAnthropicVertex,
     )
+    from multitrack.clients.bedrock import BedrockClient
     from multitrack.clients.genai import GenaiClient
     from multitrack.clients.openai import AsyncParallelOpenAI, ParallelOpenAI
     from multitrack.clients.vertexai import VertexClient
 
-__all__ = ["Mode", "from_anthropic", "from_genai", "from_openai", "from_vertexai", "patch"]
+__all__ = ["Mode", "from_anthropic", "from_bedrock", "from_genai", "from_openai", "from_vertexai", "patch"]
 
 
 @overload
@@ -140,6 +141,25 @@ def from_anthropic(client: Any, mode: Mode | None = None) -> Any:
     except ImportError as error:
         raise _missing_sdk_error("from_anthropic", "anthropic", error) from error
     return copy_with_extraction(client, mode)
+
+
+def from_bedrock(client: Any, mode: Mode | None = None) -> BedrockClient:
+    """Return an object whose ``create`` extracts models through the Converse API of Amazon Bedrock.
+
+    Args:
+        client: ``boto3.client("bedrock-runtime")``. It is not changed.
+        mode: ``Mode.BEDROCK_PARALLEL_TOOLS``, which is the default.
+
+    Raises:
+        TypeError: If ``client`` is not a client of boto3 for ``bedrock-runtime``.
+        ValueError: If ``mode`` is the mode of a different client.
+        ImportError: If the boto3 package is not installed.
+    """
+    try:
+        from multitrack.clients.bedrock import BedrockClient
+    except ImportError as error:
+        raise _missing_sdk_error("from_bedrock", "bedrock", error) from error
+    return BedrockClient(client, mode)
 
 
 def _import_openai(function: str) -> Any:

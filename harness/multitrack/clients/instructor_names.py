@@ -45,7 +45,6 @@ MODULE_NAMES = {
     "dsl": _PLAIN_MODELS,
     "exceptions": "import the errors from multitrack.errors",
     "from_anyscale": _OPENAI_COMPATIBLE,
-    "from_bedrock": _OWN_SDK.format(provider="AWS"),
     "from_cerebras": _OPENAI_COMPATIBLE,
     "from_cohere": _OWN_SDK.format(provider="Cohere"),
     "from_databricks": _OPENAI_COMPATIBLE,

@@ -24,6 +24,7 @@ class Mode(Enum, metaclass=_ModeMeta):
     - ``VERTEXAI_PARALLEL_TOOLS``: the default of `from_vertexai`.
     - ``GENAI_PARALLEL_TOOLS``: the default of `from_genai`.
     - ``ANTHROPIC_PARALLEL_TOOLS``: the default of `from_anthropic`.
+    - ``BEDROCK_PARALLEL_TOOLS``: the default of `from_bedrock`.
     """
 
     PARALLEL_TOOLS = "parallel_tools"
@@ -31,6 +32,7 @@ class Mode(Enum, metaclass=_ModeMeta):
     VERTEXAI_PARALLEL_TOOLS = "vertexai_parallel_tools"
     GENAI_PARALLEL_TOOLS = "genai_parallel_tools"
     ANTHROPIC_PARALLEL_TOOLS = "anthropic_parallel_tools"
+    BEDROCK_PARALLEL_TOOLS = "bedrock_parallel_tools"
 
 
 def resolve_mode(mode: Mode | None, *supported: Mode, function: str) -> Mode:

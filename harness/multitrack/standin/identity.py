@@ -19,6 +19,8 @@ ANTHROPIC_HOST = "api.anthropic.com"
 ANTHROPIC_COOKIE = "_cfuvid=p4XmZ7sTqL2rVb9KdHyWf8Nc-1750000000-0.0.1.1-604800000"
 ANTHROPIC_ORGANIZATION = "5d1c8a3e-94b7-4f60-8c2d-7be913f0a642"
 
+BEDROCK_HOST = "bedrock-runtime.us-east-1.amazonaws.com"
+
 GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"
 GOOGLE_ORGANIZATION = "organizations/673918204455"
 GOOGLE_PROJECT = "harbour-forecast-418302"
@@ -74,6 +76,11 @@ def anthropic_headers(host: str, request_id: str) -> Headers:
         ("anthropic-ratelimit-requests-reset", "2025-06-15T15:06:40Z"),
         ("set-cookie", f"{ANTHROPIC_COOKIE}; path=/; domain=.{host}; HttpOnly; Secure; SameSite=None"),
     )
+
+
+def bedrock_headers(host: str, request_id: str) -> Headers:
+    """Return the headers of every response that Bedrock sends, except ``content-type``."""
+    return ((STANDIN_HEADER, host), ("x-amzn-requestid", request_id))
 
 
 def google_headers(host: str) -> Headers:

@@ -15,6 +15,7 @@ from multitrack.hosts import is_loopback
 from multitrack.standin import google_auth
 from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.anthropic import messages
+from multitrack.standin.bedrock import converse
 from multitrack.standin.identity import OPENAI_HOST, Headers, anthropic_headers, google_headers, openai_headers
 from multitrack.standin.openai import chat, responses
 from multitrack.standin.recorded_responses import RecordedResponse, RecordedResponses
@@ -29,7 +30,7 @@ _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenera
 _SUPPORTED = (
     "POST .../chat/completions, .../responses, .../v1/messages, .../MODEL:generateContent, "
     ".../MODEL:streamGenerateContent, .../publishers/anthropic/models/MODEL:rawPredict, "
-    ".../MODEL:streamRawPredict and /model/MODEL/invoke"
+    ".../MODEL:streamRawPredict, /model/MODEL/invoke, /model/MODEL/converse and /model/MODEL/converse-stream"
 )
 
 
@@ -69,6 +70,8 @@ class Provider:
         anthropic = messages.find_route(request.path)
         if request.method == "POST" and anthropic is not None:
             return messages.respond(request, self._selector, anthropic)
+        if request.method == "POST" and (route := converse.find_route(request.path)) is not None:
+            return converse.respond(request, self._selector, route)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
             from multitrack.standin.vertex import rest

@@ -22,6 +22,8 @@ _ENDS = {
     "application/x-ndjson": _LINE_END,
     "application/ndjson": _LINE_END,
     "application/jsonl": _LINE_END,
+    # stored as lines, see `event_framing`
+    "application/vnd.amazon.eventstream": _LINE_END,
 }
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},]', re.DOTALL)
 _BETWEEN_ITEMS = b" \t\r\n,]"

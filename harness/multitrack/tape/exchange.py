@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.failure import During, Failure
-from multitrack.tape.reencoding import encode_chunks, is_accepted
+from multitrack.tape.reencoding import encode_chunks, is_accepted, keep_framing, without_framing
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -110,7 +110,8 @@ class Response:
     the caller went away."""
     encoding: str = ""
     """The header ``content-encoding`` of the body as it was received. Empty if the body was not encoded, or if it is
-    still encoded because it could not be decoded; then the header is one of ``headers``."""
+    still encoded because it could not be decoded; then the header is one of ``headers``. It begins with the framing of
+    an AWS event stream (see `event_framing`), which is not in the header."""
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
     is_raw_deflate: bool = False
@@ -191,8 +192,9 @@ def _negotiate_encoding(response: Response, accept_encoding: str | None) -> Resp
     if not response.encoding:
         return response
     if response.is_encoding_requested and not is_accepted(response.encoding, accept_encoding):
-        return replace(response, encoding="", encoded_body=None)
-    return replace(response, headers=(*response.headers, ("content-encoding", response.encoding)))
+        return replace(response, encoding=keep_framing(response.encoding), encoded_body=None)
+    header = without_framing(response.encoding)
+    return replace(response, headers=(*response.headers, ("content-encoding", header))) if header else response
 
 
 def _is_retried(response: Response) -> bool:

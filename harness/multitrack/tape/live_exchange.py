@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 
-from multitrack.tape import chunks, json_rpc
+from multitrack.tape import chunks, event_framing, json_rpc
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
@@ -129,6 +130,10 @@ class LiveExchange:
             pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
         except ValueError:
             headers, encoding = self._headers, ""
+        if event_framing.is_framed(next((value for name, value in headers if name == "content-type"), None)):
+            with suppress(ValueError, RecursionError):
+                pieces, framing = event_framing.decode_events(pieces, is_complete=ending == "complete")
+                encoding = f"{framing}, {encoding}" if encoding else framing
         content = b"".join(pieces)
         if ending == "left" and self._has_whole_body(content):
             ending = "complete"

@@ -10,6 +10,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
+from multitrack.tape import event_framing
+
 _Encoder = Callable[[Sequence[bytes], bool], Iterator[bytes]]
 
 
@@ -17,6 +19,16 @@ def split_encodings(header: str | None) -> list[str]:
     """Return the content encodings in a header ``content-encoding``, in lower case, without ``identity``."""
     names = [name.strip().lower() for name in (header or "").split(",")]
     return [name for name in names if name not in ("", "identity")]
+
+
+def without_framing(encoding: str) -> str:
+    """Return ``encoding`` as a header ``content-encoding`` names it, without the framing of an event stream."""
+    return ", ".join(name for name in split_encodings(encoding) if name not in event_framing.FRAMINGS)
+
+
+def keep_framing(encoding: str) -> str:
+    """Return only the framing of an event stream in ``encoding``. Empty if it has none."""
+    return ", ".join(name for name in split_encodings(encoding) if name in event_framing.FRAMINGS)
 
 
 def can_encode(header: str) -> bool:
@@ -36,7 +48,7 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
         name, _, weight = item.partition(";")
         accepted[name.strip().removeprefix("x-")] = weight.replace(" ", "").rstrip("0.") not in ("q=", "q")
     default = accepted.get("*", False)
-    return all(accepted.get(name.removeprefix("x-"), default) for name in split_encodings(header))
+    return all(accepted.get(name.removeprefix("x-"), default) for name in split_encodings(without_framing(header)))
 
 
 def is_raw_deflate(body: bytes, header: str) -> bool:
@@ -109,6 +121,16 @@ def _store(chunks: Sequence[bytes], head: bytes, end: bytes | None) -> Iterator[
         yield b"".join(blocks)
 
 
+def _encode_aws_events(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    del is_complete  # the end of such a stream has no mark
+    return event_framing.encode_events(chunks, event_framing.EVENTS)
+
+
+def _encode_aws_chunks(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
+    del is_complete
+    return event_framing.encode_events(chunks, event_framing.CHUNKS)
+
+
 def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
     """Encode as uncompressed meta-blocks, see https://www.rfc-editor.org/rfc/rfc7932#section-9.2."""
     shift = 1  # the first bit of the data is the size of the window, 0 for 16 bits
@@ -155,4 +177,6 @@ _ENCODERS: dict[str, _Encoder] = {
     "deflate": _encode_deflate,
     "br": _encode_brotli,
     "zstd": _encode_zstd,
+    event_framing.EVENTS: _encode_aws_events,
+    event_framing.CHUNKS: _encode_aws_chunks,
 }

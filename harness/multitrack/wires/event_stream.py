@@ -58,7 +58,7 @@ class EventStreamParser:
 def _parse_message(message: bytes) -> ServerSentEvent | None:
     if not _has_checksum(message):
         return _create_error("the event stream is damaged")
-    end = _PRELUDE + int.from_bytes(message[4:8], "big")
+    end = _find_payload(message)
     headers = _parse_headers(message[_PRELUDE:end])
     payload = message[end:-_CHECKSUM].decode("utf-8", "replace")
     try:
@@ -122,6 +122,26 @@ def split_messages(content: bytes) -> list[bytes]:
     return messages
 
 
+def parse_headers(message: bytes) -> dict[str, str]:
+    """Return the headers of a whole message whose values are text.
+
+    Raises:
+        ValueError: If the message is damaged.
+    """
+    if len(message) < _PRELUDE + _CHECKSUM or not (_has_checksum(message[:_PRELUDE]) and _has_checksum(message)):
+        raise ValueError("the event stream is damaged")
+    return _parse_headers(message[_PRELUDE : _find_payload(message)])
+
+
+def split_payload(message: bytes) -> bytes:
+    """Return the payload of a whole message."""
+    return message[_find_payload(message) : -_CHECKSUM]
+
+
+def _find_payload(message: bytes) -> int:
+    return _PRELUDE + int.from_bytes(message[4:8], "big")
+
+
 def parse_message(message: bytes) -> ServerSentEvent | None:
     """Return the event of a message, as `EventStreamParser` does. None if the message is cut off or has no event."""
     is_whole = len(message) >= _PRELUDE + _CHECKSUM and int.from_bytes(message[:4], "big") == len(message)
@@ -133,7 +153,7 @@ def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 
-    end = _PRELUDE + int.from_bytes(message[4:8], "big")
+    end = _find_payload(message)
     headers, payload = message[_PRELUDE:end], message[end:-_CHECKSUM].decode() or "{}"
     fields = json.loads(payload)
     if isinstance(fields, dict) and isinstance(fields.get("bytes"), str):

@@ -29,6 +29,7 @@ KEPT_HEADERS = frozenset(
         "retry-after",
         "retry-after-ms",
         "x-should-retry",
+        "x-amzn-errortype",  # the name of an error of AWS, which its body does not have
         "x-goog-upload-status",
         "x-goog-upload-url",
         # https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#session-management: a client without

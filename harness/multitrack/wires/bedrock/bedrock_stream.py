@@ -31,6 +31,8 @@ class BedrockStreamDecoder(StreamDecoder):
     """Build the content blocks of an answer from the events of a stream.
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
+
+    No event is the end mark, because a client that does not read to the end of the body loses its connection.
     """
 
     def __init__(self) -> None:
@@ -62,7 +64,6 @@ class BedrockStreamDecoder(StreamDecoder):
                     return self._complete_open_calls()
                 case "metadata":
                     self._metadata = fields
-                    self.has_ended = self._stop_reason is not None
                 case "error":
                     self._error = self._error or error_message(value)
                 case str() if name.endswith("Exception"):

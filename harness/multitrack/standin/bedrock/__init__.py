@@ -1,0 +1,1 @@
+"""The Converse API of Amazon Bedrock, as the stand-in implements it."""

@@ -1,0 +1,115 @@
+"""The framing of AWS event streams: a cassette stores such a body as lines of JSON, which can be read and redacted.
+
+Each line is the document of one event. Replay writes the binary messages again, with new checksums. The name of the
+framing is among the content encodings of a body in a cassette, but not in a header.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from multitrack.wires.event_stream import parse_headers, split_messages, split_payload, write_message
+
+EVENTS, CHUNKS = "aws-events", "aws-chunks"
+"""The framings: events whose payload is their document, and chunks whose payload has the model's document in base64.
+
+``ConverseStream`` sends the first, ``InvokeModelWithResponseStream`` the second.
+"""
+FRAMINGS = frozenset({EVENTS, CHUNKS})
+
+_CONTENT_TYPE = "application/vnd.amazon.eventstream"
+_JSON = "application/json"
+
+
+def is_framed(content_type: str | None) -> bool:
+    """Return whether a body with this content type is an AWS event stream."""
+    return (content_type or "").partition(";")[0].strip().lower() == _CONTENT_TYPE
+
+
+def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
+    """Return the lines of an event stream that arrived in ``parts``, one item per part, and its framing.
+
+    A message belongs to the part that completes it. A message that the end of an incomplete stream cuts off is left
+    out.
+
+    Raises:
+        ValueError: The stream is damaged, or it has a message that a line cannot represent.
+    """
+    decoded: list[bytes] = []
+    framings: set[str] = set()
+    waiting = b""
+    for part in parts:
+        *whole, waiting = [*split_messages(waiting + part), b""]
+        if whole and len(whole[-1]) < _length(whole[-1]):
+            waiting = whole.pop()
+        lines = []
+        for message in whole:
+            document, framing = _read_message(message)
+            framings |= {framing} if framing else set()
+            lines.append(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        decoded.append(b"".join(lines))
+    if (waiting and is_complete) or len(framings) > 1:
+        raise ValueError("the event stream cannot be stored as text")
+    return decoded, next(iter(framings), EVENTS)
+
+
+def _length(message: bytes) -> int:
+    # before the length itself is complete, no message is
+    return int.from_bytes(message[:4], "big") if len(message) >= 4 else 4
+
+
+def _read_message(message: bytes) -> tuple[Any, str | None]:
+    """Return the document of a message, and the framing that it shows."""
+    headers = parse_headers(message)
+    payload = json.loads(split_payload(message).decode() or "{}")
+    name = headers.get(":event-type") or headers.get(":exception-type")
+    if not isinstance(payload, dict) or not name or headers.get(":content-type", _JSON) != _JSON:
+        raise ValueError("the message is not an event with JSON")
+    match headers.get(":message-type"):
+        case "exception" if is_exception({name: payload}):
+            return {name: payload}, None
+        case "event" if isinstance(payload.get("bytes"), str):
+            document = json.loads(base64.b64decode(payload["bytes"], validate=True).decode())
+            if not isinstance(document, dict) or is_exception(document):
+                raise ValueError("the chunk is not a JSON object")
+            return document, CHUNKS
+        case "event" if not is_exception({name: payload}):
+            return {name: payload}, EVENTS
+    raise ValueError("the message is neither an event nor an exception")
+
+
+def is_exception(document: Any) -> bool:
+    """Return whether a document reports an exception: its only key is the name of the exception."""
+    return isinstance(document, dict) and len(document) == 1 and next(iter(document)).endswith("Exception")
+
+
+def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
+    """Yield the messages of each chunk of lines. A line belongs to the chunk that completes it."""
+    waiting = b""
+    for position, chunk in enumerate(chunks, start=1):
+        *lines, waiting = (waiting + chunk).split(b"\n")
+        if position == len(chunks):
+            # an edited cassette may lack the last line break
+            lines, waiting = [*lines, waiting], b""
+        yield b"".join(_write_line(line, framing) for line in lines if line.strip())
+
+
+def _write_line(line: bytes, framing: str) -> bytes:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        document = None
+    is_event = isinstance(document, dict) and len(document) == 1
+    if is_exception(document):
+        kind, name = "exception", ":exception-type"
+    elif framing == CHUNKS or not is_event:
+        payload = json.dumps({"bytes": base64.b64encode(line).decode()}).encode()
+        return write_message({":event-type": "chunk", ":content-type": _JSON, ":message-type": "event"}, payload)
+    else:
+        kind, name = "event", ":event-type"
+    [(value, payload_document)] = document.items()
+    payload = json.dumps(payload_document, ensure_ascii=False, separators=(",", ":")).encode()
+    return write_message({name: value, ":content-type": _JSON, ":message-type": kind}, payload)
