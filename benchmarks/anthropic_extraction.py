@@ -1,4 +1,4 @@
-"""Compare `create` of Anthropic's client with the SDK's own, for a short response."""
+"""Compare ``create`` of Anthropic's client with the SDK's own, for a short response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ The target is at most {target} times the time of the raw client. It is {verdict}
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a tenth of the rounds."""
+    """Run the benchmark; ``quick`` runs one process with a tenth of the rounds."""
     results = {kind: _run(*options, quick=quick) for kind, options in {"sync": (), "async": ("--async",)}.items()}
     ratios = {kind: one.ratio(MULTITRACK, to=RAW).middle for kind, one in results.items()}
     rows = [

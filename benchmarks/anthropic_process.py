@@ -52,7 +52,7 @@ class FakeProvider:
 
 
 def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:
-    """Return how the candidate `name` gets the models; the result is awaitable if the client is async."""
+    """Return a function with which the candidate ``name`` gets the models, or an awaitable if its client is async."""
     client = provider.make_client()
     prompt = "The weather in Toronto and Dallas? Who won the super bowl?"
     request: dict[str, Any] = {

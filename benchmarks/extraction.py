@@ -1,4 +1,4 @@
-"""Compare `create` with the SDK's own: a short response, the first model of a stream, long responses."""
+"""Compare ``create`` with the SDK's own: a short response, the first model of a stream, long responses."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ From a response with 100 calls to one with 1,000, multitrack's time per call is 
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a tenth of the rounds."""
+    """Run the benchmark; ``quick`` runs one process with a tenth of the rounds."""
     return Section(
         "Extraction", "".join([_OPENING, _measure_short(quick), _measure_first_model(quick), _measure_long(quick)])
     )

@@ -53,7 +53,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": Go
 
 
 class FakeProvider:
-    """A provider that returns `calls` for each request, and the request to send.
+    """A provider that returns ``calls`` for each request. It also has the request to send.
 
     Attributes:
         completing: The number of events until the first call is complete.
@@ -126,7 +126,7 @@ def validate_calls(completion: Any) -> list[BaseModel]:
 
 
 def make_request(provider: FakeProvider, name: str) -> Callable[[], Any]:
-    """Return how the candidate `name` gets a response or a stream."""
+    """Return a function with which the candidate ``name`` gets a response or a stream."""
     client = provider.make_client()
     request = {**provider.request, **({"stream": True} if provider.events else {})}
     if name in BY_HAND:
@@ -146,7 +146,7 @@ def _patch_client(client: Any, name: str) -> Any:
 
 
 def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:
-    """Return how the candidate `name` gets the models; the result is awaitable if the client is async."""
+    """Return a function with which the candidate ``name`` gets the models, or an awaitable if its client is async."""
     send = make_request(provider, name)
     read = validate_calls if name in BY_HAND else list
 
@@ -232,7 +232,7 @@ def make_first_model_candidate(provider: FakeProvider, name: str) -> Candidate:
 
 
 async def check_candidates(provider: FakeProvider, names: Sequence[str]) -> None:
-    """Raise `SystemExit` unless all candidates return the models of the response, and send equal requests."""
+    """Raise ``SystemExit`` unless all candidates return the models of the response, and send equal requests."""
     sent = {}
     for name in names:
         models = make_extraction(provider, name)()

@@ -24,7 +24,7 @@ The next table compares the time to write a cassette with the time of PyYAML and
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a few rounds."""
+    """Run the benchmark; ``quick`` runs one process with a few rounds."""
     rounds, processes = (2, 1) if quick else (3, 3)
     results = run_processes(
         [sys.executable, "-m", "benchmarks.large_cassettes_process", f"--rounds={rounds}"], processes

@@ -35,7 +35,7 @@ _WORDS = "alpha beta gamma delta epsilon zeta eta theta "
 
 
 def name_candidate(case: str, size: int) -> str:
-    """Return the name of the candidate for a cassette with `size` interactions."""
+    """Return the name of the candidate for a cassette with ``size`` interactions."""
     return f"{size} {case}"
 
 

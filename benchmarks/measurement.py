@@ -44,7 +44,7 @@ class Quartiles(NamedTuple):
 
 
 def time_call(call: Callable[[], object]) -> Candidate:
-    """Return a candidate that measures `call`."""
+    """Return a candidate that measures ``call``."""
 
     async def run_once() -> Figures:
         start = process_time()
@@ -55,7 +55,7 @@ def time_call(call: Callable[[], object]) -> Candidate:
 
 
 def time_async_call(call: Callable[[], Awaitable[object]]) -> Candidate:
-    """Return a candidate that measures `call`, whose result is awaited."""
+    """Return a candidate that measures ``call``, whose result is awaited."""
 
     async def run_once() -> Figures:
         start = process_time()
@@ -68,7 +68,7 @@ def time_async_call(call: Callable[[], Awaitable[object]]) -> Candidate:
 async def measure_in_turns(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, list[Figures]]:
     """Run each candidate once per round, and return its figures.
 
-    Each round has its own random order. Warm-up rounds come first, a tenth as many.
+    Each round has its own random order. Before them, a tenth as many rounds run to warm up.
     """
     figures: dict[str, list[Figures]] = {name: [] for name in candidates}
     order = list(candidates)
@@ -98,7 +98,7 @@ class Results:
     processes: Sequence[Mapping[str, Sequence[Figures]]]
 
     def ratio(self, candidate: str, *, to: str, figure: str = CPU_TIME) -> Spread:
-        """Return the ratio of a candidate's median to that of the candidate `to`, over the processes."""
+        """Return the ratio of the candidate's median to the median of the candidate ``to``, in several processes."""
         ratios = [_median(figures[candidate], figure) / _median(figures[to], figure) for figures in self.processes]
         return Spread(min(ratios), median(ratios), max(ratios))
 
@@ -117,7 +117,7 @@ def run_processes(command: Sequence[str], processes: int, environment: Mapping[s
     """Run a command several times, and return the results that it prints.
 
     Args:
-        command: A command that prints the text of `format_results`.
+        command: A command that prints the text of ``format_results``.
         processes: How often to run it.
         environment: Variables in addition to those of this process.
     """
@@ -128,7 +128,7 @@ def run_processes(command: Sequence[str], processes: int, environment: Mapping[s
 
 
 def format_results(versions: Mapping[str, str], figures: Mapping[str, Sequence[Figures]]) -> str:
-    """Return the text that a process prints for `run_processes`."""
+    """Return the text that a process prints for ``run_processes``."""
     return json.dumps({"versions": versions, "figures": figures})
 
 

@@ -70,7 +70,7 @@ def format_response(calls: Calls) -> bytes:
 
 
 def stream_response(calls: Calls, fragment: int) -> Iterator[bytes]:
-    """Yield the events of a streamed response, with `fragment` characters of the arguments in each."""
+    """Yield the events of a streamed response, with ``fragment`` characters of the arguments in each."""
     yield _format_event({"role": "assistant", "content": None})
     for index, call in enumerate(calls):
         yield _format_event({"tool_calls": [{"index": index, **_make_call(index, call, "")}]})

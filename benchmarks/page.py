@@ -19,7 +19,7 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 _HEAD = """# Benchmarks
 
 `make benchmarks` writes this page. The candidates of a table take turns in one process, in a new random order each
-round, so that other load on the machine affects all of them in the same way. Several such processes are run.
+round, so that other load on the machine affects all of them in the same way. A benchmark runs several such processes.
 
 Times are CPU times unless a table says otherwise. A table shows the median of all rounds, with the quartiles in
 parentheses. A ratio is computed from two medians in one process. A table shows the median ratio of the processes, with
@@ -67,7 +67,7 @@ def format_ratio(spread: Spread) -> str:
 
 
 def format_time(quartiles: Quartiles, share: int = 1) -> str:
-    """Return a text such as ``0.81 ms (0.80 to 0.84)``, for the time divided by `share`."""
+    """Return a text such as ``0.81 ms (0.80 to 0.84)``, for the time divided by ``share``."""
     unit, size = next((unit, size) for unit, size in _UNITS if quartiles.median / share >= size)
     # to three digits, and `g` to keep 1,000 from becoming 1e+03
     low, median, high = (f"{float(f'{value / share / size:.3g}'):g}" for value in quartiles)

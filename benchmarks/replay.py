@@ -36,7 +36,7 @@ _RULE = Rule(
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a few rounds."""
+    """Run the benchmark; ``quick`` runs one process with a few rounds."""
     rounds, processes = (10, 1) if quick else (200, 5)
     with StandIn([_RULE]) as standin:
         command = [sys.executable, "-m", "benchmarks.replay_process", f"--rounds={rounds}"]

@@ -129,7 +129,7 @@ def _make_candidates(make_call: MakeCall, cassette: Path) -> tuple[Candidate, Ca
 
 
 async def _record(make_call: MakeCall, cassette: Path) -> None:
-    """Record the call. Raises `SystemExit` if the replayed response differs from the provider's response."""
+    """Record the call. Raises ``SystemExit`` if the replayed response differs from the provider's response."""
     with use_cassette(cassette, mode="record"):
         live = await _await_call(make_call)
     with use_cassette(cassette, mode="replay"):

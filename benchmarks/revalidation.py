@@ -23,7 +23,7 @@ The target is at least {target:,} calls per second. It is {verdict}.
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a few rounds."""
+    """Run the benchmark; ``quick`` runs one process with a few rounds."""
     rounds, processes = (3, 1) if quick else (10, 5)
     results = run_processes([sys.executable, "-m", "benchmarks.revalidation_process", f"--rounds={rounds}"], processes)
     rows, slowest = [], float("inf")

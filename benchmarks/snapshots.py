@@ -25,7 +25,7 @@ The targets are {targets}. {verdict}
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; `quick` runs one process with a few rounds."""
+    """Run the benchmark; ``quick`` runs one process with a few rounds."""
     rounds, processes = (3, 1) if quick else (10, 3)
     results = run_processes([sys.executable, "-m", "benchmarks.snapshots_process", f"--rounds={rounds}"], processes)
     times = {

@@ -80,7 +80,7 @@ CASES = tuple(_MAKERS)
 
 
 def name_candidate(case: str, size: int, option: str) -> str:
-    """Return the name of the candidate that compares `size` calls."""
+    """Return the name of the candidate that compares ``size`` calls."""
     return f"{size} calls: {case}{option}"
 
 

@@ -11,7 +11,7 @@ _FOLDER = Path("build")
 
 
 def create_environment(requirements: Sequence[str], name: str) -> str:
-    """Return the interpreter of an environment with this project and `requirements`.
+    """Return the interpreter of an environment with this project and ``requirements``.
 
     An existing environment is used again unless the requirements have changed.
     """

@@ -1,7 +1,8 @@
 """Generates a text that a regular expression matches.
 
-Only this module uses the private parser of `re`. No library can replace it: rstr, sre-yield and Hypothesis use the same
-parser, exrex is under the AGPL, interegular does not support ``^`` and ``$``, and greenery reads them as characters.
+Only this module uses the private parser of ``re``. No library can replace this parser: rstr, sre-yield and Hypothesis
+use it as well, exrex is under the AGPL, interegular does not support ``^`` and ``$``, and greenery reads ``^`` and
+``$`` as ordinary characters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ _CANDIDATES = "aA0 _-.@/:,~!#" + "".join(map(chr, range(33, 127))) + "\t\n" + "Ã
 
 
 def generate_text(pattern: str, min_length: int = 0) -> str:
-    """Return a text that ``pattern`` matches, with at least ``min_length`` characters if its repeats allow that.
+    """Return a text that ``pattern`` matches.
+
+    If the repeats in the pattern allow it, the text has at least ``min_length`` characters.
 
     Raises:
         ValueError: The pattern is not a Python regular expression, or has a part that is not supported, such as

@@ -60,7 +60,7 @@ def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
 
     Args:
         body: The body as received (bytes or text), or parsed JSON: an object, or the list of a stream's chunks.
-        wire: The wire format, one of `WIRES`. Default: recognize it from the body.
+        wire: The wire format, one of ``WIRES``. Default: recognize it from the body.
 
     Raises:
         ValueError: If ``body`` is not an answer in that wire format, or in any known one.
@@ -69,7 +69,7 @@ def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
 
 
 def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
-    """Decode a whole answer. Takes the same arguments and raises the same errors as `decode`."""
+    """Decode a whole answer. Takes the same arguments and raises the same errors as ``decode``."""
     name = wire or recognize(body)
     if name is None:
         raise ValueError(
@@ -83,15 +83,15 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
 
 
 def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) -> bytes:
-    """Return the body of an answer as a provider would send it: the inverse of `read_answer`.
+    """Return the body of an answer as a provider would send it: the inverse of ``read_answer``.
 
     Args:
         answer: The answer. Its calls, text, refusal and finish reason are encoded. If there is no original, its model
             and its usage are encoded, too. If there is no finish reason, the provider's usual one is used. If there is
             no original and the answer is incomplete, a stream breaks off before its end.
-        wire: The wire format, one of `WIRES`.
+        wire: The wire format, one of ``WIRES``.
         original: The body of a recorded answer in the same format. Only the parts that differ in ``answer`` are
-            changed; all other bytes stay the same. A call that comes from the original keeps its other fields besides
+            changed; all other bytes stay the same. A call that comes from the original keeps all its fields other than
             the id, the name and the arguments. If nothing differs, the result is ``original``.
 
     Raises:
@@ -109,9 +109,9 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
 def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) -> list[bytes]:
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
-    Takes the same arguments and raises the same errors as `encode_answer`. Without an original, the stream consists of
-    server-sent events. If the calls of a chat completion change, all calls of their choice are written again, one after
-    the other.
+    Takes the same arguments and raises the same errors as ``encode_answer``. Without an original, the stream consists
+    of server-sent events. If the calls of a chat completion change, all calls of their choice are written again, one
+    after the other.
     """
     from multitrack.wires import encoding
 
@@ -153,7 +153,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
 
     Args:
         tools: The tools to offer.
-        wire: The wire format, one of `WIRES`; the streaming and the plain format of an API take the same tools.
+        wire: The wire format, one of ``WIRES``; the streaming and the plain format of an API take the same tools.
         strict: Write schemas that the provider enforces on the model.
 
     Raises:

@@ -23,7 +23,7 @@ class WireAnswer:
         model: The model that the answer names.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
-        has_cut_off_call: True if a length limit cut the last call off, although its arguments may be valid JSON.
+        has_cut_off_call: True if a length limit cut the last call off. Even then, its arguments may be valid JSON.
         is_truncated: True if a length limit cut the answer off.
     """
 

@@ -1,7 +1,8 @@
 """Change the calls and the text in the content blocks of a recorded answer, and nothing else.
 
 Anthropic's Messages API and Bedrock's Converse API share this module. An answer is a list of content blocks. The events
-of a stream start a block, add to it, and end it. A subclass of `BlockSyntax` knows how an API writes blocks and events.
+of a stream start a block, add to it, and end it. A subclass of ``BlockSyntax`` knows how an API writes blocks and
+events.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class BlockEvent(NamedTuple):
         holder: The object that has the index of the block.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
-        block: The fields of the block at its start. If this event does not start the block, the fields to assume if no
-            event has started it.
+        block: The fields of the block at its start. If the event does not start the block, these fields are only used
+            for a block whose start is missing.
     """
 
     holder: Any
@@ -60,7 +61,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def is_text(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a block of a stream has text. ``block`` has its fields at the start."""
+        """Return whether a block of a stream contains text. ``block`` has the fields from its start."""
 
     @abstractmethod
     def build_text(self, text: str) -> Fields:
@@ -72,7 +73,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def extract_started_blocks(self, document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], list[Fields]]]:
-        """Remove the blocks in the event that starts a message. Return each with the events that replace it."""
+        """Remove the blocks from the event that starts a message. Return each block and the events that replace it."""
 
     @abstractmethod
     def read_event(self, document: Mapping[str, Any]) -> BlockEvent | None:
@@ -84,7 +85,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_event_texts(self, document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects of an event whose ``text`` is a part of the text."""
+        """Return the objects in an event whose ``text`` is a part of the answer's text."""
 
     @abstractmethod
     def build_text_events(self, text: str) -> list[Fields]:
@@ -96,7 +97,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_stop(self, document: Mapping[str, Any]) -> Fields | None:
-        """Return the object with the stop reason, or None if ``document`` is not the event that has it."""
+        """Return the object with the stop reason, or None if the event does not contain it."""
 
     @abstractmethod
     def build_stop(self) -> tuple[Fields, Fields]:
@@ -164,7 +165,7 @@ class _NewBlocks(Generic[T]):
 
 
 class _RecordedBlock:
-    """A content block of a stream: the fields of its start, and its events."""
+    """A content block of a stream: the fields at its start, and its events."""
 
     def __init__(self, syntax: BlockSyntax, fields: Mapping[str, Any], index: int | None, arrival: int) -> None:
         self._syntax = syntax
@@ -275,7 +276,7 @@ class EventList:
         return sorted(self._blocks, key=lambda block: block.order)
 
     def _create(self, events: Sequence[Fields], source: _RecordedBlock | None) -> _RecordedBlock:
-        """Return a block with ``events``. Each gets the frame of the event in ``source`` with the same name."""
+        """Return a block with ``events``. Each event gets the frame of the event with the same name in ``source``."""
         read_kind = self._syntax.read_kind
         frames = {read_kind(as_object(chunk.document)): chunk.frame for chunk in (source.chunks if source else [])}
         start = self._syntax.read_event(events[0])
@@ -294,7 +295,11 @@ class EventList:
         self._number([*self._list_blocks(), block])
 
     def _replace(self, replacements: Mapping[int, Sequence[_RecordedBlock]]) -> None:
-        """Replace blocks, by their identity, with others. The events of a new block follow those of its predecessor."""
+        """Replace blocks with others. The events of a new block follow those of its predecessor.
+
+        Args:
+            replacements: The blocks that replace a block, by the ``id()`` of that block.
+        """
         blocks: list[_RecordedBlock] = []
         for block in self._list_blocks():
             group = replacements.get(id(block), [block])

@@ -10,7 +10,10 @@ from multitrack.tool_call import ToolCall
 
 
 def assign_distinct_ids(calls: Sequence[ToolCall]) -> list[str]:
-    """Return one id for each call: its own id, unless that is empty or an earlier call already has it."""
+    """Return a different id for each call.
+
+    If the own id of a call is empty, or an earlier call has the same id, the call gets a new id.
+    """
     own = {call.id for call in calls}
     ids: list[str] = []
     for call in calls:

@@ -51,7 +51,7 @@ class CallQueue(Generic[C]):
         """Release the calls that are complete and have no incomplete call before them.
 
         Args:
-            is_last: The answer is complete, so an incomplete call no longer holds back the calls after it.
+            is_last: Whether the answer is complete. If it is, an incomplete call does not hold back later calls.
         """
         start = len(self._released)
         for call in self._in_order():

@@ -1,7 +1,7 @@
 """Encode an answer: write its calls, text and finish reason as a provider would send them.
 
-This module is shared by all wire formats. A format itself writes documents and chunks: see `WireFormat.write_answer`
-and `WireFormat.write_stream`.
+This module is shared by all wire formats. A format itself writes documents and chunks: see ``WireFormat.write_answer``
+and ``WireFormat.write_stream``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIECE_SIZE = 12
 
 
 def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> bytes:
-    """Return the body of an answer in one piece. See `multitrack.wires.encode_answer`."""
+    """Return the body of an answer in one piece. See ``multitrack.wires.encode_answer``."""
     if original is None:
         document = wire_format.write_answer(_complete(answer, wire_format), None)
         body = format_json(document, indent=2).encode()
@@ -45,7 +45,7 @@ def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes |
 
 
 def encode_stream(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> list[bytes]:
-    """Return the frames of a streamed answer. See `multitrack.wires.encode_stream`."""
+    """Return the frames of a streamed answer. See ``multitrack.wires.encode_stream``."""
     if original is None:
         chunks = wire_format.write_stream(_complete(answer, wire_format), None)
         frames = [wire_format.format_chunk(chunk.document) for chunk in chunks]
@@ -150,7 +150,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
 
 
 def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
-    """Return the calls in a form that can be compared. The original text of arguments that are an object is ignored."""
+    """Return the calls in a form that can be compared. If arguments are an object, only their values count."""
     return [(call.id or "", call.name, _parse_arguments(call) or repr(call.arguments)) for call in calls]
 
 
@@ -164,9 +164,9 @@ def _parse_arguments(call: ToolCall) -> str | None:
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
     """Return for each call the position of the recorded call that it comes from, or None if it is a new call.
 
-    A call keeps the other fields of its recorded call, such as the signature of a thought. A call comes from the
-    recorded call that is equal to it, otherwise from the one with the same id, otherwise from the one with the same
-    name, otherwise from the one in the same position.
+    A call comes from the recorded call that is equal to it, otherwise from the one with the same id, otherwise from the
+    one with the same name, otherwise from the one in the same position. From that recorded call, it keeps the other
+    fields, such as the signature of a thought.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))
@@ -184,7 +184,7 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 
 
 def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with two positions: of the recorded call that it replaces, and of the one that it comes from.
+    """Return each call with the positions of the recorded call that it replaces and of the one that it comes from.
 
     The first positions never decrease. A new call, or a call that was moved back, replaces the same recorded call as
     its predecessor. If nothing was recorded, all positions are 0.
@@ -198,7 +198,7 @@ def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 
 
 def create_id(answer: WireAnswer, label: str, length: int) -> str:
-    """Return ``length`` hexadecimal digits, at most 64, which are the same for equal answers and labels."""
+    """Return an id of ``length`` hexadecimal digits, at most 64. Equal answers and labels give equal ids."""
     content = json.dumps([*map(read_fields, answer.calls), answer.text, answer.refusal, label])
     return sha256(content.encode()).hexdigest()[:length]
 
@@ -222,11 +222,11 @@ def set_or_delete(fields: dict[str, Any], key: str, value: object) -> None:
 
 
 def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Iterator[tuple[int | None, T]]:
-    """Yield the deltas of all calls, call after call, or in turn if they are interleaved.
+    """Yield the deltas of all calls, either call after call or interleaved.
 
     Args:
         calls: The deltas of each call.
-        is_interleaved: Whether one delta of each call follows the other.
+        is_interleaved: Whether the calls take turns: one delta of each call, then the next delta of each call.
 
     Yields:
         Each delta, with the position of its call if it is the first delta of the call, otherwise None.

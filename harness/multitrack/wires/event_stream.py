@@ -16,7 +16,7 @@ from multitrack.wires.lenient_json import as_text
 from multitrack.wires.sse import ServerSentEvent
 
 _PRELUDE, _CHECKSUM = 12, 4
-# the sizes of header values by their type; those with a length of their own are not here
+# the sizes of header values by their type; types whose values begin with their length are not listed
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _BYTES, _STRING = 6, 7
 
@@ -24,9 +24,9 @@ _BYTES, _STRING = 6, 7
 class EventStreamParser:
     """Parse messages as their bytes arrive.
 
-    The data of each event is JSON: an object with the payload under the name of the event, as botocore returns it. For
-    ``InvokeModelWithResponseStream``, it is the part of the model's own answer that the payload contains. An exception
-    becomes an event with the name ``error``.
+    The data of each event is a JSON object, as botocore returns it: its key is the name of the event, and its value is
+    the payload. For ``InvokeModelWithResponseStream``, the data is the chunk of the model's own answer that the payload
+    contains. An exception becomes an event with the name ``error``.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class EventStreamParser:
         return [event for event in events if event is not None]
 
     def close(self) -> list[ServerSentEvent]:
-        """Return nothing: a message that the end of the stream cuts off has no readable payload."""
+        """Return an empty list, because a message that the end of the stream cut off has no readable payload."""
         return []
 
 
@@ -143,7 +143,7 @@ def _find_payload(message: bytes) -> int:
 
 
 def parse_message(message: bytes) -> ServerSentEvent | None:
-    """Return the event of a message, as `EventStreamParser` does. None if the message is cut off or has no event."""
+    """Return the event of a message, as ``EventStreamParser`` does. None if the message is cut off or has no event."""
     is_whole = len(message) >= _PRELUDE + _CHECKSUM and int.from_bytes(message[:4], "big") == len(message)
     return _parse_message(message) if is_whole else None
 

@@ -47,7 +47,7 @@ def _create_parser(start: bytes) -> _Parser:
         case b"[" | b"{":
             return _JsonItemParser()
         case b"\0":
-            # the length of the first message of an event stream, which is less than 16 MiB
+            # the first byte of the length of a message in an event stream, which is less than 16 MiB
             return EventStreamParser()
         case _:
             return SseParser()

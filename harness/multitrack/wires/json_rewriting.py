@@ -38,7 +38,7 @@ def format_json(value: Any, *, is_ascii: bool = False, **layout: Any) -> str:
     Args:
         value: The value. Half of a surrogate pair, which UTF-8 cannot encode, is escaped.
         is_ascii: Escape every character that is not ASCII.
-        layout: The options ``indent`` and ``separators`` of `json.dumps`.
+        layout: The options ``indent`` and ``separators`` of ``json.dumps``.
     """
     text = json.dumps(value, ensure_ascii=is_ascii, **layout)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
@@ -157,5 +157,5 @@ def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | No
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    # Unlike with `==`, the numbers 1 and 1.0, True, and another order of keys are different.
+    # Unlike `==`, this distinguishes 1, 1.0 and True, and objects whose keys have different orders.
     return json.dumps(old) == json.dumps(new)

@@ -19,7 +19,7 @@ from multitrack.wires.event_stream import EventStreamParser
 from multitrack.wires.wire_format import WireFormat
 
 _PACKAGE = __name__.rpartition(".")[0]
-# the number of bytes at the end of a stream among which an end mark is searched; Anthropic fills its mark with spaces
+# the number of bytes at the end of a stream in which an end mark is searched; Anthropic pads its mark with spaces
 _LONGEST_END = 1000
 
 _formats: dict[str, WireFormat] = {}
@@ -74,22 +74,22 @@ def format_names() -> tuple[str, ...]:
 
 
 def opaque_keys() -> frozenset[str]:
-    """Return the `WireFormat.opaque_keys` of all formats."""
+    """Return the ``WireFormat.opaque_keys`` of all formats."""
     return frozenset().union(*(wire_format.opaque_keys for wire_format in all_formats()))
 
 
 def fragment_keys() -> frozenset[str]:
-    """Return the `WireFormat.fragment_keys` of all formats."""
+    """Return the ``WireFormat.fragment_keys`` of all formats."""
     return frozenset().union(*(wire_format.fragment_keys for wire_format in all_formats()))
 
 
 def credential_headers() -> frozenset[str]:
-    """Return the `WireFormat.credential_headers` of all formats."""
+    """Return the ``WireFormat.credential_headers`` of all formats."""
     return frozenset().union(*(wire_format.credential_headers for wire_format in all_formats()))
 
 
 def has_end_mark(body: bytes) -> bool:
-    """Return whether ``body`` ends with one of the `WireFormat.end_marks`."""
+    """Return whether ``body`` ends with one of the ``WireFormat.end_marks``."""
     if body.startswith(b"\0"):
         # the binary frames of an event stream, which are compared as if they were server-sent events
         events = EventStreamParser().feed(body)
@@ -99,7 +99,7 @@ def has_end_mark(body: bytes) -> bool:
 
 
 def call_id_keys() -> tuple[str, ...]:
-    """Return the `WireFormat.call_id_key` of all formats. ``id`` is the last one.
+    """Return the ``WireFormat.call_id_key`` of all formats. ``id`` is the last one.
 
     In a format with another key, an object may have an ``id`` that is not the id of the call.
     """
@@ -124,12 +124,12 @@ def find_model_in_url(url: str) -> str | None:
 
 
 def recognize_request(document: Mapping[str, Any], url: str = "") -> WireFormat | None:
-    """Return the format of ``document``, the parsed body of a request, or None if it is not known."""
+    """Return the format of ``document``, the parsed body of a request, or None if no format recognizes it."""
     return next((known for known in all_formats() if known.recognizes_request(document, url)), None)
 
 
 def recognize_document(document: Mapping[str, Any]) -> str | None:
-    """Return the name of the format of ``document``, the parsed body of an answer, or None if it is not known."""
+    """Return the name of the format of ``document``, the parsed body of an answer, or None."""
     formats = all_formats()
     for wire_format in formats:
         if (name := wire_format.recognize_answer(document)) is not None:

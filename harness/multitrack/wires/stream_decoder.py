@@ -17,11 +17,11 @@ from multitrack.wires.sse import ServerSentEvent
 class StreamDecoder(ABC):
     """Decode a streamed answer as it arrives, and return each tool call as soon as it is complete.
 
-    Pass it either bytes, cut anywhere (`feed`), or the parsed chunks (`feed_chunk`), and call `close` at the end.
+    Pass it either bytes, cut anywhere (``feed``), or the parsed chunks (``feed_chunk``), and call ``close`` at the end.
 
     Each call is returned once, in the order of the answer, so a complete call is only returned after all calls before
-    it. The returned calls are the first calls of `answer`, unchanged. If the end of the stream cuts a call off, the
-    call is not returned, but `answer` has it.
+    it. The returned calls are the first calls of ``answer``, unchanged. If the end of the stream cuts a call off, the
+    call is not returned, but ``answer`` has it.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class StreamDecoder(ABC):
     @property
     @abstractmethod
     def document(self) -> Mapping[str, Any]:
-        """The answer so far, in the form of an answer that is not streamed, for `WireFormat.continue_conversation`."""
+        """The answer so far, in the form of a plain answer, for ``WireFormat.continue_conversation``."""
 
     @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:

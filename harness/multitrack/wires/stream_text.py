@@ -1,7 +1,7 @@
 """The text of a recorded stream: read its chunks, and write other chunks into the same frames.
 
 A frame is a server-sent event, an item of a JSON array, or a message of an AWS event stream (see
-`multitrack.wires.framing`).
+``multitrack.wires.framing``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class StreamChunk(NamedTuple):
     Attributes:
         document: The parsed JSON. None for a frame without a JSON object, such as ``[DONE]`` or a comment.
         frame: The position of the recorded frame into which the document is written. Several chunks may name the same
-            frame: each is written into a copy of it. None without a recorded stream.
+            frame: each is written into a copy of it. None if there is no recorded stream.
     """
 
     document: dict[str, Any] | None

@@ -1,6 +1,6 @@
-"""Convert JSON Schema to the subset that a provider accepts for strict tools, which it enforces on the model.
+"""Convert JSON Schema to the subset that a provider accepts for strict tools, whose schema it enforces on the model.
 
-The providers' subsets have most rules in common. A subclass for each provider adds the others.
+The subsets of the providers have most rules in common. A subclass for each provider adds the other rules.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def accepts(self, keyword: str, value: Any) -> bool:
-        """Return whether the subset has a keyword, with that value."""
+        """Return whether the subset has ``keyword`` and allows ``value`` for it."""
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
@@ -124,11 +124,11 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe_values(self, values: Sequence[Any], path: str) -> dict[str, Any]:
-        """Return the keywords that an enumeration requires in addition."""
+        """Return the additional keywords that an enumeration requires."""
 
     @abstractmethod
     def list_required(self, schema: Schema, fields: list[str]) -> list[str] | None:
-        """Return the required ones of the fields of an object; None to leave them out."""
+        """Return those of ``fields`` that an object requires, or None to write no ``required``."""
 
     def unsupported(self, what: str, path: str) -> TypeError:
         """Return the error for something that the subset cannot express."""

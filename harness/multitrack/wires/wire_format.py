@@ -28,12 +28,12 @@ class WireFormat(ABC):
     __slots__ = ()
 
     name: ClassVar[str]
-    """The name, such as ``openai.chat``. Its first part is the name of the package in `multitrack.wires`."""
+    """The name, such as ``openai.chat``. Its first part is the name of the package in ``multitrack.wires``."""
 
     precedence: ClassVar[int] = 50
     """The position of the format when a document is recognized: the format with the lowest number is asked first.
 
-    Formats that accept documents which other formats may share have a high number.
+    A format that also accepts documents of other formats has a high number, so that it is asked last.
     """
 
     conversation_key: ClassVar[str] = "messages"
@@ -66,7 +66,7 @@ class WireFormat(ABC):
     credential_headers: ClassVar[frozenset[str]] = frozenset()
     """The request headers that hold a credential, in lower case, besides those that many providers share.
 
-    `multitrack.tape.redaction.secrets` has the shared ones, such as ``authorization`` and ``x-api-key``.
+    ``multitrack.tape.redaction.secrets`` has the shared ones, such as ``authorization`` and ``x-api-key``.
     """
 
     end_marks: ClassVar[tuple[bytes, ...]] = ()
@@ -85,13 +85,13 @@ class WireFormat(ABC):
 
     @abstractmethod
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
-        """Return `name` if ``document`` is an answer, `stream_name` if it is a chunk of a stream, otherwise None.
+        """Return ``name`` if ``document`` is an answer, ``stream_name`` if it is a chunk of a stream, otherwise None.
 
-        `recognizes_error` recognizes a document that has only an error. If chunks look like answers, return `name`.
+        ``recognizes_error`` recognizes a document that has only an error. If chunks look like answers, return ``name``.
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        """Return whether ``error``, the value of ``error`` in an answer that no format recognizes, has this format."""
+        """Return whether ``error`` has the form of this API. No format recognizes the rest of the answer."""
         return False
 
     @abstractmethod
@@ -134,7 +134,7 @@ class WireFormat(ABC):
 
     @abstractmethod
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
-        """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as `write_answer` does.
+        """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as ``write_answer`` does.
 
         If there is an ``original``, at least one of its chunks has a document, and each chunk names the frame of the
         original into which it is written. If there is none, a chunk without a document ends the stream.
@@ -203,7 +203,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def format_call(name: str, arguments: object) -> str:
-        """Return a tool call in a message as text, for `read_part`."""
+        """Return a tool call in a message as text, for ``read_part``."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return str(ToolCall(id=None, name=name, arguments=text, index=0))
 

@@ -1,6 +1,6 @@
 """The code that catches traffic: one file or folder per client library.
 
-`install` patches every client library when the first tape opens: those already imported at once, the others when they
+``install`` patches every client library when the first tape opens: those already imported at once, the others when they
 are imported. `restore` removes the patches when the last tape closes. Interceptors patch classes instead of objects, so
 that clients, sessions and channels created earlier are caught, too.
 """
@@ -22,7 +22,7 @@ CurrentTape = Callable[[], Router | None]
 
 
 class Interceptor(Protocol):
-    """The interface of each module that `INTERCEPTORS` names."""
+    """The interface of each module that ``INTERCEPTORS`` names."""
 
     def patches(self, module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
         """Return the patches for one client library.

@@ -10,7 +10,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Response, Router
 
 _GRACE_SECONDS = 10.0
-"""Seconds that a caller may wait longer than the recorded one did."""
+"""How many seconds a caller may wait on replay in addition to the time that the recorded caller waited."""
 
 
 def is_abandoned(response: Response) -> bool:

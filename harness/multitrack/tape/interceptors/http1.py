@@ -1,6 +1,6 @@
 """HTTP/1.1 messages as bytes: parse a message as it arrives, and encode a recorded response.
 
-See https://www.rfc-editor.org/rfc/rfc9112. The parser is as lenient as `http.client`, which parses the same bytes.
+See https://www.rfc-editor.org/rfc/rfc9112. The parser is as lenient as ``http.client``, which parses the same bytes.
 """
 
 from __future__ import annotations

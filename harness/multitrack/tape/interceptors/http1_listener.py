@@ -57,7 +57,7 @@ class HttpResponseListener:
     def end_connection(self, error: BaseException | None) -> None:
         """Record that the connection ended.
 
-        If the response had not started, nothing is recorded; call `fail` with the error that the client raises.
+        If the response had not started, nothing is recorded; call ``fail`` with the error that the client raises.
 
         Args:
             error: The reason; None if the other side closed the connection.

@@ -1,4 +1,4 @@
-"""The interceptor for `http.client`: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
+"""The interceptor for ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
 
 Instead of a socket, a connection gets a `_DeferredSocket`. It receives the request, asks the tape how to route it, and
 only connects if the request goes live. All code of the client above the socket runs unchanged.
@@ -22,7 +22,7 @@ from multitrack.tape.interceptors.http_response_files import LiveResponseFile, R
 from multitrack.tape.patching import Patch
 
 Connection = Any
-"""An `http.client.HTTPConnection`, or an instance of one of its many subclasses."""
+"""An ``http.client.HTTPConnection``, or an instance of one of its many subclasses."""
 
 _CLASSES = {
     "http.client": ("HTTPConnection", "HTTPSConnection"),
@@ -35,7 +35,7 @@ _connecting: ContextVar[Connection] = ContextVar("multitrack_connecting", defaul
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``module``, one of `http.client`, `urllib3.connection` and `httplib2`."""
+    """Return the patches for ``module``, one of ``http.client``, ``urllib3.connection`` and ``httplib2``."""
     classes = [getattr(module, name, None) for name in _CLASSES[module.__name__]]
     found = [
         Patch(owner, "connect", lambda original: _wrap_connect(original, current_tape))
@@ -110,7 +110,7 @@ class _DeferredSocket:
             self._route()
 
     def makefile(self, mode: str = "r", buffering: int | None = None) -> Any:
-        """Return the response as a file, which `http.client.HTTPResponse` reads."""
+        """Return the response as a file, which ``http.client.HTTPResponse`` reads."""
         if self._awaits_continue():
             return io.BufferedReader(io.BytesIO(b"HTTP/1.1 100 Continue\r\n\r\n"))
         if not self._is_routed:

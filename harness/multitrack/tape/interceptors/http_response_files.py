@@ -1,4 +1,4 @@
-"""Responses as files for `http.client.HTTPResponse`: recorded ones, and live ones that are being recorded."""
+"""Responses as files for ``http.client.HTTPResponse``: recorded ones, and live ones that are being recorded."""
 
 from __future__ import annotations
 

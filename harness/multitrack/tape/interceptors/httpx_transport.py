@@ -181,7 +181,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
 
 
 def _correct_length(replay: Replay, request: Any) -> Headers:
-    """Return the headers of a response, with the one that announces the length of the body."""
+    """Return the headers of a response, with a header that correctly says where the body ends."""
     response = replay.response
     if http1.has_no_body(response.status, request.method) or response.ending != "complete":
         return response.headers

@@ -17,11 +17,11 @@ from multitrack.tape.patching import Patch
 
 
 class RequestPassedThrough(BaseException):
-    """respx does not answer this request. Not an `Exception`, so that httpx does not wrap it."""
+    """respx does not answer this request. Not an ``Exception``, so that httpx does not wrap it."""
 
 
 _may_respx_answer: ContextVar[bool | None] = ContextVar("multitrack_may_respx_answer", default=None)
-"""True while respx is asked for an answer, False if it was already asked and is skipped. `None` otherwise."""
+"""True while respx is asked for an answer, False if it was already asked and is skipped. ``None`` otherwise."""
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
@@ -42,7 +42,7 @@ def is_mocked(pool: object) -> bool:
 
 @contextmanager
 def ask() -> Iterator[None]:
-    """Raise `RequestPassedThrough` within the block if respx does not answer."""
+    """Raise ``RequestPassedThrough`` within the block if respx does not answer."""
     token = _may_respx_answer.set(True)
     try:
         yield

@@ -24,7 +24,7 @@ from multitrack.tape.patching import Patch
 # A name lookup is not a request; the system's own lookup, below Python, sends the same datagrams.
 _DNS_PORT = 53
 
-# A ContextVar, because httpcore and anyio connect in tasks of their own, which inherit it.
+# A ContextVar, because httpcore and anyio connect in separate tasks, which inherit its value.
 _disabled: ContextVar[bool] = ContextVar("multitrack_tripwire_disabled", default=False)
 _connection_error: ContextVar[Exception | None] = ContextVar("multitrack_connection_error", default=None)
 
@@ -55,13 +55,13 @@ def fail_connections(error: Exception) -> Iterator[None]:
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for `socket`.
+    """Return the patches for ``socket``.
 
     They cover both methods that connect, all methods that send a datagram, and the name lookup, which maps a host name
     to an address.
     """
     names = _HostNames()
-    # a mock may have replaced `module.socket`; what it sends to the network, it sends through the real class
+    # a mock may have replaced `module.socket`, but it uses the real class to send anything to the network
     owner = socket_mocks.find_real_class()
 
     def guard_connect(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,7 +35,7 @@ def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) 
 
 
 def decode_parts(parts: Iterable[bytes], encoding: str | None, *, is_complete: bool = True) -> list[bytes]:
-    """Decode a body that arrived in ``parts``, as `decode_body` does.
+    """Decode a body that arrived in ``parts``, as ``decode_body`` does.
 
     The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.
     """

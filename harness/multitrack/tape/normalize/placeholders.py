@@ -65,7 +65,7 @@ class Placeholders:
         return delimiter.join(map(self._replace_in_text, body.split(delimiter)))
 
     def _replace_in_json(self, body: str) -> str:
-        """Insert the placeholders into a body, which stays a JSON document, or lines of such, if it is one."""
+        """Insert the placeholders into a body. A JSON document, or JSON lines, stay valid JSON."""
         replaced = self._replace_in_text(body)
         if replaced == body:
             return body
@@ -84,7 +84,7 @@ class Placeholders:
         return text
 
     def _replace_in_pairs(self, encoded: str) -> str:
-        """Insert the placeholders into a query or form, even if a value only matches its pattern after decoding."""
+        """Insert the placeholders into a query or form, even if a value matches its pattern only after decoding."""
         pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
         return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)
 

@@ -12,7 +12,7 @@ def decode_request(request: Request) -> Request:
     """Return ``request`` with its body without the content encoding.
 
     If a body cannot be decoded, it stays unchanged and is compared byte by byte, because the request may still go live.
-    `Request.decoding_error` then has the reason, which a miss reports.
+    ``Request.decoding_error`` then has the reason, which a miss reports.
     """
     # the metadata of a gRPC call does not describe the message, which an interceptor has converted already
     encoding = None if request.is_grpc else request.header("content-encoding")

@@ -25,7 +25,7 @@ _HOSTS = frozenset(
         "login.microsoftonline.com",
     }
 )
-# the Vertex SDK sends this if an environment variable names the project, because the variable could hold a number
+# the Vertex SDK sends this if it gets the project from an environment variable, which may have the project's number
 _PROJECT_LOOKUP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resourcemanager.v3.Projects/GetProject"
 _PLACEHOLDER = "placeholder"
 

@@ -50,13 +50,13 @@ class ReplaySession(Session):
 
         Args:
             canonicalizer: Returns the canonical form of requests.
-            lookup: The recordings. `None` if there is no cassette.
+            lookup: The recordings. ``None`` if there is no cassette.
             gate: Checks the requests that go live.
             misses: Reports the requests without a recording.
             guard: Turns errors of a conversation into violations.
             lock: The lock of the tape.
-            pace: The speed of replayed responses, one of `settings.PACES`.
-            recorder: Records the requests without a recording. `None` if they are misses.
+            pace: The speed of replayed responses, one of ``settings.PACES``.
+            recorder: Records the requests without a recording. ``None`` if they are misses.
         """
         self._normalizer = canonicalizer.normalizer
         self._canonicalizer = canonicalizer
@@ -72,7 +72,7 @@ class ReplaySession(Session):
 
     @property
     def lookup(self) -> ReplayLookup | None:
-        """The recordings. `None` if there is no cassette."""
+        """The recordings. ``None`` if there is no cassette."""
         return self._lookup
 
     @property

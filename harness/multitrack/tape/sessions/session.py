@@ -35,7 +35,7 @@ class Session(ABC):
 
     @property
     def lookup(self) -> ReplayLookup | None:
-        """The recordings that requests are matched with. `None` if there are none."""
+        """The recordings that requests are matched with. ``None`` if there are none."""
         return None
 
     @property
@@ -54,7 +54,7 @@ class Session(ABC):
 
     @abstractmethod
     def route_stream(self, request: Request) -> StreamRoute:
-        """Decide how to proceed with a streaming ``request`` before its first message. Raises what `route` raises."""
+        """Decide how to proceed with a streaming ``request`` before its first message. Raises what ``route`` raises."""
 
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]

@@ -67,7 +67,7 @@ def read_input(block: Mapping[str, Any]) -> str | None:
     if value is None or isinstance(value, str):
         return value
     try:
-        # a third of the time of the standard library, and most of the time of `read_answer`
+        # takes a third of the time of `json.dumps`; even so, it takes most of the time of `read_answer`
         return to_json(value).decode()
     except PydanticSerializationError:
         return to_compact_json(value)

@@ -36,8 +36,8 @@ def build_events(
         is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
 
     Yields:
-        Each event, with the position of the call that it starts. The event after the last call comes with the number of
-        calls.
+        Pairs of a position and an event. The position is that of the call that the event starts, otherwise None. The
+        event after the last call has the number of calls as its position.
     """
     usage = dict(answer.usage or {})
     started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
@@ -68,7 +68,7 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return a block after the calls if a length limit cut the answer off but not the last call."""
+    """Return a text block to write after the calls, if a length limit cut off the answer but not its last call."""
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"type": "text", "text": ""}] if is_after_calls else []
 

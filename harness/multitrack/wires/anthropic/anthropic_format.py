@@ -112,7 +112,7 @@ class AnthropicFormat(WireFormat):
         if _ANTHROPIC_PATH.search(url):
             return True
         tools = as_objects(document.get("tools"))
-        # OpenAI's entries have no name, but an object with one
+        # in OpenAI's format, the name is in an object inside the entry
         return bool(document.keys() & _REQUEST_FIELDS) or any("name" in tool for tool in tools)
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
@@ -177,7 +177,7 @@ def _write_answer(
         if isinstance(written.get("citations"), list):
             # a citation in a request has no such field
             written["citations"] = [_drop_key(citation, "file_id") for citation in as_objects(written["citations"])]
-        # a text without visible characters may be in an answer, but is refused in a request
+        # an answer may contain a text without visible characters, but a request must not
         if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():
             continue
         if is_call(block):

@@ -25,7 +25,7 @@ _DESCRIBED = DESCRIBED_KEYWORDS | {"minimum", "maximum", "minItems", "maxItems",
 _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 )  # fmt: skip
-# Groups that capture nothing are supported, word boundaries and references to a group are not.
+# Non-capturing groups are supported; word boundaries and backreferences are not.
 _UNSUPPORTED_PATTERN = re.compile(r"\\[bB1-9]|\(\?P=|\(\?<?[=!]")
 
 
@@ -37,7 +37,7 @@ def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the strict subset. The model then sends only fields that the schema names.
 
-    The subset has no keyword for most bounds, so the description contains them.
+    The subset has no keyword for most bounds, so they are added to the description.
 
     Raises:
         TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any type,

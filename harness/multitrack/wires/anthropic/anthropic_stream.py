@@ -40,7 +40,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             case "message_start":
                 self._start_message(as_object(chunk.get("message")))
             case "message":
-                # a gateway that does not stream
+                # the whole answer, from a gateway that does not stream
                 self._start_message(chunk)
                 self.has_ended = True
                 return self._complete_open_calls()
@@ -76,7 +76,7 @@ class AnthropicStreamDecoder(StreamDecoder):
         known = self._last_by_index.get(index)
         if known is None or not known.is_started_by(fields):
             self._add_block(fields, index)
-        # the block before this one is complete, even if nothing has said so
+        # the block before this one is complete, even if no event has ended it
         return self._queue.release()
 
     def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _Block:
@@ -92,7 +92,7 @@ class AnthropicStreamDecoder(StreamDecoder):
     def _add_delta(self, delta: Mapping[str, Any], index: int | None) -> None:
         block = self._find_block(index)
         if block is None:
-            # the event that says what the block is was lost, so that only its text can be used
+            # the event that starts the block was lost, so only the text of the block can be used
             block = self._add_block({"type": "text"} if "text" in delta else {}, index)
             if "partial_json" in delta:
                 self._error = self._error or "the start of a content block that received input is missing"
@@ -114,7 +114,7 @@ class AnthropicStreamDecoder(StreamDecoder):
         self._usage.update({key: value for key, value in as_object(usage).items() if value is not None})
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a block with a lower index than ``index`` may still come."""
+        """Return whether a block with a lower index than ``index`` may still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return self._stop_reason is None and not self.has_ended and index > self._first_missing_index

@@ -19,7 +19,7 @@ FILTERS = frozenset({"guardrail_intervened", "content_filtered"})
 """The stop reasons of an answer that a filter withheld or changed."""
 
 FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
-"""The stop reasons that report that the model's output could not be read."""
+"""The stop reasons of an answer that Bedrock could not parse."""
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
@@ -77,7 +77,7 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_refusal(stop_reason: str | None) -> str | None:
-    """Return the stop reason if a filter is the reason, otherwise None."""
+    """Return the stop reason if a filter withheld or changed the answer, otherwise None."""
     return stop_reason if stop_reason in FILTERS else None
 
 

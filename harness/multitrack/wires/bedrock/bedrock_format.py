@@ -41,14 +41,14 @@ class BedrockFormat(WireFormat):
     __slots__ = ()
 
     name = "bedrock"
-    # before `anthropic`, whose requests have a field `system`, too
+    # asked before `anthropic`, whose requests have a field `system`, too
     precedence = 15
     instruction_keys = ("system",)
     declaration_key = "toolSpec"
     opaque_keys = frozenset({"toolUseId", "signature", "redactedContent"})
     fragment_keys = frozenset({"contentBlockIndex"})
     call_id_key = "toolUseId"
-    # as a cassette stores them
+    # in the form in which a cassette stores events
     end_marks = (rb'\{"messageStop":\{[^{}]*\}\}', rb'\{"metadata":\{.*\}\}')
     sdks = MappingProxyType({"boto3": "boto3"})
 
@@ -165,7 +165,7 @@ def _write_answer(
 ) -> Iterator[dict[str, Any]]:
     calls = iter(zip(ids, results, strict=True))
     for block in blocks:
-        # a text without visible characters may be in an answer, but is refused in a request
+        # an answer may contain a text without visible characters, but a request must not
         if isinstance(block.get("text"), str) and not block["text"].strip():
             continue
         if (use := find_call(block)) is None:
@@ -186,6 +186,6 @@ def _read_object(arguments: str | None) -> Mapping[str, Any]:
 
 
 def _write_result(result: ToolResult, call_id: str) -> dict[str, Any]:
-    # Only some models accept a status, and without one the result is a success.
+    # Only some models accept a status. A result without a status is a success.
     failure = {} if result.is_accepted else {"status": "error"}
     return {"toolResult": {"toolUseId": call_id, "content": [{"text": result.text}], **failure}}

@@ -75,7 +75,7 @@ class BedrockStreamDecoder(StreamDecoder):
         known = self._last_by_index.get(index)
         if known is None or known.has_stopped or index is None:
             self._add_block(fields, index)
-        # the block before this one is complete, even if nothing has said so
+        # the block before this one is complete, even if no event has ended it
         return self._queue.release()
 
     def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _Block:
@@ -104,7 +104,7 @@ class BedrockStreamDecoder(StreamDecoder):
         return self._last_by_index.get(index)
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a block with a lower index than ``index`` may still come."""
+        """Return whether a block with a lower index than ``index`` may still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return self._stop_reason is None and index > self._first_missing_index

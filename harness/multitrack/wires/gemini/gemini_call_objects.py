@@ -31,7 +31,7 @@ def _read_arguments(value: Any) -> str | None:
     if hasattr(value, "__pydantic_fields_set__"):
         return read_arguments({"args": getattr(value, "args", None)})
     with catch_warnings():
-        simplefilter("ignore", DeprecationWarning)  # vertexai's own property `args` warns about itself
+        simplefilter("ignore", DeprecationWarning)  # reading vertexai's own property `args` emits a warning
         args = value.args
     if not isinstance(args, dict):
         from google.protobuf.json_format import MessageToDict

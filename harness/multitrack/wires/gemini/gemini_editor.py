@@ -100,7 +100,7 @@ def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> Non
         for parts, part in [pair for pairs in found for pair in pairs]:
             _replace(parts, part, [])
         for entry in [entry for entries in candidates for entry in entries]:
-            # It counts as the text of a candidate that has no other.
+            # This message would be read as the text of a candidate that has no other text.
             entry.pop("finishMessage", None)
     elif first:
         for (_, part), piece in zip(first, spread_text(text, len(first)), strict=True):
@@ -121,7 +121,7 @@ def _edit_calls(
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)
         return
-    # The parts of each recorded call, or those in its place, and the parts before and after them.
+    # For each recorded call: its parts or the parts that replace them, and the new parts before and after them.
     new = [_NewParts() for _ in slots]
     for position, source, call in place_calls(recorded, calls):
         parts = new[position]
@@ -145,7 +145,7 @@ class _NewParts:
 
 
 def _find_calls(entries: Sequence[_Fields], *, is_stream: bool) -> list[list[tuple[list[Any], _Fields]]]:
-    """Return the parts of each call of a candidate, each with the list that it is in."""
+    """Return the parts of each call of a candidate. Each part comes with the list that contains it."""
     slots: list[list[tuple[list[Any], _Fields]]] = []
     has_name: bool | None = None
     for parts in map(_get_parts, entries):

@@ -72,9 +72,9 @@ def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tuple[int | None, list[dict[str, Any]]]]:
-    """Return the parts of each chunk of a stream, with the position of the call that starts there, otherwise None.
+    """Return the parts of each chunk of a stream, with the position of the call that starts in it, or None.
 
-    The chunk that ends the stream comes with the number of calls. Raises the same error as `build_parts`.
+    The chunk that ends the stream comes with the number of calls. Raises the same error as ``build_parts``.
     """
     groups: list[tuple[int | None, list[dict[str, Any]]]] = [
         *((None, [{"text": piece}]) for piece in split_text(answer.text or "", piece_size)),

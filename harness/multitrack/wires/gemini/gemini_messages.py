@@ -144,7 +144,7 @@ class _Turns:
         if refusal := as_text(message.get("refusal")):
             parts.append({"text": refusal})
         if signature := self._check_signature(read_signature(message), location):
-            # The signature belongs to the text, or is sent alone if there is none.
+            # The signature belongs to the text. If there is no text, the signature is sent alone.
             parts[-1:] = [{**(parts[-1] if parts else {"text": ""}), "thoughtSignature": signature}]
         self._calls = read_calls(message, location)
         if not parts and not self._calls:

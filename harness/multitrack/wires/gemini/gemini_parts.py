@@ -182,7 +182,7 @@ def _write_inline(kind: str, data: str) -> dict[str, Any]:
 
 
 def _correct_type(kind: str) -> str:
-    # OpenAI accepts this common mistake, but Gemini refuses it.
+    # OpenAI accepts the wrong type `image/jpg`, but Gemini refuses it.
     return "image/jpeg" if kind == "image/jpg" else kind
 
 

@@ -54,7 +54,7 @@ class GeminiStreamDecoder(StreamDecoder):
         return self._release()
 
     def _release(self) -> list[ToolCall]:
-        # Hold back the calls of the second candidate until the first one ends, whose calls come first in the answer.
+        # Hold back the calls of the second candidate until the first one ends, because its calls come first.
         while (first := self._candidates.get(self._first_open_candidate)) is not None and first.finish_reason:
             self._first_open_candidate += 1
         for index, candidate in self._candidates.items():
@@ -219,7 +219,7 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` only has a text, and is an answer or a thought like the part ``like``."""
+    """Return whether ``part`` contains only text, and text of the same kind (answer or thought) as ``like``."""
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

@@ -79,7 +79,7 @@ def _edit_calls(choices: Sequence[_Fields], recorded: Sequence[ToolCall], calls:
 
 
 def _list_slots(choice: _Fields) -> list[tuple[_Fields, _Fields]]:
-    """Return an entry for each call that is read from ``choice``, in the same order, and the choice itself."""
+    """Return a pair for each call that is read from ``choice``, in the same order: the choice, and the call's entry."""
     message = as_object(choice.get("message"))
     entries: list[Any] = as_objects(message.get("tool_calls"))
     legacy = {"function": as_object(message.get("function_call"))}
@@ -213,7 +213,7 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the fragment that opens each of ``count`` calls. It is empty if it cannot be determined."""
+        """Return the fragment that opens each of ``count`` calls. All are empty if they cannot be determined."""
         fragments = [fragment for _, _, delta in self._entries(index) for fragment in _list_fragments(delta)]
         heads = [fragment for fragment in fragments if as_text(fragment.get("id")) or read_function(fragment)[0]]
         return heads if len(heads) == count else [{} for _ in range(count)]
@@ -253,8 +253,8 @@ class _ChatStream:
 
         Args:
             index: The number of the choice.
-            place: The position of the chunk before which they are inserted. If that chunk opens the message, they are
-                inserted after it. None to insert them after the last chunk of the choice.
+            place: The position of the chunk before which the new chunks are inserted. If that chunk opens the message,
+                the new chunks are inserted after it. None to insert them after the last chunk of the choice.
             deltas: The deltas.
             reason: The finish reason in each chunk.
         """

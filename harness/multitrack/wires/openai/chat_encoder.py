@@ -62,7 +62,8 @@ def build_deltas(
         is_interleaved: Whether the deltas of several calls arrive in turn instead of call after call.
 
     Yields:
-        Each delta, with the position of the call that it starts. The last delta comes with the number of calls.
+        Pairs of a position and a delta. The position is that of the call that the delta starts, otherwise None. The
+        last delta has the number of calls as its position.
     """
     refusal = own_refusal(answer)
     yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}

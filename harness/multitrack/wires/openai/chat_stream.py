@@ -57,7 +57,7 @@ class ChatStreamDecoder(StreamDecoder):
         return self._release() if has_completed else []
 
     def _release(self) -> list[ToolCall]:
-        # Hold back the calls of the second choice until the first one ends, whose calls come first in the answer.
+        # Hold back the calls of the second choice until the first one ends, because its calls come first.
         while (choice := self._choices.get(self._first_open_choice)) is not None and choice.finish_reason:
             self._first_open_choice += 1
         for index, choice in self._choices.items():
@@ -113,14 +113,14 @@ class _Choice:
         self._first_missing_index = 0
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a lower index than ``index`` has not arrived yet, so that its call may still come."""
+        """Return whether a call with a lower index than ``index`` may still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return not self.finish_reason and index > self._first_missing_index
 
     def feed(self, entry: Mapping[str, Any]) -> bool:
         """Read one entry of ``choices``. Return whether it completes a call or the choice."""
-        # A gateway that does not stream sends the whole message. If one sends both, the delta counts.
+        # A gateway that does not stream sends a whole message. If it also sends a delta, the delta counts.
         delta = as_object(entry.get("delta")) or as_object(entry.get("message"))
         if text := read_text(delta.get("content")):
             self.text.append(text)
@@ -238,7 +238,7 @@ class _ChatStreamedCall:
         """Add a fragment. Return False if it has arguments although the call has ended."""
         name, arguments = read_function(fragment)
         if not _CALL_KEYS.issuperset(fragment):
-            # such as the signature of a thought, which may follow the last arguments
+            # for example, the signature of a thought, which may arrive after the last arguments
             self._extra.update({key: fragment[key] for key in fragment.keys() - _CALL_KEYS})
         if self.has_ended:
             return not (arguments and arguments.strip())
@@ -270,7 +270,7 @@ class _ChatStreamedCall:
 
 
 def _append(value: Any, piece: Any) -> Any:
-    """Append a streamed piece of a reasoning field to a text, or to a list of details, which arrive in pieces, too.
+    """Append a streamed piece of a reasoning field to its value, which is a text or a list of details.
 
     https://openrouter.ai/docs/use-cases/reasoning-tokens#streaming-response
     """

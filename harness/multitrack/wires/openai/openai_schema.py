@@ -51,8 +51,8 @@ def _add_items(schema: Schema) -> dict[str, Any]:
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the strict subset. The model then sends every field and no other.
 
-    The subset has no keyword for defaults or for some bounds, so the description contains them. The description
-    contains the default because the model must send a value even if it has none.
+    The subset has no keyword for defaults and for some bounds, so they are added to the description. The model must
+    send every field, so it has to know the default of a field for which it has no other value.
 
     Raises:
         TypeError: If the subset cannot express something (a dictionary, a tuple of several types, a value of any

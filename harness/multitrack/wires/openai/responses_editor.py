@@ -53,7 +53,7 @@ def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) 
 
 
 def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str | None) -> list[_Item]:
-    """Change the first text, or the first refusal, in the messages. Delete all others, and messages without content."""
+    """Change the first text, or the first refusal, in the messages. Delete the others, and messages without content."""
     part = build_text_part(key, text)
     edited: list[_Item] = []
     for item in items:

@@ -92,7 +92,7 @@ def build_output(
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal that the message states. One that the finish reason implies is not repeated."""
+    """Return the refusal for the message. If the finish reason implies the refusal, return None."""
     return None if answer.refusal == answer.finish_reason == "content_filter" else answer.refusal
 
 
@@ -150,7 +150,7 @@ def build_output_events(
         is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
 
     Yields:
-        Each event, with the position of the call that it starts, otherwise None.
+        Pairs of a position and an event. The position is that of the call that the event starts, otherwise None.
     """
     calls = [build_item_events(item, index, piece_size) for index, item in enumerate(output) if read_call(item)]
     for index, item in enumerate(output):

@@ -29,7 +29,7 @@ class ResponsesFormat(WireFormat):
     __slots__ = ()
 
     name = "openai.responses"
-    # The last one, because it accepts every request that no other format recognizes.
+    # Asked last, because it accepts every request that no other format recognizes.
     precedence = 90
     conversation_key = "input"
     # The `id` of an output item is not the id of its call.
@@ -117,7 +117,7 @@ class ResponsesFormat(WireFormat):
         items: list[dict[str, Any]] = []
         for item in as_objects(document.get("output")):
             if item.get("type") == "reasoning" and document.get("store") is False and not item.get("encrypted_content"):
-                # The item refers to reasoning by an id, but the provider has not stored it.
+                # The item refers to a stored thought by its id, but the provider has not stored the thought.
                 continue
             written = {key: value for key, value in item.items() if value is not None}
             if read_call(item) is not None:

@@ -19,7 +19,7 @@ _DNSError: type[aiohttp.ClientConnectorError] = getattr(
     aiohttp, "ClientConnectorDNSError", aiohttp.ClientConnectorError
 )
 
-# A `Failure` does not store everything they need: a response, or two certificates.
+# Errors whose constructor needs objects that a `Failure` does not store: a response, or two certificates.
 _NOT_RECREATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismatch)
 
 

@@ -1,6 +1,6 @@
 """The interceptor for aiohttp: the connectors, which create the connections of its sessions.
 
-Instead of a real transport, a connection gets a `DeferredTransport`. It receives the request, asks the tape how to
+Instead of a real transport, a connection gets a ``DeferredTransport``. It receives the request, asks the tape how to
 route it, and only connects if the request goes live. The sessions, requests and responses above it are aiohttp's own.
 """
 
@@ -32,7 +32,7 @@ Connect = Callable[..., Awaitable[Connection]]
 
 # Connectors that leave the process; others may call an application in the same process.
 _NETWORK_CONNECTORS = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
-# Responses that aiohttp skips, because another follows: all except a change to another protocol.
+# Responses that aiohttp skips, because another response follows: all except a change to another protocol.
 _INTERIM_CODES = frozenset(range(100, 200)) - {101}
 
 # The connector that is connecting for real. A patched `connect` calls the `connect` of its base class, which is
@@ -66,7 +66,7 @@ def _wrap_connect(original: Connect, current_tape: CurrentTape) -> Connect:
             connection = await connect_live()
             if connection.transport is None or connection.transport.get_extra_info("socket") is None:
                 return connection
-            # back into the pool, where it is found again if the request goes live
+            # return the connection to the pool, where it is found again if the request goes live
             connection.release()
         transport = DeferredTransport(self, req, traces, timeout, connect_live, current_tape)
         return transport.handler.create_connection(self, req)

@@ -16,7 +16,7 @@ from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
 class HandlerEvents(Protocol):
-    """The events of a `DeferredResponseHandler` that has no real connection yet."""
+    """The events of a ``DeferredResponseHandler`` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
         """Called when the request is written, or will be written at the end of this iteration of the event loop."""
@@ -35,7 +35,7 @@ class DeferredResponseHandler(ResponseHandler):
 
     Args:
         loop: The event loop that runs.
-        transport: The transport until `take_over` is called; it also implements `HandlerEvents`.
+        transport: The transport until ``take_over`` is called; it also implements ``HandlerEvents``.
     """
 
     def __init__(self, loop: AbstractEventLoop, transport: Any) -> None:
@@ -84,7 +84,7 @@ class DeferredResponseHandler(ResponseHandler):
         return transport
 
     def find_timeout(self) -> TimeoutError | None:
-        """Return the error of the request's time limit. None unless it has expired."""
+        """Return the error of the request's time limit. None if the limit has not expired."""
         try:
             self._time_limit.assert_timeout()
         except TimeoutError as error:

@@ -108,7 +108,7 @@ def _find_sent_bytes(wire: bytes | None) -> bytes:
 
 
 class _ChannelCore:
-    """The core of a channel, for one call. It creates a `RoutedCore`."""
+    """The core of a channel, for one call. It creates a ``RoutedCore``."""
 
     def __init__(
         self, tape: Router, arguments: AioCallArguments, serializer: _RequestSerializer, streams_responses: bool

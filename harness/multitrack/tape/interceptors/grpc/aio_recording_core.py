@@ -1,4 +1,4 @@
-"""The core of a live asyncio call that is being recorded, see `aio_core`."""
+"""The core of a live asyncio call that is being recorded, see ``aio_core``."""
 
 from __future__ import annotations
 

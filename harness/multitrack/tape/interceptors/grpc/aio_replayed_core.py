@@ -1,4 +1,4 @@
-"""The core of an asyncio call that is answered from a recording, see `aio_core`."""
+"""The core of an asyncio call that is answered from a recording, see ``aio_core``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCore:
-    """A core that answers from a recording after `start_replay` is called.
+    """A core that answers from a recording after ``start_replay`` is called.
 
     Args:
         method: The method that is called.
         to_json: Converts the message that was serialized last to protobuf JSON, given its bytes.
-        deadline: When the call times out, on the clock of `time.time`; None for no deadline.
+        deadline: When the call times out, on the clock of ``time.time``; None for no deadline.
         uses_write: Whether the caller sends requests with ``write`` instead of an iterator.
     """
 
@@ -84,7 +84,7 @@ class ReplayedCore:
 
     @property
     def _status(self) -> Any:
-        # a caller that awaits the response reads this if there is none
+        # a caller that awaits a response reads the status if there is no response
         self._raise_miss()
         return None if self._final_status is None else _to_core_status(self._final_status)
 

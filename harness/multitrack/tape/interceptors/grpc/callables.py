@@ -37,7 +37,7 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
 
 @dataclass(frozen=True, slots=True)
 class Callables:
-    """The classes of the objects that `Channel.unary_unary` and its three siblings return."""
+    """The classes of the objects that ``Channel.unary_unary`` and its three siblings return."""
 
     unary_unary: tuple[type, ...]
     unary_stream: tuple[type, ...]
@@ -47,7 +47,7 @@ class Callables:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The classes of the channels that `grpc.secure_channel` and `grpc.aio.secure_channel` create."""
+    """The classes of the channels that ``grpc.secure_channel`` and ``grpc.aio.secure_channel`` create."""
 
     plain: type
     asyncio: type

@@ -1,7 +1,7 @@
-"""Implementations of grpc's own interfaces `grpc.Call` and `grpc.Future`: finished calls, and calls that delegate.
+"""Implementations of grpc's own interfaces ``grpc.Call`` and ``grpc.Future``: finished calls, and calls that delegate.
 
-Because they implement these interfaces, gRPC interceptors and api_core, which check with ``isinstance`` and call
-``.result()``, treat them like the calls of a live channel.
+gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. They treat these classes like
+the calls of a live channel.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A gRPC call as `Request` and `Response`: conversion of messages, status and metadata in both directions.
+"""A gRPC call as ``Request`` and ``Response``: conversion of messages, status and metadata in both directions.
 
 The functions convert bytes as gRPC sends them, and do not depend on how calls are made, synchronously or with asyncio.
-`GrpcCallRecording` records one live call, message by message.
+``GrpcCallRecording`` records one live call, message by message.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CLIENT_CODES = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, g
 
 
 class GrpcCall(Protocol):
-    """The result of a finished call; `grpc.Call` has these methods."""
+    """The result of a finished call; ``grpc.Call`` has these methods."""
 
     def code(self) -> grpc.StatusCode | None: ...
     def details(self) -> str | None: ...
@@ -54,7 +54,7 @@ class GrpcMethod:
     """A remote method, as one client calls it.
 
     Attributes:
-        url: The URL of the method, see `method_url`.
+        url: The URL of the method, see ``method_url``.
         response_type: The class of response messages. None if the client does not show it.
         streams_responses: Whether the method returns a stream of messages.
     """
@@ -184,13 +184,13 @@ class GrpcCallRecording:
     def record_call(self, call: GrpcCall) -> None:
         """Record the status of a finished call, whether the server or the client library set it.
 
-        A call does not show which of them did. A status with one of `_CLIENT_CODES` and without metadata from the
+        A call does not show which of them did. A status with one of ``_CLIENT_CODES`` and without metadata from the
         server is assumed to come from the client, because the response never arrived or broke off.
         """
         self.record_status(GrpcStatus.from_call(call))
 
     def record_status(self, status: GrpcStatus) -> None:
-        """Record that the call ended with ``status``, see `record_call`."""
+        """Record that the call ended with ``status``, see ``record_call``."""
         with self._lock:
             if not self._has_ended:
                 is_lost = status.code in _CLIENT_CODES and not status.trailing_metadata

@@ -24,7 +24,7 @@ STALL_SECONDS = 10.0
 Step = tuple[float, bytes | GrpcStatus | None]
 """Seconds to wait, then a serialized message or the final status.
 
-None if the recording ends there because its caller gave up.
+The second item is None if the recording ends there because its caller gave up.
 """
 
 
@@ -52,7 +52,7 @@ class RecordedGrpcResponse:
 
     @classmethod
     def from_replay(cls, method: GrpcMethod, replay: Replay, tape: Router) -> RecordedGrpcResponse:
-        """Return the response of ``method`` in ``replay``. Raises `CassetteMiss` if it cannot be read."""
+        """Return the response of ``method`` in ``replay``. Raises ``CassetteMiss`` if it cannot be read."""
         response = replay.response
         try:
             messages = [] if response.ending == "unanswered" else method.serialize_messages(response)
@@ -124,7 +124,7 @@ class GrpcReplay(Protocol):
         """The final status of the call. None if the client has to send more first."""
 
     def next_step(self) -> Step | None:
-        """Return the next step. None if the client has to send more first. Raises `CassetteMiss` on a mismatch."""
+        """Return the next step. None if the client has to send more first. Raises ``CassetteMiss`` on a mismatch."""
 
     def abandon(self) -> None:
         """Signal that the caller gave up."""
@@ -167,14 +167,14 @@ class StreamRequestReplay:
         self._last_step_time = time.monotonic()
 
     def match_message(self, message: bytes) -> None:
-        """Match another sent message, protobuf JSON. Raises `CassetteMiss` if no recording has it at this position."""
+        """Match the next message, as protobuf JSON. Raises ``CassetteMiss`` if no recording has it at this position."""
         assert self._request.messages is not None
         self._request.messages.append(message)
         self._sent_count += 1
         self._conversation.match_message()
 
     def match_end(self) -> None:
-        """Match the end of the requests. Raises `CassetteMiss` if every recording has more messages."""
+        """Match the end of the requests. Raises ``CassetteMiss`` if every recording has more messages."""
         self._sent_count = CLOSED
         self._conversation.match_end()
 

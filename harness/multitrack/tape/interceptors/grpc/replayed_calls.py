@@ -30,7 +30,7 @@ class ReplayedCall(DelegatingCall):
     Args:
         replay: Returns the steps.
         deserialize: Parses a serialized message.
-        deadline: When the call times out, on the clock of `time.monotonic`; None for no deadline.
+        deadline: When the call times out, on the clock of ``time.monotonic``; None for no deadline.
     """
 
     def __init__(self, replay: GrpcReplay, deserialize: Callable[[bytes], Any], deadline: float | None) -> None:
@@ -48,7 +48,7 @@ class ReplayedCall(DelegatingCall):
         """Continue after the client sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
-        """Match ``message``, protobuf JSON, that the client sends."""
+        """Match the next ``message`` of the client, as protobuf JSON."""
         self._match(lambda: replay.match_message(message))
 
     def end_requests(self, replay: StreamRequestReplay) -> None:
@@ -56,7 +56,7 @@ class ReplayedCall(DelegatingCall):
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
-        """End the call because the client cannot send more. Any ``error`` except a `FailedCall` is raised unchanged."""
+        """End the call, because the client cannot send more. Raise any ``error`` except a ``FailedCall`` unchanged."""
         with self._changed:
             if isinstance(error, FailedCall):
                 self._finish(error)
