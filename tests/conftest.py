@@ -1,6 +1,8 @@
 """Plugins, settings of other libraries and the report header of the whole test suite."""
 
+import contextlib
 import gc
+import importlib
 import os
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +14,12 @@ from multitrack.tape.interceptors import respx_mocker
 
 # pytester removes the modules that an inner run imports first. The interceptor of httpx would then use the removed copy
 # of this one, and the patches of respx a new copy.
-IMPORTED = (respx_mocker,)
+IMPORTED = [respx_mocker]
+
+# `typing` would compare types that it cached for inline-snapshot with those of a removed dirty_equals, which raises.
+# inline-snapshot is not in the group test.
+with contextlib.suppress(ImportError):
+    IMPORTED.append(importlib.import_module("inline_snapshot"))
 
 # Without this, threads of gRPC log to file descriptor 2 at any time, for example "Got goaway" if a test ends a
 # connection on purpose. gRPC reads the variable once, when it is first used.
