@@ -48,7 +48,7 @@ A raw client that omits `tool_choice` sends a smaller body. Compared with it, th
 checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending its
 default `tool_choice="auto"` in `extra_body`.
 
-This is instructor in its mode for parallel tools, in a virtual environment with the SDK version that it supports:
+The next table compares instructor in its mode for parallel tools, with the version of the SDK that instructor supports:
 
 {conditions_there}
 

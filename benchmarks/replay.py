@@ -20,7 +20,7 @@ second ratio compares the CPU time of the calling process only.
 {figures}
 
 As in a test, a cassette is opened for each call. The last column includes the time to open and close the cassette: to
-read the file, and to install and remove the interceptors of all clients. A test does this once.
+read the file, and to install and remove the interceptors of all clients. A test opens its cassette only once.
 
 The target is that a replayed call takes less time than a live one. It is {verdict}: the highest ratio is {highest}.
 """

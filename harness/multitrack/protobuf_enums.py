@@ -7,7 +7,7 @@ from typing import Any
 
 
 def normalize_enum_names(document: Any, descriptor: Any) -> Any:
-    """Return ``document`` with the names of enums as ``descriptor``, the descriptor of its message type, has them.
+    """Return ``document`` with the names of enums as in ``descriptor``, the descriptor of its message type.
 
     Google's servers read the names without regard to case, and clients rely on it: a JSON Schema has ``object`` as a
     type, Gemini's schema language has ``OBJECT``. Python's protobuf library only accepts the latter. The option of the

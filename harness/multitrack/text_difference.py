@@ -74,9 +74,13 @@ def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt
 
 
 def _find_start(text: str, first: int, latest: int) -> int:
-    """Return the start of the excerpt of ``text`` that has its ``first`` difference, at a word if possible.
+    """Return the offset in ``text`` where the excerpt starts, at the start of a word if possible.
 
-    The start is at ``latest`` or before it, so that a difference near the end is shown with more text before it.
+    Args:
+        text: The text.
+        first: The offset of the first difference, which the excerpt shows.
+        latest: The offset from which an excerpt reaches the end of the text. If the difference is near the end, the
+            excerpt starts here, to show more text before the difference.
     """
     start = max(first - CONTEXT, 0)
     if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def begin_test(item: pytest.Item) -> None:
-    """Begin a test, or another attempt to run it, and open its tape if it uses a cassette."""
+    """Begin a test, or another attempt at it. Open its tape if the test uses a cassette."""
     run, name = RunState.of(item.config), pytest_internals.get_test_name(item)
     test = RecordingScope(
         name,

@@ -34,7 +34,7 @@ class ViolationGuard:
 
     @contextmanager
     def phase(self) -> Iterator[None]:
-        """Run a phase of the test and raise its first violation at the end, even if the code caught it."""
+        """Run a phase of the test. At the end, raise its first violation, even if the code under test caught it."""
         try:
             yield
         except (KeyboardInterrupt, pytest.exit.Exception):

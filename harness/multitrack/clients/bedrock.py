@@ -32,7 +32,7 @@ _SERVICE = "bedrock-runtime"
 
 
 class BedrockClient:
-    """Extracts models through a client of boto3. ``client`` is that client."""
+    """Extracts models through ``client``, a client of boto3."""
 
     def __init__(self, client: Any, mode: Mode | None = None) -> None:
         resolve_mode(mode, Mode.BEDROCK_PARALLEL_TOOLS, function="from_bedrock")

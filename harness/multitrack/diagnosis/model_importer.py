@@ -38,7 +38,7 @@ class ModelNotFound(MultitrackError):
 
 
 class ModelImporter:
-    """Imports models by the paths in cassettes and in the project's settings. Each is imported once.
+    """Imports models by the paths in cassettes and in the project's settings, each model once.
 
     Args:
         paths: The settings.

@@ -1,7 +1,7 @@
-"""Recognize a miss that changed models cause: a recorded reply is no longer valid, so the client asks again.
+"""Recognize a miss whose cause is a change to the models: they reject a recorded reply, so the client asks again.
 
 Clients such as instructor then send the validation error to the model, together with the conversation so far. No
-recording has that request. Still, the cause is the changed models, not a changed request.
+recording has that request. Still, the models changed, not the request.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[s
 
 
 def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[str]:
-    """Yield lines that explain what to do if a request failed, so that the recording is useless."""
+    """Yield lines that explain what to do if a recording is useless because a request failed."""
     yield f"The cassette is unchanged, because a request failed: {failed_request}"
     yield "After you fix the cause, record again:"
     yield f"  {record_hint}"
@@ -215,5 +215,5 @@ def live_run_line(flag: str, count: int) -> str:
 
 
 def remote_live_run_line(flag: str, count: int) -> str:
-    """Return the line that replaces `live_run_line` if remote workers run the tests, so that the count is unknown."""
+    """Return the line that replaces ``live_run_line`` if the count is unknown because remote workers run the tests."""
     return f"multitrack: {flag}: {count_noun(count, 'test')} selected; tests with a cassette go live"

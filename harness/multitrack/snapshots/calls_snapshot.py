@@ -41,7 +41,7 @@ def make_calls_snapshot(
         request: The request of the fixture.
         redact_text: Applied to every text in a value before it is compared or written.
         record: Whether to write a snapshot that does not exist yet if the test passes, and to update the note of an
-        existing one. A changed snapshot still requires ``--snapshot-update``.
+            existing one. A changed snapshot still requires ``--snapshot-update``.
         make_note: Returns the comment to write below an entry.
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the

@@ -30,7 +30,7 @@ def parse_protocols(record: bytes) -> tuple[bytes, ...]:
 
 
 def _peek_record(connection: socket.socket) -> bytes:
-    """Return the first TLS record without consuming it; only a part of it if the client closes or stalls."""
+    """Return the first TLS record without consuming it. If the client closes or stalls, return what has arrived."""
     header = _peek(connection, _RECORD_HEADER)
     return _peek(connection, _RECORD_HEADER + min(int.from_bytes(header[3:5], "big"), _LARGEST_RECORD))
 

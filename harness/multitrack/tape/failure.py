@@ -21,7 +21,7 @@ _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error of a connection."""
+    """The error with which a connection failed."""
 
     error: str
     """The name of the exception's class."""

@@ -67,7 +67,7 @@ class OpenCassette:
 
     @property
     def previous_interactions(self) -> Sequence[Interaction]:
-        """The interactions that the test had recorded before."""
+        """The interactions that the test recorded in an earlier run."""
         return [interaction for interaction in self.interactions if interaction.belongs_to(self._test)]
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ViolationHolder(Protocol):
-    """A test or fixture that a violation fails."""
+    """A test or fixture that fails because of a violation."""
 
     guard_settings: Settings | None
     """The settings for requests that its threads send when it is over."""

@@ -97,7 +97,7 @@ class ResponseStore:
 
 
 def respond(received: ReceivedRequest, selector: AnswerSelector, store: ResponseStore) -> HttpReply:
-    """Return the reply to a request, which can continue a conversation in ``store``."""
+    """Return the reply to a request. The request may continue a conversation in ``store``."""
     ids = selector.next_ids("openai.responses", received.body)
     host = OPENAI_HOST if is_loopback(received.host) else received.host
     headers = openai_headers(host, f"req_{ids.hexadecimal('request', 32)}")

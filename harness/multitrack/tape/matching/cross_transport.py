@@ -37,7 +37,7 @@ class CrossTransportCandidates:
 class CrossTransportIndex:
     """The interactions of an index that are calls of methods with more than one transport.
 
-    Google's packages are not imported until a request meets a recording that may be the same call.
+    Google's packages are only imported when a request and a recording may be the same call.
     """
 
     def __init__(self, index: Index, make_key: KeyFunction, filter_request: Callable[[Request], Request]) -> None:

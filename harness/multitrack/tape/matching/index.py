@@ -156,8 +156,8 @@ class Index:
     def find_conversations(self, key: MatchingKey, *, allow_repeats: bool = False) -> Sequence[RecordedEntry]:
         """Return the recordings that may answer a streaming request with ``key``.
 
-        Recordings with an equal key come first. With ``allow_repeats``, recordings that were replayed follow at the
-        end.
+        Recordings with an equal key come first. With ``allow_repeats``, recordings that were already
+        replayed come last.
         """
         exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
         found = {entry.position: entry for entry in exact}

@@ -300,10 +300,10 @@ def _find_candidates_over_others(
 
 
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
-    """Return the items that are most likely similar to ``sent``, as many as can be compared in detail.
+    """Return the items that are most likely similar to ``sent``: only as many as can be compared in detail.
 
-    Each item comes with its text. If the texts are too long in total, prefer those whose beginning and end agree with
-    ``sent`` for the most characters.
+    Each item comes with its text. If the texts are too long in total, return the items whose texts share the longest
+    beginning and end with ``sent``.
     """
     if sum(len(text) for _, text in found) > _MAX_COMPARED:
         found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))

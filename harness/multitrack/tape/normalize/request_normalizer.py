@@ -41,7 +41,7 @@ class RequestNormalizer:
 
     @property
     def pseudonyms(self) -> frozenset[str]:
-        """The pseudonyms that were assigned to private names."""
+        """The pseudonyms that stand for private names."""
         return self.redactor.pseudonyms
 
     def receive(self, request: Request) -> Request:

@@ -78,7 +78,7 @@ class Pseudonyms:
 
     @property
     def assigned(self) -> frozenset[str]:
-        """The pseudonyms that were assigned to a name."""
+        """The pseudonyms that stand for a name."""
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:

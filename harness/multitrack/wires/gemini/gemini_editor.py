@@ -170,7 +170,7 @@ def _get_parts(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def _add_parts(entries: Sequence[_Fields]) -> list[Any]:
-    """Return the last list of parts of a candidate, or add one to its last entry."""
+    """Return the last list of parts of a candidate. If there is no list, add one to the last entry."""
     content = entries[-1].get("content")
     if not isinstance(content, dict):
         content = entries[-1]["content"] = {"role": "model"}
