@@ -103,6 +103,18 @@ def test_an_input_that_is_no_object_goes_back_as_an_empty_one(arguments):
     assert message["content"] == [use("call_0", "a_tool", {})]
 
 
+def test_the_streamed_input_of_a_server_tool_goes_back():
+    search = {"toolUseId": "srvtoolu_1", "name": "web_search", "type": "server_tool_use"}
+    decoder = create_stream_decoder("bedrock.stream")
+    decoder.feed_chunk({"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": search}}})
+    for piece in ('{"query":', ' "rain"}'):
+        decoder.feed_chunk({"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": piece}}}})
+    decoder.feed_chunk({"contentBlockStop": {"contentBlockIndex": 0}})
+    decoder.feed_chunk({"messageStop": {"stopReason": "end_turn"}})
+    [answer] = continue_conversation(decoder.document, [], "bedrock")
+    assert answer["content"] == [{"toolUse": {**search, "input": {"query": "rain"}}}]
+
+
 def test_redacted_and_signed_thoughts_of_a_stream_are_in_its_document():
     decoder = create_stream_decoder("bedrock.stream")
     for index, delta in [

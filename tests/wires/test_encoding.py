@@ -482,6 +482,23 @@ def test_a_signature_stays_with_its_call():
     )
 
 
+def test_deeply_nested_arguments_stay_if_the_text_changes():
+    calls = (ToolCall("toolu_1", "W", "[" * 100_000, 0),)
+    original = encode_answer(WireAnswer(calls, text="a"), "anthropic.stream")
+    answer = replace(read_answer(original), text="b")
+    assert read_answer(encode_answer(answer, "anthropic.stream", original)) == answer
+
+
+def test_an_anthropic_answer_that_was_not_streamed_stays_one():
+    block = {"type": "tool_use", "id": "toolu_1", "name": "W", "input": {"n": 1}, "caller": {"type": "direct"}}
+    document = {"type": "message", "role": "assistant", "content": [block], "stop_reason": "tool_use"}
+    original = b"event: message\ndata: " + json.dumps(document).encode() + b"\n\n"
+    answer = read_answer(original)
+    calls = (replace(answer.calls[0], arguments='{"n":2}'),)
+    written = encode_answer(replace(answer, calls=calls), "anthropic.stream", original)
+    assert written == original.replace(b'{"n": 1}', b'{"n": 2}')
+
+
 def test_a_json_array_stays_a_json_array():
     chunks = [to_gemini([part]) for part in GEMINI_PARTS]
     body = b"[" + b"\n,\r\n".join(json.dumps(chunk, indent=2).encode() for chunk in chunks) + b"\n]\n"

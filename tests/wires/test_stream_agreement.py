@@ -588,10 +588,43 @@ def test_invalid_json_in_an_anthropic_call_is_an_error_that_leaves_the_other_cal
     assert "not valid JSON" in str(extraction.errors[0])
 
 
-def test_input_for_an_anthropic_block_without_a_start_breaks_the_stream():
-    _, *lost = anthropic_call(0, '{"n": 1}')
-    events = [*lost, *anthropic_call(1, '{"n": 2}'), *anthropic_end("tool_use")]
-    models, error = extract_stream("anthropic.stream", events)
+def bedrock_call(index, *pieces):
+    use = {"toolUseId": f"toolu_{index}", "name": "Weather"}
+    deltas = [{"contentBlockIndex": index, "delta": {"toolUse": {"input": piece}}} for piece in pieces]
+    return [
+        {"contentBlockStart": {"contentBlockIndex": index, "start": {"toolUse": use}}},
+        *({"contentBlockDelta": delta} for delta in deltas),
+        {"contentBlockStop": {"contentBlockIndex": index}},
+    ]
+
+
+def blocks_of(wire, reason, *calls):
+    """Return the events of a stream. Each of ``calls`` is a list of the events of a block, without some of them."""
+    events = [event for call in calls for event in call]
+    return [
+        *events,
+        *(anthropic_end(reason) if wire == "anthropic.stream" else [{"messageStop": {"stopReason": reason}}]),
+    ]
+
+
+BLOCK_STREAMS = [("anthropic.stream", anthropic_call), ("bedrock.stream", bedrock_call)]
+
+
+@pytest.mark.parametrize(("wire", "write_call"), BLOCK_STREAMS)
+@pytest.mark.parametrize("arguments", ['{"n": 1}', '{"n": 1'], ids=["whole", "broken"])
+def test_calls_without_an_end_stay_in_order_if_a_length_limit_cut_the_answer_off(wire, write_call, arguments):
+    *open_call, _ = write_call(0, arguments)
+    events = blocks_of(wire, "max_tokens", open_call, write_call(1, '{"n": 2}'))
+    assert [call.id for call in decode(events, wire)] == ["toolu_0", "toolu_1"]
+    decoder = create_stream_decoder(wire)
+    released = [call for event in events for call in decoder.feed_chunk(event)]
+    assert released == list(decoder.answer.calls)
+
+
+@pytest.mark.parametrize(("wire", "write_call"), BLOCK_STREAMS)
+def test_input_for_a_block_without_a_start_breaks_the_stream(wire, write_call):
+    _, *lost = write_call(0, '{"n": 1}')
+    models, error = extract_stream(wire, blocks_of(wire, "tool_use", lost, write_call(1, '{"n": 2}')))
     assert models == [Weather(n=2)]
     assert isinstance(error, StreamBroken)
     assert "the start of a content block that received input is missing" in str(error)

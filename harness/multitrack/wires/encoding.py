@@ -157,7 +157,7 @@ def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
 def _parse_arguments(call: ToolCall) -> str | None:
     try:
         return json.dumps(json.loads(call.arguments or ""), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -117,6 +117,11 @@ def _edit_refusal(fields: Fields, refusal: str | None) -> None:
 
 def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the events of ``original`` with the calls, text, refusal and stop reason of ``answer``."""
+    for position, (document, frame) in enumerate(original):
+        if document is not None and document.get("type") == "message":
+            # a gateway that does not stream
+            edited = StreamChunk(edit_message(answer, document), frame)
+            return [*original[:position], edited, *original[position + 1 :]]
     decoder = AnthropicStreamDecoder()
     for document, _ in original:
         if document is not None:

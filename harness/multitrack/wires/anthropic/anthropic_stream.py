@@ -120,8 +120,10 @@ class AnthropicStreamDecoder(StreamDecoder):
         return self._stop_reason is None and not self.has_ended and index > self._first_missing_index
 
     def _complete_open_calls(self) -> list[ToolCall]:
-        if self._stop_reason not in LENGTH_LIMITS:
-            for block in self._blocks:
+        is_cut_off = self._stop_reason in LENGTH_LIMITS
+        for block in self._blocks:
+            # a length limit can have cut off only the last block
+            if block.is_followed or not is_cut_off:
                 block.has_ended = block.is_followed = True
         return self._queue.release(is_last=True)
 
@@ -145,7 +147,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             usage=self._usage or None,
             is_complete=self._error is None and (self.has_ended or self._stop_reason is not None),
             is_truncated=self._stop_reason in LENGTH_LIMITS,
-            has_cut_off_call=self._stop_reason in LENGTH_LIMITS and bool(calls) and not calls[-1].is_complete,
+            has_cut_off_call=self._stop_reason in LENGTH_LIMITS and not all(block.is_complete for block in calls),
         )
 
 

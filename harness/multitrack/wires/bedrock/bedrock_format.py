@@ -169,12 +169,20 @@ def _write_answer(
         if isinstance(block.get("text"), str) and not block["text"].strip():
             continue
         if (use := find_call(block)) is None:
-            yield dict(block)
+            yield _write_block(block)
             continue
         call_id, result = next(calls, ("call_0", None))
         name = sanitize_name(as_text(use.get("name")) or "")
         written = _read_object(result.call.arguments if result else None)
         yield {**block, "toolUse": {**use, "toolUseId": call_id, "name": name, "input": written}}
+
+
+def _write_block(block: Mapping[str, Any]) -> dict[str, Any]:
+    use = as_object(block.get("toolUse"))
+    if not isinstance(use.get("input"), str):
+        return dict(block)
+    # the input of a server tool that was streamed
+    return {**block, "toolUse": {**use, "input": _read_object(use["input"])}}
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:

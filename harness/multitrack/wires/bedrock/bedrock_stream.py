@@ -94,6 +94,8 @@ class BedrockStreamDecoder(StreamDecoder):
         if block is None:
             # a block of text or reasoning has no event for its start
             block = self._add_block({}, index)
+            if "toolUse" in delta:
+                self._error = self._error or "the start of a content block that received input is missing"
         if not block.add(delta):
             self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
         return self._queue.release() if is_added else []
@@ -110,9 +112,10 @@ class BedrockStreamDecoder(StreamDecoder):
         return self._stop_reason is None and index > self._first_missing_index
 
     def _complete_open_calls(self) -> list[ToolCall]:
-        if self._stop_reason not in LENGTH_LIMITS:
-            for block in self._blocks:
-                block.is_closed = True
+        is_cut_off = self._stop_reason in LENGTH_LIMITS
+        for block in self._blocks:
+            # a length limit can have cut off only the last block
+            block.is_closed = block.is_followed or not is_cut_off
         return self._queue.release(is_last=True)
 
     @property
@@ -143,7 +146,7 @@ class BedrockStreamDecoder(StreamDecoder):
             usage=as_object(self._metadata.get("usage")) or None,
             is_complete=self._error is None and self._stop_reason is not None,
             is_truncated=is_truncated,
-            has_cut_off_call=is_truncated and bool(calls) and not calls[-1].is_complete,
+            has_cut_off_call=is_truncated and not all(block.is_complete for block in calls),
         )
 
 
@@ -164,7 +167,7 @@ class _Block:
         self.is_followed = False
         """True if another block has begun after this one, so that no length limit cut this one off."""
         self.is_closed = False
-        """True if the message has ended, and no length limit cut it off."""
+        """True if the message has ended, and no length limit cut this block off."""
         self._start = fields
         self._use = as_object(fields.get("toolUse"))
         self._index = index
@@ -221,9 +224,9 @@ class _Block:
         if citation := as_object(delta.get("citation")):
             self._citations.append(citation)
         piece = as_object(delta.get("toolUse")).get("input")
-        if not isinstance(piece, str) or not self.is_call:
+        if not isinstance(piece, str):
             return True
-        if self.is_complete:
+        if self.is_call and self.is_complete:
             return not piece.strip()
         self._input.append(piece)
         self._has_whole_input = self._has_whole_input or self._brackets.feed(piece) is not None
