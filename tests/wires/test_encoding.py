@@ -483,7 +483,7 @@ def test_a_signature_stays_with_its_call():
 
 
 def test_deeply_nested_arguments_stay_if_the_text_changes():
-    calls = (ToolCall("toolu_1", "W", "[" * 100_000, 0),)
+    calls = (ToolCall("toolu_1", "W", "[" * 5_000, 0),)
     original = encode_answer(WireAnswer(calls, text="a"), "anthropic.stream")
     answer = replace(read_answer(original), text="b")
     assert read_answer(encode_answer(answer, "anthropic.stream", original)) == answer

@@ -176,10 +176,11 @@ class _RecordedBlock:
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
         """Return whether ``fields`` repeat the start of this block."""
-        events = (self._syntax.read_event(as_object(chunk.document)) for chunk in self.chunks)
-        has_ended = any(event is not None and event.is_stop for event in events)
         block_id = self._syntax.find_id(fields)
-        return not has_ended and block_id is not None and block_id == self._syntax.find_id(self.fields)
+        if block_id is None or block_id != self._syntax.find_id(self.fields):
+            return False
+        events = (self._syntax.read_event(as_object(chunk.document)) for chunk in self.chunks)
+        return not any(event is not None and event.is_stop for event in events)
 
 
 class EventList:
