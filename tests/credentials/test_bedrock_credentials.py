@@ -114,6 +114,15 @@ def test_a_stream_is_stored_as_readable_lines(path):
     assert lines[-2] == {"messageStop": {"stopReason": "tool_use"}}
 
 
+def test_the_heading_of_a_cassette_names_the_model_of_the_url(path):
+    record(path, ("plan", False), ("plan", True))
+    headings = [line for line in path.read_text("utf-8").splitlines() if line.startswith("# ") and "·" in line]
+    assert headings == [
+        "# 1 · bedrock eu.amazon.nova-pro-v1:0 · 2 calls",
+        "# 2 · bedrock.stream eu.amazon.nova-pro-v1:0 · 2 calls",
+    ]
+
+
 def test_an_exception_in_a_stream_is_replayed(path):
     record(path, ("fail", True))
     with multitrack.use_cassette(path, mode="replay"):

@@ -38,6 +38,7 @@ RULES = {
     "getting-started.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "existing-cassettes.md": [Rule(prompt="What is the weather in Toronto?", calls=[TORONTO])],
     "anthropic.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
+    "bedrock.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "openai.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "recording.md": [Rule(prompt_regex=re.compile("weather"), calls=[TORONTO])],
     "snapshots.md": [],

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import choice
-from string import ascii_letters, digits
+from string import ascii_letters, ascii_uppercase, digits
 
 _KEY_MARK = "T3BlbkFJ"
 """The part of every OpenAI key that secret scanners search for."""
@@ -28,8 +28,8 @@ def build_environment(
     """Return the environment variables.
 
     gRPC reads the proxy variables in lower case only. For certificates, ``requests`` reads ``REQUESTS_CA_BUNDLE``,
-    httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable of its own. Loopback bypasses the
-    proxy, so that an application still reaches the other local servers it uses.
+    botocore ``AWS_CA_BUNDLE``, httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable of its
+    own. Loopback bypasses the proxy, so that an application still reaches the other local servers it uses.
     """
     authority = str(certificate_authority)
     loopback = "127.0.0.1,localhost,::1"
@@ -40,10 +40,14 @@ def build_environment(
         "no_proxy": loopback,
         "SSL_CERT_FILE": authority,
         "REQUESTS_CA_BUNDLE": authority,
+        "AWS_CA_BUNDLE": authority,
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": authority,
         "OPENAI_API_KEY": generate_openai_key(),
         "AZURE_OPENAI_API_KEY": _generate_key("", 84),
         "ANTHROPIC_API_KEY": _generate_key("sk-ant-api03-", 95),
+        "AWS_ACCESS_KEY_ID": "AKIA" + "".join(choice(ascii_uppercase + digits) for _ in range(16)),
+        "AWS_SECRET_ACCESS_KEY": _generate_key("", 40),
+        "AWS_DEFAULT_REGION": "us-east-1",
         "GEMINI_API_KEY": _generate_key("AIza", 35),
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
         "GOOGLE_CLOUD_PROJECT": project,

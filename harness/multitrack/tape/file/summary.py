@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from multitrack import wires
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
+from multitrack.wires import registry
 from multitrack.wording import count_noun
 
 _LONGEST_TEXT = 500
@@ -23,7 +24,8 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
         return
     answer = wires.read_answer(response.body, wire)
     calls = count_noun(len(answer.calls), "call")
-    model = wires.read_request(request.body, request.url).model or answer.model or request.url
+    named = wires.read_request(request.body, request.url).model or answer.model
+    model = named or registry.find_model_in_url(request.url) or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ending}"
     yield from (f"  {call}" for call in answer.calls)
 
