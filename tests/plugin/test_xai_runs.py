@@ -30,8 +30,8 @@ def create(client):
     return client.chat.create(model="grok-4", messages=[chat.user({prompt!r})], tools=[TOOL])
 
 
-def connect(kind=xai_sdk.Client):
-    return kind({key}, api_host={host!r})
+def connect(kind=xai_sdk.Client, **options):
+    return kind({key}, api_host={host!r}, **options)
 """
 PLAIN = """
 @pytest.mark.cassette
@@ -173,7 +173,7 @@ def test_a_cassette_names_the_calls_and_has_no_key(project, model, test):
 
 
 def test_a_client_without_a_key_is_an_error_without_a_cassette(project, model):
-    write(project, model, WITHOUT_A_CASSETTE.replace("        connect()", "        create(connect()).sample()"))
+    write(project, model, WITHOUT_A_CASSETTE)
     assert project.run().code == 0
     assert model.count == 0
 
@@ -210,3 +210,20 @@ def test_a_drift_run_compares_the_calls_and_not_the_ids(project, model, test):
     model.cities = ["Tokyo", "Bergen"]
     run = project.record("--calls-drift")
     assert "arguments changed" in run.out, run.out
+
+
+def test_a_client_that_is_created_during_collection_needs_no_key(project, model):
+    test = "client = connect()\n" + PLAIN.replace("connect()", "client")
+    record(project, model, test)
+    write(project, model, test)
+    run = project.run()
+    assert run.code == 0, run.out
+
+
+@pytest.mark.parametrize("options", ["", "use_insecure_channel=True"], ids=["secure", "insecure"])
+def test_a_client_without_a_key_sends_nothing(project, model, options):
+    write(project, model, f"client = connect({options})\n\n\ndef test_chat():\n    create(client).sample()\n")
+    run = project.run()
+    assert run.code == 1
+    assert "XAI_API_KEY" in run.out
+    assert model.count == 0

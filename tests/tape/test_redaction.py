@@ -32,6 +32,8 @@ SHAPES = {
     "aws": "AKIAIOSFODNN7EXAMPLE",
     "github": "ghp_" + "aB3d" * 9,
     "huggingface": "hf_" + "abCD" * 9,
+    "groq": "gsk_" + "aB3d" * 13,
+    "xai": "xai-" + "aB3d" * 20,
     "slack": "xoxb-12345-67890-abcdef",
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
     "bearer": "Bearer abcdefghij0123456789",

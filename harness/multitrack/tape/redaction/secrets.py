@@ -69,7 +69,7 @@ _SHAPES = re.compile(
             ("github_pat_", r"[0-9A-Za-z_]{22,}"),
             ("glpat-", r"[0-9A-Za-z_-]{20,}"),
             ("gsk_", r"[0-9A-Za-z]{20,}"),
-            ("xai-", r"[0-9A-Za-z_-]{40,}"),
+            ("xai-", r"[0-9A-Za-z_]{40,}"),
             ("hf_", r"[0-9A-Za-z]{30,}"),
             ("xox", r"[abposr]-[0-9A-Za-z-]{10,}"),
             ("eyJ", r"[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),
