@@ -33,7 +33,7 @@ def _add_key(init: Init) -> Init:
             missing = error
         else:
             return
-        # Both ways in which the SDK sends the key format it: an interceptor, and a plugin of a secure channel.
+        # The SDK sends the key in an interceptor or in a plugin of a secure channel, and formats it in both.
         init(self, StandInKey.replacing(missing), *args, **given)
 
     return __init__

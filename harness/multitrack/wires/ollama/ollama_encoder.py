@@ -108,7 +108,7 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
     for document in documents:
         decoder.feed_chunk(document)
     before = decoder.answer
-    # an error keeps its shape, unless there is no other chunk
+    # A chunk with an error has no message. It gets one only if there is no other chunk.
     parts = [document for document in documents if "message" in document or "response" in document]
     _edit_messages(parts or documents[-1:], before, answer)
     if answer.finish_reason != before.finish_reason:
