@@ -224,6 +224,22 @@ def test_deeply_nested_json_is_not_an_answer():
     assert recognize(b"[" * 100_000) is None
 
 
+DEEP_ARGUMENTS = '{"n":' + "[" * 600 + "]" * 600 + "}"
+
+
+@pytest.mark.parametrize(
+    ("wire", "head", "tail"),
+    [
+        ("gemini", '{"candidates": [{"content": {"parts": [{"functionCall": {"name": "A", "args": ', "}}]}}]}"),
+        ("anthropic", '{"type": "message", "content": [{"type": "tool_use", "id": "a", "name": "A", "input": ', "}]}"),
+        ("bedrock", '{"output": {"message": {"content": [{"toolUse": {"name": "A", "input": ', "}}]}}}"),
+    ],
+)
+def test_deeply_nested_arguments_are_decoded(wire, head, tail):
+    [call] = decode(f"{head}{DEEP_ARGUMENTS}{tail}", wire)
+    assert call.arguments == DEEP_ARGUMENTS
+
+
 @pytest.mark.parametrize("wire", STREAMS)
 def test_a_deeply_nested_event_is_an_error_of_the_stream(wire):
     answer = read_answer(b"data: " + b"[" * 100_000 + b"\n\n", wire)

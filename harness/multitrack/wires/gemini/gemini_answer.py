@@ -6,6 +6,7 @@ https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from multitrack.tool_call import ToolCall
@@ -67,7 +68,10 @@ def read_arguments(function: Mapping[str, Any]) -> str | None:
     ``3.0``.
     """
     args = function.get("args")
-    return None if args is None else to_compact_json(_floats_to_integers(args))
+    # if they are too deeply nested, the answer must stay readable
+    with suppress(RecursionError):
+        args = _floats_to_integers(args)
+    return None if args is None else to_compact_json(args)
 
 
 def _floats_to_integers(value: Any) -> Any:
