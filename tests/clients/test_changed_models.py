@@ -6,7 +6,6 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 from test_every_mode import (
-    HTTPX_MODES,
     MODES,
     NETWORK,
     Cell,
@@ -77,8 +76,9 @@ def reported_changes(path, change, ask):
 def ask(place, standin):
     mode, how = place
     options = {"strict": True} if how == "strict" else {}
+    is_vertex = mode.startswith("vertex ")
     transport = mode.removeprefix("vertex ")
-    with standin_environment(standin) if mode in HTTPX_MODES else vertexai_environment(standin, transport):
+    with vertexai_environment(standin, transport) if is_vertex else standin_environment(standin):
         client = MODES[mode](False, standin)
         cell = Cell(mode, client, None)
         yield lambda weather, search: cell.ask("Plan", Iterable[weather | search], **options)

@@ -56,7 +56,8 @@ class AnthropicFormat(WireFormat):
     opaque_keys = frozenset(
         {"id", "tool_use_id", "signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout"}
     )
-    end_marks = (rb'data: ?\{"type": ?"message_stop"[^\r\n]*\}',)
+    # a cassette has the event streams of Bedrock as lines of JSON
+    end_marks = (rb'(?:data: ?|\n)\{"type": ?"message_stop"[^\r\n]*\}',)
     sdks = MappingProxyType({"anthropic": "anthropic"})
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
