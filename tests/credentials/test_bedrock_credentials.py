@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 import multitrack
+from multitrack import decode
 from multitrack.errors import CassetteMiss, StreamBroken
 from multitrack.standin import Rule, ScriptedCall, ScriptedError, StandIn
 from multitrack.tape import credentials
@@ -136,6 +137,32 @@ def test_the_name_of_an_error_is_replayed(path):
     record(path, ("refuse", False))
     with multitrack.use_cassette(path, mode="replay"), pytest.raises(ClientError, match="ResourceNotFoundException"):
         ask(replay_client(), "refuse")
+
+
+def invoke(client):
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 1024,
+        "messages": [{"role": "user", "content": "plan"}],
+        "tools": [{"name": "Weather", "input_schema": {"type": "object"}}],
+    }
+    arguments = {"modelId": "anthropic.claude-3-haiku-20240307-v1:0", "body": json.dumps(body)}
+    whole = client.invoke_model(**arguments)["body"].read()
+    stream = client.invoke_model_with_response_stream(**arguments)["body"]
+    return decode(whole), decode([json.loads(event["chunk"]["bytes"]) for event in stream])
+
+
+def test_invoke_model_of_anthropic_is_replayed_and_recognized(path):
+    with StandIn(RULES) as standin, multitrack.use_cassette(path, mode="record"):
+        recorded = invoke(live_client(standin))
+    with multitrack.use_cassette(path, mode="replay"):
+        assert invoke(replay_client()) == recorded
+    assert [call.name for call in recorded[1]] == ["Weather", "Weather"]
+    text = path.read_text("utf-8")
+    assert "# 2 · anthropic.stream anthropic.claude-3-haiku-20240307-v1:0 · 2 calls" in text
+    assert "encoding: aws-chunks" in text
+    assert KEY not in text
+    assert KEY[:20] not in text
 
 
 def test_a_changed_prompt_is_a_miss(path):

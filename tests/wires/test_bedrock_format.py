@@ -95,6 +95,22 @@ def test_a_conversation_continues_with_the_answer_and_its_results():
     check_request(messages=messages)
 
 
+def test_a_block_that_boto3_does_not_know_is_not_sent_back():
+    answer = to_answer({"SDK_UNKNOWN_MEMBER": {"name": "newContent"}}, use())
+    [call] = read_answer(answer, "bedrock").calls
+    [message, _] = continue_conversation(answer, [ToolResult(call, True, "sunny")], "bedrock")
+    assert message["content"] == [use()]
+
+
+def test_the_result_of_a_server_tool_in_a_stream_is_in_its_document():
+    decoder = create_stream_decoder("bedrock.stream")
+    started = {"toolResult": {"toolUseId": "srv_1", "type": "nova_grounding_result", "status": "success"}}
+    decoder.feed_chunk({"contentBlockStart": {"contentBlockIndex": 0, "start": started}})
+    decoder.feed_chunk({"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolResult": [{"text": "found"}]}}})
+    [block] = decoder.document["output"]["message"]["content"]
+    assert block == {"toolResult": {**started["toolResult"], "content": [{"text": "found"}]}}
+
+
 @pytest.mark.parametrize("arguments", ["not JSON", [1], 3])
 def test_an_input_that_is_no_object_goes_back_as_an_empty_one(arguments):
     answer = to_answer(use("", "a tool", arguments))

@@ -168,6 +168,9 @@ def _write_answer(
         # an answer may contain a text without visible characters, but a request must not
         if isinstance(block.get("text"), str) and not block["text"].strip():
             continue
+        if "SDK_UNKNOWN_MEMBER" in block:
+            # boto3 does not know this kind of block, so it has no content, and boto3 refuses to send it
+            continue
         if (use := find_call(block)) is None:
             yield _write_block(block)
             continue

@@ -23,7 +23,7 @@ from multitrack.wires.bedrock.bedrock_answer import (
 )
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.call_queue import CallFields, CallQueue
-from multitrack.wires.lenient_json import as_object, as_text, error_message
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message
 from multitrack.wires.stream_decoder import StreamDecoder
 
 
@@ -176,6 +176,7 @@ class _Block:
         self._thought: dict[str, str] = {}
         self._redacted: list[str | bytes] = []
         self._citations: list[Mapping[str, Any]] = []
+        self._results: list[Mapping[str, Any]] = []
         self._input: list[str] = []
         self._brackets = BracketCounter()
         self._has_whole_input = False
@@ -223,6 +224,7 @@ class _Block:
             self._redacted.append(reasoning["redactedContent"])
         if citation := as_object(delta.get("citation")):
             self._citations.append(citation)
+        self._results += as_objects(delta.get("toolResult"))
         piece = as_object(delta.get("toolUse")).get("input")
         if not isinstance(piece, str):
             return True
@@ -237,6 +239,9 @@ class _Block:
         if self._use:
             arguments = self._read_arguments()
             return {"toolUse": {**self._use, **({} if arguments is None else {"input": arguments})}}
+        if isinstance(self._start.get("toolResult"), dict):
+            # the result of a server tool
+            return {"toolResult": {**self._start["toolResult"], "content": self._results}}
         if self._thought:
             return {"reasoningContent": {"reasoningText": self._thought}}
         if self._redacted:
