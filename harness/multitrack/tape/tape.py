@@ -253,7 +253,7 @@ class Tape:
 
     @property
     def has_recordings(self) -> bool:
-        """True if a response was recorded, which `save` writes even if the test failed."""
+        """True if a response was recorded. ``save`` writes it even if the test failed."""
         return self._session.writes and not self.is_lost and self._recorder.has_responses
 
     @property
