@@ -67,6 +67,8 @@ def read_input(use: Mapping[str, Any]) -> str | None:
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the objects that have a part of the text of a content block. A text with citations has several parts."""
+    if "text" not in block and "citationsContent" not in block:
+        return []
     cited = as_objects(as_object(block.get("citationsContent")).get("content"))
     return [part for part in (block, *cited) if as_text(part.get("text"))]
 
