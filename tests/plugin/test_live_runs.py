@@ -135,7 +135,7 @@ def test_a_stand_in_key_is_never_sent(project, flag):
     run = project.run(flag, "-n0")
     assert run.counts == {"failed": 6}
     assert project.provider.requests == []
-    assert "was not sent, because its client was created without a credential: its key is a stand-in" in run.out
+    assert "was not sent, because its client was created without a credential and has a stand-in key" in run.out
     assert run.changed == set()
 
 
