@@ -44,11 +44,12 @@ _SHORT = """
 
 The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
 
-A raw client that omits `tool_choice` sends a smaller body. Compared with it, the ratio is higher: {bare}. The SDK
-checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending its
-default `tool_choice="auto"` in `extra_body`.
+A raw client that omits `tool_choice` sends a smaller body. Compared with this client, the ratio is higher: {bare}.
+The SDK checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending
+its default `tool_choice="auto"` in `extra_body`.
 
-The next table compares instructor in its mode for parallel tools, with the version of the SDK that instructor supports:
+The next table adds instructor, in its mode for parallel tools. It was measured with the SDK version that instructor
+supports:
 
 {conditions_there}
 
@@ -60,27 +61,27 @@ _FIRST_MODEL = """
 
 The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times. Each
 time starts when the transport delivers the event that the column names, and ends when the caller receives the first
-model. The raw client knows which event completes the first call, and then validates the arguments that it has
-collected. instructor does not stream parallel tools.
+model. The raw client knows which event completes the first call, and validates the collected arguments after that
+event. instructor does not stream parallel tools.
 
 {conditions}
 
 {figures}
 
-After the event that completes the call, this many events are read before the model is returned: {extra_events}.
+The number of events that are read after the one that completes the call, before the model is returned: {extra_events}.
 """
 
 _LONG = """
 ### Long responses
 
-Each call has 2 KB. The client is synchronous, and a stream has 100 characters in each event. Times are per call.
+Each call is 2 KB long. The client is synchronous, and a stream has 100 characters in each event. Times are per call.
 
 {conditions} Streamed: {streamed_rounds}.
 
 {figures}
 
-From a response with 100 calls to one with 1,000, multitrack's time per call is multiplied by {plain}, streamed by
-{streamed}. Linear growth is 1.
+If a response has 1,000 calls instead of 100, multitrack's time per call is multiplied by {plain}; if the response
+is streamed, by {streamed}. A factor of 1 means linear growth.
 """
 
 

@@ -10,7 +10,7 @@ from benchmarks.replay_process import CASES, QUESTION, WALL_TIME, WITH_CASSETTE,
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
 _TEXT = """
-This benchmark compares a replayed call with the fastest possible live call, to a provider on the same machine. The
+This benchmark compares a replayed call with the fastest possible live call: to a provider on the same machine. The
 provider is the stand-in provider in a separate process, over TLS, with an open connection. It returns three tool
 calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its response. The
 second ratio compares the CPU time of the calling process only.
