@@ -34,7 +34,7 @@ class CallResult:
 
     Args:
         call: The call.
-        model: The model of its tool. None if it is unknown.
+        model: The model of the called tool. None if the model is unknown.
         outcome: The instance of the model, or the error. None if the model is unknown. An error that is not a
             `MultitrackError` was raised by a validator.
     """
@@ -77,7 +77,7 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
     """Return the model of each tool in a request, by tool name.
 
-    They are the models that this process offers with the request. If it offers no models, they are imported by the
+    These are the models that this process offers with the request. If it offers none, they are found by the import
     paths in the project's settings or in the cassette; the settings have priority.
     """
     if interaction.offered_models:
@@ -97,8 +97,8 @@ def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list
     Args:
         answer: The answer of the model.
         models: The models by tool name.
-        offered: Whether ``models`` contains every offered model. If true, a call of any other tool is an error. If
-            false, the result of such a call is unknown.
+        offered: Whether ``models`` contains the model of every offered tool. If true, a call of any other tool is an
+            error. If false, the result of such a call is unknown.
     """
     of = len(answer.calls)
     return [
@@ -125,7 +125,10 @@ class ResponseValidator:
         self._paths = paths
 
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
-        """Validate each call of a response. None if no model sent the response, or if its models are unknown."""
+        """Validate each call of a response.
+
+        None if the response is not a model's answer, or if no tool's model is known.
+        """
         answer = parse_answer(interaction.response.body)
         if answer is None:
             return None

@@ -175,7 +175,7 @@ class _Diagnosis:
         return f"same {unchanged} as when {self.since}"
 
     def _compare_recorded_calls(self) -> str | None:
-        """Find the cause by comparing the recorded calls with the expected and the received ones.
+        """Find the cause by comparing the recorded calls with the expected calls and with the received ones.
 
         Used if fingerprints are missing.
         """
@@ -264,7 +264,10 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 
 
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
-    """Yield the fields whose values changed. They are only known if the earlier model did not change the arguments."""
+    """Yield the fields whose values changed.
+
+    If the earlier model changed the arguments, yield only the class, because the fields are unknown.
+    """
     if not isinstance(result.outcome, BaseModel):
         return
     (call,), (result_call,) = to_snapshot_calls([result.call]), to_snapshot_calls([result.outcome])

@@ -1,7 +1,7 @@
-"""Import models by their paths, but only from packages that the project allows. By default, it allows its own.
+"""Import models by their paths, but only from packages that the project allows: by default, its own packages.
 
 Importing a module runs it, and anyone can write a cassette. Therefore, a module that a cassette names is only imported
-if its source defines the name of the model. Other scripts do not run, even in an allowed package.
+if its source defines the name of the model. No other script runs, even if it is in an allowed package.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ class ModelImporter:
         return PathFinder.find_spec(module_name.partition(".")[0], self._own_folders) is not None
 
     def add_test_folders(self, root: Path, tests: Iterable[str]) -> None:
-        """Make the modules next to ``tests``, which are node ids below ``root``, importable, as pytest does."""
+        """Make the modules next to ``tests`` importable, as pytest does.
+
+        ``tests`` are node ids relative to ``root``.
+        """
         for test in tests:
             file = (root / test.partition("::")[0]).resolve()
             if "::" not in test or not file.is_file() or not file.is_relative_to(root.resolve()):

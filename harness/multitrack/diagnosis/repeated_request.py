@@ -29,7 +29,7 @@ _DETAIL = re.compile(r"^(?P<field>\S[^\n]*)\n +(?P<message>[^\n]+?) \[type=", re
 def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> str | None:
     """Return one line that names the models or validators that changed and so caused ``miss``.
 
-    None if they are unknown, or if ``miss`` has a different cause.
+    None if the changes are unknown, or if ``miss`` has a different cause.
     """
     sent = _read_body(miss.body)
     for tape in tapes:
@@ -56,7 +56,7 @@ def _read_body(body: bytes) -> Any:
 
 
 def _find_added_messages(request: Request, sent: Any) -> Sequence[Any]:
-    """Return the messages that ``sent`` adds to the conversation in ``request``, which is recorded.
+    """Return the messages that ``sent`` adds to the conversation in the recorded ``request``.
 
     Empty if ``sent`` belongs to a different conversation.
     """

@@ -43,7 +43,7 @@ class CassetteDrift:
 
     @property
     def verdicts(self) -> Sequence[str]:
-        """The kinds of drift in the order of the requests, without duplicates.
+        """The kinds of drift, in the order of the requests, without duplicates.
 
         "same" and "not compared" are only included if there is nothing else.
         """

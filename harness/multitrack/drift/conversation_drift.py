@@ -63,7 +63,7 @@ def compare_conversations(
     Args:
         recorded: The recorded interactions.
         live: The live interactions, in the order they were sent.
-        explain: Returns how a request that the program changed differs from the nearest recording.
+        explain: Describes how a request that the program changed differs from the nearest recording.
     """
     if isinstance(recorded, ReplayLookup):
         lookup = recorded

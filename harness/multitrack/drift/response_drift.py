@@ -1,7 +1,7 @@
 """Compare a live response with the recorded one: its tool calls, and everything else that programs depend on.
 
-The order of parallel calls does not count. Neither does the text next to calls, because its wording differs each time.
-A response that is not a model's, such as embeddings, is not compared.
+The order of parallel calls is ignored. So is the text that accompanies calls, because its wording differs each time. A
+response that does not contain a model's answer, such as embeddings, is not compared.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class ResponseDrift:
         verdict: The kind of drift.
         lines: The differences.
         recorded: The calls of the recorded response.
-        calls: The comparison of the calls. None if one of the responses is not a model's.
+        calls: The comparison of the calls. None if one of the responses does not contain a model's answer.
         properties: The other properties that were compared.
-        differs: Whether anything differs that a program or a later request can contain, including the text.
+        differs: Whether anything differs that a program can use or a later request can repeat, including the text.
     """
 
     verdict: str

@@ -1,7 +1,7 @@
 """The active tapes, and the context of the run.
 
-Both are global, because a plain thread inherits no context, but its requests must reach the tape. The context variable
-only matters if several blocks of `use_cassette` are open side by side, in tasks or threads.
+Both are global: a plain thread inherits no context, yet its requests must reach the tape. The context variable only
+matters if several blocks of `use_cassette` are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ class RunContext:
     played_positions: dict[Path, set[int]] = field(default_factory=dict)
     """The positions of the interactions that were replayed, for each cassette of a closed tape."""
     tapes_to_compare: list[Tape] = field(default_factory=list)
-    """Closed tapes whose live responses are still to be compared with the recorded ones."""
+    """Closed tapes whose live responses have yet to be compared with the recorded ones."""
     late_violations: list[tuple[str, TapeViolation]] = field(default_factory=list)
-    """Violations that belong to a test that is over or to no test, each with the node id or the cassette."""
+    """Violations of a finished test or of no test, each with the node id of the test or with the cassette.
+    """
     threads: OutlivingThreads = field(default_factory=OutlivingThreads)
     cassettes: CassetteCache = field(default_factory=CassetteCache)
     """Keeps large cassettes in memory for the tapes of the run."""
@@ -114,8 +115,8 @@ _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation"
 def current_tape() -> Router | None:
     """Return the tape that receives the next request: the innermost open one. `None` if no tape is open.
 
-    If blocks are open side by side, return the innermost block of the current task or thread. If neither opened a
-    block, return an `AmbiguousRouter`.
+    If several blocks are open side by side, return the tape of the innermost block that the current task or thread
+    opened. If neither opened a block, return an `AmbiguousRouter`.
     """
     activations = _activations[:]
     if not activations:
@@ -127,7 +128,7 @@ def current_tape() -> Router | None:
 
 
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
-    """Return the innermost of ``activations`` that the current context is in, or was in when it was copied."""
+    """Return the innermost of ``activations`` opened in the current context or in a context that it was copied from."""
     own = _of_context.get()
     while own is not None and own not in activations:
         own = own.parent
@@ -135,10 +136,10 @@ def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
 
 
 def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | None]) -> _Activation | None:
-    """Return the innermost of ``activations`` that surrounds the code that runs now.
+    """Return the innermost of ``activations`` that surrounds the running code.
 
     An activation surrounds the code if it was opened by the same task, in one of ``threads`` outside of any task, or in
-    this context. An activation of another task is open beside the code.
+    this context. An activation that another task opened does not surround the code; it is merely open at the same time.
     """
     own, task = _of_context.get(), _current_task()
     return next(
@@ -157,7 +158,7 @@ def _current_task() -> object | None:
     asyncio = sys.modules.get("asyncio")
     try:
         return None if asyncio is None else asyncio.current_task()
-    except RuntimeError:  # no event loop runs in this thread
+    except RuntimeError:  # no event loop is running in this thread
         return None
 
 
@@ -180,8 +181,10 @@ def run_context() -> RunContext:
 def run(
     mode: Mode, root: Path, command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = ()
 ) -> Iterator[RunContext]:
-    """Make ``mode``, the settings of the project in ``root`` and ``command_line_options`` the defaults of all tapes
-    that are opened within the block."""
+    """Set the defaults of all tapes that are opened within the block.
+
+    The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
+    """
     _runs.append(context := RunContext(mode, root, command_line_options))
     try:
         yield context

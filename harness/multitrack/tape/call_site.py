@@ -17,7 +17,10 @@ _STANDARD_LIBRARY = tuple(
 
 
 def is_user_frame(frame: FrameType) -> bool:
-    """Return whether ``frame`` belongs neither to us nor to an installed package or the standard library."""
+    """Return whether ``frame`` is in the user's code.
+
+    Multitrack, installed packages and the standard library do not count.
+    """
     file = frame.f_code.co_filename
     if file.startswith("<"):
         return file.startswith("<doctest ")
@@ -27,7 +30,7 @@ def is_user_frame(frame: FrameType) -> bool:
 
 
 def find_user_frames() -> Sequence[FrameSummary]:
-    """Return the user's frames among those that run now, outermost first.
+    """Return the frames of the current call stack that belong to the user's code, outermost first.
 
     There are none if the request is sent by a thread or a task that a library started.
     """

@@ -1,7 +1,7 @@
 """Chunks: where the parts of a streamed body ended and when they arrived, relative to its events.
 
-An event is what a reader of the body consumes at a time: a server-sent event, a line of JSON lines, or any other body
-as a whole. If every event arrived as one chunk, there is nothing to store.
+An event is the unit that a reader of the body consumes at a time: a server-sent event, a line of JSON lines, or, in any
+other format, the whole body. If every event arrived as one chunk, there is nothing to store.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _BETWEEN_ITEMS = b" \t\r\n,]"
 _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
 _MIN_GRPC_WAIT = 100
-"""The shortest wait in milliseconds for a gRPC response that is stored, because callers set deadlines. The network is
-the reason for shorter waits."""
+"""The shortest wait for a gRPC response that is stored, in milliseconds. Waits are stored because callers set
+deadlines; shorter waits are due to the network.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Chunks:
     joined: tuple[int, ...] = ()
     """The events that arrived in one chunk with the next event."""
     cut: tuple[tuple[int, int], ...] = ()
-    """The chunks that ended within an event: pairs of the event and the offset in it, in bytes."""
+    """The chunks that ended within an event: pairs of an event and the offset in this event, in bytes."""
     gaps: tuple[int, ...] = ()
     """The milliseconds before each chunk; before the first, the time since the request was sent.
 
@@ -146,7 +147,7 @@ def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
 
 
 def _find_item_ends(body: bytes) -> Sequence[int]:
-    """Return where the items of a possibly incomplete JSON array end. The bracket belongs to the last item."""
+    """Return where the items of a possibly incomplete JSON array end. The closing bracket belongs to the last item."""
     ends: list[int] = []
     depth = 0
     for token in _JSON_TOKEN.finditer(body):

@@ -1,8 +1,8 @@
 """A conversation: a streaming request, and the recording with the same messages that answers it.
 
 When the call begins, it is unknown which recording matches, so all recordings of the method are candidates. Each
-message that the client sends removes the candidates that do not have it. The client receives the responses of the first
-remaining candidate.
+message that the client sends rules out the candidates that lack this message. The client receives the responses of the
+first remaining candidate.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RecordedConversation:
     def find_replay(self) -> Replay | None:
         """Return the recording. `None` if the client must send more messages before its first response.
 
-        Raises `CassetteMiss` if an equal call has replayed the last recording.
+        Raises `CassetteMiss` if an equal call has already replayed the last recording.
         """
         with self._lock:
             if not (unplayed := self._candidates.unplayed):
@@ -99,7 +99,7 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Mark the recording that the client was about to receive as replayed, because the client has gone away."""
+        """Mark a recording as replayed: the one that the client was about to receive before it went away."""
         with self._lock:
             if not self._candidates.is_decided and (unplayed := self._candidates.unplayed):
                 self._play(self._candidates.choose(unplayed[0]).interaction)
@@ -117,7 +117,7 @@ class RecordedConversation:
             raise self._add_divergence(self._redact_message(None), *mismatch)
 
     def _redact_message(self, position: int | None) -> Request:
-        """Return the request with only its message at ``position``, or without messages if that is `None`."""
+        """Return the request with only its message at ``position``, or without messages if ``position`` is `None`."""
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)

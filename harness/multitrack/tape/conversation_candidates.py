@@ -131,7 +131,10 @@ class ConversationCandidate:
         return self._interleaving
 
     def has_message(self, position: int, key: MatchingKey) -> bool:
-        """Return whether the message at ``position`` has ``key``, or whether the recorded call ended before it."""
+        """Return whether the message at ``position`` has ``key``.
+
+        Also true if the recorded call ended before that message.
+        """
         if position >= len(self.messages):
             return not self.interleaving.is_closed
         interaction = self.entry.interaction

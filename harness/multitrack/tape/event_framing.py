@@ -1,7 +1,7 @@
 """The framing of AWS event streams: a cassette stores such a body as lines of JSON, which can be read and redacted.
 
-Each line is the document of one event. Replay writes the binary messages again, with new checksums. The name of the
-framing is among the content encodings of a body in a cassette, but not in a header.
+Each line is the document of one event. Replay writes the binary messages again, with new checksums. A cassette lists
+the name of the framing among the content encodings of the body. No header contains it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def is_framed(content_type: str | None) -> bool:
 def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
     """Return the lines of an event stream that arrived in ``parts``, one item per part, and its framing.
 
-    A message belongs to the part that completes it. A message that the end of an incomplete stream cuts off is left
-    out.
+    A message belongs to the part that completes it. A message that is cut off at the end of an incomplete stream is
+    left out.
 
     Raises:
         ValueError: The stream is damaged, or it has a message that a line cannot represent.
@@ -57,12 +57,15 @@ def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[by
 
 
 def _length(message: bytes) -> int:
-    # before the length itself is complete, no message is
+    # no message is complete before its length is
     return int.from_bytes(message[:4], "big") if len(message) >= 4 else 4
 
 
 def _read_message(message: bytes) -> tuple[Any, str | None]:
-    """Return the document of a message, and the framing that it shows."""
+    """Return the document of a message, and its framing.
+
+    The framing is None for an exception, which looks the same in both framings.
+    """
     headers = parse_headers(message)
     payload = json.loads(split_payload(message).decode() or "{}")
     name = headers.get(":event-type") or headers.get(":exception-type")

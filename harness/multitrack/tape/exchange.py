@@ -58,7 +58,7 @@ class Request:
     """The messages of a gRPC call that streams its requests, which the interceptor appends as they are sent; ``body``
     is then an empty JSON array. `None` for all other requests."""
     decoding_error: str = field(default="", compare=False)
-    """Why the body is still in its content encoding. Empty if it is not."""
+    """Why the body could not be decoded. Empty if decoding did not fail."""
     unknown_parts: UnknownParts = field(default=UnknownParts(), compare=False)
     """The parts of the URL that match any recorded value."""
 
@@ -109,9 +109,10 @@ class Response:
     """The error that ended a ``broken`` or ``unanswered`` response. `None` if the connection was closed, or if
     the caller went away."""
     encoding: str = ""
-    """The header ``content-encoding`` of the body as it was received. Empty if the body was not encoded, or if it is
-    still encoded because it could not be decoded; then the header is one of ``headers``. It begins with the framing of
-    an AWS event stream (see `event_framing`), which is not in the header."""
+    """The header ``content-encoding`` of the received body. Empty if the body was not encoded. Also empty if the body
+    could not be decoded; ``headers`` then contains the header. For an AWS event stream, this text begins with the
+    framing, which is not part of the header (see `event_framing`).
+    """
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
     is_raw_deflate: bool = False
@@ -143,10 +144,10 @@ class Replay:
 
     @classmethod
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
-        """Return the replay of ``recorded`` at a ``pace``, which is one of `settings.PACES`.
+        """Return the replay of ``recorded`` at a ``pace``, one of `settings.PACES`.
 
-        If clients retry after the response, its headers ask them to wait for only one millisecond, unless the pace is
-        ``recorded``. The cassette keeps the recorded value.
+        If clients retry after such a response, its headers ask them to wait for only one millisecond, unless the pace
+        is ``recorded``. The cassette keeps the recorded value.
 
         The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
         replaying client does not, the body is not encoded, because the client may lack the library. ``accept_encoding``
@@ -232,7 +233,8 @@ class ResponseRecorder(Protocol):
 
         Args:
             chunk: The bytes that arrived.
-            continued: Whether the bytes belong to the same chunk as the previous part, because the network cut it.
+            continued: Whether the bytes belong to the same chunk as the previous part, because the network split the
+                chunk.
         """
 
     def record_end(
@@ -276,7 +278,7 @@ class Conversation(Protocol):
     def find_replay(self) -> Replay | None:
         """Return the recording. `None` if the client must send more messages before its first response.
 
-        Raises `CassetteMiss` if an equal call has replayed the last recording.
+        Raises `CassetteMiss` if an equal call has already replayed the last recording.
         """
 
     def abandon(self) -> None:
@@ -285,7 +287,7 @@ class Conversation(Protocol):
     def resolve_stall(self) -> CassetteMiss | None:
         """Handle a client that waits for a response although it must send more messages first.
 
-        Returns the miss for the interceptor to raise, or `None` if there is a response now.
+        Returns the miss for the interceptor to raise, or `None` if there is a response by now.
         """
 
 
@@ -310,7 +312,10 @@ class Router(Protocol):
         """
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``. Loopback is always allowed, without asking."""
+        """Return whether a raw socket may connect to ``host:port``.
+
+        Interceptors need not ask about loopback addresses, which are always allowed.
+        """
 
     def add_violation(self, violation: TapeViolation) -> None:
         """Fail the test because of ``violation``, even if the code under test catches it.

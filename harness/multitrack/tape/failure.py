@@ -29,7 +29,9 @@ class Failure:
     """The message of the exception, without addresses."""
     during: During = "read"
     code: str = ""
-    """The name of the system error, such as ``ECONNREFUSED`` or ``EAI_NONAME``. Its number differs between systems."""
+    """The name of the system error, such as ``ECONNREFUSED`` or ``EAI_NONAME``. The name is stored because the number
+    of an error differs between systems.
+    """
 
     @classmethod
     def from_error(cls, error: BaseException, during: During) -> Failure:

@@ -45,7 +45,7 @@ class ForkedTape:
         )
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Route a streaming request in the same way."""
+        """Route a streaming ``request`` in the same way as `route`."""
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:

@@ -1,6 +1,6 @@
-"""Call back when a module has been imported, or at once if it already was.
+"""Call a function when a module has been imported, or at once if it already has been.
 
-This lets an interceptor patch a library that the test itself imports, while we import nothing heavy.
+An interceptor can thus patch a library when the test imports it, so that we need not import heavy libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ImportWatch(MetaPathFinder):
         self._finding: set[str] = set()
 
     def when_imported(self, name: str, callback: Callback) -> None:
-        """Call ``callback`` with the module ``name``: now if it is imported already, otherwise once it is."""
+        """Call ``callback`` with the module ``name``: at once if it is already imported, otherwise after its import."""
         module = sys.modules.get(name)
         # a mock that replaces the module has no `__spec__`, and nothing to patch; a module still being executed lacks
         # the names to patch, and calls back when its import is complete
@@ -43,7 +43,7 @@ class ImportWatch(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the real spec, with a loader that calls back after it has run. `None` for other modules."""
+        """Return the real spec, with a loader that runs the module and then the callbacks. `None` for other modules."""
         del path, target
         if fullname not in self._callbacks or fullname in self._finding:
             return None

@@ -31,7 +31,7 @@ class Interaction:
     results: tuple[str, ...] | None = None
     """A fingerprint of the validated result of each tool call, from a test that passed. `None` if no test passed."""
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
-    """The models of the offered tools, by tool name, while this process sends the request; never stored."""
+    """The models of the offered tools, by tool name. Only known in the process that sent the request; never stored."""
 
     stored_response: Response | None = field(default=None, compare=False, repr=False)
     """The response as another recorder stored it, with all headers and possibly with secrets. It is replayed, but never

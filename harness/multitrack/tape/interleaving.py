@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Ending, Headers, Response
 HEADER = "x-multitrack-turns"
 
 CLOSED = math.inf
-"""The request count after the client has closed its side: greater than the number of any message."""
+"""The request count after the client has closed its side: greater than any number of messages."""
 
 _CLOSED = "closed"
 
@@ -25,8 +25,9 @@ class Interleaving:
     """The number of requests that had been sent before each response."""
 
     request_counts: tuple[float, ...] = (CLOSED,)
-    """One count for each response. The last one also holds for all later responses and for the end. The default, which
-    is not stored, describes most clients: they send everything first."""
+    """One count for each response. The last one also applies to all later responses and to the end. The default, which
+    is not stored, describes most clients: they send everything first.
+    """
 
     @classmethod
     def from_counts(cls, request_counts: Sequence[float]) -> Interleaving:

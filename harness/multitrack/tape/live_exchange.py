@@ -151,7 +151,7 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(received, pieces, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether the caller left after the last byte or event that matters, without reading the end."""
+        """Return whether the caller, which left before the end of the body, had received everything that matters."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
@@ -169,7 +169,7 @@ class LiveExchange:
             if part.continued:
                 times.pop(offset, None)
             offset += len(piece)
-            # a part that decodes to nothing ends no chunk
+            # a part that decodes to nothing does not end a chunk
             if piece or part.continued:
                 times[offset] = self._milliseconds_until(part.arrived)
         if not received and self._over is not None:

@@ -30,15 +30,16 @@ from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recording
 from multitrack.tape.settings import Settings
 
 MAX_FILES = 200
-"""The number of cassettes that one search reads."""
+"""The maximum number of cassettes that one search reads."""
 MAX_BYTES = 20_000_000
-"""The size of the cassettes that one search reads."""
+"""The maximum total size, in bytes, of the cassettes that one search reads."""
 MAX_BYTES_OF_RUN = 50_000_000
-"""The size of the cassettes after which searches only read those with the name of the missing one."""
+"""After this many bytes, the searches of a run only read cassettes with the same name as the missing one.
+"""
 MAX_FOLDERS = 5_000
-"""The number of folders of the project in which a search looks for cassettes."""
+"""The maximum number of folders of the project in which a search looks for cassettes."""
 _TIMES_REUSED = 20
-"""A list of the project's cassettes is used for so many times as long as making it took."""
+"""How long a list of the project's cassettes is used, as a multiple of the time that it took to make the list."""
 _MAX_REMEMBERED = 4 * MAX_FILES
 
 RequestFilter = Callable[[Request], Request]
@@ -51,7 +52,7 @@ class LostRecording:
     reason: str
     advice: str
     finding: str = ""
-    """What other tests may miss for as well. Empty if the recording concerns this test alone."""
+    """The reason for the miss, if other tests may miss for the same reason. Empty if only this test is concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,7 @@ class _SearchMemory:
 
     def __init__(self) -> None:
         self.bytes_read = 0
-        """The size of the cassettes that were read."""
+        """The total size of the cassettes that were read."""
         self._cassettes: dict[Hashable, _OtherCassette | None] = {}
         self._lists: dict[tuple[Path, Path | None], tuple[float, Sequence[Path]]] = {}
 
@@ -327,7 +328,7 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether it could answer one more request with ``key``, after ``played`` of them."""
+        """Return whether one more request with ``key`` can be answered, after ``played`` of them."""
         # only the key of an entry decides whether it accepts a request
         accepting = [
             position

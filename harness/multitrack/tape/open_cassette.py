@@ -29,7 +29,7 @@ class OpenCassette:
         is_shared: bool,
         allow_repeats: bool,
     ) -> None:
-        """Create an empty one, like the content of a cassette that does not exist.
+        """Create an object without content, as if no cassette exists. `read` adds the content.
 
         Args:
             canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.
@@ -76,7 +76,7 @@ class OpenCassette:
         return self._own.recorded_at if self._own is not None else None
 
     def is_own(self, entry: RecordedEntry) -> bool:
-        """Return whether only the test is responsible for ``entry``.
+        """Return whether ``entry`` belongs to the test alone.
 
         In a shared cassette, an interaction without the name of a test belongs to no test.
         """

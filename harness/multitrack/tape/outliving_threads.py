@@ -1,7 +1,7 @@
-"""Threads that a test started and that are still alive after it.
+"""Threads that are still alive after the end of the test that started them.
 
-Such a thread may send a request while another test runs. Without this module, the request would go live if that test
-has no tape. If it has a tape, the request would fail an innocent test.
+Such a thread may send a request while another test runs. Without this module, the request would go live if the running
+test has no tape. If that test has a tape, the request would make it fail, although it is innocent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
 
 Report = Callable[[str, TapeViolation], None]
-"""Reports a violation that belongs to a test that is over. Takes the node id and the violation."""
+"""Reports a violation that belongs to a finished test. Takes the node id of the test and the violation."""
 
 
 class OutlivingThreads:
@@ -39,7 +39,7 @@ class OutlivingThreads:
         self._scopes: WeakKeyDictionary[threading.Thread, tuple[RecordingScope, Settings]] = WeakKeyDictionary()
 
     def __bool__(self) -> bool:
-        """Return whether any such thread is still alive."""
+        """Return whether any thread that outlived its test is still alive."""
         return any(thread.is_alive() for thread in list(self._scopes))
 
     def begin_test(self) -> None:

@@ -12,7 +12,7 @@ _INHERITED = object()
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Replace the attribute ``name`` of ``owner``, its own or an inherited one, with ``wrap(original)``."""
+    """Replace the attribute ``name`` of ``owner`` with ``wrap(original)``. The attribute may be inherited."""
 
     owner: Any
     name: str

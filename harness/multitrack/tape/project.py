@@ -30,13 +30,13 @@ def find_pyproject(folder: Path) -> Path | None:
 
 
 def read_nearest(folder: Path) -> Project:
-    """Return the settings of the project that contains ``folder``; the defaults without a pyproject.toml."""
+    """Return the settings of the project that contains ``folder``, or the defaults if there is no pyproject.toml."""
     file = find_pyproject(folder)
     return Project() if file is None else read(file)
 
 
 def read(pyproject: Path) -> Project:
-    """Return the settings in the file ``pyproject``; the defaults if the file or the table does not exist.
+    """Return the settings in the file ``pyproject``, or the defaults if the file or the table does not exist.
 
     Raises:
         BadOption: A key is unknown, a value has the wrong type, or the file is not valid TOML.

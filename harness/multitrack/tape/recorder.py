@@ -106,7 +106,10 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that got no response, not even when it was sent again. `None` if there is none."""
+        """Describe the first request that got no response, either at first or when it was sent again.
+
+        `None` if there is none.
+        """
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue

@@ -38,7 +38,7 @@ class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
     A tape that `use_cassette` opens for the test or fixture is saved when the test or fixture ends. At the end of the
-    block, it is not known yet whether the recording is right.
+    block, it is not yet known whether the test or fixture passes.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class RecordingScope:
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self.guard_settings: Settings | None = None
-        """The settings for requests from threads that outlive the scope. `None` if it opened no tape."""
+        """The settings for requests from threads that outlive the scope. `None` if no tape was opened for it."""
         self.violations: list[TapeViolation] = []
-        """The violations that were not forgiven, in order, of all tapes that were opened for this scope."""
+        """The violations of all tapes that were opened for this scope, in order, without the forgiven ones."""
         self._raised_violations = 0
         self._tapes: list[Tape] = []
         self._closed_blocks: list[_ClosedBlock] = []
@@ -104,7 +104,7 @@ class RecordingScope:
     def add_closed_block(self, tape: Tape, failure: str | None) -> None:
         """Add the ``tape`` of a block that ended. If the block failed, ``failure`` is the reason.
 
-        A tape that was not opened for this scope is saved now.
+        A tape that was not opened for this scope is saved immediately.
         """
         saved = None if self.has_tape(tape) else tape.save(failure=failure)
         self._closed_blocks.append(_ClosedBlock(tape, failure, saved))
@@ -120,12 +120,12 @@ class RecordingScope:
 
     @property
     def tapes_with_fixtures(self) -> Sequence[Tape]:
-        """The tapes of this scope, and the tapes of the fixtures whose failure failed it."""
+        """The tapes of this scope, and the tapes of the fixtures whose failure made it fail."""
         return [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
 
     @property
     def recorded_paths(self) -> Sequence[Path]:
-        """The cassettes with recordings of this scope, or of a fixture whose failure failed it."""
+        """The cassettes with recordings of this scope, or of a fixture whose failure made it fail."""
         return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:

@@ -57,7 +57,7 @@ class RecordingWriter:
     read_cassette: storage.Read
 
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
-        """Save the recording of ``recorders``, which recorded one after the other.
+        """Save the joint recording of ``recorders``, which were in use one after the other.
 
         The recording is pending if the test failed, if a request got no response, or if a response is a temporary
         error.

@@ -16,7 +16,10 @@ from multitrack.tape.temporary_errors import are_final
 
 
 class ReplayLookup:
-    """The recordings of a tape. Each is found once unless repeats are allowed. Equal recordings are found in order."""
+    """The recordings of a tape.
+
+    Each is found only once, unless repeats are allowed. Equal recordings are found in order.
+    """
 
     def __init__(
         self,
@@ -102,7 +105,7 @@ class ReplayLookup:
         return candidates.choose(candidates.unplayed[0])
 
     def skip_replaced_errors(self) -> None:
-        """Never find a temporary error that a later response replaced, because it may not happen in a live run."""
+        """Exclude the temporary errors that a later response replaced, because they may not happen in a live run."""
         finals = are_final([entry.interaction for entry in self.index.entries])
         for entry, is_final in zip(self.index.entries, finals, strict=True):
             entry.played = not is_final

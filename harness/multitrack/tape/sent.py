@@ -18,7 +18,7 @@ _IN_URL = re.compile(rf"(?i)(?<=[?&])({'|'.join(sorted(secrets.CREDENTIAL_PARAME
 
 
 class _HiddenText(str):
-    """A text with a different ``repr``, because pytest prints all parts of a failed assertion."""
+    """A text whose ``repr`` does not show it, because pytest prints all parts of a failed assertion."""
 
     displayed: str
 
@@ -77,7 +77,7 @@ class Sent:
 
     @property
     def model(self) -> str | None:
-        """The name of the requested model, if the request contains it; the REST API of Gemini has it in the URL."""
+        """The name of the requested model, from the body or the URL. None if the request does not contain it."""
         url = self.request.url
         return wires.read_request(self.body, url).model or registry.find_model_in_url(url)
 

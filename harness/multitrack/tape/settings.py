@@ -19,7 +19,7 @@ Mode = Literal["replay", "record", "record-missing", "live", "drift"]
 
 ``replay``: only from the cassette. ``record``: live, and replace the recorded interactions. ``record-missing``: from
 the cassette, and live if no recording matches. ``live``: live, without reading or writing a cassette. ``drift``: live,
-to compare the responses with the cassette, which is not written.
+to compare the responses with the cassette, which stays unchanged.
 """
 
 MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
@@ -46,8 +46,9 @@ TELEMETRY = (
     # the traces of openai-agents
     "api.openai.com/v1/traces",
 )
-"""Hosts, some with a path, of telemetry and other background traffic. Requests to them are dropped, unless
-``drop_hosts`` has one of them with ``!``."""
+"""The hosts of telemetry and other background traffic, some with a path. Requests to them are dropped. An entry in
+``drop_hosts`` with a leading ``!`` makes an exception.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Settings:
     max_age: int = 0
     """The age in days above which a cassette is reported as old. 0 for never."""
     strict: bool = False
-    """True if a test fails unless it replays all its interactions."""
+    """True if a test must replay all its interactions to pass."""
 
     def __post_init__(self) -> None:
         for header in self.keep_headers:

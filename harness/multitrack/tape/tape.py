@@ -154,7 +154,7 @@ class Tape:
         return self._violations.held
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Fail the test because of ``violation``, whatever the code under test catches.
+        """Fail the test because of ``violation``, even if the code under test catches it.
 
         An interceptor calls this before it raises ``violation``.
         """
@@ -191,7 +191,7 @@ class Tape:
 
     @property
     def answered_interactions(self) -> Sequence[Interaction]:
-        """The interactions with a response so far: first the replayed ones, in order, then the recorded ones."""
+        """The interactions that have a response so far: first the replayed ones, in order, then the recorded ones."""
         return (*self.played, *self._recorder.interactions())
 
     @property
@@ -228,7 +228,7 @@ class Tape:
         return [entry for entry in lookup.unplayed_entries if self.is_own(entry)]
 
     def is_own(self, entry: RecordedEntry) -> bool:
-        """Return whether only this test is responsible for ``entry``.
+        """Return whether ``entry`` belongs to this test alone.
 
         In a shared cassette, an interaction without the name of a test belongs to no test.
         """
@@ -243,12 +243,12 @@ class Tape:
 
     @property
     def is_compared(self) -> bool:
-        """True if the live responses are compared with the cassette when the tape is closed, and not stored."""
+        """True if live responses are not stored, but are compared with the cassette when the tape is closed."""
         return self._session.is_compared
 
     @property
     def answers_are_stored(self) -> bool:
-        """True if the cassette has, or will have, the responses that the test receives."""
+        """True if the cassette contains, or will contain, the responses that the test receives."""
         return self._session.replays or self._session.writes
 
     @property
@@ -258,7 +258,7 @@ class Tape:
 
     @property
     def is_strict(self) -> bool:
-        """True if the test fails unless it replays all its interactions."""
+        """True if the test must replay all its interactions to pass."""
         return self._settings.strict
 
     @property

@@ -18,7 +18,7 @@ class ViolationHolder(Protocol):
     """A test or fixture that fails because of a violation."""
 
     guard_settings: Settings | None
-    """The settings for requests that its threads send when it is over."""
+    """The settings for requests that threads of the test or fixture send after its end."""
 
     def hold(self, violation: TapeViolation) -> None:
         """Fail because of ``violation``."""
@@ -61,7 +61,7 @@ class Violations:
 
     @contextmanager
     def expect(self) -> Iterator[list[TapeViolation]]:
-        """Collect the violations within the block in the list that it yields. They do not fail the test."""
+        """Yield a list that collects the violations within the block. They do not fail the test."""
         expected: list[TapeViolation] = []
         with self._lock:
             previous, self._expected = self._expected, expected

@@ -1,12 +1,12 @@
 """Stand-in credentials, so that replay needs no real ones.
 
-Each SDK that we have a client for registers its patches in ``multitrack/clients/<name>_credentials.py``. A file in this
-folder has the patches of a framework.
+Each SDK that we have a client for registers its patches in ``multitrack/clients/<name>_credentials.py``. Each file in
+this folder contains the patches for one framework.
 
 A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
-environment is never written, because a key there would enable tests that are skipped without one. A client that was
-created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first request
-raises the SDK's own error for the missing credential.
+environment is never changed, because a key there would enable tests that are skipped if there is no key. A client that
+was created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first
+request raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTE = (
     "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
-"""Added to the SDK's error, which describes a constructor although now a request raises it."""
+"""Added to the SDK's error, because its text describes a constructor although a request raises it."""
 
 # The providers whose client is one of OpenAI's or a `google.genai` client.
 _PYDANTIC_AI_PROVIDERS = (
@@ -139,7 +139,7 @@ def is_replaying() -> bool:
 
 
 def raise_missing(missing: Exception) -> NoReturn:
-    """Raise the SDK's error for a missing credential, when a request is made that a stand-in cannot serve."""
+    """Raise the SDK's error for a missing credential, because a stand-in is not enough for the current request."""
     # a copy, because an error that is raised twice shows both tracebacks
     error = copy.copy(missing)
     error.add_note(NOTE)
@@ -148,7 +148,7 @@ def raise_missing(missing: Exception) -> NoReturn:
 
 @contextmanager
 def suspend() -> Iterator[None]:
-    """Use no stand-ins inside the block, in this context only, so that an SDK looks for real credentials."""
+    """Disable stand-ins inside the block, in this context only, so that an SDK looks for real credentials."""
     token = _suspended.set(True)
     try:
         yield

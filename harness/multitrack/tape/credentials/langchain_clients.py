@@ -1,7 +1,7 @@
 """Stand-in for the key of LangChain's models for OpenAI.
 
-Their constructors create an asynchronous client without a key, which gets a stand-in like any client of the SDK. They
-create no synchronous client without a key, because the key might be an asynchronous function.
+Their constructors create an asynchronous client without a key, which gets a stand-in like any client of the SDK.
+Without a key, they do not create a synchronous client, because the key might be an asynchronous function.
 """
 
 from __future__ import annotations

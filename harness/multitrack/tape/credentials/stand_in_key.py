@@ -9,14 +9,14 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A key that can be written into a header while a cassette replays. Otherwise, it raises the missing-key error.
+    """A key for headers that only works while a cassette replays. Otherwise, using it raises the missing-key error.
 
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
     and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
 
     Code that reads the key from a client may write it into a header in other ways, which raise the same error. They do
-    not raise it while modules are imported, because an application may then create a client of its own with the key.
-    `Tape` refuses to send the requests of such a client.
+    not raise it while modules are being imported, because an application may use the key at that time to create a
+    client of its own. `Tape` refuses to send the requests of such a client.
     """
 
     missing: Exception
@@ -39,7 +39,7 @@ class StandInKey(str):
         return str(before) + str(self)
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the key in bytes, as a client writes it into a header."""
+        """Return the key as the bytes that a client writes into a header."""
         self._refuse_to_be_sent()
         return super().encode(encoding, errors)
 

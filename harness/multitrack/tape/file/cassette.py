@@ -40,12 +40,12 @@ class Cassette:
 
     @property
     def is_foreign(self) -> bool:
-        """True if another recorder wrote the cassette, so that nothing in the cassette is redacted."""
+        """True if another recorder wrote the cassette. Nothing in it is then redacted."""
         return bool(self.interactions) and "format" not in self.metadata
 
     @property
     def recorded_at(self) -> datetime | None:
-        """The time of the last recording. None if the metadata does not have it."""
+        """The time of the last recording. None if the metadata does not contain it."""
         try:
             recorded = datetime.fromisoformat(str(self.metadata.get("recorded_at")))
         except ValueError:
@@ -58,7 +58,7 @@ class Cassette:
         return frozenset(self.metadata.get("placeholders", ()))
 
     def matching_keys(self, rules: MatchingRules, placeholders: frozenset[str]) -> Sequence[MatchingKey]:
-        """Return the matching keys of the interactions, which contain the pseudonyms ``placeholders``.
+        """Return the matching keys of the interactions. ``placeholders`` are the pseudonyms that they may contain.
 
         The keys are computed only once, even if many tests use the cassette.
         """
@@ -78,15 +78,16 @@ class Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
         Interactions of other tests stay. If ``test`` shared an interaction with other tests, it now belongs to the
-        other tests only. An interaction of no test, or of an earlier name of ``test``, is removed if its request was
-        recorded again, because it would be replayed instead of the new interaction. If the content of a response did
-        not change, its previous chunks stay, because chunk times differ with each recording.
+        other tests only. An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its
+        request was recorded again. Otherwise, it would be replayed instead of the new interaction. If the content of a
+        response did not change, its previous chunks stay, because chunk times differ with each recording.
 
         Args:
             recorded: The new interactions.
-            test: The test that recorded them. `None` replaces the interactions of no test.
+            test: The test that recorded them. `None` to replace the interactions that belong to no test.
             metadata: The metadata of the recording.
-            is_own: Whether no other test uses this cassette by default, so that other names are earlier ones.
+            is_own: Whether this is the default cassette of ``test`` alone. Other names in it are then earlier names of
+                ``test``.
         """
         recorded = tuple(self._keep_chunks(recorded, test))
         recorded_keys = {MatchingKey.from_request(interaction.request) for interaction in recorded}

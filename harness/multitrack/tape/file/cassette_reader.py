@@ -31,7 +31,7 @@ def load_cassette(content: bytes, path: Path) -> Cassette:
 
     Args:
         content: The bytes of the file.
-        path: Where it is stored, for messages; ``.toml`` files are parsed as TOML.
+        path: The path of the file, for messages. A file with the suffix ``.toml`` is parsed as TOML.
 
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.

@@ -115,7 +115,7 @@ def _headers(headers: Headers) -> str:
 
 
 def _indent(body: bytes) -> str | bytes:
-    """Return the text of a request, JSON indented, because requests are compared as JSON documents."""
+    """Return the text of a request. JSON is indented, which is harmless because it is compared as a document."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -124,7 +124,7 @@ def _indent(body: bytes) -> str | bytes:
 
 
 def _lay_out(body: bytes) -> tuple[str | bytes, str]:
-    """Return the text of a response and, if it is JSON that was indented, its original layout.
+    """Return the text of a response, and its original layout if this function indented it.
 
     JSON is only indented if the received bytes can be restored from the indented text.
     """

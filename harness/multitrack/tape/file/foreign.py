@@ -1,7 +1,7 @@
 """Read cassettes of other recorders.
 
-vcrpy itself reads cassettes in its format. Cassettes of cassetter, and of tools that build on vcrpy, are converted to
-that format first.
+The code of vcrpy reads cassettes in vcrpy's format. Cassettes of cassetter, and of tools that build on vcrpy, are
+converted to that format first.
 """
 
 from __future__ import annotations

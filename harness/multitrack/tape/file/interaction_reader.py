@@ -20,7 +20,7 @@ _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunk
 
 
 class UnknownFeature(ValueError):
-    """The file has a key or a value that this version does not know. A later one may have written it."""
+    """The file has a key or a value that this version does not know. A later version may have written the file."""
 
 
 def read_interaction(item: Any, blobs: Blobs) -> Interaction:

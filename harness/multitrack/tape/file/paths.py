@@ -18,7 +18,7 @@ _OTHER_FOLDERS = {"cassettes", "node_modules", "site-packages", "venv"}
 _PENDING_STEM = ".pending"
 PENDING_SUFFIX = f"{_PENDING_STEM}.yaml"
 SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
-"""The endings of the names of cassettes, of this and of other recorders."""
+"""The suffixes of cassettes, from Multitrack and from other recorders."""
 _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 
 
@@ -26,9 +26,9 @@ def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
     ASCII characters that some file system refuses are percent-encoded. The ending that is reserved for pending
-    recordings is percent-encoded, too. Other characters stay if they are printable and in composed form (NFC): a file
-    system that composes names would map two names to one file. A name of more than 180 bytes is cut, and ends in ``~``
-    and 8 hexadecimal digits of its sha256.
+    recordings is percent-encoded, too. Other characters stay if they are printable and in composed form (NFC).
+    Otherwise, a file system that composes names would map two names to one file. A name of more than 180 bytes is cut,
+    and ends in ``~`` and 8 hexadecimal digits of its sha256.
     """
     is_composed = unicodedata.is_normalized("NFC", name)
     return _shorten(
@@ -71,7 +71,7 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
 
 
 def is_default_path(path: Path, test: str) -> bool:
-    """Return whether ``path`` is where the test with the node id ``test`` has its cassette, whatever its parameters."""
+    """Return whether ``path`` is the default cassette of ``test`` (a node id), for any of its parameters."""
     module, _, name = test.partition("::")
     function = name.partition("[")[0].replace("::", ".")
     return path.parent.name == file_name(Path(module).stem) and path.name.removesuffix(".yaml").partition("[")[

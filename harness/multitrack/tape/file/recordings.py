@@ -14,11 +14,11 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey
 
 _APPENDS = "appends"
-"""The key in the metadata of a pending file that lists the tests whose recordings replace nothing."""
+"""The key under which the metadata of a pending file lists the tests whose recordings replace nothing."""
 _KEEPS_ERRORS = "keeps_errors"
-"""The key that lists the tests that record failed requests like any other."""
+"""The key for the tests that record a failed request like any other request."""
 _UNANSWERED = "unanswered"
-"""The key with a request of each test that got no response, if the recording lacks it."""
+"""The key for requests that got no response and are not in the recordings, at most one for each test."""
 _OF_TESTS = (_APPENDS, _KEEPS_ERRORS, _UNANSWERED)
 
 
@@ -33,12 +33,12 @@ class Recording:
     appends: bool = False
     """True if the interactions are appended to the cassette instead of replacing the test's interactions."""
     keeps_errors: bool = False
-    """True if the test records failed requests like any other."""
+    """True if the test records a failed request like any other request."""
     unanswered: str = ""
     """A request that got no response and is not in the interactions. Empty if there is none."""
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
-        """Return ``cassette``, which is at ``path``, with this recording."""
+        """Return ``cassette`` with this recording merged into it. ``path`` is the path of the cassette."""
         if self.appends:
             return cassette.with_appended(self.interactions, self.metadata)
         is_own = self.test is not None and paths.is_default_path(path, self.test)
@@ -85,7 +85,7 @@ class PendingRecordings:
         return PendingRecordings((*self.without(recording.test).recordings, recording))
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
-        """Return ``cassette``, which is at ``path``, with all recordings."""
+        """Return ``cassette`` with all recordings merged into it. ``path`` is the path of the cassette."""
         for recording in self.recordings:
             cassette = recording.apply_to(cassette, path)
         return cassette
@@ -112,8 +112,8 @@ def is_appended(interaction: Interaction, pending: Cassette) -> bool:
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
     """Join the recordings of several blocks, each of which uses the same cassette from its start.
 
-    Of equal requests, the result has the recordings of the block that sent the most of them. If several blocks sent the
-    same number, the last block counts.
+    For each request, the result contains the recordings of the block that sent it most often. If several blocks sent it
+    equally often, the last of them counts.
     """
     if len(blocks) == 1:
         return list(blocks[0])

@@ -20,7 +20,7 @@ from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction import secrets
 
 RedactForeign = Callable[[Cassette], Cassette]
-"""Returns a cassette of another recorder as this one would have written it."""
+"""Returns a cassette of another recorder as Multitrack would have written it."""
 
 Read = Callable[[Path], "Cassette | None"]
 """Reads a cassette, as `read` does."""
@@ -116,7 +116,7 @@ def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
 
 
 def find_pending(path: Path) -> list[Path]:
-    """Return the files with pending recordings for ``path``, which is such a file, a cassette or a folder."""
+    """Return the files with pending recordings for ``path``: a pending file itself, a cassette or a folder."""
     if path.is_dir():
         return sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
     found = path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)
@@ -134,7 +134,7 @@ class AcceptedFile:
     accepted: int
     """The number of recordings that were merged into the cassette."""
     refused: tuple[tuple[str | None, str], ...] = ()
-    """The test of each other recording, and why it was refused."""
+    """The test of each refused recording, and the reason."""
 
 
 def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = lambda *_: None) -> AcceptedFile:

@@ -14,14 +14,14 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AliasError(yaml.constructor.ConstructorError):
-    """The file uses an alias that its loader does not accept."""
+    """The file uses an alias that the loader does not accept."""
 
 
 class Loader(_Base):  # type: ignore[misc]
     """The loader of cassettes. Raises `AliasError` for every alias, because Multitrack does not write any."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """Return the value of ``node``. A node that was constructed before is an alias."""
+        """Return the value of ``node``. A node that is constructed a second time is an alias."""
         if node in self.constructed_objects:
             self._check_alias(node)
         return super().construct_object(node, deep)

@@ -1,7 +1,7 @@
 """Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
 
 PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here, PyYAML only writes short texts,
-each of them once.
+and each of them only once.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def restore_text(value: Any) -> Any:
-    """Undo `format_line` for a ``value`` that contained no bytes: convert bytes back to texts."""
+    """Convert bytes in ``value`` back to texts. Undoes `format_line` for values that originally contained no bytes."""
     match value:
         case bytes():
             return value.decode(errors="surrogatepass")
@@ -102,7 +102,7 @@ def fits_block(text: str) -> bool:
 
 
 def format_block(text: str, indent: int) -> str:
-    """Return ``text``, which `fits_block`, as a literal block indented by ``indent`` spaces."""
+    """Return ``text`` as a literal block indented by ``indent`` spaces. `fits_block` must be true for ``text``."""
     chomping = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
     return f"|{chomping}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
 

@@ -1,9 +1,9 @@
 """Convert calls of Vertex AI's models and their responses between gRPC and REST.
 
-The message is the same in both. REST has the name of the model in the path and the other fields as protobuf JSON in the
-body (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with an HTTP
-status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because Google's
-generated clients do not contain the service descriptors that have them.
+The message is the same in both. In REST, the name of the model is in the path, and the other fields are in the body as
+protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with
+an HTTP status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because
+Google's generated clients do not contain the service descriptors that define them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METHODS = {
     "computeTokens": "endpoint",
     "predict": "endpoint",
 }
-"""The supported methods by their REST names, each with the field of its message that REST has in the path."""
+"""The supported methods by their REST names, each with the field of its message that is in the path of a REST URL."""
 
 # the service that has a method differs between versions of the API
 _GRPC = re.compile(
@@ -104,13 +104,13 @@ class VertexUrl:
 
 
 def canonical_call(request: Request, version: str) -> Request:
-    """Return a request with a `VertexUrl` in a canonical form.
+    """Return the canonical form of a request whose URL is a `VertexUrl`.
 
-    Equal calls have the same form, regardless of their transport and version of the API. google-cloud-aiplatform has
-    the classes of the messages. If it is not installed, the message is written as google-genai writes it.
+    Equal calls have the same form, regardless of the transport and of the version of the API. google-cloud-aiplatform
+    provides the message classes. If it is not installed, the message is written as google-genai writes it.
 
     Raises:
-        ValueError: ``version`` of the API does not have all fields of the request, or the message cannot be written as
+        ValueError: The API in this ``version`` lacks a field of the request, or the message cannot be written as
             google-genai does.
     """
     url = VertexUrl.parse(request.url)

@@ -1,7 +1,7 @@
 """The code that catches traffic: one file or folder per client library.
 
-``install`` patches every client library when the first tape opens: those already imported at once, the others when they
-are imported. `restore` removes the patches when the last tape closes. Interceptors patch classes instead of objects, so
+``install`` patches the client libraries when the first tape opens. A library that is not imported yet is patched after
+its import. `restore` removes the patches when the last tape closes. Interceptors patch classes instead of objects, so
 that clients, sessions and channels created earlier are caught, too.
 """
 

@@ -30,7 +30,7 @@ def find_record_hint(tape: Router | None) -> str:
 
 
 def report_miss(tape: Router | None) -> CassetteMiss:
-    """Return the error for a caller that keeps waiting, after reporting it to ``tape``, so that the test fails."""
+    """Report a miss to ``tape`` because the caller keeps waiting, so that the test fails. Return the miss."""
     violation = CassetteMiss(
         "no response was recorded for this request, because its caller stopped waiting during the recording; "
         "this time the caller waited longer\n"

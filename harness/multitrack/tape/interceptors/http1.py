@@ -50,7 +50,7 @@ class HttpMessageParser:
 
     @property
     def missing_bytes(self) -> int:
-        """The number of bytes missing from the length that the head announced."""
+        """The number of bytes that are still missing from the length announced in the head."""
         if self.start_line is None or self._is_until_close or self._parse_line == self._parse_chunk_end:
             return 0
         return self._remaining_bytes
@@ -234,7 +234,7 @@ def _encode_line(text: str) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """Return the bytes of ``text`` in a response head, which a client decoded in one of several ways."""
+    """Encode ``text`` for a response head. The client that recorded it decoded it in one of several ways."""
     for encoding, errors in (("iso-8859-1", "strict"), ("utf-8", "surrogateescape")):
         try:
             return text.encode(encoding, errors)

@@ -71,7 +71,10 @@ class HttpResponseListener:
         self._recording.record_end("complete" if self.parser.is_complete else "broken", error=error)
 
     def fail(self, error: BaseException, during: During | None = None) -> None:
-        """Record that the client stopped with ``error``; ``during`` is None if it cannot be raised again on replay."""
+        """Record that the client stopped with ``error``.
+
+        ``during`` is None if the error cannot be raised again on replay.
+        """
         if self._has_ended:
             return
         self._has_ended = True

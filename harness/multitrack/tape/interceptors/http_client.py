@@ -76,7 +76,7 @@ class _DeferredSocket:
     """The socket of a connection during one request.
 
     It collects the request until it is complete, then asks the tape how to route it. When the client is about to read
-    the response, the connection gets its real socket back, or none, and this object is no longer used.
+    the response, the connection gets its real socket, if there is one, and this object is no longer used.
     """
 
     def __init__(self, connection: Connection, current_tape: CurrentTape) -> None:
@@ -97,7 +97,7 @@ class _DeferredSocket:
     def sendall(self, data: Any) -> None:
         """Receive a part of the request, and route the request after the last part.
 
-        Errors of connecting, and misses, are raised here.
+        Raises connection errors and misses.
         """
         if self._is_routed:
             # this part is beyond the length that the head announced
@@ -255,7 +255,7 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to raise ``error`` only when the client waits for the response.
 
-        Only then does urllib3 handle the error as it does without a tape: it performs the TLS handshake in a separate
+        This makes urllib3 handle the error as it does without a tape. urllib3 performs the TLS handshake in a separate
         step, and ignores such errors while it sends a request.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)

@@ -101,7 +101,10 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
 
 class _HostNames:
-    """The host names that were looked up, by address, because clients connect to an address and users allow a name."""
+    """The host names that were looked up, by address.
+
+    Needed because clients connect to addresses, but users allow names.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[str, ...]] = {}
@@ -151,7 +154,7 @@ def _check_datagram(tape: Router, sock: socket.socket, addresses: Sequence[Any],
 
 
 def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:
-    """Return the host and the port in ``address``. None unless it is an address on an IP network."""
+    """Return the host and the port in ``address``. None if it is not an address on an IP network."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
         return None  # the real call reports what is wrong with an invalid address
     host, port = address[:2]
@@ -159,7 +162,7 @@ def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:
 
 
 def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall | None:
-    """Return the error to raise if a socket may not connect to a host, after reporting it to ``tape``.
+    """Check whether a socket may connect to a host. If it may not, report an error to ``tape``, and return it.
 
     Args:
         tape: The open tape; the test fails because of the reported error, even if the code under test catches it.

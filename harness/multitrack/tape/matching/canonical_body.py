@@ -40,7 +40,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
 
     For aiohttp, vcrpy stores the argument ``data=`` or ``json=``, not the bytes that were sent, and it does not store
     the content type that aiohttp derives from the argument. Such a body is therefore ambiguous: the mapping ``{"a":
-    "1"}`` was sent as a form or as JSON, and the text ``s`` was sent as text or as the JSON string ``"s"``. A live
+    "1"}`` may have been sent as a form or as JSON, and the text ``s`` as text or as the JSON string ``"s"``. A live
     request matches the recording if both bodies share one of these canonical texts.
 
     Args:

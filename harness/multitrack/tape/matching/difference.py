@@ -23,14 +23,14 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
-"""The value at a path that one of the documents does not have. It is not null, which is a value."""
+"""Stands for the value at a path that does not exist in one of the documents. Differs from null, which is a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A difference between a recorded document and a sent one.
 
-    ``path`` consists of the keys and positions that lead to the value, in a document that has it.
+    ``path`` consists of the keys and positions that lead to the value, in a document that contains it.
     """
 
     path: Path

@@ -20,7 +20,7 @@ _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
 
 
 def number_generated_ids(body: bytes) -> bytes:
-    """Return ``body`` with a number in place of each id that a client generates at random, in the order of the ids.
+    """Return ``body`` with each id that a client generates at random replaced by a number, in order of appearance.
 
     Equal ids get equal numbers, so a tool result must still refer to the same call.
     """

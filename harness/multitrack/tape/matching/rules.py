@@ -1,4 +1,4 @@
-"""The rules that decide which parts of a request are compared, for recorded and for live requests alike."""
+"""The rules that decide which parts of a request are compared. They apply to recorded and to live requests."""
 
 from __future__ import annotations
 

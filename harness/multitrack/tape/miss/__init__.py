@@ -73,7 +73,7 @@ def build_miss(
         lost: A recording of the request in another file. None if there is none, or if it cannot be used.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
-        brief: Do not look for the nearest recording, which takes long if the cassette is large.
+        brief: Whether to skip the search for the nearest recording, which is slow if the cassette is large.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:
@@ -125,7 +125,7 @@ def build_divergence(
 
 
 def _build_finding(explanation: Sequence[str]) -> str:
-    """Return the ``explanation`` of a miss in the same words for all tests that miss for the same reason."""
+    """Return the ``explanation`` of a miss, worded the same way for all tests that miss for the same reason."""
     reason, *differences = explanation
     for pattern, general in _GENERAL_REASONS:
         reason = pattern.sub(general, reason)
@@ -250,7 +250,7 @@ def _suggest_ignore(difference: Difference, location: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A recording of the same operation, next to the request as ``sent``.
+    """A recording of the same operation, and the request that was ``sent``.
 
     ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
     different one.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MAX_EXPLAINED_MISSES = 5
 """The number of misses compared with the whole cassette.
 
-Code that catches hundreds of misses would otherwise wait for each.
+Otherwise, code that catches hundreds of misses would wait for each comparison.
 """
 
 

@@ -57,7 +57,7 @@ class Placeholders:
     def _replace_in_body(self, body: str, content_type: str) -> str:
         if content_type.startswith("application/x-www-form-urlencoded"):
             return self._replace_in_pairs(body)
-        # a pattern may match the boundary of a multipart body, which must stay the one in the content type
+        # a pattern may match the boundary of a multipart body, which must still equal the one in the content type
         boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
         delimiter = f"--{boundary[1]}" if boundary is not None else None
         if delimiter is None:
@@ -65,7 +65,7 @@ class Placeholders:
         return delimiter.join(map(self._replace_in_text, body.split(delimiter)))
 
     def _replace_in_json(self, body: str) -> str:
-        """Insert the placeholders into a body. A JSON document, or JSON lines, stay valid JSON."""
+        """Insert the placeholders into a body. JSON documents and JSON lines stay valid."""
         replaced = self._replace_in_text(body)
         if replaced == body:
             return body

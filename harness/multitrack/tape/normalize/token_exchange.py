@@ -31,14 +31,14 @@ _PLACEHOLDER = "placeholder"
 
 
 def is_token_exchange(url: str) -> bool:
-    """Return whether ``url`` is a token endpoint, a metadata server, or the lookup of a project's name."""
+    """Return whether ``url`` is a token endpoint, is on a metadata server, or looks up the name of a project."""
     return url == _PROJECT_LOOKUP or urlsplit(url).hostname in _HOSTS
 
 
 def create_response(request: Request) -> Response:
     """Return a response that requires no network.
 
-    It has a placeholder token that expires in an hour, or the project name that was looked up.
+    It contains a placeholder token that expires in an hour, or the project name that was looked up.
     """
     if request.url == _PROJECT_LOOKUP:
         name = json.loads(request.body)["name"]

@@ -27,9 +27,9 @@ _LeavesByPath = dict[tuple[object, ...], list[tuple[int, Leaf]]]
 
 
 def redact_fragments(text: str, redact: Callable[[str], str]) -> str:
-    """Return ``text`` with every text that its documents share redacted as a whole.
+    """Redact the texts that are spread over several documents in ``text``, each as a whole.
 
-    The result is ``text`` itself if it is not a stream of JSON documents, or if it has no secret.
+    The result is ``text`` itself if it is not a stream of JSON documents, or if it contains no such secret.
     """
     if text.startswith("["):
         return _redact_array(text, redact)
@@ -65,7 +65,10 @@ def _format_compact(document: Any) -> str:
 
 
 def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set[int]:
-    """Redact the texts that ``documents`` share, in place. Return the positions of the documents that changed."""
+    """Redact, in place, the texts that are spread over ``documents``.
+
+    Return the positions of the documents that changed.
+    """
     leaves_by_path: _LeavesByPath = defaultdict(list)
     keys = sorted(registry.fragment_keys())
     for position, document in enumerate(documents):
@@ -87,7 +90,10 @@ def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set
 def _collect_strings(
     value: Any, path: tuple[object, ...], position: int, leaves_by_path: _LeavesByPath, keys: Sequence[str]
 ) -> None:
-    """Collect the strings in ``value`` by their path. Values of ``keys`` are part of the path."""
+    """Collect the strings in ``value`` by their path.
+
+    A path contains the values of ``keys`` in the objects that it leads through.
+    """
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     identity = tuple(str(value[key]) for key in keys if key in value) if isinstance(value, dict) else ()
     for key, item in items:

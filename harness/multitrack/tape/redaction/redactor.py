@@ -43,7 +43,7 @@ KEPT_HEADERS = frozenset(
         interleaving.HEADER,
     }
 )
-"""The headers that are recorded, besides the rate limits in a 429 response and those in ``keep_headers``."""
+"""The headers that are recorded. The rate limits in a 429 response and the headers in ``keep_headers`` are, too."""
 
 _RATE_LIMIT = "ratelimit-"  # OpenAI's headers begin with x-ratelimit-, Anthropic's with anthropic-ratelimit-
 
@@ -74,7 +74,7 @@ class Redactor:
 
         Args:
             environment: The environment variables.
-            keep_headers: Headers that are kept besides `KEPT_HEADERS`.
+            keep_headers: Headers that are kept in addition to `KEPT_HEADERS`.
             allow_secrets: Texts that look like a secret but are not one.
         """
         self._pseudonyms = Pseudonyms(environment)
@@ -134,7 +134,7 @@ class Redactor:
         )
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
-        """Return the redacted ``response``, which is recorded.
+        """Return the redacted ``response`` as it is recorded.
 
         Args:
             keep_all_headers: Whether to keep headers that only another recorder stores.

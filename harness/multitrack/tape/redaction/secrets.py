@@ -27,7 +27,7 @@ _SHARED_CREDENTIAL_HEADERS = {
     "cookie",
     "set-cookie",
 }
-"""The headers that hold credentials of many providers, in lower case."""
+"""The headers that hold the credential of more than one provider, in lower case."""
 
 CREDENTIAL_PARAMETERS = frozenset(
     {"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature", "x-amz-security-token"}
@@ -96,7 +96,7 @@ def shape_pattern() -> str:
 
 
 def find_in_environment(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield the secrets in the environment, and those in the Google credentials file that it names."""
+    """Yield the secrets in the environment, and those in the Google credentials file that the environment names."""
     for variable, value in environment.items():
         if _KEY_VARIABLE.search(variable) and len(value) >= _MIN_ENVIRONMENT_LENGTH and not _is_dummy(value):
             yield value
@@ -176,7 +176,7 @@ def find_in_json(text: str) -> Iterator[str]:
 def is_secret(value: str) -> bool:
     """Return whether ``value``, which was sent as a credential, is a real one.
 
-    A dummy is not a secret, and neither is a value that is so short that it could be an ordinary word.
+    A dummy value is not a secret. Neither is a value so short that it could be an ordinary word.
     """
     return len(value) >= _MIN_SENT_LENGTH and value != REDACTED and not _is_dummy(value)
 

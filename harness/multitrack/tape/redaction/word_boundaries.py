@@ -28,8 +28,8 @@ WORD_END = rf"(?:\b|(?={REDACTED}))"
 def at_word_start(word: str) -> str:
     """Return a pattern that matches ``word`` at the beginning of a word.
 
-    The pattern begins with ``word`` itself and looks back from its end, because the search for a literal is ten times
-    as fast as a condition that is tried at every character.
+    The pattern begins with ``word`` itself and looks back from its end, because searching for a literal is ten times
+    faster than testing a condition at every character.
     """
     end = re.escape(word)
     before = [

@@ -88,7 +88,7 @@ class ReplaySession(Session):
         return self._find_replay(filtered, sent) or self._record_or_miss(filtered, sent)
 
     def route_stream(self, request: Request) -> StreamRoute:
-        """Start a conversation if any recording of the method of a streaming ``request`` is left."""
+        """Start a conversation for a streaming ``request`` if any recording of its method is left."""
         if (filtered := self._normalizer.filter(request)) is None:
             return self._gate.let_pass(request)
         start = self._canonicalizer.canonicalize(filtered)

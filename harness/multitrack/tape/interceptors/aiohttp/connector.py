@@ -43,7 +43,7 @@ _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_c
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for aiohttp.
 
-    Its connectors inherit one ``connect``, unless a tracing library has already patched their classes.
+    Its connectors inherit the same ``connect``, unless a tracing library has already patched their classes.
     """
     del module
     connects = [
@@ -123,7 +123,7 @@ class DeferredTransport(asyncio.Transport):
             self._loop.call_soon(self._receive, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_request_sent(self) -> None:
-        """Route the request at the end of this iteration of the event loop, when all of it is written."""
+        """Route the request at the end of this iteration of the event loop, when the whole request has been written."""
         self._loop.call_soon(self._start_routing)
 
     def on_read(self) -> None:

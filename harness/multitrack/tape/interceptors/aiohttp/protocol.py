@@ -19,7 +19,7 @@ class HandlerEvents(Protocol):
     """The events of a ``DeferredResponseHandler`` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
-        """Called when the request is written, or will be written at the end of this iteration of the event loop."""
+        """Called when the request has been written, or will be at the end of this iteration of the event loop."""
 
     def on_read(self) -> None:
         """Called when the caller waits for more of the body."""
@@ -34,7 +34,7 @@ class DeferredResponseHandler(ResponseHandler):
     Time limits start when the request is sent over a real connection.
 
     Args:
-        loop: The event loop that runs.
+        loop: The running event loop.
         transport: The transport until ``take_over`` is called; it also implements ``HandlerEvents``.
     """
 
@@ -185,7 +185,7 @@ class _ReadTimer(BaseTimerContext):
 
 
 def find_handler(body: StreamReader) -> DeferredResponseHandler | None:
-    """Return the handler that receives ``body``. None if this interceptor did not create it."""
+    """Return the handler that receives ``body``. None if this interceptor did not create the handler."""
     handler = body._protocol
     return handler if isinstance(handler, DeferredResponseHandler) else None
 

@@ -1,8 +1,8 @@
 """The interceptor for gRPC's asyncio channels, below the calls that they create.
 
-A call is created with the core of its channel, which creates the core of the call. Here, the call gets a core that asks
-the tape first. Therefore, channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run
-above this one, and the caller gets grpc's own calls.
+grpc creates a call with the core of its channel, and the channel's core creates the core of the call. This interceptor
+gives the call a core that asks the tape first. Therefore, channels, stubs and callables created earlier are
+intercepted, too. gRPC interceptors run above this one, and the caller gets grpc's own calls.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def _wrap_intercepted_call(current_tape: CurrentTape) -> Callable[[Init], Init]:
 
 
 def _running_loop() -> dict[str, Any]:
-    """Return the running loop as an argument.
+    """Return the running loop as a keyword argument for a call.
 
     A channel keeps the loop on which it was created. With the running loop, a client can be replayed even if it was
-    created in an earlier test, on a loop that is closed by now.
+    created in an earlier test, on a loop that has been closed since.
     """
     try:
         return {"loop": asyncio.get_running_loop()}

@@ -189,7 +189,7 @@ _CHANNEL_SIZE = _HEADER_SIZE + 4 * _POINTER_SIZE
 
 
 def asyncio_target(channel: Any) -> str:
-    """Return the target of the asyncio channel with this core, as the caller wrote it."""
+    """Return the target of the asyncio channel whose core is ``channel``, as the caller wrote it."""
     if hasattr(channel, "target"):
         return _decode(channel.target)
     # older versions store the target without an attribute for it

@@ -137,7 +137,7 @@ def create_finished_call(status: GrpcStatus, response: Any = None) -> FinishedCa
 
 
 class DelegatingCall(grpc.Call, Future):
-    """A call that delegates each method, unless a subclass overrides it, to another call."""
+    """A call that delegates to another call every method that a subclass does not override."""
 
     @property
     @abstractmethod

@@ -161,11 +161,11 @@ class GrpcCallRecording:
         self._sent_count = CLOSED
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message until the next call of another method records it."""
+        """Keep a serialized response message. The next call of another method of this object records it."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
-        """Record the initial metadata, unless it was recorded before, and the messages since the last call."""
+        """Record the messages since the last call of this method. The first call also records the initial metadata."""
         with self._lock:
             if self._has_ended:
                 return
@@ -185,7 +185,7 @@ class GrpcCallRecording:
         """Record the status of a finished call, whether the server or the client library set it.
 
         A call does not show which of them did. A status with one of ``_CLIENT_CODES`` and without metadata from the
-        server is assumed to come from the client, because the response never arrived or broke off.
+        server is assumed to come from the client. In that case, the response never arrived or broke off.
         """
         self.record_status(GrpcStatus.from_call(call))
 

@@ -19,7 +19,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcMethod, GrpcStatus
 from multitrack.tape.interleaving import CLOSED, Interleaving
 
 STALL_SECONDS = 10.0
-"""The time a client may send nothing if the recording has more requests before its next response."""
+"""How many seconds a client may send nothing although the recording has more requests before the next response."""
 
 Step = tuple[float, bytes | GrpcStatus | None]
 """Seconds to wait, then a serialized message or the final status.
@@ -130,7 +130,7 @@ class GrpcReplay(Protocol):
         """Signal that the caller gave up."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Return the error for a caller that waits in vain for another step. None if there is a step now."""
+        """Return the error for a caller that waits in vain for another step. None if there is a step by now."""
 
 
 class UnaryRequestReplay:

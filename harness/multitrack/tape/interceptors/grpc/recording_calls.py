@@ -13,7 +13,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording
 
 
 class RecordingFuture(DelegatingCall):
-    """A live future, which is recorded when its caller asks for the result, or drops it."""
+    """A live future that is recorded when the caller asks for its result, or drops the future."""
 
     def __init__(self, live: Any, recording: GrpcCallRecording) -> None:
         self._live = live

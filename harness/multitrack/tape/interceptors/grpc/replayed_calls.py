@@ -56,7 +56,10 @@ class ReplayedCall(DelegatingCall):
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
-        """End the call, because the client cannot send more. Raise any ``error`` except a ``FailedCall`` unchanged."""
+        """End the call because of ``error``, which keeps the client from sending more.
+
+        A ``FailedCall`` becomes the status of the call; any other error is raised unchanged.
+        """
         with self._changed:
             if isinstance(error, FailedCall):
                 self._finish(error)
@@ -156,7 +159,7 @@ class ReplayedCall(DelegatingCall):
 
 
 class ReplayedStream(ReplayedCall):
-    """An iterator over the messages of a recorded response. It ends or raises as the recorded status says."""
+    """An iterator over the messages of a recorded response. It ends or raises according to the recorded status."""
 
     def __iter__(self) -> ReplayedStream:
         return self
@@ -222,7 +225,7 @@ class ReplayedStream(ReplayedCall):
 
 
 class ReplayedFuture(ReplayedCall):
-    """A recorded response of one message."""
+    """A replayed call whose response is a single message."""
 
     def __init__(self, replay: GrpcReplay, deserialize: Callable[[bytes], Any], deadline: float | None) -> None:
         super().__init__(replay, deserialize, deadline)
@@ -298,7 +301,7 @@ def send_requests(
     """Send ``requests`` to a replayed call until there are no more, or the call has ended or was dropped.
 
     Args:
-        find_call: Returns the call, None if it was dropped; it may be a weak reference.
+        find_call: Returns the call, or None if the call was dropped. May be a weak reference to the call.
         replay: The replay of the call.
         requests: The messages of the caller.
         to_json: Converts a message to protobuf JSON.
