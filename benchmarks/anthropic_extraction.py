@@ -1,4 +1,4 @@
-"""Compare ``create`` of Anthropic's client with the SDK's own, for a short response."""
+"""Compare Multitrack's ``create`` for Anthropic's client with the SDK's own, for a short response."""
 
 from __future__ import annotations
 

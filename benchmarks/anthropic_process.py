@@ -52,7 +52,10 @@ class FakeProvider:
 
 
 def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:
-    """Return a function with which the candidate ``name`` gets the models, or an awaitable if its client is async."""
+    """Return a function that extracts the models as the candidate ``name`` does.
+
+    For an async client, the function returns an awaitable.
+    """
     client = provider.make_client()
     prompt = "The weather in Toronto and Dallas? Who won the super bowl?"
     request: dict[str, Any] = {

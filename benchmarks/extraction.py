@@ -1,4 +1,4 @@
-"""Compare ``create`` with the SDK's own: a short response, the first model of a stream, long responses."""
+"""Compare Multitrack's ``create`` with the SDK's own: short responses, the first model of a stream, long responses."""
 
 from __future__ import annotations
 
@@ -194,5 +194,5 @@ def _format_by_kind(ratios: Mapping[str, float]) -> str:
 
 
 def _compute_growth(results: Mapping[int, Results]) -> float:
-    """Return the ratio of the times per call in a response with 1,000 calls and one with 100."""
+    """Return the time per call in a response with 1,000 calls, divided by the time per call in one with 100."""
     return results[1000].quartiles(MULTITRACK).median / 1000 / (results[100].quartiles(MULTITRACK).median / 100)

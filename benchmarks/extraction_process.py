@@ -2,7 +2,7 @@
 
 The provider is a function in the same process that the SDK's ``MockTransport`` calls, so that only the clients are
 measured. All candidates return the same models, and those with the same tools send the same request. Both are checked
-first.
+before the measurement.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": Go
 
 
 class FakeProvider:
-    """A provider that returns ``calls`` for each request. It also has the request to send.
+    """A provider that returns ``calls`` for each request. ``request`` is the request to send to it.
 
     Attributes:
         completing: The number of events until the first call is complete.
@@ -146,7 +146,10 @@ def _patch_client(client: Any, name: str) -> Any:
 
 
 def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:
-    """Return a function with which the candidate ``name`` gets the models, or an awaitable if its client is async."""
+    """Return a function that extracts the models as the candidate ``name`` does.
+
+    For an async client, the function returns an awaitable.
+    """
     send = make_request(provider, name)
     read = validate_calls if name in BY_HAND else list
 

@@ -1,6 +1,6 @@
 """One process of the benchmark of large cassettes: each candidate reads, replays or writes a cassette of one size.
 
-The first measurement changes its cassette before each run, so that no part of it is in memory.
+The candidate "replayed" changes its cassette before each run, so that no part of the cassette is in memory.
 """
 
 from __future__ import annotations

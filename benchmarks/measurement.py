@@ -1,8 +1,8 @@
-"""Measure candidates side by side: in turns within one process, and in several processes.
+"""Measure candidates side by side: taking turns within one process, and in several processes.
 
 Tools such as pyperf and timeit finish one candidate before they start the next. On a machine that also does other work,
 the ratio of two such measurements says more about the machine than about the candidates. For the same reason, CPU time
-is measured instead of elapsed time. Nothing is missed, because the candidates never wait.
+is measured instead of elapsed time. CPU time misses nothing, because the candidates never wait.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from time import process_time
 from typing import NamedTuple
 
 Figures = Mapping[str, float]
-"""The figures of one run of a candidate by their names, in seconds."""
+"""The figures of one run of a candidate, in seconds, by name."""
 
 Candidate = Callable[[], Awaitable[Figures]]
 
@@ -55,7 +55,7 @@ def time_call(call: Callable[[], object]) -> Candidate:
 
 
 def time_async_call(call: Callable[[], Awaitable[object]]) -> Candidate:
-    """Return a candidate that measures ``call``, whose result is awaited."""
+    """Return a candidate that measures ``call``, including awaiting its result."""
 
     async def run_once() -> Figures:
         start = process_time()
@@ -66,9 +66,9 @@ def time_async_call(call: Callable[[], Awaitable[object]]) -> Candidate:
 
 
 async def measure_in_turns(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, list[Figures]]:
-    """Run each candidate once per round, and return its figures.
+    """Run each candidate once per round, and return the figures of each.
 
-    Each round has its own random order. Before them, a tenth as many rounds run to warm up.
+    Each round has its own random order. A tenth as many rounds run first, to warm up; they are not measured.
     """
     figures: dict[str, list[Figures]] = {name: [] for name in candidates}
     order = list(candidates)

@@ -52,7 +52,7 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def describe_conditions(*measurements: Results) -> str:
-    """Return a text with the date, the machine, the versions and the rounds of results that only differ in rounds."""
+    """Return the date, the machine, the versions and the rounds of ``measurements``, which only differ in rounds."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     versions = ", ".join(f"{name} {version}" for name, version in measurements[0].versions.items())

@@ -1,7 +1,7 @@
 """One process of the replay benchmark: each client makes the same call, live and replayed.
 
-The environment variables of the stand-in provider lead to the provider. The replayed response is compared with the live
-one first. A live call uses a connection that is open already.
+The environment variables of the stand-in provider direct the clients to it. Before the measurement, the replayed
+response is compared with the live one. A live call uses a connection that is already open.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ WALL_TIME = "wall-clock time"
 WITH_CASSETTE = "wall-clock time, with opening and closing the cassette"
 
 MakeCall = Callable[[], Any]
-"""Makes the call, and returns the arguments of the tool calls, or an awaitable of them."""
+"""Makes the call. Returns the arguments of the tool calls, or an awaitable that returns them."""
 
 _TOOLSET = Toolset(Iterable[Weather | GoogleSearch])
 _OPTIONS = {"api_endpoint": "us-central1-aiplatform.googleapis.com"}
 
 
 class _NoDelayAdapter(HTTPAdapter):
-    """Disable Nagle's algorithm even for proxies, because a live call would take 40 ms longer."""
+    """Disable Nagle's algorithm even for proxies, because a live call would otherwise take 40 ms longer."""
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         no_delay = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]

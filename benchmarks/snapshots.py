@@ -1,4 +1,4 @@
-"""Compare expected with received calls, 30 and 200 of each, in the cases that cost most."""
+"""Compare expected with received calls, 30 and 200 of each, in the cases that take longest."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _FOLDER = Path("build")
 def create_environment(requirements: Sequence[str], name: str) -> str:
     """Return the interpreter of an environment with this project and ``requirements``.
 
-    An existing environment is used again unless the requirements have changed.
+    An existing environment is reused unless the requirements have changed.
     """
     folder = (_FOLDER / f"venv-{name}").resolve()
     python, stamp = folder / "bin" / "python", folder / "requirements.txt"

@@ -1,4 +1,4 @@
-"""Extract parallel tool calls as Pydantic models, and test the code that does it with recorded responses."""
+"""Extract parallel tool calls as Pydantic models, and use recorded responses to test the code that does so."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _require_cassettes(command: str, path: Path) -> None:
 
 
 def _find_folders() -> list[Path]:
-    """Return the folders with the cassettes of the project: its ``cassettes_dir``, or each folder ``cassettes``.
+    """Return the project's cassette folders: its ``cassettes_dir``, or every folder that is named ``cassettes``.
 
     Raises:
         MultitrackError: There is no such folder.
@@ -182,7 +182,7 @@ def check(
 
 
 def _report_pending(paths: list[Path]) -> None:
-    """Print how many files with pending recordings the folders ``paths`` have. They are only read if they are named."""
+    """Print how many files with pending recordings are in the folders ``paths``, and that they were not checked."""
     from multitrack.tape.file import storage
 
     if count := sum(len(storage.find_pending(path)) for path in paths if path.is_dir()):

@@ -115,7 +115,7 @@ def _run_pytest(
 
 
 def _find_isolation_command() -> Sequence[str]:
-    """Return the command prefix that runs a command without network.
+    """Return the command prefix that runs a command without network access.
 
     Empty if the system does not permit isolation. The run is then offline only because everything is replayed.
     """

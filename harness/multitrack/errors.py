@@ -54,7 +54,7 @@ class ExtractionError(MultitrackError):
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
         models: The validated models of the valid calls.
-        errors: One error for each invalid call. Each has the call in its ``call``.
+        errors: One error for each invalid call, with that call in its ``call``.
         text: The text next to the calls or instead of them; None if there was none.
         raw: The SDK's response object; None if there is none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).

@@ -50,7 +50,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A range of each text that differs from the other text."""
+    """A range of each text; the two ranges differ."""
 
     old: range
     new: range
@@ -144,7 +144,7 @@ def _list_offsets(words: Sequence[str], begin: int) -> list[int]:
 
 
 def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[range], width: int) -> tuple[Excerpt, int]:
-    """Return the part of ``text`` from ``start`` on that fits in ``width`` columns, and the position after it.
+    """Return the part of ``text`` that begins at ``start`` and fits in ``width`` columns, and the position after it.
 
     Args:
         text: The text.
@@ -161,7 +161,7 @@ def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[rang
         size = measure_columns(piece)
         is_last = at == len(text) - 1
         if used + size > room - (0 if is_last else len(ELLIPSIS)):
-            # the rest may fit even so, if nothing is left out
+            # the rest may still fit if nothing is left out
             rest = "".join(map(escape_char, text[at : at + room]))
             if len(text) - at > room or used + measure_columns(rest) > room:
                 break

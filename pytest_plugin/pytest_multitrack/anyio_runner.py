@@ -43,7 +43,7 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Do the same for the setup of a fixture. A violation in its teardown is raised by the test that fails."""
+    """Do the same for the setup of a fixture. A violation in the fixture's teardown is raised by the test instead."""
     fixture: Any = fixturedef
     function = fixture.func
     is_async = iscoroutinefunction(function) or isasyncgenfunction(function)
@@ -61,7 +61,7 @@ def fixture_violations_raised_outside(
 
 
 def _catch(function: Any, caught: list[BaseException]) -> Callable[..., Any]:
-    """Return ``function`` so that it adds a violation to ``caught`` instead of raising it."""
+    """Wrap ``function`` so that it adds a violation to ``caught`` instead of raising it."""
     if ismethod(function):
         # anyio binds the methods of fixtures to the instance of the running test
         return MethodType(_catch(function.__func__, caught), function.__self__)

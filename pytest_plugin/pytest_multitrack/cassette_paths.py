@@ -27,7 +27,7 @@ def load_project(config: pytest.Config) -> project.Project:
 
 
 def cassette_path(item: pytest.Item) -> Path:
-    """Return the path of the cassette of ``item``, by the ``name=`` of its closest marker or by the test's own name.
+    """Return the path of the cassette of ``item``. Its name is the ``name=`` of the closest marker, or the test's own.
 
     Raises:
         BadOption: The name leads out of the cassette folder.

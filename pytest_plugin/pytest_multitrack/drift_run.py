@@ -27,10 +27,10 @@ ROWS = "multitrack_drift"
 """The attribute of a teardown report that holds the rows of its test, as plain data for pytest-xdist."""
 
 EXCUSED = "multitrack_excused"
-"""The attribute of a failed report that the drift table explains, and that does not count for the exit code."""
+"""The attribute of a failed report that the drift table explains. Such a report does not affect the exit code."""
 
 DRIFTED = "drifted"
-"""The category of these reports in pytest's summary."""
+"""The category of the reports with `EXCUSED` in pytest's summary."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class _DriftingTest:
 
     name: str = ""
     accept_hint: str | None = None
-    """The command that records it and updates its snapshot. None if it has no snapshot."""
+    """The command that records the test and updates its snapshot. None if it has no snapshot."""
     outcomes: list[str] = field(default_factory=list)
     runs: list[dict[tuple[str, str], CassetteDrift]] = field(default_factory=list)
 

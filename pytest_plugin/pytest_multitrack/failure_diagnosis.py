@@ -38,9 +38,9 @@ def add_diagnosis(
 ) -> None:
     """Put a line that names the layer that changed before the failed ``report``, and redact the values in the report.
 
-    If a violation was not raised yet, it is printed first, because the other errors follow from it. This happens if the
-    test continues after the violation (in a subtest), or if the test has no own tape. The values that pytest prints are
-    redacted because they may contain the request as it was sent, with its credentials.
+    If a violation has not been raised yet, it is printed first, because the other errors follow from it. This happens
+    if the test continues after the violation (in a subtest), or if the test has no tape of its own. The values that
+    pytest prints are redacted because they may contain the request as it was sent, with its credentials.
 
     Args:
         tapes: The tapes that the test used.

@@ -115,9 +115,9 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
 
 
 def describe_teardown_failure(error: BaseException) -> str | None:
-    """Return why a test failed in its teardown. None if its recording is right in spite of the failure.
+    """Return why a test failed in its teardown. None if the failure does not affect its recording.
 
-    inline-snapshot fails a test with a value that does not exist yet, even while it writes that value.
+    For example, inline-snapshot fails a test whose inline value does not exist yet, even when it writes that value.
     """
     if isinstance(error, pytest.fail.Exception) and str(error).startswith("your snapshot is missing "):
         return None

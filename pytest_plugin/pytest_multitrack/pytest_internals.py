@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
     """Import ``package`` without rewriting its assertions.
 
-    pytest rewrites every module of a distribution that has a plugin and ignores the byte code that pip compiled. If
+    pytest rewrites every module of a distribution that has a plugin, and ignores the byte code that pip compiled. If
     Python may not write byte code, that adds a fifth of a second to each start.
     """
     hook: Any = config.pluginmanager.rewrite_hook
@@ -69,7 +69,7 @@ def _unescape(found: re.Match[str]) -> str:
 def run_repeatedly(
     item: pytest.Item, nextitem: pytest.Item | None, times: int
 ) -> Iterator[Sequence[pytest.TestReport]]:
-    """Run ``item`` several ``times`` and yield the reports of each run, without logging them.
+    """Run ``item`` as many times as ``times`` says, and yield the reports of each run without logging them.
 
     Function-scoped fixtures are set up for each run; fixtures of wider scope stay until ``nextitem`` no longer uses
     them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see ordinary

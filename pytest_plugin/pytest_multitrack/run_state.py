@@ -49,7 +49,9 @@ class RunState:
 
 @dataclass
 class ItemState:
-    """The data of one attempt to run a test. It is empty if another plugin or a conftest ended the setup before ours.
+    """The data of one attempt to run a test.
+
+    It is empty if another plugin or a conftest ended the setup before our hook ran.
 
     Attributes:
         guard: Watches the phases of the test.

@@ -71,7 +71,7 @@ def fail_for_violation(
 
 
 def _find_common_reason(violation: TapeViolation) -> str:
-    """Return a reason that other tests may share. Empty for a miss, because its first line only has the request."""
+    """Return a reason that other tests may share. Empty for a miss, whose first line only names the request."""
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
 

@@ -12,7 +12,7 @@ from multitrack.tape.recording_scope import RecordingScope
 
 
 class ViolationGuard:
-    """Watches the phases of ``test``, which need not have its own tape.
+    """Watches the phases of ``test``, which need not have a tape of its own.
 
     ``violation`` is the `TapeViolation` that failed the latest phase, or None.
     """

@@ -47,7 +47,7 @@ def from_openai(client: Any, mode: Mode | None = None) -> Any:
             ``Mode.RESPONSES_PARALLEL_TOOLS`` adds it to ``responses.create``.
 
     Returns:
-        A client of the same class, on the same connections.
+        A client of the same class that uses the same connections.
 
     Raises:
         TypeError: If ``client`` is not one of OpenAI's clients.
@@ -129,7 +129,7 @@ def from_anthropic(client: Any, mode: Mode | None = None) -> Any:
         mode: ``Mode.ANTHROPIC_PARALLEL_TOOLS``, which is the default.
 
     Returns:
-        A client of the same class, on the same connections.
+        A client of the same class that uses the same connections.
 
     Raises:
         TypeError: If ``client`` is not one of Anthropic's clients.

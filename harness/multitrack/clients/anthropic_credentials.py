@@ -25,14 +25,17 @@ _PLATFORMS = {
 
 
 class _StandInName(str):
-    """A pseudonym for a project or a region that the client was created without. It matches any recorded name."""
+    """A pseudonym for the project or region of a client that was created without one. It matches any recorded name."""
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
 
 
 class _AnthropicKey(StandInKey):
-    """A key that is never sent. Old releases of the SDK write it into a separate header, without an f-string."""
+    """A key that is never sent.
+
+    Old releases of the SDK write the key into a separate header, without an f-string. The client then calls `encode`.
+    """
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         """Return the key in bytes, as a client writes it into a header."""
@@ -77,7 +80,7 @@ def _is_for_own_api(client: object) -> bool:
 
 
 def _find_missing(client: Any) -> TypeError | None:
-    """Return the error that the SDK raises at the first request if there is no credential. None if there is one."""
+    """Return the error that the SDK raises at the first request without a credential. None if there is a credential."""
     if client.api_key or client.auth_token:
         return None
     headers = client.default_headers
@@ -123,7 +126,7 @@ def _wrap_platform(region: str, known: tuple[tuple[str, ...], ...]) -> Callable[
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
     """Do not sign requests of ``client`` while a cassette replays. At any other time, raise ``missing``.
 
-    The functions are set on the client itself, because it may outlive the block it was created in.
+    The functions are set on the client itself, because the client may outlive the block in which it was created.
     """
     prepare_options, prepare_request = client._prepare_options, client._prepare_request
     is_async = any(base.__name__.startswith("AsyncAnthropic") for base in type(client).__mro__)

@@ -36,7 +36,7 @@ class Omit(Protocol):
 
 
 class _SdkResource:
-    """A resource of a client, which extends the SDK's own class."""
+    """A client's resource with extraction. It extends the SDK's own class for that resource."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]

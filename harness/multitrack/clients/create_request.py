@@ -104,7 +104,7 @@ class CreateRequest(Generic[T]):
             raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
     def sending(self) -> AbstractContextManager[None]:
-        """Return a context manager for the call of the SDK. Within it, the tape can look up the offered models."""
+        """Return a context manager for the call to the SDK. Within it, the tape can look up the offered models."""
         return model_context.offering_models(self._toolset.models)
 
     def handle_response(

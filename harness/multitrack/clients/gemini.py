@@ -98,12 +98,12 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | Iterable[R]: ...
     def create(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """Ask the model, and extract models from the response.
+        """Ask the model, and extract Pydantic models from the response.
 
         Args:
             messages: The conversation in OpenAI's format, as dictionaries or as the SDK's objects:
-                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. It may contain content
-                objects of Google's SDK, which `Extraction.tool_results` returns.
+                https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. The conversation may
+                contain content objects of Google's SDK, such as those that `Extraction.tool_results` returns.
             response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
                 returns the SDK's response.
             stream: Whether to return an `ExtractionStream`. Default False.
@@ -111,7 +111,8 @@ class GeminiClient(ABC, Generic[R]):
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
-            **arguments: ``tool_choice``, in OpenAI's format; all others are passed to the SDK's ``generate_content``.
+            **arguments: ``tool_choice``, in OpenAI's format. All other arguments are passed to the SDK's
+                ``generate_content``.
 
         Returns:
             An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own

@@ -45,7 +45,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response, because the SDKs only send the request and raise its errors at that time."""
+        """Read the first response, because only then do the SDKs send the request and raise its errors."""
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 
@@ -108,6 +108,6 @@ async def _close_generators(generator: AsyncGenerator[Any]) -> None:
         if not reading.done():
             reading.cancel()
         await asyncio.wait([reading])
-        # the result of a cancelled read is ignored, and so is the error of a stream that broke meanwhile
+        # the result of a cancelled read is ignored, and so is the error of a stream that broke in the meantime
         if reading.cancelled() or reading.exception() or reading.result() is _END:
             return

@@ -58,7 +58,7 @@ def _refuse_live_requests(client: Any, missing: Exception) -> None:
             credentials.raise_missing(missing)
         return build_request(*args, **kwargs)
 
-    # set on the client itself, because it may outlive the block it was created in
+    # set on the client itself, because the client may outlive the block in which it was created
     client._build_request = build_request_for_replay
 
 

@@ -27,7 +27,7 @@ FoundCredentials = tuple[Any, str | None]
 FindCredentials = Callable[..., FoundCredentials]
 
 PROJECT = "project-0"
-"""The project of the stand-in: the pseudonym that a cassette has for the first project."""
+"""The project of the stand-in: the pseudonym of the first project in a cassette."""
 
 
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
@@ -62,9 +62,9 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         self.expiry = real.expiry
 
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the metadata that shows the tape the token of a gRPC call, which gRPC itself adds later.
+        """Return metadata that shows the tape the stand-in token of a gRPC call. gRPC itself adds the token only later.
 
-        Empty if the call is sent with a real token. Raises `DefaultCredentialsError` if there is none.
+        Empty if the call is sent with a real token. Raises `DefaultCredentialsError` if there are no real credentials.
         """
         if is_replaying():
             return (("authorization", f"Bearer {STAND_IN_WORD}"),)
@@ -77,7 +77,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         return not is_active() and not is_replaying()
 
     def with_scopes(self, scopes: Any, default_scopes: Any = None) -> Any:
-        """Return the real credentials, which a channel or session uses instead if `requires_scopes` is true."""
+        """Return the real credentials, which a channel or session uses instead of this object if it requires scopes."""
         real: Any = self.find_real()
         return google_credentials.with_scopes_if_required(real, scopes, default_scopes)  # type: ignore[no-untyped-call]
 

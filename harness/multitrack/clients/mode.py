@@ -36,7 +36,7 @@ class Mode(Enum, metaclass=_ModeMeta):
 
 
 def resolve_mode(mode: Mode | None, *supported: Mode, function: str) -> Mode:
-    """Return ``mode``, or the first of the ``supported`` modes if it is None.
+    """Return ``mode``, or the first of the ``supported`` modes if ``mode`` is None.
 
     Raises:
         ValueError: If ``mode`` is not supported. The message names ``function``.

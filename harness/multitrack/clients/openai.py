@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def copy_with_extraction(client: C, mode: Mode | None, *, function: str) -> C:
-    """Return a copy of ``client`` with extraction, on the same connections. ``client`` itself is not changed."""
+    """Return a copy of ``client`` with extraction that uses the same connections. ``client`` itself is not changed."""
     return add_extraction(copy.copy(_check_client(client, function)), mode, function=function)
 
 

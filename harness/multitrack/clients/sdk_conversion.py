@@ -18,8 +18,8 @@ from multitrack.wires.lenient_json import as_object
 class SdkStreamSource(StreamSource):
     """A streamed response, from the SDK's ``Stream`` or ``AsyncStream``.
 
-    It reads the HTTP response below the SDK's objects, because these hide ``[DONE]``. Without ``[DONE]``, a stream
-    that was cut off looks like one that is complete.
+    It reads the HTTP response itself, because the SDK's objects hide ``[DONE]``. Without ``[DONE]``, a stream that was
+    cut off looks like one that is complete.
 
     Args:
         stream: The SDK's stream.
@@ -65,7 +65,7 @@ def split_arguments(
         wire: The wire format.
         response_model: The argument of `create`.
         arguments: All other arguments of `create`.
-        tool_choice: Sent if ``arguments`` have none.
+        tool_choice: Sent if ``arguments`` contain none.
         in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
             argument against each type that it can have (25 microseconds in OpenAI's SDK), and slower for other SDKs.
     """

@@ -18,8 +18,8 @@ Document = Mapping[str, Any]
 class FollowUp(NamedTuple):
     """The tool results and the remark that are sent to the model with the next attempt.
 
-    ``results`` has a result for each call of the last response, in order. ``remark`` lists invalid calls of an
-    earlier response that the last one did not correct, or is None.
+    ``results`` has a result for each call of the last response, in order. ``remark`` lists the invalid calls of an
+    earlier response that the last response did not correct. It is None if there are none.
     """
 
     results: Sequence[ToolResult]
@@ -31,11 +31,11 @@ class Continuation(NamedTuple):
 
     Attributes:
         wire_format: The format of the responses.
-        earlier: Each response before the last one, and the follow-up that was sent back.
+        earlier: Each response before the last one, with the follow-up that was sent after it.
         response: The last response: its document, or an object that ``dump`` converts to a document.
-        calls: The calls of the last response, in order. If the model was asked again, these are not all calls of the
-            extraction.
-        dump: Returns the document of ``response``, or None if it is a document.
+        calls: The calls of the last response, in order. If the model was asked again, the extraction may have other
+            calls, too.
+        dump: Returns the document of ``response``. None if ``response`` is already a document.
         convert: Converts the messages to the SDK's objects. None if the SDK accepts them unchanged.
     """
 
@@ -65,7 +65,7 @@ class Continuation(NamedTuple):
 
 
 def accept_call(call: ToolCall) -> ToolResult:
-    """Return the result to send for a valid call that was not executed yet."""
+    """Return the result to send for a valid call that has not been executed yet."""
     return ToolResult(call, True, "accepted; do not make this call again")
 
 

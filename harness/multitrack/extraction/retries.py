@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class Retries(Generic[T]):
-    """Validates the responses to one call to `create`, and asks again while tool calls are invalid.
+    """Validates the responses to one call to `create`, and asks again as long as tool calls are invalid.
 
-    It asks ``max_retries`` times at most.
+    It asks again at most ``max_retries`` times.
 
-    A response that is refused, cut off or without tool calls is not retried, because it has no invalid call that
+    A refusal, or a response that is cut off or has no tool calls, is not retried, because it has no invalid call that
     could be sent back.
     """
 
@@ -74,7 +74,8 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
     A new call replaces the first invalid call with the same name. If there is none, it replaces the first call of a
-    tool that was not offered, or else the first remaining invalid call. If none remains, it is appended.
+    tool that was not offered; if there is none of these, the first remaining invalid call. If no invalid call remains,
+    the new call is appended.
 
     Returns:
         All calls, and the new calls. The ``index`` of a new call is its position among all calls.

@@ -211,7 +211,7 @@ class ExtractionStream(Generic[T_co]):
 
     def _set_result(self, validated: ValidatedResponse, cause: Exception | None = None) -> None:
         self._is_finished = True
-        # even if the decoder took a call for incomplete: the stream yields exactly the models of its extraction
+        # even if the decoder considered a call incomplete: the stream yields exactly the models of its extraction
         self._add_ready(model for model in validated.extraction if id(model) not in self._yielded)
         try:
             extraction = self._result = self._reader.unwrap(validated)

@@ -99,7 +99,7 @@ class Toolset(Generic[T]):
             InvalidArguments: If the arguments of a call do not match its model.
             ExtractionError: If some calls name an unknown tool and others have invalid arguments.
             NoToolCalls: If there are no calls and ``allow_empty`` is False.
-            TypeError: If ``on_error`` has a different value.
+            TypeError: If ``on_error`` has any other value.
         """
         return self.extract(WireAnswer(calls=tuple(calls)), on_error=on_error, allow_empty=allow_empty, context=context)
 
@@ -135,7 +135,7 @@ class Toolset(Generic[T]):
 
 
 class _ToolDefinitions:
-    """Models by tool name. Caches their strict and their other schemas for each wire format."""
+    """Models by tool name. Caches their schemas, strict or not, for each wire format."""
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(assign_tool_names(models))

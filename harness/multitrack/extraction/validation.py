@@ -78,8 +78,8 @@ def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> Extr
     """Combine the ``call_errors`` into one error.
 
     Returns:
-        None if there are none, and a single error unchanged. Several errors of one class become an error of this
-        class; errors of different classes become an `ExtractionError`.
+        None if there are no errors. A single error is returned unchanged. Several errors of one class become one error
+        of that class; errors of different classes become one `ExtractionError`.
     """
     if len(call_errors) < 2:
         return next(iter(call_errors), None)

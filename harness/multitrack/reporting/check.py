@@ -1,4 +1,4 @@
-"""Problems of cassettes that can be found without replaying them, for ``multitrack check``."""
+"""Problems with cassettes that can be found without replaying them, for ``multitrack check``."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
 def find_problems(
     found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], CollectedTests]
 ) -> Iterator[str]:
-    """Yield a line for each problem of the cassettes.
+    """Yield a line for each problem with the cassettes.
 
-    A cassette is missing or damaged, contains a secret, is older than the setting ``max_age``, or belongs to a test
-    that no longer exists.
+    It is a problem if a cassette is missing or damaged, contains a secret, is older than the setting ``max_age``, or
+    belongs to a test that no longer exists.
 
     Args:
         found: The cassettes.

@@ -159,7 +159,7 @@ def _format_row(*cells: str) -> str:
 
 
 def _escape_cell(text: str) -> str:
-    # show characters as they are that Markdown or HTML would interpret
+    # characters that Markdown or HTML would interpret are shown as they are
     plain = html.escape(text, quote=False).replace("\\", "\\\\")
     for sign in "|`*_[]":
         plain = plain.replace(sign, f"\\{sign}")

@@ -11,7 +11,7 @@ from multitrack.snapshots.comparison_options import ComparisonKeywords, Comparis
 from multitrack.snapshots.rendering import render_comparison
 
 COMPARISON_ATTRIBUTE = "multitrack_compared"
-"""The attribute of the raised error with the expected calls, the received ones, and their comparison."""
+"""The attribute of the raised error that holds the expected calls, the received ones, and their comparison."""
 
 
 def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[ComparisonKeywords]) -> None:
@@ -22,8 +22,8 @@ def assert_calls(actual: Iterable[object], expected: Iterable[object], **options
     Args:
         actual: The calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, or dicts with ``name`` and
             ``arguments``.
-        expected: Calls of the same kinds. Their values may also be types, ``...`` for any value, and objects that
-            compare with ``==``, such as those of dirty-equals.
+        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object that
+            compares with ``==``, such as those of dirty-equals.
         **options: The options of ``calls_snapshot``, see `ComparisonKeywords`.
 
     Raises:

@@ -27,7 +27,7 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
     """Match each row that is worth something with a column, in a table with at least as many columns as rows.
 
     This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). The share of a
-    row plus the price of a column is at least the worth of their pair. For a matched pair, both are equal.
+    row plus the price of a column is at least the worth of their pair. For a matched pair, the sum equals the worth.
 
     Returns:
         The row of each matched column.
@@ -36,7 +36,7 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
     prices = [0] * len(worth[0])
     rows: dict[int, int] = {}
     for start in [row for row, share in enumerate(shares) if share]:
-        # free columns first, because the first of several nearest columns is chosen and a free one ends the search
+        # free columns first, because the first of several nearest columns is chosen, and a free one ends the search
         unvisited = [column for column in range(len(prices)) if column not in rows] + sorted(rows)
         loss = [shares[start] + price - value for price, value in zip(prices, worth[start], strict=True)]
         previous_row = [start] * len(prices)

@@ -64,7 +64,8 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        syrupy always passes a `matcher`. `CallsSnapshot` does not let the user set it, or syrupy's two filters.
+        syrupy always passes a `matcher`. `CallsSnapshot` lets the user set neither the matcher nor syrupy's two
+        filters.
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
@@ -139,7 +140,7 @@ class CallsExtension(StoredExtension):
     ) -> SnapshotCollections:
         """Return only our own files next to a test, because syrupy may delete every file that an extension discovers.
 
-        After the run, the returned files only contain entries that are certainly unused if no test used them.
+        After the run, an entry is left out if it may still be needed although no test used it.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
@@ -173,7 +174,7 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove the entries of tests that did not pass.
+    """Remove from ``collection`` the entries of tests that did not pass.
 
     Unless all tests are known, also remove the entries that belong to no test.
     """
@@ -185,5 +186,5 @@ def _keep_only_unused(
 
 
 def _is_snapshot_of(snapshot: str, test: str) -> bool:
-    """Return whether a test writes snapshots of that name: ``test``, ``test.1``, ``test[name]``."""
+    """Return whether ``snapshot`` is the name of a snapshot of ``test``: ``test``, ``test.1`` or ``test[name]``."""
     return snapshot.startswith(test) and re.fullmatch(r"|\.\d+|\[.*\]", snapshot[len(test) :], re.S) is not None

@@ -40,8 +40,8 @@ def make_calls_snapshot(
     Args:
         request: The request of the fixture.
         redact_text: Applied to every text in a value before it is compared or written.
-        record: Whether to write a snapshot that does not exist yet if the test passes, and to update the note of an
-            existing one. A changed snapshot still requires ``--snapshot-update``.
+        record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
+            changed snapshot still requires ``--snapshot-update``.
         make_note: Returns the comment to write below an entry.
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the

@@ -93,9 +93,9 @@ def compare_calls(
     Args:
         expected: The expected calls.
         received: The received calls.
-        ordered: Short for `options` that only set ``ordered``.
+        ordered: Shorthand for `options` that only set ``ordered``.
         options: The options of the comparison.
-        values: For each received call its Python values by path, required if expected calls contain matchers.
+        values: For each received call, its Python values by path. Required if expected calls contain matchers.
     """
     options = options or (_ORDERED if ordered else _DEFAULT_OPTIONS)
     before = [options.drop_ignored(call) for call in expected]

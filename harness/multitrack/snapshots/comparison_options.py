@@ -35,8 +35,8 @@ class ComparisonKeywords(TypedDict, total=False):
         ordered: Compare the order of the calls. Default: False.
         ids: Compare the ids of the calls. Default: False.
         ignore: Paths of values that are not compared. They are written as ``...``.
-        match: By path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of the
-            value. Or a function such as syrupy's ``path_type``.
+        match: For each path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of
+            the value; or a function such as syrupy's ``path_type``.
         tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
         text: How texts are normalized before they are compared, for all texts or by path: ``"case"``, ``"space"``,
             ``"unicode"``, a function, or several of these.
@@ -97,7 +97,7 @@ class ComparisonOptions:
         self._tolerances: dict[tuple[str, str], Decimal | None] = {}
         self._text = _by_path(options.get("text"), _make_normalizer, "text")
         self.is_exact = not self._tolerance
-        """True if two values of `normalize` calls are the same only if they are written the same way."""
+        """True if two values in calls from `normalize` must be written the same way to count as equal."""
 
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
@@ -135,7 +135,7 @@ class ComparisonOptions:
         return cast(SnapshotCall, _drop_ignored(call)) if self._ignore else call
 
     def normalize(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a call with normalized texts, which are compared."""
+        """Return a call with its texts normalized for the comparison."""
         if not self._text:
             return call
 
@@ -145,7 +145,7 @@ class ComparisonOptions:
         return replace_parts(call, replace)
 
     def normalize_text(self, tool: str, path: str, text: str) -> str:
-        """Return the normalized form of a text in a call, which is compared."""
+        """Return a text in a call, normalized for the comparison."""
         normalizer = _find(self._text, tool, path) if self._text else None
         return text if normalizer is None else cast(str, normalizer(text))
 

@@ -124,7 +124,7 @@ class CallDiffer:
         new: list[Expression] | tuple[Expression, ...],
         path: str,
     ) -> Iterator[FieldChange]:
-        """Compare lists of different lengths: report the added or removed items instead of all later items."""
+        """Compare lists of different lengths: report the added or removed items, not every later item."""
         before, after = [canonical_text(item) for item in old], [canonical_text(item) for item in new]
         for operation, start, end, new_start, new_end in SequenceMatcher(
             None, before, after, autojunk=False

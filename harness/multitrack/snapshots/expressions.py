@@ -15,7 +15,7 @@ from types import EllipsisType
 from typing import TypeAlias
 
 WIDTH = 100
-"""The columns of a line in a snapshot; longer ones are wrapped."""
+"""The maximum number of columns of a line in a snapshot. Longer lines are wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ RedactText: TypeAlias = Callable[[str], str]
 
 
 def format_line(node: Expression) -> str:
-    """Return the expression in one line, with fields and keys in their own order."""
+    """Return the expression in one line, with fields and keys in their original order."""
     if isinstance(node, (str, int, float)):
         return repr(node)
     opening, items, closing = _split(node)

@@ -1,8 +1,8 @@
 """``assert extraction == snapshot([...])``: let inline-snapshot write an ``Extraction`` into a test.
 
 inline-snapshot finds this module by the entry point ``inline_snapshot`` of the distribution
-(https://15r10nk.github.io/inline-snapshot/latest/plugin/); nothing else imports it. It compares with ``==``, and
-therefore as a list: in order, and without the options of ``calls_snapshot``.
+(https://15r10nk.github.io/inline-snapshot/latest/plugin/); nothing else imports it. inline-snapshot compares with
+``==``, and therefore as a list: in order, and without the options of ``calls_snapshot``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def worth_of_pairs(
     """Return the worth of each pair of an expected call and a received call of the same tool.
 
     Equal arguments weigh most. If two pairs have the same number of equal arguments, the similarity of the texts
-    decides. Each argument that only one of the two calls has lowers the worth of their pair.
+    decides. An argument that is in only one of the two calls lowers the worth of their pair.
 
     Args:
         expected: The values of each expected call, the rows.

@@ -63,7 +63,10 @@ class _Pairing:
         self.pairs: dict[int, int] = {}
 
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
-        """Return the unpaired positions of each tool that has some on both sides."""
+        """Return the positions of unpaired calls by tool: the expected and the received.
+
+        Tools that have unpaired calls on one side only are left out.
+        """
         tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         olds, news = self._list_unpaired()
         for old in olds:
@@ -98,7 +101,7 @@ class _TolerantCall:
     Attributes:
         ranges: The numbers with a tolerance, by path: the least and the greatest number that is the same.
         matchers: The matchers by path.
-        count: How many numbers and matchers these are.
+        count: The number of ranges and matchers together.
         fixed: The texts and numbers that have to be equal, by path.
     """
 

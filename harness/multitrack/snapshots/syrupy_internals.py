@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
-    """Return syrupy's session. Fails the test if its plugin is not active."""
+    """Return syrupy's session. Fails the test if syrupy's plugin is not active."""
     session: SnapshotSession | None = getattr(config, "_syrupy", None)
     if session is None:
         # this module imports syrupy, so that it is installed

@@ -239,7 +239,10 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
         return self.server.stopping.is_set() or self._has_client_disconnected()
 
     def _has_client_disconnected(self) -> bool:
-        """Return whether the client closed the connection: a client sends nothing while it receives a reply."""
+        """Return whether the client closed the connection.
+
+        The connection is then readable. Otherwise it is not, because a client sends nothing while it receives a reply.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self.connection, selectors.EVENT_READ)
             return bool(selector.select(0))

@@ -40,7 +40,7 @@ class ModelRequest:
 
 
 def count_turns(from_model: Iterable[bool]) -> int:
-    """Return how many answers the model has given, where adjacent items of the model are one answer.
+    """Return how many answers the model has given. Adjacent items from the model count as one answer.
 
     Args:
         from_model: For each item of the conversation, whether it comes from the model.

@@ -82,7 +82,10 @@ def merge_headers(answer: ScriptedAnswer, headers: Headers) -> Headers:
 def build_http_reply(
     answer: ScriptedAnswer, status: int, headers: Headers, parts: Iterable[AnswerPart], *, streamed: bool
 ) -> HttpReply:
-    """Return the reply that sends ``parts`` with the chunk size, delays, headers and break of ``answer``."""
+    """Return the reply that sends ``parts`` with the chunk size, delays and headers of ``answer``.
+
+    If ``answer`` closes the connection, the reply does, too.
+    """
     parts = list(parts) if answer.chunk_size is None else _resize_parts(parts, answer.chunk_size)
     return HttpReply(
         status,

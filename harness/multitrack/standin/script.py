@@ -114,7 +114,7 @@ class ScriptedError:
         type: The ``type`` of the error object of OpenAI or Anthropic; by default the usual one.
         code: The ``code`` of OpenAI's error object; by default the usual one.
         param: The ``param`` of OpenAI's error object.
-        grpc_status: The name of another gRPC code, such as ``UNAVAILABLE``.
+        grpc_status: The name of a different gRPC code, such as ``UNAVAILABLE``.
         details: Google's error details, each with an ``@type``. Over gRPC they are sent in
             ``grpc-status-details-bin``.
         body: JSON, or a text that is sent unchanged. Over HTTP it replaces the whole error object.
@@ -144,13 +144,13 @@ class ScriptedAnswer:
             is the reason why the response is incomplete, or its status.
         body: JSON, or a text that is sent unchanged. Replaces the whole body.
         delta_size: The number of characters of text or arguments in one delta of a stream.
-        interleave: Whether the deltas of several calls are sent in turn instead of call after call.
+        interleave: Whether the deltas of several calls are interleaved instead of sent call after call.
         chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.
         delay: Seconds before the answer.
         chunk_delay: Seconds between two chunks.
-        error: The answer is this error, or breaks off with it.
-        close: The connection is closed instead of an answer, or in the middle of it. Over gRPC the call ends with
-            ``UNAVAILABLE``, the status that clients report for a closed connection.
+        error: The error that is sent instead of the answer, or that ends it early.
+        close: Whether the connection is closed instead of an answer, or in the middle of one. Over gRPC the call ends
+            with ``UNAVAILABLE``, the status that clients report for a closed connection.
         after: The number of chunks that are sent before ``error`` or ``close``.
         after_calls: The number of calls that are sent before ``error`` or ``close``.
         gate: Holds back the end of a stream, after all calls, until `StandIn.open` is called with this name. An
@@ -233,7 +233,7 @@ class Rule(ScriptedAnswer):
     times: _Size | None = None
 
     def applies(self, request: ModelRequest) -> bool:
-        """Return whether the conditions hold for ``request``. The script counts ``times``."""
+        """Return whether the conditions hold for ``request``, apart from ``times``, which `Script` checks."""
         return (
             self.prompt in (None, request.prompt)
             and (self.prompt_regex is None or self.prompt_regex.search(request.prompt) is not None)

@@ -33,8 +33,8 @@ class StandIn:
         rules: The rules that select the answer to each request. They precede the rules of ``script``.
         script: A YAML file of rules, see `multitrack.standin.script`.
         answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They precede all rules.
-        hosts: More host names, or globs, to stand in for, in addition to those of OpenAI, Azure OpenAI,
-            Anthropic, Amazon Bedrock and Google.
+        hosts: Host names, or globs, to stand in for besides those of OpenAI, Azure OpenAI, Anthropic, Amazon Bedrock
+            and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:
@@ -93,9 +93,9 @@ class StandIn:
         return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Let one answer pass the ``gate`` with this name: the answer that waits there, or else the next one.
+        """Let one answer pass the ``gate`` with this name: the answer that is waiting there, or else the next one.
 
-        If a gate is not opened within ten seconds, the answer is broken off.
+        If a gate is not opened within ten seconds, the answer is cut off.
         """
         self._provider.gates.open(gate)
 

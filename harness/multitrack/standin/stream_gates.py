@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Condition
 
 TIMEOUT_SECONDS = 10.0
-"""The time an answer waits at a gate. After that it is broken off, so that a client does not wait forever."""
+"""The time an answer waits at a gate. After that, the answer is cut off, so that a client does not wait forever."""
 
 _POLL_SECONDS = 0.01
 
@@ -21,7 +21,7 @@ class StreamGates:
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Let one answer pass: one that waits at the gate, or else the next one that reaches it."""
+        """Let one answer pass: one that is waiting at the gate, or else the next one that reaches it."""
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()

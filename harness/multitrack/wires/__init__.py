@@ -110,7 +110,7 @@ def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) 
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
     Takes the same arguments and raises the same errors as ``encode_answer``. Without an original, the stream consists
-    of server-sent events. If the calls of a chat completion change, all calls of their choice are written again, one
+    of server-sent events. If the calls of a chat completion change, all calls of the same choice are written again, one
     after the other.
     """
     from multitrack.wires import encoding

@@ -77,7 +77,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def read_event(self, document: Mapping[str, Any]) -> BlockEvent | None:
-        """Return the event of a content block, or None if ``document`` is another event."""
+        """Return the event of a content block, or None if ``document`` is a different event."""
 
     @abstractmethod
     def read_kind(self, document: Mapping[str, Any]) -> str | None:
@@ -112,7 +112,7 @@ class BlockSyntax(ABC):
 
 
 def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list[Any]:
-    """Spread ``text`` over the text blocks. If there is no text, delete them."""
+    """Spread ``text`` over the text blocks. If there is no text, delete these blocks."""
     if text is None:
         return [block for block in content if not syntax.find_texts(as_object(block))]
     found: list[Any] = [part for block in as_objects(content) for part in syntax.find_texts(block)]
@@ -127,7 +127,7 @@ def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list
 def edit_calls(
     syntax: BlockSyntax, content: list[Any], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]
 ) -> list[Any]:
-    """Replace each call in its place. A new call follows the call before it."""
+    """Replace each call in place. Insert each new call after its predecessor."""
     slots = [block for block in as_objects(content) if syntax.is_call(block)]
     new: list[_NewBlocks[Fields]] = [_NewBlocks() for _ in slots]
     appended: list[Fields] = []
@@ -244,7 +244,7 @@ class EventList:
         return [place for document in documents for place in self._syntax.find_event_texts(document)]
 
     def edit_calls(self, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-        """Replace each call in its place. A new call follows the call before it."""
+        """Replace each call in place. Insert each new call after its predecessor."""
         slots = [block for block in self._list_blocks() if self._syntax.is_call(block.fields)]
         new: list[_NewBlocks[_RecordedBlock]] = [_NewBlocks() for _ in slots]
         for position, source, call in place_calls(recorded, calls):

@@ -12,7 +12,7 @@ from multitrack.tool_call import ToolCall
 def assign_distinct_ids(calls: Sequence[ToolCall]) -> list[str]:
     """Return a different id for each call.
 
-    If the own id of a call is empty, or an earlier call has the same id, the call gets a new id.
+    A call gets a new id if it has none, or if an earlier call has the same id.
     """
     own = {call.id for call in calls}
     ids: list[str] = []

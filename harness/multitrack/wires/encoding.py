@@ -1,7 +1,7 @@
 """Encode an answer: write its calls, text and finish reason as a provider would send them.
 
-This module is shared by all wire formats. A format itself writes documents and chunks: see ``WireFormat.write_answer``
-and ``WireFormat.write_stream``.
+This module is shared by all wire formats. Each format writes its own documents and chunks: see
+``WireFormat.write_answer`` and ``WireFormat.write_stream``.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer
 
 
 def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
-    """Raise ValueError unless the encoded answer, decoded again, is the answer that was encoded."""
+    """Raise ValueError unless ``encoded``, the encoded answer after decoding, equals ``answer``."""
     calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
     if any(call.arguments and _parse_arguments(call) is None for call in answer.calls):
         # In a stream, a call that was cut off does not hold back the calls after it.
@@ -162,11 +162,11 @@ def _parse_arguments(call: ToolCall) -> str | None:
 
 
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
-    """Return for each call the position of the recorded call that it comes from, or None if it is a new call.
+    """Return, for each call, the position of the recorded call that it comes from, or None if it is a new call.
 
     A call comes from the recorded call that is equal to it, otherwise from the one with the same id, otherwise from the
-    one with the same name, otherwise from the one in the same position. From that recorded call, it keeps the other
-    fields, such as the signature of a thought.
+    one with the same name, otherwise from the one in the same position. The call keeps the other fields of that
+    recorded call, such as the signature of a thought.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))
@@ -184,10 +184,11 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 
 
 def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with the positions of the recorded call that it replaces and of the one that it comes from.
+    """Return each call with the position of the recorded call it replaces, and that of the one it comes from.
 
-    The first positions never decrease. A new call, or a call that was moved back, replaces the same recorded call as
-    its predecessor. If nothing was recorded, all positions are 0.
+    The first position never decreases from one call to the next. A new call, or one that now comes after a call that
+    was recorded later, replaces the same recorded call as its predecessor. If nothing was recorded, all positions are
+    0.
     """
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0

@@ -48,7 +48,7 @@ def to_compact_json(value: object) -> str:
 
 
 def error_message(error: object) -> str | None:
-    """Return the message of a provider's ``error``, otherwise the whole error. None if there is no error."""
+    """Return the message of a provider's ``error``, or the whole error if it has none. None if there is no error."""
     if not error:
         return None
     fields = as_object(error)

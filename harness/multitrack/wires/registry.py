@@ -101,7 +101,7 @@ def has_end_mark(body: bytes) -> bool:
 def call_id_keys() -> tuple[str, ...]:
     """Return the ``WireFormat.call_id_key`` of all formats. ``id`` is the last one.
 
-    In a format with another key, an object may have an ``id`` that is not the id of the call.
+    In a format that uses a different key, an object may have an ``id`` that is not the id of the call.
     """
     keys = {wire_format.call_id_key for wire_format in all_formats()}
     return (*sorted(keys - {"id"}), "id")

@@ -1,7 +1,7 @@
 """Parse server-sent events from bytes that may be cut anywhere.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation with one
-exception: an event that the end of the stream cuts off counts, because several providers leave out its newline.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation with one exception:
+an event counts even if the end of the stream cuts it off, because several providers leave out its newline.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class StreamDecoder(ABC):
 
     Each call is returned once, in the order of the answer, so a complete call is only returned after all calls before
     it. The returned calls are the first calls of ``answer``, unchanged. If the end of the stream cuts a call off, the
-    call is not returned, but ``answer`` has it.
+    call is not returned, but ``answer`` contains it.
     """
 
     def __init__(self) -> None:

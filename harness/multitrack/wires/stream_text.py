@@ -18,7 +18,7 @@ from multitrack.wires.json_rewriting import rewrite_json
 
 
 class StreamChunk(NamedTuple):
-    """A chunk of a stream that is encoded.
+    """A chunk of a stream to encode.
 
     Attributes:
         document: The parsed JSON. None for a frame without a JSON object, such as ``[DONE]`` or a comment.

@@ -51,13 +51,14 @@ class WireFormat(ABC):
     opaque_keys: ClassVar[frozenset[str]] = frozenset({"id"})
     """The keys of texts that only the provider reads, such as ids and the signatures of thoughts.
 
-    A later request repeats them, and they differ each time.
+    A later request repeats these texts, which differ from answer to answer.
     """
 
     fragment_keys: ClassVar[frozenset[str]] = frozenset({"index"})
     """The keys whose values distinguish texts of one answer that are streamed at the same time.
 
-    Redaction joins the fragments of a text that is spread over a stream by these keys and by the path to the text.
+    To join the fragments of a text that is spread over a stream, redaction groups them by the values of these keys and
+    by the path to the text.
     """
 
     call_id_key: ClassVar[str] = "id"
@@ -91,7 +92,7 @@ class WireFormat(ABC):
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        """Return whether ``error`` has the form of this API. No format recognizes the rest of the answer."""
+        """Return whether ``error`` has the form of this API. No format has recognized the rest of the answer."""
         return False
 
     @abstractmethod
@@ -123,7 +124,7 @@ class WireFormat(ABC):
         """Return the body of ``answer``, not serialized.
 
         Args:
-            answer: The answer. Its finish reason is not None, and its text is None instead of empty.
+            answer: The answer. Its finish reason is never None. Its text is never empty: it is None instead.
             original: The parsed body of another answer, which must not be changed in place. Everything except calls,
                 text, refusal and finish reason stays unchanged. None to write an answer from scratch, with the model
                 and usage of ``answer``.
@@ -141,7 +142,7 @@ class WireFormat(ABC):
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
-        """Return one frame of a stream, by default a server-sent event. Without ``document`` it ends the stream."""
+        """Return one frame of a stream, by default a server-sent event. Without ``document``, it is the end mark."""
         # A program that only decodes answers does not need this module.
         from multitrack.wires.json_rewriting import format_json
 

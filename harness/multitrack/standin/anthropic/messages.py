@@ -48,7 +48,7 @@ def find_route(path: str) -> re.Match[str] | None:
 
 
 def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match[str]) -> HttpReply:
-    """Return the reply to a request, whose path is ``route``."""
+    """Return the reply to a request. ``route`` is the match of its path."""
     ids = selector.next_ids("anthropic", received.body)
     host = ANTHROPIC_HOST if is_loopback(received.host) else received.host
     model, method = route.groupdict().get("model"), route.groupdict().get("method")

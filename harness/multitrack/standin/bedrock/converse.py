@@ -49,7 +49,7 @@ def find_route(path: str) -> re.Match[str] | None:
 
 
 def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match[str]) -> HttpReply:
-    """Return the reply to a request, whose path is ``route``."""
+    """Return the reply to a request. ``route`` is the match of its path."""
     ids = selector.next_ids("bedrock", received.body)
     headers = bedrock_headers(
         BEDROCK_HOST if is_loopback(received.host) else received.host, ids.hexadecimal("request", 32)

@@ -20,7 +20,7 @@ Version = Literal["v1", "v1beta1"]
 _NEWER_FIELDS = frozenset({"createTime", "responseId", "thoughtSignature", "id"})
 """Fields that some API versions and some releases of google-cloud-aiplatform do not have.
 
-These versions would reject the whole response because of the unknown field.
+Such a version would reject the whole response because of an unknown field.
 """
 
 
@@ -69,7 +69,7 @@ def parse_request_body(version: Version, body: Any, model: str) -> dict[str, Any
 
 
 def build_response_message(version: Version, document: Mapping[str, Any]) -> Message:
-    """Return a ``GenerateContentResponse`` from its JSON. Raises `InvalidMessageError` if the JSON is not one."""
+    """Return a ``GenerateContentResponse`` from its JSON. Raises `InvalidMessageError` if ``document`` is not valid."""
     response_type = _import_types(version)[1]
     try:
         return ParseDict(_drop_unknown_fields(document, response_type.DESCRIPTOR), response_type())

@@ -66,7 +66,7 @@ def read_input(use: Mapping[str, Any]) -> str | None:
 
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the objects that have a part of the text of a content block. A text with citations has several parts."""
+    """Return the objects that contain the text of a content block. A text with citations is in several objects."""
     if "text" not in block and "citationsContent" not in block:
         return []
     cited = as_objects(as_object(block.get("citationsContent")).get("content"))
@@ -89,7 +89,7 @@ def read_failure(stop_reason: str | None) -> str | None:
 
 
 def read_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the model that a prompt router has chosen. An answer without a prompt router does not name its model."""
+    """Return the model that a prompt router chose. An answer without a prompt router does not name its model."""
     return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
 
 

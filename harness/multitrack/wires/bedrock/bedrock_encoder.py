@@ -28,12 +28,12 @@ def build_response(answer: WireAnswer) -> dict[str, Any]:
 def build_events(
     answer: WireAnswer, *, piece_size: int = PIECE_SIZE, is_interleaved: bool = False
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Yield the events of a stream. An incomplete answer lacks the last two.
+    """Yield the events of a stream. The last two events are left out for an incomplete answer.
 
     Args:
         answer: The answer.
         piece_size: The number of characters of text or input in one delta.
-        is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
+        is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
 
     Yields:
         Pairs of a position and an event. The position is that of the call that the event starts, otherwise None. The

@@ -32,7 +32,7 @@ class BedrockStreamDecoder(StreamDecoder):
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 
-    No event is the end mark, because a client that does not read to the end of the body loses its connection.
+    No event counts as the end mark, because a client that does not read to the end of the body loses its connection.
     """
 
     def __init__(self) -> None:

@@ -112,7 +112,7 @@ _REPORTED_REASONS = _FILTER_REASONS | NORMAL_REASONS | LENGTH_LIMITS | {None}
 
 
 def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:
-    """Return the finish reason and its message if the reason is a failure, such as MALFORMED_FUNCTION_CALL, or None.
+    """Return the finish reason and its message if the reason is a failure, otherwise None.
 
     Every reason except STOP is a failure, including reasons that Google may add later:
     https://ai.google.dev/api/generate-content#FinishReason

@@ -57,7 +57,7 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
     """Return the calls in ``message``, which is at ``location``.
 
     Raises:
-        ValueError: If a call is not the call of a function. The message names the call.
+        ValueError: If a call is not a function call. The message names the call.
     """
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):
@@ -163,7 +163,7 @@ _MAX_DEPTH = 30
 
 
 def _find_unsupported_value(value: object, depth: int = 0) -> str | None:
-    """Describe the first part of the JSON ``value`` that a protobuf ``Struct`` cannot hold, or None."""
+    """Describe the first part of the JSON ``value`` that a protobuf ``Struct`` cannot hold. None if it can hold all."""
     match value:
         case dict() | list() if depth == _MAX_DEPTH:
             return f"more than {_MAX_DEPTH} levels of nesting"

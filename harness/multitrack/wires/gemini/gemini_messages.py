@@ -36,7 +36,7 @@ def convert_messages(
     Consecutive messages with the same role become one content. The answers to the calls of one message become one
     content, too, in the order of the calls.
 
-    Set ``ids`` and ``signatures`` only if the API has these fields. If it does not have them, it refuses the request.
+    Set ``ids`` and ``signatures`` only if the API has these fields. An API without them refuses the request.
 
     Args:
         messages: Dictionaries or objects of the SDK. They are not changed. A dictionary with ``parts`` is already in

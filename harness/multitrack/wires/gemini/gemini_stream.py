@@ -193,7 +193,7 @@ class _GeminiStreamedCall:
         return self.has_ended and not self._candidate.is_held_back
 
     def as_function_call(self, received: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the call as it appears in an answer that is not streamed. ``received`` is its last part."""
+        """Return the call as it appears in an answer that is not streamed. ``received`` is the call's last part."""
         if not self._is_in_pieces:
             return received
         return {**({"id": self._id} if self._id else {}), "name": self._name or "", "args": self._args or {}}

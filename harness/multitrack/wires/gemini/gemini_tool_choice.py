@@ -47,7 +47,7 @@ def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[s
 
 
 def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
-    """Check that ``parallel_tool_calls`` allows several calls in one answer, because Gemini cannot forbid them.
+    """Check that ``parallel_tool_calls`` allows several calls in one answer, because Gemini has no way to forbid that.
 
     Raises:
         ValueError: If it is False.

@@ -1,4 +1,4 @@
-"""Write an answer of Ollama's chat API: from scratch, or into a recorded one, whose other parts stay.
+"""Write an answer of Ollama's chat API: from scratch, or into a recorded answer whose other parts stay unchanged.
 
 https://docs.ollama.com/api/chat
 """
@@ -20,7 +20,7 @@ from multitrack.wires.stream_text import StreamChunk
 _Fields = dict[str, Any]
 """A JSON object that is changed in place."""
 
-# Ollama sends the time of each chunk. The answers that are encoded must not differ each time.
+# Ollama sends the time of each chunk. Encoded answers must not differ from run to run.
 _CREATED = "2026-01-01T00:00:00Z"
 
 
@@ -135,7 +135,7 @@ def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: Wir
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Replace each call in its place. A new call follows the call before it."""
+    """Replace each call in place. Insert each new call after its predecessor."""
     slots = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls):

@@ -59,7 +59,7 @@ def build_deltas(
     Args:
         answer: The answer.
         piece_size: The number of characters of text or arguments in one delta.
-        is_interleaved: Whether the deltas of several calls arrive in turn instead of call after call.
+        is_interleaved: Whether the deltas of several calls are interleaved instead of arriving call after call.
 
     Yields:
         Pairs of a position and a delta. The position is that of the call that the delta starts, otherwise None. The

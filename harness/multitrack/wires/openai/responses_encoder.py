@@ -76,7 +76,7 @@ def build_output(
 
     Args:
         answer: The answer.
-        create_item_id: Returns an id from a label and the number of its characters.
+        create_item_id: Takes a label and a number of characters, and returns an id.
         is_cut_off: Whether the last item is incomplete.
     """
     refusal = own_refusal(answer)
@@ -147,7 +147,7 @@ def build_output_events(
     Args:
         output: The items: messages, and then calls.
         piece_size: The number of characters of text or arguments in one event.
-        is_interleaved: Whether the events of several calls arrive in turn instead of call after call.
+        is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
 
     Yields:
         Pairs of a position and an event. The position is that of the call that the event starts, otherwise None.

@@ -178,7 +178,7 @@ class _Item:
         return self.is_done and not self.is_empty
 
     def names(self, key: str) -> set[str]:
-        """Return every value of ``key`` (``"id"`` or ``"call_id"``) that events gave for this item."""
+        """Return every value of ``key`` (``"id"`` or ``"call_id"``) that events contained for this item."""
         return self._names[key]
 
     def may_be(self, fields: Mapping[str, Any]) -> bool:

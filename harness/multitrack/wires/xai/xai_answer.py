@@ -54,7 +54,7 @@ def find_entries(outputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def is_call(entry: Mapping[str, Any]) -> bool:
-    """Return whether the client executes a call. The others report a search, or another tool that xAI executes."""
+    """Return whether the client executes a call. Other calls report a search, or another tool that xAI executes."""
     return entry.get("type") in (None, "TOOL_CALL_TYPE_INVALID", "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL")
 
 
@@ -95,7 +95,7 @@ def _read_text(outputs: Iterable[Mapping[str, Any]]) -> str | None:
 class XaiStreamDecoder(StreamDecoder):
     """Join the chunks of a stream.
 
-    A call arrives in one piece. The calls are released at the end, because xAI may stream several outputs in turn.
+    A call arrives in one piece. The calls are released at the end, because xAI may interleave several outputs.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Write an answer of xAI's gRPC API as protobuf JSON: from scratch, or into a recorded one, whose other parts stay."""
+"""Write an answer of xAI's gRPC API as protobuf JSON: from scratch, or into a recorded answer."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _edit_text(outputs: Sequence[_Fields], text: str | None) -> None:
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Replace each call in its place. A new call follows the call before it."""
+    """Replace each call in place. Insert each new call after its predecessor."""
     slots = [entry for message in messages for entry in as_objects(message.get("toolCalls")) if is_call(entry)]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls):
