@@ -220,8 +220,8 @@ def test_a_thread_that_outlives_its_test_is_blocked_and_reported_for_it(write, m
     result.stdout.fnmatch_lines(
         [
             "multitrack: test_it.py::test_starts_a_thread: GET http://example.test/x was sent while "
-            "test_it.py::test_is_innocent ran, by the thread 'worker' that test_it.py::test_starts_a_thread had "
-            "started; the request was blocked",
+            "test_it.py::test_is_innocent was running, by the thread 'worker' that "
+            "test_it.py::test_starts_a_thread had started; the request was blocked",
             "  end the thread within its test, for example with thread.join()",
         ]
     )

@@ -143,7 +143,7 @@ class _OutlivingThreadRouter:
         parts = urlsplit(request.url)
         # without the parts that may hold a credential
         address = parts.netloc.rpartition("@")[2]
-        during = f"while {self._during} ran" if self._during else "when no test ran"
+        during = f"while {self._during} was running" if self._during else "while no test was running"
         violation = LiveCall(
             f"{request.method} {parts.scheme}://{address}{parts.path} was sent {during}, by the thread "
             f"{threading.current_thread().name!r} that {self._scope.name} had started; the request was blocked\n"
