@@ -21,6 +21,12 @@ from multitrack.tape.tape import Tape
 MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
 
 
+@pytest.fixture(autouse=True)
+def _short_wait(monkeypatch):
+    """Let a replayed asyncio request wait half a second longer than the recorded one, and not ten."""
+    monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.5)
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "tape.yaml"
