@@ -383,8 +383,8 @@ def test_a_recording_replaces_the_cassette_of_another_serializer(project, other_
     project.write_test(LOCAL)
     run = project.record()
     assert (
-        "multitrack: no longer replayed: cassettes/test_it/test_get.json: cassettes/test_it/test_get.yaml has replaced "
-        "it; delete it" in run.lines
+        "multitrack: delete cassettes/test_it/test_get.json, which is no longer replayed: "
+        "cassettes/test_it/test_get.yaml has replaced it" in run.lines
     )
     assert project.run().counts == {"passed": 1}
     monkeypatch.setenv("URL", "http://example.test/x")

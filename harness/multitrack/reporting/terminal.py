@@ -149,7 +149,7 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
         if fact.unplayed:
             yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
     for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
-        yield f"multitrack: no longer replayed: {replaced}: {tape} has replaced it; delete it"
+        yield f"multitrack: delete {replaced}, which is no longer replayed: {tape} has replaced it"
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 

@@ -72,6 +72,6 @@ def _describe_failure(request: Request, error: Exception) -> str:
     url = request.url.partition("?")[0]
     return (
         f"{request.method} {url} could not be routed: {type(error).__name__}: {error}\n"
-        f"  the traceback shows whether a function or a setting of the project raised the error\n"
+        f"  the traceback shows whether the error comes from a function or a setting of the project\n"
         f"  if not, it is a bug in Multitrack: report it at https://github.com/multitrack/multitrack/issues"
     )
