@@ -1,8 +1,8 @@
 """One process of the extraction benchmark, which compares OpenAI clients.
 
-The provider is a function in the same process that the SDK's ``MockTransport`` calls, so that only the clients are
-measured. All candidates return the same models, and those with the same tools send the same request. Both are checked
-before the measurement.
+The provider is a function that the SDK's ``MockTransport`` calls in the same process, so that only the clients are
+measured. All candidates return the same models, and candidates with the same tools send the same request. The process
+checks both before it measures.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class FakeProvider:
         }
         self.tools: Any = Toolset(self.response_model).schemas("openai.chat")
         self.events = list(stream_response(calls, fragment)) if fragment else []
-        # after the event that begins the response, and the one that begins the call
+        # two events begin the response and the call; the others contain the arguments
         self.completing = 2 - (-len(calls[0].model_dump_json()) // fragment) if fragment else 0
         self.event_times: list[float] = []
         self.last_request: Any = None

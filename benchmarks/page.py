@@ -69,6 +69,6 @@ def format_ratio(spread: Spread) -> str:
 def format_time(quartiles: Quartiles, share: int = 1) -> str:
     """Return a text such as ``0.81 ms (0.80 to 0.84)``, for the time divided by ``share``."""
     unit, size = next((unit, size) for unit, size in _UNITS if quartiles.median / share >= size)
-    # to three digits, and `g` to keep 1,000 from becoming 1e+03
+    # round to three digits; the second `g` keeps 1,000 from becoming 1e+03
     low, median, high = (f"{float(f'{value / share / size:.3g}'):g}" for value in quartiles)
     return f"{median} {unit} ({low} to {high})"

@@ -71,7 +71,7 @@ _MAKERS: dict[str, tuple[_MakeCall, _MakeCall]] = {
         lambda random, _: _make_trip(random),
     ),
 }
-# with a tolerance, each number may be the same as any other
+# with a tolerance, each number may count as equal to any other
 OPTIONS: dict[str, ComparisonOptions] = {
     "": ComparisonOptions(),
     ", tolerance=0.01": ComparisonOptions(tolerance=0.01),

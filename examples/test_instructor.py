@@ -1,4 +1,4 @@
-"""instructor: code written for it runs after its import is changed."""
+"""instructor: an application written for instructor runs with Multitrack after one import is changed."""
 
 import pytest
 

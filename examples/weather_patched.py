@@ -1,4 +1,4 @@
-"""The same application with a patched client, the older way to add Multitrack."""
+"""The application of ``weather_openai`` with a patched client, the older way to add Multitrack."""
 
 from collections.abc import Iterable
 

@@ -120,7 +120,7 @@ def _require_cassettes(command: str, path: Path) -> None:
     elif not path.exists():
         raise CassetteMissing(f"{path}: there is no such cassette\n{expected}")
     elif not path.name.endswith(paths.SUFFIXES):
-        # the name of any other file is a slip, and its content is not damaged
+        # without this check, a mistyped file name would be reported as a damaged cassette
         raise CassetteMissing(f"{path}: not a cassette\n{expected}")
 
 
@@ -274,7 +274,7 @@ def revalidate(
     from multitrack.tape import project
 
     folder = Path.cwd()
-    # before installed packages, as in pytest, so that it finds the same models as the tests do
+    # before installed packages, as in pytest, so that the importer finds the same models as the tests do
     own_folders = model_importer.import_folders(folder)
     sys.path[:0] = own_folders
     importer = model_importer.ModelImporter(project.read_nearest(folder).models, own_folders)

@@ -54,7 +54,7 @@ class ExtractionError(MultitrackError):
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
         models: The validated models of the valid calls.
-        errors: One error for each invalid call, with that call in its ``call``.
+        errors: One error for each invalid call. Its attribute ``call`` is that call.
         text: The text next to the calls or instead of them; None if there was none.
         raw: The SDK's response object; None if there is none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
@@ -156,7 +156,8 @@ class CassetteCorrupt(MultitrackError):
 
     def __str__(self) -> str:
         where = f"{self.path}, line {self.line}" if self.line is not None else f"{self.path}"
-        # not a git command: it fails if the file was never committed, and changes nothing if the damage was
+        # suggest no git command: it would fail if the file was never committed, and would change nothing if the damaged
+        # file was committed
         damaged = f"restore it from version control, or delete it and record it again: {self.record_hint}"
         state = "is damaged" if self.is_damaged else "cannot be read"
         return f"{where}: the cassette {state}: {self.reason}\n  {self.advice or damaged}"

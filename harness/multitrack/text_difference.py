@@ -161,7 +161,7 @@ def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[rang
         size = measure_columns(piece)
         is_last = at == len(text) - 1
         if used + size > room - (0 if is_last else len(ELLIPSIS)):
-            # the rest may still fit if nothing is left out
+            # the rest may still fit, because it then needs no ellipsis
             rest = "".join(map(escape_char, text[at : at + room]))
             if len(text) - at > room or used + measure_columns(rest) > room:
                 break
@@ -185,7 +185,7 @@ def _quote(text: str, escaped: Sequence[range]) -> str:
     return f'"{"".join(pieces)}"'
 
 
-# a few of https://www.unicode.org/reports/tr39/#Confusable_Detection
+# a few of the confusable characters in https://www.unicode.org/reports/tr39/#Confusable_Detection
 _LOOKALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455"
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0406"
@@ -199,7 +199,7 @@ def _look_alike(old: str, new: str, change: _Change) -> bool:
     """Return whether a reader may overlook the difference in ``change``: a space, a mark, or a similar letter."""
     sides = (text[span.start : span.stop] for text, span in ((old, change.old), (new, change.new)))
     before, after = (unicodedata.normalize("NFKD", side).translate(_LOOKALIKES) for side in sides)
-    # neither marks and selectors nor characters without a width
+    # ignore combining marks, variation selectors, and characters without a width
     before, after = (
         "".join(c for c in side if unicodedata.category(c) not in _HARD_TO_SEE) for side in (before, after)
     )

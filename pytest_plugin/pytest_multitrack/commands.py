@@ -30,7 +30,7 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
         folder, _, path = path.rpartition("/")
-        # without a configuration file, it would look for the root of the project in the folder of the test
+        # without a configuration file, pytest would look for the root of the project in the folder of the test
         root = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir / folder)
         arguments = (f"--rootdir={root}", *arguments)
     command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
@@ -42,7 +42,7 @@ def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:
     from multitrack.diagnosis.failed_request import find_failed_request
     from multitrack.tape.file import paths
 
-    # these runs write nothing, and the cassette still has the earlier calls
+    # in a run that neither replays nor records, the cassette keeps the earlier calls
     writes_nothing = not all(tape.answers_are_stored for tape in tapes)
     if writes_nothing or any(map(find_failed_request, tapes)):
         return record_command(item, "--snapshot-update")

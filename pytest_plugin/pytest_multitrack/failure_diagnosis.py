@@ -44,7 +44,7 @@ def add_diagnosis(
 
     Args:
         tapes: The tapes that the test used.
-        comparison: The two sides of the last asserted ``==`` that was false.
+        comparison: The two sides of the last asserted ``==`` that was false, None if there was none.
     """
     from multitrack.tape.recording_scope import redact_with_tapes
 

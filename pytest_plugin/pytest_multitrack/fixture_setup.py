@@ -44,7 +44,7 @@ def _open_fixture_tape(
         return nullcontext()
     run = RunState.of(request.config)
     if pytest_internals.is_builtin_fixture(fixturedef) or run.latest_tape is None or run.latest_tape.is_closed:
-        # a block in the fixture does not belong to the test that happens to set it up
+        # a ``use_cassette`` block in the fixture does not belong to the test that happens to set it up
         return run.context.use_scope(None)
     from pytest_multitrack import fixture_tape, item_tape
 

@@ -129,7 +129,7 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
     """
     if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
         return True
-    # not an option yet; a conftest may define an option of that name itself
+    # ``--record`` is not an option yet, because a conftest may still define an option of that name itself
     _, unknown = parser.parse_known_and_unknown_args(args)
     return "--record" in unknown
 

@@ -27,9 +27,9 @@ class RunState:
         context: The open tapes of the process, and the results of those that were closed.
         summary: The data that is printed at the end, and that the workers of pytest-xdist send to the controller.
         workers: The workers of pytest-xdist, in the controller.
-        latest_tape: The tape of the latest test that uses a cassette.
+        latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
-        comparison: The two sides of the last asserted ``==`` that was false in the running test.
+        comparison: The two sides of the last asserted ``==`` that was false in the running test, if any.
     """
 
     context: RunContext
@@ -87,7 +87,7 @@ _ITEM = pytest.StashKey[ItemState]()
 
 
 def list_tapes(item: pytest.Item) -> list[Tape]:
-    """Return the tapes that a test used: its own tape and the tapes of its wider-scoped fixtures and its blocks."""
+    """Return the tapes that a test used: its own tape, and the tapes of its wider-scoped fixtures and of its blocks."""
     run = RunState.of(item.config)
     # the names of the request include the fixtures requested with `getfixturevalue`
     names = getattr(ItemState.of(item).request or item, "fixturenames", ())

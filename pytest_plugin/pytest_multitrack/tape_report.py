@@ -46,7 +46,7 @@ def fail_for_violation(
     """Turn ``report`` into a failure because of ``violation``, with its text and the frames of the user's code.
 
     Args:
-        error: The error that the phase of ``item`` ended with.
+        error: The error that the phase of ``item`` ended with, None if it ended without one.
     """
     report.outcome = "failed"
     # under xfail, the violation would count as the expected failure
@@ -123,7 +123,7 @@ def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Ite
 def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     """Return a summary of each cassette and test as plain data.
 
-    If a test opened the same cassette in several blocks, they share one summary.
+    If a test opened the same cassette in several ``use_cassette`` blocks, the blocks share one summary.
     """
     groups: dict[tuple[str, Path], list[TapeResult]] = {}
     for result in closed:

@@ -87,7 +87,8 @@ def resolve_vcr_options(
     name = name_marker.args[0] if name_marker else fixtures.default_cassette_name or _default_name(node)
     path, other_path = _locate(folder / name, config.pop("serializer", "yaml"), config.pop("path_transformer", None))
     additional_paths = [folder / name for marker in markers for name in marker.args]
-    # a recording replaces the cassette of the other recorder, which would still answer what is no longer recorded
+    # as soon as our own cassette exists, the other recorder's cassette is not replayed: it would still answer requests
+    # that the new recording no longer contains
     if other_path is not None and not path.exists():
         if flags.mode(node.config) == "record-missing":
             command = commands.record_command(node) if isinstance(node, pytest.Item) else "pytest --record"

@@ -94,7 +94,7 @@ class _Diagnosis:
             if self._have_models_changed(then, now):
                 return f"the models or validators changed{self._format_locations()}; {self._describe_unchanged()}"
         if new:
-            # later requests contain the ids of live responses; the table of a drift run reports how they differ
+            # in a drift run, later requests contain the ids of live responses, and the table reports how they differ
             return self._describe_request_change(len(gone), new) if not self.is_drift_run else None
         if gone and self.since is _SNAPSHOT:
             return self._describe_request_change(len(gone), 0)
@@ -223,7 +223,7 @@ class _Diagnosis:
 def _recorded_interactions(tape: Tape) -> Sequence[Interaction]:
     """Return the recordings for the requests of ``tape``."""
     if tape.mode == "record-missing" and not tape.previous_interactions:
-        # the interactions of another recorder belong to no test
+        # interactions that another recorder wrote belong to no test, so `previous_interactions` does not contain them
         return tape.played
     return tape.played if tape.mode == "replay" else tape.previous_interactions
 

@@ -46,13 +46,16 @@ def _find_field(model: type[BaseModel], location: Location) -> tuple[type[BaseMo
             owner, name, field = fields[0]
             within = list(dict.fromkeys(_models_in(field.annotation)))
         else:
-            # an item or a key, or the name of the union member that Pydantic tried
+            # the step is an item, a key, or the name of the union member that Pydantic tried
             within = [one for one in within if one.__name__ == step] or within
     return owner, name
 
 
 def _find_step(model: type[BaseModel], step: int | str) -> tuple[str, FieldInfo] | None:
-    """Return the field that ``step`` of a location names. Pydantic uses the alias if a field has one."""
+    """Return the name and the field for one ``step`` of a location, or None if ``step`` is not a field.
+
+    Pydantic uses the alias if a field has one.
+    """
     for name, field in model.model_fields.items():
         if step == name or step in _aliases(field):
             return name, field
@@ -89,7 +92,7 @@ def _build_path(location: Location, value: Any) -> str:
         try:
             value = value[step]
         except (TypeError, LookupError):
-            # the last step may be the missing key; other steps name what Pydantic tried
+            # only the last step can be a missing key; any other step that does not exist names what Pydantic tried
             if position + 1 < len(location) or not isinstance(value, dict):
                 continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if step.isidentifier() else f"[{step!r}]"

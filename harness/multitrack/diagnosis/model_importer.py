@@ -140,7 +140,7 @@ def _defines(module_name: str, name: str) -> bool:
         return True
     spec = find_spec(module_name)
     source = getattr(spec.loader if spec else None, "get_source", lambda _: None)(module_name)
-    if source is None:  # the module is missing, which importing it reports, or it is compiled
+    if source is None:  # the module is compiled, or it is missing, which the import reports
         return True
     for node in ast.walk(ast.parse(source)):
         match node:

@@ -65,7 +65,7 @@ class CassetteDrift:
         return ", ".join(self.verdicts)
 
     def merge(self, other: CassetteDrift) -> CassetteDrift:
-        """Combine the drift of two blocks of the same run that use the same cassette."""
+        """Combine the drift of two ``use_cassette`` blocks that use the same cassette in the same run."""
         count = max((request.position for request in self.requests), default=0)
         later = (replace(request, position=count + request.position) for request in other.requests)
         return replace(self, requests=(*self.requests, *later), unsent=self.unsent & other.unsent)

@@ -46,7 +46,7 @@ def _main(answer: Path) -> None:
     class Collector:
         tests: Sequence[str] = ()
 
-        # first, because tests that -m and -k in the project's addopts deselect exist, too
+        # first, because -m and -k in the project's addopts would remove tests from `items`, and these tests exist, too
         @pytest.hookimpl(tryfirst=True)
         def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
             self.tests = [item.nodeid for item in items]

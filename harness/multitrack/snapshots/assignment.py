@@ -53,7 +53,7 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
         for passed in visited:
             prices[passed] += loss[column] - loss[passed]
             shares[rows[passed]] -= loss[column] - loss[passed]
-        # each row on the path takes the column found from it, and hands its own to the row before
+        # along the path, each row takes the next column, and leaves its former column to the row before it
         column_of = {row: column for column, row in rows.items()}
         while (row := previous_row[column]) != start:
             rows[column], column = row, column_of[row]

@@ -150,7 +150,7 @@ class CallsExtension(StoredExtension):
             try:
                 collection = self.read_snapshot_collection(snapshot_location=str(path))
             except DamagedCallsFile:
-                continue  # each test that reads it reports it; syrupy leaves a file alone that it does not know
+                continue  # each test that reads the file reports it; syrupy does not touch an undiscovered file
             if outcomes.is_finished:
                 module = Path(test_location.filepath).with_name(f"{path.stem}.py")
                 items = outcomes.collected.get(module, [])

@@ -189,7 +189,7 @@ def _find_ids(value: object, items: list[object]) -> list[str]:
 
 def _find_id(item: Any) -> str | None:
     if not isinstance(item, ToolCall) and _find_name_and_arguments(item) is None:
-        return None  # a field of a model with that name
+        return None  # a field of a model, such as ``id``, is not the id of a call
     keys = registry.call_id_keys()
     fields = item if isinstance(item, Mapping) else {name: getattr(item, name, None) for name in keys}
     return next((fields[name] for name in keys if isinstance(fields.get(name), str) and fields[name]), None)

@@ -187,7 +187,7 @@ class ComparisonOptions:
             return UNREPLACED
         try:
             return to_expression(result, redact_text=redact_text)
-        except UnwritableValue:  # an object of syrupy whose repr is to be written
+        except UnwritableValue:  # an object that is written as its repr, such as those that syrupy's functions return
             return Matcher(result).expression
 
 

@@ -65,7 +65,7 @@ def list_children(node: Expression) -> Mapping[Key, Expression]:
 def list_leaves(call: SnapshotCall) -> list[Leaf]:
     """Return the values in the call that are compared as a whole: all but lists, mappings and models.
 
-    If the arguments could not be parsed, the call itself is the only one.
+    If the arguments could not be parsed, the call itself is the only value in the list.
     """
     leaves: list[Leaf] = []
 

@@ -19,7 +19,7 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
     """Return syrupy's session. Fails the test if syrupy's plugin is not active."""
     session: SnapshotSession | None = getattr(config, "_syrupy", None)
     if session is None:
-        # this module imports syrupy, so that it is installed
+        # syrupy is installed, because this module imports it: only its plugin is missing
         pytest.fail(
             "calls_snapshot requires syrupy's pytest plugin, which is not active: remove -p no:syrupy; if "
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, add -p syrupy",

@@ -28,8 +28,8 @@ def build_environment(
     """Return the environment variables.
 
     gRPC reads the proxy variables in lower case only. For certificates, ``requests`` reads ``REQUESTS_CA_BUNDLE``,
-    botocore ``AWS_CA_BUNDLE``, httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable of its
-    own. Loopback bypasses the proxy, so that an application still reaches the other local servers it uses.
+    botocore reads ``AWS_CA_BUNDLE``, httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable
+    of its own. Loopback bypasses the proxy, so that an application still reaches the other local servers it uses.
     """
     authority = str(certificate_authority)
     loopback = "127.0.0.1,localhost,::1"

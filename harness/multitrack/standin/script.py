@@ -71,7 +71,7 @@ class ScriptedCall:
         arguments: An object, a text, or None for a call without arguments. A text need not be JSON: wire formats that
             send arguments as text send it unchanged.
         id: The id of the call. By default it is derived from the request; calls of Gemini then have no id.
-        gate: The call, and everything after it, is held back until `StandIn.open` is called with this name.
+        gate: The name of a gate. The call, and everything after it, is held back until `StandIn.open` opens the gate.
     """
 
     name: str
@@ -81,14 +81,17 @@ class ScriptedCall:
 
     @property
     def text(self) -> str | None:
-        """The arguments as text."""
+        """The arguments as text. None if the call has no arguments."""
         if isinstance(self.arguments, dict):
             return json.dumps(self.arguments, ensure_ascii=False, separators=(",", ":"))
         return self.arguments
 
     @property
     def object(self) -> dict[str, Any] | None:
-        """The arguments as an object. Raises `ScriptError` if they are a text that is not a JSON object."""
+        """The arguments as an object. None if the call has no arguments.
+
+        Raises `ScriptError` if they are a text that is not a JSON object.
+        """
         if not isinstance(self.arguments, str):
             return self.arguments
         try:
@@ -108,8 +111,8 @@ class ScriptedError:
     """An error as an answer, for every wire format.
 
     Attributes:
-        status: The HTTP status. Over gRPC it becomes the code that
-            https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto pairs with it.
+        status: The HTTP status. Over gRPC, the corresponding gRPC code is sent, see
+            https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
         message: The message; by default the provider's usual one for ``status``.
         type: The ``type`` of the error object of OpenAI or Anthropic; by default the usual one.
         code: The ``code`` of OpenAI's error object; by default the usual one.
@@ -139,7 +142,7 @@ class ScriptedAnswer:
         calls: The tool calls of the answer.
         refusal: The model's refusal; for Anthropic, its explanation. On Gemini, the candidate is withheld with the
             finish reason ``SAFETY``.
-        truncated: Whether the token limit cut off the answer, and with it its last call.
+        truncated: Whether the token limit cut off the answer, including its last call if it has calls.
         finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
             is the reason why the response is incomplete, or its status.
         body: JSON, or a text that is sent unchanged. Replaces the whole body.
@@ -149,12 +152,12 @@ class ScriptedAnswer:
         delay: Seconds before the answer.
         chunk_delay: Seconds between two chunks.
         error: The error that is sent instead of the answer, or that ends it early.
-        close: Whether the connection is closed instead of an answer, or in the middle of one. Over gRPC the call ends
-            with ``UNAVAILABLE``, the status that clients report for a closed connection.
+        close: Whether the connection is closed before the answer, or in the middle of it. Over gRPC, the call ends with
+            ``UNAVAILABLE``, the status that clients report for a closed connection.
         after: The number of chunks that are sent before ``error`` or ``close``.
         after_calls: The number of calls that are sent before ``error`` or ``close``.
-        gate: Holds back the end of a stream, after all calls, until `StandIn.open` is called with this name. An
-            answer that is not streamed waits at all of its gates before it starts.
+        gate: The name of a gate. The end of a stream, after all calls, is held back until `StandIn.open` opens the
+            gate. An answer that is not streamed waits at all of its gates before it starts.
         headers: Additional headers. They replace the usual headers of the same name.
     """
 

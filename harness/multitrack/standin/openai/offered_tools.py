@@ -1,7 +1,7 @@
 """The tools that a request to OpenAI offers. Rejects the ones that OpenAI would reject.
 
-The rules come from https://platform.openai.com/docs/api-reference/chat/create#chat_create-tools. Those for
-``strict`` come from https://platform.openai.com/docs/guides/structured-outputs#supported-schemas.
+The rules come from https://platform.openai.com/docs/api-reference/chat/create#chat_create-tools. The rules
+for ``strict`` come from https://platform.openai.com/docs/guides/structured-outputs#supported-schemas.
 """
 
 from __future__ import annotations

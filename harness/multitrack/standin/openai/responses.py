@@ -71,7 +71,7 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
 
 
 class ResponseStore:
-    """The conversation up to each stored response, for requests that continue one. Thread-safe."""
+    """The conversation up to each stored response, for requests that continue the conversation. Thread-safe."""
 
     def __init__(self) -> None:
         self._items: dict[str, list[Item]] = {}
