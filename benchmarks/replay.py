@@ -10,17 +10,18 @@ from benchmarks.replay_process import CASES, QUESTION, WALL_TIME, WITH_CASSETTE,
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
 _TEXT = """
-This benchmark compares a replayed call with the fastest possible live call: to a provider on the same machine. The
-provider is the stand-in provider in a separate process, over TLS, with an open connection. It returns three tool
-calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its response. The
-second ratio compares the CPU time of the calling process only.
+This benchmark compares a replayed call with the fastest possible live call, a call to a provider on the same machine.
+The provider is the stand-in provider in a separate process. It is called over TLS, on an open connection, and returns
+three tool calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its
+response. The second ratio compares the CPU time of the calling process only.
 
 {conditions}
 
 {figures}
 
-As in a test, a cassette is opened for each call. The last column includes the time to open and close the cassette: to
-read the file, and to install and remove the interceptors of all clients. A test opens its cassette only once.
+A cassette is opened for each replayed call. Only the last column includes the time to open and close the cassette:
+this time is spent on reading the file, and on installing and removing the interceptors of all clients. A test opens its
+cassette only once, even if it sends several requests.
 
 The target is that a replayed call takes less time than a live one. It is {verdict}: the highest ratio is {highest}.
 """

@@ -11,8 +11,8 @@ from benchmarks.revalidation_process import CALLS, CASES
 _TARGET = 10_000
 
 _TEXT = """
-This benchmark measures the time of `multitrack revalidate` for {calls:,} recorded calls: the time to find and read
-the cassettes, to decode the responses, and to validate every call.
+This benchmark measures how long `multitrack revalidate` takes for {calls:,} recorded calls. This includes finding and
+reading the cassettes, decoding the responses, and validating every call.
 
 {conditions}
 
