@@ -68,7 +68,7 @@ event. instructor does not stream parallel tools.
 
 {figures}
 
-The number of events that are read after the one that completes the call, before the model is returned: {extra_events}.
+Events read after the one that completes the call and before the model is returned: {extra_events}.
 """
 
 _LONG = """
