@@ -58,7 +58,11 @@ class RunContext:
     """Keeps large cassettes in memory for the tapes of the run."""
 
     def restrict_mode(self, mode: Mode) -> Mode:
-        """Return the mode for a block with ``mode``. A run with ``--calls-drift`` must not write cassettes."""
+        """Return the mode for a block that asks for ``mode``.
+
+        It is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write cassettes. In all
+        other cases, it is ``mode``.
+        """
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope) -> None:
@@ -128,7 +132,10 @@ def current_tape() -> Router | None:
 
 
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
-    """Return the innermost of ``activations`` opened in the current context or in a context that it was copied from."""
+    """Return the innermost of ``activations`` that was opened in the current context or in one that it was copied from.
+
+    `None` if there is none.
+    """
     own = _of_context.get()
     while own is not None and own not in activations:
         own = own.parent

@@ -81,7 +81,7 @@ class RecordedConversation:
             self._raise_if(self._candidates.keep_with_end(count))
 
     def find_replay(self) -> Replay | None:
-        """Return the recording. `None` if the client must send more messages before its first response.
+        """Return the replay of the matching recording. `None` if the client must send more messages before a response.
 
         Raises `CassetteMiss` if an equal call has already replayed the last recording.
         """
@@ -99,7 +99,7 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Mark a recording as replayed: the one that the client was about to receive before it went away."""
+        """Handle a client that has gone away: mark the recording that it would have received next as replayed."""
         with self._lock:
             if not self._candidates.is_decided and (unplayed := self._candidates.unplayed):
                 self._play(self._candidates.choose(unplayed[0]).interaction)

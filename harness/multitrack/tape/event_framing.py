@@ -1,7 +1,8 @@
-"""The framing of AWS event streams: a cassette stores such a body as lines of JSON, which can be read and redacted.
+"""The framing of AWS event streams: a cassette stores the body of such a stream as lines of JSON, which can be read and
+redacted.
 
 Each line is the document of one event. Replay writes the binary messages again, with new checksums. A cassette lists
-the name of the framing among the content encodings of the body. No header contains it.
+the name of the framing among the content encodings of the body, although the name never appears in a header.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from multitrack.wires.event_stream import parse_headers, split_messages, split_p
 EVENTS, CHUNKS = "aws-events", "aws-chunks"
 """The framings: events whose payload is their document, and chunks whose payload has the model's document in base64.
 
-``ConverseStream`` sends the first, ``InvokeModelWithResponseStream`` the second.
+``ConverseStream`` sends ``aws-events``, ``InvokeModelWithResponseStream`` sends ``aws-chunks``.
 """
 FRAMINGS = frozenset({EVENTS, CHUNKS})
 
@@ -30,10 +31,10 @@ def is_framed(content_type: str | None) -> bool:
 
 
 def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
-    """Return the lines of an event stream that arrived in ``parts``, one item per part, and its framing.
+    """Return the lines of an event stream that arrived in ``parts``, and the framing of the stream.
 
-    A message belongs to the part that completes it. A message that is cut off at the end of an incomplete stream is
-    left out.
+    The list of lines has one item per part, with all lines of that part. A message belongs to the part that completes
+    it. A message that is cut off at the end of an incomplete stream is left out.
 
     Raises:
         ValueError: The stream is damaged, or it has a message that a line cannot represent.

@@ -253,8 +253,8 @@ class ResponseRecorder(Protocol):
 
         Args:
             error: The error that the caller received.
-            during: The phase of the request, if the interceptor can raise ``error`` again on replay. If it is None, the
-                recording stays pending.
+            during: The phase of the request, if the interceptor can raise ``error`` again on replay. If
+                ``during`` is None, the recording stays pending.
         """
 
 
@@ -276,7 +276,7 @@ class Conversation(Protocol):
         """
 
     def find_replay(self) -> Replay | None:
-        """Return the recording. `None` if the client must send more messages before its first response.
+        """Return the replay of the matching recording. `None` if the client must send more messages before a response.
 
         Raises `CassetteMiss` if an equal call has already replayed the last recording.
         """

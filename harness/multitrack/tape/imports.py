@@ -26,7 +26,7 @@ class ImportWatch(MetaPathFinder):
         """Call ``callback`` with the module ``name``: at once if it is already imported, otherwise after its import."""
         module = sys.modules.get(name)
         # a mock that replaces the module has no `__spec__`, and nothing to patch; a module still being executed lacks
-        # the names to patch, and calls back when its import is complete
+        # the names to patch, and its callback runs when the import is complete
         if isinstance(module, ModuleType) and not getattr(module.__spec__, "_initializing", False):
             callback(module)
             return

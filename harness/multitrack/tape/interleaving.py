@@ -42,7 +42,7 @@ class Interleaving:
         """Return the interleaving of a recorded ``response``. Raises ValueError if its header is malformed."""
         header = response.header(HEADER)
         if header is None:
-            # a call that was still open when the tape closed had no end to store the header with
+            # the header is stored when a call ends, so a call that was still open when the tape was closed has none
             return cls() if response.ending in ("complete", "broken") else cls((0,))
         return cls(tuple(CLOSED if word == _CLOSED else int(word) for word in header.split()) or (CLOSED,))
 

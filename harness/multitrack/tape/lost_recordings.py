@@ -34,7 +34,7 @@ MAX_FILES = 200
 MAX_BYTES = 20_000_000
 """The maximum total size, in bytes, of the cassettes that one search reads."""
 MAX_BYTES_OF_RUN = 50_000_000
-"""After this many bytes, the searches of a run only read cassettes with the same name as the missing one.
+"""After this many bytes, the searches of a run only read cassettes with the name of the test's cassette.
 """
 MAX_FOLDERS = 5_000
 """The maximum number of folders of the project in which a search looks for cassettes."""
@@ -212,7 +212,7 @@ class RecordingSearch:
         elif path.parent.parent.name == "cassettes":
             module = path.parents[2] / path.parent.name
         else:
-            return ()  # a cassette with a name of its own
+            return ()  # a cassette whose name a user chose
         module = module.with_name(f"{module.name}.py")
         shown = module.relative_to(self.root) if module.is_relative_to(self.root) else module
         return ["::".join([shown.as_posix(), *_split_name(path.stem)])]
@@ -275,13 +275,13 @@ class _SearchMemory:
     def read(
         self, key: Hashable, size: int, read_cassette: Callable[[], _OtherCassette | None]
     ) -> _OtherCassette | None:
-        """Return the cassette with the ``key``, whose file has ``size`` bytes."""
+        """Return the cassette with the ``key``, whose file has ``size`` bytes. If it is new, call ``read_cassette``."""
         if key in self._cassettes:
             found = self._cassettes.pop(key)
         else:
             self.bytes_read += size
             found = read_cassette()
-        # the cassette that was used last is the last one
+        # most recently used last: the first ones are dropped
         self._cassettes[key] = found
         for other in list(self._cassettes)[:-_MAX_REMEMBERED]:
             self._cassettes.pop(other, None)

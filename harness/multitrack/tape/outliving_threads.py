@@ -64,7 +64,13 @@ class OutlivingThreads:
             self._started_before.update(set(threading.enumerate()) - before)
 
     def find_router(self, tape: Router | None, during: str | None, report: Report) -> Router | None:
-        """Return the router for a request from the current thread if the thread outlived its test; otherwise `None`."""
+        """Return the router for a request from the current thread. `None` if the thread has not outlived its test.
+
+        Args:
+            tape: The router of the running test. `None` if it has none.
+            during: The name of the running test or fixture. `None` if none is running.
+            report: Reports violations.
+        """
         found = self._scopes.get(threading.current_thread()) if self._scopes else None
         return None if found is None else _OutlivingThreadRouter(*found, tape, during, report)
 

@@ -40,8 +40,8 @@ class PatchSet:
         with self._lock:
             while self._applied:
                 patch, original, replacement = self._applied.pop()
-                # keep a patch that someone else put over ours: it still calls ours, which by then only calls the
-                # original
+                # someone else has patched our patch: keep their patch, which still calls ours; ours only calls the
+                # original by then
                 if vars(patch.owner).get(patch.name) is not replacement:
                     continue
                 if original is _INHERITED:

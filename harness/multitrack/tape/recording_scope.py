@@ -74,7 +74,7 @@ class RecordingScope:
         self._failed_fixtures: list[RecordingScope] = []
 
     def hold(self, violation: TapeViolation) -> None:
-        """Fail the test or fixture with ``violation``, even if its code swallows it."""
+        """Fail the test or fixture with ``violation``, even if the code under test catches it."""
         if not any(one is violation for one in self.violations):
             self.violations.append(violation)
 

@@ -66,7 +66,7 @@ class RecordingWriter:
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
-            CassetteNotWritten: The system does not allow writing it.
+            CassetteNotWritten: The system does not allow writing the cassette.
             SecretInCassette: The recording contains something shaped like a credential.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])

@@ -52,7 +52,7 @@ class UnrecordedRequests:
 def accept_silently(request: Request) -> Response:
     """Return a response that reports success to a telemetry client."""
     if request.is_grpc:
-        # for one message or a stream of them, this is an empty response, whatever was sent by then
+        # an empty response, both for methods that return one message and for streams, however much was sent before it
         headers = (("content-type", "application/grpc"), ("grpc-status", "0"), (interleaving.HEADER, "0"))
         return Response(200, "OK", headers, b"")
     return Response(202, "Accepted", (("content-type", "application/json"),), b"{}")

@@ -1,7 +1,7 @@
 """Stand-in for the key of LangChain's models for OpenAI.
 
-Their constructors create an asynchronous client without a key, which gets a stand-in like any client of the SDK.
-Without a key, they do not create a synchronous client, because the key might be an asynchronous function.
+If there is no key, their constructors still create an asynchronous client, which gets a stand-in like any client of
+the SDK. They omit the synchronous client, because the key might be an asynchronous function. The patches create it.
 """
 
 from __future__ import annotations

@@ -34,13 +34,16 @@ class Cassette:
 
     @property
     def provenance(self) -> Provenance:
-        """The least real provenance of any response: ``standin``, otherwise ``local``, otherwise ``live``."""
+        """The least real provenance of the responses.
+
+        ``standin`` if any response has it, otherwise ``local`` if any response has it, otherwise ``live``.
+        """
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 
     @property
     def is_foreign(self) -> bool:
-        """True if another recorder wrote the cassette. Nothing in it is then redacted."""
+        """True if another recorder wrote the cassette. Its content is then not redacted."""
         return bool(self.interactions) and "format" not in self.metadata
 
     @property

@@ -104,7 +104,7 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
 
 
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
-    """Return ``document`` in the usual format if it has a list of requests and one of responses.
+    """Return ``document`` in the usual format if it has two lists, one of requests and one of responses.
 
     vcrpy passes these two lists to a custom serializer. The serializer of langchain-tests writes them unchanged.
     """
@@ -118,7 +118,7 @@ def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
 def _require_known_version(document: Any, path: Path) -> None:
     """Raise `CassetteCorrupt` if the format version is unknown.
 
-    Checked before anything else, because another version may have no list of interactions.
+    The version is checked before anything else, because a cassette of another version may have no list of interactions.
     """
     if not isinstance(document, dict):
         return

@@ -25,7 +25,8 @@ from multitrack.tape.matching.canonical_body import decode_text
 from multitrack.tape.normalize.content_encoding import DecoderNotInstalled, decode_body
 from multitrack.tape.reencoding import is_accepted, split_encodings
 
-# Headers that may not describe the stored body. A replayed response gets those that describe what the client receives.
+# Headers that might not fit the stored body. A replayed response gets new ones, which fit the body that the client
+# receives.
 _REPLACED_HEADERS = frozenset({"content-encoding", "transfer-encoding"})
 _SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
 
@@ -101,7 +102,7 @@ def _format_bytes(value: object) -> str:
 
 
 def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
-    # cassettes made for reading have the document instead of its text
+    # some recorders store the JSON document as values of the file, which are easier to read than a text
     if "parsed_body" in response:
         return _format_json(response["parsed_body"])
     content = response["body"]

@@ -46,7 +46,7 @@ def _escape(char: str) -> str:
 
 
 def _shorten(encoded: str, name: str) -> str:
-    if encoded.endswith(_PENDING_STEM):  # a fixture pending, in a class
+    if encoded.endswith(_PENDING_STEM):  # such as a fixture named "pending" in a class
         encoded = encoded.removesuffix(_PENDING_STEM) + _PENDING_STEM.replace(".", "%2E")
     if len(encoded.encode()) <= _LONGEST:
         return encoded

@@ -59,7 +59,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
 
     Raises:
         SecretInCassette: The text contains something shaped like a credential that is not in ``allowed``.
-        CassetteNotWritten: The system does not allow it.
+        CassetteNotWritten: The system does not allow writing a file.
     """
     text = dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
@@ -147,7 +147,7 @@ def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = l
 
     Raises:
         CassetteCorrupt: A file cannot be read.
-        CassetteNotWritten: The system does not allow it.
+        CassetteNotWritten: The system does not allow writing a file.
     """
     cassette_path = paths.cassette_path(path)
     with _locked(cassette_path):
@@ -177,8 +177,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _lock_path(path: Path) -> Path:
-    # not next to the cassette: a lock file that is removed while another process waits for it locks nothing
-    # one folder per user, because other users may not write into it
+    # Not next to the cassette, where the lock file would have to be removed: a lock file that is removed while another
+    # process waits for it locks nothing.
+    # One folder per user, because other users may not write into it.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"multitrack-locks-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,7 +1,7 @@
 """Convert protobuf messages to protobuf JSON, and back to their wire bytes without loss.
 
 The JSON follows https://protobuf.dev/programming-guides/json/, with names in lowerCamelCase as in Google's REST bodies.
-If it cannot represent the whole message (unknown fields, a `Value` without a kind, an `Any` of an unknown type,
+If JSON cannot represent the whole message (unknown fields, a `Value` without a kind, an `Any` of an unknown type,
 a message of an unknown class), the wire bytes are stored next to the readable part, in base64 under ``@wire``.
 """
 

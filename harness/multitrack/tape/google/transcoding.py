@@ -48,7 +48,7 @@ _EVENTS = ("content-type", "text/event-stream")
 
 @dataclass(frozen=True, slots=True)
 class VertexEncoding:
-    """The encoding of a call and its response. The two options apply to REST only."""
+    """The encoding of a call and its response. ``enums_as_numbers`` and ``uses_events`` apply to REST only."""
 
     is_grpc: bool
     enums_as_numbers: bool = False

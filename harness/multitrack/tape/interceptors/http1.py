@@ -234,7 +234,7 @@ def _encode_line(text: str) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """Encode ``text`` for a response head. The client that recorded it decoded it in one of several ways."""
+    """Encode ``text`` for a response head. Try several encodings, because clients decode heads in different ways."""
     for encoding, errors in (("iso-8859-1", "strict"), ("utf-8", "surrogateescape")):
         try:
             return text.encode(encoding, errors)

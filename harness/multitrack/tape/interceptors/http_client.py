@@ -1,7 +1,7 @@
 """The interceptor for ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
 
-Instead of a socket, a connection gets a `_DeferredSocket`. It receives the request, asks the tape how to route it, and
-only connects if the request goes live. All code of the client above the socket runs unchanged.
+Instead of a socket, a connection gets a `_DeferredSocket`. This object receives the request, asks the tape how to route
+it, and only connects if the request goes live. All code of the client above the socket runs unchanged.
 """
 
 from __future__ import annotations
@@ -166,7 +166,10 @@ class _DeferredSocket:
             self._real.shutdown(how)
 
     def fileno(self) -> int:
-        """Return a descriptor to wait on. It is readable if the client waits for permission to send the body."""
+        """Return a descriptor on which the client can wait for the response.
+
+        The descriptor is readable at once if the client waits for permission to send the body.
+        """
         waits = self._awaits_continue()
         if self._real is not None and not waits:
             return int(self._real.fileno())

@@ -166,7 +166,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             raise create_end_error(response, request)
         return module.Response(
             response.status,
-            # httpx only accepts ASCII text here, and file names in responses have other letters
+            # httpx only accepts ASCII text here, but file names in responses may have other letters
             headers=[
                 (http1.encode_text(name), http1.encode_text(value)) for name, value in _correct_length(replay, request)
             ],
@@ -197,7 +197,8 @@ def _correct_length(replay: Replay, request: Any) -> Headers:
 def _create_error(module: ModuleType, failure: Failure, request: Any) -> Exception:
     """Return the exception of ``module`` for ``failure``.
 
-    It is the recorded exception if httpx raised it, and otherwise the nearest equivalent of another client's exception.
+    If httpx raised the recorded exception, the result is this exception. If another client raised it, the result is the
+    nearest equivalent in ``module``.
     """
     cause = failure.to_system_error()
     kind = getattr(module, failure.error, None)

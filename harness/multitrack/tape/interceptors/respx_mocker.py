@@ -21,7 +21,8 @@ class RequestPassedThrough(BaseException):
 
 
 _may_respx_answer: ContextVar[bool | None] = ContextVar("multitrack_may_respx_answer", default=None)
-"""True while respx is asked for an answer, False if it was already asked and is skipped. ``None`` otherwise."""
+"""True while respx is asked for an answer, False while it is skipped because it was asked already. ``None`` otherwise.
+"""
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:

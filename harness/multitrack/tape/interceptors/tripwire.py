@@ -162,7 +162,7 @@ def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:
 
 
 def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall | None:
-    """Check whether a socket may connect to a host. If it may not, report an error to ``tape``, and return it.
+    """Check whether a socket may connect to a host. If it may not, report an error to ``tape`` and return the error.
 
     Args:
         tape: The open tape; the test fails because of the reported error, even if the code under test catches it.

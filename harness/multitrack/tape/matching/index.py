@@ -18,7 +18,7 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 
-# one character of a redacted secret: in the path or the query of a URL, and inside a JSON string without its end
+# one character of a redacted secret in the path or the query of a URL, and one inside a JSON string
 _CHAR_IN_URL = r"[^&/?#]"
 _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 

@@ -37,7 +37,7 @@ _MAX_SHOWN = 5
 # comparing this many characters in detail takes a few hundredths of a second
 _MAX_COMPARED = 1_000_000
 _VALUE_INDENT = 6
-# what differs between tests that miss for the same reason, and how a finding says it
+# parts of an explanation that differ between tests that miss for the same reason, and what a finding has instead
 _GENERAL_REASONS = (
     (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
     (re.compile(r" \(interaction [\d, ]+\)"), ""),
@@ -276,7 +276,7 @@ class _Candidate:
 
     @cached_property
     def formats(self) -> tuple[str, str] | None:
-        """The formats of the two bodies, if there is no other difference."""
+        """The formats of the two bodies, if only the formats differ. None otherwise."""
         formats = bodies.name_format(self.documents[0]), bodies.name_format(self.documents[1])
         return formats if not self.differences and formats[0] != formats[1] else None
 

@@ -97,7 +97,7 @@ def _collect_strings(
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     identity = tuple(str(value[key]) for key in keys if key in value) if isinstance(value, dict) else ()
     for key, item in items:
-        # its index identifies a choice or a call, not its position in the array of a delta
+        # a choice or a call is identified by one of ``keys``, not by its position in the array of a delta
         has_identity = isinstance(value, list) and isinstance(item, dict) and any(name in item for name in keys)
         step = (*path, *identity) if has_identity else (*path, *identity, key)
         if isinstance(item, str):

@@ -42,7 +42,8 @@ def _is_recreatable(error: BaseException) -> bool:
 def recreate_error(failure: Failure, connector: BaseConnector, request: ClientRequest) -> Exception:
     """Return the exception that aiohttp raises for ``failure``.
 
-    It is the recorded exception if aiohttp raised it, and otherwise the equivalent of another client's exception.
+    If aiohttp raised the recorded exception, the result is this exception. If another client raised it, the result is
+    aiohttp's equivalent.
     """
     if failure.error == TimeoutError.__name__ and failure.during == "read":
         # the time limit of the whole request, or the read timeout of another client

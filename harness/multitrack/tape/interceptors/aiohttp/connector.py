@@ -1,7 +1,7 @@
 """The interceptor for aiohttp: the connectors, which create the connections of its sessions.
 
-Instead of a real transport, a connection gets a ``DeferredTransport``. It receives the request, asks the tape how to
-route it, and only connects if the request goes live. The sessions, requests and responses above it are aiohttp's own.
+Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request, asks the tape
+how to route it, and only connects if the request goes live. The sessions, requests and responses are aiohttp's own.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class DeferredTransport(asyncio.Transport):
 
 
 def _add_proxy_authorization(request: ClientRequest) -> None:
-    # connectors add it when they connect, and by then the head is written
+    # connectors add this header when they connect, but by then the head has been written
     if request.proxy is None or request.is_ssl():
         return
     proxy_request = ClientRequest(

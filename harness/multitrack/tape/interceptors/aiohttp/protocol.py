@@ -44,7 +44,7 @@ class DeferredResponseHandler(ResponseHandler):
         self._time_limit: BaseTimerContext = TimerNoop()
         self._listener: HttpResponseListener | None = None
         self.connection_made(transport)
-        # otherwise aiohttp would release it into the pool as if it were a connection
+        # otherwise aiohttp would release this handler into the pool as if it were a connection
         self.force_close()
 
     def create_connection(self, connector: BaseConnector, request: ClientRequest) -> Connection:

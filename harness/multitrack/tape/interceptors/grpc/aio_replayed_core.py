@@ -46,7 +46,7 @@ class ReplayedCore:
         self._replay = replay
 
     def fail(self, miss: CassetteMiss) -> None:
-        """End with ``miss``, which is raised when the caller asks for a response, metadata or the status."""
+        """End the call with ``miss``, which is raised when the caller asks for a response, metadata or the status."""
         if not self.done():
             self._miss = miss
             self._notify_finished()
@@ -84,7 +84,7 @@ class ReplayedCore:
 
     @property
     def _status(self) -> Any:
-        # a caller that awaits a response reads the status if there is no response
+        # if there is no response, a caller that awaits one reads the status, so the miss must be raised here, too
         self._raise_miss()
         return None if self._final_status is None else _to_core_status(self._final_status)
 
@@ -102,7 +102,7 @@ class ReplayedCore:
     async def status(self) -> Any:
         while not self.done():
             if self._method.streams_responses and (status := self._find_status()) is not None:
-                # a live stream has a status after it was read, but the caller may never read it
+                # a live stream has a status after its messages were read, but the caller may never read them
                 return _to_core_status(status)
             await self._wait_for_more()
         return self._status

@@ -55,7 +55,7 @@ class GrpcMethod:
 
     Attributes:
         url: The URL of the method, see ``method_url``.
-        response_type: The class of response messages. None if the client does not show it.
+        response_type: The class of response messages. None if the client does not reveal the class.
         streams_responses: Whether the method returns a stream of messages.
     """
 
@@ -161,7 +161,7 @@ class GrpcCallRecording:
         self._sent_count = CLOSED
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message. The next call of another method of this object records it."""
+        """Keep a serialized response message, to be recorded by ``record_messages`` or when the call ends."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
@@ -208,7 +208,7 @@ class GrpcCallRecording:
                 self._recording.record_end("left")
 
     def record_failure(self, error: BaseException) -> None:
-        """Record that no call was made."""
+        """Record that no call was made, because of ``error``."""
         with self._lock:
             if not self._has_ended:
                 self._has_ended = True

@@ -1,6 +1,6 @@
 """The replay of a gRPC call, step by step: the messages of the recorded response, then its status.
 
-It does not depend on how calls are made; each kind of call waits for the next step in its own way.
+This module does not depend on how calls are made; each kind of call waits for the next step in its own way.
 """
 
 from __future__ import annotations
