@@ -17,7 +17,7 @@ _models: ContextVar[Mapping[str, type[BaseModel]]] = ContextVar("multitrack_mode
 
 @contextmanager
 def offering_models(models: Mapping[str, type[BaseModel]]) -> Iterator[None]:
-    """Declare that requests sent within the block offer ``models``, given by tool name."""
+    """Declare that requests sent within the block offer ``models``, keyed by tool name."""
     token = _models.set(models)
     try:
         yield

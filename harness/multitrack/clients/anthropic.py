@@ -21,8 +21,8 @@ from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.clients.mode import Mode, resolve_mode
 
 _AUTO = {"type": "auto"}
-# Each platform has a pair of classes, and newer releases of the SDK have more of them. They have no base in common that
-# is public.
+# Each platform has a pair of classes, and newer releases of the SDK have more platforms. The classes have no public
+# base class in common.
 _CLIENTS = tuple(
     value
     for name, value in vars(anthropic).items()
@@ -114,7 +114,7 @@ def copy_with_extraction(client: Any, mode: Mode | None) -> Any:
 
 
 def _is_async(client: object) -> bool:
-    # without an SDK's private base class, the name is all that the clients for other platforms have in common
+    # the base class that the async clients have in common is private, so they are recognized by name
     return any(base.__name__.startswith("Async") for base in type(client).__mro__ if base in _CLIENTS)
 
 

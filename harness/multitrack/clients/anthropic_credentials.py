@@ -17,7 +17,8 @@ from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 
-# the argument with the region, and what must be known so that the credentials need not be looked up
+# For each class: the argument with the region, and groups of arguments. A client that has all arguments of one group
+# does not look for credentials.
 _PLATFORMS = {
     "AnthropicBedrock": ("aws_region", (("api_key",), ("aws_access_key", "aws_secret_key"))),
     "AnthropicVertex": ("region", (("access_token",), ("credentials",))),
@@ -34,7 +35,8 @@ _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
 class _AnthropicKey(StandInKey):
     """A key that is never sent.
 
-    Old releases of the SDK write the key into a separate header, without an f-string. The client then calls `encode`.
+    Old releases of the SDK write the key into a header with `encode` instead of an f-string. Therefore, `encode` must
+    also raise the error for a missing key.
     """
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
@@ -126,7 +128,7 @@ def _wrap_platform(region: str, known: tuple[tuple[str, ...], ...]) -> Callable[
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
     """Do not sign requests of ``client`` while a cassette replays. At any other time, raise ``missing``.
 
-    The functions are set on the client itself, because the client may outlive the block in which it was created.
+    The guards are set on the client itself, because the client may outlive the block in which it was created.
     """
     prepare_options, prepare_request = client._prepare_options, client._prepare_request
     is_async = any(base.__name__.startswith("AsyncAnthropic") for base in type(client).__mro__)

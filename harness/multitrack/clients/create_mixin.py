@@ -1,4 +1,4 @@
-"""The `create` of a resource of OpenAI's or Anthropic's client with ``response_model``, sync and async.
+"""Mixins that add ``response_model`` to the `create` of OpenAI's and Anthropic's resources, sync and async.
 
 Each mixin comes before the SDK's own class in the bases of a resource, and calls the `create` of that class.
 """

@@ -1,8 +1,8 @@
 """Guard the calls of a gRPC channel that was created with stand-in credentials.
 
 gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor runs
-before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also adds the stand-in to the
-metadata of the call. The tape looks for it there, and refuses to send such a call, for example to a host in
+before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also adds the stand-in token
+to the metadata of the call. The tape refuses to send a call that has this token, for example to a host in
 ``ignore_hosts``.
 """
 

@@ -62,9 +62,10 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         self.expiry = real.expiry
 
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return metadata that shows the tape the stand-in token of a gRPC call. gRPC itself adds the token only later.
+        """Return metadata with the stand-in token, because gRPC adds the token too late for the tape to see it.
 
-        Empty if the call is sent with a real token. Raises `DefaultCredentialsError` if there are no real credentials.
+        Return no metadata if the call is sent with a real token. Raises `DefaultCredentialsError` if there are no real
+        credentials.
         """
         if is_replaying():
             return (("authorization", f"Bearer {STAND_IN_WORD}"),)

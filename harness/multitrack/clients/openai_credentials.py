@@ -43,7 +43,8 @@ def patches(openai: ModuleType) -> list[Patch]:
         keys = {name: given[name] for name in _AZURE_KEYS if given.get(name)}
         if not missing and (keys or not isinstance(error, key_error)):
             return None
-        # replaces even the user's key if another argument is missing, because only the key raises at the first request
+        # If another argument is missing, the stand-in replaces even the user's key: only a stand-in can raise the error
+        # at the first request.
         rest = {name: value for name, value in given.items() if name not in _AZURE_KEYS}
         return {**rest, **missing, "azure_ad_token": StandInKey.replacing(first)}
 

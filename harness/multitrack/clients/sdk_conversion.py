@@ -18,8 +18,8 @@ from multitrack.wires.lenient_json import as_object
 class SdkStreamSource(StreamSource):
     """A streamed response, from the SDK's ``Stream`` or ``AsyncStream``.
 
-    It reads the HTTP response itself, because the SDK's objects hide ``[DONE]``. Without ``[DONE]``, a stream that was
-    cut off looks like one that is complete.
+    This class reads the HTTP response itself, because the SDK's objects hide ``[DONE]``. Without ``[DONE]``, a stream
+    that was cut off looks like one that is complete.
 
     Args:
         stream: The SDK's stream.

@@ -20,7 +20,7 @@ from multitrack.wires.gemini.gemini_messages import GeminiConversation
 
 
 def _has_field(message: str, field: str) -> bool:
-    """Return whether the installed SDK has ``field``. The oldest supported version lacks it."""
+    """Return whether ``message`` of the installed SDK has ``field``, which the oldest supported version lacks."""
     return field in getattr(types, message).meta.fields
 
 

@@ -33,7 +33,8 @@ def _add_key(init: Init) -> Init:
             missing = error
         else:
             return
-        # The SDK sends the key in an interceptor or in a plugin of a secure channel, and formats it in both.
+        # The SDK sends the key in an interceptor or in a plugin of a secure channel. It formats the key in both, so
+        # the stand-in can raise its error there.
         init(self, StandInKey.replacing(missing), *args, **given)
 
     return __init__

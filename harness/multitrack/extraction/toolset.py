@@ -63,7 +63,8 @@ class Toolset(Generic[T]):
 
         Args:
             wire: One of `multitrack.wires.WIRES`, such as ``"openai.chat"`` or ``"gemini"``.
-            strict: Whether to use OpenAI's strict schemas, which make the model send every field:
+            strict: Whether to use strict schemas, which the provider enforces on the model. OpenAI's strict schemas
+                make the model send every field:
                 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
 
         Returns:

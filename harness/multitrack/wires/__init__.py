@@ -1,7 +1,7 @@
 """Wire formats: decode and encode the tool calls of an answer, and write tools and conversations for a request.
 
-These functions find the format in the registry and ask it. Live calls, replay, summaries and reports all use them, so
-that each answer is decoded in the same way everywhere.
+Each function looks up the wire format in the registry and calls its methods. Live calls, replay, summaries and reports
+all use these functions, so that each answer is decoded in the same way everywhere.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
     """Return the body of an answer as a provider would send it: the inverse of ``read_answer``.
 
     Args:
-        answer: The answer. Its calls, text, refusal and finish reason are encoded. If there is no original, its model
-            and its usage are encoded, too. If there is no finish reason, the provider's usual one is used. If there is
-            no original and the answer is incomplete, a stream breaks off before its end.
+        answer: The answer. Its calls, text, refusal and finish reason are encoded. If it has no finish reason, the
+            provider's usual one is used. Without ``original``, the model and the usage of the answer are encoded, too,
+            and the stream of an incomplete answer breaks off before its end.
         wire: The wire format, one of ``WIRES``.
         original: The body of a recorded answer in the same format. Only the parts that differ in ``answer`` are
             changed; all other bytes stay the same. A call that comes from the original keeps all its fields other than
@@ -134,8 +134,8 @@ def create_stream_decoder(wire: str) -> StreamDecoder:
 def recognize(body: object) -> str | None:
     """Return the wire format of an answer, recognized by its shape. None if no format has that shape.
 
-    Never raises, whatever ``body`` is. An error body in OpenAI's form counts as ``openai.chat``, because all of
-    OpenAI's formats share it.
+    Never raises, whatever ``body`` is. An error body in OpenAI's form counts as ``openai.chat``, because errors
+    have the same form in all of OpenAI's formats.
     """
     match body:
         case bytes() | bytearray() | memoryview() | str():
@@ -189,7 +189,7 @@ def read_request(body: object, url: str = "") -> RequestSummary:
 
     Args:
         body: The body as received (bytes or text), or parsed JSON. Its format is recognized.
-        url: The URL of the request, because the bodies of some formats look the same. Default: not known.
+        url: The URL of the request, which distinguishes formats whose bodies look the same. Default: not known.
     """
     document = as_object(_parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
     wire_format = registry.recognize_request(document, url)

@@ -296,10 +296,10 @@ class EventList:
         self._number([*self._list_blocks(), block])
 
     def _replace(self, replacements: Mapping[int, Sequence[_RecordedBlock]]) -> None:
-        """Replace blocks with others. The events of a new block follow those of its predecessor.
+        """Replace blocks with others. The events of a new block follow the events of the block before it.
 
         Args:
-            replacements: The blocks that replace a block, by the ``id()`` of that block.
+            replacements: Maps the ``id()`` of each replaced block to the blocks that replace it.
         """
         blocks: list[_RecordedBlock] = []
         for block in self._list_blocks():
@@ -318,7 +318,7 @@ class EventList:
             self._number(blocks)
 
     def _number(self, blocks: Sequence[_RecordedBlock]) -> None:
-        """Make ``blocks`` the blocks of the stream, in this order. Number their events if events have numbers."""
+        """Make ``blocks`` the blocks of the stream, in this order. Number their events if the stream has numbers."""
         is_numbered = any(block.index is not None for block in self._blocks) or not self._blocks
         for position, block in enumerate(blocks):
             block.index = position if is_numbered else None

@@ -111,7 +111,7 @@ def _content(answer: WireAnswer) -> tuple[Any, ...]:
 
 
 def read_fields(call: ToolCall) -> tuple[str | None, str, str | None]:
-    """Return the fields of a call that a format writes. The index is not one of them, because it is the position."""
+    """Return the fields of a call that a format writes. The index is left out, because it repeats the position."""
     return call.id or None, call.name, call.arguments
 
 
@@ -133,9 +133,9 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
     """Raise ValueError unless ``encoded``, the encoded answer after decoding, equals ``answer``."""
     calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
     if any(call.arguments and _parse_arguments(call) is None for call in answer.calls):
-        # In a stream, a call that was cut off does not hold back the calls after it.
+        # In a stream, the calls after a cut-off call are released before it, so the order is not compared.
         calls, expected = sorted(calls), sorted(expected)
-    # A finish reason may be the provider's default, and it may imply a refusal.
+    # An answer without a finish reason is encoded with the provider's default. A finish reason may imply a refusal.
     for what, is_encoded in (
         ("calls", calls == expected),
         ("text", (encoded.text or None) == (answer.text or None)),
@@ -150,7 +150,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
 
 
 def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
-    """Return the calls in a form that can be compared. If arguments are an object, only their values count."""
+    """Return the calls in a form that can be compared. Only the values in JSON arguments count, not their text."""
     return [(call.id or "", call.name, _parse_arguments(call) or repr(call.arguments)) for call in calls]
 
 
@@ -184,11 +184,14 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 
 
 def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with the position of the recorded call it replaces, and that of the one it comes from.
+    """Return each call with two positions in ``recorded``.
 
-    The first position never decreases from one call to the next. A new call, or one that now comes after a call that
-    was recorded later, replaces the same recorded call as its predecessor. If nothing was recorded, all positions are
-    0.
+    The first is the position of the call whose place it takes. The second is the position of the call that it matches,
+    or None for a new call.
+
+    The first position never decreases. A new call, or a call that has moved to after one that was recorded later, takes
+    the same place as the call before it, or the place 0 if it is the first. If nothing was recorded, the first position
+    is always 0.
     """
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0

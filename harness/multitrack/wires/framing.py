@@ -47,7 +47,7 @@ def _create_parser(start: bytes) -> _Parser:
         case b"[" | b"{":
             return _JsonItemParser()
         case b"\0":
-            # the first byte of the length of a message in an event stream, which is less than 16 MiB
+            # A message of an event stream begins with its length in four bytes. Below 16 MiB, the first one is 0.
             return EventStreamParser()
         case _:
             return SseParser()

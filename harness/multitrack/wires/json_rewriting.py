@@ -145,7 +145,10 @@ class _Rewriter:
 
 
 def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | None, Any]]:
-    """Return each value with the item of the array that it replaces. Equal items at the beginning and the end stay."""
+    """Return each value with the item of the array that it replaces, or with None if it replaces none.
+
+    Equal items at the beginning and the end stay.
+    """
     count = min(len(items), len(values))
     head = next((n for n in range(count) if not _is_same(items[n].node.value, values[n])), count)
     count -= head

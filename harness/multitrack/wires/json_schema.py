@@ -68,7 +68,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 def has_arbitrary_keys(schema: Schema) -> bool:
     """Return whether an object has arbitrary keys, as a dictionary has.
 
-    A model that only allows additional fields does not count, because it does not ask for any.
+    A model that only allows additional fields does not count, because its schema does not ask for such fields.
     """
     additional = schema.get("additionalProperties", "properties" not in schema)
     if isinstance(additional, Mapping) and additional:

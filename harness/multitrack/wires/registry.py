@@ -91,7 +91,7 @@ def credential_headers() -> frozenset[str]:
 def has_end_mark(body: bytes) -> bool:
     """Return whether ``body`` ends with one of the ``WireFormat.end_marks``."""
     if body.startswith(b"\0"):
-        # the binary frames of an event stream, which are compared as if they were server-sent events
+        # end marks match text, so the last binary frame is compared as if it were a server-sent event
         events = EventStreamParser().feed(body)
         body = b"data: " + events[-1].data.encode() if events else b""
     end = body[-_LONGEST_END:].rstrip()
@@ -113,7 +113,7 @@ def sdk_packages() -> frozenset[str]:
 
 
 def sdks() -> dict[str, str]:
-    """Return the distributions of all SDKs, in alphabetical order, each by the name of its module."""
+    """Return the distributions of all SDKs, in alphabetical order, keyed by the names of their modules."""
     found = {module: name for wire_format in all_formats() for module, name in wire_format.sdks.items()}
     return dict(sorted(found.items(), key=itemgetter(1)))
 

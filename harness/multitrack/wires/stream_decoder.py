@@ -51,7 +51,7 @@ class StreamDecoder(ABC):
     @property
     @abstractmethod
     def document(self) -> Mapping[str, Any]:
-        """The answer so far, in the form of a plain answer, for ``WireFormat.continue_conversation``."""
+        """The answer so far, as if it were not streamed, for ``WireFormat.continue_conversation``."""
 
     @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:

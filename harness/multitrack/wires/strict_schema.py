@@ -119,7 +119,7 @@ class StrictSchemaWriter(ABC):
     def describe(self, keyword: str, value: Any) -> list[str] | None:
         """Return notes for the description, which replace a keyword that the subset lacks.
 
-        Returns None if a note does not help.
+        Returns None if no note can replace the keyword.
         """
 
     @abstractmethod

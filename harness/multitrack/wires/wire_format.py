@@ -40,7 +40,7 @@ class WireFormat(ABC):
     """The field of a request that holds the conversation."""
 
     instruction_keys: ClassVar[tuple[str, ...]] = ()
-    """The fields of a request that hold instructions of the system, in addition to the conversation."""
+    """The fields of a request that hold system instructions, which are separate from the conversation."""
 
     tools_key: ClassVar[str] = "tools"
     """The field of a request, at any depth, that holds the tools."""
@@ -73,11 +73,11 @@ class WireFormat(ABC):
     end_marks: ClassVar[tuple[bytes, ...]] = ()
     """Regular expressions for the last bytes of a streamed answer, without the white space that follows.
 
-    A client that stops reading after them has the whole answer.
+    A client that stops reading after these bytes has the whole answer.
     """
 
     sdks: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """The distributions of the provider's SDKs, each by the name of its module."""
+    """The distributions of the provider's SDKs, keyed by the names of their modules."""
 
     @property
     def stream_name(self) -> str:
@@ -92,7 +92,7 @@ class WireFormat(ABC):
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        """Return whether ``error`` has the form of this API. No format has recognized the rest of the answer."""
+        """Return whether ``error`` has the form of this API's errors. Called if no format recognizes the answer."""
         return False
 
     @abstractmethod
@@ -142,7 +142,7 @@ class WireFormat(ABC):
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
-        """Return one frame of a stream, by default a server-sent event. Without ``document``, it is the end mark."""
+        """Return one frame of a stream, by default a server-sent event, or the end mark if ``document`` is None."""
         # A program that only decodes answers does not need this module.
         from multitrack.wires.json_rewriting import format_json
 

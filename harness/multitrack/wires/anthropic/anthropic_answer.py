@@ -41,7 +41,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
         is_truncated=is_truncated,
-        # the part of the input that was received is sent as valid JSON
+        # a cut-off input is sent as valid JSON, so the JSON does not show that it was cut off
         has_cut_off_call=is_truncated and kind == "tool_use",
     )
 

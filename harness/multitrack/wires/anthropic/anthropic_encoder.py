@@ -36,8 +36,8 @@ def build_events(
         is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
 
     Yields:
-        Pairs of a position and an event. The position is that of the call that the event starts, otherwise None. The
-        event after the last call has the number of calls as its position.
+        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
+        otherwise None. The event after the last call has the number of calls as its position.
     """
     usage = dict(answer.usage or {})
     started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
@@ -68,7 +68,7 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return a text block to write after the calls, if a length limit cut off the answer but not its last call."""
+    """Return an empty text block in a list if a length limit cut the answer off after its last call, otherwise []."""
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"type": "text", "text": ""}] if is_after_calls else []
 
@@ -112,7 +112,7 @@ def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = Fa
 
 
 def _parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return the arguments as an object, or unchanged if they are not an object, as some gateways send them."""
+    """Return the arguments as an object. Arguments of a different type, which some gateways send, stay text."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -187,7 +187,7 @@ def _write_answer(
             written["name"] = sanitize_name(as_text(block.get("name")) or "")
             written["input"] = _read_object(result.call.arguments if result else None)
         elif isinstance(block.get("input"), str):
-            # the input of a server tool that was streamed
+            # in a stream, the input of a server tool arrives as text
             written["input"] = _read_object(block["input"])
         yield written
 

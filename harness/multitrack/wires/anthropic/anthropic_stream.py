@@ -224,11 +224,11 @@ class _Block:
         return True
 
     def as_content(self) -> Mapping[str, Any]:
-        """Return the block as it appears in an answer that is not streamed, with its text."""
+        """Return the fields from the start of the block, with the text that has arrived so far."""
         return {**self._fields, "text": (as_text(self._fields.get("text")) or "") + "".join(self._texts)}
 
     def as_document(self) -> Mapping[str, Any]:
-        """Return the block as it appears in an answer that is not streamed."""
+        """Return the whole block as it appears in an answer that is not streamed."""
         if self.is_call or self._input:
             _, _, arguments = self.fields
             return {**self._fields, "input": arguments}

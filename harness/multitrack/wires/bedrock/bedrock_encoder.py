@@ -36,8 +36,8 @@ def build_events(
         is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
 
     Yields:
-        Pairs of a position and an event. The position is that of the call that the event starts, otherwise None. The
-        event after the last call has the number of calls as its position.
+        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
+        otherwise None. The event after the last call has the number of calls as its position.
     """
     yield None, {"messageStart": {"role": "assistant"}}
     texts = _build_text(answer.text)
@@ -68,7 +68,7 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return a text block to write after the calls, if a length limit cut off the answer but not its last call."""
+    """Return an empty text block in a list if a length limit cut the answer off after its last call, otherwise []."""
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"text": ""}] if is_after_calls else []
 

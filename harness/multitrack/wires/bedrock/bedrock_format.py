@@ -169,7 +169,7 @@ def _write_answer(
         if isinstance(block.get("text"), str) and not block["text"].strip():
             continue
         if "SDK_UNKNOWN_MEMBER" in block:
-            # boto3 does not know this kind of block, so it has no content, and boto3 refuses to send it
+            # boto3 does not know this kind of block: it returns the block without content, and refuses to send it
             continue
         if (use := find_call(block)) is None:
             yield _write_block(block)
@@ -184,7 +184,7 @@ def _write_block(block: Mapping[str, Any]) -> dict[str, Any]:
     use = as_object(block.get("toolUse"))
     if not isinstance(use.get("input"), str):
         return dict(block)
-    # the input of a server tool that was streamed
+    # in a stream, the input of a server tool arrives as text
     return {**block, "toolUse": {**use, "input": _read_object(use["input"])}}
 
 

@@ -163,7 +163,7 @@ _MAX_DEPTH = 30
 
 
 def _find_unsupported_value(value: object, depth: int = 0) -> str | None:
-    """Describe the first part of the JSON ``value`` that a protobuf ``Struct`` cannot hold. None if it can hold all."""
+    """Return a description of the first part of ``value`` that a protobuf ``Struct`` cannot hold, otherwise None."""
     match value:
         case dict() | list() if depth == _MAX_DEPTH:
             return f"more than {_MAX_DEPTH} levels of nesting"

@@ -31,7 +31,7 @@ def build_chunks(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def _build_candidate(parts: list[dict[str, Any]], answer: WireAnswer | None) -> dict[str, Any]:
-    """Return the candidate with the finish reason of ``answer``."""
+    """Return the candidate, with the finish reason of ``answer`` unless that is None."""
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     if answer is None:
         return {"candidates": [{**candidate, "index": 0}]}
@@ -72,9 +72,9 @@ def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tuple[int | None, list[dict[str, Any]]]]:
-    """Return the parts of each chunk of a stream, with the position of the call that starts in it, or None.
+    """Return a pair for each chunk of a stream: the position of the call that starts in it, or None, and its parts.
 
-    The chunk that ends the stream comes with the number of calls. Raises the same error as ``build_parts``.
+    The chunk that ends the stream has the number of calls as its position. Raises the same error as ``build_parts``.
     """
     groups: list[tuple[int | None, list[dict[str, Any]]]] = [
         *((None, [{"text": piece}]) for piece in split_text(answer.text or "", piece_size)),

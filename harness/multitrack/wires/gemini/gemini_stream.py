@@ -54,7 +54,7 @@ class GeminiStreamDecoder(StreamDecoder):
         return self._release()
 
     def _release(self) -> list[ToolCall]:
-        # Hold back the calls of the second candidate until the first one ends, because its calls come first.
+        # In an answer, the calls of the first candidate come first. Hold back other calls until it ends.
         while (first := self._candidates.get(self._first_open_candidate)) is not None and first.finish_reason:
             self._first_open_candidate += 1
         for index, candidate in self._candidates.items():
@@ -219,7 +219,7 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` contains only text, and text of the same kind (answer or thought) as ``like``."""
+    """Return whether ``part`` contains only text, of the same kind (answer or thought) as ``like`` if that is given."""
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

@@ -36,7 +36,8 @@ class OllamaFormat(WireFormat):
     instruction_keys = ("system",)
     declaration_key = "function"
     opaque_keys = frozenset({"id", "tool_call_id"})
-    # The last `done` of a line counts, because arguments of a call may have such a field, in Gemini's streams as well.
+    # Only the last `done` of a line counts, because the arguments of a call may have such a field, even in Gemini's
+    # streams.
     end_marks = (rb'(?:\A|[\r\n])\{"model": ?"[^\r\n]*"done": ?true(?:(?!"done")[^\r\n])*\}',)
     sdks = MappingProxyType({"ollama": "ollama"})
 

@@ -238,7 +238,7 @@ class _ChatStream:
         self._drop_empty_entries(with_calls)
 
     def _find_calls_or_end(self, index: int) -> int | None:
-        """Return the position of the first chunk of a choice that has a call or a finish reason."""
+        """Return the position of the first chunk of a choice that has a call or a finish reason, or None."""
         return next(
             (
                 position

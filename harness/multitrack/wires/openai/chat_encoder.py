@@ -62,8 +62,8 @@ def build_deltas(
         is_interleaved: Whether the deltas of several calls are interleaved instead of arriving call after call.
 
     Yields:
-        Pairs of a position and a delta. The position is that of the call that the delta starts, otherwise None. The
-        last delta has the number of calls as its position.
+        Pairs of a position and a delta. If the delta starts a call, the position is the position of that call,
+        otherwise None. The last delta has the number of calls as its position.
     """
     refusal = own_refusal(answer)
     yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}

@@ -57,7 +57,7 @@ class ChatStreamDecoder(StreamDecoder):
         return self._release() if has_completed else []
 
     def _release(self) -> list[ToolCall]:
-        # Hold back the calls of the second choice until the first one ends, because its calls come first.
+        # In an answer, the calls of the first choice come first. Hold back other calls until that choice ends.
         while (choice := self._choices.get(self._first_open_choice)) is not None and choice.finish_reason:
             self._first_open_choice += 1
         for index, choice in self._choices.items():

@@ -3,4 +3,4 @@
 from types import MappingProxyType
 
 SDKS = MappingProxyType({"openai": "openai"})
-"""The distribution of the SDK, by the name of its module."""
+"""The distribution of the SDK, keyed by the name of its module."""

@@ -13,7 +13,7 @@ from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
 LENGTH_LIMITS = frozenset({"max_output_tokens", "length"})
-"""The reasons of an answer that a length limit cut off. ``length``, from chat completions, is sent by other servers."""
+"""The reasons of an answer that a length limit cut off. Other servers send ``length``, as in chat completions."""
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
 

@@ -58,7 +58,7 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_status(finish_reason: str | None) -> dict[str, Any]:
-    """Return the fields for a finish reason, which is a status, or the reason why an answer is incomplete."""
+    """Return the fields for ``finish_reason``: a status, or the reason why an answer is incomplete."""
     if finish_reason in _STATUSES:
         return {"status": finish_reason, "incomplete_details": None}
     return {"status": "incomplete", "incomplete_details": {"reason": finish_reason}}
@@ -150,7 +150,8 @@ def build_output_events(
         is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
 
     Yields:
-        Pairs of a position and an event. The position is that of the call that the event starts, otherwise None.
+        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
+        otherwise None.
     """
     calls = [build_item_events(item, index, piece_size) for index, item in enumerate(output) if read_call(item)]
     for index, item in enumerate(output):

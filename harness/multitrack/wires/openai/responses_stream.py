@@ -198,7 +198,10 @@ class _Item:
         return other is not None and other[1] == name and (not arguments or not other[2] or other[2] == arguments)
 
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
-        """Add ``fields`` of an event. Return a description of the problem if they change a call that is complete."""
+        """Add ``fields`` of an event.
+
+        If they change a call that is complete, return a description of the problem, otherwise None.
+        """
         for key, names in self._names.items():
             if name := as_text(fields.get(key)):
                 names.add(name)

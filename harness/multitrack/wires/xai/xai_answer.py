@@ -41,7 +41,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(output: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the message or the delta of an output. Empty if it is the result of a tool that xAI executes."""
+    """Return the message or the delta of an output, but an empty object for the result of a tool that xAI executes."""
     message = as_object(output.get("message", output.get("delta")))
     return {} if message.get("role") == "ROLE_TOOL" else message
 

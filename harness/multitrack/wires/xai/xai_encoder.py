@@ -31,7 +31,7 @@ from multitrack.wires.xai.xai_answer import (
 _Fields = dict[str, Any]
 """A JSON object that is changed in place."""
 
-# xAI sends the time of each answer. The answers that are encoded must not differ each time.
+# xAI sends the time of each answer. Encoded answers must not differ from run to run.
 _CREATED = "2026-01-01T00:00:00Z"
 
 
@@ -136,7 +136,7 @@ def _edit_text(outputs: Sequence[_Fields], text: str | None) -> None:
     for number, (_, messages) in enumerate(groups):
         pieces = spread_text(text or "", len(messages))
         if number and text is not None:
-            # the text of an answer is that of its first output
+            # a decoder reads only the text of the first output
             break
         for message, piece in zip(messages, pieces, strict=True):
             set_or_delete(message, "content", piece or None)

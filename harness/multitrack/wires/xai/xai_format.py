@@ -113,7 +113,7 @@ class XaiFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        Only calls that the client executes go back, because the results of the others are messages of their own.
+        Only calls that the client executes go back, because xAI sends the results of other calls in separate messages.
         """
         outputs = as_objects(document.get("outputs"))
         ids = assign_distinct_ids([result.call for result in results])
@@ -145,5 +145,5 @@ def _is_output(output: Mapping[str, Any], key: str) -> bool:
 
 def _write_function(tool: ToolDefinition) -> dict[str, Any]:
     description = {"description": tool.description} if tool.description else {}
-    # the message has the schema as a text
+    # the protobuf message holds the schema as a string
     return {"name": tool.name, **description, "parameters": to_compact_json(tool.parameters)}
