@@ -71,7 +71,7 @@ def test_a_tool_has_the_schema_of_its_model():
 
 def test_there_are_no_strict_schemas():
     with pytest.raises(
-        TypeError, match=r"^strict=True works with OpenAI and Anthropic only, because few models of Bedrock"
+        TypeError, match=r"^strict=True works with OpenAI and Anthropic only, because few Bedrock models support strict"
     ):
         Toolset(list[Place]).schemas("bedrock", strict=True)
 

@@ -127,7 +127,7 @@ class _TolerantCall:
         return cls(ranges, matchers, len(ranges) + len(matchers), fixed)
 
     def has_fixed_values(self, received: Mapping[str, Expression]) -> bool:
-        """Return whether the values of a received call, by path, include the fixed values."""
+        """Return whether a received call has the fixed values at their paths. ``received`` maps paths to values."""
         return all(path in received and repr(received[path]) == repr(node) for path, node in self.fixed.items())
 
 
