@@ -92,8 +92,8 @@ def _collect_strings(
 ) -> None:
     """Collect the strings in ``value`` by their path.
 
-    A path consists of keys of objects and positions in lists. If an object has any of ``keys``, such as ``index``, their
-    values become part of the path. For an item of a list, they replace its position.
+    A path consists of keys of objects and positions in lists. If an object has any of ``keys``, such as ``index``, the
+    values of these become part of the path. For an item of a list, they replace its position.
     """
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     identity = tuple(str(value[key]) for key in keys if key in value) if isinstance(value, dict) else ()
