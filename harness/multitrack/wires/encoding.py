@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
@@ -241,3 +241,24 @@ def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Itera
     ]
     ordered = chain.from_iterable(zip_longest(*numbered)) if is_interleaved else chain.from_iterable(numbered)
     return (delta for delta in ordered if delta is not None)
+
+
+def parse_object_arguments(call: ToolCall) -> dict[str, Any]:
+    """Return the arguments of ``call``, for a format that sends them as an object.
+
+    Raises:
+        ValueError: If they are not a JSON object.
+    """
+    try:
+        arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            f"the arguments of {call.name} are not a JSON object, which this wire format requires: {call.arguments!r}"
+        )
+    return arguments
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -6,10 +6,11 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
+from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.stream_decoder import StreamDecoder
 from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
 
@@ -158,9 +159,15 @@ class WireFormat(ABC):
             url: The URL of the request, for formats whose bodies look the same. Empty if it is not known.
         """
 
-    @abstractmethod
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names of the parsed body of a request."""
+        """Return the model and the tool names of the parsed body of a request.
+
+        By default, ``model`` holds the model, and `declaration_key` says where a tool holds its name.
+        """
+        key = self.declaration_key
+        tools = as_objects(document.get("tools"))
+        names = [as_text((as_object(tool.get(key)) if key else tool).get("name")) for tool in tools]
+        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
     def find_model_in_url(self, url: str) -> str | None:  # noqa: ARG002
         """Return the model that the URL of a request names, or None if it names none."""
@@ -220,6 +227,11 @@ class WireFormat(ABC):
             TypeError: If the schema language of the format cannot express the parameters of a tool, or if ``strict``
                 is set and the format has no strict schemas.
         """
+
+    @staticmethod
+    def refuse_strict(reason: str) -> NoReturn:
+        """Raise the error of `write_tools` for a format without strict schemas, which ``reason`` explains."""
+        raise TypeError(f"strict=True works with OpenAI and Anthropic only, because {reason}; remove strict=True")
 
     @abstractmethod
     def continue_conversation(

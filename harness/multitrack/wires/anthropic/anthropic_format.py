@@ -19,7 +19,7 @@ from multitrack.wires.anthropic.anthropic_schema import write_parameters, write_
 from multitrack.wires.anthropic.anthropic_stream import AnthropicStreamDecoder
 from multitrack.wires.call_names import assign_distinct_ids, sanitize_name
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
-from multitrack.wires.tool import RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
 if TYPE_CHECKING:
@@ -115,11 +115,6 @@ class AnthropicFormat(WireFormat):
         tools = as_objects(document.get("tools"))
         # in OpenAI's format, the name is in an object inside the entry
         return bool(document.keys() & _REQUEST_FIELDS) or any("name" in tool for tool in tools)
-
-    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names. The model is None on Bedrock and Vertex AI, where the URL names it."""
-        names = [as_text(tool.get("name")) for tool in as_objects(document.get("tools"))]
-        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
     def find_model_in_url(self, url: str) -> str | None:
         found = _MODEL_IN_URL.search(url)

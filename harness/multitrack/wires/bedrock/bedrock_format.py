@@ -132,10 +132,7 @@ class BedrockFormat(WireFormat):
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:
-            raise TypeError(
-                "strict=True works with OpenAI and Anthropic only, because few Bedrock models support strict schemas; "
-                "remove strict=True"
-            )
+            self.refuse_strict("few Bedrock models support strict schemas")
         return [_write_tool(tool) for tool in tools]
 
     def continue_conversation(

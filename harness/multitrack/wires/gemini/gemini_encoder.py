@@ -5,13 +5,12 @@ https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.encoding import PIECE_SIZE, create_id, set_or_delete, split_text
+from multitrack.wires.encoding import PIECE_SIZE, create_id, parse_object_arguments, set_or_delete, split_text
 from multitrack.wires.gemini.gemini_answer import read_arguments, read_filter_reason
 from multitrack.wires.lenient_json import as_object, as_text
 
@@ -100,21 +99,5 @@ def write_call(part: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     if not part or (as_text(recorded.get("name")) or "") != call.name:
         function["name"] = call.name
     if read_arguments(recorded) != call.arguments:
-        set_or_delete(function, "args", None if call.arguments is None else _parse_arguments(call))
+        set_or_delete(function, "args", None if call.arguments is None else parse_object_arguments(call))
     return {**part, "functionCall": function}
-
-
-def _parse_arguments(call: ToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise ValueError(
-            f"the arguments of {call.name} are not a JSON object, which this wire format requires: {call.arguments!r}"
-        )
-    return arguments
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -115,10 +115,7 @@ class GeminiFormat(WireFormat):
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:
-            raise TypeError(
-                "strict=True works with OpenAI and Anthropic only, because Gemini has no strict schemas; "
-                "remove strict=True"
-            )
+            self.refuse_strict("Gemini has no strict schemas")
         return [{"functionDeclarations": [_write_declaration(tool) for tool in tools]}] if tools else []
 
     def continue_conversation(

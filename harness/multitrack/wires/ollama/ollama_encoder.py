@@ -5,14 +5,21 @@ https://docs.ollama.com/api/chat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.encoding import PIECE_SIZE, have_same_calls, place_calls, set_or_delete, split_text, spread_text
+from multitrack.wires.encoding import (
+    PIECE_SIZE,
+    have_same_calls,
+    parse_object_arguments,
+    place_calls,
+    set_or_delete,
+    split_text,
+    spread_text,
+)
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.ollama.ollama_answer import OllamaStreamDecoder, find_message, read_answer, read_arguments
 from multitrack.wires.stream_text import StreamChunk
@@ -67,24 +74,8 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     if (as_text(function.get("name")) or "") != call.name or not entry:
         function["name"] = call.name
     if read_arguments(entry) != call.arguments:
-        set_or_delete(function, "arguments", None if call.arguments is None else _parse_arguments(call))
+        set_or_delete(function, "arguments", None if call.arguments is None else parse_object_arguments(call))
     return {**written, "function": function}
-
-
-def _parse_arguments(call: ToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise ValueError(
-            f"the arguments of {call.name} are not a JSON object, which this wire format requires: {call.arguments!r}"
-        )
-    return arguments
-
-
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 # --- with an original -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
 from multitrack.wires.ollama import ollama_answer
 from multitrack.wires.ollama.ollama_answer import OllamaStreamDecoder
-from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import RequestMessage, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
 if TYPE_CHECKING:
@@ -88,11 +88,6 @@ class OllamaFormat(WireFormat):
             return False
         return bool(_OLLAMA_PATH.search(url)) or bool(document.keys() & _REQUEST_FIELDS)
 
-    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        functions = [as_object(tool.get("function")) for tool in as_objects(document.get("tools"))]
-        names = [as_text(function.get("name")) for function in functions]
-        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
-
     def read_messages(self, document: Mapping[str, Any]) -> Iterator[RequestMessage]:
         yield from super().read_messages(document)
         # `/api/generate` has a prompt instead of messages
@@ -112,10 +107,7 @@ class OllamaFormat(WireFormat):
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:
-            raise TypeError(
-                "strict=True works with OpenAI and Anthropic only, because Ollama has no strict schemas; "
-                "remove strict=True"
-            )
+            self.refuse_strict("Ollama has no strict schemas")
         return [{"type": "function", "function": _write_function(tool)} for tool in tools]
 
     def continue_conversation(

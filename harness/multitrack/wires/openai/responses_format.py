@@ -16,7 +16,7 @@ from multitrack.wires.openai.openai_schema import write_parameters, write_strict
 from multitrack.wires.openai.openai_sdk import SDKS
 from multitrack.wires.openai.responses_answer import read_call
 from multitrack.wires.openai.responses_stream import ResponsesStreamDecoder
-from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.tool import RequestMessage, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 
 if TYPE_CHECKING:
@@ -83,10 +83,6 @@ class ResponsesFormat(WireFormat):
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:  # noqa: ARG002
         # Each field of a request is optional: https://platform.openai.com/docs/api-reference/responses/create
         return True
-
-    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        names = [as_text(entry.get("name")) for entry in as_objects(document.get("tools"))]
-        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
     def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
         match message.get("type"):

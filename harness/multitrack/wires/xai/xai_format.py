@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.call_names import assign_distinct_ids
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, to_compact_json
-from multitrack.wires.tool import RequestMessage, RequestSummary, ToolDefinition, ToolResult
+from multitrack.wires.lenient_json import as_objects, as_text, to_compact_json
+from multitrack.wires.tool import RequestMessage, ToolDefinition, ToolResult
 from multitrack.wires.wire_format import WireFormat
 from multitrack.wires.xai import xai_answer
 from multitrack.wires.xai.xai_answer import XaiStreamDecoder
@@ -83,11 +83,6 @@ class XaiFormat(WireFormat):
         messages = as_objects(document.get("messages"))
         return any((as_text(message.get("role")) or "").startswith("ROLE_") for message in messages)
 
-    def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        functions = [as_object(tool.get("function")) for tool in as_objects(document.get("tools"))]
-        names = [as_text(function.get("name")) for function in functions]
-        return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
-
     def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
         role, text = super().read_message(message)
         calls = map(self.read_content, as_objects(message.get("toolCalls")))
@@ -102,10 +97,7 @@ class XaiFormat(WireFormat):
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
         if strict:
-            raise TypeError(
-                "strict=True works with OpenAI and Anthropic only, because xAI's gRPC API has no strict schemas; "
-                "remove strict=True"
-            )
+            self.refuse_strict("xAI's gRPC API has no strict schemas")
         return [{"function": _write_function(tool)} for tool in tools]
 
     def continue_conversation(
