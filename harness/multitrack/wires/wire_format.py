@@ -150,6 +150,13 @@ class WireFormat(ABC):
         data = "[DONE]" if document is None else format_json(document, separators=(",", ":"))
         return f"data: {data}\n\n".encode()
 
+    @staticmethod
+    def format_line(document: Mapping[str, Any] | None) -> bytes:
+        """Return one line of JSON, for a format whose streams have no end mark."""
+        from multitrack.wires.json_rewriting import format_json
+
+        return b"" if document is None else f"{format_json(document, separators=(',', ':'))}\n".encode()
+
     @abstractmethod
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:
         """Return whether ``document`` is the parsed body of a request in this format.

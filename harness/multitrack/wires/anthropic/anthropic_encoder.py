@@ -6,14 +6,13 @@ https://platform.claude.com/docs/en/build-with-claude/streaming
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.anthropic.anthropic_answer import LENGTH_LIMITS, read_input
-from multitrack.wires.encoding import PIECE_SIZE, create_id, order_deltas, set_or_delete, split_text
+from multitrack.wires.encoding import PIECE_SIZE, create_id, order_deltas, parse_arguments, set_or_delete, split_text
 from multitrack.wires.lenient_json import as_text
 
 
@@ -107,17 +106,8 @@ def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = Fa
         has_text = call.arguments is not None and call.arguments.strip()
         set_or_delete(written, "input", {} if has_text else call.arguments)
     elif not block or read_input(block) != call.arguments:
-        set_or_delete(written, "input", None if call.arguments is None else _parse_arguments(call.arguments))
+        set_or_delete(written, "input", None if call.arguments is None else parse_arguments(call.arguments))
     return written
-
-
-def _parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return the arguments as an object. Arguments of a different type, which some gateways send, stay text."""
-    try:
-        parsed = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
-    return parsed if isinstance(parsed, dict) else arguments
 
 
 def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:

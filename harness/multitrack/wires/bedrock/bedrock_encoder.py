@@ -6,14 +6,13 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStre
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.bedrock.bedrock_answer import LENGTH_LIMITS, read_input
-from multitrack.wires.encoding import PIECE_SIZE, order_deltas, set_or_delete, split_text
+from multitrack.wires.encoding import PIECE_SIZE, order_deltas, parse_arguments, set_or_delete, split_text
 from multitrack.wires.lenient_json import as_object, as_text
 
 
@@ -78,7 +77,7 @@ def write_call(block: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     recorded = as_object(block.get("toolUse"))
     written = _write_start(recorded, call)
     if not recorded or read_input(recorded) != call.arguments:
-        set_or_delete(written, "input", None if call.arguments is None else _parse_arguments(call.arguments))
+        set_or_delete(written, "input", None if call.arguments is None else parse_arguments(call.arguments))
     return {**block, "toolUse": written}
 
 
@@ -89,15 +88,6 @@ def _write_start(recorded: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     if (as_text(recorded.get("name")) or "") != call.name:
         written["name"] = call.name
     return written
-
-
-def _parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return the arguments as an object, or unchanged if they are not an object."""
-    try:
-        parsed = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
-    return parsed if isinstance(parsed, dict) else arguments
 
 
 def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ class OllamaFormat(WireFormat):
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
         # nothing follows the chunk with `done`
-        return b"" if document is None else super().format_chunk(document).removeprefix(b"data: ")[:-1]
+        return self.format_line(document)
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:
         if not ("messages" in document or "prompt" in document):

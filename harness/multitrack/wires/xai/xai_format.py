@@ -75,7 +75,7 @@ class XaiFormat(WireFormat):
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
         """Return one message of a stream as a line of JSON, because gRPC has no text form."""
-        return b"" if document is None else super().format_chunk(document).removeprefix(b"data: ")[:-1]
+        return self.format_line(document)
 
     def recognizes_request(self, document: Mapping[str, Any], url: str) -> bool:
         if "/xai_api.Chat/" in url:
