@@ -1,11 +1,12 @@
 """The registry of wire formats: what is known by name, what is loaded for it, and in which order formats are asked."""
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 
-from multitrack.wires import WIRES, registry
+from multitrack.wires import WIRES, decode, registry
 from multitrack.wires.openai.chat_format import ChatFormat
 
 
@@ -62,3 +63,10 @@ def test_formats_are_loaded_without_an_sdk_and_without_pydantic():
     )
     packages = {name.partition(".")[0] for name in run_python(code)}
     assert not packages & {"pydantic", "openai", "anthropic", "google", "vertexai", "httpx", "boto3", "botocore"}
+
+
+def test_a_format_whose_module_is_imported_again_is_replaced(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("multitrack.wires.gemini")]:
+        monkeypatch.delitem(sys.modules, name)
+    importlib.import_module("multitrack.wires.gemini")
+    assert decode({"candidates": [{"content": {"parts": [{"functionCall": {"name": "Weather"}}]}}]})

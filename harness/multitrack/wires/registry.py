@@ -33,12 +33,18 @@ def register(wire_format: WireFormat) -> None:
         ValueError: If the name belongs to another format.
     """
     known = _formats.setdefault(wire_format.name, wire_format)
-    if type(known) is not type(wire_format):
+    # by name, because a module that is imported again, as in an inner run of pytest, defines its class again
+    if _locate(known) != _locate(wire_format):
         raise ValueError(
             f"the wire format {wire_format.name!r} is already registered by {type(known).__module__}; "
             f"give {type(wire_format).__qualname__} another name"
         )
+    _formats[wire_format.name] = wire_format
     _in_order[:] = sorted(_formats.values(), key=lambda known: (known.precedence, known.name))
+
+
+def _locate(wire_format: WireFormat) -> tuple[str, str]:
+    return type(wire_format).__module__, type(wire_format).__qualname__
 
 
 def find_format(wire: str) -> WireFormat | None:
