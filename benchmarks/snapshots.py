@@ -14,8 +14,8 @@ _TARGETS = {30: 0.005, 200: 0.5}
 
 _TEXT = """
 This benchmark measures how long a failing comparison takes. This includes pairing the calls, finding the differences
-and writing the report. The expected and received lists are equally long. All calls are to one tool, so that any two
-calls can be paired. The tolerance is 0.01 for all numbers, so that every pair of numbers must be compared.
+and writing the report. The expected and received lists are equally long. All calls are to one tool, so any two
+calls can be paired. The tolerance is 0.01 for all numbers, so every pair of numbers must be compared.
 
 {conditions}
 

@@ -151,7 +151,7 @@ class CassetteCorrupt(MultitrackError):
 
     @property
     def is_damaged(self) -> bool:
-        """True if the file itself is wrong, so that it has to be replaced."""
+        """True if the file itself is wrong and has to be replaced."""
         return self.advice is None
 
     def __str__(self) -> str:

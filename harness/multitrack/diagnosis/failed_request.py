@@ -1,4 +1,4 @@
-"""Live requests that failed, so that there is nothing to record or to compare."""
+"""Live requests that failed and left nothing to record or to compare."""
 
 from __future__ import annotations
 

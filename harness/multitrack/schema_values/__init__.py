@@ -1,6 +1,6 @@
 """Values that are valid for a JSON Schema, such as the arguments of a tool call.
 
-The values depend only on the schema, so that equal schemas give equal values in every run.
+The values depend only on the schema: equal schemas give equal values in every run.
 """
 
 from multitrack.schema_values.schema_value import UnsatisfiableError, generate_value

@@ -56,7 +56,7 @@ def collect_calls(
         value: An ``Extraction``, or an iterable of models, dicts, `ToolCall`, or tool calls of an SDK.
         options: The options of the comparison.
         redact_text: Applied to every text in the arguments.
-        is_expected: Whether the calls are the expected ones, so that they may contain matchers.
+        is_expected: Whether the calls are the expected ones, which may contain matchers.
 
     Raises:
         UnwritableValue: `value` is not an iterable of calls, or contains a value that cannot be written. The message

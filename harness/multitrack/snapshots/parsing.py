@@ -1,6 +1,6 @@
 """Parse the text of call expressions.
 
-The parser is :mod:`ast` and evaluates nothing, so that a snapshot file is data and never code.
+The parser is :mod:`ast`, which evaluates nothing: a snapshot file is data and never code.
 """
 
 from __future__ import annotations

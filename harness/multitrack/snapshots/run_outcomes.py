@@ -29,7 +29,7 @@ class RunOutcomes:
     """The outcomes of the run so far.
 
     Attributes:
-        is_finished: Whether the last test has ended, so that `has_passed` is final for all tests.
+        is_finished: Whether the last test has ended. Only then is `has_passed` final for all tests.
         collected: The collected test functions by file.
     """
 

@@ -1,6 +1,6 @@
 """Call a function when a module has been imported, or at once if it already has been.
 
-An interceptor can thus patch a library when the test imports it, so that we need not import heavy libraries.
+An interceptor can thus patch a library when the test imports it. Heavy libraries need not be imported earlier.
 """
 
 from __future__ import annotations

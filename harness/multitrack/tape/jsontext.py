@@ -17,7 +17,7 @@ _MAX_DEPTH = 200
 def parse(text: str | bytes) -> Any:
     """Return the JSON document in ``text``.
 
-    An object with a repeated key becomes a list of pairs, so that nothing is lost.
+    An object with a repeated key becomes a list of pairs, because a dictionary would lose one of its values.
 
     Raises:
         ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.

@@ -119,7 +119,7 @@ def append_to_description(written: dict[str, Any], notes: Sequence[str]) -> dict
 
 
 def remove_duplicates(values: Iterable[Any]) -> list[Any]:
-    """Return ``values`` in order without duplicates. Values are compared as JSON, so that 1 and true differ."""
+    """Return ``values`` in order without duplicates. Values are compared as JSON, where 1 and true differ."""
     return list({to_compact_json(value): value for value in values}.values())
 
 

@@ -34,7 +34,7 @@ class WireFormat(ABC):
     precedence: ClassVar[int] = 50
     """The position of the format when a document is recognized: the format with the lowest number is asked first.
 
-    A format that also accepts documents of other formats has a high number, so that it is asked last.
+    A format that also accepts documents of other formats needs a high number, so that it is asked last.
     """
 
     conversation_key: ClassVar[str] = "messages"

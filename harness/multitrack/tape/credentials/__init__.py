@@ -1,4 +1,4 @@
-"""Stand-in credentials, so that replay needs no real ones.
+"""Stand-in credentials for replay, which then needs no real ones.
 
 Each SDK that we have a client for registers its patches in ``multitrack/clients/<name>_credentials.py``. Each file in
 this folder contains the patches for one framework.
@@ -104,7 +104,7 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
 
     Args:
         live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If true, Google's
-            metadata server is asked before the stand-in is used, so that a client on a Google Cloud machine gets the
+            metadata server is asked before the stand-in is used: a client on a Google Cloud machine then gets the
             project of that machine. Asking takes three seconds if there is no such server. Default False.
     """
     block = _StandInBlock(live)
@@ -134,7 +134,7 @@ def may_go_live() -> bool:
 
 
 def is_replaying() -> bool:
-    """Return whether a cassette answers the next request, so that a stand-in is good enough."""
+    """Return whether a cassette answers the next request. A stand-in is then good enough."""
     return getattr(active.current_tape(), "mode", None) == "replay"
 
 

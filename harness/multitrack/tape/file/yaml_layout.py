@@ -2,7 +2,7 @@
 
 This is four times as fast as parsing YAML, and needs a third of the memory.
 
-The lines of a block are indented more than its key, so that no text of a body is mistaken for a key. A value on one
+The lines of a block are indented more than its key, so no text of a body is mistaken for a key. A value on one
 line is parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the
 whole cassette.
 """

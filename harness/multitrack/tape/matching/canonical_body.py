@@ -55,7 +55,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
     if kind and body.lstrip()[:1] in (b"{", b"["):
         return ()
     if kind and not _is_json(kind):
-        # vcrpy stores no type for the text either, so that a recorded text can look like a form
+        # vcrpy stores no type for the text either, so a recorded text can look like a form
         return (_TEXT + decode_text(body),) if _is_form(body) else ()
     try:
         document = jsontext.parse(body)
@@ -86,7 +86,7 @@ def _parse_form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    # vcrpy sorts the keys of a mapping, so that only the order of fields with the same name is known
+    # vcrpy sorts the keys of a mapping, so only the order of fields with the same name is known
     return _PAIRS + jsontext.canonical([list(pair) for pair in sorted(pairs, key=lambda pair: pair[0])])
 
 

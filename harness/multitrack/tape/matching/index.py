@@ -1,6 +1,6 @@
 """Find the recorded interaction that answers a request.
 
-An index looks a request up by its method, its normalized URL and its canonical body, so that the cost does not grow
+An index looks up a request by its method, its normalized URL and its canonical body, so the cost does not grow
 with the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym are tried one
 by one.
 """
