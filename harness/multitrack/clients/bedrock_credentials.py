@@ -76,7 +76,7 @@ def _wrap_get_credentials(get_credentials: Callable[..., Any]) -> Callable[..., 
 
 
 def _create_credentials(load: Callable[[], Any]) -> Any:
-    """Return credentials that only call ``load`` to sign a request that no cassette answers."""
+    """Return credentials that call ``load`` only when they sign a request that no cassette answers."""
     from botocore.credentials import Credentials
     from botocore.exceptions import NoCredentialsError
 

@@ -86,7 +86,7 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 
 
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return how many lines a changed call saves compared with a removed and an added call, if all arguments changed.
+    """Return how many lines the report saves if two calls whose arguments all differ are shown as one changed call.
 
     The first number is for calls that have something in common, the second for calls that have nothing in common. Calls
     of the second kind are only paired if neither has more than one argument, or if the arguments of exactly one of them

@@ -41,7 +41,7 @@ def run(
         typer.Option(help="File for the export lines, for use with `source`. Written when ready, removed on exit."),
     ] = None,
 ) -> None:
-    """Run a local stand-in for OpenAI and Vertex AI.
+    """Run a local server that imitates the providers.
 
     Prints export lines with the environment that lets unmodified applications reach it, then serves requests.
     """
