@@ -17,6 +17,7 @@ from multitrack.tape.live_exchange import Clock
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
+from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
 from multitrack.tape.settings import Mode, Settings
@@ -145,6 +146,11 @@ class Tape:
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets and private names that this tape knows."""
         return self._normalizer.redactor.redact_text(text)
+
+    @property
+    def redactor(self) -> Redactor:
+        """The redactor, which knows the credentials that were sent."""
+        return self._normalizer.redactor
 
     # violations
 

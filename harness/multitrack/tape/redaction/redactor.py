@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -90,6 +90,16 @@ class Redactor:
     def pseudonyms(self) -> frozenset[str]:
         """The pseudonyms that were assigned to private names."""
         return self._pseudonyms.assigned
+
+    @property
+    def known_secrets(self) -> frozenset[str]:
+        """The values of the secrets that were learned so far, as they were sent or set."""
+        with self._lock:
+            return frozenset(self._known)
+
+    def find_secrets(self, text: str) -> Iterator[str]:
+        """Yield each secret in ``text``, as it is written there."""
+        return (match[0] for match in self._pattern.finditer(text) if self._replace_secret(match) == REDACTED)
 
     def learn_request(self, request: Request) -> None:
         """Learn the credentials and the private names in ``request``."""
