@@ -4,6 +4,7 @@ import contextlib
 import gc
 import importlib
 import os
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -25,9 +26,15 @@ with contextlib.suppress(ImportError):
 # connection on purpose. gRPC reads the variable once, when it is first used.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# Each client loads the authorities that it trusts: 24 ms for the 140 of certifi, and 87 ms for google-genai's client,
-# which loads them several times. No test connects to a server that one of these certifies.
-os.environ.setdefault("SSL_CERT_FILE", str(Path(__file__).parent / "data" / "unused_authority.pem"))
+# Each client loads the authorities that it trusts: 24 ms for the 140 of certifi or for those that a shell names, and
+# 87 ms for google-genai's client, which loads them several times. No test connects to a server that one of these
+# certifies.
+for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"):
+    os.environ[name] = str(Path(__file__).parent / "data" / "unused_authority.pem")
+
+# If a shell sets this variable, each of several hundred processes compiles Multitrack again, which takes half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # the inner runs of many tests record, which a run in CI does not do
 os.environ.pop("CI", None)

@@ -12,6 +12,7 @@ import httpcore
 import httpcore2
 import httpx
 import openai
+import openai.resources.chat.completions
 import pytest
 
 import multitrack.diagnosis.failed_assertion
@@ -24,7 +25,7 @@ IMPORTED = (
     httpcore,
     httpcore2,
     httpx,
-    openai,
+    openai.resources.chat.completions,
     multitrack.diagnosis.failed_assertion,
     multitrack.tape.file.foreign,
     multitrack.tape.use_cassette,
@@ -120,6 +121,8 @@ class Project:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
+        # the next collection examines only what the next run creates
+        gc.freeze()
         return InnerRun(result, before, self.read_files())
 
     def record(self, *args, **options):
