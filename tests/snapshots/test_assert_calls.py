@@ -216,7 +216,8 @@ def test_ids_are_only_compared_with_ids():
         (
             {"exclude": 1},
             TypeError,
-            "assert_calls has no option 'exclude'; its options are ordered, ids, ignore, match, tolerance, text",
+            "assert_calls has no option 'exclude'; its options are ordered, subset, subsequence, only, never, ids, "
+            "ignore, match, tolerance, text",
         ),
         (
             {"ignore": "a["},

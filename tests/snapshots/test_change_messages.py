@@ -46,6 +46,21 @@ CHANGES = {
         [SEARCH, TORONTO, DALLAS],
         {"ordered": True},
     ),
+    "An expected call is missing, with `subset=True`": (
+        [TORONTO, DALLAS],
+        [TORONTO, SEARCH],
+        {"subset": True},
+    ),
+    "The order changed, with `subsequence=True`": (
+        [TORONTO, SEARCH],
+        [SEARCH, DALLAS, TORONTO],
+        {"subsequence": True},
+    ),
+    "A tool must not be called, with `never='GoogleSearch'`": (
+        [TORONTO],
+        [TORONTO, SEARCH],
+        {"never": "GoogleSearch"},
+    ),
     "A tool was renamed": ([TORONTO, SEARCH], [TORONTO, call("WebSearch", query="who won the super bowl")], {}),
     "A field was added, another removed": (
         [call("Weather", location="Toronto", units="metric")],

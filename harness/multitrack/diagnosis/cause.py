@@ -153,6 +153,7 @@ class _Diagnosis:
         if difference is None:
             return
         names_by_change = {
+            "not allowed": [entry.call.name for entry in difference.forbidden],
             "changed": [entry.after.name for entry in difference.changed],
             "removed": [entry.call.name for entry in difference.removed],
             "added": [entry.call.name for entry in difference.added],

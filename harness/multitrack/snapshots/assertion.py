@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
+from multitrack.errors import BadOption
 from multitrack.snapshots.collected_calls import collect_calls
 from multitrack.snapshots.comparison import compare_calls
 from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
@@ -14,8 +15,10 @@ COMPARISON_ATTRIBUTE = "multitrack_compared"
 """The attribute of the raised error that holds the expected calls, the received ones, and their comparison."""
 
 
-def assert_calls(actual: Iterable[object], expected: Iterable[object], **options: Unpack[ComparisonKeywords]) -> None:
-    """Assert that `actual` contains the `expected` calls and no others.
+def assert_calls(
+    actual: Iterable[object], expected: Iterable[object] | None = None, **options: Unpack[ComparisonKeywords]
+) -> None:
+    """Assert that `actual` contains the `expected` calls and, unless ``subset=True``, no others.
 
     Unless ``ordered=True``, the order of the calls does not matter.
 
@@ -23,17 +26,23 @@ def assert_calls(actual: Iterable[object], expected: Iterable[object], **options
         actual: The calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, or dicts with ``name`` and
             ``arguments``.
         expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object that
-            compares with ``==``, such as those of dirty-equals.
+            compares with ``==``, such as those of dirty-equals. None, the default, compares no calls: only the tools
+            are checked, with the options ``only`` and ``never``.
         **options: The options of ``calls_snapshot``, see `ComparisonKeywords`.
 
     Raises:
         AssertionError: The calls differ. The message lists the differences call by call.
-        BadOption: An option has a value that it does not accept.
+        BadOption: An option has a value that it does not accept, or neither expected calls nor ``only`` nor ``never``
+            is passed.
         TypeError: A value is not a call, or cannot be compared. The message contains its path.
     """
     __tracebackhide__ = True
+    if expected is None:
+        options = {**options, "subset": True}
     comparison_options = ComparisonOptions("assert_calls", **options)
-    wanted = collect_calls(expected, comparison_options, is_expected=True)
+    if expected is None and not comparison_options.restricts_tools:
+        raise BadOption("assert_calls: pass the expected calls, only= or never=")
+    wanted = collect_calls(() if expected is None else expected, comparison_options, is_expected=True)
     received = collect_calls(actual, comparison_options)
     comparison = compare_calls(
         [comparison_options.replace_values(call) for call in wanted.calls],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from multitrack.snapshots.calls_file import (
 )
 from multitrack.snapshots.collected_calls import collect_calls
 from multitrack.snapshots.comparison import CallComparison, MovedCall, UnchangedCall, compare_calls
-from multitrack.snapshots.comparison_options import ComparisonOptions, MatchError
+from multitrack.snapshots.comparison_options import ComparisonOptions
 from multitrack.snapshots.conversion import unchanged_text
 from multitrack.snapshots.expressions import RedactText, SnapshotCall, canonical_text
 from multitrack.snapshots.parsing import UnreadableCalls, parse_calls
@@ -31,14 +32,14 @@ from multitrack.snapshots.run_outcomes import RunOutcomes, get_run_outcomes
 from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
-class UnmatchedValues(TypeError):
-    """Values do not fit the option ``match`` and therefore cannot be written to a snapshot.
+class RejectedCalls(TypeError):
+    """The options ``match``, ``only`` or ``never`` reject received calls, which therefore cannot be written.
 
-    `text` is the entry, which contains these values unchanged.
+    `text` is the entry with these calls.
     """
 
-    def __init__(self, rejected: tuple[MatchError, ...], text: str) -> None:
-        super().__init__("\n".join(f"{error}, so the snapshot cannot be updated" for error in rejected))
+    def __init__(self, reasons: Iterable[object], text: str) -> None:
+        super().__init__("\n".join(f"{reason}, so the snapshot cannot be updated" for reason in reasons))
         self.text = text
 
 
@@ -69,29 +70,38 @@ class CallsExtension(StoredExtension):
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
-            UnmatchedValues: Values do not fit the option ``match``.
+            RejectedCalls: The options ``match``, ``only`` or ``never`` reject a call.
         """
         del exclude, include, matcher
         self.updated_entry = None
         collected = collect_calls(data, self.options, redact_text=self.redact_text)
         text = format_entry(collected.calls, ordered=self.options.ordered)
-        if collected.rejected:
-            raise UnmatchedValues(collected.rejected, text)
+        restrictions = dict.fromkeys(self.options.find_restriction(call.name) for call in collected.calls)
+        reasons = [*(f"{option} does not allow a call" for option in restrictions if option), *collected.rejected]
+        if reasons:
+            raise RejectedCalls(reasons, text)
         return text
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
         stored = parse_calls(snapshot_data)
         comparison = self._compare(serialized_data, stored)
-        updated = [*parse_calls(serialized_data)]
+        received = dict(enumerate(parse_calls(serialized_data)))
         same: list[UnchangedCall | MovedCall] = [*comparison.unchanged, *comparison.moved]
         for pair in same:
-            updated[pair.new] = self.options.choose_stored(stored[pair.old], updated[pair.new])
+            received[pair.new] = self.options.choose_stored(stored[pair.old], received[pair.new])
+        additional = {entry.new for entry in comparison.others}
+        # a call that the option ``subset`` accepts is not added, unless the entry would have no call at all
+        updated = [call for new, call in received.items() if new not in additional] or [*received.values()]
         self.updated_entry = format_entry(updated, ordered=self.options.ordered)
         is_stale = sorted(map(canonical_text, updated)) != sorted(map(canonical_text, stored))
         return comparison.is_same and not (self.is_update and is_stale)
 
     def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
-        return iter(render_comparison(self._compare(serialized_data, parse_calls(snapshot_data))))
+        stored = parse_calls(snapshot_data)
+        comparison = self._compare(serialized_data, stored)
+        if not stored:  # there is no snapshot yet, and the reader wants to see what it will contain
+            comparison = replace(comparison, added=comparison.added + comparison.others, others=())
+        return iter(render_comparison(comparison))
 
     def _compare(self, received: str, stored: tuple[SnapshotCall, ...]) -> CallComparison:
         expected = [self.options.replace_values(call) for call in stored]

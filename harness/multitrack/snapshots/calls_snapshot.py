@@ -12,7 +12,7 @@ from syrupy.exceptions import SnapshotDoesNotExist, TaintedSnapshotError
 
 from multitrack.errors import BadOption
 from multitrack.repetitions import get_unrepeated_nodeid
-from multitrack.snapshots.calls_extension import CallsExtension, UnmatchedValues, find_fault
+from multitrack.snapshots.calls_extension import CallsExtension, RejectedCalls, find_fault
 from multitrack.snapshots.calls_file import DamagedCallsFile, MakeNote, replace_note
 from multitrack.snapshots.comparison_options import ComparisonKeywords, ComparisonOptions
 from multitrack.snapshots.conversion import UnwritableValue, unchanged_text
@@ -161,7 +161,7 @@ class CallsSnapshot(SnapshotAssertion):
         result = self.executions[self.num_executions - 1]
         if isinstance(result.exception, (UnwritableValue, DamagedCallsFile)):
             return f"{result.exception}".splitlines()
-        if isinstance(result.exception, UnmatchedValues):
+        if isinstance(result.exception, RejectedCalls):
             stored = result.recalled_data or ""
             diff = self._calls_extension.diff_lines(result.exception.text, stored)
             return [*f"{result.exception}".splitlines(), *diff]

@@ -65,19 +65,42 @@ class MovedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ForbiddenCall:
+    """A call of a tool that must not be called. `restriction` is the option that forbids it."""
+
+    call: SnapshotCall
+    new: int
+    restriction: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallComparison:
-    """The result of `compare_calls`. Each call, expected or received, is in exactly one entry."""
+    """The result of `compare_calls`. Each call, expected or received, is in exactly one entry.
+
+    There is one exception: a forbidden call that was expected, too, is also in `unchanged`, `changed` or `moved`.
+
+    Attributes:
+        unchanged: The calls that were received as expected.
+        changed: The calls that were received with different arguments.
+        added: The calls that were received but not expected.
+        removed: The calls that were expected but not received.
+        moved: The calls that were received at a different place in the order.
+        forbidden: The calls of tools that must not be called.
+        others: The additional calls that the option ``subset`` accepts. They are not differences.
+    """
 
     unchanged: tuple[UnchangedCall, ...] = ()
     changed: tuple[ChangedCall, ...] = ()
     added: tuple[AddedCall, ...] = ()
     removed: tuple[RemovedCall, ...] = ()
     moved: tuple[MovedCall, ...] = ()
+    forbidden: tuple[ForbiddenCall, ...] = ()
+    others: tuple[AddedCall, ...] = ()
 
     @property
     def is_same(self) -> bool:
         """True if the calls were received as expected."""
-        return not (self.changed or self.added or self.removed or self.moved)
+        return not (self.changed or self.added or self.removed or self.moved or self.forbidden)
 
 
 def compare_calls(
@@ -113,13 +136,21 @@ def compare_calls(
             moved_calls.append(MovedCall(received[new], old, new))
         else:
             unchanged_calls.append(UnchangedCall(received[new], old, new))
-    paired = set(pairs.values())
+    forbidden = [
+        ForbiddenCall(call, new, restriction)
+        for new, call in enumerate(received)
+        if (restriction := options.find_restriction(call.name))
+    ]
+    known = {*pairs.values(), *(entry.new for entry in forbidden)}
+    additional = tuple(AddedCall(call, new) for new, call in enumerate(received) if new not in known)
     return CallComparison(
         unchanged=tuple(unchanged_calls),
         changed=tuple(changed_calls),
-        added=tuple(AddedCall(call, new) for new, call in enumerate(received) if new not in paired),
+        added=() if options.subset else additional,
         removed=tuple(RemovedCall(call, old) for old, call in enumerate(expected) if old not in pairs),
         moved=tuple(moved_calls),
+        forbidden=tuple(forbidden),
+        others=additional if options.subset else (),
     )
 
 

@@ -16,6 +16,7 @@ from multitrack.snapshots.field_patterns import FieldPattern, split_path
 from multitrack.snapshots.matchers import Matcher
 
 TextNormalizer: TypeAlias = "str | Callable[[str], str]"
+ToolNames: TypeAlias = "str | type | Iterable[str | type]"
 
 _TEXT_NORMALIZERS: Mapping[str, Callable[[str], str]] = {
     "case": str.casefold,
@@ -33,6 +34,12 @@ class ComparisonKeywords(TypedDict, total=False):
 
     Attributes:
         ordered: Compare the order of the calls. Default: False.
+        subset: Accept calls that were received in addition to the expected ones. Default: False.
+        subsequence: Compare the order of the calls, and accept other calls before, between and after them. The same as
+            ``ordered=True, subset=True``. Default: False.
+        only: The tools that may be called, as names or as model classes. A call of any other tool is a difference.
+            Default: all tools.
+        never: The tools that must not be called, as names or as model classes. Default: none.
         ids: Compare the ids of the calls. Default: False.
         ignore: Paths of values that are not compared. They are written as ``...``.
         match: For each path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of
@@ -43,6 +50,10 @@ class ComparisonKeywords(TypedDict, total=False):
     """
 
     ordered: bool
+    subset: bool
+    subsequence: bool
+    only: ToolNames | None
+    never: ToolNames | None
     ids: bool
     ignore: str | Iterable[str]
     match: Mapping[str, object] | Callable[..., object] | None
@@ -87,7 +98,11 @@ class ComparisonOptions:
         for name in options:
             if name not in names:
                 raise TypeError(f"{caller} has no option {name!r}; its options are {', '.join(names)}")
-        self.ordered = bool(options.get("ordered"))
+        is_subsequence = bool(options.get("subsequence"))
+        self.ordered = is_subsequence or bool(options.get("ordered"))
+        self.subset = is_subsequence or bool(options.get("subset"))
+        self._only = None if options.get("only") is None else _as_tool_names(options["only"], "only")
+        self._never = _as_tool_names(options.get("never"), "never")
         self.ids = bool(options.get("ids"))
         self._ignore = tuple(FieldPattern(path) for path in _as_tuple(options.get("ignore"), "ignore"))
         match = options.get("match")
@@ -98,6 +113,19 @@ class ComparisonOptions:
         self._text = _by_path(options.get("text"), _make_normalizer, "text")
         self.is_exact = not self._tolerance
         """True if two values in calls from `normalize` must be written the same way to count as equal."""
+
+    @property
+    def restricts_tools(self) -> bool:
+        """True if ``only`` or ``never`` is set."""
+        return self._only is not None or bool(self._never)
+
+    def find_restriction(self, tool: str) -> str:
+        """Return the option that forbids calls of ``tool``, with its value. Empty if the tool may be called."""
+        if tool in self._never:
+            return f"never={_format_names(self._never)}"
+        if self._only is not None and tool not in self._only:
+            return f"only={_format_names(self._only)}"
+        return ""
 
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
@@ -255,6 +283,20 @@ def _make_normalizer(option: object) -> Callable[[str], str]:
         return text
 
     return normalize
+
+
+def _as_tool_names(option: Any, name: str) -> tuple[str, ...]:
+    items = (option,) if option is None or isinstance(option, (str, type)) else option
+    if not isinstance(items, Iterable):
+        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or several of them")
+    tools = tuple(item.__name__ if isinstance(item, type) else item for item in items if item is not None)
+    if not all(isinstance(tool, str) for tool in tools):
+        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or several of them")
+    return tools
+
+
+def _format_names(tools: tuple[str, ...]) -> str:
+    return repr(tools[0] if len(tools) == 1 else list(tools))
 
 
 def _as_tuple(option: Any, name: str) -> tuple[Any, ...]:

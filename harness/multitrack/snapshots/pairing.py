@@ -29,8 +29,13 @@ def pair_calls(
     Equal calls are paired first. Then calls of one tool are paired: as many pairs as possible count as equal with the
     given options, and the other pairs are as similar as possible. Last, calls of two tools with equal arguments are
     paired, because the tool was probably renamed.
+
+    If the order is compared and other calls are accepted between the expected ones, one of several equal calls may be
+    in the right order and another one not. As many equal calls as possible are then paired in order.
     """
     pairing = _Pairing(expected, received)
+    if options.ordered and options.subset:
+        pairing.pairs = _pair_in_order(expected, received, options, values)
     pairing.pair_equal(lambda identity: identity)
     for tool, (olds, news) in pairing.list_unpaired_by_tool().items():
         before, after = [expected[old] for old in olds], [received[new] for new in news]
@@ -42,6 +47,40 @@ def pair_calls(
         pairing.pairs.update((olds[row], news[column]) for row, column in assign(worth))
     pairing.pair_equal(lambda identity: identity.arguments)
     return pairing.pairs
+
+
+def _pair_in_order(
+    expected: Sequence[SnapshotCall],
+    received: Sequence[SnapshotCall],
+    options: ComparisonOptions,
+    values: Sequence[Mapping[str, object]],
+) -> dict[int, int]:
+    """Return a longest common subsequence: the positions of calls that count as equal, in order on both sides."""
+
+    def is_same(old: int, new: int) -> bool:
+        differ = CallDiffer(options, received[new].name, values[new] if values else {})
+        return next(differ.find_changes(expected[old], received[new]), None) is None
+
+    same = {(old, new) for old in range(len(expected)) for new in range(len(received)) if is_same(old, new)}
+    # lengths[old][new] is the length for the calls from these positions on
+    lengths = [[0] * (len(received) + 1) for _ in range(len(expected) + 1)]
+    for old in reversed(range(len(expected))):
+        for new in reversed(range(len(received))):
+            if (old, new) in same:
+                lengths[old][new] = lengths[old + 1][new + 1] + 1
+            else:
+                lengths[old][new] = max(lengths[old + 1][new], lengths[old][new + 1])
+    pairs: dict[int, int] = {}
+    old = new = 0
+    while old < len(expected) and new < len(received):
+        if (old, new) in same:
+            pairs[old] = new
+            old, new = old + 1, new + 1
+        elif lengths[old + 1][new] >= lengths[old][new + 1]:
+            old += 1
+        else:
+            new += 1
+    return pairs
 
 
 class _Identity(NamedTuple):

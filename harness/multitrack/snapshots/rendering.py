@@ -17,23 +17,26 @@ from multitrack.snapshots.expressions import (
 )
 from multitrack.snapshots.matchers import MatcherNode
 from multitrack.text_difference import CONTEXT, count_hidden_ends
+from multitrack.wording import count_noun
 
 _FIELD_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
 
 
 def render_comparison(comparison: CallComparison) -> list[str]:
-    """Return the lines for each call that differs, in the order of the calls, and one line for the unchanged calls.
+    """Return the lines for each call that differs, in the order of the calls, and one line for all unchanged calls.
 
-    ::
+    If additional calls are accepted, a last line names their tools::
 
         changed: Weather(location='Dallas', units='imperial')
             units: was 'imperial', now 'metric'
-        added: GoogleSearch(query='who won the super bowl')
         2 calls unchanged
+        1 other call received: GoogleSearch
     """
     lines: list[str] = []
-    if comparison.removed and not (comparison.unchanged or comparison.changed or comparison.moved or comparison.added):
+    if comparison.removed and comparison == CallComparison(removed=comparison.removed):
         lines.append("no calls received")
+    for forbidden in comparison.forbidden:
+        lines += [*f"not allowed: {format_wrapped(forbidden.call)}".splitlines(), f"    {forbidden.restriction}"]
     for changed in comparison.changed:
         lines += _render_changed(changed)
     for moved in comparison.moved:
@@ -42,9 +45,11 @@ def render_comparison(comparison: CallComparison) -> list[str]:
         expected, received = _count_calls(comparison)
         lines += _render_unpaired("removed", [entry.call for entry in comparison.removed], expected, received)
         lines += _render_unpaired("added", [entry.call for entry in comparison.added], expected, received)
-    count = len(comparison.unchanged)
-    if count:
-        lines.append(f"{count} call{'s' if count > 1 else ''} unchanged")
+    if comparison.unchanged:
+        lines.append(f"{count_noun(len(comparison.unchanged), 'call')} unchanged")
+    if comparison.others:
+        tools = ", ".join(dict.fromkeys(entry.call.name for entry in comparison.others))
+        lines.append(f"{count_noun(len(comparison.others), 'other call')} received: {tools}")
     return lines
 
 
