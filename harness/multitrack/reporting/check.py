@@ -13,6 +13,7 @@ from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
@@ -74,7 +75,7 @@ def find_problems(
 
 
 def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
-    held = {secret for secret in secrets.find_in_environment(os.environ) if secret not in allowed}
+    held = {secret for secret in find_in_environment(os.environ).values if secret not in allowed}
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
         if secrets.has_credential_shape(line, allowed):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from multitrack.tape.redaction.secrets import read_google_credentials
+from multitrack.tape.redaction.environment_secrets import find_in_environment
+from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
 from multitrack.tape.redaction.word_boundaries import REDACTED, WORD_END, WORD_START, at_word_start
 
 # https://cloud.google.com/apis/design/resource_names
@@ -36,6 +37,14 @@ _PSEUDONYM_IN_TEXT = re.compile(
     + "|".join(at_word_start(f"{kind}-") for kind in ("project", "location", "organization", "account"))
     + r")[0-9]+\b"
 )
+
+_FIRST_WORD = re.compile(r"[\w-]+")
+_WORDS = re.compile(r"[\w-]{6,}")
+# what follows a backslash or a percent sign may be the rest of an escape sequence
+_ESCAPES = {"\\": re.compile(r"[nrtbf]|u[0-9a-fA-F]{4}"), "%": re.compile(r"[0-9a-fA-F]{2}")}
+_WORD_ENDS = re.compile(rf"(?![\w-])|(?={REDACTED})")
+_FEW_NAMES = 16
+"""Up to this number of names, it is faster to search for each name first."""
 
 _ENVIRONMENT = {
     "GOOGLE_CLOUD_PROJECT": "project",
@@ -68,11 +77,11 @@ class Pseudonyms:
         self._pseudonyms: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._distinctive: dict[str, str] = {}
-        self._anywhere: re.Pattern[str] | None = None
+        self._by_first_word: dict[str, list[str]] = {}
         self._lock = threading.RLock()
         for variable, kind in _ENVIRONMENT.items():
             self.learn(kind, environment.get(variable, ""))
-        account = read_google_credentials(environment)
+        account = find_in_environment(environment).google_account
         for field in ("project_id", "quota_project_id"):
             self.learn("project", account.get(field, ""))
 
@@ -91,9 +100,10 @@ class Pseudonyms:
             return
         with self._lock:
             self._distinctive[name] = kind
-            longest_first = sorted(self._distinctive, key=len, reverse=True)
-            names = "|".join(f"{at_word_start(name)}(?<!-{re.escape(name)})" for name in longest_first)
-            self._anywhere = re.compile(rf"(?:{names})(?:(?![\w-])|(?={REDACTED}))")
+            # a name may contain other characters as well, such as the point of a domain
+            same_word = self._by_first_word.setdefault(_split_first_word(name), [])
+            same_word.append(name)
+            same_word.sort(key=len, reverse=True)
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Learn the names in headers of providers."""
@@ -119,15 +129,53 @@ class Pseudonyms:
 
     def replace_in_text(self, text: str) -> str:
         """Return ``text`` with pseudonyms instead of private names."""
-        text = _RESOURCE.sub(self._replace_resource, text)
-        if ".gserviceaccount.com" in text:  # searching for the name in front of it is slow
-            text = _ACCOUNT.sub(lambda match: self._assign("account", match[0]), text)
-        if "arn" in text and "aws" in text:
-            text = _ARN.sub(self._replace_in_arn, text)
-        text = _ORGANIZATION.sub(lambda match: self._assign("organization", match[0]), text)
-        if self._anywhere is not None:
-            text = self._anywhere.sub(lambda match: self._assign(self._distinctive[match[0]], match[0]), text)
+        for find in self.steps:
+            if changes := find(text):
+                text = apply_changes(text, changes)
         return text
+
+    @property
+    def steps(self) -> tuple[FindChanges, ...]:
+        """The functions that find private names. Each searches the text that the function before it has changed."""
+        return (
+            self._find_resources,
+            self._find_accounts,
+            self._find_arns,
+            self._find_organizations,
+            self._find_known_names,
+        )
+
+    def _find_resources(self, text: str) -> list[Change]:
+        return find_changes(_RESOURCE, self._replace_resource, text)
+
+    def _find_accounts(self, text: str) -> list[Change]:
+        if ".gserviceaccount.com" not in text:  # searching for the name in front of it is slow
+            return []
+        return find_changes(_ACCOUNT, lambda match: self._assign("account", match[0]), text)
+
+    def _find_arns(self, text: str) -> list[Change]:
+        return find_changes(_ARN, self._replace_in_arn, text) if "arn" in text and "aws" in text else []
+
+    def _find_organizations(self, text: str) -> list[Change]:
+        return find_changes(_ORGANIZATION, lambda match: self._assign("organization", match[0]), text)
+
+    def _find_known_names(self, text: str) -> list[Change]:
+        """Find the distinctive names. One pass over the words takes the same time for one name and for thousands."""
+        names = self._by_first_word
+        if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
+            return []
+        changes: list[Change] = []
+        end = 0
+        for start, word in _iterate_words(text):
+            if word not in names or start < end:
+                continue
+            for name in names[word]:
+                if text.startswith(name, start) and _WORD_ENDS.match(text, start + len(name)):
+                    end = start + len(name)
+                    if (pseudonym := self._assign(self._distinctive[name], name)) != name:
+                        changes.append(Change(start, end, pseudonym))
+                    break
+        return changes
 
     def _replace_resource(self, match: re.Match[str]) -> str:
         parts = match[0].split("/")
@@ -158,7 +206,25 @@ class Pseudonyms:
 
 
 def _is_distinctive(name: str) -> bool:
-    return len(name) >= 6 and re.search(r"[\d_-]", name) is not None and _PSEUDONYM.fullmatch(name) is None
+    has_shape = len(name) >= 6 and re.search(r"[\d_-]", name) is not None and _FIRST_WORD.match(name) is not None
+    return has_shape and _PSEUDONYM.fullmatch(name) is None
+
+
+def _split_first_word(name: str) -> str:
+    match = _FIRST_WORD.match(name)
+    return match[0] if match else ""
+
+
+def _iterate_words(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each word of ``text`` with its offset: without an escape sequence or a redacted secret before it."""
+    for match in _WORDS.finditer(text):
+        start = match.start()
+        for word in match[0].split(REDACTED):
+            yield start, word
+            escape = _ESCAPES.get(text[start - 1]) if start else None
+            if escape is not None and (escaped := escape.match(word)):
+                yield start + escaped.end(), word[escaped.end() :]
+            start += len(word) + len(REDACTED)
 
 
 def _is_google_url(url: str) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.redaction import grpc_values, secrets
 from multitrack.tape.redaction.cookies import redact_set_cookie
+from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
+from multitrack.tape.redaction.known_secrets import KnownSecrets
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
+from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 KEPT_HEADERS = frozenset(
@@ -53,6 +54,7 @@ _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
+_SHAPES = re.compile(secrets.shape_pattern(), re.DOTALL)
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
@@ -80,11 +82,9 @@ class Redactor:
         self._pseudonyms = Pseudonyms(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
-        self._known: set[str] = set()
-        # reentrant, because the garbage collector may close an abandoned stream while the lock is held
-        self._lock = threading.RLock()
-        self._pattern = _build_pattern(frozenset())
-        self._add_secrets(secrets.find_in_environment(environment))
+        self._known = KnownSecrets(self._allowed)
+        self._known.add(find_in_environment(environment).values)
+        self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
 
     @property
     def pseudonyms(self) -> frozenset[str]:
@@ -94,31 +94,37 @@ class Redactor:
     @property
     def known_secrets(self) -> frozenset[str]:
         """The values of the secrets that were learned so far, as they were sent or set."""
-        with self._lock:
-            return frozenset(self._known)
+        return self._known.values
 
     def find_secrets(self, text: str) -> Iterator[str]:
         """Yield each secret in ``text``, as it is written there."""
-        return (match[0] for match in self._pattern.finditer(text) if self._replace_secret(match) == REDACTED)
+        for find in (self._known.find, self._find_shapes):
+            changes = find(text)
+            yield from (text[start:end] for start, end, _ in changes)
+            text = apply_changes(text, changes)
 
     def learn_request(self, request: Request) -> None:
         """Learn the credentials and the private names in ``request``."""
-        self._add_secrets(secrets.find_in_request(request.headers, request.url))
-        self._add_secrets(secrets.find_in_json(request.body.decode("utf-8", "replace")))
+        self._known.add(secrets.find_in_request(request.headers, request.url))
+        self._known.add(secrets.find_in_json(request.body.decode("utf-8", "replace")))
         self._pseudonyms.learn_headers(request.headers)
         self._pseudonyms.learn_url(request.url)
 
     def learn_response(self, headers: Headers, body: bytes = b"") -> None:
         """Learn the cookies, tokens and private names in a response."""
-        self._add_secrets(secrets.find_in_request(headers, ""))
-        self._add_secrets(secrets.find_in_json(body.decode("utf-8", "replace")))
+        self._known.add(secrets.find_in_request(headers, ""))
+        self._known.add(secrets.find_in_json(body.decode("utf-8", "replace")))
         self._pseudonyms.learn_headers(headers)
 
     def redact_text(self, text: str) -> str:
         """Return ``text`` with `REDACTED` instead of each secret, and a pseudonym instead of each private name."""
         # the text next to a removed secret may then look like a secret itself
-        while (redacted := self._pseudonyms.replace_in_text(self._pattern.sub(self._replace_secret, text))) != text:
-            text = redacted
+        previous = None
+        while text != previous:
+            previous = text
+            for find in self._steps:
+                if changes := find(text):
+                    text = apply_changes(text, changes)
         return text
 
     def redact_url(self, url: str) -> str:
@@ -180,31 +186,15 @@ class Redactor:
                 return grpc_values.redact_binary_header(name, value, self._mask_secrets, self.redact_text)
         return self.redact_url(value)
 
-    def _add_secrets(self, found: Iterable[str]) -> None:
-        new = {secret for secret in found if secret not in self._known and secret not in self._allowed}
-        if new:
-            with self._lock:
-                self._known |= new
-                self._pattern = _build_pattern(frozenset(self._known))
-
-    def _replace_secret(self, match: re.Match[str]) -> str:
-        return match[0] if match[0] in self._allowed else REDACTED
+    def _find_shapes(self, text: str) -> list[Change]:
+        return find_changes(_SHAPES, lambda match: match[0] if match[0] in self._allowed else REDACTED, text)
 
     def _mask_secrets(self, text: str) -> str:
         """Replace each secret in ``text`` by as many asterisks as it has characters."""
-        return self._pattern.sub(
-            lambda found: "*" * len(found[0]) if self._replace_secret(found) == REDACTED else found[0], text
-        )
+        for find in (self._known.find, self._find_shapes):
+            text = apply_changes(text, [Change(start, end, "*" * (end - start)) for start, end, _ in find(text)])
+        return text
 
     def _redact_parameter(self, match: re.Match[str]) -> str:
         value = unquote_plus(match[2])
         return f"{match[1]}={REDACTED}" if secrets.is_secret(value) and value not in self._allowed else match[0]
-
-
-# The tape of each test learns the same few credentials, and building the pattern took a quarter of a replayed call.
-@lru_cache(maxsize=64)
-def _build_pattern(known: frozenset[str]) -> re.Pattern[str]:
-    """Return a pattern that finds the ``known`` secrets in all their spellings, and others by their shape."""
-    written = {spelling for secret in known for spelling in secrets.spellings(secret)}
-    longest_first = sorted(written, key=lambda spelling: (-len(spelling), spelling))
-    return re.compile("|".join([*map(re.escape, longest_first), secrets.shape_pattern()]), re.DOTALL)

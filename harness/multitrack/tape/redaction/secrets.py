@@ -10,10 +10,10 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from collections.abc import Collection, Iterable, Iterator
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 from multitrack.wires import registry
 
@@ -39,16 +39,6 @@ _CREDENTIAL_FIELDS = re.compile(
     r'"((?:[^"\\]|\\.){16,})"',
     re.IGNORECASE,
 )
-_KEY_VARIABLE = re.compile(
-    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIAL|ACCESS_KEY_ID)$", re.IGNORECASE
-)
-_DUMMY = re.compile(
-    r"(?:x+|0+|\.+|\*+|not-?(?:needed|used|required)|anything|lm-studio"
-    r"|(?:sk-)?(?:test|dummy|fake|mock|none|null|empty|unused|ollama|your)?[-_]?"
-    r"(?:api|test|dummy|fake|mock|placeholder|openai|secret)?[-_]?(?:key|token|password|here|placeholder)?)",
-    re.IGNORECASE,
-)
-
 _SPACE = r"(?:\s|\+|%20)"
 # The shapes of credentials, as their issuers document them. A longer shape precedes a shape that it begins with.
 _SHAPES = re.compile(
@@ -82,7 +72,6 @@ _SHAPES = re.compile(
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 _AWS_CREDENTIAL = re.compile(r"(?:Credential|Signature)=([^/,\s]+)")
 _MIN_SENT_LENGTH = 8
-_MIN_ENVIRONMENT_LENGTH = 16
 
 
 def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
@@ -93,30 +82,6 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 def shape_pattern() -> str:
     """Return a regular expression for all known shapes of credentials."""
     return _SHAPES.pattern
-
-
-def find_in_environment(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield the secrets in the environment, and those in the Google credentials file that the environment names."""
-    for variable, value in environment.items():
-        if _KEY_VARIABLE.search(variable) and len(value) >= _MIN_ENVIRONMENT_LENGTH and not _is_dummy(value):
-            yield value
-    account = read_google_credentials(environment)
-    for field in ("private_key", "private_key_id", "client_id", "client_secret", "refresh_token"):
-        if len(account.get(field, "")) >= _MIN_ENVIRONMENT_LENGTH:
-            yield account[field]
-
-
-def read_google_credentials(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the text fields of the Google credentials file that the environment names. Empty if there is none."""
-    path = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
-    if not path:
-        return {}
-    try:
-        document = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError):
-        return {}  # the SDK itself reports what is wrong with the file
-    fields = document.items() if isinstance(document, dict) else ()
-    return {name: value for name, value in fields if isinstance(value, str)}
 
 
 def credential_headers() -> frozenset[str]:
@@ -164,7 +129,7 @@ def _find_in_header(header: str, value: str) -> Iterator[str]:
 def find_in_json(text: str) -> Iterator[str]:
     """Yield the values of JSON fields that always hold a secret, such as ``access_token``."""
     for value in _CREDENTIAL_FIELDS.findall(text):
-        if _is_dummy(value):
+        if is_dummy(value):
             continue
         try:
             yield json.loads(f'"{value}"', strict=False)
@@ -178,16 +143,4 @@ def is_secret(value: str) -> bool:
 
     A dummy value is not a secret. Neither is a value so short that it could be an ordinary word.
     """
-    return len(value) >= _MIN_SENT_LENGTH and value != REDACTED and not _is_dummy(value)
-
-
-def _is_dummy(value: str) -> bool:
-    return _DUMMY.fullmatch(value) is not None or "placeholder" in value.lower()
-
-
-def spellings(secret: str) -> set[str]:
-    """Return the ways to write ``secret``: plain, in JSON, in JSON within JSON, and in a URL."""
-    in_json = json.dumps(secret)[1:-1]
-    in_unicode_json = json.dumps(secret, ensure_ascii=False)[1:-1]
-    nested = json.dumps(in_json)[1:-1]
-    return {secret, in_json, in_unicode_json, nested, quote(secret, safe=""), quote_plus(secret)}
+    return len(value) >= _MIN_SENT_LENGTH and value != REDACTED and not is_dummy(value)

@@ -1,0 +1,54 @@
+"""The secrets of one tape whose values are known."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from multitrack.tape.redaction.secret_spellings import SearchedText, SecretSpellings, spellings_of
+from multitrack.tape.redaction.text_changes import Change, select_disjoint
+
+
+class KnownSecrets:
+    """The secrets that one tape has learned so far. Thread-safe.
+
+    Learning a secret takes constant time, because each of many requests may send another one.
+    """
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+        self._known: dict[str, SecretSpellings] = {}
+        self._longest_first: tuple[SecretSpellings, ...] | None = ()
+        # reentrant, because the garbage collector may close an abandoned stream while the lock is held
+        self._lock = threading.RLock()
+
+    @property
+    def values(self) -> frozenset[str]:
+        """The secrets, as they were sent or set."""
+        with self._lock:
+            return frozenset(self._known)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Find ``secrets`` from now on."""
+        for secret in secrets:
+            if secret not in self._known and secret not in self._allowed:
+                with self._lock:
+                    self._known[secret] = spellings_of(secret)
+                    self._longest_first = None
+
+    def find(self, text: str) -> list[Change]:
+        """Return a change for each secret in ``text``. A longer secret wins over a shorter one that overlaps it.
+
+        Repeat it until nothing is found: a secret may have other spellings next to its value.
+        """
+        if not self._known:
+            return []
+        searched = SearchedText(text)
+        return select_disjoint(change for known in self._sorted() for change in known.find(searched))
+
+    def _sorted(self) -> tuple[SecretSpellings, ...]:
+        with self._lock:
+            if self._longest_first is None:
+                by_length = sorted(self._known.values(), key=lambda known: (-len(known.secret), known.secret))
+                self._longest_first = tuple(by_length)
+            return self._longest_first

@@ -1,0 +1,227 @@
+r"""The spellings of one secret whose value is known.
+
+A secret is found as it is, in JSON and in the `repr` of Python (also several levels deep), in URLs and forms, in HTML
+and XML, with line breaks in it, and in base64, where its first byte may be at any of three positions.
+
+No spelling changes ASCII letters and digits. Therefore, the search compares only these, and then checks the characters
+between them. A pattern with all spellings of each character would take a tenth of a second to compile.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from html import unescape
+from urllib.parse import unquote
+
+from multitrack.tape.redaction.text_changes import Change
+from multitrack.tape.redaction.word_boundaries import REDACTED
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
+_NOT_ALPHANUMERIC = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 127)
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = rf"\\+(?:u{_HEX}{{4}}|x{_HEX}{{2}}|U{_HEX}{{8}}|[nrtbf])|%(?:25)*{_HEX}{{2}}|&(?:amp;)*(?:[a-z]+|#x?{_HEX}+);"
+_BETWEEN = re.compile(rf"(?:{_ESCAPE}|[^A-Za-z0-9])+")
+_UNIT = re.compile(rf"{_ESCAPE}|\\*[^A-Za-z0-9]")
+_MAX_UNIT = 16
+"""The length of the longest escape sequence that is looked for in front of a secret."""
+_CODE = re.compile(rf"\\+(?:u({_HEX}{{4}})|x({_HEX}{{2}})|U({_HEX}{{8}}))")
+# a line break with the marks that some formats put in front of it; and what a form or JSON makes of a character
+_INSIGNIFICANT = re.compile(r"\\+[nrtbf]|[\s\\+=]")
+
+
+def squeeze(text: str) -> bytes:
+    """Return the ASCII letters and digits of ``text``, without line breaks in any spelling."""
+    if "\\" in text:
+        text = text.replace("\\n", "").replace("\\r", "")
+    if "%" in text:
+        text = text.replace("%0A", "").replace("%0D", "").replace("%0a", "").replace("%0d", "")
+    return text.encode("latin-1", "replace").translate(None, _NOT_ALPHANUMERIC)
+
+
+class SearchedText:
+    """A text in which secrets are searched."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def squeezed(self) -> bytes:
+        """The letters and digits, also those of most escape sequences. It is cheap."""
+        return squeeze(self.text)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The letters and digits that are not part of an escape sequence."""
+        return "".join(self.text[start:end] for start, end in self._runs)
+
+    def find_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return where the characters of `canonical` from ``start`` to ``end`` are in the text."""
+        return self._find_offset(start), self._find_offset(end - 1) + 1
+
+    @cached_property
+    def _runs(self) -> list[tuple[int, int]]:
+        runs = []
+        position = 0
+        for between in _BETWEEN.finditer(self.text):
+            if between.start() > position:
+                runs.append((position, between.start()))
+            position = between.end()
+        return [*runs, (position, len(self.text))]
+
+    @cached_property
+    def _run_offsets(self) -> list[int]:
+        offsets = [0]
+        for start, end in self._runs:
+            offsets.append(offsets[-1] + end - start)
+        return offsets
+
+    def _find_offset(self, position: int) -> int:
+        run = bisect_right(self._run_offsets, position) - 1
+        return self._runs[run][0] + position - self._run_offsets[run]
+
+
+@lru_cache(maxsize=4096)
+def spellings_of(secret: str) -> SecretSpellings:
+    """Return the spellings of ``secret``. Cached, because each test meets the same few secrets."""
+    return SecretSpellings(secret)
+
+
+class SecretSpellings:
+    """The spellings of one secret."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+        encoded = [*_encode_base64(secret), *(_encode_base64(in_json) if in_json != secret else ())]
+        self._forms = [_Form(secret), *(_Form(middle, is_base64=True) for middle in dict.fromkeys(encoded))]
+        self._marks = tuple(dict.fromkeys(form.mark for form in self._forms))
+
+    def find(self, searched: SearchedText) -> Iterator[Change]:
+        """Yield a change for each occurrence of the secret, except spellings next to occurrences of the value itself.
+
+        The caller repeats the search until nothing is found.
+        """
+        squeezed = searched.squeezed
+        if not any(mark in squeezed for mark in self._marks):
+            return
+        text, secret = searched.text, self.secret
+        start = text.find(secret)
+        if start >= 0:
+            # most often there is no other spelling
+            while start >= 0:
+                end = start + len(secret)
+                yield Change(start, end, REDACTED)
+                start = text.find(secret, end)
+            return
+        for form in self._forms:
+            if form.mark in squeezed:
+                yield from form.find(searched)
+
+
+class _Form:
+    """The secret itself, or one of its base64 forms."""
+
+    def __init__(self, value: str, *, is_base64: bool = False) -> None:
+        self._value = value
+        self._is_base64 = is_base64
+        self.mark = _find_mark(value)
+        """Letters and digits that a squeezed text contains if it contains this form."""
+
+    @cached_property
+    def _letters(self) -> str:
+        return SearchedText(self._value).canonical
+
+    @cached_property
+    def _parts(self) -> tuple[str, str, str]:
+        """What is before, from, and after the first and the last letter or digit, normalized."""
+        start, end = SearchedText(self._value).find_span(0, len(self._letters))
+        value = self._value
+        return self._normalize(value[:start]), self._normalize(value[start:end]), self._normalize(value[end:])
+
+    def find(self, searched: SearchedText) -> Iterator[Change]:
+        """Yield a change for each occurrence."""
+        if not (letters := self._letters):
+            return
+        head, core, tail = self._parts
+        text = searched.text
+        position = searched.canonical.find(letters)
+        while position >= 0:
+            start, end = searched.find_span(position, position + len(letters))
+            if self._normalize(text[start:end]) == core:
+                start -= self._measure(_units_before(text, start, _MAX_UNIT * len(head)), head)
+                end += self._measure(_units_after(text, end, len(tail)), tail)
+                yield Change(start, end, REDACTED)
+            position = searched.canonical.find(letters, position + len(letters))
+
+    def _measure(self, parts: Iterator[str], expected: str) -> int:
+        """Return the length of the first of ``parts`` that is a spelling of ``expected``. 0 if none is."""
+        if not expected:
+            return 0
+        return next((len(part) for part in parts if self._normalize(part) == expected), 0)
+
+    def _normalize(self, text: str) -> str:
+        """Return ``text`` without escape sequences and line breaks."""
+        previous = None
+        while text != previous:
+            previous = text
+            text = _CODE.sub(lambda code: chr(int(code[1] or code[2] or code[3], 16)), text)
+            text = unescape(unquote(text, "latin-1"))
+        if self._is_base64:
+            text = text.replace("-", "+").replace("_", "/")
+        text = _INSIGNIFICANT.sub("", text)
+        return text if text.isascii() else _join_bytes(text)
+
+
+def _join_bytes(text: str) -> str:
+    """Return ``text`` with its characters outside of ASCII as the bytes of UTF-8, as a URL and `repr` spell them."""
+    with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    is_bytes = all(ord(character) < 256 for character in with_pairs)
+    try:
+        return with_pairs.encode("latin-1").decode() if is_bytes else with_pairs
+    except UnicodeDecodeError:
+        return with_pairs
+
+
+def _units_before(text: str, position: int, limit: int) -> Iterator[str]:
+    """Yield the text before ``position``, longer by one character or escape sequence each time."""
+    for start in range(position - 1, max(-1, position - limit - 1), -1):
+        yield text[start:position]
+
+
+def _units_after(text: str, position: int, count: int) -> Iterator[str]:
+    """Yield the text after ``position``, longer by one character or escape sequence each time."""
+    end = position
+    for _ in range(count * 4):
+        if (unit := _UNIT.match(text, end)) is None:
+            return
+        end = unit.end()
+        yield text[position:end]
+
+
+def _find_mark(value: str) -> bytes:
+    """Return the longest part of ``value`` that is the same in all its spellings, without punctuation."""
+    parts = []
+    for run in _UNRESERVED.finditer(value):
+        part = run[0]
+        # `squeeze` removes the n of a backslash and an n
+        if run.start() and value[run.start() - 1] == "\\" and part[0] in "nr":
+            part = part[1:]
+        parts.append(part.encode().translate(None, _NOT_ALPHANUMERIC))
+    return max(parts, key=len, default=b"")
+
+
+def _encode_base64(text: str) -> Iterator[str]:
+    """Yield the base64 of ``text`` for each position of its first byte within three bytes.
+
+    Each is the part that does not depend on the bytes before and after the text.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    for offset in range(3):
+        remaining = -(offset + len(data)) % 3
+        encoded = base64.b64encode(bytes(offset) + data + bytes(remaining)).decode()
+        yield encoded[(0, 2, 3)[offset] : len(encoded) - (0, 2, 3)[remaining]]

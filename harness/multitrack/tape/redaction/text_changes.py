@@ -1,0 +1,74 @@
+"""Changes of a text: which spans are replaced, and by what."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple, TypeAlias
+
+
+class Change(NamedTuple):
+    """The replacement for the characters from ``start`` to ``end``."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+FindChanges: TypeAlias = Callable[[str], Sequence[Change]]
+"""Returns disjoint changes of a text, in the order of the text."""
+
+
+def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[Change]:
+    """Return a change for each match of ``pattern`` that ``replace`` changes."""
+    found = [(match, replace(match)) for match in pattern.finditer(text)]
+    return [Change(*match.span(), replacement) for match, replacement in found if replacement != match[0]]
+
+
+def select_disjoint(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes in the order of the text. Of two that overlap, the first in ``changes`` wins."""
+    ordered = sorted((change.start, rank, change) for rank, change in enumerate(changes))
+    selected: list[tuple[int, Change]] = []
+    for _, rank, change in ordered:
+        # an earlier change that ends before this one was compared with all that begin before it
+        while selected and selected[-1][1].end > change.start and selected[-1][0] > rank:
+            selected.pop()
+        if not selected or selected[-1][1].end <= change.start:
+            selected.append((rank, change))
+    return [change for _, change in selected]
+
+
+def apply_changes(text: str, changes: Sequence[Change]) -> str:
+    """Return ``text`` with ``changes``, which are disjoint and in the order of the text."""
+    parts: list[str] = []
+    position = 0
+    for start, end, replacement in changes:
+        parts += text[position:start], replacement
+        position = end
+    return "".join([*parts, text[position:]])
+
+
+def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[str]:
+    """Apply ``changes`` of the joined text to the ``pieces``.
+
+    A replacement goes into the piece where its span begins. All text that does not change stays in its piece.
+    """
+    starts = [0, *accumulate(map(len, pieces))]
+    changed = list(pieces)
+    by_piece: dict[int, list[Change]] = {}
+    for start, end, replacement in changes:
+        # the last of several pieces that begin here, because all but the last are empty
+        position = min(bisect_right(starts, start) - 1, len(pieces) - 1)
+        while True:
+            offset = starts[position]
+            part = Change(max(start - offset, 0), min(end - offset, len(pieces[position])), replacement)
+            by_piece.setdefault(position, []).append(part)
+            position += 1
+            replacement = ""
+            if position == len(pieces) or starts[position] >= end:
+                break
+    for position, parts in by_piece.items():
+        changed[position] = apply_changes(pieces[position], parts)
+    return changed
