@@ -156,7 +156,7 @@ def test_the_record_command_is_quoted_for_a_shell(project):
 MODELS = """
 from pydantic import BaseModel, Field
 from typing import Literal
-from multitrack.model_context import offering_models
+from multitrack.model_context import OfferedModels
 
 
 class Weather(BaseModel):
@@ -174,7 +174,7 @@ def tool(model):
 
 @pytest.mark.cassette
 def test_ask():
-    with offering_models(dict(Weather=Weather, GoogleSearch=GoogleSearch)):
+    with OfferedModels(dict(Weather=Weather, GoogleSearch=GoogleSearch)):
         ask("x", tools=[{tools}])
 """
 

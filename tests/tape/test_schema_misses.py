@@ -11,7 +11,7 @@ from recorded_tape import request
 
 from multitrack import Toolset
 from multitrack.errors import CassetteMiss
-from multitrack.model_context import offering_models
+from multitrack.model_context import OfferedModels
 from multitrack.tape.tape import Tape
 
 
@@ -110,7 +110,7 @@ def explain(recorded, wire, change, *, without_models=False):
     recorded.put((build_request(wire)[0], "{}"))
     tape = Tape(recorded.path)
     sent, offered = build_request(wire, change)
-    with pytest.raises(CassetteMiss) as missed, nullcontext() if without_models else offering_models(offered):
+    with pytest.raises(CassetteMiss) as missed, nullcontext() if without_models else OfferedModels(offered):
         tape.route(sent)
     return [line.strip() for line in str(missed.value).splitlines() if line.strip().startswith("`")]
 

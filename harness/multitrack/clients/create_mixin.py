@@ -14,7 +14,6 @@ from multitrack.clients.sdk_conversion import (
     SdkStreamSource,
     add_follow_up,
     dump_response,
-    get_usage,
     split_arguments,
     view_response,
 )
@@ -154,7 +153,8 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         while True:
             with request.sending():
                 raw = sdk.create(**add_follow_up(arguments, request))
-            extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
+            usage = getattr(raw, "usage", None)
+            extraction = request.handle_response(view_response(raw), raw=raw, usage=usage, dump=dump_response)
             if extraction is not None:
                 return extraction
 
@@ -252,7 +252,8 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         while True:
             with request.sending():
                 raw = await sdk.create(**add_follow_up(arguments, request))
-            extraction = request.handle_response(view_response(raw), raw=raw, usage=get_usage(raw), dump=dump_response)
+            usage = getattr(raw, "usage", None)
+            extraction = request.handle_response(view_response(raw), raw=raw, usage=usage, dump=dump_response)
             if extraction is not None:
                 return extraction
 

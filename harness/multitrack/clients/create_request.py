@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from multitrack import model_context
 from multitrack.extraction import (
     Continuation,
     Extraction,
@@ -16,8 +14,9 @@ from multitrack.extraction import (
     ResponseReader,
     Retries,
     StreamSource,
-    Toolset,
+    define_tools,
 )
+from multitrack.model_context import OfferedModels
 from multitrack.tool_call import ToolCall
 from multitrack.wires import registry
 
@@ -76,13 +75,14 @@ class CreateRequest(Generic[T]):
             raise TypeError(
                 "pass either context= or validation_context=, not both: they are two names of the same argument"
             )
-        self._toolset = Toolset(response_model)
+        definitions = define_tools(response_model)
+        self._models = definitions.models
         self._reader: ResponseReader[T] = ResponseReader(
-            self._toolset.models, on_error=on_error, allow_empty=allow_empty, context=context
+            self._models, on_error=on_error, allow_empty=allow_empty, context=context
         )
         self._retries = Retries(self._reader, max_retries)
         self.wire_format = registry.get_format(wire)
-        self.tools = self._toolset.schemas(wire, strict=strict)
+        self.tools = definitions.write_schemas(wire, strict)
         self.is_stream = bool(stream)
         self._earlier: tuple[tuple[Mapping[str, Any], FollowUp], ...] = ()
         self.convert_messages: Callable[[list[dict[str, Any]]], list[Any]] | None = None
@@ -93,7 +93,7 @@ class CreateRequest(Generic[T]):
     @property
     def tool_names(self) -> tuple[str, ...]:
         """The names of the tools."""
-        return self._toolset.names
+        return tuple(self._models)
 
     @staticmethod
     def check_with_completion(response_model: object, arguments: Mapping[str, Any]) -> None:
@@ -103,9 +103,9 @@ class CreateRequest(Generic[T]):
         if arguments.get("stream"):
             raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
-    def sending(self) -> AbstractContextManager[None]:
+    def sending(self) -> OfferedModels:
         """Return a context manager for the call to the SDK. Within it, the tape can look up the offered models."""
-        return model_context.offering_models(self._toolset.models)
+        return OfferedModels(self._models)
 
     def handle_response(
         self,

@@ -5,7 +5,7 @@ from multitrack.extraction.extraction import Extraction
 from multitrack.extraction.response_reader import OnError, ResponseReader
 from multitrack.extraction.retries import Retries
 from multitrack.extraction.stream import ExtractionStream, StreamSource
-from multitrack.extraction.toolset import Toolset
+from multitrack.extraction.toolset import Toolset, define_tools
 
 __all__ = [
     "Continuation",
@@ -17,4 +17,5 @@ __all__ = [
     "Retries",
     "StreamSource",
     "Toolset",
+    "define_tools",
 ]

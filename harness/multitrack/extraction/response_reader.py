@@ -145,9 +145,10 @@ def _build_result(
     raw: Any,
     usage: Any,
 ) -> ValidatedResponse:
-    combined = response_error or combine_errors(answer, call_errors)
-    errors: list[ExtractionError] = [*call_errors, *([response_error] if response_error else [])]
+    combined = response_error or (combine_errors(answer, call_errors) if call_errors else None)
+    errors: list[ExtractionError] = []
     if combined is not None:
+        errors = [*call_errors, *([response_error] if response_error else [])]
         for error in {*call_errors, combined}:
             error.calls, error.models, error.errors = answer.calls, tuple(models), tuple(call_errors)
             error.text, error.raw = error.text or answer.text, raw

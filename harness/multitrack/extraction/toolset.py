@@ -46,7 +46,7 @@ class Toolset(Generic[T]):
     __slots__ = ("_definitions",)
 
     def __init__(self, response_model: TypeForm[Iterable[T]]) -> None:
-        self._definitions = _define_tools(parse_response_model(response_model))
+        self._definitions = define_tools(response_model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class Toolset(Generic[T]):
             TypeError: If the schema language of ``wire`` cannot express a model, or does not support ``strict``.
             ValueError: If ``wire`` is unknown.
         """
-        return self._definitions.schemas(wire, strict)
+        return self._definitions.write_schemas(wire, strict)
 
     def parse(
         self,
@@ -135,15 +135,18 @@ class Toolset(Generic[T]):
         return reader.unwrap(reader.read(answer, raw=raw, usage=usage))
 
 
-class _ToolDefinitions:
+class ToolDefinitions:
     """Models by tool name. Caches their schemas, strict or not, for each wire format."""
+
+    __slots__ = ("_schemas", "_tools", "models")
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(assign_tool_names(models))
         self._tools: tuple[ToolDefinition, ...] | None = None
         self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
-    def schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
+    def write_schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
+        """Return the tools as `Toolset.schemas` does."""
         if (wire, strict) not in self._schemas:
             if self._tools is None:
                 self._tools = tuple(build_tool(name, model) for name, model in self.models.items())
@@ -151,7 +154,14 @@ class _ToolDefinitions:
         return self._schemas[wire, strict]
 
 
+def define_tools(response_model: object) -> ToolDefinitions:
+    """Return the tools for a ``response_model``.
+
+    Raises:
+        TypeError: As `Toolset` does.
+    """
+    return _define_tools(parse_response_model(response_model))
+
+
 # cached by the models, not by the response_model: `Iterable[A | B]` equals `Iterable[B | A]`, but their order differs
-@lru_cache(maxsize=512)
-def _define_tools(models: tuple[type[BaseModel], ...]) -> _ToolDefinitions:
-    return _ToolDefinitions(models)
+_define_tools = lru_cache(maxsize=512)(ToolDefinitions)

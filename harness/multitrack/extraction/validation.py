@@ -74,15 +74,15 @@ def stream_broken_error(answer: WireAnswer, call_errors: Sequence[CallError], re
     return StreamBroken(_format_list(head, call_errors))
 
 
-def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> ExtractionError | None:
-    """Combine the ``call_errors`` into one error.
+def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> ExtractionError:
+    """Combine the ``call_errors``, of which there is at least one, into one error.
 
     Returns:
-        None if there are no errors. A single error is returned unchanged. Several errors of one class become one error
-        of that class; errors of different classes become one `ExtractionError`.
+        A single error is returned unchanged. Several errors of one class become one error of that class; errors of
+        different classes become one `ExtractionError`.
     """
-    if len(call_errors) < 2:
-        return next(iter(call_errors), None)
+    if len(call_errors) == 1:
+        return call_errors[0]
     message = _format_list(f"{len(call_errors)} of {len(answer.calls)} calls are invalid", call_errors)
     first = call_errors[0]
     if isinstance(first, UnknownTool) and all(isinstance(error, UnknownTool) for error in call_errors):

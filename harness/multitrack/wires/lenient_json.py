@@ -16,7 +16,7 @@ def as_objects(value: object) -> list[Mapping[str, Any]]:
     """Return the JSON objects in ``value`` if it is an array; otherwise an empty list."""
     if not isinstance(value, (list, tuple)):
         return []
-    return [fields for item in value if (fields := _read_fields(item)) is not None]
+    return [fields for item in value if (fields := item if type(item) is dict else _read_fields(item)) is not None]
 
 
 def _read_fields(value: object) -> Mapping[str, Any] | None:

@@ -61,7 +61,7 @@ def get_format(wire: str) -> WireFormat:
     Raises:
         ValueError: If there is none.
     """
-    wire_format = find_format(wire)
+    wire_format = _formats.get(wire) or find_format(wire)
     if wire_format is None:
         raise ValueError(f"unknown wire format {wire!r}; use one of: {', '.join(format_names())}")
     return wire_format

@@ -47,8 +47,8 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def _read_error(document: Mapping[str, Any]) -> str | None:
-    if error := error_message(document.get("error")):
-        return error
+    if (error := document.get("error")) and (message := error_message(error)):
+        return message
     # an error of Bedrock has only a message; the header `x-amzn-ErrorType` names its type
     return None if "content" in document else as_text(document.get("message")) or as_text(document.get("Message"))
 
