@@ -8,7 +8,15 @@ from importlib import import_module
 from benchmarks import page
 
 # in the order of the page; each is a module of this package with a function `run_benchmark(quick)`
-NAMES = ("extraction", "anthropic_extraction", "snapshots", "revalidation", "replay", "large_cassettes")
+NAMES = (
+    "extraction",
+    "anthropic_extraction",
+    "bedrock_extraction",
+    "snapshots",
+    "revalidation",
+    "replay",
+    "large_cassettes",
+)
 
 
 def main() -> None:

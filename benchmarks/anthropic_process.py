@@ -15,11 +15,8 @@ from pydantic import BaseModel
 
 from benchmarks.measurement import format_results, measure_in_turns, time_async_call, time_call
 from benchmarks.openai_completions import THREE, GoogleSearch, Weather
+from benchmarks.provider_extraction import MULTITRACK, RAW, RAW_AGAIN
 from multitrack import Toolset, from_anthropic
-from multitrack.tool_call import ToolCall
-from multitrack.wires import WireAnswer, encode_answer
-
-RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
 
 # the SDK uses a different HTTP library since version 1
 _httpx: Any = import_module("httpx2" if int(anthropic.__version__.partition(".")[0]) >= 1 else "httpx")
@@ -34,11 +31,26 @@ class FakeProvider:
     def __init__(self, *, is_async: bool) -> None:
         self.is_async = is_async
         self.last_request: Any = None
-        calls = tuple(
-            ToolCall(f"toolu_{n}", type(model).__name__, model.model_dump_json(), n) for n, model in enumerate(THREE)
-        )
-        answer = WireAnswer(calls, model="claude-sonnet-5", usage={"input_tokens": 9, "output_tokens": 9})
-        self._body = encode_answer(answer, "anthropic")
+        blocks = [{"type": "text", "text": "I will look up the weather in both cities, and search the web."}]
+        blocks += [_make_block(index, call) for index, call in enumerate(THREE)]
+        message = {
+            "model": "claude-sonnet-5",
+            "id": "msg_0123456789",
+            "type": "message",
+            "role": "assistant",
+            "content": blocks,
+            "stop_reason": "tool_use",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 148,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": 68,
+                "service_tier": "standard",
+            },
+        }
+        self._body = json.dumps(message).encode()
 
     def make_client(self) -> Any:
         transport = _httpx.MockTransport(self._respond)
@@ -49,6 +61,10 @@ class FakeProvider:
     def _respond(self, request: Any) -> Any:
         self.last_request = request
         return _httpx.Response(200, headers={"content-type": "application/json"}, content=self._body)
+
+
+def _make_block(index: int, call: BaseModel) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_{index:024}", "name": type(call).__name__, "input": call.model_dump()}
 
 
 def make_extraction(provider: FakeProvider, name: str) -> Callable[[], Any]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 
 def as_object(value: object) -> Mapping[str, Any]:
     """Return ``value`` if it is a JSON object, or a Pydantic object made from one; otherwise an empty object."""
@@ -45,6 +47,17 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 def to_compact_json(value: object) -> str:
     """Return ``value`` as JSON without white space."""
     return _COMPACT.encode(value)
+
+
+def format_arguments(arguments: object) -> str | None:
+    """Return the arguments of a call as compact JSON, or None if there are none. A text is returned unchanged."""
+    if arguments is None or isinstance(arguments, str):
+        return arguments
+    try:
+        # takes a third of the time of `json.dumps`; even so, it takes most of the time of reading an answer
+        return to_json(arguments).decode()
+    except PydanticSerializationError:
+        return to_compact_json(arguments)
 
 
 def error_message(error: object) -> str | None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments
 
 LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """The stop reasons of an answer that was cut off."""
@@ -63,14 +61,7 @@ def is_call(block: Mapping[str, Any]) -> bool:
 
 def read_input(block: Mapping[str, Any]) -> str | None:
     """Return ``input`` of a block as compact JSON, or None if it is absent. A text is returned unchanged."""
-    value = block.get("input")
-    if value is None or isinstance(value, str):
-        return value
-    try:
-        # takes a third of the time of `json.dumps`; even so, it takes most of the time of `read_answer`
-        return to_json(value).decode()
-    except PydanticSerializationError:
-        return to_compact_json(value)
+    return format_arguments(block.get("input"))
 
 
 def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments
 
 LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """The stop reasons of an answer that was cut off."""
@@ -61,8 +61,7 @@ def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def read_input(use: Mapping[str, Any]) -> str | None:
     """Return ``input`` of a call as compact JSON, or None if it is absent. A text is returned unchanged."""
-    value = use.get("input")
-    return value if value is None or isinstance(value, str) else to_compact_json(value)
+    return format_arguments(use.get("input"))
 
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,65 @@
+"""Compare Multitrack's ``create`` for one provider with the SDK's own, for a short response."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from benchmarks.measurement import Results, run_processes
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+
+RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
+
+# the largest acceptable ratio of Multitrack's time to the raw client's, for three calls
+_TARGET = 1.08
+
+_TEXT = """
+This benchmark measures the time that a `response_model` adds to {method}, for a response with three calls. {provider}
+The *raw client* is code written by hand: {raw_client} All candidates send the same body and return the same models. The
+raw client is measured twice to show the noise.
+
+{conditions}
+
+{figures}
+
+The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
+"""
+
+
+def measure_extraction(
+    heading: str, module: str, kinds: Mapping[str, Sequence[str]], *, quick: bool, **texts: str
+) -> Section:
+    """Run the processes of ``module`` and return the section.
+
+    Args:
+        heading: The heading of the section.
+        module: The module of `benchmarks` to run, which measures the three candidates.
+        kinds: The options of the process, by the name of the column.
+        quick: Whether to run one process with a tenth of the rounds.
+        **texts: ``method``, ``provider`` and ``raw_client``, for the text.
+    """
+    results = {kind: _run(module, options, quick=quick) for kind, options in kinds.items()}
+    ratios = {kind: one.ratio(MULTITRACK, to=RAW).middle for kind, one in results.items()}
+    rows = [
+        [name, *(cell for one in results.values() for cell in _format_cells(one, name))]
+        for name in (RAW, RAW_AGAIN, MULTITRACK)
+    ]
+    text = _TEXT.format(
+        conditions=describe_conditions(next(iter(results.values()))),
+        figures=format_table(["", *(cell for kind in results for cell in (kind, "ratio"))], rows),
+        target=_TARGET,
+        verdict="met" if max(ratios.values()) <= _TARGET else "missed",
+        reached=", ".join(f"{kind} {value:.3f}" for kind, value in ratios.items()),
+        **texts,
+    )
+    return Section(heading, text)
+
+
+def _run(module: str, options: Sequence[str], *, quick: bool) -> Results:
+    rounds, processes = (50, 1) if quick else (500, 7)
+    return run_processes([sys.executable, "-m", f"benchmarks.{module}", f"--rounds={rounds}", *options], processes)
+
+
+def _format_cells(results: Results, name: str) -> list[str]:
+    ratio = "1" if name == RAW else format_ratio(results.ratio(name, to=RAW))
+    return [format_time(results.quartiles(name)), ratio]
