@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from multitrack.tape.interceptors import respx_mocker
+from pytest_multitrack import item_tape, run_end, tape_report
 
 # pytester removes the modules that an inner run imports first. The interceptor of httpx would then use the removed copy
-# of this one, and the patches of respx a new copy.
-IMPORTED = [respx_mocker]
+# of respx_mocker, and the patches of respx a new copy. The others import most of our modules, which the plugin imports
+# when a test uses a cassette; without them, each inner run would do so again.
+IMPORTED = [respx_mocker, item_tape, run_end, tape_report]
 
 # `typing` would compare types that it cached for inline-snapshot with those of a removed dirty_equals, which raises.
 # inline-snapshot is not in the group test.
@@ -44,7 +46,7 @@ os.environ.pop("CI", None)
 settings.register_profile("multitrack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("multitrack")
 
-pytest_plugins = ["pytester", "local_provider", "nested_runs", "slow_tests"]
+pytest_plugins = ["pytester", "local_provider", "slow_tests"]
 
 SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "anthropic", "grpcio", "httpx", "aiohttp", "pydantic")
 

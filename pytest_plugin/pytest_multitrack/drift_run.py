@@ -16,7 +16,7 @@ from multitrack.drift import cassette_drift
 from multitrack.drift.cassette_drift import CassetteDrift
 from multitrack.reporting import drift_table
 from multitrack.reporting.drift_table import DriftRow
-from multitrack.tape import active
+from multitrack.tape import run_context
 from pytest_multitrack import commands, markers, pytest_internals
 from pytest_multitrack.run_state import ItemState, list_tapes
 
@@ -129,13 +129,13 @@ class DriftRun:
             if not self._is_sampling:
                 self._test = _DriftingTest.from_item(item)
             self._test.begin_run()
-        run_context = active.run_context()
-        for tape in run_context.tapes_to_compare:
+        run = run_context.current_run()
+        for tape in run.tapes_to_compare:
             if (found := cassette_drift.compare_tape(tape, self._test.name)) is not None:
                 self._test.add(found)
             # interactions that were compared count as used
-            run_context.played_positions[tape.path.resolve()].update(tape.played_positions)
-        run_context.tapes_to_compare.clear()
+            run.played_positions[tape.path.resolve()].update(tape.played_positions)
+        run.tapes_to_compare.clear()
         self._test.note_outcome(_describe_outcome(report, call))
         if report.failed and self._is_drift(item):
             setattr(report, EXCUSED, True)

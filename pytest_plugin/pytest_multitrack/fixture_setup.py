@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 
-from multitrack.errors import TapeViolation
-from pytest_multitrack import pytest_internals
 from pytest_multitrack.run_state import RunState
 
 
@@ -22,8 +20,12 @@ def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.Fixture
             _raise_outside_of_anyio(fixturedef, request),
         ):
             yield
-    except TapeViolation:
-        pytest_internals.discard_failed_fixture(fixturedef, request)
+    except BaseException as error:
+        from multitrack.errors import TapeViolation
+        from pytest_multitrack import pytest_internals
+
+        if isinstance(error, TapeViolation):
+            pytest_internals.discard_failed_fixture(fixturedef, request)
         raise
 
 
@@ -43,11 +45,13 @@ def _open_fixture_tape(
     if fixturedef.scope == "function":
         return nullcontext()
     run = RunState.of(request.config)
-    if pytest_internals.is_builtin_fixture(fixturedef) or run.latest_tape is None or run.latest_tape.is_closed:
-        # a ``use_cassette`` block in the fixture does not belong to the test that happens to set it up
+    # a ``use_cassette`` block in the fixture does not belong to the test that happens to set it up
+    if run.latest_tape is None or run.latest_tape.is_closed:
         return run.context.use_scope(None)
-    from pytest_multitrack import fixture_tape, item_tape
+    from pytest_multitrack import fixture_tape, item_tape, pytest_internals
 
+    if pytest_internals.is_builtin_fixture(fixturedef):
+        return run.context.use_scope(None)
     with item_tape.fail_without_traceback():
         opened = fixture_tape.open_fixture_tape(fixturedef, request, run.latest_tape.test)
     run.fixture_tapes[fixturedef] = opened

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption
-from multitrack.tape import active, credentials
+from multitrack.tape import active, credentials, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, flags, item_tape, pytest_internals
@@ -71,7 +71,7 @@ class FixtureTape:
     def _activated(self) -> Iterator[None]:
         try:
             with ExitStack() as stack:
-                stack.enter_context(active.run_context().use_scope(self._scope))
+                stack.enter_context(run_context.current_run().use_scope(self._scope))
                 if self._tape.mode == "replay":
                     stack.enter_context(credentials.stand_in())
                 stack.enter_context(active.activate(self._tape))
@@ -96,12 +96,12 @@ class FixtureTape:
             outer.add_violation(violation)
 
     def _close(self) -> None:
-        run_context, passed = active.run_context(), self._failure is None
-        run_context.add_closed_tape(self._tape)
+        run, passed = run_context.current_run(), self._failure is None
+        run.add_closed_tape(self._tape)
         with item_tape.fail_without_traceback():
             saved = self._tape.save(failure=self._failure)
-            run_context.tape_results.append(TapeResult(self._scope, self._tape, passed, saved))
-            run_context.tape_results.extend(self._scope.save_blocks(failure=self._failure))
+            run.tape_results.append(TapeResult(self._scope, self._tape, passed, saved))
+            run.tape_results.extend(self._scope.save_blocks(failure=self._failure))
             if passed and self._tape.is_strict:
                 self._tape.raise_if_unplayed()
 
@@ -123,7 +123,9 @@ def open_fixture_tape(
             f"the cassette paths of {first} and {name} differ only in case, which some file systems ignore: "
             f"rename one fixture"
         )
-    scope = RecordingScope(name, record_hint=test.record_hint, update_hint=test.update_hint, is_test=False)
+    scope = RecordingScope(
+        lambda: name, record_hint=lambda: test.record_hint, update_hint=lambda: test.update_hint, is_test=False
+    )
     tape = Tape(
         path,
         mode=flags.mode(request.config),
@@ -131,6 +133,6 @@ def open_fixture_tape(
         test=scope.name,
         fingerprint_results=test.fingerprint_results,
         record_hint=scope.record_hint,
-        cache=active.run_context().cassettes,
+        cache=run_context.current_run().cassettes,
     )
     return FixtureTape(tape, scope, test)

@@ -1,8 +1,4 @@
-"""The phases of a test: its setup, its call, its teardown, and the report of each.
-
-Every run with a test imports this module. Modules that only tests with a cassette need are imported inside the
-functions.
-"""
+"""The phases of a test: its setup, its call, its teardown, and the report of each."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from multitrack.tape.recording_scope import RecordingScope
-from pytest_multitrack import commands, markers, pytest_internals
+from pytest_multitrack import markers
 from pytest_multitrack.run_state import ItemState, RunState, list_tapes
 from pytest_multitrack.violation_guard import ViolationGuard
 
@@ -24,23 +20,41 @@ if TYPE_CHECKING:
 
 def begin_test(item: pytest.Item) -> None:
     """Begin a test, or another attempt at it. Open its tape if the test uses a cassette."""
-    run, name = RunState.of(item.config), pytest_internals.get_test_name(item)
+    run, uses_cassette = RunState.of(item.config), markers.uses_cassette(item)
     test = RecordingScope(
-        name,
-        record_hint=commands.record_command(item),
-        update_hint=commands.pytest_command(item, "--snapshot-update"),
+        partial(_get_test_name, item),
+        record_hint=partial(_get_record_command, item),
+        update_hint=partial(_get_update_command, item),
         fingerprint_results=partial(_fingerprint_results, item.config),
     )
-    run.context.begin_test(test)
+    run.context.begin_test(test, uses_tape=uses_cassette)
     run.comparison = None
     state = ItemState(ViolationGuard(test))
     state.store(item)
     if (mistyped := markers.find_mistyped(item)) is not None:
-        pytest.fail(markers.describe_mistyped(name, mistyped), pytrace=False)
-    if markers.uses_cassette(item):
+        pytest.fail(markers.describe_mistyped(test.name, mistyped), pytrace=False)
+    if uses_cassette:
         from pytest_multitrack.item_tape import open_item_tape
 
         state.tape = run.latest_tape = open_item_tape(item, test)
+
+
+def _get_test_name(item: pytest.Item) -> str:
+    from pytest_multitrack import pytest_internals
+
+    return pytest_internals.get_test_name(item)
+
+
+def _get_record_command(item: pytest.Item) -> str:
+    from pytest_multitrack import commands
+
+    return commands.record_command(item)
+
+
+def _get_update_command(item: pytest.Item) -> str:
+    from pytest_multitrack import commands
+
+    return commands.pytest_command(item, "--snapshot-update")
 
 
 def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:

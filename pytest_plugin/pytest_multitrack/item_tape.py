@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption, MultitrackError
-from multitrack.tape import active, credentials
+from multitrack.tape import active, credentials, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags
@@ -29,8 +29,8 @@ class ItemTape:
 
     def _open(self) -> None:
         if self.tape.mode == "replay":
-            self._stack.enter_context(credentials.stand_in())
-        self._stack.enter_context(active.activate(self.tape))
+            self._stack.enter_context(credentials.stand_in(keep_patches=True))
+        self._stack.enter_context(active.activate(self.tape, keep_interceptors=True))
         self.test.add_tape(self.tape)
 
     def replace_tape(self, open_tape: Callable[[], Tape]) -> None:
@@ -72,9 +72,9 @@ class ItemTape:
             return
         self._closed = True
         self._stack.close()
-        run_context, passed = active.run_context(), failure is None
-        run_context.add_closed_tape(self.tape)
-        run_context.tape_results.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        run, passed = run_context.current_run(), failure is None
+        run.add_closed_tape(self.tape)
+        run.tape_results.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
         if passed and self.tape.is_strict:
             self.tape.raise_if_unplayed()
 
@@ -110,7 +110,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
         record_hint=test.record_hint,
         scope=test,
         root=item.config.rootpath,
-        cache=active.run_context().cassettes,
+        cache=run_context.current_run().cassettes,
     )
 
 

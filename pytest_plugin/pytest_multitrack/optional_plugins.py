@@ -1,4 +1,4 @@
-"""The plugins that are only active with certain options."""
+"""The plugins that are only active with certain options or packages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pytest_multitrack import flags
 
 
 def register(config: pytest.Config) -> None:
-    """Register the plugins that the options of the run require.
+    """Register the plugins that the options of the run and the installed packages require.
 
     Raises:
         pytest.UsageError: An option is invalid.
     """
+    if config.pluginmanager.hasplugin("syrupy"):
+        from multitrack.snapshots import run_outcomes
+
+        run_outcomes.register(config)
     if config.option.multitrack_record:
         from pytest_multitrack.live_notice import LiveNotice
 

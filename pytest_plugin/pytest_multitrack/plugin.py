@@ -1,7 +1,7 @@
 """The hooks of the plugin, in the order in which a run calls them. Other modules do the work of each hook.
 
-A run that uses no cassette must stay fast. Modules that import more than pytest are therefore imported inside the
-functions that need them.
+A run that uses no cassette must stay fast. Therefore, the modules that this one imports need nothing but pytest, and
+import everything else inside the functions that need it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from pytest_multitrack import flags, markers, pytest_internals
+from multitrack.tape import module_level_clients, run_context
+from pytest_multitrack import collection, fixture_setup, flags, item_phases, markers, optional_plugins
 
 # pytest finds the fixtures of a plugin by their names in its module
 from pytest_multitrack.fixtures import _cassette_options_applied as _cassette_options_applied
@@ -32,10 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
-    from multitrack.tape import credentials
-
     # a conftest may import an application that constructs OpenAI() at module level
-    with credentials.stand_in(live=flags.may_go_live(early_config, parser, args)):
+    with module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args)):
         result = yield
     # after the conftests, because some of them define an option --record of their own
     flags.add_record_option(early_config, parser)
@@ -43,19 +42,13 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    pytest_internals.skip_assertion_rewriting(config, "multitrack")
-    from multitrack.snapshots import run_outcomes
-    from multitrack.tape import active
-    from pytest_multitrack import optional_plugins
-
     if refused := flags.find_refused_write(config):
         raise pytest.UsageError(refused)
     run = ExitStack()
-    context = run.enter_context(active.run(flags.mode(config), config.rootpath, list(flags.cassette_options(config))))
+    mode, options = flags.mode(config), list(flags.cassette_options(config))
+    RunState(run.enter_context(run_context.run(mode, config.rootpath, options))).store(config)
     config.add_cleanup(run.close)
-    RunState(context).store(config)
     markers.register(config)
-    run_outcomes.register(config)
     optional_plugins.register(config)
 
 
@@ -64,17 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    from multitrack.tape import credentials
-
     # a test module may import an application that constructs OpenAI() at module level
-    with credentials.stand_in(live=flags.mode(session.config) != "replay"):
+    with module_level_clients.preparing_imports(lambda: flags.mode(session.config) != "replay"):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
-    from pytest_multitrack import collection
-
     result = yield
     collection.process_items(config, items)
     return result
@@ -82,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     if items:
-        RunState.of(items[0].config).summary.has_deselected = True
+        RunState.of(items[0].config).has_deselected = True
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -97,8 +86,6 @@ def pytest_testnodeready(node: Any) -> None:
 # not a wrapper: if a wrapper fails before its yield, the wrappers inside it (such as logging) are not torn down
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    from pytest_multitrack import item_phases
-
     item_phases.begin_test(item)
 
 
@@ -107,16 +94,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    from pytest_multitrack import fixture_setup
-
     with fixture_setup.prepare_setup(fixturedef, request):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    from pytest_multitrack import item_phases
-
     with item_phases.watch_call(item):
         return (yield)
 
@@ -130,8 +113,6 @@ def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, righ
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    from pytest_multitrack import item_phases
-
     with item_phases.close_after_teardown(item):
         return (yield)
 
@@ -141,8 +122,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    from pytest_multitrack import item_phases
-
     report = yield
     item_phases.complete_report(item, call, report)
     return report
@@ -155,14 +134,17 @@ def pytest_runtest_makereport(
 # prints the summary
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    from pytest_multitrack import run_end
-
     result = yield
-    run_end.finish_run(session)
+    if RunState.of(session.config).has_results:
+        from pytest_multitrack import run_end
+
+        run_end.finish_run(session)
     return result
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
-    from pytest_multitrack import run_end
+    config: pytest.Config = terminalreporter.config
+    if RunState.of(config).has_results or config.option.multitrack_unused:
+        from pytest_multitrack import run_end
 
-    run_end.print_summary(terminalreporter, exitstatus)
+        run_end.print_summary(terminalreporter, exitstatus)

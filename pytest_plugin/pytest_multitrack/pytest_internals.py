@@ -23,19 +23,6 @@ from multitrack.repetitions import get_unrepeated_name, get_unrepeated_nodeid
 _ESCAPE = re.compile(r"\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 
 
-def skip_assertion_rewriting(config: pytest.Config, package: str) -> None:
-    """Import ``package`` without rewriting its assertions.
-
-    pytest rewrites every module of a distribution that has a plugin, and ignores the byte code that pip compiled. If
-    Python may not write byte code, that adds a fifth of a second to each start.
-    """
-    hook: Any = config.pluginmanager.rewrite_hook
-    rewritten = getattr(hook, "_must_rewrite", None)
-    if isinstance(rewritten, set):
-        rewritten.discard(package)
-        hook._marked_for_rewrite_cache.clear()
-
-
 def get_test_name(item: pytest.Item) -> str:
     """Return the node id of ``item`` as a user passes it on the command line.
 

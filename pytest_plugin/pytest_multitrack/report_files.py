@@ -17,7 +17,7 @@ import pytest
 from multitrack import wires
 from multitrack.reporting import report_formats
 from multitrack.reporting.report_formats import ReportedTape, ReportedTest
-from multitrack.tape import active
+from multitrack.tape import run_context
 from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
@@ -106,10 +106,11 @@ class ReportCollector:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         # before the hook of the main plugin, which clears both
-        run_context, scope = active.run_context(), active.run_context().scope
+        run = run_context.current_run()
+        scope = run.scope
         # every fixture of wider scope has a tape, even if it sends nothing
         self._closed += (
-            result for result in run_context.tape_results if result.tape.sent or (result.scope and result.scope.is_test)
+            result for result in run.tape_results if result.tape.sent or (result.scope and result.scope.is_test)
         )
         report = yield
         if report.failed:

@@ -20,6 +20,7 @@ def finish_run(session: pytest.Session) -> None:
     """Close the tapes that are still open, and complete the summary of the run."""
     run = RunState.of(session.config)
     summary = run.summary
+    summary.has_deselected |= run.has_deselected
     _close_interrupted(run)
     summary.add_played(run.context.played_positions)
     if run.context.tape_results:

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multitrack.run_summary import RunSummary
-
 if TYPE_CHECKING:
     from multitrack.errors import TapeViolation
-    from multitrack.tape.active import RunContext
+    from multitrack.tape.run_context import RunContext
     from multitrack.tape.tape import Tape
     from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.item_tape import ItemTape
+    from pytest_multitrack.run_summary import RunSummary
     from pytest_multitrack.violation_guard import ViolationGuard
 
 
-@dataclass
 class RunState:
     """The data of a run.
 
     Attributes:
         context: The open tapes of the process, and the results of those that were closed.
-        summary: The data that is printed at the end, and that the workers of pytest-xdist send to the controller.
+        has_deselected: Whether tests were deselected.
         workers: The workers of pytest-xdist, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
         comparison: The two sides of the last asserted ``==`` that was false in the running test, if any.
     """
 
-    context: RunContext
-    summary: RunSummary = field(default_factory=RunSummary)
-    workers: list[Any] = field(default_factory=list)
-    latest_tape: ItemTape | None = None
-    fixture_tapes: dict[pytest.FixtureDef[object], FixtureTape] = field(default_factory=dict)
-    comparison: tuple[object, object] | None = None
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.has_deselected = False
+        self.workers: list[Any] = []
+        self.latest_tape: ItemTape | None = None
+        self.fixture_tapes: dict[pytest.FixtureDef[object], FixtureTape] = {}
+        self.comparison: tuple[object, object] | None = None
+        self._summary: RunSummary | None = None
+
+    @property
+    def summary(self) -> RunSummary:
+        """The data that is printed at the end, and that the workers of pytest-xdist send to the controller."""
+        if self._summary is None:
+            from pytest_multitrack.run_summary import RunSummary
+
+            self._summary = RunSummary()
+        return self._summary
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there may be anything to report at the end of the run."""
+        return bool(self.workers) or self._summary is not None or self.context.has_results
 
     @classmethod
     def of(cls, config: pytest.Config) -> RunState:
@@ -47,7 +60,6 @@ class RunState:
         config.stash[_RUN] = self
 
 
-@dataclass
 class ItemState:
     """The data of one attempt to run a test.
 
@@ -60,10 +72,11 @@ class ItemState:
         request: The request of the test, which knows the fixtures that were requested at run time.
     """
 
-    guard: ViolationGuard | None = None
-    tape: ItemTape | None = None
-    failure: str | None = None
-    request: pytest.FixtureRequest | None = None
+    def __init__(self, guard: ViolationGuard | None = None) -> None:
+        self.guard = guard
+        self.tape: ItemTape | None = None
+        self.failure: str | None = None
+        self.request: pytest.FixtureRequest | None = None
 
     @classmethod
     def of(cls, item: pytest.Item) -> ItemState:

@@ -12,9 +12,9 @@ from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.reporting import terminal
 from multitrack.tape import call_site
-from multitrack.tape.active import RunContext
 from multitrack.tape.file import paths
 from multitrack.tape.recording_scope import RecordingScope, TapeResult, redact_with_tapes
+from multitrack.tape.run_context import RunContext
 from multitrack.tape.tape import Tape
 from pytest_multitrack import failure_diagnosis, pytest_internals
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_multitrack import pytest_internals
-
 
 class ViolationPainter:
     """A plugin for the process that prints. It colours the texts of violations if the terminal has colours."""
@@ -15,5 +13,6 @@ class ViolationPainter:
         first_line = getattr(report, "multitrack_violation", None)
         if first_line is not None:
             from multitrack.reporting import terminal
+            from pytest_multitrack import pytest_internals
 
             pytest_internals.paint_failure(report, first_line, terminal.paint_violation)

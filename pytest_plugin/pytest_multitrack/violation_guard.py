@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
-from multitrack.errors import TapeViolation
-from multitrack.tape.recording_scope import RecordingScope
+if TYPE_CHECKING:
+    from multitrack.errors import TapeViolation
+    from multitrack.tape.recording_scope import RecordingScope
 
 
 class ViolationGuard:
@@ -27,7 +29,14 @@ class ViolationGuard:
         The violation takes precedence over ``error``, which usually follows from it and becomes its cause.
         """
         new = self._test.take_new_violations()
-        self.violation = new[0] if new else error if isinstance(error, TapeViolation) else None
+        if new:
+            self.violation = new[0]
+        elif error is None:
+            self.violation = None
+        else:
+            from multitrack.errors import TapeViolation
+
+            self.violation = error if isinstance(error, TapeViolation) else None
         if self.violation is not None and error is not None and self.violation is not error:
             self.violation.__cause__ = error
         return self.violation

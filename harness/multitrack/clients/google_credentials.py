@@ -1,25 +1,31 @@
-"""Register stand-ins for Google's application default credentials, which both of Google's SDKs use."""
+"""Register stand-ins for Google's application default credentials, and for the API key of `google.genai`."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 from multitrack.tape import credentials
 from multitrack.tape.patching import Patch
 
+# The module whose import triggers the patches, and the file here whose `patches(module)` returns them. That file is
+# imported only then, because it may need Google's own libraries.
+_TRIGGERS = (
+    ("google.auth", "google_default"),
+    ("google.auth.transport.grpc", "google_default"),
+    ("google.api_core.grpc_helpers", "google_default"),
+    ("google.api_core.grpc_helpers_async", "google_default"),
+    ("google.genai._api_client", "genai_key"),
+)
 
-def patches(module: ModuleType) -> list[Patch]:
-    """Return the patches of ``module``."""
-    # imported only with Google's own libraries, which it needs
-    from multitrack.clients import google_default
 
-    return google_default.patches(module)
+def _register(trigger: str, name: str) -> None:
+    def patches(module: ModuleType) -> list[Patch]:
+        found: list[Patch] = import_module(f"multitrack.clients.{name}").patches(module)
+        return found
+
+    credentials.register(trigger, patches)
 
 
-for _trigger in (
-    "google.auth",
-    "google.auth.transport.grpc",
-    "google.api_core.grpc_helpers",
-    "google.api_core.grpc_helpers_async",
-):
-    credentials.register(_trigger, patches)
+for _trigger, _name in _TRIGGERS:
+    _register(_trigger, _name)

@@ -20,6 +20,7 @@ class ImportWatch(MetaPathFinder):
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callback]] = {}
+        self._preparations: dict[str, Callable[[], None]] = {}
         self._finding: set[str] = set()
 
     def when_imported(self, name: str, callback: Callback) -> None:
@@ -34,9 +35,19 @@ class ImportWatch(MetaPathFinder):
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
+    def before_import(self, name: str, prepare: Callable[[], None]) -> None:
+        """Call ``prepare`` once, before the top-level package ``name`` or a module in it is imported.
+
+        ``prepare`` may itself watch for modules.
+        """
+        self._preparations[name] = prepare
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
     def close(self) -> None:
         """Forget all callbacks and leave ``sys.meta_path``."""
         self._callbacks.clear()
+        self._preparations.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
@@ -45,15 +56,21 @@ class ImportWatch(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Return the real spec, with a loader that runs the module and then the callbacks. `None` for other modules."""
         del path, target
-        if fullname not in self._callbacks or fullname in self._finding:
+        if fullname in self._finding:
+            return None
+        # a namespace package such as ``google`` may be imported when Python starts
+        prepare = self._preparations.pop(fullname.partition(".")[0], None)
+        if prepare is not None:
+            prepare()
+        elif fullname not in self._callbacks:
             return None
         self._finding.add(fullname)
         try:
             spec = find_spec(fullname)
         finally:
             self._finding.discard(fullname)
-        if spec is None or spec.loader is None:
-            return None
+        if spec is None or spec.loader is None or fullname not in self._callbacks:
+            return spec
         spec.loader = _NotifyingLoader(spec.loader, self._notify)
         return spec
 

@@ -7,24 +7,14 @@ test has no tape. If that test has a tape, the request would make it fail, altho
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, WeakSet
-
-from multitrack.errors import LiveCall, TapeViolation
-from multitrack.tape import socket_mocks
-from multitrack.tape.exchange import Passthrough, Replay, Request, Route, Router, StreamRoute
-from multitrack.tape.stand_in_word import has_stand_in
-from multitrack.tape.violations import divert_violations
 
 if TYPE_CHECKING:
     from multitrack.tape.recording_scope import RecordingScope
     from multitrack.tape.settings import Settings
-
-Report = Callable[[str, TapeViolation], None]
-"""Reports a violation that belongs to a finished test. Takes the node id of the test and the violation."""
 
 
 class OutlivingThreads:
@@ -63,97 +53,14 @@ class OutlivingThreads:
         finally:
             self._started_before.update(set(threading.enumerate()) - before)
 
-    def find_router(self, tape: Router | None, during: str | None, report: Report) -> Router | None:
-        """Return the router for a request from the current thread. `None` if the thread has not outlived its test.
+    def find_origin(self) -> tuple[RecordingScope, Settings] | None:
+        """Return the ended test that started the current thread, and the settings for requests of its threads.
 
-        Args:
-            tape: The router of the running test. `None` if it has none.
-            during: The name of the running test or fixture. `None` if none is running.
-            report: Reports violations.
+        Returns None if the thread has not outlived its test.
         """
-        found = self._scopes.get(threading.current_thread()) if self._scopes else None
-        return None if found is None else _OutlivingThreadRouter(*found, tape, during, report)
+        return self._scopes.get(threading.current_thread()) if self._scopes else None
 
 
 def _is_pool_worker(thread: threading.Thread) -> bool:
     target = getattr(thread, "_target", None)
     return getattr(target, "__module__", None) == "concurrent.futures.thread"
-
-
-class _OutlivingThreadRouter:
-    """Routes a request from a thread that outlived its test.
-
-    The tape of the running test answers it if it can: the thread may be a worker that later tests share. Otherwise the
-    request is blocked, and reported for the test that started the thread.
-    """
-
-    def __init__(
-        self, scope: RecordingScope, settings: Settings, tape: Router | None, during: str | None, report: Report
-    ) -> None:
-        self._scope = scope
-        self._settings = settings
-        self._tape = tape
-        self._during = during
-        self._report = report
-
-    @property
-    def mode(self) -> str:
-        """The mode of the running test's tape. Without one, requests are only replayed."""
-        return "replay" if self._tape is None else self._tape.mode
-
-    def route(self, request: Request) -> Route:
-        """Decide what happens to ``request``. Raises `LiveCall` if the running test has no recording of it."""
-        # even if a tape is open, because telemetry is not worth a violation while a different test is recorded
-        if (route := self._route_by_settings(request)) is not None:
-            return route
-        if self._tape is not None and self.mode == "replay":
-            with self._without_violations(request):
-                return self._tape.route(request)
-        raise self._block(request)
-
-    def route_stream(self, request: Request) -> StreamRoute:
-        """Decide the same for a streaming request."""
-        if self._tape is not None and self.mode == "replay":
-            with self._without_violations(request):
-                return self._tape.route_stream(request)
-        if self._settings.ignores(request.url) and not has_stand_in(request):
-            return Passthrough()
-        raise self._block(request)
-
-    def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``."""
-        return self._settings.allows_connection(host, port)
-
-    def add_violation(self, violation: TapeViolation) -> None:
-        """Report ``violation`` for the test that started the thread."""
-        self._report(self._scope.name, violation)
-
-    def _route_by_settings(self, request: Request) -> Route | None:
-        from multitrack.tape.unrecorded_requests import accept_silently
-
-        if socket_mocks.is_mocked(request.url):
-            return Passthrough()
-        if self._settings.ignores(request.url) and not has_stand_in(request):
-            return Passthrough()
-        return Replay(accept_silently(request)) if self._settings.drops(request.url) else None
-
-    @contextmanager
-    def _without_violations(self, request: Request) -> Iterator[None]:
-        with divert_violations():
-            try:
-                yield
-            except TapeViolation:
-                raise self._block(request) from None
-
-    def _block(self, request: Request) -> LiveCall:
-        parts = urlsplit(request.url)
-        # without the parts that may hold a credential
-        address = parts.netloc.rpartition("@")[2]
-        during = f"while {self._during} was running" if self._during else "while no test was running"
-        violation = LiveCall(
-            f"{request.method} {parts.scheme}://{address}{parts.path} was sent {during}, by the thread "
-            f"{threading.current_thread().name!r} that {self._scope.name} had started; the request was blocked\n"
-            f"  end the thread within its test, for example with thread.join()"
-        )
-        self.add_violation(violation)
-        return violation

@@ -35,6 +35,11 @@ class PatchSet:
                 setattr(patch.owner, patch.name, replacement)
                 self._applied.append((patch, original, replacement))
 
+    def are_outermost(self) -> bool:
+        """Return whether nobody has replaced a patched attribute since it was patched."""
+        with self._lock:
+            return all(vars(patch.owner).get(patch.name) is replacement for patch, _, replacement in self._applied)
+
     def undo(self) -> None:
         """Undo all patches, the last one first."""
         with self._lock:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from multitrack.errors import TapeViolation
     from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
     from multitrack.tape.settings import Settings
     from multitrack.tape.tape import Tape
 
 
-@dataclass(frozen=True, slots=True)
-class TapeResult:
+class TapeResult(NamedTuple):
     """A closed tape, and the result of saving its recording."""
 
     scope: RecordingScope | None
@@ -27,8 +27,7 @@ class TapeResult:
     """The saved recording; `None` if nothing was recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ClosedBlock:
+class _ClosedBlock(NamedTuple):
     tape: Tape
     failure: str | None
     saved: SavedRecording | None
@@ -43,25 +42,25 @@ class RecordingScope:
 
     def __init__(
         self,
-        name: str,
+        name: Callable[[], str],
         *,
-        record_hint: str,
-        update_hint: str = "pytest --snapshot-update",
+        record_hint: Callable[[], str],
+        update_hint: Callable[[], str],
         fingerprint_results: ResultFingerprinter = lambda _: None,
         is_test: bool = True,
     ) -> None:
         """Create the scope.
 
         Args:
-            name: The node id of the test, or the name of the fixture; stored with its interactions.
-            record_hint: The command that records it, for messages.
-            update_hint: The command that updates its snapshots from the cassette.
+            name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
+            record_hint: Returns the command that records it, for messages.
+            update_hint: Returns the command that updates its snapshots from the cassette.
             fingerprint_results: Returns the fingerprints of the validated calls of a response.
             is_test: Whether it is a test and not a fixture.
         """
-        self.name = name
-        self.record_hint = record_hint
-        self.update_hint = update_hint
+        self._get_name = name
+        self._get_record_hint = record_hint
+        self._get_update_hint = update_hint
         self.fingerprint_results = fingerprint_results
         self.is_test = is_test
         self.guard_settings: Settings | None = None
@@ -72,6 +71,23 @@ class RecordingScope:
         self._tapes: list[Tape] = []
         self._closed_blocks: list[_ClosedBlock] = []
         self._failed_fixtures: list[RecordingScope] = []
+
+    # computed when a tape or a message needs them, because most tests of a run may have no tape
+
+    @cached_property
+    def name(self) -> str:
+        """The node id of the test, or the name of the fixture."""
+        return self._get_name()
+
+    @cached_property
+    def record_hint(self) -> str:
+        """The command that records it."""
+        return self._get_record_hint()
+
+    @cached_property
+    def update_hint(self) -> str:
+        """The command that updates its snapshots from the cassette."""
+        return self._get_update_hint()
 
     def hold(self, violation: TapeViolation) -> None:
         """Fail the test or fixture with ``violation``, even if the code under test catches it."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from multitrack.errors import BadOption
-from multitrack.tape import active, credentials, project
+from multitrack.tape import active, credentials, project, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
@@ -41,17 +41,17 @@ class use_cassette:  # noqa: N801 - a function to its users
             raise BadOption(f"use_cassette: unknown mode {mode!r}; known modes: {', '.join(MODES)}")
         self._path = Path(path)
         self._mode = mode
-        root = active.run_context().root
+        root = run_context.current_run().root
         own = project.read_nearest(Path.cwd()) if root is None else project.read(root / "pyproject.toml")
         self._settings = own.settings.with_options(options, "use_cassette")
-        for source, options_of_source in active.run_context().command_line_options:
+        for source, options_of_source in run_context.current_run().command_line_options:
             self._settings = self._settings.with_options(options_of_source, source)
         self._stack = ExitStack()
         self._tape: Tape | None = None
         self._scope: RecordingScope | None = None
 
     def __enter__(self) -> Tape:
-        outer, context = active.current_tape(), active.run_context()
+        outer, context = active.current_tape(), run_context.current_run()
         mode = self._mode or context.mode
         scope = self._scope = context.scope
         # within a block that has its own mode, the test's mode does not count
@@ -96,16 +96,16 @@ class use_cassette:  # noqa: N801 - a function to its users
         failure = None if raised is None else f"the block raised {type(raised).__name__}"
         if self._scope is None:
             for violation in violations:
-                active.run_context().add_late_violation(str(self._path), violation)
+                run_context.current_run().add_late_violation(str(self._path), violation)
             saved = tape.save(failure=failure)
-            active.run_context().tape_results.append(TapeResult(None, tape, failure is None, saved))
+            run_context.current_run().tape_results.append(TapeResult(None, tape, failure is None, saved))
         else:
             self._scope.add_closed_block(tape, failure)
         outer = active.current_tape()
         if outer is not None:
             for violation in violations:
                 outer.add_violation(violation)
-        active.run_context().add_closed_tape(tape)
+        run_context.current_run().add_closed_tape(tape)
         if violations and (error is None or isinstance(error, Exception)):
             raise violations[0] from error
         if error is None and tape.is_strict:

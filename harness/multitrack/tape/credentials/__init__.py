@@ -1,7 +1,8 @@
 """Stand-in credentials for replay, which then needs no real ones.
 
-Each SDK that we have a client for registers its patches in ``multitrack/clients/<name>_credentials.py``. Each file in
-this folder contains the patches for one framework.
+Each SDK that we have a client for registers its patches in ``multitrack/clients/<package>_credentials.py``, and each
+framework in this folder. ``<package>`` is the top-level package of the SDK or framework: importing that package makes
+the plugin import all these files (`module_level_clients`).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
 environment is never changed, because a key there would enable tests that are skipped if there is no key. A client that
@@ -12,18 +13,18 @@ request raises the SDK's own error for the missing credential.
 from __future__ import annotations
 
 import copy
-import pkgutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from multitrack.tape import active
+from multitrack.tape import active, run_context
 from multitrack.tape.imports import ImportWatch
+from multitrack.tape.module_level_clients import find_credential_modules
 from multitrack.tape.patching import Patch, PatchSet
 
 NOTE = (
@@ -32,43 +33,13 @@ NOTE = (
 )
 """Added to the SDK's error, because its text describes a constructor although a request raises it."""
 
-# The providers whose client is one of OpenAI's or a `google.genai` client.
-_PYDANTIC_AI_PROVIDERS = (
-    "alibaba",
-    "azure",
-    "cerebras",
-    "crusoe",
-    "deepseek",
-    "fireworks",
-    "google",
-    "heroku",
-    "meta",
-    "moonshotai",
-    "nebius",
-    "openai",
-    "openrouter",
-    "ovhcloud",
-    "sambanova",
-    "together",
-    "vercel",
-    "zai",
-)
-
-# A module of a framework that triggers patches when it is imported, and the file here whose `patches(module)` returns
-# them.
-_FRAMEWORKS: tuple[tuple[str, str], ...] = (
-    ("langchain_openai.chat_models.base", "langchain_clients"),
-    ("langchain_openai.embeddings.base", "langchain_clients"),
-    ("litellm.secret_managers.main", "litellm_keys"),
-    *((f"pydantic_ai.providers.{name}", "pydantic_ai_providers") for name in _PYDANTIC_AI_PROVIDERS),
-)
-
 PatchFactory = Callable[[ModuleType], list[Patch]]
 """Returns the patches for a module that has been imported."""
 
 _watch = ImportWatch()
 _lock = threading.RLock()
 _blocks: list[_StandInBlock] = []
+_is_watching = False
 _patches = PatchSet()
 _registered: list[tuple[str, PatchFactory]] = []
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
@@ -84,7 +55,7 @@ def register(trigger: str, patches: PatchFactory) -> None:
     """
     with _lock:
         _registered.append((trigger, patches))
-        if _blocks:
+        if _is_watching:
             _watch.when_imported(trigger, _installer(patches))
 
 
@@ -96,7 +67,7 @@ class _StandInBlock:
 
 
 @contextmanager
-def stand_in(*, live: bool = False) -> Iterator[None]:
+def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None]:
     """Create clients with a stand-in if they find no credential.
 
     Open this block while test modules are imported and while the cassette of a test replays. Blocks nest, may close in
@@ -106,21 +77,23 @@ def stand_in(*, live: bool = False) -> Iterator[None]:
         live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If true, Google's
             metadata server is asked before the stand-in is used: a client on a Google Cloud machine then gets the
             project of that machine. Asking takes three seconds if there is no such server. Default False.
+        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
+            nothing while no block is open. Default False.
     """
     block = _StandInBlock(live)
     _register_all()
     with _lock:
         _blocks.append(block)
-        if len(_blocks) == 1:
-            for trigger, patches in _registered:
-                _watch.when_imported(trigger, _installer(patches))
+        if not _is_watching:
+            _watch_imports()
+    run_context.current_run().add_patch_update(_remove_unused_patches)
     try:
         yield
     finally:
         with _lock:
             _blocks.remove(block)
-            if not _blocks:
-                _restore()
+        if not keep_patches:
+            _remove_unused_patches()
 
 
 def is_active() -> bool:
@@ -158,17 +131,15 @@ def suspend() -> Iterator[None]:
 
 @cache
 def _register_all() -> None:
-    clients = import_module("multitrack.clients")
-    for found in pkgutil.iter_modules(clients.__path__):
-        if found.name.endswith("_credentials"):
-            import_module(f"{clients.__name__}.{found.name}")
-    for trigger, name in _FRAMEWORKS:
-        register(trigger, partial(_framework_patches, name))
+    for name in find_credential_modules().values():
+        import_module(name)
 
 
-def _framework_patches(name: str, module: ModuleType) -> list[Patch]:
-    patches: list[Patch] = import_module(f"{__name__}.{name}").patches(module)
-    return patches
+def _watch_imports() -> None:
+    global _is_watching
+    _is_watching = True
+    for trigger, patches in _registered:
+        _watch.when_imported(trigger, _installer(patches))
 
 
 def _installer(patches: PatchFactory) -> Callable[[ModuleType], None]:
@@ -178,6 +149,10 @@ def _installer(patches: PatchFactory) -> Callable[[ModuleType], None]:
     return install_into
 
 
-def _restore() -> None:
-    _watch.close()
-    _patches.undo()
+def _remove_unused_patches() -> None:
+    global _is_watching
+    with _lock:
+        if not _blocks:
+            _watch.close()
+            _patches.undo()
+            _is_watching = False

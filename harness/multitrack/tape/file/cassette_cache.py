@@ -20,7 +20,7 @@ _MAX_RESULTS = 400
 class CassetteCache:
     """The large cassettes that were read most recently, and results that were computed from cassettes.
 
-    A pytest run has one, see `active.RunContext`. A file that has changed is read again.
+    A pytest run has one, see `RunContext`. A file that has changed is read again.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The code that catches traffic: one file or folder per client library.
 
 ``install`` patches the client libraries when the first tape opens. A library that is not imported yet is patched after
-its import. `restore` removes the patches when the last tape closes. Interceptors patch classes instead of objects, so
+its import. `restore` removes the patches. Interceptors patch classes instead of objects, so
 that clients, sessions and channels created earlier are caught, too.
 """
 
@@ -65,13 +65,24 @@ def restore() -> None:
     """Undo all patches, the most recent first."""
     _watch.close()
     _patches.undo()
+    clear_state()
+    _cleanups.clear()
+
+
+def clear_state() -> None:
+    """Clear what interceptors remember of the traffic of one test."""
     with _lock:
-        while _cleanups:
-            _cleanups.pop()()
+        for cleanup in _cleanups:
+            cleanup()
 
 
-def on_restore(cleanup: Callable[[], None]) -> None:
-    """Call ``cleanup`` once when the patches are undone, for an interceptor that keeps state of its own."""
+def are_outermost() -> bool:
+    """Return whether nobody has replaced a patched attribute since it was patched."""
+    return _patches.are_outermost()
+
+
+def on_last_tape_closed(cleanup: Callable[[], None]) -> None:
+    """Call ``cleanup`` each time the last open tape closes, for an interceptor that keeps state of its own."""
     with _lock:
         _cleanups.append(cleanup)
 

@@ -108,7 +108,7 @@ class _HostNames:
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[str, ...]] = {}
-        interceptors.on_restore(self._names.clear)
+        interceptors.on_last_tape_closed(self._names.clear)
 
     def wrap_getaddrinfo(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``getaddrinfo`` so that it stores the name of every address it finds."""

@@ -13,11 +13,34 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from multitrack.tape import credentials
 from multitrack.tape.credentials import is_active
 from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
+
+# The providers whose client is one of OpenAI's or a `google.genai` client.
+_PROVIDERS = (
+    "alibaba",
+    "azure",
+    "cerebras",
+    "crusoe",
+    "deepseek",
+    "fireworks",
+    "google",
+    "heroku",
+    "meta",
+    "moonshotai",
+    "nebius",
+    "openai",
+    "openrouter",
+    "ovhcloud",
+    "sambanova",
+    "together",
+    "vercel",
+    "zai",
+)
 
 # the arguments with which a caller passes a client; the client already has a key
 _CLIENTS = ("openai_client", "client")
@@ -83,3 +106,7 @@ def _refuses_live_requests(client: Any, key: StandInKey) -> bool:
     if "openai" in sys.modules and isinstance(client, sys.modules["openai"].AsyncOpenAI):
         return client.api_key is key
     return "google.genai" in sys.modules and isinstance(client, sys.modules["google.genai"].Client)
+
+
+for _provider in _PROVIDERS:
+    credentials.register(f"pydantic_ai.providers.{_provider}", patches)

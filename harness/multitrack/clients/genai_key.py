@@ -60,6 +60,3 @@ def _refuse_live_requests(client: Any, missing: Exception) -> None:
 
     # set on the client itself, because the client may outlive the block in which it was created
     client._build_request = build_request_for_replay
-
-
-credentials.register("google.genai._api_client", patches)

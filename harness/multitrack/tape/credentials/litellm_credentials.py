@@ -11,6 +11,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from multitrack.tape import credentials
 from multitrack.tape.credentials import is_active, is_replaying
 from multitrack.tape.patching import Patch
 from multitrack.tape.stand_in_word import STAND_IN_WORD
@@ -37,3 +38,6 @@ def _add_stand_in(get_secret: GetSecret) -> GetSecret:
 
 def _is_key(name: str) -> bool:
     return name.endswith("_API_KEY") and not name.startswith(("OPENAI_", "AZURE_"))
+
+
+credentials.register("litellm.secret_managers.main", patches)

@@ -11,6 +11,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from multitrack.tape import credentials
 from multitrack.tape.credentials import is_active
 from multitrack.tape.credentials.stand_in_key import StandInKey
 from multitrack.tape.patching import Patch
@@ -57,3 +58,7 @@ def _create_sync_client(model: Any, async_client: Any) -> Any:
         default_query=model.default_query,
         http_client=model.http_client,
     )
+
+
+for _module in ("chat_models", "embeddings"):
+    credentials.register(f"langchain_openai.{_module}.base", patches)

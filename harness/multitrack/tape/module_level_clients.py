@@ -1,0 +1,69 @@
+"""Prepare the import of conftests and test modules, which may create clients at module level.
+
+The plugin uses this module at the start of every run. Therefore it imports almost nothing, and what clients need is
+imported when their SDK is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from multitrack.tape.imports import ImportWatch
+
+_CREDENTIALS = "multitrack.tape.credentials"
+_SUFFIX = "_credentials"
+
+
+@cache
+def find_credential_modules() -> Mapping[str, str]:
+    """Return the modules with stand-in credentials, by the top-level package of their SDK or framework."""
+    root = sys.modules["multitrack"].__path__[0]
+    return {
+        name.removesuffix(f"{_SUFFIX}.py"): f"multitrack.{package}.{name.removesuffix('.py')}"
+        for package in ("clients", "tape.credentials")
+        for name in sorted(os.listdir(os.path.join(root, *package.split("."))))
+        if name.endswith(f"{_SUFFIX}.py")
+    }
+
+
+@contextmanager
+def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
+    """Let clients be created without credentials within the block, while modules are imported.
+
+    Args:
+        is_live: Returns whether the run may send requests. It is called when an SDK is imported.
+    """
+    watch = ImportWatch()
+    with ExitStack() as stack:
+        stack.callback(watch.close)
+
+        def provide_stand_ins(credentials: ModuleType) -> None:
+            stack.enter_context(credentials.stand_in(live=is_live()))
+
+        # also imported by a project that registers stand-ins for an SDK of its own
+        watch.when_imported(_CREDENTIALS, provide_stand_ins)
+        packages = find_credential_modules()
+        if any(_is_imported(package) for package in packages):
+            _import_credentials()
+        else:
+            for package in packages:
+                watch.before_import(package, _import_credentials)
+        yield
+
+
+def _is_imported(package: str) -> bool:
+    # Python may import namespace packages such as ``google.cloud`` when it starts; they have no file
+    return package in sys.modules and any(
+        name.partition(".")[0] == package and getattr(module, "__file__", None) is not None
+        for name, module in list(sys.modules.items())
+    )
+
+
+def _import_credentials() -> None:
+    import_module(_CREDENTIALS)

@@ -1,0 +1,156 @@
+"""The context of a pytest run: the defaults for its tapes, and facts about the tapes that were closed.
+
+The plugin opens a context at the start of every run. Therefore this module imports almost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from multitrack.tape.outliving_threads import OutlivingThreads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from multitrack.errors import TapeViolation
+    from multitrack.tape.file.cassette_cache import CassetteCache
+    from multitrack.tape.recording_scope import RecordingScope, TapeResult
+    from multitrack.tape.settings import Mode
+    from multitrack.tape.tape import Tape
+
+
+class RunContext:
+    """The defaults for tapes opened during a run, and facts about the tapes that were closed.
+
+    Attributes:
+        mode: The mode of tapes that do not set one.
+        root: The root of the project whose settings apply. `None` for the project of the current directory.
+        command_line_options: The options set on the command line, each group with the name of its flag.
+        scope: The test or fixture that is running, if known.
+        tape_results: Closed tapes that no report has mentioned yet.
+        played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
+        tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
+        late_violations: Violations of a finished test or of no test, each with the node id of the test or with the
+            cassette.
+        threads: The threads that outlive the test that started them.
+    """
+
+    def __init__(
+        self,
+        mode: Mode = "replay",
+        root: Path | None = None,
+        command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        cassettes: CassetteCache | None = None,
+    ) -> None:
+        self.mode: Mode = mode
+        self.root = root
+        self.command_line_options = command_line_options
+        self.scope: RecordingScope | None = None
+        self.tape_results: list[TapeResult] = []
+        self.played_positions: dict[Path, set[int]] = {}
+        self.tapes_to_compare: list[Tape] = []
+        self.late_violations: list[tuple[str, TapeViolation]] = []
+        self.threads = OutlivingThreads()
+        self._cassettes = cassettes
+        self._patch_updates: dict[Callable[[], None], None] = {}
+
+    @property
+    def cassettes(self) -> CassetteCache:
+        """Keeps large cassettes in memory for the tapes of the run."""
+        if self._cassettes is None:
+            from multitrack.tape.file.cassette_cache import CassetteCache
+
+            self._cassettes = CassetteCache()
+        return self._cassettes
+
+    @property
+    def has_results(self) -> bool:
+        """True if a tape was closed, a violation occurred after its test, or a test is still open."""
+        return bool(self.played_positions or self.tape_results or self.late_violations or self.scope)
+
+    def restrict_mode(self, mode: Mode) -> Mode:
+        """Return the mode for a block that asks for ``mode``.
+
+        It is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write cassettes. In all
+        other cases, it is ``mode``.
+        """
+        return self.mode if self.mode == "drift" and mode.startswith("record") else mode
+
+    def begin_test(self, scope: RecordingScope, *, uses_tape: bool) -> None:
+        """Open tapes for ``scope`` from now on. If the test uses no tape, remove the patches that were kept for it."""
+        self.scope = scope
+        self.threads.begin_test()
+        if not uses_tape:
+            self.update_patches()
+
+    def end_test(self) -> None:
+        """Open no more tapes for the current test, and block later requests from its threads."""
+        if self.scope is not None:
+            self.threads.end_test(self.scope)
+            if self.threads:
+                self.update_patches()
+        self.scope = None
+
+    def add_patch_update(self, update: Callable[[], None]) -> None:
+        """Call ``update`` when a test without a tape begins, when a thread outlives its test, and after the run.
+
+        It removes patches that are not needed. After a test with a tape, they stay for the next such test, because
+        applying them takes a fifth of a millisecond.
+        """
+        self._patch_updates[update] = None
+
+    def update_patches(self) -> None:
+        """Remove the patches that are not needed."""
+        for update in list(self._patch_updates):
+            update()
+
+    def add_late_violation(self, name: str, violation: TapeViolation) -> None:
+        """Keep a ``violation`` that happened after the end of its test, ``name``. It fails the run."""
+        self.late_violations.append((name, violation))
+
+    def add_closed_tape(self, tape: Tape) -> None:
+        """Remember which interactions ``tape`` replayed, and whether to compare it."""
+        self.played_positions.setdefault(tape.path.resolve(), set()).update(tape.played_positions)
+        if tape.is_compared:
+            self.tapes_to_compare.append(tape)
+
+    @contextmanager
+    def use_scope(self, scope: RecordingScope | None) -> Iterator[None]:
+        """Open tapes for ``scope`` within the block."""
+        previous, self.scope = self.scope, scope
+        try:
+            yield
+        finally:
+            self.scope = previous
+
+
+_runs: list[RunContext] = []
+_outside_of_runs = RunContext()
+
+
+def open_runs() -> Sequence[RunContext]:
+    """Return the contexts of the open runs, the innermost last."""
+    return _runs
+
+
+def current_run() -> RunContext:
+    """Return the context of the pytest run, or one with the defaults outside of pytest."""
+    return _runs[-1] if _runs else RunContext(cassettes=_outside_of_runs.cassettes)
+
+
+@contextmanager
+def run(
+    mode: Mode, root: Path, command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = ()
+) -> Iterator[RunContext]:
+    """Set the defaults of all tapes that are opened within the block.
+
+    The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
+    """
+    _runs.append(context := RunContext(mode, root, command_line_options))
+    try:
+        yield context
+    finally:
+        _runs.remove(context)
+        context.update_patches()
