@@ -1,9 +1,10 @@
-"""The command line: ``multitrack show``, ``check``, ``accept``, ``revalidate``, ``init`` and ``demo``."""
+"""The command line: ``multitrack``. The commands in `multitrack.commands` are added to the ones in this module."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ except ImportError:  # the base install has no command line
     from multitrack.installation import find_install_command
 
     sys.exit(f"the multitrack command requires typer, which is not installed: {find_install_command('test')}")
+
+from multitrack.commands import command_line
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
@@ -216,18 +219,21 @@ def accept(
         raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
     if paths is not None:
         errors += [_explain_nothing_pending(path) for path, files in pending.items() if not files]
-    for file in dict.fromkeys(file for files in pending.values() for file in files):
-        try:
-            if keep_errors or settings.keep_errors:
-                result = storage.accept_pending(file, adopt)
-            else:
-                result = storage.accept_pending(file, adopt, explain_refusal)
-        except MultitrackError as error:
-            errors.append(str(error))
-            continue
-        if result.accepted:
-            typer.echo(f"accepted {cassette_path(file)}")
-        errors += [_explain_refusal(file, test, reason) for test, reason in result.refused]
+    found = list(dict.fromkeys(file for files in pending.values() for file in files))
+    log = command_line.open_log()
+    with log.recording(command_line.format_command(), [*found, *map(cassette_path, found)]) if found else nullcontext():
+        for file in found:
+            try:
+                if keep_errors or settings.keep_errors:
+                    result = storage.accept_pending(file, adopt)
+                else:
+                    result = storage.accept_pending(file, adopt, explain_refusal)
+            except MultitrackError as error:
+                errors.append(str(error))
+                continue
+            if result.accepted:
+                typer.echo(f"accepted {cassette_path(file)}")
+            errors += [_explain_refusal(file, test, reason) for test, reason in result.refused]
     for message in errors:
         typer.echo(f"multitrack: {message}", err=True)
     if errors:
@@ -348,6 +354,9 @@ def demo(
         ) from error
 
     sys.exit(demonstration.run(examples))
+
+
+command_line.register(app, _find_folders)
 
 
 def main() -> None:

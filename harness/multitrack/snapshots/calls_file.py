@@ -20,13 +20,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
 from filelock import FileLock
 
+from multitrack.atomic_file import replace_file
 from multitrack.snapshots.expressions import WIDTH, SnapshotCall, canonical_text, format_wrapped
 
 _VERSION = "# serializer version: 1"
@@ -129,21 +129,11 @@ def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> 
         if not wanted:
             path.unlink()
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(_format_file(path, wanted))
-            # mkstemp creates the file with mode 0600, which other users of a shared checkout could not read
-            Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_get_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        replace_file(path, format_file(path, wanted).encode())
 
 
-def _format_file(path: Path, entries: Mapping[str, str]) -> str:
+def format_file(path: Path, entries: Mapping[str, str]) -> str:
+    """Return the text of the file ``path`` with these entries."""
     lines = [_VERSION]
     for name, text in sorted(entries.items()):
         if name.splitlines() != [name]:
@@ -157,9 +147,3 @@ def _lock(path: Path) -> FileLock:
     owner = os.getuid() if hasattr(os, "getuid") else ""
     key = sha256(f"{owner}:{path.resolve()}".encode()).hexdigest()[:16]
     return FileLock(Path(tempfile.gettempdir()) / f"multitrack-{key}.lock", timeout=60)
-
-
-def _get_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

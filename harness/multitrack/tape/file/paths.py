@@ -12,7 +12,8 @@ from pathlib import Path
 from multitrack.errors import BadOption
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=,+@[]-")
-_LONGEST = 180
+LONGEST = 180
+"""The length of the longest file name that is not cut, in bytes, without its suffix."""
 _OTHER_FOLDERS = {"cassettes", "node_modules", "site-packages", "venv"}
 
 _PENDING_STEM = ".pending"
@@ -48,10 +49,10 @@ def _escape(char: str) -> str:
 def _shorten(encoded: str, name: str) -> str:
     if encoded.endswith(_PENDING_STEM):  # such as a fixture named "pending" in a class
         encoded = encoded.removesuffix(_PENDING_STEM) + _PENDING_STEM.replace(".", "%2E")
-    if len(encoded.encode()) <= _LONGEST:
+    if len(encoded.encode()) <= LONGEST:
         return encoded
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{encoded.encode()[: _LONGEST - 9].decode(errors='ignore')}~{digest}"
+    return f"{encoded.encode()[: LONGEST - 9].decode(errors='ignore')}~{digest}"
 
 
 def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readable_name: str) -> Path:

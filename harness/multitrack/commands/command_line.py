@@ -1,0 +1,170 @@
+"""The commands that change files: ``multitrack mv``, ``convert``, ``reject`` and ``undo``."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from multitrack.errors import MultitrackError
+from multitrack.wording import count_noun
+
+if TYPE_CHECKING:
+    from multitrack.commands.file_changes import FileChange
+    from multitrack.commands.undo_log import UndoLog
+
+_EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
+
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
+_Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+_Force = Annotated[bool, typer.Option("--force", help="also change files with uncommitted changes")]
+
+
+def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
+    """Add the commands to ``app``.
+
+    Args:
+        app: The command line.
+        find_folders: Returns the project's cassette folders.
+    """
+
+    @app.command(epilog=f"Example: multitrack mv test_trip.py::test_old test_trip.py::test_new\n\n{_EXIT_CODES}")
+    def mv(
+        old: Annotated[str, typer.Argument(help="a folder, a test file, or the node id of a class or a test")],
+        new: Annotated[str, typer.Argument(help="its new name")],
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: _Force = False,
+    ) -> None:
+        """Let cassettes, pending recordings and snapshots follow a test that you have renamed or moved."""
+        from multitrack.commands import move
+        from multitrack.commands.owned_files import OwnedFiles
+
+        files = OwnedFiles.of_project(Path.cwd())
+        try:
+            renaming = move.with_root((old, new), files)
+        except move.BadNames as error:
+            raise typer.BadParameter(str(error)) from None
+        changes = move.plan_move(renaming, files)
+        if not changes:
+            raise MultitrackError(
+                f"{renaming.old} has no cassette, no pending recording and no snapshot\n"
+                "  pass the earlier name as pytest printed it, for example tests/test_trip.py::test_plan"
+            )
+        _finish("mv", changes, {}, dry_run=dry_run, json=json, force=force)
+
+    @app.command(epilog=f"Example: multitrack convert tests/cassettes\n\n{_EXIT_CODES}")
+    def convert(
+        paths: Annotated[list[Path], typer.Argument(help="cassettes of other recorders, or folders with them")],
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: _Force = False,
+    ) -> None:
+        """Rewrite cassettes of vcrpy and other recorders in Multitrack's format: redacted, with readable JSON."""
+        from multitrack.commands import convert as converting
+        from multitrack.commands.owned_files import OwnedFiles
+        from multitrack.reporting import collected_tests
+        from multitrack.tape import project
+        from multitrack.tape.foreign_redaction import make_foreign_redactor
+
+        folder = Path.cwd()
+        settings = project.read_nearest(folder).settings
+        if missing := next((path for path in paths if not path.exists()), None):
+            raise MultitrackError(f"{missing}: there is no such cassette")
+        found = [file.resolve() for path in paths for file in converting.find_cassettes(path)]
+        try:
+            tests = collected_tests.collect_tests(folder).tests
+        except ValueError:  # the names of the tests are useful, but not necessary
+            tests = frozenset()
+        result = converting.plan_conversion(
+            dict.fromkeys(found),
+            make_foreign_redactor(settings),
+            tests,
+            OwnedFiles.of_project(folder),
+            allowed=settings.allow_secrets,
+        )
+        counts = f"{count_noun(result.converted, 'cassette')} converted, {result.unchanged} already in this format"
+        _finish("convert", result.changes, result.problems, dry_run=dry_run, json=json, force=force, summary=counts)
+
+    @app.command(epilog=f"Example: multitrack reject cassettes/test_trip/test_plan.pending.yaml\n\n{_EXIT_CODES}")
+    def reject(
+        paths: Annotated[
+            list[Path] | None,
+            typer.Argument(
+                help="pending recordings, their cassettes, or folders with them; the default is all of the project"
+            ),
+        ] = None,
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: _Force = False,
+    ) -> None:
+        """Remove pending recordings, and leave their cassettes unchanged."""
+        from multitrack.commands.file_changes import FileChange
+        from multitrack.tape.file import storage
+
+        named = paths or find_folders()
+        files = dict.fromkeys(file.resolve() for path in named for file in storage.find_pending(path))
+        if not files:
+            raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
+        changes = [FileChange(file, file.read_bytes(), None) for file in files]
+        _finish("reject", changes, {}, dry_run=dry_run, json=json, force=force)
+
+    @app.command(epilog=f"Example: multitrack undo --dry-run\n\n{_EXIT_CODES}")
+    def undo(
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: Annotated[bool, typer.Option("--force", help="also overwrite files that were changed later")] = False,
+    ) -> None:
+        """Restore the files that the last mv, convert, reject or accept has changed. A second undo repeats it."""
+        from multitrack.commands.file_changes import plan_undo
+
+        command, changes = plan_undo(open_log(), force=force)
+        summary = f"restored: the state before {command}"
+        _finish("undo", changes, {}, dry_run=dry_run, json=json, force=True, summary=summary)
+
+
+def open_log() -> UndoLog:
+    """Return the undo log of the project in the current directory."""
+    from multitrack.commands.undo_log import UndoLog
+    from multitrack.tape import project
+
+    pyproject = project.find_pyproject(Path.cwd())
+    return UndoLog(Path.cwd() if pyproject is None else pyproject.parent)
+
+
+def format_command() -> str:
+    """Return the command line of this process, as the user typed it."""
+    return shlex.join(["multitrack", *sys.argv[1:]])
+
+
+def _finish(
+    command: str,
+    changes: Sequence[FileChange],
+    problems: Mapping[str, str],
+    *,
+    dry_run: bool,
+    json: bool,
+    force: bool,
+    summary: str = "",
+) -> None:
+    """Make the changes unless this is a dry run, print them, and exit with 1 if there are problems."""
+    from multitrack.commands.file_changes import apply_changes, list_shown, to_report
+
+    if changes and not dry_run:
+        apply_changes(changes, open_log(), format_command(), force=force)
+    if json:
+        typer.echo(json_module.dumps(to_report(command, changes, problems, dry_run=dry_run), indent=2))
+    else:
+        for change in list_shown(changes):
+            typer.echo(f"would {change}" if dry_run else str(change))
+        for problem in problems.values():
+            typer.echo(f"multitrack: {problem}", err=True)
+        if summary and not dry_run:
+            typer.echo(summary)
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,103 @@
+"""``multitrack convert``: rewrite the cassettes of other recorders in Multitrack's own format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+
+from multitrack.commands.file_changes import FileChange, move_file
+from multitrack.commands.owned_files import NodeId, OwnedFiles
+from multitrack.errors import CassetteCorrupt
+from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file.cassette import FORMAT, Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.redaction import secrets
+
+
+@dataclass
+class Conversion:
+    """The result of `plan_conversion`."""
+
+    changes: list[FileChange] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    """Why a cassette cannot be converted, by its path."""
+    converted: int = 0
+    """The number of cassettes that are converted."""
+    unchanged: int = 0
+    """The number of cassettes that already have Multitrack's format."""
+
+
+def plan_conversion(
+    cassettes: Iterable[Path],
+    redact_foreign: Callable[[Cassette], Cassette],
+    tests: Collection[str],
+    files: OwnedFiles,
+    *,
+    allowed: Collection[str],
+) -> Conversion:
+    """Return the changes that convert the foreign ones among ``cassettes``.
+
+    The responses keep all their headers, without secrets, because tests may read them. A cassette that is not YAML is
+    replaced by a file with the suffix ``.yaml``.
+
+    Args:
+        cassettes: The files.
+        redact_foreign: Redacts a cassette of another recorder.
+        tests: The node ids of the project's tests. The test of a default cassette is stored in the cassette.
+        files: The files of the tests.
+        allowed: Texts that look like a secret but are not one.
+    """
+    owners = {
+        files.cassette_folder(node.module) / file_name: test
+        for test in tests
+        if (node := NodeId.parse(test)) and (file_name := paths.file_name(node.readable_name))
+    }
+    result = Conversion()
+    for path in cassettes:
+        content = path.read_bytes()
+        try:
+            cassette = cassette_reader.load_cassette(content, path)
+        except CassetteCorrupt as error:
+            result.problems[str(path)] = str(error)
+            continue
+        if not cassette.is_foreign:
+            result.unchanged += 1
+            continue
+        stem = path.name
+        for suffix in (".yaml.gz", ".json.gz", *paths.SUFFIXES):
+            stem = stem.removesuffix(suffix)
+        text = dump_cassette(_convert(redact_foreign(cassette), owners.get(path.parent / stem)))
+        target = path.with_name(f"{stem}.yaml")
+        if secrets.has_credential_shape(text, allowed):
+            result.problems[str(path)] = (
+                f"{path}: not converted, because it would still contain something shaped like a credential\n"
+                "  remove it from the file, or list the text in allow_secrets if it is not a secret"
+            )
+        elif target != path and target.exists():
+            result.problems[str(path)] = f"{path}: not converted, because {target} exists already: delete one of them"
+        else:
+            result.converted += 1
+            after = text.encode()
+            result.changes += (
+                [FileChange(path, content, after)] if target == path else move_file(path, target, content, after)
+            )
+    return result
+
+
+def _convert(cassette: Cassette, test: str | None) -> Cassette:
+    # pytest-recording and others store no names; a cassette of several tests has a name that the user chose
+    tests = () if test is None else (test,)
+    interactions = tuple(replace(one, stored_response=None, tests=one.tests or tests) for one in cassette.interactions)
+    recorder = f"converted by multitrack {metadata.version('multitrack')}"
+    known = {key: value for key, value in cassette.metadata.items() if value}
+    return Cassette(interactions, {"format": FORMAT, "recorder": recorder, **known})
+
+
+def find_cassettes(path: Path) -> list[Path]:
+    """Return the cassettes in any format in the folder ``path``, or ``path`` itself if it is a file."""
+    if not path.is_dir():
+        return [path]
+    found = (file for suffix in paths.SUFFIXES for file in path.rglob(f"*{suffix}"))
+    return sorted(file for file in found if file.is_file() and not file.name.endswith(paths.PENDING_SUFFIX))
