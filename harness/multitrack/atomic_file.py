@@ -1,36 +1,77 @@
-"""Replace files as a whole."""
+"""Replace files as a whole, so that a killed process never leaves half of one."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import secrets
 from contextlib import suppress
 from pathlib import Path
+from time import time
+
+from multitrack.file_lock import remove_abandoned_locks, try_lock
+
+_DAY = 24 * 60 * 60
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+# the first alternative has the name of a lock; the others are for files without one, also of earlier versions
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{32})\.tmp|\..+\.[0-9a-z_]{8}\.tmp|\..+\.calls\.[0-9a-z_]{8}")
+
+_cleaned: set[Path] = set()
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) -> None:
     """Write ``content`` to ``path``, completely or not at all. Create missing folders.
 
     A link stays a link: the file that it leads to is replaced. An existing file keeps its permissions.
+
+    Args:
+        path: The file.
+        content: The new content.
+        lock_name: The name of the lock that the caller holds. Default: none.
 
     Raises:
         OSError: The system does not allow it.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    _remove_abandoned(path.parent)
+    # under a lock the same name each time, so that the next writer replaces what a killed one has left
+    temporary = path.with_name(f".{path.name[:40]}.{lock_name or secrets.token_hex(4)}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
-        with open(handle, "wb") as file:
+        # not over a link that somebody else has created, and at first only for its owner
+        with open(os.open(temporary, _NEW_FILE, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp creates the file with mode 0600, which other users of a shared checkout could not read
-        Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_get_umask())
+        # other users of a shared checkout must be able to read it
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_get_umask())
         os.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in ``folder``, and their locks. Once for each process."""
+    if folder in _cleaned:
+        return
+    if not _cleaned:
+        remove_abandoned_locks()
+    _cleaned.add(folder)
+    for entry in os.scandir(folder):
+        if (found := _TEMPORARY.fullmatch(entry.name)) is None:
+            continue
+        with suppress(OSError):
+            if found[1] is None:
+                if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
+                    os.unlink(entry)
+                continue
+            # a process that still writes the file holds the lock
+            with try_lock(found[1]) as is_abandoned:
+                if is_abandoned:
+                    os.unlink(entry)
 
 
 def _get_umask() -> int:

@@ -34,11 +34,11 @@ class ToolCall:
             return f"{self.name}()"
         try:
             arguments = json.loads(self.arguments)
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            return f"{self.name}(<{self.arguments!r}>)"
-        return f"{self.name}({_format_keywords(arguments)})"
+            if isinstance(arguments, dict):
+                return f"{self.name}({_format_keywords(arguments)})"
+        except (ValueError, RecursionError):
+            pass
+        return f"{self.name}(<{self.arguments!r}>)"
 
 
 def _format_keywords(arguments: dict[str, Any]) -> str:

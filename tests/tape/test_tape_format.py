@@ -92,7 +92,7 @@ failure = st.builds(Failure, text, text, st.sampled_from(get_args(During)), text
 encoding = st.sampled_from([("", True), ("gzip", True), ("br, gzip", False), ("deflate", True, True)])
 response = st.builds(
     lambda *parts: Response(*parts[:-1], *parts[-1]),
-    st.integers(100, 599),
+    st.integers(200, 599),
     text,
     headers,
     body,

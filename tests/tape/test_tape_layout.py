@@ -105,14 +105,18 @@ def outcome(text):
 def test_written_cassettes_have_our_layout(text):
     broken = text.replace("  format: 1\n", "  format: 1\n  # a comment\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cassette_reader, "_load_yaml", lambda *_: pytest.fail("it was read as YAML"))
+        patch.setattr(cassette_reader, "_load_document", lambda *_: pytest.fail("it was read as YAML"))
         assert load_cassette(broken.encode(), PATH) == load_cassette(text.encode(), PATH)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("status: {code: 200,", "status: {code: '200',", "interaction 2: the status code is '200'"),
+        (
+            "status: {code: 200,",
+            "status: {code: '200',",
+            "interaction 2: the status code is '200', not a number from 200 to 999",
+        ),
         ("    method: POST\n", "", "interaction 2: it has no 'method'"),
         ("tests: ['t.py::test']", "tests: ['t.py::test'", "did not find expected ',' or ']'"),
         ('        "n": 2\n', '    "n": 2\n', "interaction 2: the request has an unknown key 'n'"),

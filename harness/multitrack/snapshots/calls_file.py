@@ -17,16 +17,12 @@ cannot be read completely is an error, and is never overwritten.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Collection, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
-from filelock import FileLock
-
 from multitrack.atomic_file import replace_file
+from multitrack.file_lock import lock, lock_name
 from multitrack.snapshots.expressions import WIDTH, SnapshotCall, canonical_text, format_wrapped
 
 _VERSION = "# serializer version: 1"
@@ -121,7 +117,8 @@ def remove_entries(path: Path, names: Collection[str]) -> None:
 
 
 def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    with _lock(path):
+    name = lock_name(path)
+    with lock(name):
         present = read_entries(path)
         wanted = change(present)
         if wanted == present:
@@ -129,7 +126,7 @@ def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> 
         if not wanted:
             path.unlink()
             return
-        replace_file(path, format_file(path, wanted).encode())
+        replace_file(path, format_file(path, wanted).encode(), lock_name=name)
 
 
 def format_file(path: Path, entries: Mapping[str, str]) -> str:
@@ -140,10 +137,3 @@ def format_file(path: Path, entries: Mapping[str, str]) -> str:
             raise ValueError(f"{path}: the name of a snapshot must be one line, not {name!r}")
         lines += [f"{_NAME}{name}", *(f"{_INDENT}{line}" for line in text.split("\n")), _END]
     return "\n".join(lines) + "\n"
-
-
-def _lock(path: Path) -> FileLock:
-    # not next to the file, because a lock file is never deleted and would be committed with the snapshots
-    owner = os.getuid() if hasattr(os, "getuid") else ""
-    key = sha256(f"{owner}:{path.resolve()}".encode()).hexdigest()[:16]
-    return FileLock(Path(tempfile.gettempdir()) / f"multitrack-{key}.lock", timeout=60)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from multitrack.wires.event_stream import parse_headers, split_messages, split_payload, write_message
+from multitrack.wires.json_rewriting import format_json
 
 EVENTS, CHUNKS = "aws-events", "aws-chunks"
 """The framings: events whose payload is their document, and chunks whose payload has the model's document in base64.
@@ -23,6 +25,8 @@ FRAMINGS = frozenset({EVENTS, CHUNKS})
 
 _CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _JSON = "application/json"
+_LONGEST_HEADER = 0xFFFF
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def is_framed(content_type: str | None) -> bool:
@@ -55,19 +59,6 @@ def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[by
     if (waiting and is_complete) or len(framings) > 1:
         raise ValueError("the event stream cannot be stored as text")
     return decoded, next(iter(framings), EVENTS)
-
-
-def is_damaged(body: bytes) -> bool:
-    """Return whether a whole message of an event stream, stored as it was received, is damaged."""
-    for message in split_messages(body):
-        if len(message) < _length(message):
-            # the end of the stream cut the message off
-            return False
-        try:
-            parse_headers(message)
-        except ValueError:
-            return True
-    return False
 
 
 def _length(message: bytes) -> int:
@@ -114,13 +105,18 @@ def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
         yield b"".join(_write_line(line, framing) for line in lines if line.strip())
 
 
+def _fits_header(name: str) -> bool:
+    """Return whether a header of a message can hold ``name``, which an edited cassette may have changed."""
+    return len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_HEADER and not _SURROGATE.search(name)
+
+
 def _write_line(line: bytes, framing: str) -> bytes:
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
-    is_event = isinstance(document, dict) and len(document) == 1
-    if is_exception(document):
+    is_event = isinstance(document, dict) and len(document) == 1 and _fits_header(next(iter(document)))
+    if is_event and is_exception(document):
         kind, name = "exception", ":exception-type"
     elif framing == CHUNKS or not is_event:
         payload = json.dumps({"bytes": base64.b64encode(line).decode()}).encode()
@@ -128,5 +124,5 @@ def _write_line(line: bytes, framing: str) -> bytes:
     else:
         kind, name = "event", ":event-type"
     [(value, payload_document)] = document.items()
-    payload = json.dumps(payload_document, ensure_ascii=False, separators=(",", ":")).encode()
+    payload = format_json(payload_document, separators=(",", ":")).encode()
     return write_message({name: value, ":content-type": _JSON, ":message-type": kind}, payload)

@@ -1,29 +1,46 @@
-"""Read a cassette from Multitrack or from another recorder."""
+"""Read a cassette from Multitrack or from another recorder.
+
+The reader accepts only what it understands. Everything else is a `CassetteCorrupt`, which names the file, the line and
+the reason: a damaged or hostile file must never play half an answer, fill the memory, or stop pytest.
+"""
 
 from __future__ import annotations
 
-import gzip
 import json
+import re
 import shlex
 import tomllib
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from multitrack.errors import CassetteCorrupt
-from multitrack.tape.file import yaml_layout, yaml_text
-from multitrack.tape.file.blobs import Blobs
+from multitrack.tape.file import yaml_layout
 from multitrack.tape.file.cassette import FORMAT, Cassette
-from multitrack.tape.file.interaction_reader import UnknownFeature, read_interaction
+from multitrack.tape.file.interaction_reader import OWN_KEYS, OWN_RESPONSE_KEYS, read_interaction
+from multitrack.tape.file.metadata_reader import END_MARKER, Metadata, read_metadata
+from multitrack.tape.file.value_checks import UnknownFeature, format_value, require_known_keys
 from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
 from multitrack.tape.interaction import Interaction
 
 _UPGRADE = "upgrade Multitrack, or use the recorder that wrote the file"
 _MAY_BE_NEWER = "upgrade Multitrack if a later version wrote the file; otherwise, correct the file by hand"
+_RESOLVE = "resolve the conflict in the file, or take one side (git checkout --ours or --theirs) and record again"
+_NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+_KEYS = ("version", "interactions", "metadata")
+# the first lines that `cassette_writer` writes, and that no other recorder does
+_OWN_HEAD = re.compile(rb"# 1 \xc2\xb7 [^\n]*\n(?:#[^\n]*\n)*version: 1\n")
+# text of a body is never at the beginning of a line
+_CONFLICT = re.compile(rb"^<{7}(?: [^\n]*)?$", re.MULTILINE)
+_CONFLICT_END = re.compile(rb"^>{7}(?: [^\n]*)?$", re.MULTILINE)
+
+# gzip shrinks real cassettes by less than this factor, and a file of zeros by a thousand
+_LARGEST_RATIO = 100
+_LARGEST_SMALL_FILE = 10_000_000
 
 
 def load_cassette(content: bytes, path: Path) -> Cassette:
@@ -41,34 +58,45 @@ def load_cassette(content: bytes, path: Path) -> Cassette:
     content = content.replace(b"\r\n", b"\n")
     try:
         return _load_by_layout(content)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return _load_yaml(content, path)
+    except (yaml.YAMLError, *_NOT_UNDERSTOOD):
+        return _load_document(content, path)
 
 
 def _decompress(content: bytes, path: Path) -> bytes:
     # the custom serializer of langchain-tests, and similar ones, compress the YAML
     if not content.startswith(b"\x1f\x8b"):
         return content
+    most = _LARGEST_SMALL_FILE + len(content) * _LARGEST_RATIO
+    pieces: list[bytes] = []
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        while content:
+            member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            pieces.append(member.decompress(content, max(1, most)))
+            most -= len(pieces[-1])
+            if member.unconsumed_tail or most <= 0:
+                raise CassetteCorrupt(path, "it is compressed so strongly that no recorder can have written it")
+            if not member.eof:
+                raise CassetteCorrupt(path, "it is damaged gzip data: it ends too early")
+            content = member.unused_data.lstrip(b"\0")
+    except zlib.error as error:
         raise CassetteCorrupt(path, f"it is damaged gzip data: {error}") from error
+    return b"".join(pieces)
 
 
 def _load_by_layout(content: bytes) -> Cassette:
-    metadata = yaml_layout.read_metadata(content)
-    if metadata["format"] != FORMAT:
+    found = yaml_layout.read_metadata(content)
+    if type(found["format"]) is not int or found["format"] != FORMAT:
         raise yaml_layout.UnknownLayout
-    blobs = _read_blobs(metadata)
-    return _build_cassette((read_interaction(item, blobs) for item in yaml_layout.read_interactions(content)), metadata)
+    metadata = read_metadata(found)
+    items = yaml_layout.read_interactions(content)
+    return Cassette(tuple([read_interaction(item, metadata.blobs) for item in items]), metadata.kept)
 
 
-def _build_cassette(interactions: Iterable[Interaction], metadata: Mapping[str, Any]) -> Cassette:
-    kept = {key: yaml_text.restore_text(metadata[key]) for key in metadata if key not in ("provenance", "blobs")}
-    return Cassette(tuple(interactions), kept)
-
-
-def _load_yaml(content: bytes, path: Path) -> Cassette:
+def _load_document(content: bytes, path: Path) -> Cassette:
+    """Parse the whole file. Called if it does not have our layout, which does not mean that it is damaged."""
+    if path.suffix != ".toml" and (start := _CONFLICT.search(content)) and _CONFLICT_END.search(content, start.end()):
+        line = content.count(b"\n", 0, start.start()) + 1
+        raise CassetteCorrupt(path, "it contains the conflict markers of a merge", line=line, advice=_RESOLVE)
     document = _parse_document(content, path)
     if document is None:
         raise CassetteCorrupt(path, "it is empty")
@@ -76,31 +104,98 @@ def _load_yaml(content: bytes, path: Path) -> Cassette:
         reason = "it is in vcrpy's old format, from before format version 1"
         command = f"python -m vcr.migration {shlex.quote(str(path))}"
         raise CassetteCorrupt(path, reason, advice=f"to migrate it: {command}")
+    damage = _Damage(content, path)
     _require_known_version(document, path)
     if isinstance(document, dict) and "interactions" not in document:
         document = _pair_requests(document)
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
-        raise CassetteCorrupt(path, "it has no list of interactions")
-    metadata = document.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise CassetteCorrupt(path, f"its metadata is not a mapping but {metadata!r}")
-    if "format" not in metadata:
-        from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
-
-        return foreign.read(document, path)
+        if _OWN_HEAD.match(content):
+            damage.raise_cut_off()
+        if not isinstance(document, dict) or "interactions" not in document:
+            raise CassetteCorrupt(path, "it has no list of interactions")
+        damage.raise_at("it has no list of interactions", "interactions")
+    metadata = document.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        damage.raise_at(f"its metadata is not a mapping but {format_value(metadata)}", "metadata")
+    if metadata is None or metadata.get("format") is None:
+        if _OWN_HEAD.match(content) or "format" in (metadata or ()) or any(map(_is_our_own, document["interactions"])):
+            damage.raise_cut_off()
+        return _load_foreign(document, path, damage)
+    if END_MARKER not in metadata:
+        damage.raise_cut_off()
     try:
-        blobs = _read_blobs(metadata)
-    except TypeError as error:
-        raise CassetteCorrupt(path, str(error)) from error
-    interactions = []
-    for position, item in enumerate(document["interactions"]):
+        require_known_keys(document, "the file", _KEYS)
+    except UnknownFeature as error:
+        other = next(key for key in document if key not in _KEYS)
+        damage.raise_at(str(error), other, advice=_MAY_BE_NEWER)
+    return _load_own(document["interactions"], metadata, damage)
+
+
+class _Damage:
+    """Raises `CassetteCorrupt` for one file, with the line of a value."""
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        self._content = content
+        self._path = path
+
+    def raise_at(self, reason: str, *steps: str | int, advice: str | None = None) -> NoReturn:
+        """Raise the error for the value that the keys and positions ``steps`` lead to."""
+        raise CassetteCorrupt(self._path, reason, line=self._find_line(steps), advice=advice)
+
+    def raise_cut_off(self) -> NoReturn:
+        """Raise the error for a file that ends too early."""
+        reason = f"it was cut off: its end, the key metadata.{END_MARKER}, is missing"
+        raise CassetteCorrupt(self._path, reason, line=self._content.rstrip().count(b"\n") + 1)
+
+    def _find_line(self, steps: Sequence[str | int]) -> int | None:
         try:
-            interactions.append(read_interaction(item, blobs))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            node: Any = yaml.compose(self._content.decode(), Loader=ForeignLoader)
+        except (yaml.YAMLError, *_NOT_UNDERSTOOD):
+            return None  # a file in TOML
+        line = node.start_mark.line
+        for step in steps:
+            if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+                node = node.value[step]
+                line = node.start_mark.line
+            elif isinstance(node, yaml.MappingNode):
+                pair = next((pair for pair in node.value if pair[0].value == step), None)
+                line, node = (line, node) if pair is None else (pair[0].start_mark.line, pair[1])
+        return int(line) + 1
+
+
+def _load_own(items: Sequence[Any], found: Mapping[Any, Any], damage: _Damage) -> Cassette:
+    try:
+        metadata: Metadata = read_metadata(found)
+    except _NOT_UNDERSTOOD as error:
+        damage.raise_at(_explain(error), "metadata", advice=_find_advice(error))
+    interactions: list[Interaction] = []
+    for position, item in enumerate(items):
+        try:
+            interactions.append(read_interaction(item, metadata.blobs))
+        except _NOT_UNDERSTOOD as error:
             reason = f"interaction {position + 1}: {_explain(error)}"
-            advice = _MAY_BE_NEWER if isinstance(error, UnknownFeature) else None
-            raise CassetteCorrupt(path, reason, line=_find_line(content, position), advice=advice) from error
-    return _build_cassette(interactions, metadata)
+            damage.raise_at(reason, "interactions", position, advice=_find_advice(error))
+    return Cassette(tuple(interactions), metadata.kept)
+
+
+def _load_foreign(document: Mapping[str, Any], path: Path, damage: _Damage) -> Cassette:
+    from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
+
+    try:
+        return foreign.read(document)
+    except foreign.BadInteraction as error:
+        reason = f"interaction {error.position + 1}: {error.reason}"
+        damage.raise_at(reason, error.key, error.index, advice=error.advice)
+    except foreign.NotSupported as error:
+        raise CassetteCorrupt(path, str(error), advice=error.advice) from error
+
+
+def _is_our_own(item: Any) -> bool:
+    """Return whether an interaction has keys that only Multitrack writes."""
+    if not isinstance(item, dict):
+        return False
+    response = item.get("response")
+    return not OWN_KEYS.isdisjoint(item) or (isinstance(response, dict) and not OWN_RESPONSE_KEYS.isdisjoint(response))
 
 
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
@@ -123,13 +218,14 @@ def _require_known_version(document: Any, path: Path) -> None:
     if not isinstance(document, dict):
         return
     metadata = document.get("metadata")
-    found = metadata.get("format", FORMAT) if isinstance(metadata, dict) else FORMAT
-    if found != FORMAT:
-        raise CassetteCorrupt(
-            path, f"it has format {found!r}, but this Multitrack reads format {FORMAT}", advice=_UPGRADE
-        )
-    if (version := document.get("version", 1)) != 1:
-        reason = f"it has version {version!r} of vcrpy's format, but this Multitrack reads version 1"
+    found = metadata.get("format") if isinstance(metadata, dict) else None
+    found = FORMAT if found is None else found
+    if type(found) is not int or found != FORMAT:
+        reason = f"it has format {format_value(found)}, but this Multitrack reads format {FORMAT}"
+        raise CassetteCorrupt(path, reason, advice=_UPGRADE)
+    version = document.get("version", 1)
+    if type(version) is not int or version != 1:
+        reason = f"it has version {format_value(version)} of vcrpy's format, but this Multitrack reads version 1"
         raise CassetteCorrupt(path, reason, advice=_UPGRADE)
 
 
@@ -138,13 +234,16 @@ def _parse_document(content: bytes, path: Path) -> Any:
         text = content.decode()
         if text.lstrip()[:1] == "{":
             # vcrpy also writes JSON, whose surrogate pairs YAML does not combine
-            with suppress(ValueError):
-                return json.loads(text)
+            try:
+                return json.loads(text, object_pairs_hook=_build_object)
+            except (ValueError, RecursionError):
+                pass  # YAML in braces; for damaged JSON, YAML's error names the line
         if path.suffix == ".toml":
             # cassetter writes TOML on request
             return tomllib.loads(text)
         return _parse_yaml(text)
     except AliasError as error:
+        # the error has the line of the anchor
         events: Any = yaml.parse(text, Loader=Loader)
         mark: Any = next(event.start_mark for event in events if isinstance(event, yaml.AliasEvent))
         reason, line = error.problem or "", mark.line + 1
@@ -154,9 +253,18 @@ def _parse_document(content: bytes, path: Path) -> Any:
         reason, line = f"U+{error.character:04X} is not allowed", content[: error.position].count(b"\n") + 1
     except UnicodeDecodeError as error:
         reason, line = "it is not UTF-8 text", content[: error.start].count(b"\n") + 1
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+    except RecursionError:
+        reason, line = "nested too deeply", None
+    except (yaml.YAMLError, *_NOT_UNDERSTOOD) as error:
         reason, line = " ".join(str(error).split()), None
     raise CassetteCorrupt(path, reason, line=line)
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is repeated")
+    return found
 
 
 def _parse_yaml(text: str) -> Any:
@@ -170,20 +278,11 @@ def _parse_yaml(text: str) -> Any:
         return document
 
 
-def _read_blobs(metadata: Mapping[str, Any]) -> Blobs:
-    found = metadata.get("blobs", {})
-    if not isinstance(found, dict) or not all(isinstance(text, str) for pair in found.items() for text in pair):
-        raise TypeError(f"its blobs are not a mapping of texts but {found!r:.60}")
-    return Blobs(found)
-
-
 def _explain(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _find_line(content: bytes, position: int) -> int:
-    """Return the line on which the interaction at ``position`` begins."""
-    document: Any = yaml.compose(content.decode(), Loader=Loader)
-    # if a key is repeated, YAML uses the last one
-    interactions = next(value for key, value in reversed(document.value) if key.value == "interactions")
-    return int(interactions.value[position].start_mark.line) + 1
+def _find_advice(error: Exception) -> str | None:
+    return _MAY_BE_NEWER if isinstance(error, UnknownFeature) else None

@@ -15,6 +15,7 @@ from multitrack.tape.exchange import Headers, Response
 from multitrack.tape.file import yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import FORMAT, Cassette
+from multitrack.tape.file.metadata_reader import END_MARKER
 from multitrack.tape.file.summary import summarize, summarize_text
 from multitrack.tape.interaction import Interaction
 
@@ -34,8 +35,10 @@ def dump_cassette(cassette: Cassette) -> str:
             *comments,
             f"version: {FORMAT}",
             *(["interactions:", *interactions] if interactions else ["interactions: []"]),
-            *_format_metadata({**cassette.metadata, "provenance": cassette.provenance}),
+            *_format_metadata(cassette.metadata),
             *_format_blobs(blobs),
+            # the last line of the file: `metadata_reader` recognizes by it that nothing was cut off
+            f"  {END_MARKER}: {cassette.provenance}",
             "",
         ]
     )

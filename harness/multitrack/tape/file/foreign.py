@@ -1,7 +1,7 @@
-"""Read cassettes of other recorders.
+"""Read cassettes of other recorders: vcrpy, cassetter, and tools that build on vcrpy.
 
-The code of vcrpy reads cassettes in vcrpy's format. Cassettes of cassetter, and of tools that build on vcrpy, are
-converted to that format first.
+The format is that of https://vcrpy.readthedocs.io. vcrpy's own code is not used, because it imports every HTTP library
+that is installed, and accepts values of any type.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from vcr.serialize import deserialize
-
-from multitrack.errors import CassetteCorrupt
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.nesting import is_nested_too_deeply
+from multitrack.tape.file.value_checks import (
+    format_value,
+    require_mapping,
+    require_status,
+    require_text,
+    require_url,
+)
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.canonical_body import decode_text
 from multitrack.tape.normalize.content_encoding import DecoderNotInstalled, decode_body
@@ -28,57 +31,122 @@ from multitrack.tape.reencoding import is_accepted, split_encodings
 # Headers that might not fit the stored body. A replayed response gets new ones, which fit the body that the client
 # receives.
 _REPLACED_HEADERS = frozenset({"content-encoding", "transfer-encoding"})
-_SIZE = re.compile(rb"([0-9A-Fa-f]+)\r\n")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
+_NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def read(document: Mapping[str, Any], path: Path) -> Cassette:
-    """Return the cassette of another recorder from its parsed ``document``. Raises `CassetteCorrupt` for ``path``."""
+class NotSupported(ValueError):
+    """The cassette has content that only its recorder can replay."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class BadInteraction(ValueError):
+    """An interaction is invalid.
+
+    Args:
+        reason: What is wrong with it.
+        key: The key of the list that it is in.
+        index: Its index in this list.
+        position: Its position in the cassette, from 0.
+        advice: How to fix it. None if the file is damaged.
+    """
+
+    def __init__(self, reason: str, key: str, index: int, position: int, advice: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.key = key
+        self.index = index
+        self.position = position
+        self.advice = advice
+
+
+def read(document: Mapping[str, Any]) -> Cassette:
+    """Return the cassette of another recorder from its parsed ``document``, which has a list of ``interactions``.
+
+    Raises:
+        BadInteraction: An interaction is invalid.
+        NotSupported: Only the recorder can replay the cassette.
+    """
     if document.get("ws_interactions"):
-        reason = "it contains WebSocket messages in cassetter's format, which only cassetter can replay"
-        raise CassetteCorrupt(path, reason, advice="replay this test with cassetter, or use another cassette for it")
-    interactions = document["interactions"]
-    plain = {
-        **document,
-        "interactions": [_convert_to_vcrpy(position, item, path) for position, item in _number(interactions)],
-    }
-    try:
-        requests, responses, *_ = deserialize("", SimpleNamespace(deserialize=lambda _: plain))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CassetteCorrupt(path, f"vcrpy cannot read it: {error}") from error
-    pairs = zip(requests, responses, strict=True)
-    found = tuple(_build_interaction(position, *pair, path=path) for position, pair in _number(list(pairs)))
-    calls = document.get("grpc_interactions") or []
-    found += tuple(_read_grpc_call(position, item, path) for position, item in enumerate(calls, start=len(found) + 1))
-    times = [time for item in [*interactions, *calls] if (time := _find_time(item))]
-    return Cassette(found, {"recorded_at": max(times, key=datetime.timestamp).isoformat()} if times else {})
+        raise NotSupported(
+            "it contains WebSocket messages in cassetter's format, which only cassetter can replay",
+            "replay this test with cassetter, or use another cassette for it",
+        )
+    found: list[Interaction] = []
+    times: list[datetime] = []
+    for key, read_item in (("interactions", _read_interaction), ("grpc_interactions", _read_grpc_call)):
+        items = document.get(key) or []
+        for index, item in enumerate(items if isinstance(items, list) else [items]):
+            advice: str | None = None
+            try:
+                found.append(read_item(item))
+                times += _find_times(item)
+                continue
+            except DecoderNotInstalled as error:
+                reason = f"a body in {error.encoding} requires another package"
+                advice = f"to read it: {error.command}"
+            except KeyError as error:
+                reason = f"it has no {error}"
+            except RecursionError:
+                reason = "nested too deeply"
+            except _NOT_UNDERSTOOD as error:
+                reason = str(error)
+            raise BadInteraction(reason, key, index, len(found), advice)
+    return Cassette(tuple(found), {"recorded_at": max(times).isoformat()} if times else {})
 
 
-def _number(items: list[Any]) -> Any:
-    return enumerate(items, start=1)
+def _read_interaction(item: Any) -> Interaction:
+    item = require_mapping(item, "the interaction")
+    request, response = (dict(require_mapping(item[key], f"the {key}")) for key in ("request", "response"))
+    if "status_code" in response:
+        # vcrpy wrote this for httpx until 6.0
+        response = {**response, "status": {"code": response["status_code"]}, "body": response["content"]}
+    status = response["status"]
+    if isinstance(status, int):
+        contents = [_read_cassetter_body(message) for message in (request, response)]
+        status = {"code": status}
+    else:
+        contents = [_read_request_body(request), _read_response_body(response)]
+    status = require_mapping(status, "the status")
+    sent, answered = _read_headers(request["headers"], only_first=True), _read_headers(response["headers"])
+    body, stored = map(_to_bytes, contents)
+    body, _ = _decode(_join_http_chunks(body, sent), sent)
+    received, encoding = _decode(stored, answered)
+    for content, name in ((body, "request"), (received, "response")):
+        if is_nested_too_deeply(content):
+            raise ValueError(f"the JSON in the body of the {name} is nested too deeply")
+    accept_encoding = next((value for name, value in sent if name == "accept-encoding"), None)
+    return Interaction(
+        Request(_read_method(request["method"]), require_url(request["uri"]), sent, body),
+        Response(
+            _read_code(status["code"]),
+            _read_message(status.get("message")),
+            tuple(header for header in answered if header[0] not in _REPLACED_HEADERS),
+            received,
+            encoding=encoding,
+            is_encoding_requested=is_accepted(encoding, accept_encoding),
+            encoded_body=stored if encoding else None,
+        ),
+    )
 
 
-def _convert_to_vcrpy(position: int, item: Any, path: Path) -> dict[str, Any]:
-    try:
-        request, response = dict(item["request"]), dict(item["response"])
-        if "status_code" in response:
-            # vcrpy wrote this for httpx until 6.0
-            response = {"status": {"code": response["status_code"]}, "body": response["content"], **_headers(response)}
-        if isinstance(response["status"], int):
-            bodies = [_read_cassetter_body(message) for message in (request, response)]
-            response["status"] = {"code": response["status"]}
-        else:
-            bodies = [_read_request_body(request), _read_response_body(response)]
-        return {
-            "request": {"method": request["method"], "uri": request["uri"], "body": bodies[0], **_headers(request)},
-            "response": {"status": response["status"], "body": {"string": bodies[1]}, **_headers(response)},
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
+def _read_method(value: Any) -> str:
+    method = require_text(value, "the method")
+    if not method.strip():
+        raise ValueError("the method is empty")
+    return method.upper()
 
 
-def _headers(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {"headers": message["headers"]}
+def _read_code(value: Any) -> int:
+    # some serializers write numbers as text
+    return require_status(int(value) if isinstance(value, str) and re.fullmatch("[0-9]{3}", value) else value)
+
+
+def _read_message(value: Any) -> str:
+    return "" if value is None else require_text(value, "the status message")
 
 
 def _read_request_body(request: Mapping[str, Any]) -> str | bytes:
@@ -97,7 +165,7 @@ def _format_json(document: Any) -> str:
 
 def _format_bytes(value: object) -> str:
     if not isinstance(value, bytes):
-        raise TypeError(f"a body contains {value!r:.60}, which is not a JSON value")
+        raise TypeError(f"a body contains {format_value(value)}, which is not a JSON value")
     return decode_text(value)
 
 
@@ -116,7 +184,7 @@ def _require_content(content: Any) -> str | bytes:
         return content
     if content is None:
         return b""
-    raise TypeError(f"a body is {content!r:.60}, which is neither text nor bytes")
+    raise TypeError(f"a body is {format_value(content)}, which is neither text nor bytes")
 
 
 def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
@@ -130,68 +198,49 @@ def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
         case "none":
             return b""
         case "text":
-            return str(content)
+            return require_text(content, "a body")
         case "binary":
-            return bytes.fromhex(str(content))
+            return bytes.fromhex(require_text(content, "a body"))
         case "json":
-            return str(content) if is_toml else _format_json(content)
-    raise ValueError(f"a body has the type {kind!r}, which is not supported")
+            return require_text(content, "a body") if is_toml else _format_json(content)
+    raise ValueError(f"a body has the type {format_value(kind)}, which is not supported")
 
 
-def _read_grpc_call(position: int, item: Any, path: Path) -> Interaction:
+def _read_grpc_call(item: Any) -> Interaction:
     from multitrack.tape.file import cassetter_grpc  # needs protobuf, which is installed with gRPC
 
-    try:
-        return cassetter_grpc.read(item)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise CassetteCorrupt(path, f"interaction {position}: {reason}") from error
+    return cassetter_grpc.read(require_mapping(item, "the call"))
 
 
-def _find_time(item: Mapping[str, Any]) -> datetime | None:
+def _find_times(item: Mapping[str, Any]) -> list[datetime]:
     """Return when ``item`` was recorded: the recorder's time, or else the ``date`` of the response."""
-    dates = [value for name, value in _flatten_headers(item["response"].get("headers", {})) if name == "date"]
     try:
         if time := item.get("recorded_at"):
-            return time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
-        return parsedate_to_datetime(dates[0]) if dates else None
-    except ValueError:
-        return None
+            found = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
+        else:
+            headers = _read_headers(item["response"].get("headers", {}))
+            found = parsedate_to_datetime(next(value for name, value in headers if name == "date"))
+        return [found if found.tzinfo else found.replace(tzinfo=UTC)]
+    except (StopIteration, *_NOT_UNDERSTOOD):
+        return []  # the time is only used to warn of old cassettes
 
 
-def _build_interaction(position: int, request: Any, response: Any, *, path: Path) -> Interaction:
-    try:
-        sent = _flatten_headers(request.headers)
-        answered = _flatten_headers(response["headers"])
-        request_body, _ = _decode(_join_http_chunks(_to_bytes(request.body), sent), sent)
-        stored = _to_bytes(response["body"]["string"])
-        received, encoding = _decode(stored, answered)
-        accept_encoding = next((value for name, value in sent if name == "accept-encoding"), None)
-        return Interaction(
-            Request(request.method.upper(), request.uri, sent, request_body),
-            Response(
-                int(response["status"]["code"]),
-                str(response["status"].get("message") or ""),
-                tuple(header for header in answered if header[0] not in _REPLACED_HEADERS),
-                received,
-                encoding=encoding,
-                is_encoding_requested=is_accepted(encoding, accept_encoding),
-                encoded_body=stored if encoding else None,
-            ),
-        )
-    except DecoderNotInstalled as error:
-        reason = f"interaction {position}: a body in {error.encoding} requires another package"
-        raise CassetteCorrupt(path, reason, advice=f"to read it: {error.command}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CassetteCorrupt(path, f"interaction {position}: {type(error).__name__}: {error}") from error
+def _read_headers(headers: Any, *, only_first: bool = False) -> Headers:
+    """Return the headers of a message. vcrpy uses ``only_first`` of several values of a header of a request."""
+    found: list[tuple[str, str]] = []
+    for name, values in require_mapping(headers, "the value of headers").items():
+        listed = values if isinstance(values, list | tuple) else [values]
+        found += [(_read_header(name).lower(), _read_header(value)) for value in listed[: 1 if only_first else None]]
+    return tuple(found)
 
 
-def _flatten_headers(headers: Any) -> Headers:
-    return tuple(
-        (str(name).lower(), str(value))
-        for name, values in headers.items()
-        for value in (values if isinstance(values, list | tuple) else [values])
-    )
+def _read_header(value: Any) -> str:
+    # a number without quotes is not text in YAML, and clients pass headers as bytes
+    if value is None or isinstance(value, int | float | datetime):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return require_text(value, "a header")
 
 
 def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
@@ -209,10 +258,8 @@ def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
     return content
 
 
-def _to_bytes(content: Any) -> bytes:
-    if content is None:
-        return b""
-    return content.encode() if isinstance(content, str) else bytes(content)
+def _to_bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:

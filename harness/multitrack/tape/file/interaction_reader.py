@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from multitrack.tape import jsontext
 from multitrack.tape.chunks import Chunks
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
-from multitrack.tape.file import yaml_text
 from multitrack.tape.file.blobs import Blobs
+from multitrack.tape.file.nesting import is_nested_too_deeply
+from multitrack.tape.file.value_checks import (
+    UnknownFeature,
+    format_value,
+    require_bool,
+    require_known_keys,
+    require_list,
+    require_mapping,
+    require_number,
+    require_status,
+    require_text,
+    require_texts,
+    require_url,
+)
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode, split_encodings
 
 _INTERACTION = frozenset({"request", "response", "provenance", "tests", "models", "results"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
+_STATUS = frozenset({"code", "message"})
+_CHUNKS = frozenset({"by", "joined", "cut", "gaps_ms"})
+_FAILURE = frozenset({"error", "message", "during", "code"})
+# an event and an offset in it; no body has so many bytes that more digits are needed
+_CUT = re.compile(r"([0-9]{1,15})\+([0-9]{1,15})", re.ASCII)
+_MOST_EVENTS = 10**15
+_LONGEST_GAP = 24 * 60 * 60 * 1000
 
-
-class UnknownFeature(ValueError):
-    """The file has a key or a value that this version does not know. A later version may have written the file."""
+# keys that no other recorder writes
+OWN_KEYS = frozenset({"provenance", "tests", "models", "results"})
+OWN_RESPONSE_KEYS = frozenset({"layout", "encoding", "chunks", "ending", "failure"})
 
 
 def read_interaction(item: Any, blobs: Blobs) -> Interaction:
@@ -30,52 +51,67 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
         UnknownFeature: A key or a value is unknown to this version.
         KeyError, TypeError, ValueError: A part is missing or wrong.
     """
-    item = _require_known_keys(item, "the interaction", _INTERACTION)
-    request, response = _require_known_keys(item["request"], "the request", _REQUEST), item["response"]
-    response = _require_known_keys(response, "the response", _RESPONSE)
+    item = require_known_keys(item, "the interaction", _INTERACTION)
+    request = require_known_keys(item["request"], "the request", _REQUEST)
+    response = require_known_keys(item["response"], "the response", _RESPONSE)
     ending: Ending = response.get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
     if ending not in get_args(Ending) or provenance not in get_args(Provenance):
-        raise UnknownFeature(f"unknown ending {ending!r} or provenance {provenance!r}")
-    status = _require_mapping(response["status"], "the status")
-    if type(status["code"]) is not int:
-        raise TypeError(f"the status code is {status['code']!r}")
+        raise UnknownFeature(f"unknown ending {format_value(ending)} or provenance {format_value(provenance)}")
+    status = require_known_keys(response["status"], "the status", _STATUS)
     encoding, is_encoding_requested, is_raw = _read_encoding(response.get("encoding", ""))
     return Interaction(
         Request(
-            _require_text(request["method"], "the method"),
-            _require_text(request["uri"], "the uri"),
+            _read_method(request["method"]),
+            require_url(request["uri"]),
             _read_headers(request["headers"]),
-            blobs.restore(_read_body(request["body"])),
+            _require_shallow(blobs.restore(_read_body(request["body"])), "the request"),
         ),
         Response(
-            status["code"],
-            _require_text(status["message"], "the status message"),
+            require_status(status["code"]),
+            require_text(status["message"], "the status message"),
             _read_headers(response["headers"]),
-            _read_response_body(response),
+            _require_shallow(_read_response_body(response), "the response"),
             ending,
-            _read_chunks(response.get("chunks", {})),
-            _read_failure(response.get("failure")),
+            _read_chunks(response["chunks"]) if "chunks" in response else Chunks(),
+            _read_failure(response["failure"]) if "failure" in response else None,
             encoding,
             is_encoding_requested,
             is_raw,
         ),
-        tuple(_require_text(test, "a test") for test in item.get("tests", ())),
+        require_texts(item["tests"], "the value of tests", "a test") if "tests" in item else (),
         provenance,
-        tuple(
-            (_require_text(tool, "a tool"), _require_text(path, "a model"))
-            for tool, path in _require_mapping(item.get("models", {}), "the models").items()
-        ),
-        tuple(_require_text(result, "a result") for result in item["results"]) if "results" in item else None,
+        _read_models(item["models"]) if "models" in item else (),
+        require_texts(item["results"], "the value of results", "a result") if "results" in item else None,
+    )
+
+
+def _read_method(value: Any) -> str:
+    method = require_text(value, "the method")
+    if not method or not method.strip():
+        raise ValueError("the method is empty")
+    return method
+
+
+def _require_shallow(body: bytes, name: str) -> bytes:
+    if is_nested_too_deeply(body):
+        raise ValueError(f"the JSON in the body of {name} is nested too deeply")
+    return body
+
+
+def _read_models(value: Any) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (require_text(tool, "a tool"), require_text(path, "a model"))
+        for tool, path in require_mapping(value, "the models").items()
     )
 
 
 def _read_response_body(response: Mapping[str, Any]) -> bytes:
-    body = _read_body(_require_known_keys(response["body"], "the response's body", {"string"})["string"])
-    if (layout := response.get("layout")) is None:
+    body = _read_body(require_known_keys(response["body"], "the response's body", {"string"})["string"])
+    if "layout" not in response:
         return body
-    if layout not in jsontext.LAYOUTS:
-        raise ValueError(f"unknown layout {layout!r}")
+    if (layout := response["layout"]) not in jsontext.LAYOUTS:
+        raise UnknownFeature(f"unknown layout {format_value(layout)}")
     text = body.decode()
     document = text.rstrip("\n")
     return (jsontext.restore_layout(document, layout) + text[len(document) :]).encode()
@@ -85,73 +121,66 @@ def _read_encoding(value: Any) -> tuple[str, bool, bool]:
     """Return the encoding, whether it was requested, and whether it is raw deflate (without the frame of zlib)."""
     is_requested, is_raw = True, False
     if isinstance(value, dict):
-        found = _require_known_keys(value, "the encoding", {"name", "requested", "raw"})
-        value, is_requested, is_raw = found["name"], bool(found.get("requested", True)), bool(found.get("raw"))
-    encoding = _require_text(value, "the encoding")
+        found = require_known_keys(value, "the encoding", {"name", "requested", "raw"})
+        value = found["name"]
+        is_requested = require_bool(found.get("requested", True), "the value of requested")
+        is_raw = require_bool(found.get("raw", False), "the value of raw")
+    encoding = require_text(value, "the encoding")
     if not can_encode(encoding) or (is_raw and split_encodings(encoding)[-1:] != ["deflate"]):
-        raise ValueError(f"unknown encoding {encoding!r}")
+        raise UnknownFeature(f"unknown encoding {format_value(encoding)}")
     return encoding, is_requested, is_raw
 
 
 def _read_chunks(value: Any) -> Chunks:
-    found = _require_mapping(value, "the value of chunks")
+    found = require_known_keys(value, "the value of chunks", _CHUNKS)
     by = found.get("by", "event")
     if by not in ("event", "item"):
-        raise UnknownFeature(f"chunks are counted by event or by item, not by {by!r}")
-    cuts = [_require_text(cut, "a cut").split("+") for cut in found.get("cut", ())]
+        raise UnknownFeature(f"chunks are counted by event or by item, not by {format_value(by)}")
     return Chunks(
-        joined=tuple(int(event) for event in found.get("joined", ())),
-        cut=tuple((int(event), int(offset)) for event, offset in cuts),
-        gaps=tuple(int(gap) for gap in found.get("gaps_ms", ())),
+        joined=tuple(
+            require_number(event, "a joined event", least=1, most=_MOST_EVENTS)
+            for event in require_list(found.get("joined", []), "the value of joined")
+        ),
+        cut=tuple(_read_cut(cut) for cut in require_list(found.get("cut", []), "the value of cut")),
+        gaps=tuple(
+            require_number(gap, "a gap", least=0, most=_LONGEST_GAP)
+            for gap in require_list(found.get("gaps_ms", []), "the value of gaps_ms")
+        ),
         by_item=by == "item",
     )
 
 
-def _read_failure(value: Any) -> Failure | None:
-    if value is None:
-        return None
-    found = _require_mapping(value, "the failure")
+def _read_cut(value: Any) -> tuple[int, int]:
+    text = require_text(value, "a cut")
+    found = _CUT.fullmatch(text)
+    if found is None or not (event := int(found[1])):
+        raise ValueError(f"a cut is {format_value(text)}, not an event and an offset such as 3+17")
+    return event, int(found[2])
+
+
+def _read_failure(value: Any) -> Failure:
+    found = require_known_keys(value, "the failure", _FAILURE)
     during: During = found.get("during", "read")
     if during not in get_args(During):
-        raise UnknownFeature(f"the failure has an unknown value of during: {during!r}")
+        raise UnknownFeature(f"the failure has an unknown value of during: {format_value(during)}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(
-        _require_text(error, "the error"),
-        _require_text(message, "its message"),
+        require_text(error, "the error"),
+        require_text(message, "its message"),
         during,
-        _require_text(code, "its code"),
+        require_text(code, "its code"),
     )
-
-
-def _require_mapping(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{name} is {value!r:.60}, not a mapping")
-    return value
-
-
-def _require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
-    found = _require_mapping(value, name)
-    # an unknown key may be the rest of a text that lost its indentation
-    if others := found.keys() - keys:
-        raise UnknownFeature(f"{name} has an unknown key {min(map(str, others))!r}")
-    return found
-
-
-def _require_text(value: Any, name: str) -> str:
-    if isinstance(value, bytes):
-        value = yaml_text.restore_text(value)
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r:.60}, not text")
-    return value
 
 
 def _read_headers(headers: Any) -> Headers:
     return tuple(
-        (_require_text(name, "the name of a header"), _require_text(value, f"the header {name}"))
-        for name, values in _require_mapping(headers, "the value of headers").items()
-        for value in (values if isinstance(values, list) else [values])
+        [
+            (require_text(name, "the name of a header"), require_text(value, "a header"))
+            for name, values in require_mapping(headers, "the value of headers").items()
+            for value in (values if isinstance(values, list) else [values])
+        ]
     )
 
 
 def _read_body(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else _require_text(body, "the body").encode()
+    return body if isinstance(body, bytes) else require_text(body, "the body").encode()

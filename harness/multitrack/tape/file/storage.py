@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
+import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
+from multitrack.atomic_file import replace_file
 from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCassette
+from multitrack.file_lock import lock, lock_name
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
@@ -40,18 +38,35 @@ def read_content(path: Path) -> bytes | None:
     """Return the bytes of the cassette at ``path``, or `None` if the file does not exist.
 
     Raises:
-        CassetteCorrupt: The system refuses to read the file.
+        CassetteCorrupt: The path does not lead to a file, or the system refuses to read it.
     """
     try:
+        # reading a pipe or a device might never end
+        if not stat.S_ISREG(mode := path.stat().st_mode):
+            raise CassetteCorrupt(path, f"it is {_describe_kind(mode)}", advice=_MOVE)
         return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            reason = f"it is a link to {path.readlink()}, which does not exist"
+            raise CassetteCorrupt(path, reason, advice="correct the link, or remove it") from error
         return None
     except OSError as error:
-        if path.is_dir():
-            advice = "move the folder, or give the cassette another name"
-            raise CassetteCorrupt(path, "it is a folder", advice=advice) from error
         advice = "the system refuses to read the file: check its permissions and its file system"
         raise CassetteCorrupt(path, str(error.strerror), advice=advice) from error
+
+
+_MOVE = "move it, or give the cassette another name"
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _describe_kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "not a file")
 
 
 def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> None:
@@ -63,7 +78,8 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
     """
     text = dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
-    _write(path, text)
+    with _locked(path):
+        _write(path, text)
 
 
 def save_recording(
@@ -170,20 +186,10 @@ def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = l
 def _locked(path: Path) -> Iterator[None]:
     """Keep other processes from writing the cassette at ``path``. Raise `CassetteNotWritten` for system errors."""
     try:
-        with FileLock(_lock_path(path)):
+        with lock(lock_name(path)):
             yield
     except OSError as error:
         raise CassetteNotWritten(path, error) from error
-
-
-def _lock_path(path: Path) -> Path:
-    # Not next to the cassette, where the lock file would have to be removed: a lock file that is removed while another
-    # process waits for it locks nothing.
-    # One folder per user, because other users may not write into it.
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"multitrack-locks-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.lock"
 
 
 def _write(path: Path, text: str) -> None:
@@ -194,16 +200,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp creates a file that only its owner can read; a cassette is shared like any source file
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    # the cassette and its pending recordings have the same lock
+    owner = paths.cassette_path(path) if path.name.endswith(paths.PENDING_SUFFIX) else path
+    replace_file(path, text.encode(), lock_name=lock_name(owner))

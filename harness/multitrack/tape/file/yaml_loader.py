@@ -6,9 +6,11 @@ that were files or iterators: https://github.com/kevin1024/vcrpy/blob/master/vcr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
+
+from multitrack.tape.file.value_checks import format_value
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -17,17 +19,65 @@ class AliasError(yaml.constructor.ConstructorError):
     """The file uses an alias that the loader does not accept."""
 
 
+_MERGE, _VALUE, _TEXT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "value", "str"))
+
+# the errors that PyYAML's and our own constructors raise for a value that does not fit its tag
+_BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 class Loader(_Base):  # type: ignore[misc]
-    """The loader of cassettes. Raises `AliasError` for every alias, because Multitrack does not write any."""
+    """The loader of cassettes. Raises an error of PyYAML, with the line, for everything that it does not accept.
+
+    It does not accept a repeated key, because a reader would silently use one of the two values; and no aliases,
+    because Multitrack does not write any.
+    """
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """Return the value of ``node``. A node that is constructed a second time is an alias."""
         if node in self.constructed_objects:
             self._check_alias(node)
-        return super().construct_object(node, deep)
+        try:
+            return super().construct_object(node, deep)
+        except _BAD_VALUE as error:
+            raise _explain(error, node) from error
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return the mapping of ``node``. Raises an error for a repeated key."""
+        try:
+            found = super().construct_mapping(node, deep)
+        except _BAD_VALUE as error:
+            raise _explain(error, node) from error
+        if len(found) < len(node.value):
+            self._raise_repeated_key(node)
+        return found
+
+    def _raise_repeated_key(self, node: Any) -> NoReturn:
+        keys = set()
+        for key_node, _ in node.value:
+            key = self.constructed_objects[key_node]
+            if key in keys:
+                problem = f"the key {format_value(key)} is repeated"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
+            keys.add(key)
+        raise AssertionError(f"no key is repeated in {format_value(keys)}")
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Refuse merge keys. A few of them let a small file fill the memory, and no recorder writes them."""
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                problem = "it uses YAML merge keys (<<), which no recorder writes"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
+            if key_node.tag == _VALUE:
+                key_node.tag = _TEXT
 
     def _check_alias(self, node: Any) -> None:
         raise AliasError(problem="it uses YAML aliases, which Multitrack does not write", problem_mark=node.start_mark)
+
+
+def _explain(error: Exception, node: Any) -> yaml.constructor.ConstructorError:
+    kind = str(node.tag).rpartition(":")[2]
+    reason = "nested too deeply" if isinstance(error, RecursionError) else f"not a valid value of the type {kind}"
+    return yaml.constructor.ConstructorError(problem=reason, problem_mark=node.start_mark)
 
 
 class ForeignLoader(Loader):

@@ -43,12 +43,10 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
         TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any type,
             or a model that contains itself. The error names the tool and the path in its schema.
     """
-    return AnthropicStrictSchemaWriter(tool).write_parameters()
+    return _StrictSchemaWriter(tool).write_parameters()
 
 
-class AnthropicStrictSchemaWriter(StrictSchemaWriter):
-    """Writes the parameters of a tool in Anthropic's strict subset."""
-
+class _StrictSchemaWriter(StrictSchemaWriter):
     subset = "Anthropic's strict tools"
     allows_recursion = False
 

@@ -1,7 +1,7 @@
-"""The endpoint that a client gets on replay if it was created without one, and other parts of its URL.
+"""The endpoint and the API version that an Azure client gets on replay if it was created without them.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
-therefore matches any recorded value.
+therefore matches any recorded endpoint or version.
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ from multitrack.tape.exchange import UnknownParts
 # this host, a copy of the client with a real key would send the key there.
 ENDPOINT = "https://endpoint-0.invalid"
 API_VERSION = "version-0"
-"""The API version of an Azure client."""
 
 _VERSION_PARAMETER = "api-version"
 _VERSION = re.compile(rf"(?<=[?&]{_VERSION_PARAMETER}=)[^&]*")
-# A client for Vertex AI without a region has no endpoint either. `global` is not replaced with a pseudonym.
-_LOCATIONS = "locations"
 
 
 def find_unknown_parts(url: str) -> UnknownParts:
     """Return which parts of ``url`` are the defaults."""
     version = _VERSION.search(url)
     has_default_version = version is not None and version[0] == API_VERSION
-    has_default_endpoint = url == ENDPOINT or url.startswith((f"{ENDPOINT}/", f"{ENDPOINT}?"))
     return UnknownParts(
-        origin=has_default_endpoint,
+        origin=url == ENDPOINT or url.startswith((f"{ENDPOINT}/", f"{ENDPOINT}?")),
         parameters=(_VERSION_PARAMETER,) if has_default_version else (),
-        collections=(_LOCATIONS,) if has_default_endpoint and f"/{_LOCATIONS}/" in url else (),
     )

@@ -1,0 +1,126 @@
+"""Run the fuzzer: ``python -m fuzz --seconds 600 [--seed N] [TARGET...]``.
+
+atheris guides the mutations by coverage. Where it is not installed, random mutations are tried without guidance.
+An input that fails is written to ``fuzz/findings/<target>/``, and tests/project/test_fuzzing.py tries it from then on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fuzz.mutations import mutate
+from fuzz.seeds import FINDINGS, find_seeds
+from fuzz.time_limit import SECONDS_PER_INPUT, run_limited
+
+_LARGEST_INPUT = 30_000
+_MOST_MEGABYTES = 2048
+_ONE_TARGET = "--one-target"
+
+
+def main() -> int:
+    """Fuzz each target for its share of the time. Return the number of targets with a finding."""
+    from fuzz.targets import TARGETS
+
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz everything that reads untrusted bytes.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(TARGETS)}; default: all")
+    parser.add_argument("--seconds", type=int, default=600, help="the time for all targets together (default: 600)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the random numbers; default: a new one")
+    options = parser.parse_args()
+    if unknown := set(options.targets) - set(TARGETS):
+        parser.error(f"unknown target {', '.join(sorted(unknown))}: use one of {', '.join(TARGETS)}")
+    names = options.targets or list(TARGETS)
+    seed = options.seed or Random().randrange(1, 2**31)
+    failed = 0
+    for name in names:
+        artifacts = FINDINGS / name
+        artifacts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            # in a process of its own, because atheris ends the process that it runs in
+            arguments = [_ONE_TARGET, name, str(options.seconds // len(names)), str(seed), folder]
+            failed += bool(subprocess.run([sys.executable, "-m", "fuzz", *arguments], check=False).returncode)
+        with suppress(OSError):  # it has findings
+            artifacts.rmdir()
+    return failed
+
+
+def fuzz_target(name: str, seconds: int, seed: int, folder: Path) -> int:
+    """Fuzz one target. Return 1 if an input failed. Does not return if atheris is installed."""
+    seeds = list(dict.fromkeys(find_seeds(name)))
+    print(f"{name}: {seconds} s from {len(seeds)} seeds, seed {seed}", flush=True)
+    try:
+        atheris = importlib.import_module("atheris")
+    except ImportError:
+        print("atheris is not installed: random mutations without guidance by coverage")
+        return _fuzz_blindly(name, seconds, seed, seeds)
+    return _fuzz_with_atheris(atheris, name, seconds, seed, seeds, folder)
+
+
+def _fuzz_with_atheris(atheris: Any, name: str, seconds: int, seed: int, seeds: list[bytes], folder: Path) -> int:
+    for content in seeds:
+        (folder / _digest(content)).write_bytes(content)
+    with atheris.instrument_imports(include=["multitrack"]):
+        from fuzz.targets import TARGETS
+
+    def mutate_input(data: bytes, max_size: int, seed: int) -> bytes:
+        random = Random(seed)
+        if random.random() < 0.3:
+            return bytes(atheris.Mutate(data, max_size))
+        return mutate(data, random, seeds)[:max_size]
+
+    arguments = [
+        f"-max_total_time={seconds}",
+        f"-seed={seed}",
+        f"-timeout={SECONDS_PER_INPUT}",
+        f"-max_len={_LARGEST_INPUT}",
+        f"-rss_limit_mb={_MOST_MEGABYTES}",
+        f"-artifact_prefix={FINDINGS / name}{os.sep}",
+        "-print_final_stats=1",
+        "-verbosity=0",
+        str(folder),
+    ]
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[name], custom_mutator=mutate_input)
+    atheris.Fuzz()
+    return 0
+
+
+def _fuzz_blindly(name: str, seconds: int, seed: int, seeds: list[bytes]) -> int:
+    from fuzz.targets import TARGETS
+
+    random, count, end = Random(seed), 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        data = mutate(random.choice(seeds), random, seeds)[:_LARGEST_INPUT]
+        count += 1
+        try:
+            run_limited(TARGETS[name], data)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            path = FINDINGS / name / f"crash-{_digest(data)}"
+            path.write_bytes(data)
+            traceback.print_exc()
+            print(f"{name}: failed on {path}")
+            return 1
+    print(f"{name}: {count} inputs, nothing found")
+    return 0
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [_ONE_TARGET]:
+        sys.exit(fuzz_target(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])))
+    sys.exit(main())

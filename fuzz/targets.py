@@ -1,0 +1,208 @@
+"""The targets of the fuzzer. Each feeds one input to a part of Multitrack, and checks what must hold for any input.
+
+A target raises an `AssertionError`, or an error that the part must not raise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from zlib import crc32
+
+from multitrack import wires
+from multitrack.errors import CassetteCorrupt
+from multitrack.reporting import cassette_text
+from multitrack.tape.exchange import Headers, Replay, Request, Response
+from multitrack.tape.file import cassette_reader
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.file.recordings import PendingRecordings
+from multitrack.tape.foreign_redaction import make_foreign_redactor
+from multitrack.tape.interceptors import http1
+from multitrack.tape.matching.rules import MatchingRules
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.settings import Settings
+from multitrack.wires import registry
+
+PATH = Path("cassette.yaml")
+SECRET = "sk-proj-0123456789abcdefghijABCDEFGHIJ"
+ENVIRONMENT = {
+    "OPENAI_API_KEY": SECRET,
+    "DATABASE_URL": "postgres://user:correct-horse-battery@db.example/app",
+    "GOOGLE_CLOUD_PROJECT": "acme-prod-7",
+}
+
+
+def fuzz_reader(data: bytes) -> None:
+    """Read ``data`` as a cassette. If it is one, then everything that a command or a replay does with it works."""
+    try:
+        cassette = cassette_reader.load_cassette(data, PATH)
+    except CassetteCorrupt:
+        return
+    cassette = make_foreign_redactor(Settings())(cassette)
+    for line, _ in cassette_text.describe_cassette(cassette, requests=True):
+        assert isinstance(line, str)
+    assert cassette.recorded_at is None or cassette.recorded_at.tzinfo is not None
+    cassette.matching_keys(MatchingRules(), cassette.placeholders)
+    PendingRecordings.from_cassette(cassette).to_cassette()
+    for interaction in cassette.interactions:
+        replayed = Replay.at_pace(interaction.replayed_response, "instant")
+        content = b"".join(part for _, part in replayed.chunks())
+        assert len(content) == replayed.length
+        parse_response(b"".join(part for _, part in http1.encode_response(replayed, interaction.request.method)))
+    check_written_again(cassette)
+
+
+def check_written_again(cassette: Cassette) -> None:
+    """Write ``cassette`` and read it again, as ``multitrack accept`` does with the cassette that it merges into."""
+    # the metadata of another recorder does not say which format the file has
+    metadata = {"format": 1, **cassette.metadata}
+    written = dump_cassette(Cassette(cassette.interactions, metadata))
+    again = cassette_reader.load_cassette(written.encode(), PATH)
+    assert len(again.interactions) == len(cassette.interactions)
+    assert dump_cassette(again) == written, "a second writing changes the file"
+
+
+def fuzz_wires(data: bytes) -> None:
+    """Decode ``data`` in the wire format that it seems to have, and in another one, as a whole and in pieces."""
+    recognized = wires.recognize(data)
+    assert recognized is None or recognized in wires.WIRES
+    wires.read_request(data)
+    if recognized is not None:
+        wires.read_answer(data, recognized)
+    document = parse_object(data)
+    # the choice depends on the data alone, so that a finding can be repeated
+    number = crc32(data)
+    formats = registry.all_formats()
+    chosen = {formats[number % len(formats)].name}
+    if recognized is not None:
+        chosen.add(recognized.removesuffix(".stream"))
+    for name in sorted(chosen):
+        wire_format = registry.get_format(name)
+        if document is not None:
+            check_document(document, wire_format)
+        check_stream(data, wire_format, (1, 7, 64, 997)[number % 4])
+
+
+def check_document(document: dict[str, object], wire_format: wires.WireFormat) -> None:
+    """Read ``document`` as an answer and as a request of ``wire_format``."""
+    answer = wire_format.read_answer(document)
+    check_answer(answer)
+    for message in wire_format.read_messages(document):
+        assert isinstance(message.text, str)
+    wire_format.read_request(document)
+    results = [wires.ToolResult(call, True, "fine") for call in answer.calls]
+    json.dumps(wire_format.continue_conversation(document, results, None))
+
+
+def check_stream(data: bytes, wire_format: wires.WireFormat, size: int) -> None:
+    """Decode ``data`` as a stream, in one piece and in pieces of ``size`` bytes, which must not matter."""
+    name = wire_format.stream_name
+    whole = wires.read_answer(data, name)
+    check_answer(whole)
+    decoder = wires.create_stream_decoder(name)
+    calls = [call for piece in cut(data, size) for call in decoder.feed(piece)] + decoder.close()
+    assert decoder.answer == whole, f"{name}: pieces of {size} bytes are decoded to another answer"
+    # the calls of a complete answer, in their order; of an incomplete one, the first of them
+    found = [(call.id, call.name, call.arguments) for call in calls]
+    expected = [(call.id, call.name, call.arguments) for call in whole.calls]
+    assert found == expected[: len(found)], f"{name}: the stream yields other calls than the answer has"
+    if whole.is_complete and whole.error is None and not whole.is_truncated:
+        assert len(found) == len(expected), f"{name}: the stream yields {len(found)} of {len(expected)} calls"
+        document = json.loads(json.dumps(decoder.document))
+        agreed = [(call.name, call.arguments) for call in wire_format.read_answer(document).calls]
+        # in another order, if a server announced a call only in its last event
+        assert sorted(map(str, agreed)) == sorted(str(call[1:]) for call in expected), f"{name}: other calls"
+
+
+def check_answer(answer: wires.WireAnswer) -> None:
+    """Check the types of ``answer``, and that its calls can be shown."""
+    for text in (answer.text, answer.finish_reason, answer.refusal, answer.error, answer.model):
+        assert text is None or isinstance(text, str)
+    assert answer.usage is None or isinstance(answer.usage, Mapping)
+    for call in answer.calls:
+        assert isinstance(call.name, str)
+        assert call.arguments is None or isinstance(call.arguments, str)
+        str(call)
+
+
+def parse_object(data: bytes) -> dict[str, object] | None:
+    """Return the JSON object in ``data``. `None` if there is none."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+@cache
+def create_redactor() -> Redactor:
+    """Return a redactor that knows the secrets in `ENVIRONMENT`."""
+    return Redactor(ENVIRONMENT)
+
+
+def fuzz_redactor(data: bytes) -> None:
+    """Redact ``data`` as a text, as a body and as a URL, twice. The second time changes nothing."""
+    redactor = create_redactor()
+    text = data.decode("utf-8", "surrogateescape")
+    redacted = redactor.redact_text(text)
+    assert redactor.redact_text(redacted) == redacted, "a text changes when it is redacted again"
+    assert SECRET not in redacted
+    body = redactor.redact_body(data)
+    assert redactor.redact_body(body) == body, "a body changes when it is redacted again"
+    assert SECRET.encode() not in body
+    url = redactor.redact_url(text)
+    assert redactor.redact_url(url) == url, "a URL changes when it is redacted again"
+    learning = Redactor(ENVIRONMENT)
+    kind, _, content = data.partition(b"\n")
+    headers: Headers = (("content-type", kind.decode("latin-1")), ("authorization", "Bearer fuzzed-credential-1"))
+    request = Request("POST", "https://api.example/v1?key=fuzzed-credential-2", headers, content)
+    learning.learn_request(request)
+    once = learning.redact_request(request)
+    assert learning.redact_request(once) == once, "a request changes when it is redacted again"
+    response = learning.redact_response(Response(200, "OK", headers, content))
+    assert learning.redact_response(response) == response, "a response changes when it is redacted again"
+
+
+def fuzz_http1(data: bytes) -> None:
+    """Parse ``data`` as an HTTP/1 message, in one piece and byte by byte, which must not matter."""
+    for create in (http1.request_parser, lambda: http1.response_parser("GET"), lambda: http1.response_parser("HEAD")):
+        outcomes = [parse_message(create(), pieces) for pieces in ([data], cut(data, 1), cut(data, 5))]
+        assert outcomes[0] == outcomes[1] == outcomes[2], "the pieces matter"
+
+
+def cut(data: bytes, size: int) -> Iterator[bytes]:
+    """Yield ``data`` in pieces of ``size`` bytes."""
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def parse_message(parser: http1.HttpMessageParser, pieces: object) -> tuple[object, ...]:
+    """Return what ``parser`` reads from ``pieces``, or that it refuses them."""
+    body = b""
+    try:
+        for piece in pieces:  # type: ignore[attr-defined]
+            body += b"".join(parser.feed(piece))
+        parser.close()
+    except ValueError:
+        return ("refused",)
+    if parser.start_line is not None:
+        http1.parse_status_line(parser.start_line)
+    return parser.start_line, parser.headers, parser.trailers, parser.is_complete, body
+
+
+def parse_response(content: bytes) -> None:
+    """Parse a response that we encoded. Raises ValueError if it is not valid."""
+    parser = http1.response_parser("GET")
+    parser.feed(content)
+    parser.close()
+    assert parser.start_line is not None
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "reader": fuzz_reader,
+    "wires": fuzz_wires,
+    "redactor": fuzz_redactor,
+    "http1": fuzz_http1,
+}

@@ -1,0 +1,35 @@
+"""Stop an input that takes too long."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+SECONDS_PER_INPUT = 5
+
+
+class TookTooLong(BaseException):
+    """An input took more than `SECONDS_PER_INPUT`. Not an `Exception`, so that the code under test cannot handle it."""
+
+
+def run_limited(target: Callable[[bytes], None], data: bytes) -> None:
+    """Run ``target`` on ``data``.
+
+    Raises:
+        TookTooLong: It took more than `SECONDS_PER_INPUT`, on a system that has timers.
+    """
+
+    def stop(*_: object) -> NoReturn:
+        raise TookTooLong(f"an input of {len(data)} bytes takes more than {SECONDS_PER_INPUT} seconds")
+
+    if not hasattr(signal, "setitimer"):
+        target(data)
+        return
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS_PER_INPUT)
+    try:
+        target(data)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,0 +1,120 @@
+"""Locks between processes that write the same file.
+
+The lock of a file is another file, in the temporary folder of the system, which is removed with the lock. On Windows,
+filelock does this; elsewhere, it leaves its files behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import time
+
+_DAY = 24 * 60 * 60
+
+
+def lock_name(path: Path) -> str:
+    """Return the name of the lock for the file at ``path``."""
+    return hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+@contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold the lock with this `lock_name` within the block. Wait until no other process or thread holds it."""
+    with _hold(_find_lock(name), wait=True):
+        yield
+
+
+@contextmanager
+def try_lock(name: str) -> Iterator[bool]:
+    """Hold the lock with this `lock_name` within the block, unless something else holds it. Yields whether it does."""
+    with _hold(_find_lock(name), wait=False) as is_held:
+        yield is_held
+
+
+def remove_abandoned_locks() -> None:
+    """Remove the locks of killed processes, and those of earlier versions, which did not remove any."""
+    with suppress(OSError):
+        for entry in os.scandir(_find_lock("").parent):
+            # earlier versions did not notice that a lock was removed while they waited for it
+            if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
+                with suppress(OSError), _hold(Path(entry), wait=False):
+                    pass  # it is removed when it is released
+
+
+def _find_lock(name: str) -> Path:
+    # Not next to the locked file, where it would appear in version control.
+    # One folder per user, because other users may not write into it.
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"multitrack-locks-{user}" / f"{name}.lock"
+
+
+if sys.platform == "win32":
+    from filelock import FileLock, Timeout
+
+    @contextmanager
+    def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        held = FileLock(path)
+        try:
+            held.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            held.release()
+
+else:
+    import fcntl
+
+    @contextmanager
+    def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
+        """Hold the lock at ``path`` within the block. Yields whether it is held."""
+        descriptor = _acquire(path, wait=wait)
+        if descriptor is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Removed before it is released: a process that waits for it will notice that, and create another one.
+            with suppress(OSError):
+                path.unlink()
+            # closing does not release the lock while a forked process has the file open
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+            with suppress(OSError):  # another lock is in the folder
+                path.parent.rmdir()
+
+    def _acquire(path: Path, *, wait: bool) -> int | None:
+        while True:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except FileNotFoundError:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                continue
+            is_current = False
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                is_current = _is_at(path, descriptor)
+            except BlockingIOError:
+                return None
+            finally:
+                if not is_current:
+                    os.close(descriptor)
+            if is_current:
+                return descriptor
+
+    def _is_at(path: Path, descriptor: int) -> bool:
+        """Return whether ``descriptor`` is the file at ``path``, and not one that was removed with its lock."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+        except FileNotFoundError:
+            return False

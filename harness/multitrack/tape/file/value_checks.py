@@ -1,0 +1,100 @@
+"""Check the types of values that a file contains. Each function raises an error that names the value."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from multitrack.tape.file import yaml_text
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+_short.maxlevel = 2
+
+
+class UnknownFeature(ValueError):
+    """The file has a key or a value that this version does not know. A later version may have written the file."""
+
+
+def format_value(value: Any) -> str:
+    """Return a short form of ``value`` for a message, however large or deep the value is."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python does not print numbers with thousands of digits
+        return f"a very large {type(value).__name__}"
+
+
+def require_mapping(value: Any, name: str) -> dict[Any, Any]:
+    """Return ``value`` if it is a mapping. Raises TypeError otherwise."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is {format_value(value)}, not a mapping")
+    return value
+
+
+def require_list(value: Any, name: str) -> list[Any]:
+    """Return ``value`` if it is a list. Raises TypeError otherwise."""
+    if not isinstance(value, list):
+        raise TypeError(f"{name} is {format_value(value)}, not a list")
+    return value
+
+
+def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
+    """Return ``value`` if it is a mapping that has only ``keys``."""
+    found = require_mapping(value, name)
+    # an unknown key may be the rest of a text that lost its indentation
+    if others := found.keys() - keys:
+        raise UnknownFeature(f"{name} has an unknown key {format_value(min(others, key=str))}")
+    return found
+
+
+def require_text(value: Any, name: str) -> str:
+    """Return ``value`` if it is text. Bytes are converted to the text that the writer stored as bytes."""
+    if isinstance(value, bytes):
+        value = yaml_text.restore_text(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {format_value(value)}, not text")
+    return value
+
+
+def require_texts(value: Any, name: str, item_name: str) -> tuple[str, ...]:
+    """Return the texts in the list ``value``."""
+    return tuple([require_text(item, item_name) for item in require_list(value, name)])
+
+
+def require_number(value: Any, name: str, *, least: int, most: int) -> int:
+    """Return ``value`` if it is a whole number from ``least`` to ``most``."""
+    if type(value) is not int:  # True is a number, too
+        raise TypeError(f"{name} is {format_value(value)}, not a whole number")
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {format_value(value)}, not a number from {least} to {most}")
+    return value
+
+
+def require_bool(value: Any, name: str) -> bool:
+    """Return ``value`` if it is true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {format_value(value)}, not true or false")
+    return value
+
+
+def require_url(value: Any) -> str:
+    """Return ``value`` if it is a URL with a valid host and port."""
+    url = require_text(value, "the uri")
+    try:
+        urlsplit(url).port  # noqa: B018 - raises for an invalid port
+    except ValueError as error:
+        raise ValueError(f"the uri {format_value(url)} is invalid: {error}") from error
+    return url
+
+
+def require_status(value: Any) -> int:
+    """Return ``value`` if it is the status code of a final response.
+
+    Clients wait for another response after an informational one (below 200), and http.client refuses a code that does
+    not have three digits.
+    """
+    if type(value) is not int or not 200 <= value <= 999:
+        raise ValueError(f"the status code is {format_value(value)}, not a number from 200 to 999")
+    return value
