@@ -67,7 +67,7 @@ def _remove_lost_advice(config: pytest.Config) -> None:
 
 
 def print_summary(terminalreporter: Any, exitstatus: int) -> None:
-    """Print the results of the tapes, the violations, and the unused recordings, if there are any."""
+    """Print the results of the tapes, the violations, and the unused recordings, and keep the facts about the run."""
     config: pytest.Config = terminalreporter.config
     summary = RunState.of(config).summary
     reports = (report for reports in terminalreporter.stats.values() for report in reports)
@@ -76,6 +76,10 @@ def print_summary(terminalreporter: Any, exitstatus: int) -> None:
 
         tape_report.print_summary(terminalreporter, summary.late_results)
         tape_report.print_violations(terminalreporter, summary.late_violations)
+    if summary.played_positions:
+        from pytest_multitrack import run_facts_file
+
+        run_facts_file.save_facts(terminalreporter, summary, exitstatus)
     if config.option.multitrack_unused:
         from pytest_multitrack import unused_recordings
 

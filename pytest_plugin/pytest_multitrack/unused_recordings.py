@@ -19,15 +19,25 @@ from pytest_multitrack.run_summary import RunSummary
 def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
     """Print the recordings that the ``run`` did not use. If it was not a full run or did not pass, print the reason."""
     config: pytest.Config = terminalreporter.config
-    limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
-    if limit is None and exitstatus != pytest.ExitCode.OK:
-        limit = "did not pass"
-    if limit is not None:
+    if (limit := find_limit(config, run, exitstatus)) is not None:
         terminalreporter.write_line(terminal.partial_run_line(limit))
         return
-    skipped = {report.nodeid for kind in ("skipped", "xfailed") for report in terminalreporter.stats.get(kind, ())}
-    for line in terminal.unused_lines(dict(sorted(_find_unused(config, run, skipped)))):
+    unused = _find_unused(config, run, find_waiting(terminalreporter, run))
+    for line in terminal.unused_lines(dict(sorted(unused))):
         terminalreporter.write_line(line)
+
+
+def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str | None:
+    """Return why the ``run`` does not show which recordings are unused. None if it does."""
+    limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
+    return "did not pass" if limit is None and exitstatus != pytest.ExitCode.OK else limit
+
+
+def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
+    """Return the cassettes of tests that were skipped or are xfails, which may use them in another run."""
+    kinds = ("skipped", "xfailed")
+    skipped = {report.nodeid for kind in kinds for report in terminalreporter.stats.get(kind, ())}
+    return {cassette for test, cassette in run.cassettes.items() if test in skipped}
 
 
 def _find_live_flag(config: pytest.Config) -> str | None:
@@ -36,14 +46,12 @@ def _find_live_flag(config: pytest.Config) -> str | None:
     return f"used --{mode}" if mode in ("record", "record-missing", "live") else None
 
 
-def _find_unused(config: pytest.Config, run: RunSummary, skipped: Collection[str]) -> Iterator[tuple[str, list[int]]]:
+def _find_unused(config: pytest.Config, run: RunSummary, waiting: Collection[str]) -> Iterator[tuple[str, list[int]]]:
     """Yield each cassette that was not fully used, with the positions of its unused interactions.
 
-    The list is empty if the whole cassette was unused. Cassettes of skipped tests do not count, because these tests may
-    use them in another run.
+    The list is empty if the whole cassette was unused. The cassettes in ``waiting`` do not count.
     """
     collected = set(run.cassettes.values())
-    waiting = {cassette for test, cassette in run.cassettes.items() if test in skipped}
     for path in _find_cassettes(config):
         used, name = run.played_positions.get(str(path)), str(paths.relative_to_cwd(path))
         if used is None:

@@ -1,4 +1,4 @@
-"""The commands that change files: ``multitrack mv``, ``convert``, ``reject`` and ``undo``."""
+"""The commands that change files: ``multitrack mv``, ``convert``, ``prune``, ``reject`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -91,6 +91,35 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         counts = f"{count_noun(result.converted, 'cassette')} converted, {result.unchanged} already in this format"
         _finish("convert", result.changes, result.problems, dry_run=dry_run, json=json, force=force, summary=counts)
 
+    @app.command(epilog=f"Example: pytest && multitrack prune --dry-run\n\n{_EXIT_CODES}")
+    def prune(
+        paths: Annotated[
+            list[Path] | None,
+            typer.Argument(help="cassettes, or folders with them; the default is all of the project"),
+        ] = None,
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: _Force = False,
+    ) -> None:
+        """Remove the interactions that the last run of pytest did not use, if it was a full run and passed.
+
+        Cassettes that no test uses are listed, and stay.
+        """
+        from multitrack.commands import prune as pruning
+        from multitrack.commands.owned_files import OwnedFiles
+        from multitrack.reporting.check import find_cassettes
+        from multitrack.run_facts import read_facts
+        from multitrack.tape.file import paths as cassette_paths
+
+        files = OwnedFiles.of_project(Path.cwd())
+        found = [file.resolve() for path in paths or find_folders() for file in find_cassettes(path) if file.is_file()]
+        result = pruning.plan_pruning(dict.fromkeys(found), read_facts(files.root), files.root)
+        if not json:
+            for path in result.unused:
+                typer.echo(f"no test uses {cassette_paths.relative_to_cwd(path)}")
+        summary = f"{count_noun(result.removed, 'interaction')} removed"
+        _finish("prune", result.changes, result.problems, dry_run=dry_run, json=json, force=force, summary=summary)
+
     @app.command(epilog=f"Example: multitrack reject cassettes/test_trip/test_plan.pending.yaml\n\n{_EXIT_CODES}")
     def reject(
         paths: Annotated[
@@ -120,7 +149,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: Annotated[bool, typer.Option("--force", help="also overwrite files that were changed later")] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, reject or accept has changed. A second undo repeats it."""
+        """Restore the files that the last mv, convert, prune, reject or accept changed. A second undo repeats it."""
         from multitrack.commands.file_changes import plan_undo
 
         command, changes = plan_undo(open_log(), force=force)
