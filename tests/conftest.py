@@ -46,7 +46,7 @@ os.environ.pop("CI", None)
 settings.register_profile("multitrack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("multitrack")
 
-pytest_plugins = ["pytester", "local_provider", "slow_tests"]
+pytest_plugins = ["pytester", "local_provider", "nested_runs", "slow_tests"]
 
 SDKS = ("openai", "google-cloud-aiplatform", "google-genai", "anthropic", "grpcio", "httpx", "aiohttp", "pydantic")
 

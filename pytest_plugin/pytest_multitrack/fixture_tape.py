@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption
-from multitrack.tape import active, credentials, run_context
+from multitrack.tape import active, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, flags, item_tape, pytest_internals
@@ -73,7 +73,7 @@ class FixtureTape:
             with ExitStack() as stack:
                 stack.enter_context(run_context.current_run().use_scope(self._scope))
                 if self._tape.mode == "replay":
-                    stack.enter_context(credentials.stand_in())
+                    stack.enter_context(replayed_clients.creating())
                 stack.enter_context(active.activate(self._tape))
                 yield
         except BaseException as error:

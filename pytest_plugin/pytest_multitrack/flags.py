@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,23 @@ def add_options(parser: pytest.Parser) -> None:
         dest="multitrack_drift_samples",
         help="With --calls-drift, run each test that uses a cassette N times and show how often each field agrees "
         "(default: 1)",
+    )
+    group.addoption(
+        "--calls-audit",
+        action="append",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        dest="multitrack_audit",
+        help="Report where the requests of this run differ from the recorded ones, also under pytest-recording, "
+        "pytest-vcr and vcrpy, and change no outcome; --calls-audit=PATH also writes the report to a .md, .json or "
+        ".html file (default: no report)",
+    )
+    group.addoption(
+        "--calls-audit-fail",
+        action="store_true",
+        dest="multitrack_audit_fail",
+        help="With --calls-audit, exit with code 1 if there are findings (default: findings do not fail the run)",
     )
     group.addoption(
         "--calls-report",
@@ -270,3 +288,59 @@ def drift_options(config: pytest.Config) -> DriftOptions | None:
         if is_set:
             raise pytest.UsageError(f"{flag} and --calls-drift cannot be combined: a drift run writes nothing")
     return DriftOptions(samples or 1, bool(option.multitrack_drift_fail))
+
+
+_AUDIT_SUFFIXES = (".md", ".json", ".html")
+
+
+def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
+    """Let ``--calls-audit`` take no value if the next of ``args`` is not a report, but the path of tests."""
+    for position, (option, value) in enumerate(pairwise(args)):
+        if option == "--":
+            return
+        if option == "--calls-audit" and not value.startswith("-") and not value.endswith(_AUDIT_SUFFIXES):
+            args[position] = "--calls-audit="
+            # pytest has read the arguments once, to find the first conftests
+            known = early_config.known_args_namespace
+            known.file_or_dir = [value, *(getattr(known, "file_or_dir", None) or ())]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """The options of an audit: the files to write, where "" stands for no file, and whether findings fail the run."""
+
+    paths: Sequence[str]
+    fails: bool
+
+
+# the names that pytest-recording and pytest-vcr give to their options, and the values that only replay
+_RECORDER_OPTIONS = {
+    "record_mode": "--record-mode",
+    "vcr_record": "--vcr-record",
+    "vcr_record_mode": "--vcr-record-mode",
+}
+_REPLAYING_MODES = frozenset({"none", "once"})
+
+
+def audit_options(config: pytest.Config) -> AuditOptions | None:
+    """Return the options of an audit, or None if ``--calls-audit`` is not set.
+
+    Raises:
+        pytest.UsageError: ``--calls-audit-fail`` is set alone, or another flag records requests.
+    """
+    option = config.option
+    if option.multitrack_audit is None:
+        if option.multitrack_audit_fail:
+            raise pytest.UsageError("--calls-audit-fail requires --calls-audit")
+        return None
+    for name in option.multitrack_audit:
+        if name and not name.endswith(_AUDIT_SUFFIXES):
+            raise pytest.UsageError(f"--calls-audit={name}: pass a path that ends in .md, .json or .html")
+    if (current := mode(config)) != "replay":
+        flag = "--calls-drift" if current == "drift" else record_flag(config) if current == "record" else f"--{current}"
+        raise pytest.UsageError(f"{flag} and --calls-audit cannot be combined: an audit only replays")
+    for attribute, flag in _RECORDER_OPTIONS.items():
+        value = getattr(option, attribute, None)
+        if isinstance(value, str) and value not in _REPLAYING_MODES:
+            raise pytest.UsageError(f"{flag}={value} and --calls-audit cannot be combined: an audit only replays")
+    return AuditOptions(option.multitrack_audit, bool(option.multitrack_audit_fail))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multitrack.errors import BadOption, MultitrackError
-from multitrack.tape import active, credentials, run_context
+from multitrack.tape import active, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags
@@ -29,7 +29,7 @@ class ItemTape:
 
     def _open(self) -> None:
         if self.tape.mode == "replay":
-            self._stack.enter_context(credentials.stand_in(keep_patches=True))
+            self._stack.enter_context(replayed_clients.creating(keep_patches=True))
         self._stack.enter_context(active.activate(self.tape, keep_interceptors=True))
         self.test.add_tape(self.tape)
 

@@ -29,6 +29,10 @@ def register(config: pytest.Config) -> None:
         from pytest_multitrack.drift_run import DriftRun
 
         config.pluginmanager.register(DriftRun(options), "multitrack-drift")
+    if (audit := flags.audit_options(config)) is not None:
+        from pytest_multitrack.calls_audit.audit_run import AuditRun
+
+        config.pluginmanager.register(AuditRun(config, audit), "multitrack-audit")
     if names := config.option.multitrack_reports:
         from pytest_multitrack.report_files import ReportCollector
 

@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
+    flags.separate_audit_option(early_config, args)
     # a conftest may import an application that constructs OpenAI() at module level
     with module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args)):
         result = yield

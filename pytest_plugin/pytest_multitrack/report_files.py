@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
 from multitrack.tape.tape import Tape
-from pytest_multitrack import drift_run, pytest_internals
+from pytest_multitrack import drift_run, pytest_internals, report_targets
 
 PARTS = "multitrack_report"
 """The attribute of a report that holds the results of the tapes closed in its test, as plain data for pytest-xdist."""
@@ -46,49 +45,18 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
     """
     files = []
     for name in names:
-        if name == GITHUB:
-            if not os.environ.get(_STEP_SUMMARY):
-                raise pytest.UsageError(
-                    f"--calls-report=github requires the environment variable {_STEP_SUMMARY}, which GitHub Actions "
-                    f"sets; elsewhere, pass a path"
-                )
-            files.append(Path(os.environ[_STEP_SUMMARY]))
-        elif Path(name).suffix not in report_formats.FORMATS:
-            known = ", ".join(report_formats.FORMATS)
-            raise pytest.UsageError(f"--calls-report={name}: pass a path that ends in {known}, or 'github'")
-        else:
-            files.append(folder / name)
-        if (obstacle := _find_obstacle(files[-1])) is not None:
+        if name != GITHUB:
+            suffixes = tuple(report_formats.FORMATS)
+            files += report_targets.resolve_targets("--calls-report", [name], folder, suffixes, ", or 'github'")
+            continue
+        if not os.environ.get(_STEP_SUMMARY):
             raise pytest.UsageError(
-                f"--calls-report={name}: the report cannot be written: {obstacle}: pass another path, or correct this"
+                f"--calls-report=github requires the environment variable {_STEP_SUMMARY}, which GitHub Actions "
+                f"sets; elsewhere, pass a path"
             )
+        files.append(Path(os.environ[_STEP_SUMMARY]))
+        report_targets.check_target("--calls-report=github", files[-1])
     return files
-
-
-def _find_obstacle(file: Path) -> str | None:
-    """Return why ``file`` cannot be written. None if nothing is known to prevent it.
-
-    Leaves no file behind, because the run may end with another usage error.
-    """
-    try:
-        if file.is_dir():
-            return f"{file} is a folder"
-        # the folders that do not exist are created with the report
-        existing = next(path for path in (file, *file.parents) if path.exists())
-        if existing == file:
-            # opening a pipe would wait for its reader
-            if file.is_file():
-                file.open("ab").close()
-        elif not existing.is_dir():
-            return f"{existing} is not a folder"
-        else:
-            # asking for the permissions is not enough: the file system may be read-only
-            tempfile.TemporaryFile(dir=existing).close()
-    except OSError as error:
-        return f"the system reports for {error.filename or file}: {error.strerror or error}"
-    except ValueError as error:  # a null character
-        return str(error)
-    return None
 
 
 class ReportCollector:

@@ -95,9 +95,62 @@ def test_bedrock_replays_in_another_region(record, tmp_path):
         ask(make_client("AnthropicBedrock", aws_region="ap-northeast-1"), "claude-sonnet-5")
 
 
-def test_vertex_replays_without_credentials_region_and_project(record, tmp_path):
-    cassette = record("AnthropicVertex", "claude-sonnet-5", region="us-east5", project_id=GOOGLE_PROJECT)
-    for private in (GOOGLE_PROJECT, "us-east5"):
-        assert private not in cassette
+@pytest.mark.parametrize("region", ["us-east5", "global", "eu"])
+def test_vertex_replays_without_credentials_region_and_project(record, tmp_path, region):
+    cassette = record("AnthropicVertex", "claude-sonnet-5", region=region, project_id=GOOGLE_PROJECT)
+    assert GOOGLE_PROJECT not in cassette
+    assert "us-east5" not in cassette
     with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
         ask(make_client("AnthropicVertex"), "claude-sonnet-5")
+
+
+def test_vertex_with_another_region_than_the_recorded_one_replays(record, tmp_path):
+    record("AnthropicVertex", "claude-sonnet-5", region="us-east5", project_id=GOOGLE_PROJECT)
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        ask(make_client("AnthropicVertex", region="europe-west1"), "claude-sonnet-5")
+
+
+OTHER_PLATFORMS = {
+    "AnthropicFoundry": {
+        "ANTHROPIC_FOUNDRY_API_KEY": "foundry-key-4f9a1c7e2b8d",
+        "ANTHROPIC_FOUNDRY_RESOURCE": "weather-desk-7",
+    },
+    "AnthropicAWS": {**AWS, "ANTHROPIC_AWS_WORKSPACE_ID": "wrkspc_01JwQBfRk2XmWq5Vb8Tz"},
+    "AnthropicBedrockMantle": AWS,
+}
+
+
+def skip_if_missing(platform):
+    if not hasattr(anthropic, platform):
+        pytest.skip(f"this version of the SDK has no {platform}")
+    if platform != "AnthropicFoundry":
+        pytest.importorskip("boto3")
+
+
+@pytest.mark.parametrize("platform", OTHER_PLATFORMS)
+def test_another_platform_replays_without_configuration(record, tmp_path, platform):
+    skip_if_missing(platform)
+    variables = OTHER_PLATFORMS[platform]
+    cassette = record(platform, "claude-sonnet-5", variables)
+    for name, value in variables.items():
+        if name.endswith(("KEY", "KEY_ID")):
+            assert value not in cassette
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        ask(make_client(platform), "claude-sonnet-5")
+
+
+@pytest.mark.parametrize("platform", OTHER_PLATFORMS)
+def test_a_client_for_another_platform_sends_nothing_after_the_replay(environment, tmp_path, platform):
+    skip_if_missing(platform)
+    (tmp_path / "plan.yaml").write_text("version: 1\ninteractions: []\n", "utf-8")
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        client = make_client(platform)
+    with pytest.raises(Exception, match=r"Missing credentials|No AWS region"):
+        client.messages.create(model="claude-sonnet-5", **ARGUMENTS)
+
+
+@pytest.mark.parametrize("platform", OTHER_PLATFORMS)
+def test_a_client_for_another_platform_requires_its_configuration_without_a_cassette(environment, platform):
+    skip_if_missing(platform)
+    with pytest.raises(Exception, match=r"Missing credentials|No AWS region"):
+        make_client(platform)

@@ -155,6 +155,25 @@ def test_a_stream_yields_each_model():
     assert provider.urls[0].endswith("/converse-stream")
 
 
+def test_strict_tools_are_sent():
+    specification = make_client(Provider()).meta.service_model.shape_for("ToolSpecification")
+    if "strict" not in specification.members:
+        pytest.skip("this version of botocore cannot send strict tools")
+    provider = Provider(answer(TORONTO))
+    create(provider, strict=True)
+    tools = provider.requests[0]["toolConfig"]["tools"]
+    assert [tool["toolSpec"]["strict"] for tool in tools] == [True, True]
+
+
+def test_a_version_of_botocore_without_strict_tools_is_an_error(monkeypatch):
+    shapes = make_client(Provider()).meta.service_model._service_description["shapes"]
+    monkeypatch.delitem(shapes["ToolSpecification"]["members"], "strict", raising=False)
+    provider = Provider(answer(TORONTO))
+    with pytest.raises(TypeError, match=r"^strict=True requires a newer version of botocore than \d.*pip install"):
+        create(provider, strict=True)
+    assert provider.requests == []
+
+
 def test_without_response_model_the_response_is_boto3s():
     client = multitrack.from_bedrock(make_client(Provider(answer({"text": "Hi"}, stop_reason="end_turn"))))
     assert client.create(**ARGUMENTS)["output"]["message"]["content"] == [{"text": "Hi"}]

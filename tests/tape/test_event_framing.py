@@ -3,9 +3,13 @@
 import base64
 import json
 
+import httpx
 import pytest
 from corpora import OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
+from local_provider import ProviderAnswer
 
+from multitrack import use_cassette
+from multitrack.errors import SecretInCassette
 from multitrack.tape import event_framing
 from multitrack.tape.exchange import Replay, Response
 from multitrack.wires import read_answer, recognize
@@ -86,6 +90,22 @@ def test_a_message_that_the_end_of_the_stream_cuts_off_is_left_out():
     lines, _ = event_framing.decode_events([RECORDED[0][:-5]], is_complete=False)
     whole, _ = event_framing.decode_events([RECORDED[0]], is_complete=True)
     assert lines[0].splitlines() == whole[0].splitlines()[:-1]
+
+
+@pytest.mark.slow
+def test_a_damaged_stream_is_not_recorded(provider, tmp_path):
+    secret = base64.b64encode(b'{"text": "the key is hunter-of-streams-77"}').decode()
+    body = (
+        write_chunk({"type": "ping"}) + write_message({":event-type": "chunk", **HEADERS}, secret.encode())[:-1] + b"x"
+    )
+    provider.reply = lambda _: ProviderAnswer(body, headers={"content-type": "application/vnd.amazon.eventstream"})
+    path = tmp_path / "stream.yaml"
+    with (
+        pytest.raises(SecretInCassette, match=r"POST http.*/stream is a damaged AWS event stream"),
+        use_cassette(path, mode="record"),
+    ):
+        assert httpx.post(provider.url + "/stream").content == body
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_framing_is_not_in_a_header():

@@ -69,11 +69,23 @@ def test_a_tool_has_the_schema_of_its_model():
     check_request(toolConfig={"tools": [tool]})
 
 
-def test_there_are_no_strict_schemas():
+def test_strict_tools_have_schemas_in_the_strict_subset():
+    [tool] = Toolset(list[Place]).schemas("bedrock", strict=True)
+    specification = tool["toolSpec"]
+    assert specification["strict"] is True
+    assert specification["inputSchema"]["json"]["additionalProperties"] is False
+    assert specification["inputSchema"]["json"]["required"] == ["city"]
+    check_request(toolConfig={"tools": [tool]})
+
+
+def test_a_dictionary_cannot_be_a_strict_schema():
+    class Counts(BaseModel):
+        by_word: dict[str, int]
+
     with pytest.raises(
-        TypeError, match=r"^strict=True works with OpenAI and Anthropic only, because few Bedrock models support strict"
+        TypeError, match=r"^Counts: Bedrock's strict tools cannot express a dictionary .* \(at \$\.by_word\)"
     ):
-        Toolset(list[Place]).schemas("bedrock", strict=True)
+        Toolset(list[Counts]).schemas("bedrock", strict=True)
 
 
 def test_a_conversation_continues_with_the_answer_and_its_results():

@@ -183,6 +183,6 @@ def test_a_tool_with_arbitrary_arguments_is_not_one_without_arguments():
 def test_gemini_refuses_strict():
     with pytest.raises(
         TypeError,
-        match=r"^strict=True works with OpenAI and Anthropic only, because Gemini has no strict schemas; remove ",
+        match=r"^strict=True is not available, because Gemini has no strict schemas; remove ",
     ):
         write_tools([ToolDefinition("T", None, {"type": "object", "properties": {}})], "gemini", strict=True)

@@ -135,3 +135,29 @@ def test_an_event_is_returned_as_soon_as_its_blank_line_arrives():
     parser = SseParser()
     assert parser.feed(b"data: 1\r\n\r") == [ServerSentEvent("", "1")]
     assert parser.feed(b"\ndata: 2\r\r") == [ServerSentEvent("", "2")]
+
+
+LOST_ITEM = [
+    {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": '{"city": '},
+    {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": '"Bonn"}'},
+]
+
+
+def test_arguments_without_their_output_item_are_not_text():
+    decoder = create_stream_decoder("openai.responses.stream")
+    for chunk in LOST_ITEM:
+        decoder.feed_chunk(chunk)
+    assert decoder.answer.text is None
+    decoder.feed_chunk({"type": "response.completed", "response": {"status": "completed", "output": []}})
+    assert decoder.answer.error == "the start of an output item that received arguments is missing"
+
+
+def test_a_lost_output_item_is_found_in_the_final_response():
+    decoder = create_stream_decoder("openai.responses.stream")
+    for chunk in LOST_ITEM:
+        decoder.feed_chunk(chunk)
+    arguments = '{"city": "Bonn"}'
+    item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "Weather", "arguments": arguments}
+    decoder.feed_chunk({"type": "response.completed", "response": {"status": "completed", "output": [item]}})
+    assert decoder.answer.error is None
+    assert decoder.answer.calls == (ToolCall("call_1", "Weather", arguments, 0),)

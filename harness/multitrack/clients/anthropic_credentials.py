@@ -1,4 +1,4 @@
-"""Stand-ins for the key of an Anthropic client, and for the credentials of clients for Amazon Bedrock and Vertex AI.
+"""Stand-ins for the key of an Anthropic client, and for the credentials of the SDK's clients for other platforms.
 
 A client for Anthropic's own API is constructed without a key, and raises the SDK's error at its first request. The
 clients for other platforms look for credentials at their first request, which takes seconds if there are none.
@@ -6,23 +6,17 @@ clients for other platforms look for credentials at their first request, which t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from multitrack.tape import credentials
 from multitrack.tape.credentials.stand_in_key import StandInKey
+from multitrack.tape.normalize.endpoint_defaults import ENDPOINT
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
-
-# For each class: the argument with the region, and groups of arguments. A client that has all arguments of one group
-# does not look for credentials.
-_PLATFORMS = {
-    "AnthropicBedrock": ("aws_region", (("api_key",), ("aws_access_key", "aws_secret_key"))),
-    "AnthropicVertex": ("region", (("access_token",), ("credentials",))),
-}
 
 
 class _StandInName(str):
@@ -30,6 +24,38 @@ class _StandInName(str):
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
+
+
+class _Platform(NamedTuple):
+    """How the client for one platform is created without arguments that it requires.
+
+    Attributes:
+        defaults: For a word in the SDK's error, the arguments that are missing, with stand-ins.
+        credentials: Groups of arguments. A client that has all arguments of one group does not look for credentials.
+    """
+
+    defaults: Mapping[str, Mapping[str, Any]]
+    credentials: tuple[tuple[str, ...], ...]
+
+
+_AWS_CREDENTIALS = (("api_key",), ("aws_access_key", "aws_secret_key"))
+_PLATFORMS = {
+    "AnthropicBedrock": _Platform({"region": {"aws_region": _REGION}}, _AWS_CREDENTIALS),
+    "AnthropicBedrockMantle": _Platform(
+        {"region": {"aws_region": _REGION, "base_url": f"{ENDPOINT}/anthropic"}}, _AWS_CREDENTIALS
+    ),
+    "AnthropicAWS": _Platform(
+        {"region": {"aws_region": _REGION, "base_url": ENDPOINT}, "workspace": {"workspace_id": "workspace-0"}},
+        _AWS_CREDENTIALS,
+    ),
+    "AnthropicVertex": _Platform(
+        {"region": {"region": _REGION, "base_url": f"{ENDPOINT}/v1"}}, (("access_token",), ("credentials",))
+    ),
+    "AnthropicFoundry": _Platform(
+        {"credentials": {"api_key": None}, "resource": {"base_url": f"{ENDPOINT}/anthropic/"}},
+        (("api_key",), ("_azure_ad_token_provider",)),
+    ),
+}
 
 
 class _AnthropicKey(StandInKey):
@@ -49,8 +75,8 @@ class _AnthropicKey(StandInKey):
 def patches(anthropic: ModuleType) -> list[Patch]:
     """Patch the constructors of the SDK's clients, unless the module is a project's own fake of the SDK."""
     wrappers: dict[str, Callable[[Init], Init]] = dict.fromkeys(("Anthropic", "AsyncAnthropic"), _add_key)
-    for platform, (region, known) in _PLATFORMS.items():
-        wrappers |= {name: _wrap_platform(region, known) for name in (platform, f"Async{platform}")}
+    for name, platform in _PLATFORMS.items():
+        wrappers |= dict.fromkeys((name, f"Async{name}"), _wrap_platform(platform))
     return [
         Patch(client, "__init__", wrapper)
         for name, wrapper in wrappers.items()
@@ -96,33 +122,45 @@ def _find_missing(client: Any) -> TypeError | None:
     return None
 
 
-# --- Amazon Bedrock and Vertex AI -----------------------------------------------------------------------------------
+# --- other platforms ------------------------------------------------------------------------------------------------
 
 
-def _wrap_platform(region: str, known: tuple[tuple[str, ...], ...]) -> Callable[[Init], Init]:
+def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
     def wrap(init: Init) -> Init:
         @wraps(init)
         def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807
             __tracebackhide__ = True
             missing: Exception | None = None
-            try:
-                init(self, *args, **given)
-            except Exception as error:
-                # the message says what is missing
-                if not credentials.is_active() or "region" not in str(error) or given.get(region):
-                    raise
-                missing = error
-            if missing is not None:
+            while True:
                 try:
-                    init(self, *args, **{**given, region: _REGION})
-                except Exception:
-                    raise missing from None
+                    init(self, *args, **given)
+                    break
+                except Exception as error:
+                    missing = missing or error
+                    completed = _add_defaults(platform, given, error) if credentials.is_active() else None
+                    if completed is None and missing is error:
+                        raise
+                    if completed is None:
+                        raise missing from None
+                    given = completed
             if credentials.is_active():
-                _guard(self, known, missing and missing.with_traceback(None))
+                _guard(self, platform.credentials, missing and missing.with_traceback(None))
 
         return __init__
 
     return wrap
+
+
+def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
+    """Return the arguments with stand-ins for those that ``error`` calls missing. None if it names no such argument."""
+    # the message says what is missing
+    for word, defaults in platform.defaults.items():
+        if word in str(error) and not given.get(next(iter(defaults))):
+            stand_ins = {
+                name: StandInKey.replacing(error) if value is None else value for name, value in defaults.items()
+            }
+            return {**stand_ins, **{name: value for name, value in given.items() if value or name not in stand_ins}}
+    return None
 
 
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+import botocore
 from botocore.client import BaseClient
 
 from multitrack.clients.create_request import CreateRequest
@@ -60,6 +61,7 @@ class BedrockClient:
         on_error: OnError = "raise",
         allow_empty: bool = False,
         max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T]: ...
@@ -72,6 +74,7 @@ class BedrockClient:
         on_error: OnError = "raise",
         allow_empty: bool = False,
         max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> ExtractionStream[T]: ...
@@ -84,6 +87,7 @@ class BedrockClient:
         on_error: OnError = "raise",
         allow_empty: bool = False,
         max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
@@ -97,6 +101,7 @@ class BedrockClient:
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
+            strict: Whether to use strict schemas, which Bedrock enforces on some language models. Default False.
             context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
             **arguments: The arguments of ``converse``: ``modelId``, ``messages``, ``system``, ``inferenceConfig`` and
                 others. ``toolConfig`` may have a ``toolChoice``. Without one, the model decides.
@@ -106,7 +111,8 @@ class BedrockClient:
             of boto3.
 
         Raises:
-            TypeError: If an argument above is invalid, or if ``toolConfig`` has ``tools``. Raised before any request.
+            TypeError: If an argument above is invalid, if ``toolConfig`` has ``tools``, or if boto3 is too old for
+                ``strict``. Raised before any request.
             ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
             botocore.exceptions.ClientError: boto3's own errors are not changed.
         """
@@ -115,6 +121,8 @@ class BedrockClient:
         config: Mapping[str, Any] = arguments.pop("toolConfig", None) or {}
         options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
         options.setdefault("tools", config.get("tools"))
+        if options.get("strict"):
+            self._check_strict()
         request: CreateRequest[Any] = CreateRequest("bedrock", response_model, **options)
         arguments["toolConfig"] = {**config, "tools": request.tools}
         send = self._select_method(is_stream=request.is_stream)
@@ -136,6 +144,7 @@ class BedrockClient:
         on_error: OnError = "raise",
         allow_empty: bool = False,
         max_retries: int = 0,
+        strict: bool = False,
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], Response]:
@@ -146,10 +155,19 @@ class BedrockClient:
             on_error=on_error,
             allow_empty=allow_empty,
             max_retries=max_retries,
+            strict=strict,
             context=context,
             **arguments,
         )
         return extraction, extraction.raw
+
+    def _check_strict(self) -> None:
+        tool = self.client.meta.service_model.shape_for("ToolSpecification")
+        if "strict" not in tool.members:
+            raise TypeError(
+                f"strict=True requires a newer version of botocore than {botocore.__version__}, which cannot send it; "
+                f"run pip install --upgrade boto3 botocore, or remove strict=True"
+            )
 
     def _select_method(self, *, is_stream: object) -> Any:
         return self.client.converse_stream if is_stream else self.client.converse

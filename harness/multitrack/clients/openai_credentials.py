@@ -9,7 +9,7 @@ from typing import Any
 
 from multitrack.tape import credentials
 from multitrack.tape.credentials.stand_in_key import StandInKey
-from multitrack.tape.normalize import azure_defaults
+from multitrack.tape.normalize import endpoint_defaults
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
@@ -19,7 +19,7 @@ Complete = Callable[[Arguments, Exception, Exception], Arguments | None]
 
 _AZURE_KEYS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 # the other arguments that an Azure client requires
-_AZURE_DEFAULTS = {"api_version": azure_defaults.API_VERSION, "azure_endpoint": azure_defaults.ENDPOINT}
+_AZURE_DEFAULTS = {"api_version": endpoint_defaults.API_VERSION, "azure_endpoint": endpoint_defaults.ENDPOINT}
 
 
 def patches(openai: ModuleType) -> list[Patch]:

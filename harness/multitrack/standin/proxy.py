@@ -25,7 +25,10 @@ HOSTS = (
     "*.openai.azure.com",
     "*.googleapis.com",
     "api.anthropic.com",
+    "*.services.ai.azure.com",
+    "aws-external-anthropic.*.api.aws",
     "bedrock-runtime.*.amazonaws.com",
+    "bedrock-mantle.*.api.aws",
 )
 """The hosts (globs) that are always served."""
 

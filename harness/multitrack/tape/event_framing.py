@@ -61,6 +61,19 @@ def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[by
     return decoded, next(iter(framings), EVENTS)
 
 
+def is_damaged(body: bytes) -> bool:
+    """Return whether a whole message of an event stream, stored as it was received, is damaged."""
+    for message in split_messages(body):
+        if len(message) < _length(message):
+            # the end of the stream cut the message off
+            return False
+        try:
+            parse_headers(message)
+        except ValueError:
+            return True
+    return False
+
+
 def _length(message: bytes) -> int:
     # no message is complete before its length is
     return int.from_bytes(message[:4], "big") if len(message) >= 4 else 4

@@ -33,10 +33,12 @@ class UnknownParts:
     """True for the scheme, the host and the port."""
     parameters: tuple[str, ...] = ()
     """The names of parameters in the query."""
+    collections: tuple[str, ...] = ()
+    """Segments of the path, such as ``locations``. The segment after each is unknown."""
 
     def __bool__(self) -> bool:
         """Return whether any part is unknown."""
-        return self.origin or bool(self.parameters)
+        return self.origin or bool(self.parameters or self.collections)
 
 
 @dataclass(frozen=True, slots=True)

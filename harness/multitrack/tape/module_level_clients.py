@@ -36,8 +36,10 @@ def find_credential_modules() -> Mapping[str, str]:
 def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
     """Let clients be created without credentials within the block, while modules are imported.
 
+    For a replay, they also load their authorities lazily.
+
     Args:
-        is_live: Returns whether the run may send requests. It is called when an SDK is imported.
+        is_live: Returns whether the run may send requests. It is called when an SDK or `ssl` is imported.
     """
     watch = ImportWatch()
     with ExitStack() as stack:
@@ -46,6 +48,13 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
         def provide_stand_ins(credentials: ModuleType) -> None:
             stack.enter_context(credentials.stand_in(live=is_live()))
 
+        def defer_bundles(_: ModuleType) -> None:
+            if not is_live():
+                from multitrack.tape import ca_bundles
+
+                stack.enter_context(ca_bundles.deferring())
+
+        watch.when_imported("ssl", defer_bundles)
         # also imported by a project that registers stand-ins for an SDK of its own
         watch.when_imported(_CREDENTIALS, provide_stand_ins)
         packages = find_credential_modules()

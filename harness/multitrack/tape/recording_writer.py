@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from multitrack.errors import SecretInCassette
+from multitrack.tape import event_framing
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.recorder import Recorder
+from multitrack.tape.reencoding import keep_framing
 from multitrack.tape.settings import Settings
 from multitrack.tape.temporary_errors import find_temporary_error
 
@@ -67,11 +70,12 @@ class RecordingWriter:
         Raises:
             CassetteCorrupt: The cassette cannot be read.
             CassetteNotWritten: The system does not allow writing the cassette.
-            SecretInCassette: The recording contains something shaped like a credential.
+            SecretInCassette: The recording contains something shaped like a credential, or a damaged event stream.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])
         if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
             return None
+        self._refuse_damaged_streams(recorded)
         unanswered = next(filter(None, (recorder.find_unanswered() for recorder in recorders)), "")
         reason = failure or unanswered or None
         if reason is None and not self.settings.keep_errors:
@@ -90,3 +94,13 @@ class RecordingWriter:
             self.path, recording, self.redact_foreign, allowed=allowed, read_cassette=self.read_cassette
         )
         return SavedRecording("written", self.path, len(recorded))
+
+    def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
+        """Raise `SecretInCassette` for a damaged AWS event stream, which is binary, and may hide a secret in base64."""
+        for request, response in ((one.request, one.response) for one in recorded):
+            is_binary = event_framing.is_framed(response.header("content-type")) and not keep_framing(response.encoding)
+            if is_binary and event_framing.is_damaged(response.body):
+                raise SecretInCassette(
+                    f"{self.path}: not written, because the response to {request.method} {request.url} is a damaged "
+                    f"AWS event stream, in which secrets cannot be found; record the test again"
+                )

@@ -20,6 +20,7 @@ from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
+from multitrack.tape.sessions.session import AnsweredRequest
 from multitrack.tape.settings import Mode, Settings
 from multitrack.tape.tape_parts import assemble_parts
 from multitrack.tape.violations import ViolationHolder
@@ -186,6 +187,16 @@ class Tape:
     def played(self) -> Sequence[Interaction]:
         """The interactions that were replayed, in order."""
         return self._session.played
+
+    @property
+    def answered_requests(self) -> Sequence[AnsweredRequest]:
+        """The requests that recordings answered, in order, without those that stream their messages."""
+        return self._session.answered_requests
+
+    @property
+    def settings(self) -> Settings:
+        """The options of the tape."""
+        return self._settings
 
     @property
     def interactions(self) -> Sequence[Interaction]:

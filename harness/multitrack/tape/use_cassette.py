@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from multitrack.errors import BadOption
-from multitrack.tape import active, credentials, project, run_context
+from multitrack.tape import active, project, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
@@ -76,7 +76,7 @@ class use_cassette:  # noqa: N801 - a function to its users
             **arguments,
         )
         if mode == "replay":
-            self._stack.enter_context(credentials.stand_in())
+            self._stack.enter_context(replayed_clients.creating())
         self._stack.enter_context(active.activate(tape))
         self._tape = tape
         if scope is not None and joins_scope:

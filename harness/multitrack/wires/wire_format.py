@@ -238,7 +238,7 @@ class WireFormat(ABC):
     @staticmethod
     def refuse_strict(reason: str) -> NoReturn:
         """Raise the error of `write_tools` for a format without strict schemas, which ``reason`` explains."""
-        raise TypeError(f"strict=True works with OpenAI and Anthropic only, because {reason}; remove strict=True")
+        raise TypeError(f"strict=True is not available, because {reason}; remove strict=True")
 
     @abstractmethod
     def continue_conversation(

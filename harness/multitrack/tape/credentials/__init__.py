@@ -13,19 +13,16 @@ request raises the SDK's own error for the missing credential.
 from __future__ import annotations
 
 import copy
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from types import ModuleType
 from typing import NoReturn
 
-from multitrack.tape import active, run_context
-from multitrack.tape.imports import ImportWatch
+from multitrack.tape import active
+from multitrack.tape.block_patches import BlockPatches, PatchFactory
 from multitrack.tape.module_level_clients import find_credential_modules
-from multitrack.tape.patching import Patch, PatchSet
 
 NOTE = (
     "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
@@ -33,15 +30,7 @@ NOTE = (
 )
 """Added to the SDK's error, because its text describes a constructor although a request raises it."""
 
-PatchFactory = Callable[[ModuleType], list[Patch]]
-"""Returns the patches for a module that has been imported."""
-
-_watch = ImportWatch()
-_lock = threading.RLock()
-_blocks: list[_StandInBlock] = []
-_is_watching = False
-_patches = PatchSet()
-_registered: list[tuple[str, PatchFactory]] = []
+_blocks: BlockPatches[_StandInBlock] = BlockPatches()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
 
 
@@ -53,14 +42,11 @@ def register(trigger: str, patches: PatchFactory) -> None:
         patches: Returns the patches. It is called with the module, and may import what the patches need. The patched
             functions should use a stand-in only while `is_active` returns True.
     """
-    with _lock:
-        _registered.append((trigger, patches))
-        if _is_watching:
-            _watch.when_imported(trigger, _installer(patches))
+    _blocks.register(trigger, patches)
 
 
 class _StandInBlock:
-    """An open `stand_in` block. Compared by identity, because the blocks of two threads close in any order."""
+    """An open `stand_in` block."""
 
     def __init__(self, live: bool) -> None:
         self.live = live
@@ -80,30 +66,19 @@ def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
             nothing while no block is open. Default False.
     """
-    block = _StandInBlock(live)
     _register_all()
-    with _lock:
-        _blocks.append(block)
-        if not _is_watching:
-            _watch_imports()
-    run_context.current_run().add_patch_update(_remove_unused_patches)
-    try:
+    with _blocks.open_block(_StandInBlock(live), keep_patches=keep_patches):
         yield
-    finally:
-        with _lock:
-            _blocks.remove(block)
-        if not keep_patches:
-            _remove_unused_patches()
 
 
 def is_active() -> bool:
     """Return whether a client created now, in this context, gets a stand-in for a missing credential."""
-    return bool(_blocks) and not _suspended.get()
+    return bool(_blocks.blocks) and not _suspended.get()
 
 
 def may_go_live() -> bool:
     """Return whether requests of clients created now may be sent."""
-    return any(block.live for block in _blocks)
+    return any(block.live for block in _blocks.blocks)
 
 
 def is_replaying() -> bool:
@@ -133,26 +108,3 @@ def suspend() -> Iterator[None]:
 def _register_all() -> None:
     for name in find_credential_modules().values():
         import_module(name)
-
-
-def _watch_imports() -> None:
-    global _is_watching
-    _is_watching = True
-    for trigger, patches in _registered:
-        _watch.when_imported(trigger, _installer(patches))
-
-
-def _installer(patches: PatchFactory) -> Callable[[ModuleType], None]:
-    def install_into(module: ModuleType) -> None:
-        _patches.apply(patches(module))
-
-    return install_into
-
-
-def _remove_unused_patches() -> None:
-    global _is_watching
-    with _lock:
-        if not _blocks:
-            _watch.close()
-            _patches.undo()
-            _is_watching = False

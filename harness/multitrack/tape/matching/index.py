@@ -45,8 +45,10 @@ class RecordedEntry:
         """Return whether the URL of ``key`` matches the recorded URL."""
         is_same_origin = not self.key.origin or key.unknown_parts.origin or key.origin == self.key.origin
         target = key.target
-        for name in key.unknown_parts.parameters:
-            target = _adopt_parameter(target, self.key.target, name)
+        unknown = [rf"(?<=[?&]{re.escape(name)}=)[^&]*" for name in key.unknown_parts.parameters]
+        unknown += [rf"(?<=/{re.escape(name)}/)[^/?]*" for name in key.unknown_parts.collections]
+        for pattern in unknown:
+            target = _adopt_part(target, self.key.target, pattern)
         return is_same_origin and self._matches(self.key.target, target, _CHAR_IN_URL)
 
     def _has_same_body(self, key: MatchingKey) -> bool:
@@ -80,13 +82,12 @@ class RecordedEntry:
         return re.fullmatch(pattern, sent, re.DOTALL) is not None
 
 
-def _adopt_parameter(target: str, recorded: str, name: str) -> str:
-    """Return ``target`` with the recorded value of the parameter ``name``, if both targets have it."""
-    pattern = re.compile(rf"(?<=[?&]{re.escape(name)}=)[^&]*")
-    sent_value, recorded_value = pattern.search(target), pattern.search(recorded)
-    if sent_value is None or recorded_value is None:
+def _adopt_part(target: str, recorded: str, pattern: str) -> str:
+    """Return ``target`` with the recorded text that matches ``pattern``, if it matches in both targets."""
+    sent_part, recorded_part = re.search(pattern, target), re.search(pattern, recorded)
+    if sent_part is None or recorded_part is None:
         return target
-    return target[: sent_value.start()] + recorded_value[0] + target[sent_value.end() :]
+    return target[: sent_part.start()] + recorded_part[0] + target[sent_part.end() :]
 
 
 class Index:

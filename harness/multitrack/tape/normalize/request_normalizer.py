@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction_filter import InteractionFilter
-from multitrack.tape.normalize import azure_defaults
+from multitrack.tape.normalize import endpoint_defaults
 from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_body import decode_request
 from multitrack.tape.redaction.redactor import Redactor
@@ -66,5 +66,5 @@ class RequestNormalizer:
     def redact(self, request: Request) -> Request:
         """Return a filtered ``request`` in the form in which it is recorded and compared."""
         redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
-        unknown = azure_defaults.find_unknown_parts(redacted.url)
+        unknown = endpoint_defaults.find_unknown_parts(redacted.url)
         return replace(redacted, unknown_parts=unknown) if unknown else redacted

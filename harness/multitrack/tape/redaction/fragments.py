@@ -1,58 +1,78 @@
-"""Redact texts that a stream of JSON documents splits into fragments, one per document.
+"""Redact texts that a stream splits into fragments, one per event.
 
 If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret.
-A text is therefore redacted as a whole. The documents are the ``data:`` of server-sent events, the lines of JSON lines,
-or the items of a JSON array.
+A text is therefore redacted as a whole. The events are the ``data:`` of server-sent events, which may be JSON or plain
+text, the lines of JSON lines, or the items of a JSON array.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from multitrack.tape import jsontext
 from multitrack.wires import registry
 
-_DATA = re.compile(r"^data:[ ]?(\{.*?)\r?$", re.MULTILINE)
+_DATA = re.compile(r"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 _LINE = re.compile(r"^(\{.*?)\r?$", re.MULTILINE)
+
+RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+"""Redacts the joined pieces of a text, and returns them. Unchanged if no secret is divided between pieces."""
 
 Leaf = tuple[Any, Any]
 """The location of a string: its container, and its key or position there."""
 _LeavesByPath = dict[tuple[object, ...], list[tuple[int, Leaf]]]
 
 
-def redact_fragments(text: str, redact: Callable[[str], str]) -> str:
-    """Redact the texts that are spread over several documents in ``text``, each as a whole.
+def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
+    """Redact the texts that are spread over several events in ``text``, each as a whole.
 
-    The result is ``text`` itself if it is not a stream of JSON documents, or if it contains no such secret.
+    The result is ``text`` itself if it is not a stream, or if it contains no such secret.
     """
-    if text.startswith("["):
-        return _redact_array(text, redact)
-    found = list((_LINE if text.startswith("{") else _DATA).finditer(text))
+    match text[:64].lstrip("\ufeff \t\r\n")[:1]:
+        case "[":
+            return _redact_array(text, redact_pieces)
+        case "{":
+            return _redact_events(text, _LINE, redact_pieces) if "\n{" in text else text
+    return _redact_events(text, _DATA, redact_pieces) if "data:" in text else text
+
+
+def _redact_events(text: str, pattern: re.Pattern[str], redact_pieces: RedactPieces) -> str:
+    found = list(pattern.finditer(text))
     if len(found) < 2:
         return text
     documents = [_parse(match[1]) for match in found]
-    changed = _redact_documents(documents, redact)
-    # from the end, so that the offsets of the other matches stay valid
-    for position in sorted(changed, reverse=True):
-        match = found[position]
-        text = text[: match.start(1)] + _format_compact(documents[position]) + text[match.end(1) :]
-    return text
+    # a text that is not JSON, or is a text in JSON, is put into a list, because the strings in a document are replaced
+    texts = {position for position, document in enumerate(documents) if document is None}
+    strings = {position for position, document in enumerate(documents) if isinstance(document, str)}
+    for position in texts | strings:
+        documents[position] = [found[position][1] if position in texts else documents[position]]
+    changed = _redact_documents(documents, redact_pieces)
+    if not changed:
+        return text
+    parts: list[str] = []
+    end = 0
+    for position in sorted(changed):
+        document = documents[position][0] if position in texts | strings else documents[position]
+        written = document if position in texts else _format_compact(document)
+        parts += text[end : found[position].start(1)], written
+        end = found[position].end(1)
+    return "".join([*parts, text[end:]])
 
 
-def _redact_array(text: str, redact: Callable[[str], str]) -> str:
+def _redact_array(text: str, redact_pieces: RedactPieces) -> str:
     documents = _parse(text)
     if not isinstance(documents, list) or len(documents) < 2:
         return text
-    return json.dumps(documents, ensure_ascii=False) if _redact_documents(documents, redact) else text
+    return json.dumps(documents, ensure_ascii=False) if _redact_documents(documents, redact_pieces) else text
 
 
 def _parse(text: str) -> Any:
+    if text[:1] not in ("{", "[", '"'):
+        return None
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -64,7 +84,7 @@ def _format_compact(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set[int]:
+def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[int]:
     """Redact, in place, the texts that are spread over ``documents``.
 
     Return the positions of the documents that changed.
@@ -76,11 +96,10 @@ def _redact_documents(documents: list[Any], redact: Callable[[str], str]) -> set
     changed: set[int] = set()
     for leaves in leaves_by_path.values():
         pieces = [container[key] for _, (container, key) in leaves]
-        whole = "".join(pieces)
-        clean = redact(whole)
-        if len(pieces) < 2 or clean == whole or clean == "".join(map(redact, pieces)):
+        # the model and the id are the same in each event; they are no pieces of a text
+        if len(pieces) < 2 or pieces.count(pieces[0]) == len(pieces):
             continue
-        for (position, (container, key)), piece in zip(leaves, _split(pieces, whole, clean), strict=True):
+        for (position, (container, key)), piece in zip(leaves, redact_pieces(pieces), strict=True):
             if container[key] != piece:
                 container[key] = piece
                 changed.add(position)
@@ -105,28 +124,3 @@ def _collect_strings(
             leaves_by_path[step].append((position, (value, key)))
         else:
             _collect_strings(item, step, position, leaves_by_path, keys)
-
-
-def _split(pieces: list[str], whole: str, clean: str) -> list[str]:
-    """Split ``clean``, the redacted form of ``whole``, into as many pieces as ``pieces``.
-
-    The text before and after the change stays in its pieces. The changed text goes into the piece where the change
-    begins.
-    """
-    before = _count_common(whole, clean)
-    after = _count_common(whole[before:][::-1], clean[before:][::-1])
-    changed = clean[before : len(clean) - after]
-    ends = list(accumulate(map(len, pieces)))
-    first = min(bisect_right(ends, before), len(pieces) - 1)
-    return [
-        whole[start : min(end, before)]
-        + (changed if position == first else "")
-        + whole[max(start, len(whole) - after) : end]
-        for position, (start, end) in enumerate(pairwise([0, *ends]))
-    ]
-
-
-def _count_common(one: str, other: str) -> int:
-    """Return how many characters two texts have in common at their beginning."""
-    pairs = zip(one, other, strict=False)
-    return next((length for length, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -16,7 +16,9 @@ from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.known_secrets import KnownSecrets
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
-from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
+from multitrack.tape.redaction.secret_fields import find_field_values
+from multitrack.tape.redaction.shapes import find_shapes
+from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, apply_to_pieces, has_divided
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 KEPT_HEADERS = frozenset(
@@ -54,7 +56,6 @@ _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
-_SHAPES = re.compile(secrets.shape_pattern(), re.DOTALL)
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
 
 
@@ -106,14 +107,14 @@ class Redactor:
     def learn_request(self, request: Request) -> None:
         """Learn the credentials and the private names in ``request``."""
         self._known.add(secrets.find_in_request(request.headers, request.url))
-        self._known.add(secrets.find_in_json(request.body.decode("utf-8", "replace")))
+        self._known.add(find_field_values(request.body.decode("utf-8", "replace")))
         self._pseudonyms.learn_headers(request.headers)
         self._pseudonyms.learn_url(request.url)
 
     def learn_response(self, headers: Headers, body: bytes = b"") -> None:
         """Learn the cookies, tokens and private names in a response."""
         self._known.add(secrets.find_in_request(headers, ""))
-        self._known.add(secrets.find_in_json(body.decode("utf-8", "replace")))
+        self._known.add(find_field_values(body.decode("utf-8", "replace")))
         self._pseudonyms.learn_headers(headers)
 
     def redact_text(self, text: str) -> str:
@@ -127,6 +128,21 @@ class Redactor:
                     text = apply_changes(text, changes)
         return text
 
+    def _redact_pieces(self, pieces: Sequence[str]) -> Sequence[str]:
+        """Redact the joined ``pieces`` of a text. Return them unchanged if each secret is within one piece."""
+        text = "".join(pieces)
+        if self.redact_text(text) == text:
+            return pieces
+        redacted, is_divided, previous = pieces, False, None
+        while text != previous:
+            previous = text
+            for find in self._steps:
+                if changes := find(text):
+                    is_divided = is_divided or has_divided(redacted, changes)
+                    redacted = apply_to_pieces(redacted, changes)
+                    text = "".join(redacted)
+        return redacted if is_divided else pieces
+
     def redact_url(self, url: str) -> str:
         """Return ``url`` without user information and without secrets in its parameters."""
         url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))
@@ -137,7 +153,7 @@ class Redactor:
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
         text = grpc_values.redact_wire_bytes(body.decode("utf-8", "surrogateescape"), self._mask_secrets)
         # the joined fragments first, because the first fragment of a secret may look like a whole secret
-        text = redact_fragments(text, self.redact_text)
+        text = redact_fragments(text, self._redact_pieces)
         return self.redact_text(text).encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
@@ -187,7 +203,7 @@ class Redactor:
         return self.redact_url(value)
 
     def _find_shapes(self, text: str) -> list[Change]:
-        return find_changes(_SHAPES, lambda match: match[0] if match[0] in self._allowed else REDACTED, text)
+        return find_shapes(text, self._allowed)
 
     def _mask_secrets(self, text: str) -> str:
         """Replace each secret in ``text`` by as many asterisks as it has characters."""

@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 from html import unescape
 from urllib.parse import unquote
 
+from multitrack.tape.redaction.long_words import MIN_LENGTH, find_long_words
 from multitrack.tape.redaction.text_changes import Change
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
@@ -53,6 +54,11 @@ class SearchedText:
     def squeezed(self) -> bytes:
         """The letters and digits, also those of most escape sequences. It is cheap."""
         return squeeze(self.text)
+
+    @cached_property
+    def squeezed_words(self) -> bytes:
+        """`squeezed`, for the long words alone. Base64 is in these."""
+        return squeeze(" ".join(self.text[start:end] for start, end in find_long_words(self.text)))
 
     @cached_property
     def canonical(self) -> str:
@@ -99,15 +105,14 @@ class SecretSpellings:
         in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
         encoded = [*_encode_base64(secret), *(_encode_base64(in_json) if in_json != secret else ())]
         self._forms = [_Form(secret), *(_Form(middle, is_base64=True) for middle in dict.fromkeys(encoded))]
-        self._marks = tuple(dict.fromkeys(form.mark for form in self._forms))
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
         """Yield a change for each occurrence of the secret, except spellings next to occurrences of the value itself.
 
         The caller repeats the search until nothing is found.
         """
-        squeezed = searched.squeezed
-        if not any(mark in squeezed for mark in self._marks):
+        forms = [form for form in self._forms if form.may_be_in(searched)]
+        if not forms:
             return
         text, secret = searched.text, self.secret
         start = text.find(secret)
@@ -118,9 +123,8 @@ class SecretSpellings:
                 yield Change(start, end, REDACTED)
                 start = text.find(secret, end)
             return
-        for form in self._forms:
-            if form.mark in squeezed:
-                yield from form.find(searched)
+        for form in forms:
+            yield from form.find(searched)
 
 
 class _Form:
@@ -129,8 +133,12 @@ class _Form:
     def __init__(self, value: str, *, is_base64: bool = False) -> None:
         self._value = value
         self._is_base64 = is_base64
-        self.mark = _find_mark(value)
-        """Letters and digits that a squeezed text contains if it contains this form."""
+        self._mark = _find_mark(value)
+        self._is_in_long_word = is_base64 and len(self._mark) >= MIN_LENGTH
+
+    def may_be_in(self, searched: SearchedText) -> bool:
+        """Return whether the text may contain the form. It is cheap, and most often false."""
+        return self._mark in (searched.squeezed_words if self._is_in_long_word else searched.squeezed)
 
     @cached_property
     def _letters(self) -> str:

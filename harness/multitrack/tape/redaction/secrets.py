@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from multitrack.tape.redaction.dummies import is_dummy
-from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
+from multitrack.tape.redaction.shapes import find_shapes
+from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.wires import registry
 
 _SHARED_CREDENTIAL_HEADERS = {
@@ -34,40 +34,6 @@ CREDENTIAL_PARAMETERS = frozenset(
 )
 """The parameters of a URL that hold a credential, in lower case."""
 
-_CREDENTIAL_FIELDS = re.compile(
-    r'"(?:access_token|refresh_token|id_token|client_secret|api_?key|password|private_key|assertion)"\s*:\s*'
-    r'"((?:[^"\\]|\\.){16,})"',
-    re.IGNORECASE,
-)
-_SPACE = r"(?:\s|\+|%20)"
-# The shapes of credentials, as their issuers document them. A longer shape precedes a shape that it begins with.
-_SHAPES = re.compile(
-    # a key without its end line extends as far as it is base64, so that the JSON around it stays
-    rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----"
-    rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY-----|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)'
-    + "".join(
-        f"|{at_word_start(beginning)}{rest}"
-        for beginning, rest in (
-            ("sk-", r"(?:proj-|svcacct-|admin-|ant-|or-)?[A-Za-z0-9_-]{20,}"),
-            ("AIza", r"[0-9A-Za-z_-]{30,}"),
-            ("ya29.", r"[0-9A-Za-z_.-]{20,}"),
-            ("AQ.", r"[0-9A-Za-z_-]{30,}"),
-            ("GOCSPX-", r"[0-9A-Za-z_-]{20,}"),
-            ("AKIA", r"[0-9A-Z]{16}\b"),
-            ("ASIA", r"[0-9A-Z]{16}\b"),
-            ("gh", r"[pousr]_[0-9A-Za-z]{36,}"),
-            ("github_pat_", r"[0-9A-Za-z_]{22,}"),
-            ("glpat-", r"[0-9A-Za-z_-]{20,}"),
-            ("gsk_", r"[0-9A-Za-z]{20,}"),
-            ("xai-", r"[0-9A-Za-z_]{40,}"),
-            ("hf_", r"[0-9A-Za-z]{30,}"),
-            ("xox", r"[abposr]-[0-9A-Za-z-]{10,}"),
-            ("eyJ", r"[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),
-            ("Bearer", rf"{_SPACE}+[0-9A-Za-z._~+/=-]{{20,}}"),
-        )
-    )
-)
-
 # the id of the key and the signature in the header of a signed request:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 _AWS_CREDENTIAL = re.compile(r"(?:Credential|Signature)=([^/,\s]+)")
@@ -76,12 +42,7 @@ _MIN_SENT_LENGTH = 8
 
 def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
     """Return whether a part of ``text`` has the shape of a known credential and is not ``allowed``."""
-    return any(match[0] not in allowed for match in _SHAPES.finditer(text))
-
-
-def shape_pattern() -> str:
-    """Return a regular expression for all known shapes of credentials."""
-    return _SHAPES.pattern
+    return bool(find_shapes(text, allowed))
 
 
 def credential_headers() -> frozenset[str]:
@@ -124,18 +85,6 @@ def _find_in_header(header: str, value: str) -> Iterator[str]:
                     yield base64.b64decode(token).decode().partition(":")[2]
                 except (binascii.Error, UnicodeDecodeError):
                     return
-
-
-def find_in_json(text: str) -> Iterator[str]:
-    """Yield the values of JSON fields that always hold a secret, such as ``access_token``."""
-    for value in _CREDENTIAL_FIELDS.findall(text):
-        if is_dummy(value):
-            continue
-        try:
-            yield json.loads(f'"{value}"', strict=False)
-        except ValueError:
-            # the body only looks like JSON, and has an escape that JSON does not have
-            yield value
 
 
 def is_secret(value: str) -> bool:

@@ -72,3 +72,9 @@ def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[st
     for position, parts in by_piece.items():
         changed[position] = apply_changes(pieces[position], parts)
     return changed
+
+
+def has_divided(pieces: Sequence[str], changes: Sequence[Change]) -> bool:
+    """Return whether the span of any of ``changes`` of the joined text is divided between ``pieces``."""
+    ends = list(accumulate(map(len, pieces)))
+    return any(end > ends[bisect_right(ends, start)] for start, end, _ in changes if start < ends[-1])

@@ -26,7 +26,7 @@ from multitrack.tape.miss.miss_reporter import MissReporter
 from multitrack.tape.recorder import Recorder
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.routing_guard import RoutingGuard
-from multitrack.tape.sessions.session import Session
+from multitrack.tape.sessions.session import AnsweredRequest, Session
 
 
 class ReplaySession(Session):
@@ -68,6 +68,7 @@ class ReplaySession(Session):
         self._pace = pace
         self._recorder = recorder
         self._played: list[Interaction] = []
+        self._answered: list[AnsweredRequest] = []
         self.writes = recorder is not None
 
     @property
@@ -79,6 +80,11 @@ class ReplaySession(Session):
     def played(self) -> Sequence[Interaction]:
         """The interactions that were replayed, in order."""
         return self._played
+
+    @property
+    def answered_requests(self) -> Sequence[AnsweredRequest]:
+        """The requests that recordings answered, in order, without those that stream their messages."""
+        return self._answered
 
     def route(self, request: Request) -> Route:
         """Replay ``request`` if it has a recording."""
@@ -98,6 +104,7 @@ class ReplaySession(Session):
         found = self._lookup.find_recording(sent) if self._lookup is not None else None
         if found is None:
             return None
+        self._answered.append(AnsweredRequest(sent.request, request.headers, found.position))
         recorded = found.interaction
         response = transcoding.transcode_response(recorded.replayed_response, recorded.request.url, sent.request.url)
         interaction = replace(recorded, offered_models=current_models())

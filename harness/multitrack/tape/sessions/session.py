@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from multitrack.tape.exchange import Request, Route, StreamRoute
+from multitrack.tape.exchange import Headers, Request, Route, StreamRoute
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.replay_lookup import ReplayLookup
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A live request, and the ``position`` of the recording that answered it, from 1.
+
+    ``sent`` is the request in the form in which it was compared. ``headers`` are all headers that the client sent.
+    """
+
+    sent: Request
+    headers: Headers
+    position: int
 
 
 class Session(ABC):
@@ -41,6 +54,11 @@ class Session(ABC):
     @property
     def played(self) -> Sequence[Interaction]:
         """The interactions that were replayed, in order."""
+        return []
+
+    @property
+    def answered_requests(self) -> Sequence[AnsweredRequest]:
+        """The requests that recordings answered, in order, without those that stream their messages."""
         return []
 
     @abstractmethod

@@ -43,10 +43,12 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
         TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any type,
             or a model that contains itself. The error names the tool and the path in its schema.
     """
-    return _StrictSchemaWriter(tool).write_parameters()
+    return AnthropicStrictSchemaWriter(tool).write_parameters()
 
 
-class _StrictSchemaWriter(StrictSchemaWriter):
+class AnthropicStrictSchemaWriter(StrictSchemaWriter):
+    """Writes the parameters of a tool in Anthropic's strict subset."""
+
     subset = "Anthropic's strict tools"
     allows_recursion = False
 

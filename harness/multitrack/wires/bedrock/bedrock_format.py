@@ -131,9 +131,7 @@ class BedrockFormat(WireFormat):
         return super().read_part(part)
 
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-        if strict:
-            self.refuse_strict("few Bedrock models support strict schemas")
-        return [_write_tool(tool) for tool in tools]
+        return [_write_tool(tool, strict) for tool in tools]
 
     def continue_conversation(
         self, document: Mapping[str, Any], results: Sequence[ToolResult], remark: str | None
@@ -152,9 +150,16 @@ class BedrockFormat(WireFormat):
         return [{"role": role, "content": blocks} for role, blocks in turns if blocks]
 
 
-def _write_tool(tool: ToolDefinition) -> dict[str, Any]:
-    description = {"description": tool.description} if tool.description else {}
-    return {"toolSpec": {"name": tool.name, **description, "inputSchema": {"json": dict(tool.parameters)}}}
+def _write_tool(tool: ToolDefinition, strict: bool) -> dict[str, Any]:
+    specification: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        specification["description"] = tool.description
+    if strict:
+        # few programs need this module
+        from multitrack.wires.bedrock.bedrock_schema import write_strict_parameters
+
+        return {"toolSpec": {**specification, "inputSchema": {"json": write_strict_parameters(tool)}, "strict": True}}
+    return {"toolSpec": {**specification, "inputSchema": {"json": dict(tool.parameters)}}}
 
 
 def _write_answer(

@@ -43,11 +43,11 @@ class ResponsesStreamDecoder(StreamDecoder):
                 self._error = self._error or error_message(chunk.get("error") or chunk)
             case "response.output_item.added" | "response.output_item.done":
                 return self._set_item(as_object(chunk.get("item")), _read_index(chunk), is_done=kind.endswith("done"))
-            case (
-                "response.function_call_arguments.delta"
-                | "response.custom_tool_call_input.delta"
-                | "response.output_text.delta"
-            ):
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
+                item = self._find_open_item(chunk)
+                item.has_arguments = True
+                item.texts.append(as_text(chunk.get("delta")) or "")
+            case "response.output_text.delta":
                 self._find_open_item(chunk).texts.append(as_text(chunk.get("delta")) or "")
             case "response.function_call_arguments.done":
                 return self._set_arguments(chunk, "arguments")
@@ -88,6 +88,8 @@ class ResponsesStreamDecoder(StreamDecoder):
             item.position = position
             self._error = self._error or item.set_fields(fields)
         for item in self._items:
+            if item.has_arguments and not item.fields_so_far:
+                self._error = self._error or "the start of an output item that received arguments is missing"
             item.is_done = not (is_cut_off and item.fields_so_far.get("status") == "incomplete")
         return self._queue.release(is_last=True)
 
@@ -156,6 +158,8 @@ class _Item:
         self.position: int | None = None
         self.texts: list[str] = []
         self.is_done = False
+        self.has_arguments = False
+        """True if a delta contained arguments of a call."""
         self.fields_so_far: dict[str, Any] = {}
         self._arrival = arrival
         self._names: dict[str, set[str]] = {"id": set(), "call_id": set()}
@@ -217,7 +221,8 @@ class _Item:
 
     def as_output(self) -> dict[str, Any]:
         """Return the item as it appears in the answer, with the text of its deltas."""
-        item = self.fields_so_far or {"type": "message"}
+        # the event with the type of the item was lost, or a server does not send it
+        item = self.fields_so_far or ({} if self.has_arguments else {"type": "message"})
         text = "".join(self.texts)
         match item.get("type"):
             case "message" if not item.get("content") and text:

@@ -1,7 +1,7 @@
-"""The endpoint and the API version that an Azure client gets on replay if it was created without them.
+"""The endpoint that a client gets on replay if it was created without one, and other parts of its URL.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
-therefore matches any recorded endpoint or version.
+therefore matches any recorded value.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from multitrack.tape.exchange import UnknownParts
 # this host, a copy of the client with a real key would send the key there.
 ENDPOINT = "https://endpoint-0.invalid"
 API_VERSION = "version-0"
+"""The API version of an Azure client."""
 
 _VERSION_PARAMETER = "api-version"
 _VERSION = re.compile(rf"(?<=[?&]{_VERSION_PARAMETER}=)[^&]*")
+# A client for Vertex AI without a region has no endpoint either. `global` is not replaced with a pseudonym.
+_LOCATIONS = "locations"
 
 
 def find_unknown_parts(url: str) -> UnknownParts:
     """Return which parts of ``url`` are the defaults."""
     version = _VERSION.search(url)
     has_default_version = version is not None and version[0] == API_VERSION
+    has_default_endpoint = url == ENDPOINT or url.startswith((f"{ENDPOINT}/", f"{ENDPOINT}?"))
     return UnknownParts(
-        origin=url == ENDPOINT or url.startswith((f"{ENDPOINT}/", f"{ENDPOINT}?")),
+        origin=has_default_endpoint,
         parameters=(_VERSION_PARAMETER,) if has_default_version else (),
+        collections=(_LOCATIONS,) if has_default_endpoint and f"/{_LOCATIONS}/" in url else (),
     )

@@ -1,0 +1,182 @@
+"""The result of an audit: the findings, and what else the run found out about the cassettes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from multitrack.audit.changes import ChangeContext, Kind
+from multitrack.audit.findings import Finding, find_findings
+from multitrack.audit.observed import CassetteUse, Observations
+
+RECORDING_MODES = frozenset({"new_episodes", "all", "any"})
+"""The record modes of vcrpy that may record although a cassette exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedRecordings:
+    """The recordings of a cassette that no request used, by the reason."""
+
+    cassette: str
+    repetition: Sequence[int] = ()
+    host: Sequence[int] = ()
+    rest: Sequence[int] = ()
+    hosts: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """Everything that the report of a run contains.
+
+    Args:
+        findings: The causes, in the order of the report.
+        commands: The command that records the tests of each finding again. Empty if there is none.
+        requests: The number of replayed requests.
+        tests: The number of tests that sent them.
+        different: The number of requests that differ from their recordings.
+        different_tests: The tests that sent a request that differs.
+        passed_tests: The number of ``different_tests`` that passed.
+        superseded: The number of tests by cassette in which another recording equals the request.
+        swapped: The tests in which requests received each other's recordings.
+        addresses: The number of requests by the part of the URL that differs from the recording.
+        unused: The unused recordings.
+        silent: The tests that passed, have a cassette and sent nothing, with the cassette.
+        secrets: The problems with secrets, by cassette.
+        recording: The record mode of each cassette that may have recorded.
+        recorded: The number of requests that this run recorded.
+        previous: How this run compares with the previous one. Empty if there was none.
+        costs: The number of requests that recording a test again sends, by test.
+        errors: The errors of the audit itself.
+    """
+
+    findings: Sequence[Finding] = ()
+    commands: Sequence[str] = ()
+    requests: int = 0
+    tests: int = 0
+    different: int = 0
+    different_tests: Sequence[str] = ()
+    passed_tests: int = 0
+    superseded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    swapped: Sequence[str] = ()
+    addresses: Mapping[str, int] = field(default_factory=dict)
+    unused: Sequence[UnusedRecordings] = ()
+    silent: Sequence[tuple[str, str]] = ()
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    recording: Mapping[str, str] = field(default_factory=dict)
+    recorded: int = 0
+    previous: str = ""
+    costs: Mapping[str, int] = field(default_factory=dict)
+    errors: Sequence[str] = ()
+
+    def count_cost(self, finding: Finding) -> int:
+        """Return the number of requests that recording the tests of a finding again sends."""
+        return sum(self.costs.get(test, 0) for test in finding.tests)
+
+    @property
+    def section_counts(self) -> Mapping[str, int]:
+        """The number of findings in each section of the report that has findings."""
+        return Counter(map(find_section, self.findings))
+
+    @property
+    def combined_ignore(self) -> Sequence[Finding]:
+        """The findings that are noise."""
+        return [finding for finding in self.findings if finding.kind is Kind.NOISE]
+
+
+ASKED, UPGRADE, FORM, NOISE = "asked", "upgrade", "form", "noise"
+
+
+def find_section(finding: Finding) -> str:
+    """Return the section of the report that contains ``finding``."""
+    if finding.kind is Kind.NOISE:
+        return NOISE
+    if finding.clients:
+        return UPGRADE
+    return FORM if finding.kind.is_formal else ASKED
+
+
+def build_report(
+    observations: Observations,
+    outcomes: Mapping[str, str],
+    context: ChangeContext,
+    *,
+    has_whole_cassette: Callable[[CassetteUse], bool],
+    describe_fix: Callable[[Finding], str],
+    previous: str = "",
+) -> AuditReport:
+    """Return the report of a run.
+
+    Args:
+        observations: What all processes observed.
+        outcomes: The outcome of each test that ran: "passed", or another word.
+        context: The facts that help to classify changes.
+        has_whole_cassette: Returns whether all tests that may use a cassette ran.
+        describe_fix: Returns the command that records the tests of a finding again. Empty if there is none.
+        previous: How this run compares with the previous one.
+    """
+    findings, unchanged = find_findings(observations.differing, context)
+    different = {(one.test, one.number) for one in observations.differing}
+    tests = sorted({test for test, _ in different})
+    # the recordings that should have answered are reported as such
+    superseded = {cassette for _, cassette in observations.superseded}
+    return AuditReport(
+        findings=findings,
+        commands=[describe_fix(finding) for finding in findings],
+        requests=sum(observations.requests.values()),
+        tests=len(observations.requests),
+        different=len(different) - unchanged,
+        different_tests=tests,
+        passed_tests=sum(outcomes.get(test) == "passed" for test in tests),
+        superseded=_group(observations.superseded),
+        swapped=sorted({test for test, _ in observations.swapped}),
+        addresses={part: len(requests) for part, requests in sorted(observations.addresses.items())},
+        unused=[
+            unused
+            for use in _sort(observations.cassettes)
+            if use.played
+            and (unused := _list_unused(use, superseded)) is not None
+            and _passed(use.tests, outcomes)
+            and has_whole_cassette(use)
+        ],
+        silent=[
+            (test, use.path)
+            for use in _sort(observations.cassettes)
+            if use.recordings
+            for test in use.silent_tests
+            if outcomes.get(test) == "passed"
+        ],
+        secrets=dict(sorted(observations.secrets.items())),
+        recording={use.path: use.records for use in _sort(observations.cassettes) if use.records in RECORDING_MODES},
+        recorded=sum(use.recorded for use in observations.cassettes.values()),
+        previous=previous,
+        costs=observations.requests,
+        errors=observations.errors,
+    )
+
+
+def _list_unused(use: CassetteUse, superseded: Collection[str]) -> UnusedRecordings | None:
+    reasons: dict[str, list[int]] = {"repetition": [], "host": [], "rest": []}
+    for position, reason in sorted(use.unused.items()):
+        is_superseding = reason == "rest" and use.path in superseded
+        if position not in use.played and not is_superseding:
+            reasons[reason].append(position + 1)
+    if not any(reasons.values()):
+        return None
+    hosts = sorted({host for position, host in use.hosts.items() if position + 1 in reasons["host"]})
+    return UnusedRecordings(use.path, reasons["repetition"], reasons["host"], reasons["rest"], hosts)
+
+
+def _sort(cassettes: Mapping[str, CassetteUse]) -> Sequence[CassetteUse]:
+    return [cassettes[path] for path in sorted(cassettes)]
+
+
+def _passed(tests: Collection[str], outcomes: Mapping[str, str]) -> bool:
+    return bool(tests) and all(outcomes.get(test) == "passed" for test in tests)
+
+
+def _group(pairs: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    groups: dict[str, list[str]] = {}
+    for test, cassette in pairs:
+        groups.setdefault(cassette, []).append(test)
+    return dict(sorted(groups.items()))

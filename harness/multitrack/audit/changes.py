@@ -1,0 +1,658 @@
+"""Classify the differences of one request: what they mean, and which other requests have the same cause."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from multitrack.audit.alignment import ORDER, AlignedDifference, align, find_name
+from multitrack.audit.default_values import is_default
+from multitrack.audit.moves import Move, find_moves
+from multitrack.audit.noise import NoisePart, find_noise, mask_noise, split_noise
+from multitrack.audit.observed import DifferingRequest
+from multitrack.audit.word_differences import (
+    TextPart,
+    WordChange,
+    describe_form,
+    find_word_changes,
+    split_changes,
+)
+from multitrack.tape import jsontext
+from multitrack.tape.exchange import Request
+from multitrack.tape.matching.difference import ABSENT, Difference, Path
+from multitrack.tape.miss.tool_changes import explain_schema_change
+from multitrack.wires import registry
+from multitrack.wires.wire_format import WireFormat
+
+
+class Kind(IntEnum):
+    """The kinds of changes, in the order in which they are reported."""
+
+    TEXT = 1
+    TOOL = 2
+    SCHEMA = 3
+    MODEL = 4
+    MESSAGE = 5
+    PARAMETER = 6
+    HEADER = 7
+    RENAMED = 8
+    BODY = 9
+    DEFAULT = 10
+    NULL = 11
+    FORM = 12
+    NOISE = 13
+
+    @property
+    def is_formal(self) -> bool:
+        """True if the change does not change what the API is asked."""
+        return self in (Kind.DEFAULT, Kind.NULL, Kind.FORM)
+
+
+SAMPLING_FIELDS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "topP",
+        "topK",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxTokens",
+        "seed",
+        "stop",
+        "stop_sequences",
+        "presence_penalty",
+        "frequency_penalty",
+    }
+)
+"""Parameters that change the answer. If one is no longer sent, more than the form of the request changed."""
+
+_MODEL_KEYS = frozenset({"model", "modelId", "model_id"})
+_SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "items"})
+_SET_KEYS = frozenset({"required", "enum", "type"})
+_CONSEQUENT_LABELS = ("assistant", "tool", "function", "model", "function_call", "function_call_output", "reasoning")
+_CLIPPED = 80
+_MAX_WORD_CHANGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference of one request.
+
+    Args:
+        kind: What changed.
+        key: Equal for all changes with the same cause.
+        where: The place in the request, as it is shown to the user.
+        title: What changed, in one line, without the values if they vary.
+        recorded: The recorded value. `ABSENT` if there is none.
+        sent: The live value. `ABSENT` if there is none.
+        path: The path of the value in the body. Empty if it has none.
+        parts: The words of two texts that differ.
+        explanation: What the change means for the tools, in the words of a miss.
+        noise: The kinds of values that change in each run.
+        is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
+        is_consequence: Whether the value is an answer, or the result of a call, in the conversation.
+        is_word: Whether the values are single words, such as the name of a model.
+        comes_with_client: Whether a new version of the client library may be the reason.
+    """
+
+    kind: Kind
+    key: Hashable
+    where: str
+    title: str
+    recorded: Any = ABSENT
+    sent: Any = ABSENT
+    path: Path = ()
+    parts: tuple[TextPart, ...] = ()
+    explanation: str = ""
+    noise: tuple[str, ...] = ()
+    is_whole: bool = True
+    is_consequence: bool = False
+    comes_with_client: bool = False
+    is_word: bool = False
+
+    @property
+    def values(self) -> tuple[str, str]:
+        """The recorded and the live value as texts, for a count of the pairs."""
+        return _format(self.recorded), _format(self.sent)
+
+
+FindVersion = Callable[[str, str], str | None]
+"""Returns the name of the installed package that has a version, in a request with the given text. None if none has."""
+
+
+def _find_no_version(version: str, text: str) -> None:
+    del version, text
+
+
+@dataclass(frozen=True)
+class ChangeContext:
+    """Facts about the run that help to classify a change.
+
+    Args:
+        previous: The live bodies of the previous run, by test and number of the request.
+        find_version: Finds the installed package of a version.
+        header_names: The headers that at least one recording of the run has.
+    """
+
+    previous: Mapping[tuple[str, int], Any] = field(default_factory=dict)
+    find_version: FindVersion = _find_no_version
+    header_names: Collection[str] = ()
+
+
+def find_changes(request: DifferingRequest, context: ChangeContext) -> list[Change]:
+    """Return the changes of a request."""
+    return list(_ChangeFinder(request, context).find())
+
+
+class _ChangeFinder:
+    def __init__(self, request: DifferingRequest, context: ChangeContext) -> None:
+        self._request = request
+        self._context = context
+        self._format = self._recognize()
+        self._answer_ids = frozenset(request.answer_ids)
+        self._differences = list(align(request.recorded, request.sent))
+        self._unstable = self._find_unstable()
+        self._ambiguous_ids = self._find_ambiguous_ids()
+
+    def _recognize(self) -> WireFormat | None:
+        for document, url in ((self._request.sent, self._request.url), (self._request.recorded, self._request.url)):
+            if isinstance(document, Mapping) and (found := registry.recognize_request(document, url)) is not None:
+                return found
+        return None
+
+    def find(self) -> Iterator[Change]:
+        yield from self._find_header_changes()
+        before, after = self._request.formats
+        if before != after:
+            reason = "the recorded body is not valid JSON" if (before, after) == ("text", "JSON") else ""
+            title = reason or f"the body is {after} now, and was recorded as {before}"
+            if before == "text" and not self._request.recorded:
+                title = "the recording has no body"
+            yield Change(Kind.BODY, (Kind.BODY, title), "the body", title, self._request.recorded, self._request.sent)
+            return
+        moves = find_moves(self._differences)
+        moved = {id(one) for move in moves for one in (move.removed, move.added)}
+        for move in moves:
+            yield from self._describe_move(move)
+        for difference in self._differences:
+            if id(difference) not in moved:
+                yield from self._classify(difference)
+
+    def _find_header_changes(self) -> Iterator[Change]:
+        for name, (before, after) in self._request.headers.items():
+            # a header that no recording has was removed by a filter
+            if before or name in self._context.header_names:
+                recorded, sent = before or ABSENT, after or ABSENT
+                title = _describe_presence(f"header {name}", recorded, sent)
+                yield Change(Kind.HEADER, (Kind.HEADER, name, before, after), f"header {name}", title, recorded, sent)
+
+    # values that differ between two runs
+
+    def _find_unstable(self) -> Mapping[tuple[Path, Path], AlignedDifference]:
+        key = self._request.test, self._request.number
+        if key not in self._context.previous:
+            return {}
+        return {
+            (one.sent_path, one.inner): one
+            for one in align(self._context.previous[key], self._request.sent)
+            if one.sent is not ABSENT
+        }
+
+    def _find_ambiguous_ids(self) -> Collection[str]:
+        """Return the recorded ids that several live ids replaced. They refer to something else than before."""
+        live: dict[str, set[str]] = {}
+        for difference in self._differences:
+            for before, after in find_noise(difference.recorded, difference.sent) or ():
+                if before.kind in ("uuid", "random_id"):
+                    live.setdefault(before.value, set()).add(after.value)
+        return [recorded for recorded, ids in live.items() if len(ids) > 1]
+
+    # classification
+
+    def _classify(self, difference: AlignedDifference) -> Iterator[Change]:
+        recorded, sent = difference.recorded, difference.sent
+        if recorded is ORDER:
+            yield self._describe_order(difference)
+        elif recorded is ABSENT or sent is ABSENT:
+            yield self._describe_presence(difference)
+        elif isinstance(recorded, str) and isinstance(sent, str):
+            yield from self._classify_texts(difference, recorded, sent)
+        elif (texts := _read_text_block(recorded, sent)) is not None:
+            if texts[0] == texts[1]:
+                yield self._make_formal(difference, "a text instead of a list of text blocks, or the reverse")
+            else:
+                yield from self._classify_texts(difference, *texts)
+        elif (difference.sent_path, difference.inner) in self._unstable:
+            yield self._make_noise(difference, ("proven",), is_whole=True)
+        elif find_noise(recorded, sent):
+            yield self._make_noise(difference, ("number",), is_whole=True)
+        else:
+            yield self._describe_value(difference)
+
+    def _classify_texts(self, difference: AlignedDifference, recorded: str, sent: str) -> Iterator[Change]:
+        if (form := _describe_text_form(recorded, sent)) is not None:
+            yield self._make_formal(difference, form)
+            return
+        noise = find_noise(recorded, sent)
+        if noise and not any(before.value in self._ambiguous_ids for before, _ in noise):
+            kinds = tuple(sorted({before.kind for before, _ in noise}))
+            if all(after.value in self._answer_ids or sent in self._answer_ids for _, after in noise):
+                kinds = ("answer",)
+            yield self._make_noise(difference, kinds, is_whole=_is_only_noise(sent))
+            return
+        if sent in self._answer_ids:
+            yield self._make_noise(difference, ("answer",), is_whole=True)
+            return
+        if self._has_other_version(recorded, sent):
+            yield self._make_noise(difference, ("version",), is_whole=" " not in sent.strip())
+            return
+        unstable = self._unstable.get((difference.sent_path, difference.inner))
+        if unstable is not None and isinstance(unstable.recorded, str):
+            stable = _mask_unstable(unstable.recorded, sent)
+            changes = [one for one in find_word_changes(recorded, stable) if one.added != _UNSTABLE]
+            yield self._make_noise(difference, ("proven",), is_whole=stable.strip() == _UNSTABLE)
+            if not any(one.removed or one.added for one in changes):
+                return
+            sent = stable
+        elif unstable is not None:
+            yield self._make_noise(difference, ("proven",), is_whole=True)
+            return
+        yield self._describe_text(difference, recorded, sent)
+        if unstable is None and (kinds := _find_common_noise(recorded, sent)):
+            yield self._make_noise(difference, kinds, is_whole=False)
+
+    def _has_other_version(self, recorded: str, sent: str) -> bool:
+        before, after = _split_tokens(recorded), _split_tokens(sent)
+        if len(before) != len(after):
+            return False
+        differing = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+        text = jsontext.canonical(self._request.sent)
+        return bool(differing) and all(
+            one[:1].isdigit() and self._context.find_version(other.rstrip("."), text) is not None
+            for one, other in differing
+        )
+
+    # descriptions
+
+    def _describe_text(self, difference: AlignedDifference, recorded: str, sent: str) -> Change:
+        if not any(char.isspace() for char in recorded.strip() + sent.strip()):
+            # names and other words, whose parts mean nothing
+            return self._describe_value(replace(difference, recorded=recorded, sent=sent))
+        changes = find_word_changes(recorded, sent)
+        subject = self._name_subject(difference)
+        explanation = self._explain(difference)
+        kind = self._choose_kind(difference, Kind.TEXT)
+        title = explanation or f"{subject}: {_format_word_changes(changes)}"
+        words = tuple((one.removed[:_CLIPPED], one.added[:_CLIPPED]) for one in changes[:_MAX_WORD_CHANGES])
+        return self._make(kind, difference, title, words, parts=tuple(split_changes(recorded, sent)))
+
+    def _describe_value(self, difference: AlignedDifference) -> Change:
+        recorded, sent = difference.recorded, difference.sent
+        explanation = self._explain(difference)
+        kind = self._choose_kind(difference, Kind.PARAMETER)
+        subject = self._name_subject(difference)
+        if _is_number(recorded) and _is_number(sent):
+            # the values differ from test to test, for example because a default depends on the model
+            return self._make(kind, difference, explanation or f"{subject} changed", ())
+        pair = _mask(recorded)[: 4 * _CLIPPED], _mask(sent)[: 4 * _CLIPPED]
+        is_word = isinstance(recorded, str) and isinstance(sent, str)
+        return self._make(kind, difference, explanation or f"{subject} changed", pair, is_word=is_word)
+
+    def _describe_presence(self, difference: AlignedDifference) -> Change:
+        recorded, sent = difference.recorded, difference.sent
+        value = sent if recorded is ABSENT else recorded
+        is_new = recorded is ABSENT
+        subject = self._name_subject(difference)
+        path = difference.path
+        if value is None or value in ({}, [], ""):
+            word = "null" if value is None else jsontext.canonical(value)
+            return self._make_formal(
+                difference, f"{word} instead of no value" if is_new else f"no value instead of {word}"
+            )
+        if len(path) == 1 and not difference.inner and is_default(self._request.url, str(path[0]), value):
+            return self._make_formal(difference, "default sent" if is_new else "default no longer sent", Kind.DEFAULT)
+        explanation = self._explain(difference)
+        is_item = isinstance((difference.inner or path or ("",))[-1], int)
+        kind = self._choose_kind(difference, Kind.MESSAGE if is_item else Kind.PARAMETER)
+        if is_item:
+            name = find_name(value) if isinstance(value, Mapping) else ""
+            identity: Hashable = name or _mask(value)[: 4 * _CLIPPED]
+            what = f"{self._name_item(difference)} {'is new' if is_new else 'is no longer sent'}"
+        else:
+            identity = () if _is_number(value) or isinstance(value, bool) else _mask(value)[: 4 * _CLIPPED]
+            what = f"{subject} {'is new' if is_new else 'is no longer sent'}"
+        noise = self._find_noise_within(difference, value) if is_new else ()
+        if noise:
+            identity = noise
+        return self._make(kind, difference, explanation or what, identity, noise=noise)
+
+    def _find_noise_within(self, difference: AlignedDifference, value: Any) -> tuple[str, ...]:
+        """Return the kinds of random values in a new value. Such a value is new in each run."""
+        size = len(difference.sent_path)
+        if any(path[:size] == difference.sent_path and not inner for path, inner in self._unstable):
+            return ("proven",)
+        if not isinstance(value, str):
+            return ()
+        kinds = {part.kind for part in split_noise(value) if isinstance(part, NoisePart)}
+        return tuple(sorted(kinds & {"uuid", "random_id"})) if _is_only_noise(value) else ()
+
+    def _describe_order(self, difference: AlignedDifference) -> Change:
+        before, after = difference.sent
+        name = next((step for step in reversed(difference.path) if isinstance(step, str)), "")
+        if not any(isinstance(item, dict | list) for item in (*before, *after)) and name in _SET_KEYS:
+            return self._make_formal(difference, f"the order of {self._format_where(difference)}")
+        subject = self._format_where(difference)
+        title = f"{subject}: order changed"
+        if all(isinstance(item, str) for item in (*before, *after)):
+            first = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), 0)
+            shown = [", ".join(items[first : first + 3]) for items in (before, after)]
+            title = f"{subject}: order changed from {shown[0]} to {shown[1]}" if shown[0] != shown[1] else title
+        kind = self._choose_kind(difference, Kind.MESSAGE)
+        return Change(
+            kind,
+            (kind, "order", subject),
+            subject,
+            title,
+            path=difference.path,
+        )
+
+    def _describe_move(self, move: Move) -> Iterator[Change]:
+        old, new = (self._format_path(path) for path in (move.removed.recorded_path, move.path))
+        title = f"`{old}` is now `{new}`"
+        yield Change(
+            Kind.RENAMED,
+            (Kind.RENAMED, old, new),
+            old,
+            title,
+            move.removed.recorded,
+            move.value,
+            move.path,
+            comes_with_client=True,
+        )
+        if not move.has_same_value:
+            path = move.path
+            labels = ("",) * len(path)
+            yield from self._classify(AlignedDifference(path, path, labels, move.removed.recorded, move.value))
+
+    def _explain(self, difference: AlignedDifference) -> str:
+        if (
+            difference.inner
+            or self._format is None
+            or not isinstance(difference.path[0] if difference.path else 0, str)
+        ):
+            return ""
+        recorded, sent = (
+            Request("POST", url, (("content-type", "application/json"),), json.dumps(document).encode())
+            for url, document in (
+                (self._request.url, self._request.recorded),
+                (self._request.url, self._request.sent),
+            )
+        )
+        found = Difference(difference.path, difference.recorded, difference.sent)
+        if self._format.tools_key not in difference.path:
+            return ""
+        return explain_schema_change(found, sent, recorded, {}) or ""
+
+    def _choose_kind(self, difference: AlignedDifference, otherwise: Kind) -> Kind:
+        path = difference.path
+        if self._format is not None and self._format.tools_key in path and self._format.conversation_key not in path:
+            return Kind.TOOL
+        if path and path[0] in ("functions", "tools"):
+            return Kind.TOOL
+        if len(path) == 1 and path[0] in _MODEL_KEYS:
+            return Kind.MODEL
+        if any(step in _SCHEMA_KEYS for step in path[1:]) and not self._is_in_conversation(path):
+            return Kind.SCHEMA
+        if otherwise is Kind.TEXT and not self._is_in_conversation(path) and not self._is_instruction(path):
+            value = difference.recorded if isinstance(difference.recorded, str) else ""
+            return Kind.TEXT if " " in value.strip() else Kind.PARAMETER
+        if otherwise is Kind.PARAMETER and self._is_in_conversation(path):
+            return Kind.MESSAGE
+        return otherwise
+
+    def _is_in_conversation(self, path: Path) -> bool:
+        key = self._format.conversation_key if self._format is not None else "messages"
+        return bool(path) and path[0] in (key, "messages", "contents", "input", "prompt")
+
+    def _is_instruction(self, path: Path) -> bool:
+        keys = self._format.instruction_keys if self._format is not None else ()
+        return bool(path) and path[0] in keys
+
+    def _is_consequence(self, difference: AlignedDifference) -> bool:
+        if not self._is_in_conversation(difference.path):
+            return False
+        document = self._request.recorded if difference.sent is ABSENT else self._request.sent
+        for step in difference.path[:2]:
+            try:
+                document = document[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        kinds = [document.get(key) for key in ("role", "type")] if isinstance(document, Mapping) else []
+        return any(kind in _CONSEQUENT_LABELS for kind in kinds)
+
+    # names of places
+
+    def _name_subject(self, difference: AlignedDifference) -> str:
+        label = next((label for label in difference.labels if label), "")
+        if self._is_in_conversation(difference.path) and label:
+            name = difference.path[-1] if difference.path else ""
+            text = f"{label.split(' ')[0]} message"
+            return (
+                text
+                if name in ("content", "text") and not difference.inner
+                else f"{text}, {self._format_where(difference)}"
+            )
+        if self._is_instruction(difference.path):
+            return "system message"
+        return self._format_where(difference)
+
+    def _name_item(self, difference: AlignedDifference) -> str:
+        label = difference.labels[-1] if difference.labels and not difference.inner else ""
+        if self._is_in_conversation(difference.path) and len(difference.path) == 2 and label:
+            return f"a {label.split(' ')[0]} message"
+        where = self._format_where(difference)
+        return f"{label} in {where}" if label else f"{_format(_value_of(difference))} in {where}"
+
+    def _format_where(self, difference: AlignedDifference) -> str:
+        where = self._format_path(difference.path)
+        return where + (f", in its JSON: {self._format_inner(difference.inner)}" if difference.inner else "")
+
+    def _format_path(self, path: Path) -> str:
+        kind = self._request.formats[1]
+        if kind in ("a form", "a multipart form") and path:
+            rest = path[1:] if kind == "a form" else tuple(step for step in path[1:] if step != "content")
+            name = "form field" if kind == "a form" else "part"
+            return f"{name} {jsontext.canonical(path[0])}" + (f": {self._format_inner(rest)}" if rest else "")
+        return self._format_inner(path)
+
+    @staticmethod
+    def _format_inner(path: Path) -> str:
+        steps = (step if isinstance(step, str) else 0 for step in path)
+        return str(Difference(tuple(steps), None, None)).replace("[0]", "[*]")
+
+    def _make_key(self, difference: AlignedDifference) -> Hashable:
+        steps = zip(difference.path, difference.labels, strict=False)
+        return tuple(step if isinstance(step, str) else f"[{label}]" for step, label in steps), self._format_inner(
+            difference.inner
+        )
+
+    def _make(
+        self,
+        kind: Kind,
+        difference: AlignedDifference,
+        title: str,
+        identity: Hashable,
+        *,
+        parts: tuple[TextPart, ...] = (),
+        noise: tuple[str, ...] = (),
+        is_word: bool = False,
+    ) -> Change:
+        is_presence = ABSENT in (difference.recorded, difference.sent)
+        name = str(difference.path[-1]) if difference.path else ""
+        presence = "new" if difference.recorded is ABSENT else "gone" if difference.sent is ABSENT else ""
+        return Change(
+            kind,
+            (kind, self._make_key(difference), presence, identity),
+            self._format_where(difference),
+            title,
+            difference.recorded,
+            difference.sent,
+            difference.path,
+            parts,
+            self._explain(difference),
+            noise,
+            is_word=is_word,
+            is_consequence=self._is_consequence(difference),
+            comes_with_client=is_presence
+            and kind is Kind.PARAMETER
+            and name not in SAMPLING_FIELDS
+            and not self._is_in_conversation(difference.path),
+        )
+
+    def _make_formal(self, difference: AlignedDifference, form: str, kind: Kind | None = None) -> Change:
+        if kind is None:
+            is_empty = ABSENT in (difference.recorded, difference.sent)
+            kind = Kind.NULL if is_empty else Kind.FORM
+        where = self._format_where(difference)
+        return Change(
+            kind,
+            (kind, where, form),
+            where,
+            form,
+            difference.recorded,
+            difference.sent,
+            difference.path,
+            comes_with_client=True,
+            is_consequence=self._is_consequence(difference),
+        )
+
+    def _make_noise(self, difference: AlignedDifference, kinds: tuple[str, ...], *, is_whole: bool) -> Change:
+        where = self._format_where(difference)
+        noise = find_noise(difference.recorded, difference.sent)
+        before, after = noise[0] if noise else (None, None)
+        return Change(
+            Kind.NOISE,
+            (Kind.NOISE, where, kinds),
+            where,
+            where,
+            difference.recorded if is_whole or before is None else before.value,
+            difference.sent if is_whole or after is None else after.value,
+            difference.path,
+            noise=kinds,
+            is_whole=is_whole and not difference.inner,
+            is_consequence=self._is_consequence(difference),
+        )
+
+
+_UNSTABLE = "\0proven\0"
+
+
+def _mask_unstable(previous: str, sent: str) -> str:
+    """Return ``sent`` with a word instead of each part that was different in the previous run."""
+    parts = split_changes(previous, sent)
+    return "".join({"same": part.text, "added": _UNSTABLE}.get(part.kind, "") for part in parts)
+
+
+def _value_of(difference: AlignedDifference) -> Any:
+    return difference.recorded if difference.sent is ABSENT else difference.sent
+
+
+def _split_tokens(text: str) -> list[str]:
+    for char in "\"'<>=,;()[]{}:":
+        text = text.replace(char, " ")
+    return text.split()
+
+
+def _is_only_noise(text: str) -> bool:
+    """Return whether a text is a generated value, perhaps with a prefix such as ``call_``."""
+    rest = "".join(part for part in split_noise(text) if isinstance(part, str))
+    return len(rest) <= 24 and not any(char.isspace() for char in rest.strip())
+
+
+def _find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
+    """Return the kinds of values that differ between two texts, which also differ in their words."""
+    before, after = ([part for part in split_noise(text) if isinstance(part, NoisePart)] for text in (recorded, sent))
+    if Counter(part.kind for part in before) != Counter(part.kind for part in after):
+        return ()
+    return tuple(sorted({part.kind for part in after} if before != after else ()))
+
+
+def _describe_text_form(recorded: str, sent: str) -> str | None:
+    if (form := describe_form(recorded, sent)) is not None:
+        return form
+    try:
+        same = jsontext.canonical(jsontext.parse(recorded)) == jsontext.canonical(jsontext.parse(sent))
+    except ValueError:
+        return None
+    return "white space and order of keys in a JSON text" if same and recorded[:1] in "{[" else None
+
+
+def _read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:
+    """Return the two texts if one value is a text, and the other one a list with one text block."""
+    if isinstance(recorded, str) == isinstance(sent, str):
+        return None
+    texts = [value if isinstance(value, str) else _read_only_text(value) for value in (recorded, sent)]
+    return (texts[0], texts[1]) if texts[0] is not None and texts[1] is not None else None
+
+
+def _read_only_text(value: Any) -> str | None:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        text = value[0].get("text")
+        return text if isinstance(text, str) else None
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _mask(value: Any) -> str:
+    return "" if value is ABSENT else mask_noise(jsontext.canonical(value))
+
+
+def _format(value: Any) -> str:
+    if value is ABSENT or value is ORDER:
+        return repr(value)
+    return jsontext.canonical(value)
+
+
+def _describe_presence(subject: str, recorded: Any, sent: Any) -> str:
+    if recorded is ABSENT:
+        return f"{subject} is new"
+    return f"{subject} is no longer sent" if sent is ABSENT else f"{subject} changed"
+
+
+def _format_word_changes(changes: Sequence[WordChange]) -> str:
+    first, *rest = changes
+    removed, added = (_quote(text) for text in (first.removed, first.added))
+    if first.removed and first.added:
+        shown = f"{removed} -> {added}"
+    else:
+        shown = f"{added} was added" if first.added else f"{removed} was removed"
+    return shown + (f" and {len(rest)} more" if rest else "")
+
+
+def _quote(text: str) -> str:
+    for mark, word in (("\0proven\0", "…"),):
+        text = text.replace(mark, word)
+    text = mask_words(text)
+    return jsontext.canonical(text if len(text) <= _CLIPPED else text[: _CLIPPED - 1] + "…")
+
+
+def mask_words(text: str) -> str:
+    """Return a masked text with words in angle brackets, such as <uuid>, instead of the marks."""
+    pieces = text.split("\0")
+    return "".join(piece if position % 2 == 0 else f"<{piece}>" for position, piece in enumerate(pieces))
+
+
+def find_endpoint(url: str) -> str:
+    """Return the host and the path of ``url``."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{parts.path}"

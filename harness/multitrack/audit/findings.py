@@ -1,0 +1,216 @@
+"""Group the changes of all requests by their cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from multitrack.audit.changes import Change, ChangeContext, Kind, find_changes
+from multitrack.audit.noise import PATTERNS, format_ignore, format_placeholder
+from multitrack.audit.observed import DifferingRequest
+from multitrack.tape.matching.difference import Path
+from multitrack.tape.matching.jsonpath import format_json_path
+
+RequestId = tuple[str, int]
+"""The test that sent a request, and the position of the request in this test."""
+
+
+@dataclass(slots=True)
+class Place:
+    """The same change in all requests that have it.
+
+    Args:
+        change: An example.
+        requests: The requests that have it, without those that only follow from an earlier one.
+        values: The number of requests for each pair of a recorded and a live value.
+        paths: The paths of the value in the bodies.
+    """
+
+    change: Change
+    requests: set[RequestId] = field(default_factory=set)
+    values: Counter[tuple[str, str]] = field(default_factory=Counter)
+    paths: set[Path] = field(default_factory=set)
+    formats: set[str] = field(default_factory=set)
+
+    @property
+    def ignore_path(self) -> str | None:
+        """The JSON path that ignores the value in all requests. None if no path can."""
+        if self.formats != {"JSON"}:
+            return None
+        return _generalize(self.paths)
+
+
+@dataclass(slots=True)
+class Finding:
+    """One cause, with everything that changed because of it.
+
+    Args:
+        places: What changed, the most important change first.
+        requests: The requests that changed.
+        following: The number of later requests of the same conversations that only repeat the change.
+        clients: The recorded and the live versions of a client library, by its name, if its upgrade may be the cause.
+    """
+
+    places: list[Place]
+    requests: set[RequestId]
+    following: int = 0
+    clients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """The most important kind of change."""
+        return self.places[0].change.kind
+
+    @property
+    def tests(self) -> list[str]:
+        """The tests whose requests changed."""
+        return sorted({test for test, _ in self.requests})
+
+    @property
+    def ignore(self) -> str | None:
+        """The line for ``[tool.multitrack]`` that ignores the changed values. None if no path can, or none should."""
+        ignored = [place for place in self.places if place.change.kind is Kind.NOISE or place.change.kind.is_formal]
+        ignored += [place for place in self.places if place.change.noise and place not in ignored]
+        # null and a missing key are the same after the key is ignored, but a text in another form is not
+        usable = [place for place in ignored if place.change.kind is not Kind.FORM]
+        paths = [path for place in usable if (path := place.ignore_path) is not None]
+        return format_ignore(paths) if paths else None
+
+    @property
+    def placeholders(self) -> str | None:
+        """The line for ``[tool.multitrack]`` that replaces random values in longer texts. None if there are none."""
+        kinds = {
+            kind
+            for place in self.places
+            if place.change.kind is Kind.NOISE and not place.change.is_whole
+            for kind in place.change.noise
+            if kind in PATTERNS
+        }
+        return f"placeholders = {{ {', '.join(map(format_placeholder, sorted(kinds)))} }}" if kinds else None
+
+
+def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) -> tuple[list[Finding], int]:
+    """Return the findings in the order of the report, and the number of requests without any relevant change."""
+    places: dict[Hashable, Place] = {}
+    following: Counter[Hashable] = Counter()
+    clients: dict[RequestId, Mapping[str, tuple[str, str]]] = {}
+    unchanged = 0
+    ordered = sorted(requests, key=lambda one: (one.test, one.number))
+    for _, conversation in groupby(ordered, key=lambda one: one.test):
+        seen: set[Hashable] = set()
+        for request in conversation:
+            identity = request.test, request.number
+            clients[identity] = request.clients
+            changes = find_changes(request, context)
+            unchanged += not changes
+            repeated = {change.key for change in changes if _only_follows(change, request, seen)}
+            following.update(repeated & seen)
+            if repeated - seen and not repeated & seen:
+                following.update(seen)
+            for change in changes:
+                if change.key in repeated:
+                    continue
+                place = places.setdefault(change.key, Place(change))
+                place.requests.add(identity)
+                place.values[change.values] += 1
+                place.paths.add(change.path)
+                place.formats.add(request.formats[1])
+            seen |= {change.key for change in changes if change.key not in repeated}
+    findings = list(_merge(_join_words(places), following))
+    for finding in findings:
+        finding.clients = _find_common_upgrade(finding, clients)
+    return sorted(findings, key=_sort_key), unchanged
+
+
+def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
+    """Return the places with one place for a word that is different in each request, such as a name or an id."""
+    joined: dict[Hashable, Place] = {}
+    for key, place in places.items():
+        if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):
+            # without the values
+            first = joined.setdefault(key[:-1], place)
+            if first is not place:
+                first.requests |= place.requests
+                first.values += place.values
+                first.paths |= place.paths
+                first.formats |= place.formats
+        else:
+            joined[key] = place
+    return joined
+
+
+def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]) -> bool:
+    """Return whether a change is only there because an earlier request of the same conversation changed."""
+    if request.history is None or not seen:
+        return False
+    return change.key in seen or change.is_consequence
+
+
+def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
+    """Yield a finding for all changes in exactly the same requests. Changes of the form have one for each kind."""
+    merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
+    for key, place in places.items():
+        kind = place.change.kind
+        if kind.is_formal:
+            group: Hashable = kind
+        elif kind is Kind.NOISE:
+            group = key
+        else:
+            group = frozenset(place.requests)
+        merged.setdefault(group, []).append((key, place))
+    for group_places in merged.values():
+        found = sorted((place for _, place in group_places), key=_rank)
+        requests = {one for place in found for one in place.requests}
+        yield Finding(found, requests, max(following.get(key, 0) for key, _ in group_places))
+
+
+def _rank(place: Place) -> tuple[int, int, str]:
+    return place.change.kind, -len(place.requests), place.change.title
+
+
+def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
+    section = 2 if finding.kind is Kind.NOISE else 1 if finding.clients or finding.kind.is_formal else 0
+    return section, finding.kind, -len(finding.requests), finding.places[0].change.title
+
+
+def _find_common_upgrade(
+    finding: Finding, clients: Mapping[RequestId, Mapping[str, tuple[str, str]]]
+) -> Mapping[str, tuple[str, str]]:
+    """Return the client that was upgraded for all requests of a finding, if an upgrade can be its cause."""
+    if not all(place.change.comes_with_client for place in finding.places):
+        return {}
+    found = [clients[request] for request in finding.requests]
+    names = set(found[0]).intersection(*found)
+    return {name: _join_versions([versions[name] for versions in found]) for name in sorted(names)}
+
+
+def _join_versions(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    before, after = (sorted({pair[side] for pair in pairs}, key=_version_key) for side in (0, 1))
+    return tuple(
+        versions[0] if len(versions) == 1 else f"{versions[0]} - {versions[-1]}" for versions in (before, after)
+    )  # type: ignore[return-value]
+
+
+def _version_key(version: str) -> list[int]:
+    return [int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")]
+
+
+def _generalize(paths: Iterable[Path]) -> str | None:
+    """Return the JSON path for all ``paths``, with ``[*]`` where their positions differ. None if there is none."""
+    found = list(paths)
+    if not found or not found[0] or len({len(path) for path in found}) != 1:
+        return None
+    text = "$"
+    for steps in zip(*found, strict=True):
+        if len(set(steps)) == 1:
+            step = format_json_path(steps[:1])
+            if step is None:
+                return None
+            text += step[1:]
+        elif all(isinstance(step, int) for step in steps):
+            text += "[*]"
+        else:
+            return None
+    return text

@@ -1,0 +1,77 @@
+"""Patches of libraries that are applied while a block is open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from multitrack.tape import run_context
+from multitrack.tape.imports import ImportWatch
+from multitrack.tape.patching import Patch, PatchSet
+
+PatchFactory = Callable[[ModuleType], list[Patch]]
+"""Returns the patches for a module that has been imported."""
+
+B = TypeVar("B")
+
+
+class BlockPatches(Generic[B]):
+    """Patches that are applied while at least one block is open, to libraries that are or will be imported.
+
+    Blocks nest, may close in any order, and apply to all threads.
+
+    Attributes:
+        blocks: What was passed to `open_block` for each open block, in order.
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[B] = []
+        self._registered: list[tuple[str, PatchFactory]] = []
+        self._is_watching = False
+        self._watch = ImportWatch()
+        self._patches = PatchSet()
+        self._lock = threading.RLock()
+
+    def register(self, trigger: str, patches: PatchFactory) -> None:
+        """Apply ``patches``, called with the module ``trigger``, once that module is imported."""
+        with self._lock:
+            self._registered.append((trigger, patches))
+            if self._is_watching:
+                self._watch_import(trigger, patches)
+
+    @contextmanager
+    def open_block(self, block: B, *, keep_patches: bool) -> Iterator[None]:
+        """Open a block.
+
+        Args:
+            block: An object that tells this block from others. Compared by identity.
+            keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They
+                must do nothing while ``blocks`` is empty.
+        """
+        with self._lock:
+            self.blocks.append(block)
+            if not self._is_watching:
+                self._is_watching = True
+                for trigger, patches in self._registered:
+                    self._watch_import(trigger, patches)
+        run_context.current_run().add_patch_update(self._remove_unused)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.blocks[:] = [other for other in self.blocks if other is not block]
+            if not keep_patches:
+                self._remove_unused()
+
+    def _watch_import(self, trigger: str, patches: PatchFactory) -> None:
+        self._watch.when_imported(trigger, lambda module: self._patches.apply(patches(module)))
+
+    def _remove_unused(self) -> None:
+        with self._lock:
+            if not self.blocks:
+                self._watch.close()
+                self._patches.undo()
+                self._is_watching = False

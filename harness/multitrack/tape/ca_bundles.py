@@ -1,0 +1,229 @@
+"""Load the certificates of authorities lazily while a cassette replays.
+
+A client loads the authorities that it trusts when it is created: ``OpenAI()`` spends 20 of 24 ms on that. A replay
+never connects. Therefore, while a `deferring` block is open, a context for clients remembers the file, and loads it
+before its first handshake and before anyone reads its certificates, even if that happens after the block.
+
+What a context trusts does not change:
+
+- The first load of a file in a process is never deferred, so that a missing or damaged file raises where it is passed.
+  Later loads are deferred if the file has not changed since. If it changes or disappears before it is needed, the
+  content that was there when it was passed is loaded.
+- The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are read when they were to be read.
+- Each context loads its own certificates. Contexts share nothing.
+- Only a plain `ssl.SSLContext` for clients is deferred. Contexts for servers and subclasses, for example of truststore
+  or of a project, load at once.
+
+One use is not covered: a deferred context that is assigned to the ``context`` of a socket that is already wrapped has
+no authorities, so the handshake fails. Python documents that attribute for servers.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, wraps
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from multitrack.tape.block_patches import BlockPatches
+from multitrack.tape.patching import Patch
+
+if TYPE_CHECKING:
+    import ssl
+
+    DeferredLoad = Callable[[ssl.SSLContext], None]
+    """Loads certificates into a context. It takes the context because it must not keep it alive."""
+
+Load = Callable[..., None]
+
+# a process rarely uses more than two, and their content stays in memory
+_MAX_BUNDLES = 8
+
+_blocks: BlockPatches[object] = BlockPatches()
+_lock = threading.RLock()
+_bundles: dict[tuple[str, bool], _Bundle] = {}
+"""By path, and whether the file was loaded as OpenSSL's default."""
+_deferred: WeakKeyDictionary[ssl.SSLContext, list[DeferredLoad]] = WeakKeyDictionary()
+
+
+class _Bundle(NamedTuple):
+    """A file of certificates that was loaded without an error."""
+
+    version: tuple[int, ...]
+    content: bytes
+
+
+@contextmanager
+def deferring(*, keep_patches: bool = False) -> Iterator[None]:
+    """Let contexts that are created within the block load their authorities when they need them.
+
+    Args:
+        keep_patches: Whether to leave `ssl` patched after the block, until a test without a tape begins. The patches do
+            nothing while no block is open.
+    """
+    with _blocks.open_block(object(), keep_patches=keep_patches):
+        yield
+
+
+def _patches(module: ModuleType) -> list[Patch]:
+    del module
+    owner = _plain_class()
+    return [
+        Patch(owner, "load_verify_locations", _defer_locations),
+        Patch(owner, "set_default_verify_paths", _defer_default_paths),
+    ]
+
+
+_blocks.register("ssl", _patches)
+
+
+def _defer_locations(original: Load) -> Load:
+    @wraps(original)
+    def load_verify_locations(self: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        if type(cafile) is not str or not isinstance(capath, str | None) or cadata is not None or not _may_defer(self):
+            return original(self, cafile, capath, cadata)
+        path, folder = os.path.abspath(cafile), capath and os.path.abspath(capath)
+        if (bundle := _find_bundle(path)) is None:
+            original(self, cafile, capath)
+            return _remember(path)
+        return _defer(self, lambda context: _load_file(original, context, path, bundle, folder))
+
+    return load_verify_locations
+
+
+def _defer_default_paths(original: Load) -> Load:
+    @wraps(original)
+    def set_default_verify_paths(self: ssl.SSLContext) -> None:
+        import ssl
+
+        if not _may_defer(self):
+            return original(self)
+        defaults = ssl.get_default_verify_paths()
+        path = os.path.abspath(os.environ.get(defaults.openssl_cafile_env, defaults.openssl_cafile))
+        # several folders, separated as in PATH
+        folders = os.environ.get(defaults.openssl_capath_env, defaults.openssl_capath)
+        if (bundle := _find_bundle(path, is_default=True)) is None:
+            original(self)
+            return _remember(path, is_default=True)
+        return _defer(self, lambda context: _load_defaults(context, path, bundle, folders))
+
+    return set_default_verify_paths
+
+
+def _may_defer(context: ssl.SSLContext) -> bool:
+    import ssl
+
+    is_plain = type(context) is _plain_class() or type(context) is _deferred_class()
+    return bool(_blocks.blocks) and is_plain and context.protocol == ssl.PROTOCOL_TLS_CLIENT
+
+
+def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
+    """Return the bundle at ``path`` if it was loaded before, and the file has not changed since."""
+    bundle = _bundles.get((path, is_default))
+    return bundle if bundle is not None and bundle.version == _read_version(path) else None
+
+
+def _remember(path: str, *, is_default: bool = False) -> None:
+    """Remember the file at ``path``, which was just loaded. OpenSSL may have ignored an error in the default file."""
+    version = _read_version(path)
+    with suppress(OSError), open(path, "rb") as file:
+        content = file.read()
+        if version is None or version != _read_version(path):
+            return
+        with _lock:
+            _bundles.pop((path, is_default), None)
+            _bundles[path, is_default] = _Bundle(version, content)
+            while len(_bundles) > _MAX_BUNDLES:
+                del _bundles[next(iter(_bundles))]
+
+
+def _read_version(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # a null character
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def _load_file(load: Load, context: ssl.SSLContext, path: str, bundle: _Bundle, folder: str | None) -> None:
+    if _read_version(path) == bundle.version:
+        load(context, path, folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = os.path.join(temporary, "bundle.pem")
+        with open(copy, "wb") as file:
+            file.write(bundle.content)
+        load(context, copy, folder)
+
+
+def _load_defaults(context: ssl.SSLContext, path: str, bundle: _Bundle, folders: str) -> None:
+    # the inherited method of OpenSSL, which other libraries cannot have patched
+    load: Load = super(_plain_class(), context).load_verify_locations
+    if folders:
+        load(None, folders)
+    # like OpenSSL, ignore a damaged default file
+    with suppress(OSError):
+        _load_file(lambda _, *locations: load(*locations), context, path, bundle, None)
+
+
+def _defer(context: ssl.SSLContext, load: DeferredLoad) -> None:
+    with _lock:
+        _deferred.setdefault(context, []).append(load)
+        context.__class__ = _deferred_class()
+
+
+def _load_deferred(context: ssl.SSLContext) -> None:
+    """Load everything that ``context`` has deferred. After an error, the next call tries again."""
+    with _lock:
+        loads = _deferred.get(context, [])
+        while loads:
+            loads[0](context)
+            del loads[0]
+        _deferred.pop(context, None)
+        context.__class__ = _plain_class()
+
+
+@cache
+def _plain_class() -> type[ssl.SSLContext]:
+    import ssl
+
+    # truststore may have replaced the class with a subclass
+    return next(cls for cls in ssl.SSLContext.__mro__ if cls.__module__ == "ssl")
+
+
+@cache
+def _deferred_class() -> type[ssl.SSLContext]:
+    """Return the class of a context that has deferred a load: it loads before the context is used or read."""
+    plain: Any = _plain_class()
+
+    def load_first(name: str) -> Callable[..., Any]:
+        method = getattr(plain, name)
+
+        @wraps(method)
+        def load_and_call(self: ssl.SSLContext, *args: Any, **kwargs: Any) -> Any:
+            _load_deferred(self)
+            return getattr(self, name)(*args, **kwargs)
+
+        return load_and_call
+
+    used = ("_wrap_socket", "_wrap_bio", "get_ca_certs", "cert_store_stats")
+    names = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__slots__": ()}
+    deferred: type[ssl.SSLContext] = type(
+        plain.__name__, (plain,), {**names, **{name: load_first(name) for name in used}}
+    )
+    return deferred
+
+
+def _replace_lock_after_fork() -> None:
+    global _lock
+    # a thread that does not exist in the new process may hold it
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_lock_after_fork)

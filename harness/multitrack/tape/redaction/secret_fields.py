@@ -1,0 +1,118 @@
+"""Find secrets by the name of the field that holds them: in JSON, in the `repr` of Python, and in forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+from multitrack.tape.redaction.dummies import is_dummy
+from multitrack.tape.redaction.environment_secrets import is_harmless
+from multitrack.tape.redaction.shape_rules import looks_random
+
+_MIN_LENGTH = 12
+_MIN_SENT_LENGTH = 8
+_MIN_WORD_LENGTH = 16
+
+_OPAQUE = (
+    r"(?:access|refresh|id|auth|session|bearer|api|security)[_-]?token|(?:api|private|secret|secret[_-]?access)[_-]?key"
+    r"|client[_-]?secret|(?:client[_-]?)?assertion"
+)
+_PASSWORD = r"password|passwd|passphrase"
+# each name contains one of these, or ends with one of them
+_MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
+_FIELD = re.compile(
+    rf"(?P<open>\\*[\"'])(?:[\w.-]{{0,40}}?[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}))"
+    rf"(?P=open)\s*:\s*(?P=open)(?P<value>(?:(?!(?P=open)).){{12,}}?)(?P=open)",
+    re.IGNORECASE | re.DOTALL,
+)
+_FORM_NAME = re.compile(rf"(?:[\w.-]*[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}|pwd))", re.IGNORECASE)
+_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*(?:&[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*)*\s*")
+_NAME_IN_FORM = re.compile(r"[\w.%+\[\]-]{1,40}$")
+_VALUE_IN_FORM = re.compile(r"[^&\s\"'<>\\;,()\[\]{}]+")
+_PART = re.compile(
+    r"name=\"?(?P<name>[\w.-]+)\"?(?:\\r)?(?:\r?\n|\\n)(?:[^\r\n\\]+(?:\\r)?(?:\r?\n|\\n))*(?:\\r)?(?:\r?\n|\\n)"
+    r"(?P<value>[^\r\n\\]{8,})"
+)
+_ATTRIBUTE = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+")
+_IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|(?:[A-Z]?[a-z]{2,}){2,}(?=[A-Z]|$)(?:[A-Z][a-z]+)*")
+
+
+def find_fields(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the values that fields such as ``client_secret`` hold, with quotes around name and value."""
+    squeezed = text.encode("latin-1", "replace").lower()
+    if b"\\" in squeezed:
+        squeezed = squeezed.translate(None, b"\\")
+    if not any(mark in squeezed for mark in _MARKS):
+        return
+    for match in _FIELD.finditer(text):
+        value = decode_value(match["value"], match["open"])
+        if _is_secret(value, is_password=match["password"] is not None):
+            yield match.span("value")
+
+
+def find_field_values(text: str) -> Iterator[str]:
+    """Yield the values that `find_fields` and `find_in_form` find, without escape sequences."""
+    spans = set(find_fields(text))
+    if spans:
+        for match in _FIELD.finditer(text):
+            if match.span("value") in spans:
+                yield decode_value(match["value"], match["open"])
+    for start, end in find_in_form(text):
+        yield unquote_plus(text[start:end])
+
+
+def decode_value(value: str, quote: str) -> str:
+    """Return ``value`` of a JSON document, which may itself be a text in a JSON document, without its escapes."""
+    levels = len(quote).bit_length()
+    for _ in range(levels):
+        try:
+            value = json.loads(f'"{value}"', strict=False)
+        except ValueError:
+            return value  # the text only looks like JSON
+    return value
+
+
+def _is_secret(value: str, *, is_password: bool) -> bool:
+    if len(value) < _MIN_LENGTH or is_dummy(value) or is_harmless(value) or "://" in value:
+        return False
+    if "-----BEGIN" in value:
+        return True
+    if any(map(str.isspace, value)):
+        return False  # prose
+    if any(map(str.isdigit, value)):
+        return looks_random(value) or len(value) >= _MIN_WORD_LENGTH
+    if _IDENTIFIER.fullmatch(value):
+        return is_password and len(value) >= _MIN_WORD_LENGTH and "-" in value
+    return len(value) >= _MIN_WORD_LENGTH
+
+
+def find_in_form(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of secrets in a form, also in one with files, and in URLs and forms inside of a text."""
+    if "=" not in text:
+        return
+    is_form = _FORM.fullmatch(text) is not None
+    position = text.find("=")
+    while position >= 0:
+        name = _NAME_IN_FORM.search(text, max(0, position - 40), position)
+        kind = _FORM_NAME.fullmatch(unquote_plus(name[0])) if name else None
+        value = _VALUE_IN_FORM.match(text, position + 1) if kind else None
+        if kind and value and _is_form_secret(text, value, is_form=is_form, is_password=kind["password"] is not None):
+            yield value.span()
+        position = text.find("=", position + 1)
+    if "form-data" in text:
+        for part in _PART.finditer(text):
+            if _FORM_NAME.fullmatch(part["name"]) and not is_dummy(part["value"]):
+                yield part.span("value")
+
+
+def _is_form_secret(text: str, found: re.Match[str], *, is_form: bool, is_password: bool) -> bool:
+    value = unquote_plus(found[0])
+    if is_form:
+        return len(value) >= _MIN_SENT_LENGTH and not is_dummy(value) and not _ATTRIBUTE.fullmatch(value)
+    # code such as `password=os.environ[...]` and `api_key=settings.key` is no form
+    if text[found.end() : found.end() + 1] in ("(", "[", "{"):
+        return False
+    has_digit = any(map(str.isdigit, value))
+    return has_digit and _is_secret(value, is_password=is_password)

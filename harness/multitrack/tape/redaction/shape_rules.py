@@ -1,0 +1,213 @@
+"""The shapes of secrets: which texts look like a key of which service.
+
+Most rules come from gitleaks, in the file ``gitleaks_rules.json``. `_OWN` adds the services of this project's users,
+which gitleaks lacks or describes more narrowly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+_GITLEAKS = Path(__file__).with_name("gitleaks_rules.json")
+
+# Each is how a secret begins, and the rest. A comment names the service if the text does not.
+_OWN: Sequence[tuple[str, str]] = (
+    ("AIza", r"[0-9A-Za-z_-]{30,}"),  # Google
+    ("ya29.", r"[0-9A-Za-z_.-]{20,}"),
+    ("AQ.", r"[0-9A-Za-z_-]{30,}"),
+    ("GOCSPX-", r"[0-9A-Za-z_-]{20,}"),
+    ("AKIA", r"[0-9A-Z]{16}(?![A-Za-z0-9])"),  # Amazon
+    ("ASIA", r"[0-9A-Z]{16}(?![A-Za-z0-9])"),
+    *((f"gh{kind}_", r"[0-9A-Za-z]{36,}") for kind in "pousr"),  # GitHub
+    ("github_pat_", r"[0-9A-Za-z_]{22,}"),
+    ("glpat-", r"[0-9A-Za-z_-]{20,}"),
+    *((f"xox{kind}-", r"[0-9A-Za-z-]{10,}") for kind in "abposr"),  # Slack
+    ("xapp-", r"[0-9A-Za-z-]{20,}"),
+    ("eyJ", r"[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),  # JSON Web Tokens
+)
+# The rest of these must look random, because other texts begin like them: the CSS classes `sk-…`, or `pa-…`.
+_OWN_RANDOM: Sequence[tuple[str, str]] = (
+    ("sk-", r"[A-Za-z0-9_-]{20,}"),  # OpenAI, Anthropic, OpenRouter, DeepSeek
+    ("sk_", r"[0-9a-f]{48,}"),  # ElevenLabs
+    ("gsk_", r"[0-9A-Za-z]{20,}"),  # Groq
+    ("xai-", r"[0-9A-Za-z_]{40,}"),
+    ("hf_", r"[0-9A-Za-z]{30,}"),  # Hugging Face
+    ("pplx-", r"[0-9A-Za-z]{32,}"),  # Perplexity
+    ("csk-", r"[0-9A-Za-z]{32,}"),  # Cerebras
+    ("r8_", r"[0-9A-Za-z]{32,}"),  # Replicate
+    ("fw_", r"[0-9A-Za-z]{20,}"),  # Fireworks
+    ("nvapi-", r"[0-9A-Za-z_-]{40,}"),  # NVIDIA
+    ("tgp_v1_", r"[0-9A-Za-z_-]{32,}"),  # Together
+    ("up_", r"[0-9A-Za-z]{28,}"),  # Upstage
+    ("jina_", r"[0-9A-Za-z_-]{32,}"),
+    ("pa-", r"[0-9A-Za-z_-]{40,}"),  # Voyage
+    ("pcsk_", r"[0-9A-Za-z_]{32,}"),  # Pinecone
+    ("tvly-", r"[0-9A-Za-z-]{20,}"),  # Tavily
+    ("fc-", r"[0-9a-f]{32,}"),  # Firecrawl
+    ("bb_live_", r"[0-9A-Za-z_-]{20,}"),  # Browserbase
+    ("e2b_", r"[0-9a-f]{40,}"),
+    ("apify_api_", r"[0-9A-Za-z]{30,}"),
+    ("lsv2_pt_", r"[0-9a-f]{32}_[0-9a-f]{8,}"),  # LangSmith
+    ("lsv2_sk_", r"[0-9a-f]{32}_[0-9a-f]{8,}"),
+    ("ls__", r"[0-9a-f]{32,}"),
+    ("pk-lf-", r"[0-9a-f-]{32,}"),  # Langfuse
+    ("phc_", r"[0-9A-Za-z]{40,}"),  # PostHog
+    ("phx_", r"[0-9A-Za-z]{40,}"),
+    ("npm_", r"[0-9A-Za-z]{32,}"),
+    ("pypi-", r"[0-9A-Za-z_-]{40,}"),
+    ("SG.", r"[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]{16,}"),  # SendGrid
+    ("hvs.", r"[0-9A-Za-z_-]{20,}"),  # HashiCorp Vault
+    ("hvb.", r"[0-9A-Za-z_-]{20,}"),
+    ("dapi", r"[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),  # Databricks
+    ("dckr_pat_", r"[0-9A-Za-z_-]{20,}"),  # Docker
+    ("dckr_oat_", r"[0-9A-Za-z_-]{20,}"),
+    ("figd_", r"[0-9A-Za-z_-]{32,}"),  # Figma
+    ("sbp_", r"[0-9a-f]{40,}"),  # Supabase
+    ("sb_secret_", r"[0-9A-Za-z_-]{20,}"),
+    ("napi_", r"[0-9a-z]{40,}"),  # Neon
+    ("whsec_", r"[0-9A-Za-z+/]{24,}={0,2}"),  # Stripe
+    ("secret_", r"[0-9A-Za-z]{43}(?![A-Za-z0-9])"),  # Notion
+    ("ntn_", r"[0-9A-Za-z]{40,}"),
+    ("key-", r"[0-9a-f]{32}(?![A-Za-z0-9])"),  # Mailgun
+    ("re_", r"[0-9A-Za-z]{8}_[0-9A-Za-z]{20,}"),  # Resend
+    ("rnd_", r"[0-9A-Za-z]{28,}"),  # Render
+    ("oy2", r"[0-9a-z]{43}(?![A-Za-z0-9])"),  # NuGet
+    ("ATATT3", r"[0-9A-Za-z_=-]{60,}"),  # Atlassian
+    ("ATCTT3", r"[0-9A-Za-z_=-]{60,}"),
+    ("ATBB", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])"),
+    ("EAA", r"[A-Z][0-9A-Za-z]{80,}"),  # Facebook
+    ("CCIPAT_", r"[0-9A-Za-z]+_[0-9a-f]{40}"),  # CircleCI
+    ("NRAK-", r"[0-9A-Z]{27}"),  # New Relic
+    ("PMAK-", r"[0-9a-f]{24}-[0-9a-f]{34}"),  # Postman
+    ("tskey-", r"[0-9A-Za-z-]{20,}"),  # Tailscale
+    ("dp.", r"(?:pt|st|ct|sa|scim|audit)\.[0-9A-Za-z_.-]{40,}"),  # Doppler
+    ("tfp_", r"[0-9A-Za-z_.-]{40,}"),  # Typeform
+    ("CFPAT-", r"[0-9A-Za-z_-]{43}"),  # Contentful
+    ("pul-", r"[0-9a-f]{40}"),  # Pulumi
+    ("nfp_", r"[0-9A-Za-z]{32,}"),  # Netlify
+    *((f"vc{kind}_", r"[0-9A-Za-z]{40,}") for kind in "paikr"),  # Vercel
+    ("sk.eyJ", r"[0-9A-Za-z_-]{40,}\.[0-9A-Za-z_-]{16,}"),  # Mapbox
+    ("access_token$production$", r"[0-9a-z]{16}\$[0-9a-f]{32}"),  # Braintree
+    ("bkua_", r"[0-9a-f]{40}"),  # Buildkite
+    ("crsr_", r"[0-9a-f]{40,}"),  # Cursor
+    ("esecret_", r"[0-9A-Za-z]{20,}"),  # Anyscale
+    ("secret-test-", r"[0-9A-Za-z_=-]{32,}"),  # Stytch
+    ("secret-live-", r"[0-9A-Za-z_=-]{32,}"),
+    ("live_", r"[0-9a-f]{35}(?![A-Za-z0-9])"),  # Lob
+    ("sq0csp-", r"[0-9A-Za-z_-]{22,}"),  # Square
+    ("AQVN", r"[0-9A-Za-z_-]{35,}"),  # Yandex
+    ("AC", r"[0-9a-f]{32}(?![A-Za-z0-9])"),  # Twilio
+)
+
+_DUMMY = re.compile(r"[xX*.-]+|0+")
+_SEGMENT = re.compile(r"[A-Za-z0-9]+")
+_WORD = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+")
+_MIN_RANDOM = 12
+_LONGEST_WORD = 24
+
+
+def looks_random(text: str) -> bool:
+    """Return whether ``text`` consists of random characters and not of words, such as a class name or a slug."""
+    count = 0
+    for segment in _SEGMENT.findall(text):
+        if len(segment) > _LONGEST_WORD or (len(segment) > 1 and not _WORD.fullmatch(segment) and _mixes(segment)):
+            count += len(segment)
+    return count >= _MIN_RANDOM
+
+
+def _mixes(segment: str) -> bool:
+    # CamelCase is made of words; so is a word with a number behind it, such as `v2`
+    parts = _WORD.findall(segment)
+    return (len(parts) > 2 and sum(map(len, parts)) / len(parts) < 4) or any(map(str.isdigit, segment))
+
+
+def compute_entropy(text: str) -> float:
+    """Return the Shannon entropy of the characters of ``text``, in bits."""
+    counts = Counter(text).values()
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts) if text else 0.0
+
+
+@dataclass(frozen=True)
+class ShapeRule:
+    """One shape of a secret."""
+
+    name: str
+    pattern_text: str
+    entropy: float = 0.0
+    """The lowest entropy of a secret, in bits per character."""
+    allowed: tuple[str, ...] = ()
+    """Patterns of texts with this shape that are no secrets."""
+    allowed_words: tuple[str, ...] = ()
+    check: Callable[[str], bool] | None = None
+    fixed: str = ""
+    """The beginning of the secret, in a rule of Multitrack."""
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The shape. If it has groups, the first one is the secret."""
+        return re.compile(self.pattern_text)
+
+    def accepts(self, secret: str) -> bool:
+        """Return whether ``secret``, which has the shape, is not excluded for another reason."""
+        if _DUMMY.fullmatch(secret[len(self.fixed) :]):
+            return False
+        if self.check is not None and not self.check(secret[len(self.fixed) :]):
+            return False
+        if self.entropy and compute_entropy(secret) < self.entropy:
+            return False
+        if any(word in secret.lower() for word in self.allowed_words):
+            return False
+        return not any(re.search(pattern, secret) for pattern in self.allowed)
+
+
+@dataclass(frozen=True)
+class ShapeRules:
+    """All rules, by how they are found."""
+
+    by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
+    """The first two characters in lower case; the rules, each with the whole fixed beginning in lower case."""
+    by_infix: Sequence[tuple[str, ShapeRule]]
+    """The rules whose secret contains a fixed text."""
+    named: Sequence[tuple[str, ShapeRule]]
+    """The rules that the name in front of a secret decides, each with a pattern for the name."""
+
+
+@lru_cache(maxsize=1)
+def load_rules() -> ShapeRules:
+    """Return all rules. They are read when the first text is searched."""
+    document = json.loads(_GITLEAKS.read_text(encoding="utf-8"))
+    by_beginning: dict[str, list[tuple[str, ShapeRule]]] = {}
+
+    def add(beginning: str, rule: ShapeRule) -> None:
+        by_beginning.setdefault(beginning[:2], []).append((beginning, rule))
+
+    for own, check in ((_OWN, None), (_OWN_RANDOM, looks_random)):
+        for beginning, rest in own:
+            pattern = re.escape(beginning) + rest
+            add(beginning.lower(), ShapeRule(beginning, pattern, check=check, fixed=beginning))
+    infixes, named = [], []
+    for entry in document["rules"]:
+        rule = _read_rule(entry, document)
+        match entry["kind"]:
+            case "prefix":
+                for beginning in entry["fixed"]:
+                    add(beginning, rule)
+            case "infix":
+                infixes += [(infix, rule) for infix in entry["fixed"]]
+            case "named":
+                named.append((entry["name"], rule))
+    return ShapeRules(by_beginning, infixes, named)
+
+
+def _read_rule(entry: Mapping[str, Any], document: Mapping[str, Any]) -> ShapeRule:
+    allowed = (*entry["allowed"], *document["allowed"])
+    words = (*entry["allowed_words"], *document["allowed_words"])
+    return ShapeRule(entry["id"], entry["pattern"], entry["entropy"], allowed, words)

@@ -1,0 +1,192 @@
+"""Find texts that have the shape of a secret.
+
+Trying 200 rules at each character of a text would be slow. Only the rules for the beginnings of long words are tried.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from multitrack.tape.redaction.dummies import is_dummy
+from multitrack.tape.redaction.environment_secrets import name_says_secret
+from multitrack.tape.redaction.long_words import find_long_words
+from multitrack.tape.redaction.secret_fields import find_fields, find_in_form
+from multitrack.tape.redaction.shape_rules import ShapeRule, load_rules, looks_random
+from multitrack.tape.redaction.text_changes import Change, select_disjoint
+from multitrack.tape.redaction.word_boundaries import REDACTED
+
+Rules: TypeAlias = Sequence[tuple[str, ShapeRule]]
+"""Rules, each with the beginning of its secrets."""
+
+_MIN_LENGTH = 12
+_MAX_CACHED = 100
+_PARTS = re.compile(r"[A-Za-z0-9]+")
+_ESCAPE = re.compile(r"(?<=\\)(?:[nrtbf]|u[0-9a-fA-F]{4})|(?<=%)[0-9a-fA-F]{2}")
+_REST_OF_WORD = re.compile(r"[A-Za-z0-9]*")
+_DIGIT = re.compile(r"[0-9]")
+
+_SPACE = r"(?:\s|\+|%20)"
+_PRIVATE_KEY = re.compile(
+    # a key without its end line extends as far as it is base64, so that the JSON around it stays
+    rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----"
+    rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----'
+    r"|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)",
+    re.DOTALL,
+)
+_SCHEME = re.compile(rf"(?:[Bb]earer|[Bb]asic){_SPACE}+([0-9A-Za-z._~+/=-]{{16,}})")
+_MIN_BEARER = 20
+_PASSWORD_IN_URL = re.compile(r":(?:\\*/){2}[^\s/?#@:\"'\\<>]*:([^\s/?#@,\"'\\<>]{6,})@")
+_PAIR_IN_CONNECTION = re.compile(
+    r"(?i:(?:^|[;\"'\s])(?:account ?key|shared ?access ?key|shared ?access ?signature|password|pwd|client ?secret)"
+    r"\s*=\s*)([^;\s\"'\\&<>]{6,}?)(?=[;\"'\\\s]|$)"
+)
+_CONNECTION = re.compile(r"[A-Za-z ]+=[^;=\s\"]+;")
+_DISCORD = re.compile(r"discord(?:app)?\.com/api/webhooks/\d+/([\w-]{20,})")
+_TELEGRAM = re.compile(r"(?<![A-Za-z0-9])(?:bot)?(\d{6,12}:AA[\w-]{30,})")
+
+_OPERATORS = "=:>,|?"
+_BETWEEN = "`'\"\\ \t\n"
+
+
+def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
+    """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``."""
+    if len(text) < _MIN_LENGTH:
+        return []
+    found = [*_find_in_long_words(text), *(span for fixed, find in _MARKED if fixed in text for span in find(text))]
+    for infix, rule in load_rules().by_infix:
+        if infix in text:
+            found += (match.span() for match in rule.pattern.finditer(text) if rule.accepts(match[0]))
+    found += find_fields(text)
+    found += find_in_form(text)
+    if not found:
+        return []
+    longest_first = sorted(set(found), key=lambda span: (span[0] - span[1], span))
+    return select_disjoint(
+        Change(start, end, REDACTED)
+        for start, end in longest_first
+        if REDACTED not in text[start:end] and text[start:end] not in allowed
+    )
+
+
+def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
+    for start, end in find_long_words(text):
+        word = text[start:end]
+        candidates, has_digit = _examine(word) if end - start < _MAX_CACHED else _examine.__wrapped__(word)
+        for offset, rules in candidates:
+            yield from _try_rules(rules, text, start + offset)
+        if start and (escape := _ESCAPE.match(text, start)):
+            # the beginning of the word is the rest of an escape sequence
+            begins = escape.end()
+            yield from _try_rules(load_rules().by_beginning.get(text[begins : begins + 2].lower(), ()), text, begins)
+        if has_digit:
+            yield from _find_by_name(text, start)
+
+
+# the names of tools and of JSON fields are the same in each request
+@lru_cache(maxsize=4096)
+def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
+    """Return where in ``word`` a secret may begin, with the rules for it; and whether the word has a digit."""
+    rules = load_rules().by_beginning
+    candidates = []
+    for part in _PARTS.finditer(word):
+        start = part.start()
+        found = rules.get(part[0][:2].lower(), ()) or rules.get(word[start : start + 2].lower(), ())
+        fitting = [
+            (beginning, rule) for beginning, rule in found if word[start : start + len(beginning)].lower() == beginning
+        ]
+        if fitting:
+            candidates.append((start, fitting))
+    return candidates, _DIGIT.search(word) is not None
+
+
+def _try_rules(rules: Rules, text: str, position: int) -> Iterator[tuple[int, int]]:
+    for beginning, rule in rules:
+        if text[position : position + len(beginning)].lower() != beginning:
+            continue
+        if (match := rule.pattern.match(text, position)) and rule.accepts(match[0]):
+            # a rule of fixed length leaves the rest of a longer secret
+            rest = _REST_OF_WORD.match(text, match.end())
+            yield position, rest.end() if rest else match.end()
+
+
+def _find_by_name(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Yield the span of the secret at ``start`` if the name in front of it says that it is one."""
+    before = text[max(0, start - 70) : start].rstrip(_BETWEEN)
+    if not before or before[-1] not in _OPERATORS:
+        return
+    name = before.rstrip(_OPERATORS).rstrip(_BETWEEN)[-50:]
+    first = max(map(name.rfind, "\"'`{,;&\n\\")) + 1
+    for rule in _rules_for_name(name[first:]):
+        if (match := rule.pattern.match(text, start)) and rule.accepts(match[1]):
+            yield match.span(1)
+
+
+@lru_cache(maxsize=4096)
+def _rules_for_name(name: str) -> Sequence[ShapeRule]:
+    # `linear_issue` names the service as well, but no secret
+    if not name_says_secret(name):
+        return ()
+    return [rule for pattern, rule in load_rules().named if re.search(pattern, name)]
+
+
+def _find_private_keys(text: str) -> Iterator[tuple[int, int]]:
+    return (match.span() for match in _PRIVATE_KEY.finditer(text))
+
+
+def _find_authorizations(text: str) -> Iterator[tuple[int, int]]:
+    for match in _SCHEME.finditer(text):
+        if match[0][0] in "Bb" and text[match.start() : match.start() + 2].lower() == "be":
+            is_secret = len(match[1]) >= _MIN_BEARER and looks_random(match[1])
+        else:
+            is_secret = _has_password(match[1])
+        if is_secret:
+            yield match.span()
+
+
+def _has_password(encoded: str) -> bool:
+    try:
+        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    _, colon, password = decoded.partition(":")
+    return bool(colon) and decoded.isprintable() and not is_dummy(password)
+
+
+def _find_passwords_in_urls(text: str) -> Iterator[tuple[int, int]]:
+    for match in _PASSWORD_IN_URL.finditer(text):
+        user = match[0].rpartition("/")[2].partition(":")[0]
+        if not is_dummy(unquote(match[1])) and match[1] != user:
+            yield match.span(1)
+
+
+def _find_in_connection_strings(text: str) -> Iterator[tuple[int, int]]:
+    if _CONNECTION.search(text):
+        for match in _PAIR_IN_CONNECTION.finditer(text):
+            if not is_dummy(match[1]):
+                yield match.span(1)
+
+
+def _find_discord_webhooks(text: str) -> Iterator[tuple[int, int]]:
+    return (match.span(1) for match in _DISCORD.finditer(text))
+
+
+def _find_telegram_tokens(text: str) -> Iterator[tuple[int, int]]:
+    return (match.span(1) for match in _TELEGRAM.finditer(text))
+
+
+_MARKED: Sequence[tuple[str, Callable[[str], Iterator[tuple[int, int]]]]] = (
+    ("-----BEGIN", _find_private_keys),
+    ("earer", _find_authorizations),
+    ("asic", _find_authorizations),
+    ("@", _find_passwords_in_urls),
+    (";", _find_in_connection_strings),
+    ("/webhooks/", _find_discord_webhooks),
+    (":AA", _find_telegram_tokens),
+)
+"""A fixed text that a text with such a secret contains, and the function that finds the secret."""

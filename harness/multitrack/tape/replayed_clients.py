@@ -1,0 +1,20 @@
+"""Create clients for a replay: without credentials, and without loading the authorities that they trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from multitrack.tape import ca_bundles, credentials
+
+
+@contextmanager
+def creating(*, keep_patches: bool = False) -> Iterator[None]:
+    """Create clients for a replay within the block, in all threads.
+
+    Args:
+        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
+            nothing while no block is open.
+    """
+    with credentials.stand_in(keep_patches=keep_patches), ca_bundles.deferring(keep_patches=keep_patches):
+        yield

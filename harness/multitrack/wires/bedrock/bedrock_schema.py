@@ -1,0 +1,24 @@
+"""Convert JSON Schema to the subset that Bedrock's strict tools accept. It is the subset of Anthropic's strict tools.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multitrack.wires.anthropic.anthropic_schema import AnthropicStrictSchemaWriter
+from multitrack.wires.tool import ToolDefinition
+
+
+def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
+    """Return the parameters of ``tool`` in the strict subset.
+
+    Raises:
+        TypeError: As ``anthropic_schema.write_strict_parameters`` does.
+    """
+    return _BedrockStrictSchemaWriter(tool).write_parameters()
+
+
+class _BedrockStrictSchemaWriter(AnthropicStrictSchemaWriter):
+    subset = "Bedrock's strict tools"

@@ -1,0 +1,1 @@
+"""``--calls-audit``: observe which recordings answer the requests of a run, and report where the two differ."""

@@ -1,0 +1,223 @@
+"""The plugin of a run with ``--calls-audit``.
+
+Each process compares the requests of its tests after each test. The controller groups what they found, and writes the
+report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.audit.audit_report import AuditReport, build_report
+from multitrack.audit.changes import ChangeContext
+from multitrack.audit.comparison import RequestComparer
+from multitrack.audit.findings import Finding
+from multitrack.audit.observed import CassetteUse, Observations, ObservedCassette
+from multitrack.errors import BadOption
+from multitrack.reporting import audit_formats
+from multitrack.tape import run_context
+from multitrack.tape.file import paths
+from pytest_multitrack import cassette_options, flags, pytest_internals, report_targets, selection
+from pytest_multitrack.calls_audit.installed_packages import find_installed_package
+from pytest_multitrack.calls_audit.previous_run import PreviousRun, list_sources
+from pytest_multitrack.calls_audit.tape_observer import TapeObserver
+from pytest_multitrack.calls_audit.vcrpy_observer import VcrpyObserver
+from pytest_multitrack.flags import AuditOptions
+from pytest_multitrack.run_state import RunState
+
+_TEST = "multitrack_audit_test"
+"""The attribute of a report that holds the name of the test, without the group that pytest-xdist appends."""
+
+_OUTPUT = "multitrack_audit"
+"""The key of the observations that a worker of pytest-xdist sends to the controller."""
+
+
+class AuditRun:
+    """Observes the run, and reports where its requests differ from the recorded ones."""
+
+    def __init__(self, config: pytest.Config, options: AuditOptions) -> None:
+        """Create the plugin.
+
+        Raises:
+            pytest.UsageError: A setting of the project is invalid, or a report cannot be written.
+        """
+        self._config = config
+        self._fails = options.fails
+        self._names = [name for name in options.paths if name]
+        self._files = report_targets.resolve_targets(
+            "--calls-audit", self._names, config.invocation_params.dir, tuple(audit_formats.FORMATS)
+        )
+        try:
+            settings = cassette_options.resolve_run_settings(config)
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from error
+        self._comparer = RequestComparer(settings)
+        self._vcrpy = VcrpyObserver(self._show_path)
+        self._tapes = TapeObserver(self._show_path)
+        self._outcomes: dict[str, str] = {}
+        self._report = AuditReport()
+        self._redact: Callable[[str], str] = self._comparer.redact
+        self._errors: dict[Path, str] = {}
+        self._vcrpy.start()
+        config.add_cleanup(self._vcrpy.stop)
+
+    def _show_path(self, path: str) -> str:
+        folder = self._config.invocation_params.dir
+        file = Path(os.path.normpath(folder / path))
+        return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+    # each process
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._vcrpy.test = pytest_internals.get_test_name(item)
+
+    # before the hook of the main plugin, which clears the results of the tapes
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        results, test = list(run_context.current_run().tape_results), pytest_internals.get_test_name(item)
+        with self._noting_errors(test):
+            by_test: dict[str, list[Any]] = {}
+            for pair in self._tapes.list_pairs(results, test):
+                by_test.setdefault(pair.test, []).append(pair)
+            for pairs in by_test.values():
+                self._comparer.add_test(pairs)
+        report = yield
+        if report.when == "teardown":
+            with self._noting_errors(test):
+                by_test = {}
+                for pair in self._vcrpy.take_pairs():
+                    by_test.setdefault(pair.test, []).append(pair)
+                for pairs in by_test.values():
+                    self._comparer.add_test(pairs)
+        setattr(report, _TEST, test)
+        return report
+
+    @contextmanager
+    def _noting_errors(self, test: str) -> Generator[None, None, None]:
+        """Report an error of the audit at the end of the run, because it must not change the outcome of a test."""
+        try:
+            yield
+        except Exception as error:
+            self._comparer.found.errors.append(f"{test}: {type(error).__name__}: {error}")
+
+    def _complete_observations(self) -> Observations:
+        found = self._comparer.found
+        for cassette in (*self._vcrpy.take_cassettes(), *self._tapes.take_cassettes()):
+            with self._noting_errors(cassette.path):
+                self._add_cassette(cassette)
+        if found.requests:
+            found.sources = list_sources(self._config.rootpath)
+        return found
+
+    def _add_cassette(self, cassette: ObservedCassette) -> None:
+        file = Path(self._config.invocation_params.dir, cassette.path)
+        try:
+            text = file.read_text(encoding="utf-8") if file.suffix in (".yaml", ".yml", ".json") else ""
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        self._comparer.add_cassette(cassette, text)
+
+    # the controller
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = getattr(report, _TEST, report.nodeid)
+        if report.when == "setup":  # of the first run or of a rerun
+            self._outcomes[test] = "passed"
+        if hasattr(report, "wasxfail"):
+            self._outcomes[test] = "xfailed"
+        elif not report.passed and self._outcomes.get(test) == "passed":
+            self._outcomes[test] = report.outcome
+
+    # before the terminal reporter prints how the run ended
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        found = self._complete_observations()
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[_OUTPUT] = json.dumps(found.to_plain())
+            return result
+        for worker in RunState.of(session.config).workers:
+            if (plain := getattr(worker, "workeroutput", {}).get(_OUTPUT)) is not None:
+                found.merge_plain(json.loads(plain))
+        self._report = self._build_report(found)
+        self._write_files()
+        is_failed = (self._fails and bool(self._report.findings)) or bool(self._errors)
+        if is_failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    def _build_report(self, found: Observations) -> AuditReport:
+        previous = PreviousRun(self._config, found.sources)
+        context = ChangeContext(previous.documents, find_installed_package, found.header_names)
+        report = build_report(
+            found,
+            self._outcomes,
+            context,
+            has_whole_cassette=self._has_whole_cassette,
+            describe_fix=lambda finding: self._describe_fix(finding, found),
+            previous=previous.description,
+        )
+        previous.store(found.differing)
+        return report
+
+    def _has_whole_cassette(self, use: CassetteUse) -> bool:
+        """Return whether all tests that may use a cassette ran."""
+        summary = RunState.of(self._config).summary
+        if selection.find_limit(self._config, has_deselected=summary.has_deselected) is None:
+            return True
+        # by default, the cassette of a test has its name and belongs to it alone
+        stem = Path(use.path).name.rpartition(".")[0]
+        return [test.rpartition("::")[2] for test in use.tests] == [stem]
+
+    def _describe_fix(self, finding: Finding, found: Observations) -> str:
+        """Return the command that records the tests of a finding again, or what to do if there is no command."""
+        used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
+        folder = self._config.invocation_params.dir
+        tests = []
+        for test in finding.tests:
+            path, separator, rest = test.partition("::")
+            tests.append(os.path.relpath(self._config.rootpath / path, folder).replace(os.sep, "/") + separator + rest)
+        if all(use.recorder == "multitrack" for use in used):
+            return shlex.join(["pytest", flags.record_flag(self._config), *tests])
+        if any(use.recorder == "multitrack" for use in used):
+            return ""
+        if self._config.pluginmanager.hasplugin("recording"):
+            return shlex.join(["pytest", "--record-mode=rewrite", *tests])
+        return ""
+
+    def _write_files(self) -> None:
+        for file in self._files:
+            text = audit_formats.FORMATS[file.suffix](self._report, self._redact)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8", errors="backslashreplace")
+            except OSError as error:
+                self._errors[file] = error.strerror or str(error)
+
+    # the outermost wrapper: the report is the last thing that the run prints
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, object, object]:
+        result = yield
+        terminalreporter.section("calls audit")
+        lines: Sequence[tuple[str, str]] = list(
+            audit_formats.list_lines(self._report, self._redact, fails=self._fails, has_file=bool(self._files))
+        )
+        for line, colour in lines:
+            terminalreporter.write_line(line, **({colour: True} if colour else {}))
+        for file in self._files:
+            shown = paths.relative_to_cwd(file)
+            if (error := self._errors.get(file)) is not None:
+                terminalreporter.write_line(f"multitrack: report not written: {shown}: {error}", red=True)
+            else:
+                terminalreporter.write_line(f"multitrack: report: {shown}")
+        return result

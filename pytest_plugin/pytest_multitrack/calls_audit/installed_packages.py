@@ -1,0 +1,31 @@
+"""The versions of the installed packages, to recognize them in the texts of requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from importlib import metadata
+
+
+@lru_cache(maxsize=1)
+def _list_names_by_version() -> Mapping[str, Collection[str]]:
+    names: dict[str, set[str]] = {}
+    for distribution in metadata.distributions():
+        if name := distribution.metadata["Name"]:
+            names.setdefault(distribution.version, set()).add(name)
+    return names
+
+
+def find_installed_package(version: str, text: str) -> str | None:
+    """Return the name of the installed package that has a ``version``. None if none has.
+
+    A version with two numbers, such as 0.5, may be anything else. It only counts if ``text`` contains the name.
+    """
+    if re.match(r"\d+\.\d", version) is None:
+        return None
+    names = sorted(_list_names_by_version().get(version, ()))
+    mentioned = [name for name in names if re.search(rf"(?i)\b{re.escape(name)}(?:\b|_)", text)]
+    if mentioned:
+        return mentioned[0]
+    return names[0] if names and version.count(".") > 1 else None

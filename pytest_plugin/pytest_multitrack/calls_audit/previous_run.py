@@ -1,0 +1,81 @@
+"""The requests of the previous audit, to find out which values differ between two runs of the same code.
+
+They are stored in pytest's cache, redacted. Only requests that differ from their recordings are stored: in all others,
+nothing changes from run to run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitrack.audit.observed import DifferingRequest
+
+_KEY = "multitrack/audit"
+
+
+class PreviousRun:
+    """The requests that the previous audit stored.
+
+    Args:
+        config: The config of the run.
+        sources: The state of each module of the project in this run, by its file.
+    """
+
+    def __init__(self, config: pytest.Config, sources: Mapping[str, str]) -> None:
+        self._cache: pytest.Cache | None = getattr(config, "cache", None)
+        self._sources = sources
+        stored = self._cache.get(_KEY, None) if self._cache is not None else None
+        self._stored: Mapping[str, Any] = stored if isinstance(stored, dict) and "sources" in stored else {}
+
+    @property
+    def is_comparable(self) -> bool:
+        """True if the previous run had the same code, as far as both runs imported it."""
+        before = self._stored.get("sources", {})
+        common = before.keys() & self._sources.keys()
+        return bool(common) and all(before[file] == self._sources[file] for file in common)
+
+    @property
+    def description(self) -> str:
+        """How this run compares with the previous one. Empty if there was none, or if pytest keeps no cache."""
+        if not self._stored:
+            return ""
+        if self.is_comparable:
+            return "compared with the previous run: values that differ between the two are random"
+        return "not compared with the previous run, because the code changed; run again to find random values"
+
+    @property
+    def documents(self) -> Mapping[tuple[str, int], Any]:
+        """The live bodies of the previous run, by test and number of the request."""
+        if not self.is_comparable:
+            return {}
+        return {(test, number): body for test, number, body in self._stored.get("requests", ())}
+
+    def store(self, requests: Sequence[DifferingRequest]) -> None:
+        """Store the requests of this run for the next one. Those of tests that did not run stay."""
+        if self._cache is None:
+            return
+        found = {(one.test, one.number): one.sent for one in requests}
+        kept, sources = (self.documents, self._stored["sources"]) if self.is_comparable else ({}, {})
+        entries = [[test, number, body] for (test, number), body in sorted({**kept, **found}.items())]
+        self._cache.set(_KEY, {"sources": {**sources, **self._sources}, "requests": entries})
+
+
+def list_sources(root: Path) -> dict[str, str]:
+    """Return the state of each imported module of the project, by its file. It changes if the file is edited."""
+    sources: dict[str, str] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or "site-packages" in file or not file.startswith(str(root)):
+            continue
+        try:
+            status = os.stat(file)
+        except OSError:
+            continue
+        sources[os.path.relpath(file, root)] = f"{status.st_mtime_ns} {status.st_size}"
+    return sources

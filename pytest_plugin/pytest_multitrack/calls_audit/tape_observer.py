@@ -1,0 +1,84 @@
+"""Observe which recorded request Multitrack's own replay chooses for each live one.
+
+By default, the bodies of the two are equal. With ``match_on``, or for tests that follow vcrpy's rules, they may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from multitrack.audit.comparison import FEATURE_HEADERS
+from multitrack.audit.observed import ObservedCassette, ObservedPair
+from multitrack.errors import MultitrackError
+from multitrack.tape.exchange import Headers, Request
+from multitrack.tape.file import storage
+from multitrack.tape.recording_scope import TapeResult
+
+_CLIENT_HEADERS = ("user-agent",)
+
+
+class TapeObserver:
+    """Observes the closed tapes of this process."""
+
+    def __init__(self, show_path: Callable[[str], str]) -> None:
+        """Create the observer. ``show_path`` returns a path as it is shown to the user."""
+        self._show_path = show_path
+        self._cassettes: dict[str, ObservedCassette] = {}
+
+    def list_pairs(self, results: Iterable[TapeResult], test: str) -> Iterator[ObservedPair]:
+        """Yield the pairs of requests of closed tapes. ``test`` is the test in which they were closed."""
+        for result in results:
+            yield from self._list_pairs(result, test)
+
+    def _list_pairs(self, result: TapeResult, test: str) -> Iterator[ObservedPair]:
+        tape = result.tape
+        name = result.scope.name if result.scope is not None else test
+        if tape.replay_lookup is None or tape.mode != "replay":
+            return
+        entries = tape.replay_lookup.index.entries
+        path = str(tape.path)
+        recordings = [entry.interaction.request for entry in entries]
+        if (cassette := self._cassettes.get(path)) is None:
+            cassette = ObservedCassette(self._show_path(path), recordings, recorder="multitrack")
+            self._cassettes[path] = cassette
+        if len(cassette.recordings) < len(recordings):
+            cassette.recordings = recordings
+        cassette.ignore = tape.settings.ignore
+        cassette.tests.add(name)
+        cassette.played |= {position - 1 for position in tape.played_positions}
+        if tape.sent:
+            cassette.asked.add(name)
+        answered = tape.answered_requests
+        originals: list[Request] | None = None
+        for one in answered:
+            entry = entries[one.position - 1]
+            recorded, sent = entry.interaction.request, one.sent
+            if recorded.body != sent.body:
+                # our own cassettes do not contain the headers that name the client
+                originals = _read_originals(result) if originals is None else originals
+                if one.position <= len(originals):
+                    names = (*FEATURE_HEADERS, *_CLIENT_HEADERS)
+                    recorded = _with_headers(recorded, originals[one.position - 1].headers, names)
+                    sent = _with_headers(sent, one.headers, names)
+            yield ObservedPair(name, cassette, one.position - 1, sent, recorded, entry.interaction.response.body)
+
+    def take_cassettes(self) -> Iterable[ObservedCassette]:
+        """Return all cassettes of the run."""
+        return self._cassettes.values()
+
+
+def _with_headers(request: Request, headers: Headers, names: Iterable[str]) -> Request:
+    added = tuple((name, value) for name, value in headers if name in names and request.header(name) is None)
+    return replace(request, headers=(*request.headers, *added))
+
+
+def _read_originals(result: TapeResult) -> list[Request]:
+    """Return the recorded requests with all headers, if another recorder wrote the cassette. Empty otherwise."""
+    try:
+        cassette = storage.read(result.tape.path)
+    except MultitrackError:
+        return []
+    if cassette is None or not cassette.is_foreign:
+        return []
+    return [interaction.request for interaction in cassette.interactions]

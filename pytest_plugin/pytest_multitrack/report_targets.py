@@ -1,0 +1,71 @@
+"""The files that a run writes its reports to, checked before the run begins."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+
+def resolve_targets(
+    flag: str, names: Sequence[str], folder: Path, suffixes: Sequence[str], hint: str = ""
+) -> list[Path]:
+    """Return the files to write.
+
+    Args:
+        flag: The option that names them, for messages.
+        names: The values of the option: paths relative to ``folder``.
+        folder: The folder in which the run was started.
+        suffixes: The known suffixes.
+        hint: The end of the message about an unknown suffix.
+
+    Raises:
+        pytest.UsageError: A path has an unknown suffix or cannot be written.
+    """
+    files = []
+    for name in names:
+        if Path(name).suffix not in suffixes:
+            raise pytest.UsageError(f"{flag}={name}: pass a path that ends in {', '.join(suffixes)}{hint}")
+        files.append(folder / name)
+        check_target(f"{flag}={name}", files[-1])
+    return files
+
+
+def check_target(option: str, file: Path) -> None:
+    """Check that ``file`` can be written. ``option``: the option and its value, for the message.
+
+    Raises:
+        pytest.UsageError: It cannot.
+    """
+    if (obstacle := _find_obstacle(file)) is not None:
+        raise pytest.UsageError(
+            f"{option}: the report cannot be written: {obstacle}: pass another path, or correct this"
+        )
+
+
+def _find_obstacle(file: Path) -> str | None:
+    """Return why ``file`` cannot be written. None if nothing is known to prevent it.
+
+    Leaves no file behind, because the run may end with another usage error.
+    """
+    try:
+        if file.is_dir():
+            return f"{file} is a folder"
+        # the folders that do not exist are created with the report
+        existing = next(path for path in (file, *file.parents) if path.exists())
+        if existing == file:
+            # opening a pipe would wait for its reader
+            if file.is_file():
+                file.open("ab").close()
+        elif not existing.is_dir():
+            return f"{existing} is not a folder"
+        else:
+            # asking for the permissions is not enough: the file system may be read-only
+            tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        return f"the system reports for {error.filename or file}: {error.strerror or error}"
+    except ValueError as error:  # a null character
+        return str(error)
+    return None
