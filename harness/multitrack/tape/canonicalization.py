@@ -9,6 +9,7 @@ from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
+from multitrack.tape.redaction.project_function import load_function
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.settings import Settings
 
@@ -25,6 +26,11 @@ def create_canonicalizer(settings: Settings, filters: InteractionFilter | None =
         settings: The settings.
         filters: The functions of the project. None if there are none.
     """
-    redactor = Redactor(os.environ, keep_headers=settings.keep_headers, allow_secrets=settings.allow_secrets)
+    redactor = Redactor(
+        os.environ,
+        keep_headers=settings.keep_headers,
+        allow_secrets=settings.allow_secrets,
+        project_function=load_function(settings.redact) if settings.redact else None,
+    )
     normalizer = RequestNormalizer(redactor, Placeholders(settings.placeholders), filters)
     return Canonicalizer(normalizer, create_matching_rules(settings))

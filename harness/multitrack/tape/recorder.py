@@ -19,6 +19,7 @@ from multitrack.tape.live_exchange import Clock, LiveExchange
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.model_paths import find_import_paths
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
+from multitrack.tape.redaction.redactor import Redactor
 from multitrack.wires import registry
 
 
@@ -47,6 +48,11 @@ class Recorder:
         self._test = test
         self._filters = filters
         self._exchanges: list[LiveExchange] = []
+
+    @property
+    def redactor(self) -> Redactor:
+        """Removes the secrets that the requests and responses contained."""
+        return self._redactor
 
     @property
     def pseudonyms(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.recorder import Recorder
 from multitrack.tape.reencoding import keep_framing
+from multitrack.tape.remaining_secrets import remove_remaining_secrets
 from multitrack.tape.settings import Settings
 from multitrack.tape.temporary_errors import find_temporary_error
 
@@ -62,22 +63,23 @@ class RecordingWriter:
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
         """Save the joint recording of ``recorders``, which were in use one after the other.
 
-        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
-        error.
+        The recording is pending if the test failed, if a request got no response, if a response is a temporary error,
+        or if a value still looks like a secret. Such a value is not written.
 
         Returns: The saved recording. `None` if nothing was recorded, or if the test failed and no response arrived.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
             CassetteNotWritten: The system does not allow writing the cassette.
-            SecretInCassette: The recording contains something shaped like a credential, or a damaged event stream.
+            SecretInCassette: The recording contains a damaged event stream.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])
         if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
             return None
         self._refuse_damaged_streams(recorded)
+        recorded, remaining = remove_remaining_secrets(recorded, recorders[-1].redactor)
         unanswered = next(filter(None, (recorder.find_unanswered() for recorder in recorders)), "")
-        reason = failure or unanswered or None
+        reason = failure or unanswered or remaining
         if reason is None and not self.settings.keep_errors:
             reason = find_temporary_error(recorded)
         if reason is None:
@@ -86,13 +88,10 @@ class RecordingWriter:
         metadata = {**recorders[-1].metadata(), **({"placeholders": words} if words else {})}
         keeps_errors = self.settings.keep_errors
         recording = Recording(tuple(recorded), self.test, metadata, self.appends, keeps_errors, unanswered)
-        allowed = self.settings.allow_secrets
         if reason is not None:
-            pending = storage.save_pending(self.path, recording, allowed=allowed)
+            pending = storage.save_pending(self.path, recording)
             return SavedRecording("pending", pending, len(recorded), reason)
-        storage.save_recording(
-            self.path, recording, self.redact_foreign, allowed=allowed, read_cassette=self.read_cassette
-        )
+        storage.save_recording(self.path, recording, self.redact_foreign, read_cassette=self.read_cassette)
         return SavedRecording("written", self.path, len(recorded))
 
     def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:

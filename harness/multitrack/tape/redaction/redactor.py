@@ -15,6 +15,7 @@ from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.known_secrets import KnownSecrets
+from multitrack.tape.redaction.project_function import ProjectFunction
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
 from multitrack.tape.redaction.secret_fields import find_field_values
 from multitrack.tape.redaction.shapes import find_shapes
@@ -72,6 +73,7 @@ class Redactor:
         *,
         keep_headers: Sequence[str] = (),
         allow_secrets: Sequence[str] = (),
+        project_function: ProjectFunction | None = None,
     ) -> None:
         """Create a redactor.
 
@@ -79,6 +81,7 @@ class Redactor:
             environment: The environment variables.
             keep_headers: Headers that are kept in addition to `KEPT_HEADERS`.
             allow_secrets: Texts that look like a secret but are not one.
+            project_function: The project's own function. `None` if there is none.
         """
         self._pseudonyms = Pseudonyms(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
@@ -86,6 +89,7 @@ class Redactor:
         self._known = KnownSecrets(self._allowed)
         self._known.add(find_in_environment(environment).values)
         self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
+        self._function = project_function
 
     @property
     def pseudonyms(self) -> frozenset[str]:
@@ -119,6 +123,9 @@ class Redactor:
 
     def redact_text(self, text: str) -> str:
         """Return ``text`` with `REDACTED` instead of each secret, and a pseudonym instead of each private name."""
+        return self._apply_steps(text if self._function is None else self._function.redact_text(text))
+
+    def _apply_steps(self, text: str) -> str:
         # the text next to a removed secret may then look like a secret itself
         previous = None
         while text != previous:
@@ -133,10 +140,11 @@ class Redactor:
         text = "".join(pieces)
         if self.redact_text(text) == text:
             return pieces
+        steps = self._steps if self._function is None else (self._function.find_changes, *self._steps)
         redacted, is_divided, previous = pieces, False, None
         while text != previous:
             previous = text
-            for find in self._steps:
+            for find in steps:
                 if changes := find(text):
                     is_divided = is_divided or has_divided(redacted, changes)
                     redacted = apply_to_pieces(redacted, changes)
@@ -145,16 +153,20 @@ class Redactor:
 
     def redact_url(self, url: str) -> str:
         """Return ``url`` without user information and without secrets in its parameters."""
+        if self._function is not None:
+            url = self._function.redact_url(url)
         url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))
-        return self.redact_text(self._pseudonyms.replace_in_url(url))
+        return self._apply_steps(self._pseudonyms.replace_in_url(url))
 
     def redact_body(self, body: bytes) -> bytes:
         """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
         text = grpc_values.redact_wire_bytes(body.decode("utf-8", "surrogateescape"), self._mask_secrets)
+        if self._function is not None:
+            text = self._function.redact_body(text)
         # the joined fragments first, because the first fragment of a secret may look like a whole secret
         text = redact_fragments(text, self._redact_pieces)
-        return self.redact_text(text).encode("utf-8", "surrogateescape")
+        return self._apply_steps(text).encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
         """Return the redacted ``request``, without headers that are not recorded."""

@@ -95,7 +95,6 @@ _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("nfp_", r"[0-9A-Za-z]{32,}"),  # Netlify
     *((f"vc{kind}_", r"[0-9A-Za-z]{40,}") for kind in "paikr"),  # Vercel
     ("sk.eyJ", r"[0-9A-Za-z_-]{40,}\.[0-9A-Za-z_-]{16,}"),  # Mapbox
-    ("access_token$production$", r"[0-9a-z]{16}\$[0-9a-f]{32}"),  # Braintree
     ("bkua_", r"[0-9a-f]{40}"),  # Buildkite
     ("crsr_", r"[0-9a-f]{40,}"),  # Cursor
     ("esecret_", r"[0-9A-Za-z]{20,}"),  # Anyscale
@@ -105,6 +104,10 @@ _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("sq0csp-", r"[0-9A-Za-z_-]{22,}"),  # Square
     ("AQVN", r"[0-9A-Za-z_-]{35,}"),  # Yandex
     ("AC", r"[0-9a-f]{32}(?![A-Za-z0-9])"),  # Twilio
+)
+
+_OWN_INFIXES: Sequence[tuple[str, str]] = (
+    ("$production$", r"access_token\$production\$[0-9a-z]{16}\$[0-9a-f]{32}"),  # Braintree
 )
 
 _DUMMY = re.compile(r"[xX*.-]+|0+")
@@ -193,7 +196,8 @@ def load_rules() -> ShapeRules:
         for beginning, rest in own:
             pattern = re.escape(beginning) + rest
             add(beginning.lower(), ShapeRule(beginning, pattern, check=check, fixed=beginning))
-    infixes, named = [], []
+    infixes = [(infix, ShapeRule(infix, pattern)) for infix, pattern in _OWN_INFIXES]
+    named = []
     for entry in document["rules"]:
         rule = _read_rule(entry, document)
         match entry["kind"]:

@@ -1,0 +1,168 @@
+"""The function of a project that removes its own private data, such as names and addresses of people."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from difflib import SequenceMatcher
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+from multitrack.errors import BadOption
+from multitrack.tape.redaction.text_changes import Change
+
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?', re.DOTALL)
+_IS_JSON = re.compile(r"\s*[\[{\"]|(?:(?:data|event|id|retry):.*\r?\n)*data:\s?[\[{\"]")
+_FORM_VALUE = re.compile(r"(?<==)[^&\s]+")
+_IS_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"{}<>]*(?:&[\w.%+\[\]-]+=[^\s&\"{}<>]*)*\s*")
+_URL_PART = re.compile(r"(?<=/)[^/?#&=]+|(?<==)[^&#]+")
+_WORD = re.compile(r"\w+|\W")
+_MAX_COMPARED = 2000
+"""The number of words up to which each changed word is found. In a longer text, all between the first and the last
+change counts as changed."""
+
+
+@lru_cache(maxsize=16)
+def load_function(path: str) -> ProjectFunction:
+    """Return the function at ``path``, such as ``tests.privacy:remove_names``.
+
+    Raises:
+        BadOption: There is no such function.
+    """
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name):
+        raise BadOption(f"redact must be a function such as 'tests.privacy:remove_names', not {path!r}")
+    try:
+        module = _import(module_name)
+    except ImportError as error:
+        raise BadOption(f"redact = {path!r}: the module {module_name} cannot be imported: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise BadOption(f"redact = {path!r}: the module {module_name} has no function {name}")
+    return ProjectFunction(path, function)
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        # the command line, unlike `python -m pytest`, does not have the project in the path
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            return import_module(name)
+        finally:
+            sys.path.remove(str(Path.cwd()))
+
+
+class ProjectFunction:
+    """A function that receives a text and returns it without private data."""
+
+    def __init__(self, path: str, function: Callable[[str], str]) -> None:
+        self._path = path
+        self._function = function
+
+    def redact_text(self, text: str, describe_location: Callable[[], str] = str) -> str:
+        """Return what the function makes of ``text``.
+
+        Args:
+            text: One value of a request or a response, or another text as a whole.
+            describe_location: Returns where the text is, for messages. Default: nothing.
+
+        Raises:
+            BadOption: The function fails, or its result is not a text, or it would change its own result.
+        """
+        try:
+            redacted = self._function(text)
+            repeated = self._function(redacted) if isinstance(redacted, str) and redacted != text else redacted
+        except Exception as error:
+            raise self._fail(f"raised {type(error).__name__}", describe_location) from error
+        if not isinstance(redacted, str):
+            raise self._fail(f"must return a text, not {type(redacted).__name__}", describe_location)
+        if repeated != redacted:
+            advice = "it must leave its own result unchanged, because a text may be redacted more than once"
+            raise self._fail(f"changed a text twice: {advice}", describe_location)
+        return redacted
+
+    def find_changes(self, text: str) -> list[Change]:
+        """Return the parts of ``text`` that the function changes."""
+        redacted = self.redact_text(text)
+        return [] if redacted == text else list(_compare(text, redacted))
+
+    def redact_body(self, text: str) -> str:
+        """Apply the function to each string in a body of JSON, each value of a form, or any other body as a whole.
+
+        Names of JSON fields do not count as strings.
+        """
+        if _IS_JSON.match(text):
+            return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)
+        if _IS_FORM.fullmatch(text):
+            return _FORM_VALUE.sub(lambda match: self._redact_quoted(match[0], unquote_plus, quote_plus), text)
+        return self.redact_text(text)
+
+    def redact_url(self, url: str) -> str:
+        """Apply the function to each part of the path and each value in the query of ``url``."""
+        scheme, separator, rest = url.rpartition("://")
+        return scheme + separator + _URL_PART.sub(lambda match: self._redact_quoted(match[0], unquote, quote), rest)
+
+    def _redact_string(self, match: re.Match[str], text: str) -> str:
+        if match["key"]:
+            return match[0]
+        try:
+            value = json.loads(match[0], strict=False)
+        except ValueError:
+            return match[0]
+        redacted = self.redact_text(value, lambda: _find_json_path(text, value))
+        return match[0] if redacted == value else json.dumps(redacted, ensure_ascii=match[0].isascii())
+
+    def _redact_quoted(self, part: str, decode: Callable[[str], str], encode: Callable[[str], str]) -> str:
+        value = decode(part)
+        redacted = self.redact_text(value)
+        return part if redacted == value else encode(redacted)
+
+    def _fail(self, problem: str, describe_location: Callable[[], str]) -> BadOption:
+        location = describe_location()
+        return BadOption(f"redact = {self._path!r}: the function {problem}{f' (at {location})' if location else ''}")
+
+
+def _compare(before: str, after: str) -> Iterator[Change]:
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    if max(len(old), len(new)) > _MAX_COMPARED:
+        start = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+        common = min(len(before), len(after)) - start
+        end = next((i for i in range(common) if before[-1 - i] != after[-1 - i]), common)
+        yield Change(start, len(before) - end, after[start : len(after) - end])
+        return
+    starts = [0]
+    for word in old:
+        starts.append(starts[-1] + len(word))
+    for kind, first, last, new_first, new_last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal":
+            yield Change(starts[first], starts[last], "".join(new[new_first:new_last]))
+
+
+def _find_json_path(text: str, value: str) -> str:
+    """Return the JSON path of the string ``value``. Empty if the text is not one JSON document."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return ""
+    return next((path for path, leaf in iterate_strings(document) if leaf == value), "")
+
+
+def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+    """Yield the JSON path and the text of each string in ``document``, also of the names of its fields."""
+    if isinstance(document, str):
+        yield path, document
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            inner = f"{path}.{name}" if re.fullmatch(r"\w+", name) else f"{path}[{json.dumps(name)}]"
+            yield path, name
+            yield from iterate_strings(value, inner)
+    elif isinstance(document, list):
+        for position, value in enumerate(document):
+            yield from iterate_strings(value, f"{path}[{position}]")
