@@ -156,6 +156,7 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
             if saved is not None and not is_pending
             else []
         ),
+        short_variables=saved.short_variables if saved else (),
     )
 
 

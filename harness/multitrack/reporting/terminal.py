@@ -30,6 +30,7 @@ class TapeSummary:
         record_hint: The command that records the test again.
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
+        short_variables: The variables of the environment whose passwords are too short to be removed.
     """
 
     test: str
@@ -45,6 +46,7 @@ class TapeSummary:
     failed_request: str = ""
     record_hint: str = ""
     replaced: Sequence[str] = ()
+    short_variables: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data, which pytest-xdist can transfer."""
@@ -150,6 +152,12 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
             yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
     for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
         yield f"multitrack: delete {replaced}, which is no longer replayed: {tape} has replaced it"
+    if short := sorted({variable for fact in facts for variable in fact.short_variables}):
+        values = "its value is" if len(short) == 1 else "their values are"
+        yield (
+            f"multitrack: not removed from recordings: {', '.join(short)}: {values} too short to be told from words; "
+            f"use at least 12 characters to record"
+        )
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
 

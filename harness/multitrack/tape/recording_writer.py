@@ -35,6 +35,8 @@ class SavedRecording:
     """The number of recorded interactions."""
     reason: str = ""
     """Why the recording is pending."""
+    short_variables: tuple[str, ...] = ()
+    """The variables of the environment whose passwords are too short to be removed from the recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class RecordingWriter:
         if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
             return None
         self._refuse_damaged_streams(recorded)
-        recorded, remaining = remove_remaining_secrets(recorded, recorders[-1].redactor)
+        redactor = recorders[-1].redactor
+        recorded, remaining = remove_remaining_secrets(recorded, redactor)
         unanswered = next(filter(None, (recorder.find_unanswered() for recorder in recorders)), "")
         reason = failure or unanswered or remaining
         if reason is None and not self.settings.keep_errors:
@@ -90,16 +93,7 @@ class RecordingWriter:
         recording = Recording(tuple(recorded), self.test, metadata, self.appends, keeps_errors, unanswered)
         if reason is not None:
             pending = storage.save_pending(self.path, recording)
-            return SavedRecording("pending", pending, len(recorded), reason)
+            return SavedRecording("pending", pending, len(recorded), reason, redactor.short_variables)
         storage.save_recording(self.path, recording, self.redact_foreign, read_cassette=self.read_cassette)
-        return SavedRecording("written", self.path, len(recorded))
-
-    def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
-        """Raise `SecretInCassette` for a damaged AWS event stream, which is binary, and may hide a secret in base64."""
-        for request, response in ((one.request, one.response) for one in recorded):
-            is_binary = event_framing.is_framed(response.header("content-type")) and not keep_framing(response.encoding)
-            if is_binary and event_framing.is_damaged(response.body):
-                raise SecretInCassette(
-                    f"{self.path}: not written, because the response to {request.method} {request.url} is a damaged "
-                    f"AWS event stream, in which secrets cannot be found; record the test again"
-                )
+        self._refuse_damaged_streams(recorded)
+        return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)

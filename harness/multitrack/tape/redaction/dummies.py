@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from multitrack.tape.redaction.randomness import looks_random
+
 _WORD_LIST = (
     "a access account add admin an another any anything api apikey app auth azure anthropic bar basic baz bearer "
     "change changeme client comes default demo dev dummy empty enter env example fake foo for from gemini goes google "
@@ -25,4 +27,6 @@ def is_dummy(value: str) -> bool:
     if not value or value.startswith("__redacted__") or "placeholder" in value.lower():
         return True
     parts = _PART.findall(value.lower())
-    return all(part in _WORDS or _REPEATED.fullmatch(part) for part in parts) or _TEMPLATE.fullmatch(value) is not None
+    if all(part in _WORDS or _REPEATED.fullmatch(part) for part in parts):
+        return True
+    return _TEMPLATE.fullmatch(value) is not None and not looks_random(value)

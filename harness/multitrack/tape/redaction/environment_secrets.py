@@ -108,15 +108,15 @@ def find_in_variable(name: str, value: str) -> Iterator[str]:
     if len(value) < 4 or name in _FOLDERS:
         return
     is_named = name_says_secret(name)
+    pairs = list(_find_pairs(value)) if "=" in value else []
+    yield from pairs
     if "://" in value:
         try:
             yield from _find_in_url(urlsplit(value), is_named=is_named)
         except ValueError:  # not a valid URL
             if is_named:
                 yield value
-    elif "=" in value and (pairs := list(_find_pairs(value))):
-        yield from pairs
-    elif not is_named or is_harmless(value):
+    elif pairs or not is_named or is_harmless(value):
         return
     elif value.startswith("{") and (fields := list(_find_in_object(value))):
         yield from fields

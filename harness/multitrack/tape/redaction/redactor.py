@@ -87,7 +87,10 @@ class Redactor:
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
         self._known = KnownSecrets(self._allowed)
-        self._known.add(find_in_environment(environment).values)
+        found = find_in_environment(environment)
+        self._known.add(found.values)
+        self.short_variables = found.short_variables
+        """The variables of the environment whose passwords are too short to be removed from texts."""
         self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
         self._function = project_function
 
@@ -211,7 +214,7 @@ class Redactor:
     def _redact_header(self, name: str, value: str) -> str:
         if name.endswith("-bin"):
             with suppress(ValueError):
-                return grpc_values.redact_binary_header(name, value, self._mask_secrets, self.redact_text)
+                return grpc_values.redact_binary_header(name, value, self._mask_secrets, self._apply_steps)
         return self.redact_url(value)
 
     def _find_shapes(self, text: str) -> list[Change]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.environment_secrets import is_harmless
-from multitrack.tape.redaction.shape_rules import looks_random
+from multitrack.tape.redaction.randomness import looks_random
 
 _MIN_LENGTH = 12
 _MIN_SENT_LENGTH = 8
@@ -30,7 +30,7 @@ _FIELD = re.compile(
 _FORM_NAME = re.compile(rf"(?:[\w.-]*[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}|pwd))", re.IGNORECASE)
 _FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*(?:&[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*)*\s*")
 _NAME_IN_FORM = re.compile(r"[\w.%+\[\]-]{1,40}$")
-_VALUE_IN_FORM = re.compile(r"[^&\s\"'<>\\;,()\[\]{}]+")
+_VALUE_IN_FORM = re.compile(r"[^&#\s\"'<>\\;,()\[\]{}]+")
 _PART = re.compile(
     r"name=\"?(?P<name>[\w.-]+)\"?(?:\\r)?(?:\r?\n|\\n)(?:[^\r\n\\]+(?:\\r)?(?:\r?\n|\\n))*(?:\\r)?(?:\r?\n|\\n)"
     r"(?P<value>[^\r\n\\]{8,})"

@@ -58,7 +58,15 @@ class SearchedText:
     @cached_property
     def squeezed_words(self) -> bytes:
         """`squeezed`, for the long words alone. Base64 is in these."""
-        return squeeze(" ".join(self.text[start:end] for start, end in find_long_words(self.text)))
+        # with the character in front, which may be the backslash or the percent sign of a line break, and with the text
+        # behind, because the last line of base64 may be short
+        parts = []
+        previous = 0
+        for start, end in find_long_words(self.text):
+            start, end = max(previous, start - 1), end + 2 * MIN_LENGTH
+            parts.append(self.text[start:end])
+            previous = end
+        return squeeze("".join(parts))
 
     @cached_property
     def canonical(self) -> str:

@@ -16,6 +16,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from multitrack.tape.redaction.randomness import looks_random
+
 _GITLEAKS = Path(__file__).with_name("gitleaks_rules.json")
 
 # Each is how a secret begins, and the rest. A comment names the service if the text does not.
@@ -111,25 +113,6 @@ _OWN_INFIXES: Sequence[tuple[str, str]] = (
 )
 
 _DUMMY = re.compile(r"[xX*.-]+|0+")
-_SEGMENT = re.compile(r"[A-Za-z0-9]+")
-_WORD = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+")
-_MIN_RANDOM = 12
-_LONGEST_WORD = 24
-
-
-def looks_random(text: str) -> bool:
-    """Return whether ``text`` consists of random characters and not of words, such as a class name or a slug."""
-    count = 0
-    for segment in _SEGMENT.findall(text):
-        if len(segment) > _LONGEST_WORD or (len(segment) > 1 and not _WORD.fullmatch(segment) and _mixes(segment)):
-            count += len(segment)
-    return count >= _MIN_RANDOM
-
-
-def _mixes(segment: str) -> bool:
-    # CamelCase is made of words; so is a word with a number behind it, such as `v2`
-    parts = _WORD.findall(segment)
-    return (len(parts) > 2 and sum(map(len, parts)) / len(parts) < 4) or any(map(str.isdigit, segment))
 
 
 def compute_entropy(text: str) -> float:

@@ -16,8 +16,9 @@ from urllib.parse import unquote
 from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.environment_secrets import name_says_secret
 from multitrack.tape.redaction.long_words import find_long_words
+from multitrack.tape.redaction.randomness import looks_random
 from multitrack.tape.redaction.secret_fields import find_fields, find_in_form
-from multitrack.tape.redaction.shape_rules import ShapeRule, load_rules, looks_random
+from multitrack.tape.redaction.shape_rules import ShapeRule, load_rules
 from multitrack.tape.redaction.text_changes import Change, select_disjoint
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
@@ -48,7 +49,7 @@ _PAIR_IN_CONNECTION = re.compile(
 )
 _CONNECTION = re.compile(r"[A-Za-z ]+=[^;=\s\"]+;")
 _DISCORD = re.compile(r"discord(?:app)?\.com/api/webhooks/\d+/([\w-]{20,})")
-_TELEGRAM = re.compile(r"(?<![A-Za-z0-9])(?:bot)?(\d{6,12}:AA[\w-]{30,})")
+_TELEGRAM = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))(?:bot)?(\d{6,12}:AA[\w-]{30,})")
 
 _OPERATORS = "=:>,|?"
 _BETWEEN = "`'\"\\ \t\n"

@@ -1,0 +1,98 @@
+"""Texts that look like secrets and are redacted, and texts that look similar and are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from recorded_tape import request
+
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.redaction.shapes import find_shapes
+from multitrack.tape.redaction.word_boundaries import REDACTED
+
+PASSWORD = "n7Lq2vX9sW4t"
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (f"grant_type=password&password={PASSWORD}&n=1", f"grant_type=password&password={REDACTED}&n=1"),
+        (f"client_id=acme&client_secret={PASSWORD}", f"client_id=acme&client_secret={REDACTED}"),
+        (f"see https://x.example/?access_token={PASSWORD}ab12#top", f"see https://x.example/?access_token={REDACTED}#top"),
+        (f"https://nora:{PASSWORD}@x.example/a", f"https://nora:{REDACTED}@x.example/a"),
+        (f'{{"url": "postgres:\\/\\/app:{PASSWORD}@db"}}', f'{{"url": "postgres:\\/\\/app:{REDACTED}@db"}}'),
+        (f"Server=db;User Id=app;Password={PASSWORD};", f"Server=db;User Id=app;Password={REDACTED};"),
+        (f"AccountName=acme;AccountKey={PASSWORD}==;X=y", f"AccountName=acme;AccountKey={REDACTED};X=y"),
+        (json.dumps({"client_secret": PASSWORD + "abcd"}), json.dumps({"client_secret": REDACTED})),
+        (json.dumps({"in": json.dumps({"db_password": PASSWORD})}), json.dumps({"in": json.dumps({"db_password": REDACTED})})),
+        (f"{{'api_key': '{PASSWORD}abcd'}}", f"{{'api_key': '{REDACTED}'}}"),
+        ("adafruit_token: " + "a1b2c3d4" * 4, f"adafruit_token: {REDACTED}"),
+        ("curl -H 'Authorization: Bearer a1B2c3D4e5F6g7H8i9J0'", f"curl -H 'Authorization: {REDACTED}'"),
+        ("Basic " + "bm9yYTpuN0xxMnZYOXNXNHQ=", REDACTED),
+    ],
+)  # fmt: skip
+def test_a_secret_in_a_field_or_a_url_is_redacted(text, redacted):
+    once = Redactor({}).redact_text(text)
+    assert once == redacted
+    assert Redactor({}).redact_text(once) == once
+
+
+def test_a_multipart_field_is_redacted():
+    body = f'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{PASSWORD}\r\n--b--\r\n'
+    assert Redactor({}).redact_body(body.encode()) == body.replace(PASSWORD, REDACTED).encode()
+
+
+def test_the_secret_of_a_form_is_removed_from_the_response_as_well():
+    redactor = Redactor({})
+    redactor.learn_request(request(f"client_secret={PASSWORD}"))
+    assert redactor.redact_body(f"no access with {PASSWORD}".encode()) == f"no access with {REDACTED}".encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<div class='sk-toggleable__label-arrow fitted'>",
+        "sk-learn-classification-tutorial",
+        "sk-learn-v2-tutorial-part1",
+        json.dumps({"assertion": "The model answers in full sentences, and politely."}),
+        json.dumps({"assertion": "PoliteAnswerAssertion"}),
+        json.dumps({"password": "your-password-here", "api_key": "YOUR_OPENAI_API_KEY"}),
+        json.dumps({"next_page_token": "CAUQAAbcdefghij12", "max_tokens": 4096}),
+        "Authorization: Bearer YOUR_ACCESS_TOKEN_GOES_HERE",
+        "Authorization: Bearer <your-access-token-goes-here>",
+        "password=os.environ['DB_PASSWORD_2024'], api_key=settings.OPENAI_API_KEY",
+        "https://user:password@example.com and postgres://postgres:postgres@localhost/db",
+        "https://foo.com:8080/@nora and mailto:nora@example.com",
+        "test_hf_dataset_loading_of_a_function_name",
+        "npm_config_registry_default_value_of_the_option",
+        "pa-lawmakers-consider-bill-to-change-2024-elections-in-the-state",
+        "secret_manager_service_client_implementation",
+        "fc-barcelona-beats-real-madrid-in-the-cup-of-2024",
+        "ghp_" + "x" * 36,
+        '{"linear_issue": "0123456789abcdef0123456789abcdef", "jira_id": "0123456789abcdef01234567"}',
+        '{"discord_user": "123456789012345678", "commit": "0123456789abcdef0123456789abcdef01234567"}',
+    ],
+)
+def test_names_prose_and_examples_are_kept(text):
+    assert Redactor({}).redact_text(text) == text
+
+
+def test_nothing_in_real_answers_and_cassettes_looks_like_a_secret():
+    files = [*DATA.rglob("*.jsonl"), *DATA.rglob("*.yaml"), *(DATA.parents[1] / "cassettes").rglob("*.yaml")]
+    assert len(files) > 30
+    found = [
+        (file.name, number)
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if find_shapes(line)
+    ]
+    assert found == []
+
+
+def test_a_key_in_base64_of_a_file_is_no_false_alarm():
+    # words that begin like a key are frequent in it
+    text = "AC" + "0123456789abcdef" * 3 + "/EAAA" + "A" * 30 + "+sk" + "/AKIA"
+    assert Redactor({}).redact_text(text) == text
