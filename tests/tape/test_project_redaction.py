@@ -95,7 +95,7 @@ def test_an_error_of_the_function_names_the_function_and_the_json_path(recorded,
 @pytest.mark.parametrize(
     ("redact", "problem"),
     [
-        (lambda text: None, "must return a text, not NoneType"),
+        (lambda _: None, "must return a text, not NoneType"),
         (lambda text: f"x{text}", "changed a text twice: it must leave its own result unchanged"),
     ],
 )

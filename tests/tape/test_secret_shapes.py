@@ -27,7 +27,7 @@ DATA = Path(__file__).parents[1] / "data"
         (f"Server=db;User Id=app;Password={PASSWORD};", f"Server=db;User Id=app;Password={REDACTED};"),
         (f"AccountName=acme;AccountKey={PASSWORD}==;X=y", f"AccountName=acme;AccountKey={REDACTED};X=y"),
         (json.dumps({"client_secret": PASSWORD + "abcd"}), json.dumps({"client_secret": REDACTED})),
-        (json.dumps({"in": json.dumps({"db_password": PASSWORD})}), json.dumps({"in": json.dumps({"db_password": REDACTED})})),
+        (rf'["{{\"db_password\": \"{PASSWORD}\"}}"]', rf'["{{\"db_password\": \"{REDACTED}\"}}"]'),
         (f"{{'api_key': '{PASSWORD}abcd'}}", f"{{'api_key': '{REDACTED}'}}"),
         ("adafruit_token: " + "a1b2c3d4" * 4, f"adafruit_token: {REDACTED}"),
         ("curl -H 'Authorization: Bearer a1B2c3D4e5F6g7H8i9J0'", f"curl -H 'Authorization: {REDACTED}'"),

@@ -95,5 +95,14 @@ class RecordingWriter:
             pending = storage.save_pending(self.path, recording)
             return SavedRecording("pending", pending, len(recorded), reason, redactor.short_variables)
         storage.save_recording(self.path, recording, self.redact_foreign, read_cassette=self.read_cassette)
-        self._refuse_damaged_streams(recorded)
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
+
+    def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
+        """Raise `SecretInCassette` for a damaged AWS event stream, which is binary, and may hide a secret in base64."""
+        for request, response in ((one.request, one.response) for one in recorded):
+            is_binary = event_framing.is_framed(response.header("content-type")) and not keep_framing(response.encoding)
+            if is_binary and event_framing.is_damaged(response.body):
+                raise SecretInCassette(
+                    f"{self.path}: not written, because the response to {request.method} {request.url} is a damaged "
+                    f"AWS event stream, in which secrets cannot be found; record the test again"
+                )
