@@ -193,6 +193,41 @@ def _report_pending(paths: list[Path]) -> None:
         typer.echo(f"not checked: {files} with pending recordings (multitrack accept moves them into the cassettes)")
 
 
+@app.command(epilog=f"Example: multitrack diff main..HEAD\n\n{_EXIT_CODES}")
+def diff(
+    old: Annotated[str, typer.Argument(help="a cassette, a folder with cassettes, or two revisions: main..HEAD")],
+    new: Annotated[
+        list[Path] | None,
+        typer.Argument(help="the other cassette or folder; after revisions, the files and folders to compare"),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+) -> None:
+    """Print which requests and tool calls differ between two versions of cassettes.
+
+    Ids, times and the layout of the file do not count. Neither does the text that accompanies tool calls. The exit code
+    is 1 if the cassettes differ.
+    """
+    from multitrack.drift import cassette_diff, compared_files
+    from multitrack.reporting import diff_formats
+    from multitrack.tape import project
+    from multitrack.tape.foreign_redaction import make_foreign_redactor
+
+    if compared_files.is_revision_range(old):
+        files = compared_files.find_changed_in_git(old, new or ())
+    elif new is None or len(new) != 1:
+        raise typer.BadParameter("pass two cassettes, two folders, or two revisions such as main..HEAD")
+    else:
+        files = compared_files.find_compared_files(Path(old), new[0])
+    redact = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)
+    found = {file.name: diffs for file in files if (diffs := cassette_diff.compare_cassettes(*file.read(redact)))}
+    formats = {"json": json, "markdown": markdown}
+    style = next((name for name, is_set in formats.items() if is_set), "text")
+    typer.echo(diff_formats.FORMATS[style](found))
+    if found:
+        raise typer.Exit(1)
+
+
 @app.command(epilog=_EXIT_CODES)
 def accept(
     paths: Annotated[
