@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -72,16 +71,6 @@ class AuditReport:
     def count_cost(self, finding: Finding) -> int:
         """Return the number of requests that recording the tests of a finding again sends."""
         return sum(self.costs.get(test, 0) for test in finding.tests)
-
-    @property
-    def section_counts(self) -> Mapping[str, int]:
-        """The number of findings in each section of the report that has findings."""
-        return Counter(map(find_section, self.findings))
-
-    @property
-    def combined_ignore(self) -> Sequence[Finding]:
-        """The findings that are noise."""
-        return [finding for finding in self.findings if finding.kind is Kind.NOISE]
 
 
 ASKED, UPGRADE, FORM, NOISE = "asked", "upgrade", "form", "noise"

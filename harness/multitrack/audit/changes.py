@@ -99,6 +99,8 @@ class Change:
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
         is_consequence: Whether the value is an answer, or the result of a call, in the conversation.
         is_word: Whether the values are single words, such as the name of a model.
+        versions: The versions of packages that differ.
+        is_message: Whether the value is part of the conversation.
         comes_with_client: Whether a new version of the client library may be the reason.
     """
 
@@ -116,6 +118,8 @@ class Change:
     is_consequence: bool = False
     comes_with_client: bool = False
     is_word: bool = False
+    is_message: bool = False
+    versions: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[str, str]:
@@ -226,7 +230,7 @@ class _ChangeFinder:
             yield from self._classify_texts(difference, recorded, sent)
         elif (texts := _read_text_block(recorded, sent)) is not None:
             if texts[0] == texts[1]:
-                yield self._make_formal(difference, "a text instead of a list of text blocks, or the reverse")
+                yield self._make_formal(difference, _TEXT_BLOCK)
             else:
                 yield from self._classify_texts(difference, *texts)
         elif (difference.sent_path, difference.inner) in self._unstable:
@@ -250,8 +254,9 @@ class _ChangeFinder:
         if sent in self._answer_ids:
             yield self._make_noise(difference, ("answer",), is_whole=True)
             return
-        if self._has_other_version(recorded, sent):
-            yield self._make_noise(difference, ("version",), is_whole=" " not in sent.strip())
+        if versions := self._find_versions(recorded, sent):
+            change = self._make_noise(difference, ("version",), is_whole=" " not in sent.strip())
+            yield replace(change, versions=versions)
             return
         unstable = self._unstable.get((difference.sent_path, difference.inner))
         if unstable is not None and isinstance(unstable.recorded, str):
@@ -268,16 +273,16 @@ class _ChangeFinder:
         if unstable is None and (kinds := _find_common_noise(recorded, sent)):
             yield self._make_noise(difference, kinds, is_whole=False)
 
-    def _has_other_version(self, recorded: str, sent: str) -> bool:
+    def _find_versions(self, recorded: str, sent: str) -> tuple[str, ...]:
+        """Return the versions by which two texts differ, if they are all that differs. Empty otherwise."""
         before, after = _split_tokens(recorded), _split_tokens(sent)
         if len(before) != len(after):
-            return False
-        differing = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+            return ()
+        differing = [(one, other.rstrip(".")) for one, other in zip(before, after, strict=True) if one != other]
         text = jsontext.canonical(self._request.sent)
-        return bool(differing) and all(
-            one[:1].isdigit() and self._context.find_version(other.rstrip("."), text) is not None
-            for one, other in differing
-        )
+        if all(one[:1].isdigit() and self._context.find_version(other, text) for one, other in differing):
+            return tuple(word for pair in differing for word in pair)
+        return ()
 
     # descriptions
 
@@ -456,7 +461,8 @@ class _ChangeFinder:
     def _name_item(self, difference: AlignedDifference) -> str:
         label = difference.labels[-1] if difference.labels and not difference.inner else ""
         if self._is_in_conversation(difference.path) and len(difference.path) == 2 and label:
-            return f"a {label.split(' ')[0]} message"
+            role = label.split(" ")[0]
+            return f"{'an' if role[:1] in 'aeiou' else 'a'} {role} message"
         where = self._format_where(difference)
         return f"{label} in {where}" if label else f"{_format(_value_of(difference))} in {where}"
 
@@ -529,8 +535,10 @@ class _ChangeFinder:
             difference.recorded,
             difference.sent,
             difference.path,
-            comes_with_client=True,
+            # the client writes no texts
+            comes_with_client=kind is not Kind.FORM or form == _TEXT_BLOCK,
             is_consequence=self._is_consequence(difference),
+            is_message=self._is_in_conversation(difference.path),
         )
 
     def _make_noise(self, difference: AlignedDifference, kinds: tuple[str, ...], *, is_whole: bool) -> Change:
@@ -547,11 +555,13 @@ class _ChangeFinder:
             difference.path,
             noise=kinds,
             is_whole=is_whole and not difference.inner,
+            is_message=self._is_in_conversation(difference.path),
             is_consequence=self._is_consequence(difference),
         )
 
 
 _UNSTABLE = "\0proven\0"
+_TEXT_BLOCK = "a text instead of a list of text blocks, or the reverse"
 
 
 def _mask_unstable(previous: str, sent: str) -> str:

@@ -38,7 +38,7 @@ FEATURE_HEADERS = ("anthropic-beta", "anthropic-version", "openai-beta")
 COOKIE = "a cookie in the headers of a request"
 """The problem of cassettes that hold cookies, which are often not secret any more."""
 
-_ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_-]{7,})"')
+_ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_:.-]{7,})"')
 # the id of a chat message or a call may be longer than a word, but is not as long as a text
 _MAX_ID = 128
 
@@ -313,14 +313,14 @@ def _measure_history(
     conversations: tuple[Sequence[str], Sequence[str]], earlier: Sequence[tuple[Sequence[str], Sequence[str]]]
 ) -> int | None:
     """Return the length of the longest earlier live conversation that this request continues. None if there is none."""
+    recorded, sent = conversations
     lengths = [
-        len(sent)
-        for recorded, sent in earlier
-        if (sent and len(sent) <= len(conversations[1]) and list(conversations[1][: len(sent)]) == list(sent))
-        or (
-            recorded
-            and len(recorded) <= len(conversations[0])
-            and list(conversations[0][: len(recorded)]) == list(recorded)
-        )
+        len(earlier_sent)
+        for earlier_recorded, earlier_sent in earlier
+        if _continues(earlier_sent, sent) or _continues(earlier_recorded, recorded)
     ]
     return max(lengths, default=None)
+
+
+def _continues(earlier: Sequence[str], conversation: Sequence[str]) -> bool:
+    return 0 < len(earlier) < len(conversation) and list(conversation[: len(earlier)]) == list(earlier)

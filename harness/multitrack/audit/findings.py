@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from multitrack.audit.noise import PATTERNS, format_ignore, format_placeholder
 from multitrack.audit.observed import DifferingRequest
 from multitrack.tape.matching.difference import Path
 from multitrack.tape.matching.jsonpath import format_json_path
+
+_TEXT_KEYS = frozenset({"content", "text", "arguments", "prompt", "input"})
 
 RequestId = tuple[str, int]
 """The test that sent a request, and the position of the request in this test."""
@@ -71,24 +74,41 @@ class Finding:
     @property
     def ignore(self) -> str | None:
         """The line for ``[tool.multitrack]`` that ignores the changed values. None if no path can, or none should."""
-        ignored = [place for place in self.places if place.change.kind is Kind.NOISE or place.change.kind.is_formal]
-        ignored += [place for place in self.places if place.change.noise and place not in ignored]
-        # null and a missing key are the same after the key is ignored, but a text in another form is not
-        usable = [place for place in ignored if place.change.kind is not Kind.FORM]
-        paths = [path for place in usable if (path := place.ignore_path) is not None]
+        paths = [path for place in self.places if _may_be_ignored(place) and (path := place.ignore_path) is not None]
         return format_ignore(paths) if paths else None
+
+    @property
+    def ignores_messages(self) -> bool:
+        """True if `ignore` also ignores the messages of other requests, which may have no random values."""
+        changes = (place.change for place in self.places)
+        return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 
     @property
     def placeholders(self) -> str | None:
         """The line for ``[tool.multitrack]`` that replaces random values in longer texts. None if there are none."""
-        kinds = {
-            kind
-            for place in self.places
-            if place.change.kind is Kind.NOISE and not place.change.is_whole
-            for kind in place.change.noise
-            if kind in PATTERNS
-        }
-        return f"placeholders = {{ {', '.join(map(format_placeholder, sorted(kinds)))} }}" if kinds else None
+        in_texts = [one for one in self.places if one.change.kind is Kind.NOISE and _holds_text(one.change)]
+        kinds = {kind for place in in_texts for kind in place.change.noise if kind in PATTERNS}
+        pairs = [format_placeholder(kind, PATTERNS[kind]) for kind in sorted(kinds)]
+        versions = {word for place in in_texts for word in place.change.versions}
+        if versions:
+            # longest first, because a version may begin with another one
+            words = "|".join(map(re.escape, sorted(versions, key=lambda word: (-len(word), word))))
+            pattern = rf"(?<![\w.])(?:{words})(?!\w)"
+            pairs.append(format_placeholder("version", pattern))
+        return f"placeholders = {{ {', '.join(pairs)} }}" if pairs else None
+
+
+def _may_be_ignored(place: Place) -> bool:
+    """Return whether a setting that ignores the value would hide nothing but this change."""
+    change = place.change
+    if change.kind in (Kind.DEFAULT, Kind.NULL):
+        # at the same position of another conversation, there may be the text of a prompt
+        return not change.is_message
+    return change.kind is Kind.NOISE or bool(change.noise)
+
+
+def _holds_text(change: Change) -> bool:
+    return not change.is_whole or (bool(change.path) and change.path[-1] in _TEXT_KEYS)
 
 
 def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) -> tuple[list[Finding], int]:
@@ -183,14 +203,19 @@ def _find_common_upgrade(
         return {}
     found = [clients[request] for request in finding.requests]
     names = set(found[0]).intersection(*found)
-    return {name: _join_versions([versions[name] for versions in found]) for name in sorted(names)}
+    return {name: join_versions([versions[name] for versions in found]) for name in sorted(names)}
 
 
-def _join_versions(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    before, after = (sorted({pair[side] for pair in pairs}, key=_version_key) for side in (0, 1))
-    return tuple(
-        versions[0] if len(versions) == 1 else f"{versions[0]} - {versions[-1]}" for versions in (before, after)
-    )  # type: ignore[return-value]
+def join_versions(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return the range of the recorded and the range of the live versions, such as "1.12.0 - 1.78.1"."""
+    before, after = (
+        sorted({version for pair in pairs for version in pair[side].split(" - ")}, key=_version_key) for side in (0, 1)
+    )
+    return _format_range(before), _format_range(after)
+
+
+def _format_range(versions: Sequence[str]) -> str:
+    return versions[0] if len(versions) == 1 else f"{versions[0]} - {versions[-1]}"
 
 
 def _version_key(version: str) -> list[int]:

@@ -101,12 +101,11 @@ def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, Nois
     return found
 
 
-def format_placeholder(kind: str) -> str:
-    """Return a pair of the setting ``placeholders`` that replaces all values of a ``kind`` in a text."""
-    name, pattern = kind, PATTERNS[kind]
+def format_placeholder(kind: str, pattern: str) -> str:
+    """Return a pair of the setting ``placeholders`` that replaces the texts that match ``pattern``."""
     # a literal string of TOML has no escapes, but cannot contain a single quote
     value = f"'''{pattern}'''" if "'" in pattern else f"'{pattern}'"
-    return f"{name.upper()} = {value}"
+    return f"{kind.upper()} = {value}"
 
 
 def format_ignore(paths: Sequence[str]) -> str:

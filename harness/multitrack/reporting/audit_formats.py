@@ -15,7 +15,7 @@ from typing import Any
 from multitrack.audit.audit_report import ASKED, FORM, NOISE, UPGRADE, AuditReport, find_section
 from multitrack.audit.changes import Kind, mask_words
 from multitrack.audit.comparison import COOKIE
-from multitrack.audit.findings import Finding, Place
+from multitrack.audit.findings import Finding, Place, join_versions
 from multitrack.audit.noise import DESCRIPTIONS, format_ignore
 from multitrack.audit.word_differences import TextPart
 from multitrack.text_difference import escape_char
@@ -136,7 +136,7 @@ def _list_sections(report: AuditReport) -> Iterator[_Section]:
         name = find_section(finding)
         title = _TITLES.get(name, "")
         if name == UPGRADE:
-            title = "; ".join(f"Since {client} {old} -> {new}" for client, (old, new) in finding.clients.items())
+            title = _name_upgrade(finding, report)
         section = sections.setdefault(title, _Section(title))
         section.entries.append(_describe_finding(number, finding, report, command))
     if noise := sections.get(_TITLES[NOISE]):
@@ -144,6 +144,14 @@ def _list_sections(report: AuditReport) -> Iterator[_Section]:
     yield from sections.values()
     if lines := list(_list_cassette_lines(report)):
         yield _Section("Cassettes", lines=lines)
+
+
+def _name_upgrade(finding: Finding, report: AuditReport) -> str:
+    """Return the title for all findings that came with the same client, with all of its versions."""
+    clients = sorted(finding.clients)
+    pairs = [one.clients[clients[0]] for one in report.findings if sorted(one.clients) == clients]
+    old, new = join_versions(pairs)
+    return f"Since {', '.join(clients)} {old} -> {new}"
 
 
 def _describe_finding(number: int, finding: Finding, report: AuditReport, command: str) -> _Entry:
@@ -157,7 +165,8 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
         for place in finding.places[1:]:
             entry.lines.append(f"and {place.change.title}{_format_values(place)}")
     count = count_noun(len(finding.requests), "request")
-    follow = f", and {count_noun(finding.following, 'later request')} that only follow" if finding.following else ""
+    following = count_noun(finding.following, "later request")
+    follow = f", repeated by {following} of the same conversations" if finding.following else ""
     entry.lines.append(f"{first.change.where} · {count}{follow}" if not finding.kind.is_formal else f"{count}{follow}")
     if finding.kind is Kind.NOISE or any(place.change.noise for place in finding.places):
         entry.lines += _list_ignore(finding)
@@ -225,7 +234,9 @@ def _list_ignore(finding: Finding) -> Iterator[str]:
     if finding.placeholders:
         yield f"to compare the rest of the text, add to [tool.multitrack]: {finding.placeholders}"
         if finding.ignore:
-            yield f"or, to compare nothing of it: {finding.ignore}"
+            yield f"or, to compare nothing at this place of any request: {finding.ignore}"
+    elif finding.ignore and finding.ignores_messages:
+        yield f"to compare nothing at this place of any request, add to [tool.multitrack]: {finding.ignore}"
     elif finding.ignore:
         yield f"to ignore it, add to [tool.multitrack]: {finding.ignore}"
     else:
@@ -234,7 +245,7 @@ def _list_ignore(finding: Finding) -> Iterator[str]:
 
 def _list_combined_ignore(report: AuditReport) -> Iterator[str]:
     noise = [finding for finding in report.findings if finding.kind is Kind.NOISE]
-    whole = [place for finding in noise for place in finding.places if place.change.is_whole]
+    whole = [place for finding in noise if not finding.ignores_messages for place in finding.places]
     paths = [path for place in whole if (path := place.ignore_path) is not None]
     if len(paths) > 1:
         yield f"     all of them in one line: {format_ignore(paths)}"
