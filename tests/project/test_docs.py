@@ -36,6 +36,7 @@ RULES = {
         Rule(prompt="Do I need an umbrella in Toronto or Dallas?", contains="sun", text="Only in Toronto."),
     ],
     "getting-started.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
+    "audit.md": [Rule(prompt_regex=re.compile("weather"), text="It is sunny.")],
     "existing-cassettes.md": [Rule(prompt="What is the weather in Toronto?", calls=[TORONTO])],
     "anthropic.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "bedrock.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],

@@ -245,7 +245,8 @@ class _ChangeFinder:
             yield self._make_formal(difference, form)
             return
         noise = find_noise(recorded, sent)
-        if noise and not any(before.value in self._ambiguous_ids for before, _ in noise):
+        is_ambiguous = any(before.value in self._ambiguous_ids for before, _ in noise or ())
+        if noise and not is_ambiguous:
             kinds = tuple(sorted({before.kind for before, _ in noise}))
             if all(after.value in self._answer_ids or sent in self._answer_ids for _, after in noise):
                 kinds = ("answer",)
@@ -270,7 +271,7 @@ class _ChangeFinder:
             yield self._make_noise(difference, ("proven",), is_whole=True)
             return
         yield self._describe_text(difference, recorded, sent)
-        if unstable is None and (kinds := _find_common_noise(recorded, sent)):
+        if unstable is None and not is_ambiguous and (kinds := _find_common_noise(recorded, sent)):
             yield self._make_noise(difference, kinds, is_whole=False)
 
     def _find_versions(self, recorded: str, sent: str) -> tuple[str, ...]:
@@ -290,7 +291,7 @@ class _ChangeFinder:
         if not any(char.isspace() for char in recorded.strip() + sent.strip()):
             # names and other words, whose parts mean nothing
             return self._describe_value(replace(difference, recorded=recorded, sent=sent))
-        changes = find_word_changes(recorded, sent)
+        changes = [one for one in find_word_changes(recorded, sent) if one.added != _UNSTABLE]
         subject = self._name_subject(difference)
         explanation = self._explain(difference)
         kind = self._choose_kind(difference, Kind.TEXT)

@@ -175,7 +175,7 @@ def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) 
         kind = place.change.kind
         if kind.is_formal:
             group: Hashable = kind
-        elif kind is Kind.NOISE:
+        elif kind is Kind.NOISE or place.change.noise:
             group = key
         else:
             group = frozenset(place.requests)
