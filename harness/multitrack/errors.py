@@ -17,6 +17,7 @@
         ├── CassetteCorrupt        a cassette cannot be read
         ├── CassetteNotWritten     a recording cannot be written
         ├── SecretInCassette       a cassette contains a credential
+        ├── NetworkBlocked         a test connected although the network is blocked (also a RuntimeError)
         └── Unplayed               recordings were not used, and the setting ``strict`` is on
 
     BaseException
@@ -198,6 +199,13 @@ class CassetteNotWritten(MultitrackError):
 
 class SecretInCassette(MultitrackError):
     """A cassette contains a credential, or would contain one if it were written."""
+
+
+class NetworkBlocked(MultitrackError, RuntimeError):
+    """A test tried to connect although its network is blocked. The message names the host and the test.
+
+    Unlike a `LiveCall`, it can be caught, because tests check that code handles a missing network.
+    """
 
 
 class Unplayed(MultitrackError):

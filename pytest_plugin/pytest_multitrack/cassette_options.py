@@ -14,7 +14,8 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
-from pytest_multitrack import cassette_paths, flags, markers, vcr_marker
+from pytest_multitrack import cassette_paths, flags, markers
+from pytest_multitrack.recording_interface import vcr_options
 from pytest_multitrack.resolved_options import ResolvedOptions
 
 _Overrides = Iterator[tuple[str, Mapping[str, Any]]]
@@ -36,7 +37,7 @@ def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOpti
         BadOption: An option is invalid.
     """
     if markers.uses_vcr_marker(node):
-        return vcr_marker.resolve_vcr_options(node, resolve_run_settings(node.config))
+        return vcr_options.resolve_before_fixtures(node, resolve_run_settings(node.config))
     return ResolvedOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
 
 
@@ -49,9 +50,9 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
         BadOption: An option is invalid.
     """
     if markers.uses_vcr_marker(request.node):
-        fixtures = vcr_marker.VcrFixtures.read(request)
-        run_settings = resolve_run_settings(request.config)
-        return vcr_marker.resolve_vcr_options(request.node, run_settings, fixtures) if fixtures else None
+        return vcr_options.resolve(
+            request.node, resolve_run_settings(request.config), vcr_options.VcrFixtures.read(request)
+        )
     options = request.getfixturevalue("cassette_options")
     if not isinstance(options, Mapping):
         raise BadOption(f"the fixture cassette_options must return a mapping, not {options!r}")

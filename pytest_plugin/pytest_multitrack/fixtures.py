@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,17 @@ def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
         from pytest_multitrack.item_tape import apply_fixture_options
 
         apply_fixture_options(state.tape, request)
+
+
+@pytest.fixture
+def _network_block(request: pytest.FixtureRequest) -> Iterator[None]:
+    from pytest_multitrack import network_blocking
+    from pytest_multitrack.item_tape import fail_without_traceback
+
+    with ExitStack() as stack:
+        with fail_without_traceback():
+            stack.enter_context(network_blocking.block(request))
+        yield
 
 
 @pytest.fixture

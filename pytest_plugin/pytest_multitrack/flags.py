@@ -121,6 +121,14 @@ def add_options(parser: pytest.Parser) -> None:
         "next to each test file)",
     )
     group.addoption(
+        "--multitrack-block-network",
+        action="store_true",
+        dest="multitrack_block_network",
+        help="Refuse every connection of a test, also to this machine, unless allow_hosts or ignore_hosts allows it or "
+        "the test's cassette is being recorded; --block-network does the same unless another plugin defines that "
+        "option (default: the value of block_network in pyproject.toml, otherwise connections are allowed)",
+    )
+    group.addoption(
         "--allow-ci-writes",
         action="store_true",
         dest="multitrack_allow_ci_writes",
@@ -131,7 +139,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
     """Add ``--record`` unless another plugin or conftest defines an option of that name."""
-    if not _is_free("--record", parser):
+    if not is_free("--record", parser):
         return
     parser.getgroup("multitrack").addoption(
         "--record", action="store_true", dest="multitrack_record", help="Short for --multitrack-record"
@@ -147,12 +155,13 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
     """
     if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
         return True
-    # ``--record`` is not an option yet, because a conftest may still define an option of that name itself
+    # these are not options yet, because a conftest may still define options with their names
     _, unknown = parser.parse_known_and_unknown_args(args)
-    return "--record" in unknown
+    return any(option == "--record" or option.startswith("--record-mode") for option in unknown)
 
 
-def _is_free(flag: str, parser: pytest.Parser) -> bool:
+def is_free(flag: str, parser: pytest.Parser) -> bool:
+    """Return whether neither another plugin nor a conftest defines the option ``flag``."""
     # ask the parser instead of trying to add the option: releases of pytest report a conflict at different times and
     # with different errors
     try:
@@ -187,6 +196,30 @@ def mode(config: pytest.Config) -> Mode:
     return modes[0] if modes else "replay"
 
 
+def may_record(config: pytest.Config) -> bool:
+    """Return whether a flag of the run sends requests to a provider."""
+    return mode(config) != "replay" or getattr(config.option, "record_mode", None) not in (None, "none")
+
+
+def may_write(config: pytest.Config) -> bool:
+    """Return whether the run may write cassettes: always, except in CI without permission.
+
+    Raises:
+        BadOption: pyproject.toml has an invalid option.
+    """
+    return not _is_ci() or config.option.multitrack_allow_ci_writes or _project_allows_ci_writes(config)
+
+
+def _is_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def _project_allows_ci_writes(config: pytest.Config) -> bool:
+    from pytest_multitrack import cassette_paths
+
+    return cassette_paths.load_project(config).allow_ci_writes
+
+
 def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str | None:
     """Return a message if a flag would write cassettes in CI, and neither a flag nor the project allows that.
 
@@ -197,20 +230,22 @@ def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str |
     Raises:
         pytest.UsageError: pyproject.toml has an invalid option.
     """
-    if os.environ.get("CI", "").lower() in ("", "0", "false") or config.option.multitrack_allow_ci_writes:
+    if not _is_ci() or config.option.multitrack_allow_ci_writes:
         return None
+    record_mode = getattr(config.option, "record_mode", None)
     writes = {
         record_flag(config): config.option.multitrack_record,
         "--record-missing": config.option.multitrack_record_missing,
+        # not "once", which only writes if there is no cassette
+        **{f"--record-mode={name}": record_mode == name for name in ("new_episodes", "all", "rewrite")},
     }
     flags = [flag for flag, is_set in (_snapshot_updates(config) if updates else writes).items() if is_set]
     if not flags:
         return None
     from multitrack.errors import BadOption
-    from pytest_multitrack import cassette_paths
 
     try:
-        if cassette_paths.load_project(config).allow_ci_writes:
+        if _project_allows_ci_writes(config):
             return None
     except BadOption as error:
         raise pytest.UsageError(str(error)) from error

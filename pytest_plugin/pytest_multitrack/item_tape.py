@@ -35,13 +35,14 @@ class ItemTape:
 
     def replace_tape(self, open_tape: Callable[[], Tape]) -> None:
         """Use another tape from now on. Fail the test if it has already sent a request."""
-        if self.tape.sent:
+        if self.tape.sent and self.tape.mode != "live":
             pytest.fail(
                 "cassette_options takes effect too late: a fixture that it requests has already sent a request; send "
                 "no requests in the fixtures that cassette_options depends on",
                 pytrace=False,
             )
         self._stack.close()
+        self.test.remove_tape(self.tape)
         self.tape = open_tape()
         self._open()
 
@@ -100,12 +101,15 @@ def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -
 def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptions) -> Tape:
     return Tape(
         options.path or cassette_paths.cassette_path(item),
-        mode=flags.mode(item.config),
+        mode=options.mode or flags.mode(item.config),
         settings=options.settings,
         test=test.name,
         shared=cassette_paths.is_shared(item),
         additional_paths=options.additional_paths,
+        load=options.load,
         filters=options.filters,
+        matchers=options.matchers,
+        appends=options.appends,
         fingerprint_results=partial(failure_diagnosis.fingerprint_results, item.config),
         record_hint=test.record_hint,
         scope=test,

@@ -1,4 +1,4 @@
-"""The markers of the plugin: their registration, the tests that use them, and mistyped ones."""
+"""The marker of the plugin, the tests that use it or the marker ``vcr``, and mistyped ones."""
 
 from __future__ import annotations
 
@@ -6,35 +6,27 @@ from functools import cache
 
 import pytest
 
+from pytest_multitrack import recording_plugins
+
 _CASSETTE_MARKER = (
     "cassette(name=None, **options): use a cassette for the requests of this test; tests that pass the same name= "
     "share a cassette"
 )
-_VCR_MARKERS = (
-    "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
-    "default_cassette(name): the name of the cassette that the marker vcr uses",
-)
-# plugins that define @pytest.mark.vcr; if one of them is active, this plugin ignores the marker
-_VCR_PLUGINS = ("recording", "cassetter", "vcr")
-
 _CASSETTE = "cassette"
 # "casete" is at 0.86, "asset" at 0.77
 _MINIMAL_LIKENESS = 0.8
 
 
 def register(config: pytest.Config) -> None:
-    """Register the markers, so that pytest knows and lists them."""
+    """Register the marker, so that pytest knows and lists it."""
     config.addinivalue_line("markers", _CASSETTE_MARKER)
-    if not _has_vcr_plugin(config):
-        for line in _VCR_MARKERS:
-            config.addinivalue_line("markers", line)
 
 
 def uses_cassette(item: pytest.Item) -> bool:
     """Return whether ``item`` uses a cassette, because of a marker or of the fixture ``tape``."""
     if item.get_closest_marker(_CASSETTE) is not None or "tape" in getattr(item, "fixturenames", ()):
         return True
-    return item.get_closest_marker("vcr") is not None and not _has_vcr_plugin(item.config)
+    return item.get_closest_marker("vcr") is not None and not recording_plugins.has_other(item.config)
 
 
 def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
@@ -42,10 +34,6 @@ def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
     if node.get_closest_marker("vcr") is None or "tape" in getattr(node, "fixturenames", ()):
         return False
     return node.get_closest_marker(_CASSETTE) is None
-
-
-def _has_vcr_plugin(config: pytest.Config) -> bool:
-    return any(map(config.pluginmanager.hasplugin, _VCR_PLUGINS))
 
 
 def find_mistyped(item: pytest.Item) -> str | None:

@@ -17,16 +17,19 @@ from pytest_multitrack import collection, fixture_setup, flags, item_phases, mar
 
 # pytest finds the fixtures of a plugin by their names in its module
 from pytest_multitrack.fixtures import _cassette_options_applied as _cassette_options_applied
+from pytest_multitrack.fixtures import _network_block as _network_block
 from pytest_multitrack.fixtures import calls_snapshot as calls_snapshot
 from pytest_multitrack.fixtures import cassette_options as cassette_options
 from pytest_multitrack.fixtures import tape as tape
+from pytest_multitrack.recording_interface import registration
 from pytest_multitrack.run_state import RunState
 
 # --- start of the run -------------------------------------------------------------------------------------------------
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     flags.add_options(parser)
+    registration.reserve_place(pluginmanager)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,8 +40,9 @@ def pytest_load_initial_conftests(
     # a conftest may import an application that constructs OpenAI() at module level
     with module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args)):
         result = yield
-    # after the conftests, because some of them define an option --record of their own
+    # after the conftests, because some of them define an option --record of their own, or load pytest-recording
     flags.add_record_option(early_config, parser)
+    registration.register(early_config, parser)
     return result
 
 
@@ -50,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     RunState(run.enter_context(run_context.run(mode, config.rootpath, options))).store(config)
     config.add_cleanup(run.close)
     markers.register(config)
+    registration.register_markers(config)
     optional_plugins.register(config)
 
 
@@ -59,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     # a test module may import an application that constructs OpenAI() at module level
-    with module_level_clients.preparing_imports(lambda: flags.mode(session.config) != "replay"):
+    with module_level_clients.preparing_imports(lambda: flags.may_record(session.config)):
         return (yield)
 
 

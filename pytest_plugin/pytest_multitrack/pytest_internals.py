@@ -36,6 +36,21 @@ def get_test_name(item: pytest.Item) -> str:
     return f"{item.parent.nodeid}::{get_unrepeated_name(item)}" if has_group else get_unrepeated_nodeid(item)
 
 
+def add_function_fixture(item: pytest.Item, name: str) -> None:
+    """Set up the fixture ``name`` before all fixtures of function scope that ``item`` requests.
+
+    Without effect if the item has no fixtures, like a test in a YAML file.
+    """
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None:
+        return
+    if name in names:
+        names.remove(name)
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    wider = [other for other in names if (found := definitions.get(other)) and found[-1].scope != "function"]
+    names.insert(max((names.index(other) + 1 for other in wider), default=0), name)
+
+
 def unescape_parameters(name: str) -> str:
     """Return the ``name`` of a test with the printable characters that pytest escaped in the ids of its parameters.
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multitrack.tape.interaction_filter import InteractionFilter
-from multitrack.tape.settings import Settings
+from multitrack.tape.matching.request_matcher import RequestMatcher
+from multitrack.tape.open_cassette import CassetteLoader
+from multitrack.tape.settings import Mode, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,17 @@ class ResolvedOptions:
         path: The path of the cassette; None if it follows from the name of the test.
         additional_paths: More cassettes to replay. They are never written.
         filters: The request and response filters of vcrpy, if the test configures any.
+        mode: The mode of the tape; None if the flags of the run decide.
+        matchers: The project's own comparisons of requests.
+        appends: Whether a recording is appended to the cassette instead of replacing the earlier one.
+        load: Reads the cassette, if its format is the project's own.
     """
 
     settings: Settings
     path: Path | None = None
     additional_paths: Sequence[Path] = ()
     filters: InteractionFilter | None = None
+    mode: Mode | None = None
+    matchers: Sequence[RequestMatcher] = ()
+    appends: bool = False
+    load: CassetteLoader | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from multitrack.tape import interceptors, run_context
+from multitrack.tape import interceptors, network_block, run_context
 from multitrack.tape.ambiguous import AmbiguousRouter
 from multitrack.tape.exchange import Router
 from multitrack.tape.forked import ForkedTape
@@ -97,6 +97,8 @@ def _current_task() -> object | None:
 def _find_router() -> Router | None:
     """Return the tape for a request from the current thread, or the router for a thread that outlived its test."""
     tape = current_tape()
+    if tape is None and (block := network_block.current_block()) is not None:
+        return network_block.BlockedRouter(block)
     context = run_context.current_run()
     if (origin := context.threads.find_origin()) is None:
         return tape
@@ -137,11 +139,26 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
             interceptors.clear_state()
 
 
+@contextmanager
+def block_network(block: network_block.NetworkBlock) -> Iterator[None]:
+    """Refuse all connections within the block that ``block`` does not allow."""
+    try:
+        with network_block.install(block):
+            _update_interceptors()
+            yield
+    finally:
+        _update_interceptors()
+
+
 def _update_interceptors() -> None:
-    """Install the interceptors while a tape is open or a thread has outlived its test; remove them otherwise."""
+    """Install the interceptors while they are needed, and remove them otherwise.
+
+    They are needed while a tape is open, a thread has outlived its test, or the network is blocked.
+    """
     global _has_interceptors
     with _lock:
         needed = bool(_activations) or any(context.threads for context in run_context.open_runs())
+        needed = needed or network_block.current_block() is not None
         # between two tests, a fixture may have patched what is still patched: ours must be the outermost again
         if _has_interceptors and (not needed or (len(_activations) == 1 and not interceptors.are_outermost())):
             interceptors.restore()

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.matching.canonical_request import Canonicalizer
+from multitrack.tape.matching.request_matcher import RequestMatcher
 from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.redaction.project_function import load_function
 from multitrack.tape.redaction.redactor import Redactor
-from multitrack.tape.settings import Settings
+from multitrack.tape.settings import MATCHED_BY_VCRPY, Settings
 
 
-def create_matching_rules(settings: Settings) -> MatchingRules:
-    """Return the rules that ``settings`` contain."""
-    return MatchingRules(settings.match_on, settings.ignore, Placeholders(settings.placeholders))
+def create_matching_rules(settings: Settings, matchers: Sequence[RequestMatcher] = ()) -> MatchingRules:
+    """Return the rules that ``settings`` contain, with the ``matchers`` of the project."""
+    match_on = settings.match_on
+    if not match_on and not matchers and settings.vcr_compatible_matching:
+        match_on = MATCHED_BY_VCRPY
+    return MatchingRules(match_on, settings.ignore, Placeholders(settings.placeholders), tuple(matchers))
 
 
-def create_canonicalizer(settings: Settings, filters: InteractionFilter | None = None) -> Canonicalizer:
+def create_canonicalizer(
+    settings: Settings, filters: InteractionFilter | None = None, matchers: Sequence[RequestMatcher] = ()
+) -> Canonicalizer:
     """Return the canonicalizer for ``settings``, which knows the secrets in the environment.
 
     Args:
         settings: The settings.
         filters: The functions of the project. None if there are none.
+        matchers: The project's own comparisons of requests.
     """
     redactor = Redactor(
         os.environ,
@@ -33,4 +41,4 @@ def create_canonicalizer(settings: Settings, filters: InteractionFilter | None =
         project_function=load_function(settings.redact) if settings.redact else None,
     )
     normalizer = RequestNormalizer(redactor, Placeholders(settings.placeholders), filters)
-    return Canonicalizer(normalizer, create_matching_rules(settings))
+    return Canonicalizer(normalizer, create_matching_rules(settings, matchers))

@@ -29,6 +29,7 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassett
             request=normalizer.redact(interaction.request),
             response=redactor.redact_response(interaction.response, keep_all_headers=True),
             stored_response=interaction.response,
+            stored_request=interaction.request,
         )
         for interaction in cassette.interactions
     )

@@ -37,6 +37,10 @@ class Interaction:
     """The response as another recorder stored it, with all headers and possibly with secrets. It is replayed, but never
     written, compared or shown. `None` for our own recordings."""
 
+    stored_request: Request | None = field(default=None, compare=False, repr=False)
+    """The request as another recorder stored it, possibly with secrets. It is never written, compared or shown. `None`
+    for our own recordings."""
+
     @property
     def replayed_response(self) -> Response:
         """The response for the client."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,9 @@ from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording, keys_of_recordings
 from multitrack.tape.replay_lookup import ReplayLookup
+
+CassetteLoader = Callable[[], "Cassette | None"]
+"""Reads a cassette in a format of the project's own. Returns `None` if it does not exist."""
 
 
 class OpenCassette:
@@ -45,14 +48,28 @@ class OpenCassette:
         self._own: Cassette | None = None
         self._additional: Sequence[Cassette] = ()
 
-    def read(self, path: Path, additional_paths: Sequence[Path], record_hint: str, cache: CassetteCache) -> None:
+    def read(
+        self,
+        path: Path,
+        additional_paths: Sequence[Path],
+        record_hint: str,
+        cache: CassetteCache,
+        load: CassetteLoader | None,
+    ) -> None:
         """Read the cassettes.
+
+        Args:
+            path: The tape's own cassette.
+            additional_paths: The cassettes that are replayed with it.
+            record_hint: The command that records the cassette.
+            cache: Reads files.
+            load: Reads the tape's own cassette instead of ``cache``, if given.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
         """
         try:
-            found = cache.read(path)
+            found = cache.read(path) if load is None else load()
         except CassetteCorrupt as error:
             error.record_hint = record_hint
             raise
@@ -97,13 +114,15 @@ class OpenCassette:
         if not cassettes:
             return None
         interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
+        rules = self._canonicalizer.rules
         pseudonyms = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
         keys = [key for cassette in cassettes for key in self._find_keys(cassette, pseudonyms)]
         return ReplayLookup(
             Index(interactions, pseudonyms, keys),
-            self._canonicalizer.rules.make_key,
+            rules.make_key,
             filter_recorded=self._normalizer.filter_recorded,
             canonicalize_redacted=self._canonicalizer.canonicalize_redacted,
+            find_mismatch=rules.find_mismatch if rules.matchers else None,
             allow_repeats=self._allow_repeats,
         )
 

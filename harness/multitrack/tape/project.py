@@ -22,6 +22,8 @@ class Project:
     """The import paths of the models of recorded tool calls."""
     allow_ci_writes: bool = False
     """True if runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
+    block_network: bool = False
+    """True if tests may not connect, unless their cassette is being recorded."""
 
 
 def find_pyproject(folder: Path) -> Path | None:
@@ -51,11 +53,10 @@ def read(pyproject: Path) -> Project:
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
         raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir must be a path, not {folder!r}")
-    allow_ci_writes = options.pop("allow_ci_writes", False)
-    if not isinstance(allow_ci_writes, bool):
-        raise BadOption(
-            f"{pyproject}: [tool.multitrack] allow_ci_writes must be true or false, not {allow_ci_writes!r}"
-        )
+    flags = {name: options.pop(name, False) for name in ("allow_ci_writes", "block_network")}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise BadOption(f"{pyproject}: [tool.multitrack] {name} must be true or false, not {value!r}")
     models = ModelPaths.from_table(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
-    return Project(settings, None if folder is None else pyproject.parent / folder, models, allow_ci_writes)
+    return Project(settings, None if folder is None else pyproject.parent / folder, models, **flags)

@@ -108,6 +108,10 @@ class RecordingScope:
         """Add a ``tape`` that was opened for this scope."""
         self._tapes.append(tape)
 
+    def remove_tape(self, tape: Tape) -> None:
+        """Remove a ``tape`` that another one replaces before anything was sent."""
+        self._tapes = [one for one in self._tapes if one is not tape]
+
     @property
     def tapes(self) -> Sequence[Tape]:
         """The tapes that were opened for this scope, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from multitrack.tape import jsontext
 from multitrack.tape.conversation_candidates import ConversationCandidates, create_message_request
@@ -28,6 +29,7 @@ class ReplayLookup:
         *,
         filter_recorded: Callable[[Request], Request] = lambda request: request,
         canonicalize_redacted: Callable[[Request], CanonicalRequest] = CanonicalRequest.from_request,
+        find_mismatch: Callable[[Request, Request], str | None] | None = None,
         allow_repeats: bool = False,
     ) -> None:
         """Create the lookup.
@@ -37,13 +39,18 @@ class ReplayLookup:
             make_key: Returns the matching key of a redacted request.
             filter_recorded: Applies the functions of the project to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
+            find_mismatch: Returns why the matchers of the project reject a recorded request as the recording of a sent
+                one, `None` if they accept it. `None` if the project has no matchers.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
         self.index = index
         self._make_key = make_key
         self._canonicalize_redacted = canonicalize_redacted
+        self._filter_recorded = filter_recorded
+        self._find_mismatch = find_mismatch
         self._allow_repeats = allow_repeats
         self._calls = CrossTransportIndex(index, make_key, filter_recorded)
+        self._played_before_rewind: set[int] = set()
 
     @classmethod
     def from_interactions(cls, interactions: Sequence[Interaction]) -> ReplayLookup:
@@ -53,19 +60,42 @@ class ReplayLookup:
     @property
     def unplayed_entries(self) -> Sequence[RecordedEntry]:
         """The recordings that were not found yet."""
-        return [entry for entry in self.index.entries if not entry.played]
+        return [entry for entry in self.index.entries if not self._was_played(entry)]
 
     @property
     def played_positions(self) -> Sequence[int]:
         """The positions, from 1, of the recordings that were found."""
-        return [entry.position for entry in self.index.entries if entry.played]
+        return [entry.position for entry in self.index.entries if self._was_played(entry)]
+
+    def rewind(self) -> None:
+        """Let every recording be found again."""
+        self._played_before_rewind.update(self.played_positions)
+        self.index.rewind()
+
+    def _was_played(self, entry: RecordedEntry) -> bool:
+        return entry.played or entry.position in self._played_before_rewind
 
     def find_recording(self, sent: CanonicalRequest) -> RecordedEntry | None:
         """Return the recording that answers ``sent``, and mark it as played. `None` if there is none."""
-        found = self.index.take(sent.key) or self._calls.take(sent)
+        if self._find_mismatch is None:
+            accepts = None
+            found = self.index.take(sent.key) or self._calls.take(sent)
+        else:
+            # the matchers of the project know nothing of other transports
+            accepts = partial(self._accepts, sent.request)
+            found = self.index.take(sent.key, accepts)
         if found is None and self._allow_repeats:
-            return self.index.find_last_played(sent.key)
+            return self.index.find_last_played(sent.key, accepts)
         return found
+
+    def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
+        """Return why the matchers of the project reject ``entry`` for a ``sent`` request, `None` if they accept it."""
+        if self._find_mismatch is None:
+            return None
+        return self._find_mismatch(sent, self._filter_recorded(entry.interaction.request))
+
+    def _accepts(self, sent: Request, entry: RecordedEntry) -> bool:
+        return self.find_rejection(sent, entry) is None
 
     def find_conversation(self, start: CanonicalRequest) -> ConversationCandidates | None:
         """Return the recordings that may answer a streaming request. `None` if there are none.

@@ -30,6 +30,9 @@ PACES = ("instant", "recorded")
 MATCHED = ("method", "uri", "scheme", "host", "port", "path", "query", "body")
 """The values of ``match_on``, with vcrpy's names; ``uri`` means scheme, host, port, path and query."""
 
+MATCHED_BY_VCRPY = ("method", "scheme", "host", "port", "path", "query")
+"""The parts that vcrpy compares by default: all except the body."""
+
 TELEMETRY = (
     "*.langfuse.com",
     "*.posthog.com",
@@ -61,6 +64,8 @@ class Settings:
 
     match_on: tuple[str, ...] = ()
     """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
+    vcr_compatible_matching: bool = False
+    """True to compare what vcrpy compares by default, `MATCHED_BY_VCRPY`, if ``match_on`` is empty."""
     ignore: tuple[str, ...] = ()
     """JSON paths that are not compared. Values that a client generates again in each run are never compared:
     ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends, and the ids

@@ -16,6 +16,8 @@ from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.live_exchange import Clock
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.matching.request_matcher import RequestMatcher
+from multitrack.tape.open_cassette import CassetteLoader
 from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
@@ -41,7 +43,10 @@ class Tape:
         test: str | None = None,
         shared: bool = False,
         additional_paths: Sequence[Path] = (),
+        load: CassetteLoader | None = None,
         filters: InteractionFilter | None = None,
+        matchers: Sequence[RequestMatcher] = (),
+        appends: bool = False,
         fingerprint_results: ResultFingerprinter = lambda _: None,
         record_hint: str = "use_cassette(..., mode='record')",
         scope: ViolationHolder | None = None,
@@ -58,7 +63,12 @@ class Tape:
             test: The node id of the test that records. `None` outside of any test.
             shared: Whether other tests use the same cassette.
             additional_paths: Cassettes that are also replayed, but never written.
+            load: Reads the cassette instead of Multitrack. Default: Multitrack reads ``path``.
             filters: Functions that change requests and responses.
+            matchers: The project's own comparisons of requests. With them, an empty ``match_on`` means that nothing
+                else is compared.
+            appends: Whether the mode ``record`` appends to the cassette, instead of replacing the earlier recording of
+                the test.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
             record_hint: The command that records the test, for messages.
             scope: The test or fixture that fails because of violations. `None` outside of tests.
@@ -88,7 +98,10 @@ class Tape:
             test=test,
             is_shared=shared,
             additional_paths=additional_paths,
+            load=load,
             filters=filters,
+            matchers=matchers,
+            appends=appends,
             fingerprint_results=fingerprint_results,
             record_hint=record_hint,
             holder=scope,
@@ -139,6 +152,11 @@ class Tape:
             with self._lock:
                 self.sent.append(Sent(received))
                 return self._session.route_stream(received)
+
+    @property
+    def settings(self) -> Settings:
+        """The options of the tape."""
+        return self._settings
 
     def allows_connection(self, host: str, port: int) -> bool:
         """Return whether a raw socket may connect to ``host:port``."""
@@ -229,6 +247,12 @@ class Tape:
     def replay_lookup(self) -> ReplayLookup | None:
         """The recordings that requests are matched with. `None` if there are none."""
         return self._session.lookup
+
+    def rewind(self) -> None:
+        """Let every recording be replayed again."""
+        with self._lock:
+            if (lookup := self._session.lookup) is not None:
+                lookup.rewind()
 
     @property
     def played_positions(self) -> Collection[int]:

@@ -16,9 +16,10 @@ from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.live_exchange import Clock
 from multitrack.tape.live_gate import LiveGate
 from multitrack.tape.lost_recordings import RecordingSearch
+from multitrack.tape.matching.request_matcher import RequestMatcher
 from multitrack.tape.miss.miss_reporter import MissContext, MissReporter
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
-from multitrack.tape.open_cassette import OpenCassette
+from multitrack.tape.open_cassette import CassetteLoader, OpenCassette
 from multitrack.tape.recorder import Recorder
 from multitrack.tape.recording_writer import RecordingWriter, ResultFingerprinter
 from multitrack.tape.routing_guard import RoutingGuard
@@ -59,7 +60,10 @@ def assemble_parts(
     test: str | None,
     is_shared: bool,
     additional_paths: Sequence[Path],
+    load: CassetteLoader | None,
     filters: InteractionFilter | None,
+    matchers: Sequence[RequestMatcher],
+    appends: bool,
     fingerprint_results: ResultFingerprinter,
     record_hint: str,
     holder: ViolationHolder | None,
@@ -76,12 +80,12 @@ def assemble_parts(
     shown_path, folder = paths.relative_to_cwd(path), Path.cwd()
     # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
     lock = threading.RLock()
-    canonicalizer = create_canonicalizer(settings, filters)
+    canonicalizer = create_canonicalizer(settings, filters, matchers)
     normalizer = canonicalizer.normalizer
     redact = normalizer.redactor.redact_text
     cassette = OpenCassette(canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats)
     if mode != "live":
-        cassette.read(path, additional_paths, record_hint, cache)
+        cassette.read(path, additional_paths, record_hint, cache, load)
 
     violations = Violations(holder, lock)
     guard = RoutingGuard(violations, redact, shown_path)
@@ -128,7 +132,7 @@ def assemble_parts(
         path,
         test,
         settings,
-        appends=session.replays,
+        appends=appends or session.replays,
         fingerprint_results=fingerprint_results,
         redact_foreign=lambda found: redact_foreign(found, normalizer),
         read_cassette=cache.read,

@@ -6,6 +6,7 @@ datagrams, which carry HTTP/3. It does not see connections made below Python (gR
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from multitrack.hosts import is_loopback, join_host_and_port
 from multitrack.tape import interceptors, socket_mocks
 from multitrack.tape.exchange import Router
 from multitrack.tape.interceptors import CurrentTape
+from multitrack.tape.network_block import NetworkBlock, current_block
 from multitrack.tape.patching import Patch
 
 # A name lookup is not a request; the system's own lookup, below Python, sends the same datagrams.
@@ -69,6 +71,8 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
         def connect(sock: socket.socket, address: Any) -> Any:
             if (error := _connection_error.get()) is not None:
                 raise error
+            if (block := current_block()) is not None:
+                _check_block(block, sock, address, names)
             tape = current_tape()
             if tape is not None and not _disabled.get():
                 _check_stream(tape, sock, address, names)
@@ -80,6 +84,8 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
         def guard(original: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(original)
             def send(sock: socket.socket, *args: Any) -> Any:
+                if sock.type == socket.SOCK_DGRAM and (block := current_block()) is not None:
+                    _check_blocked_datagram(block, sock, args[address_arguments], names)
                 if sock.type == socket.SOCK_DGRAM and (tape := current_tape()) is not None and not _disabled.get():
                     _check_datagram(tape, sock, args[address_arguments], names)
                 return original(sock, *args)
@@ -117,7 +123,12 @@ class _HostNames:
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
             if (error := _connection_error.get()) is not None:
                 raise error
-            found = original(host, *args, **kwargs)
+            try:
+                found = original(host, *args, **kwargs)
+            except OSError as failure:
+                if (blocked := self._explain_failed_lookup(host, *args)) is None:
+                    raise
+                raise blocked from failure
             name = host.decode("idna") if isinstance(host, bytes) else host
             for *_, address in found if name else ():
                 known = self._names.get(address[0], ())
@@ -125,6 +136,16 @@ class _HostNames:
             return found
 
         return getaddrinfo
+
+    def _explain_failed_lookup(self, host: Any, port: Any = None, *_: Any) -> Exception | None:
+        """Return the error of a blocked connection if the failed lookup was made to connect. None otherwise.
+
+        Without a network, the lookup fails before the connection can be refused.
+        """
+        name, block = host.decode("idna") if isinstance(host, bytes) else host, current_block()
+        if block is None or not name or not isinstance(port, int) or not port or block.allows((name,), port):
+            return None
+        return block.build_error(name, port)
 
     def names_of(self, host: str) -> tuple[str, ...]:
         """Return the names whose lookup returned ``host``, the most recent first, followed by ``host`` itself."""
@@ -151,6 +172,24 @@ def _check_datagram(tape: Router, sock: socket.socket, addresses: Sequence[Any],
         return
     if (violation := check_connection(tape, names.names_of(parsed[0]), parsed[1])) is not None:
         raise violation
+
+
+def _check_block(block: NetworkBlock, sock: socket.socket, address: Any, names: _HostNames) -> None:
+    if (parsed := _parse_address(sock, address)) is not None:
+        host, port = parsed
+        block.check(names.names_of(host), port)
+        return
+    # a Unix socket has a path; other families have no name, and are refused in any case
+    is_path = sock.family == getattr(socket, "AF_UNIX", None)
+    block.check((os.fsdecode(address) if is_path else "",), None)
+
+
+def _check_blocked_datagram(
+    block: NetworkBlock, sock: socket.socket, addresses: Sequence[Any], names: _HostNames
+) -> None:
+    # a connected socket was checked when it was connected
+    if addresses and (parsed := _parse_address(sock, addresses[0])) is not None and parsed[1] != _DNS_PORT:
+        block.check(names.names_of(parsed[0]), parsed[1])
 
 
 def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:

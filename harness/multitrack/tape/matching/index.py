@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -17,6 +17,9 @@ from itertools import count
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
+
+AcceptsEntry = Callable[["RecordedEntry"], bool]
+"""Returns whether a recording whose key matches may answer the request."""
 
 # one character of a redacted secret in the path or the query of a URL, and one inside a JSON string
 _CHAR_IN_URL = r"[^&/?#]"
@@ -129,24 +132,43 @@ class Index:
     def _with_wildcards(self) -> Sequence[RecordedEntry]:
         return [entry for entry in self.entries if entry.key.has_wildcards]
 
-    def take(self, key: MatchingKey) -> RecordedEntry | None:
-        """Return the first entry that answers ``key`` and was not replayed yet, and mark it as replayed."""
+    def take(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
+        """Return the first entry that answers ``key`` and was not replayed yet, and mark it as replayed.
+
+        Args:
+            key: The key of the request.
+            accepts: Called for each entry whose key matches, if given. The entry is skipped if the result is false.
+        """
         forms = [replace(key, body=form) for form in key.stored_forms]
         for exact in (equal for one in (key, *forms) for equal in (one, one.without_origin)):
             waiting = self._by_key.get(exact, [])
-            while waiting:
-                entry = waiting.pop()
-                if not entry.played:
+            while waiting and waiting[-1].played:
+                waiting.pop()
+            # an entry that is rejected now may answer a later request, so it stays
+            for entry in reversed(waiting):
+                if not entry.played and (accepts is None or accepts(entry)):
                     return self.mark_played(entry, key)
         # an unknown part of the URL may have any recorded value
         for entry in self.entries if key.unknown_parts else self._with_wildcards:
-            if not entry.played and entry.accepts(key):
+            if not entry.played and entry.accepts(key) and (accepts is None or accepts(entry)):
                 return self.mark_played(entry, key)
         return None
 
-    def find_last_played(self, key: MatchingKey) -> RecordedEntry | None:
-        """Return the entry that answered the last request with ``key``. None if there was no such request."""
+    def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
+        """Return the entry that answered the last request with ``key``. None if there was no such request.
+
+        With ``accepts``, return the last entry of the cassette that was replayed for such a request and is accepted.
+        """
+        if accepts is not None:
+            return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)
         return self._last_played.get(key)
+
+    def rewind(self) -> None:
+        """Let every entry be replayed again."""
+        for entry in self.entries:
+            entry.played = False
+        self._last_played.clear()
+        vars(self).pop("_by_key", None)
 
     def mark_played(self, entry: RecordedEntry, key: MatchingKey) -> RecordedEntry:
         """Mark ``entry`` as replayed for a request with ``key``, and return it."""

@@ -14,6 +14,7 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.random_values import may_have_random_fields, number_generated_ids, remove_random_fields
+from multitrack.tape.matching.request_matcher import RequestMatcher
 from multitrack.tape.normalize.placeholders import Placeholders
 
 _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
@@ -21,22 +22,33 @@ _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 @dataclass(frozen=True)
 class MatchingRules:
-    """The fields ``match_on``, ``ignore`` and ``placeholders`` of `Settings`."""
+    """The fields ``match_on``, ``ignore`` and ``placeholders`` of `Settings`, and the matchers of the project.
+
+    If there are matchers, but ``match_on`` is empty, only the matchers compare requests.
+    """
 
     match_on: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     placeholders: Placeholders = field(default_factory=Placeholders)
+    matchers: tuple[RequestMatcher, ...] = ()
 
     def make_key(self, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
         """Return the key of a redacted request that may contain ``pseudonyms``."""
         key = MatchingKey.from_request(self.strip_ignored(request), pseudonyms)
-        return self._select_parts(key) if self.match_on else key
+        return self._select_parts(key) if self._selects_parts else key
+
+    def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
+        """Return why a matcher rejects ``recorded`` as the recording of ``sent``. `None` if all accept it."""
+        for matcher in self.matchers:
+            if (reason := matcher.find_mismatch(sent, recorded)) is not None:
+                return f"the matcher {matcher.name!r} rejects it{reason and f': {reason}'}"
+        return None
 
     def strip_ignored(self, request: Request) -> Request:
         """Return ``request`` without its ignored parts, and with the user's placeholders."""
         # a cassette may have been recorded before the project set its placeholders
         request = self.placeholders.insert_into(request)
-        if self.match_on and "body" not in self._matched_parts:
+        if self._selects_parts and "body" not in self._matched_parts:
             return replace(request, body=b"")
         body = number_generated_ids(request.body)
         if body is not request.body:
@@ -58,6 +70,10 @@ class MatchingRules:
     @cached_property
     def _paths(self) -> Sequence[JsonPath]:
         return [JsonPath.parse(path) for path in self.ignore]
+
+    @property
+    def _selects_parts(self) -> bool:
+        return bool(self.match_on or self.matchers)
 
     @cached_property
     def _matched_parts(self) -> Collection[str]:

@@ -57,6 +57,7 @@ def build_miss(
     call_site: str | None = None,
     lost: LostRecording | None = None,
     strip: Callable[[Request], Request] = lambda request: request,
+    find_rejection: Callable[[Request, RecordedEntry], str | None] = lambda _request, _entry: None,
     others: CrossTransportCandidates | None = None,
     brief: bool = False,
 ) -> CassetteMiss:
@@ -72,6 +73,7 @@ def build_miss(
         call_site: Where the user's code sent the request. None if it is unknown.
         lost: A recording of the request in another file. None if there is none, or if it cannot be used.
         strip: Removes the parts of a request that are not compared.
+        find_rejection: Returns why the matchers of the project reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether to skip the search for the nearest recording, which is slow if the cassette is large.
     """
@@ -80,7 +82,7 @@ def build_miss(
         lines += [f"  reason: there is no cassette yet, but {lost.reason}", f"  {lost.advice}"]
         finding = lost.finding
     else:
-        reason = list(_explain(request, key, index, offered, strip, others, brief=brief))
+        reason = list(_explain(request, key, index, offered, strip, find_rejection, others, brief=brief))
         lines += [f"  {line}" for line in reason]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         if request.decoding_error:
@@ -159,6 +161,7 @@ def _explain(
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
     strip: Callable[[Request], Request],
+    find_rejection: Callable[[Request, RecordedEntry], str | None],
     others: CrossTransportCandidates | None,
     *,
     brief: bool,
@@ -166,7 +169,8 @@ def _explain(
     if index is None:
         yield "reason: there is no cassette yet"
         return
-    played = index.find_played(key) or (others.played_entries if others is not None else ())
+    accepted = [entry for entry in index.find_played(key) if find_rejection(request, entry) is None]
+    played = accepted or (others.played_entries if others is not None else ())
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         positions = ", ".join(str(entry.position) for entry in played)
@@ -195,6 +199,10 @@ def _explain(
             f"reason: {position} is the same call over {nearest.transport}; "
             f"its response was cut off, so it is only replayed over {nearest.transport}"
         )
+        return
+    rejection = find_rejection(request, nearest.entry)
+    if rejection is not None and not nearest.count:
+        yield f"reason: rejected: {position} is the nearest; {rejection}"
         return
     state = f", over {nearest.transport}" if nearest.transport else ""
     state += ", already replayed" if nearest.entry.played else ""

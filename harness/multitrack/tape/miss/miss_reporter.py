@@ -130,6 +130,7 @@ class MissReporter:
             lost=self._create_search().find(sent.key, played=len(played)),
             offered=models,
             strip=self._canonicalizer.rules.strip_ignored,
+            find_rejection=lookup.find_rejection if lookup is not None else lambda _request, _entry: None,
             others=None if lookup is None or is_brief else lookup.find_over_other_transports(sent),
             brief=is_brief,
         )

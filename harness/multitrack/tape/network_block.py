@@ -1,0 +1,114 @@
+"""Block the network in a test: every connection is refused, also to this machine, unless its host is allowed.
+
+The tripwire asks the block before each connection. It also covers connections that a tape would allow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from multitrack.errors import NetworkBlocked, TapeViolation
+from multitrack.hosts import is_loopback, join_host_and_port, split_host_and_port
+from multitrack.tape.exchange import Passthrough, Request
+
+
+class NetworkBlock:
+    """Refuses the connections of ``test``."""
+
+    def __init__(
+        self,
+        test: str,
+        allowed_hosts: Sequence[str] = (),
+        allows_connection: Callable[[str, int], bool] = lambda _host, _port: False,
+    ) -> None:
+        """Create the block.
+
+        Args:
+            test: The node id of the test, for the message.
+            allowed_hosts: Regular expressions. A host is allowed if one of them matches the beginning of its name, of
+                its address, or of the path of a Unix socket.
+            allows_connection: Returns whether the options of the test allow a host and a port.
+        """
+        self._test = test
+        self._allowed = re.compile("|".join(f"(?:{pattern})" for pattern in allowed_hosts)) if allowed_hosts else None
+        self._allows_connection = allows_connection
+
+    def check(self, names: Sequence[str], port: int | None) -> None:
+        """Raise `NetworkBlocked` unless one of the ``names`` of a host is allowed.
+
+        Args:
+            names: The names of the host, the most recent first and its address last; or the path of a Unix socket.
+            port: The port. None for a Unix socket.
+        """
+        if not self.allows(names, port):
+            raise self.build_error(names[0], port)
+
+    def allows(self, names: Sequence[str], port: int | None) -> bool:
+        """Return whether one of the ``names`` of a host is allowed."""
+        if self._allowed is not None and any(map(self._allowed.match, names)):
+            return True
+        return port is not None and any(self._allows_connection(name, port) for name in names)
+
+    def build_error(self, host: str, port: int | None) -> NetworkBlocked:
+        """Return the error for a refused connection to ``host``."""
+        address = host if port is None else join_host_and_port(host, port)
+        return NetworkBlocked(
+            f"Network is disabled: {self._test} may not connect to {address or 'this address'}\n"
+            f"  to allow the host, add a regular expression: "
+            f"@pytest.mark.block_network(allowed_hosts=[{re.escape(host)!r}])\n"
+            f"  or to pyproject.toml:\n"
+            f"    [tool.multitrack]\n"
+            f'    allow_hosts = ["{host}"]'
+        )
+
+
+class BlockedRouter:
+    """Takes the place of a tape while the network is blocked and no tape is open.
+
+    Only gRPC needs it, because it connects below Python. The tripwire sees the connections of other clients.
+    """
+
+    mode = "live"
+
+    def __init__(self, block: NetworkBlock) -> None:
+        self._block = block
+
+    def route(self, request: Request) -> Passthrough:
+        """Let ``request`` pass, unless it is a gRPC call to a host that is not allowed."""
+        if request.is_grpc:
+            host, port = split_host_and_port(request.url)
+            addresses = ("127.0.0.1", "::1") if is_loopback(host) else ()
+            self._block.check((host, *addresses), port)
+        return Passthrough()
+
+    def route_stream(self, request: Request) -> Passthrough:
+        """Route a streaming ``request`` in the same way as `route`."""
+        return self.route(request)
+
+    def allows_connection(self, host: str, port: int) -> bool:
+        """Return True, because the tripwire asks the block itself."""
+        del host, port
+        return True
+
+    def add_violation(self, violation: TapeViolation) -> None:
+        """Do nothing: there is no tape whose violations could fail a test."""
+
+
+_blocks: list[NetworkBlock] = []
+
+
+def current_block() -> NetworkBlock | None:
+    """Return the block of the running test. `None` if its network is not blocked."""
+    return _blocks[-1] if _blocks else None
+
+
+@contextmanager
+def install(block: NetworkBlock) -> Iterator[None]:
+    """Make ``block`` the current one. The interceptors must be installed: see `active.block_network`."""
+    _blocks.append(block)
+    try:
+        yield
+    finally:
+        _blocks.remove(block)

@@ -1,0 +1,46 @@
+"""The command line options of pytest-recording, with the same names and values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_multitrack import flags
+from pytest_multitrack.recording_interface.record_modes import RECORD_MODES
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add each option whose name no other plugin uses."""
+    group = parser.getgroup("multitrack")
+    for name, arguments in _OPTIONS.items():
+        if flags.is_free(name, parser):
+            group.addoption(name, **arguments)
+
+
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--record-mode": {
+        "choices": RECORD_MODES,
+        "default": None,
+        "help": "Set the record mode of vcrpy for tests with the marker vcr: replay only (none), record if there is no "
+        "cassette (once), record what is missing (new_episodes), record everything and keep the old recordings (all) "
+        "or not (rewrite) (default: the record_mode of the marker or of vcr_config, otherwise none)",
+    },
+    "--block-network": {
+        "action": "store_true",
+        "default": False,
+        "help": "Short for --multitrack-block-network",
+    },
+    "--allowed-hosts": {
+        "default": None,
+        "metavar": "REGEXES",
+        "help": "Allow connections to the hosts that match one of these regular expressions, separated by commas, "
+        "although the network is blocked (default: the allowed_hosts of vcr_config)",
+    },
+    "--disable-recording": {
+        "action": "store_true",
+        "default": False,
+        "help": "Ignore the marker vcr: go live, and neither read nor write cassettes (default: replay only)",
+    },
+}

@@ -1,0 +1,14 @@
+"""The hook with which a project configures vcrpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from vcr import VCR
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
+    """Change the settings of ``vcr`` for a test with the marker ``vcr``, for example register a matcher."""

@@ -1,0 +1,40 @@
+"""vcrpy's record modes, and the modes of a tape that they mean.
+
+https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes; pytest-recording adds ``rewrite``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multitrack.errors import BadOption
+from multitrack.tape.settings import Mode
+from pytest_multitrack import flags
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
+
+
+def read_record_mode(value: Any, source: str) -> str:
+    """Return the name of a record mode, which may be an enum member of vcrpy.
+
+    Raises:
+        BadOption: It is not a record mode; ``source`` says where it was set.
+    """
+    mode = getattr(value, "value", value)
+    if mode not in RECORD_MODES:
+        raise BadOption(f"{source}: record_mode must be one of {', '.join(RECORD_MODES)}, not {mode!r}")
+    return str(mode)
+
+
+def resolve_mode(record_mode: str, config: pytest.Config, *, has_cassette: bool) -> Mode:
+    """Return the mode of the tape of a test with the marker ``vcr``.
+
+    Our own flags come first. In CI, a record mode never records, unless that is allowed.
+    """
+    if (mode := flags.mode(config)) != "replay":
+        return mode
+    if record_mode == "none" or (record_mode == "once" and has_cassette) or not flags.may_write(config):
+        return "replay"
+    return "record-missing" if record_mode == "new_episodes" else "record"

@@ -1,0 +1,45 @@
+"""Register the hook, the fixtures, the markers and the options, unless another plugin defines them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from pytest_multitrack import recording_plugins
+
+_HOLDER = "multitrack-recording"
+_MARKERS = (
+    "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
+    "default_cassette(name): the name of the cassette that the marker vcr uses",
+    "block_network(allowed_hosts=None): refuse all connections of this test, except to hosts that match a regular "
+    "expression of the list",
+)
+
+
+def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register an empty plugin, to which `register` adds the fixtures.
+
+    A fixture of a plugin overrides those of the plugins that were registered earlier. Therefore, this plugin must come
+    before the plugins of the project, but only after these it is known whether the fixtures are needed.
+    """
+    pluginmanager.register(ModuleType("pytest_multitrack_recording"), _HOLDER)
+
+
+def register(config: pytest.Config, parser: pytest.Parser) -> None:
+    """Register the interface, unless another plugin defines it. Call this after the initial conftests."""
+    if recording_plugins.detect(config):
+        return
+    from pytest_multitrack.recording_interface import command_line, fixtures, hookspecs
+
+    command_line.add_options(parser)
+    config.pluginmanager.add_hookspecs(hookspecs)
+    if (holder := config.pluginmanager.get_plugin(_HOLDER)) is not None:
+        vars(holder).update({name: getattr(fixtures, name) for name in fixtures.__all__})
+
+
+def register_markers(config: pytest.Config) -> None:
+    """Register the markers, so that pytest knows and lists them."""
+    if not recording_plugins.has_other(config):
+        for line in _MARKERS:
+            config.addinivalue_line("markers", line)

@@ -1,0 +1,36 @@
+"""Apply vcrpy's filters, which change requests and responses, or exclude them from recording.
+
+https://vcrpy.readthedocs.io/en/latest/advanced.html#filter-sensitive-data-from-the-request
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from multitrack.tape.exchange import Request, Response
+from pytest_multitrack.recording_interface import vcr_requests
+
+
+@dataclass(frozen=True, slots=True)
+class VcrFilters:
+    """The functions that vcrpy builds from its options (``filter_headers``, ``before_record_request``, ...).
+
+    Args:
+        before_record_request: Changes a request. Returns None if it is not recorded.
+        before_record_response: Changes a response. Returns None if it is not recorded.
+    """
+
+    before_record_request: Callable[[Any], Any]
+    before_record_response: Callable[[Any], Any]
+
+    def filter_request(self, request: Request) -> Request | None:
+        """Return the filtered ``request``. None if it is not recorded."""
+        filtered = self.before_record_request(vcr_requests.to_vcr_request(request))
+        return None if filtered is None else vcr_requests.from_vcr_request(filtered, request)
+
+    def filter_response(self, response: Response) -> Response | None:
+        """Return the filtered ``response``. None if it is not recorded."""
+        filtered = self.before_record_response(vcr_requests.to_vcr_response(response))
+        return None if filtered is None else vcr_requests.from_vcr_response(filtered, response)

@@ -1,0 +1,32 @@
+"""The matchers that vcrpy has besides ours, and those that a project registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from multitrack.tape.exchange import Request
+from pytest_multitrack.recording_interface import vcr_requests
+
+
+@dataclass(frozen=True, slots=True)
+class VcrMatcher:
+    """A matcher function of vcrpy.
+
+    Args:
+        name: The name under which it is registered.
+        function: Compares two requests. They match unless it returns a false value other than None, or an assertion in
+            it fails.
+    """
+
+    name: str
+    function: Callable[[Any, Any], Any]
+
+    def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
+        """Return why ``recorded`` does not match ``sent``. None if it does."""
+        try:
+            result = self.function(vcr_requests.to_vcr_request(sent), vcr_requests.to_vcr_request(recorded))
+        except AssertionError as error:
+            return str(error)
+        return None if result is None or result else ""

@@ -1,0 +1,34 @@
+"""Other plugins that record HTTP traffic, and define the same names as our interface of pytest-recording."""
+
+from __future__ import annotations
+
+import pytest
+
+_NAMES = frozenset({"recording", "vcr", "cassetter"})
+"""The names that the plugins have if pytest loads them itself."""
+_PACKAGES = frozenset({"pytest_recording", "pytest_vcr", "cassetter"})
+"""Their packages, because ``-p`` and ``pytest_plugins`` register a plugin by the name of its module."""
+_has_other = pytest.StashKey[bool]()
+
+
+def detect(config: pytest.Config) -> bool:
+    """Return whether the run uses another plugin that handles ``@pytest.mark.vcr``, and remember the answer.
+
+    A plugin that ``-p no:recording`` switches off does not count. Call this after the initial conftests, because they
+    may load a plugin. Only these conftests may.
+    """
+    found = any(
+        plugin is not None and _is_other(name, plugin) for name, plugin in config.pluginmanager.list_name_plugin()
+    )
+    config.stash[_has_other] = found
+    return found
+
+
+def has_other(config: pytest.Config) -> bool:
+    """Return what `detect` found."""
+    return config.stash.get(_has_other, False)
+
+
+def _is_other(name: str, plugin: object) -> bool:
+    module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    return name in _NAMES or module.partition(".")[0] in _PACKAGES
