@@ -53,7 +53,7 @@ def _open_fixture_tape(
     if pytest_internals.is_builtin_fixture(fixturedef):
         return run.context.use_scope(None)
     with item_tape.fail_without_traceback():
-        opened = fixture_tape.open_fixture_tape(fixturedef, request, run.latest_tape.test)
+        opened = fixture_tape.open_fixture_tape(fixturedef, request, run.latest_tape)
     run.fixture_tapes[fixturedef] = opened
     return opened.setup(request)
 

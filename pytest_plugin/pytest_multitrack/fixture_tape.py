@@ -15,7 +15,8 @@ from multitrack.errors import BadOption
 from multitrack.tape import active, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
-from pytest_multitrack import cassette_options, cassette_paths, flags, item_tape, pytest_internals
+from pytest_multitrack import cassette_options, cassette_paths, flags, pytest_internals
+from pytest_multitrack.item_tape import ItemTape, fail_without_traceback
 
 _fixture_cassettes = pytest.StashKey[dict[str, tuple[Path, str]]]()
 """The path of each fixture's cassette and the name of the fixture, by the path in lower case."""
@@ -98,7 +99,7 @@ class FixtureTape:
     def _close(self) -> None:
         run, passed = run_context.current_run(), self._failure is None
         run.add_closed_tape(self._tape)
-        with item_tape.fail_without_traceback():
+        with fail_without_traceback():
             saved = self._tape.save(failure=self._failure)
             run.tape_results.append(TapeResult(self._scope, self._tape, passed, saved))
             run.tape_results.extend(self._scope.save_blocks(failure=self._failure))
@@ -107,15 +108,18 @@ class FixtureTape:
 
 
 def open_fixture_tape(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, test: RecordingScope
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, item_tape: ItemTape
 ) -> FixtureTape:
-    """Open the tape of a fixture that ``test`` is the first to use.
+    """Open the tape of a fixture that the test of ``item_tape`` is the first to use.
 
     Raises:
         BadOption: An option is invalid, or the path differs only in case from the cassette path of another fixture.
         CassetteCorrupt: The cassette cannot be read.
     """
+    test, mode = item_tape.test, flags.mode(request.config)
     path = cassette_paths.fixture_cassette_path(fixturedef, request)
+    if mode == "replay" and item_tape.lets_fixtures_go_live and not path.exists():
+        mode = "live"
     name = cassette_paths.fixture_name(fixturedef, request)
     other, first = request.config.stash.setdefault(_fixture_cassettes, {}).setdefault(str(path).lower(), (path, name))
     if other != path:
@@ -128,7 +132,7 @@ def open_fixture_tape(
     )
     tape = Tape(
         path,
-        mode=flags.mode(request.config),
+        mode=mode,
         settings=cassette_options.resolve_marker_options(request.node).settings,
         test=scope.name,
         fingerprint_results=test.fingerprint_results,

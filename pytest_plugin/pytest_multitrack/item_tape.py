@@ -13,16 +13,25 @@ from multitrack.errors import BadOption, MultitrackError
 from multitrack.tape import active, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
-from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags
+from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags, markers
 from pytest_multitrack.resolved_options import ResolvedOptions
 
 
 class ItemTape:
     """The open tape of ``test``."""
 
-    def __init__(self, tape: Tape, test: RecordingScope) -> None:
+    def __init__(self, tape: Tape, test: RecordingScope, *, lets_fixtures_go_live: bool = False) -> None:
+        """Activate ``tape``.
+
+        Args:
+            tape: The tape.
+            test: The test.
+            lets_fixtures_go_live: Whether fixtures of wider scope go live until they have a cassette. pytest-recording
+                knows no cassettes of fixtures.
+        """
         self.tape = tape
         self.test = test
+        self.lets_fixtures_go_live = lets_fixtures_go_live
         self._closed = False
         self._stack = ExitStack()
         self._open()
@@ -87,7 +96,7 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     """
     with fail_without_traceback():
         tape = _create_tape(item, test, cassette_options.resolve_marker_options(item))
-    return ItemTape(tape, test)
+    return ItemTape(tape, test, lets_fixtures_go_live=markers.uses_vcr_marker(item))
 
 
 def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -> None:

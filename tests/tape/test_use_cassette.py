@@ -206,3 +206,50 @@ def test_one_cassette_may_be_used_again(provider, path):
         with cassette:
             get(provider.url + name)
     assert [each.request.url[-2:] for each in storage.read(path).interactions] == ["/2"]
+
+
+def test_a_decorated_function_opens_the_cassette_for_each_call(provider, path):
+    @use_cassette(path, mode="record")
+    def record(name):
+        """Send a request."""
+        return get(f"{provider.url}/{name}")
+
+    assert record("x") == "/x"
+    assert (record.__name__, record.__doc__) == ("record", "Send a request.")
+    url = provider.url
+    provider.stop()
+    replayed = use_cassette(path)
+
+    @replayed
+    def call():
+        return get(f"{url}/x")
+
+    @replayed
+    async def call_async():
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"{url}/x")).json()["path"]
+
+    @replayed
+    def generate():
+        yield get(f"{url}/x")
+
+    @replayed
+    async def generate_async():
+        yield get(f"{url}/x")
+
+    async def call_all():
+        # each call has its own cassette, even side by side
+        found = await asyncio.gather(call_async(), call_async())
+        return [*found, *[one async for one in generate_async()]]
+
+    assert [call(), call(), *generate(), *asyncio.run(call_all())] == ["/x"] * 6
+    assert active.current_tape() is None
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [("record_mode", "mode='replay', 'record' or 'record-missing'"), ("filter_headers", "nothing")],
+)
+def test_an_option_of_vcrpy_is_refused_by_name(path, option, advice):
+    with pytest.raises(BadOption, match=f"'{option}' is an option of vcrpy; pass {advice}"):
+        use_cassette(path, **{option: "once"})

@@ -15,3 +15,6 @@ class InteractionFilter(Protocol):
 
     def filter_response(self, response: Response, /) -> Response | None:
         """Return the changed ``response``, or `None` not to record it."""
+
+    def filter_stored_response(self, response: Response, /) -> Response | None:
+        """Return the ``response`` of another recorder as it is to be replayed, or `None` not to replay it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.interaction_filter import InteractionFilter
 from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording, keys_of_recordings
@@ -31,6 +33,7 @@ class OpenCassette:
         test: str | None,
         is_shared: bool,
         allow_repeats: bool,
+        filters: InteractionFilter | None = None,
     ) -> None:
         """Create an object without content, as if no cassette exists. `read` adds the content.
 
@@ -39,12 +42,14 @@ class OpenCassette:
             test: The test that uses the cassette. `None` outside of any test.
             is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording may be replayed more than once.
+            filters: The functions of the project. None if there are none.
         """
         self._normalizer = canonicalizer.normalizer
         self._canonicalizer = canonicalizer
         self._test = test
         self._is_shared = is_shared
         self._allow_repeats = allow_repeats
+        self._filters = filters
         self._own: Cassette | None = None
         self._additional: Sequence[Cassette] = ()
 
@@ -73,9 +78,18 @@ class OpenCassette:
         except CassetteCorrupt as error:
             error.record_hint = record_hint
             raise
-        self._own = None if found is None else redact_foreign(found, self._normalizer)
+        self._own = None if found is None else self._prepare(found)
         additional = [cache.read(other) for other in additional_paths]
-        self._additional = [redact_foreign(other, self._normalizer) for other in additional if other is not None]
+        self._additional = [self._prepare(other) for other in additional if other is not None]
+
+    def _prepare(self, cassette: Cassette) -> Cassette:
+        """Return ``cassette`` as it is replayed. One of another recorder is filtered and redacted."""
+        if cassette.is_foreign and self._filters is not None:
+            filter_response = self._filters.filter_stored_response
+            filtered = ((one, filter_response(one.response)) for one in cassette.interactions)
+            found = tuple(replace(one, response=response) for one, response in filtered if response is not None)
+            cassette = Cassette(found, cassette.metadata)
+        return redact_foreign(cassette, self._normalizer)
 
     @property
     def interactions(self) -> Sequence[Interaction]:

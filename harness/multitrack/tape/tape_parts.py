@@ -83,7 +83,9 @@ def assemble_parts(
     canonicalizer = create_canonicalizer(settings, filters, matchers)
     normalizer = canonicalizer.normalizer
     redact = normalizer.redactor.redact_text
-    cassette = OpenCassette(canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats)
+    cassette = OpenCassette(
+        canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats, filters=filters
+    )
     if mode != "live":
         cassette.read(path, additional_paths, record_hint, cache, load)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from multitrack.errors import BadOption
 from multitrack.tape import active, project, replayed_clients, run_context
@@ -13,9 +16,31 @@ from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.settings import MODES, Mode
 from multitrack.tape.tape import Tape
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS_OF_VCRPY = {
+    "allow_playback_repeats": "allow_repeats=True",
+    "before_record": "placeholders={...} and keep_headers=[...]",
+    "before_record_request": "placeholders={...}",
+    "before_record_response": "nothing: credentials are always removed",
+    "cassette_library_dir": "the folder as a part of the path",
+    "decode_compressed_response": "nothing: bodies are always stored without compression",
+    "filter_headers": "nothing: only known headers are stored, see keep_headers",
+    "filter_post_data_parameters": "ignore=['$.name']",
+    "filter_query_parameters": "placeholders={...}",
+    "ignore_localhost": "ignore_hosts=['localhost', '127.0.0.1']",
+    "path_transformer": "the complete path",
+    "record_mode": "mode='replay', 'record' or 'record-missing'",
+    "serializer": "nothing: the format is recognized, and recordings are YAML",
+}
+"""The options of vcrpy that `use_cassette` does not have, and what to pass instead."""
+
 
 class use_cassette:  # noqa: N801 - a function to its users
     """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the `Tape`.
+
+    As a decorator, it opens the cassette for each call of a function, which may be a coroutine function or a generator
+    function.
 
     In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the recording
     stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when that test has
@@ -39,6 +64,10 @@ class use_cassette:  # noqa: N801 - a function to its users
     def __init__(self, path: str | Path, mode: Mode | None = None, **options: Any) -> None:
         if mode is not None and mode not in MODES:
             raise BadOption(f"use_cassette: unknown mode {mode!r}; known modes: {', '.join(MODES)}")
+        for name in options:
+            if (replacement := _OPTIONS_OF_VCRPY.get(name)) is not None:
+                raise BadOption(f"use_cassette: {name!r} is an option of vcrpy; pass {replacement}")
+        self._arguments = (path, mode, options)
         self._path = Path(path)
         self._mode = mode
         root = run_context.current_run().root
@@ -49,6 +78,47 @@ class use_cassette:  # noqa: N801 - a function to its users
         self._stack = ExitStack()
         self._tape: Tape | None = None
         self._scope: RecordingScope | None = None
+
+    def __call__(self, function: F) -> F:
+        """Return ``function`` with the cassette open during each call."""
+        path, mode, options = self._arguments
+
+        def reopen() -> use_cassette:
+            # a new object for each call, because calls may overlap
+            return type(self)(path, mode, **options)
+
+        if inspect.isasyncgenfunction(function):
+
+            @wraps(function)
+            async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+                with reopen():
+                    async for value in function(*args, **kwargs):
+                        yield value
+
+            return cast(F, generate_async)
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def call_async(*args: Any, **kwargs: Any) -> Any:
+                async with reopen():
+                    return await function(*args, **kwargs)
+
+            return cast(F, call_async)
+        if inspect.isgeneratorfunction(function):
+
+            @wraps(function)
+            def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                with reopen():
+                    return (yield from function(*args, **kwargs))
+
+            return cast(F, generate)
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with reopen():
+                return function(*args, **kwargs)
+
+        return cast(F, call)
 
     def __enter__(self) -> Tape:
         outer, context = active.current_tape(), run_context.current_run()

@@ -42,13 +42,19 @@ def to_vcr_response(response: Response) -> dict[str, Any]:
 
 def from_vcr_response(changed: Mapping[str, Any], response: Response) -> Response:
     """Return ``response`` with the values of its ``changed`` form."""
-    return replace(
+    headers, body = _flatten_headers(changed["headers"]), _encode_body(changed["body"]["string"])
+    result = replace(
         response,
         status=changed["status"]["code"],
         reason=changed["status"]["message"],
-        headers=_flatten_headers(changed["headers"]),
-        body=_encode_body(changed["body"]["string"]),
+        headers=tuple(header for header in headers if header[0] != "content-encoding"),
     )
+    if response.encoded_body is None:
+        return replace(result, body=body)
+    if body == response.encoded_body and ("content-encoding", response.encoding) in headers:
+        return result
+    # the function has decoded the body
+    return replace(result, body=body, encoding="", encoded_body=None)
 
 
 def _group_headers(headers: Headers) -> dict[str, list[str]]:

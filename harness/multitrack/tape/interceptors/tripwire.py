@@ -15,7 +15,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from multitrack.errors import LiveCall
+from multitrack.errors import LiveCall, NetworkBlocked
 from multitrack.hosts import is_loopback, join_host_and_port
 from multitrack.tape import interceptors, socket_mocks
 from multitrack.tape.exchange import Router
@@ -175,13 +175,18 @@ def _check_datagram(tape: Router, sock: socket.socket, addresses: Sequence[Any],
 
 
 def _check_block(block: NetworkBlock, sock: socket.socket, address: Any, names: _HostNames) -> None:
-    if (parsed := _parse_address(sock, address)) is not None:
-        host, port = parsed
-        block.check(names.names_of(host), port)
-        return
-    # a Unix socket has a path; other families have no name, and are refused in any case
-    is_path = sock.family == getattr(socket, "AF_UNIX", None)
-    block.check((os.fsdecode(address) if is_path else "",), None)
+    try:
+        if (parsed := _parse_address(sock, address)) is not None:
+            host, port = parsed
+            block.check(names.names_of(host), port)
+            return
+        # a Unix socket has a path; other families have no name, and are refused in any case
+        is_path = sock.family == getattr(socket, "AF_UNIX", None)
+        block.check((os.fsdecode(address) if is_path else "",), None)
+    except NetworkBlocked:
+        # callers such as socket.create_connection only close their socket if an OSError is raised
+        sock.close()
+        raise
 
 
 def _check_blocked_datagram(
