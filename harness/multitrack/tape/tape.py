@@ -212,11 +212,6 @@ class Tape:
         return self._session.answered_requests
 
     @property
-    def settings(self) -> Settings:
-        """The options of the tape."""
-        return self._settings
-
-    @property
     def interactions(self) -> Sequence[Interaction]:
         """The interactions in the cassette, in order; in record mode, those recorded so far.
 
