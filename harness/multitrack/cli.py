@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from multitrack.errors import MultitrackError
+from multitrack.printable import echo, escape_controls
 from multitrack.wording import count_noun
 
 try:
@@ -43,7 +44,7 @@ def _print_version(is_set: bool) -> None:
     if is_set:
         from importlib.metadata import version
 
-        typer.echo(f"multitrack {version('multitrack')}")
+        echo(f"multitrack {version('multitrack')}")
         raise typer.Exit
 
 
@@ -75,7 +76,7 @@ def show(
             _show(cassette, requests=request)
         except CassetteCorrupt as error:
             # git does not show any file of a commit if its textconv command fails for one of them
-            typer.echo(f"damaged: {error.reason}")
+            echo(f"damaged: {error.reason}")
             typer.echo(cassette.read_bytes())
         return
     _require_cassettes("show", cassette)
@@ -84,12 +85,12 @@ def show(
         return
     has_errors = False
     for number, path in enumerate(find_cassettes(cassette, pending=True)):
-        typer.secho(f"{chr(10) if number else ''}{path}", bold=True)
+        echo(f"{chr(10) if number else ''}{path}", bold=True)
         try:
             _show(path, requests=request)
         except CassetteCorrupt as error:
             has_errors = True
-            typer.echo(str(error))
+            echo(str(error))
     if has_errors:
         raise typer.Exit(1)
 
@@ -106,8 +107,7 @@ def _show(path: Path, *, requests: bool) -> None:
         # the requests of other recorders may hold secrets
         cassette = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)(cassette)
     for line, is_heading in cassette_text.describe_cassette(cassette, requests=requests):
-        # typer leaves the style out if the output is not a terminal
-        typer.secho(line, bold=is_heading)
+        echo(line, bold=is_heading)
 
 
 def _require_cassettes(command: str, path: Path) -> None:
@@ -176,9 +176,9 @@ def check(
         checking.find_problems(cassettes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
     )
     for problem in problems:
-        typer.echo(problem)
+        echo(problem)
     if not problems:
-        typer.echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
+        echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
     _report_pending(paths)
     if problems:
         raise typer.Exit(1)
@@ -190,7 +190,7 @@ def _report_pending(paths: list[Path]) -> None:
 
     if count := sum(len(storage.find_pending(path)) for path in paths if path.is_dir()):
         files = count_noun(count, "file")
-        typer.echo(f"not checked: {files} with pending recordings (multitrack accept moves them into the cassettes)")
+        echo(f"not checked: {files} with pending recordings (multitrack accept moves them into the cassettes)")
 
 
 @app.command(epilog=f"Example: multitrack diff main..HEAD\n\n{_EXIT_CODES}")
@@ -267,10 +267,10 @@ def accept(
                 errors.append(str(error))
                 continue
             if result.accepted:
-                typer.echo(f"accepted {cassette_path(file)}")
+                echo(f"accepted {cassette_path(file)}")
             errors += [_explain_refusal(file, test, reason) for test, reason in result.refused]
     for message in errors:
-        typer.echo(f"multitrack: {message}", err=True)
+        echo(f"multitrack: {message}", err=True)
     if errors:
         raise typer.Exit(1)
 
@@ -323,7 +323,7 @@ def revalidate(
     for path in paths:
         _require_cassettes("revalidate", path)
     report = revalidation.revalidate(paths, importer)
-    typer.echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
+    echo(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if not json:
         _report_pending(paths)
     if not report.is_good:
@@ -347,11 +347,11 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of the repository
         file = folder / name
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         if line in lines:
-            typer.echo(f"{file} already has the line: {line}")
+            echo(f"{file} already has the line: {line}")
             continue
         file.write_text("\n".join([*lines, line, ""]), encoding="utf-8", newline="\n")
-        typer.echo(f"added to {file}: {line}")
-    typer.echo(f"to see tool calls in the output of git diff, run once in each clone: {_TEXTCONV}")
+        echo(f"added to {file}: {line}")
+    echo(f"to see tool calls in the output of git diff, run once in each clone: {_TEXTCONV}")
 
 
 def _find_pattern(folder: Path) -> str:
@@ -403,6 +403,6 @@ def main() -> None:
     try:
         app()
     except MultitrackError as error:
-        sys.exit(f"multitrack: {error}")
+        sys.exit(escape_controls(f"multitrack: {error}"))
     except OSError as error:
-        sys.exit(f"multitrack: {error.filename or ''}: {error.strerror or error}")
+        sys.exit(escape_controls(f"multitrack: {error.filename or ''}: {error.strerror or error}"))

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from multitrack import wires
 from multitrack.errors import MultitrackError
+from multitrack.printable import escape_controls, escape_line
 from multitrack.standin import StandIn
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
@@ -47,7 +48,7 @@ def run(examples: Path) -> int:
         with tempfile.TemporaryDirectory(prefix="multitrack-demo-") as scratch:
             _run_steps(examples, Path(scratch), console)
     except DemoFailed as error:
-        console.print(f"demo failed: {error}", style="red", markup=False)
+        console.print(escape_controls(f"demo failed: {error}"), style="red", markup=False)
         return 1
     return 0
 
@@ -73,7 +74,7 @@ def _run_steps(examples: Path, scratch: Path, console: Console) -> None:
     )
     for names, lines in _group_by_calls(committed):
         for line in lines:
-            console.print(f"     {line}", markup=False)
+            console.print(f"     {escape_line(line)}", markup=False)
         console.print(f"     in {', '.join(names)}", markup=False)
 
     console.print("4  snapshots: the tests assert these calls, in any order")

@@ -14,6 +14,7 @@ import pytest
 from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.drift import cassette_drift
 from multitrack.drift.cassette_drift import CassetteDrift
+from multitrack.printable import escape_controls
 from multitrack.reporting import drift_table
 from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import run_context
@@ -197,7 +198,7 @@ class DriftRun:
         result = yield
         terminalreporter.section("drift")
         for line, colour in drift_table.drift_lines(self._all_rows, fails=self._fails):
-            terminalreporter.write_line(line, **({colour: True} if colour else {}))
+            terminalreporter.write_line(escape_controls(line), **({colour: True} if colour else {}))
         return result
 
     @property

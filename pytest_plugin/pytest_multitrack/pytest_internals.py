@@ -114,7 +114,10 @@ def replace_failure_text(report: pytest.TestReport, text: str) -> None:
     plain string. ``--tb=line`` only shows 50 characters of such a string, and the summary of pytest before 9 shows
     nothing.
     """
+    from multitrack.printable import escape_controls
+
     path, line, _ = report.location
+    text = escape_controls(text)
     vars(report)["longrepr"] = ReprExceptionInfo(
         ReprTraceback([ReprEntryNative([f"{text}\n"])], extraline=None, style="native"),
         ReprFileLocation(path, (line or 0) + 1, text),
@@ -142,6 +145,8 @@ def add_user_frames(
         is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
         redact: Removes secrets from a line.
     """
+    from multitrack.printable import escape_coloured
+
     style = config.option.tbstyle
     if style not in _STYLES_WITH_FRAMES:
         return
@@ -161,11 +166,11 @@ def add_user_frames(
             shown = Traceback([*shown[:1], *(entry.with_repr_style("short") for entry in shown[1:-1]), *shown[1:][-1:]])
         entries = list(_represent(error, shown, config).reprentries)
     for entry in entries:
-        entry.lines = [redact(line) for line in entry.lines]
+        entry.lines = [escape_coloured(redact(line)) for line in entry.lines]
         if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
-            arguments.args = [(name, redact(value)) for name, value in arguments.args]
+            arguments.args = [(name, escape_coloured(redact(value))) for name, value in arguments.args]
         if (local := getattr(entry, "reprlocals", None)) is not None:
-            local.lines = [redact(line) for line in local.lines]
+            local.lines = [escape_coloured(redact(line)) for line in local.lines]
     if entries:
         text_entries = vars(report)["longrepr"].reprtraceback.reprentries
         if entries[0].style != "long":  # an entry in the long style starts with an empty line
@@ -220,7 +225,10 @@ def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[s
 
 def prepend_failure_line(report: pytest.TestReport, line: str) -> None:
     """Put ``line`` before the text of the failed ``report`` and before its line in the short summary."""
+    from multitrack.printable import escape_controls
+
     text: Any = report.longrepr
+    line = escape_controls(line)
     chain = getattr(text, "chain", None)
     traceback = chain[0][0] if chain else getattr(text, "reprtraceback", None)
     crash = getattr(text, "reprcrash", None)
@@ -242,19 +250,23 @@ def redact_failure(report: pytest.TestReport, redact: Callable[[str], str]) -> N
 
     Source lines are not redacted.
     """
+    from multitrack.printable import escape_coloured
+
     text: Any = report.longrepr
     crash = getattr(text, "reprcrash", None)
     if crash is not None:
-        crash.message = redact(crash.message)
+        crash.message = escape_coloured(redact(crash.message))
     chain = getattr(text, "chain", None) or [(getattr(text, "reprtraceback", None), None, None)]
     for traceback, *_ in chain:
         for entry in getattr(traceback, "reprentries", ()):
             is_message = getattr(entry, "style", "") == "native"
-            entry.lines = [redact(line) if is_message or line.startswith("E ") else line for line in entry.lines]
+            entry.lines = [
+                escape_coloured(redact(line)) if is_message or line.startswith("E ") else line for line in entry.lines
+            ]
             if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
-                arguments.args = [(name, redact(value)) for name, value in arguments.args]
+                arguments.args = [(name, escape_coloured(redact(value))) for name, value in arguments.args]
             if (local := getattr(entry, "reprlocals", None)) is not None:
-                local.lines = [redact(line) for line in local.lines]
+                local.lines = [escape_coloured(redact(line)) for line in local.lines]
 
 
 def print_failures(terminalreporter: Any, category: str) -> None:

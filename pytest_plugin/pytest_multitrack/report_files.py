@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from multitrack import wires
+from multitrack.printable import escape_controls
 from multitrack.reporting import report_formats
 from multitrack.reporting.report_formats import ReportedTape, ReportedTest
 from multitrack.tape import run_context
@@ -117,9 +118,10 @@ class ReportCollector:
         for file in self._files:
             shown = paths.relative_to_cwd(file)
             if (error := self._errors.get(file)) is not None:
-                terminalreporter.write_line(f"multitrack: report not written: {shown}: {error}", red=True)
+                line = f"multitrack: report not written: {shown}: {error}"
+                terminalreporter.write_line(escape_controls(line), red=True)
             else:
-                terminalreporter.write_line(f"multitrack: report: {shown}")
+                terminalreporter.write_line(escape_controls(f"multitrack: report: {shown}"))
 
     def _entries(self) -> list[ReportedTest]:
         entries: dict[str, ReportedTest] = {}

@@ -10,6 +10,7 @@ import pytest
 
 from multitrack.diagnosis.failed_request import find_failed_request
 from multitrack.errors import CassetteMiss, TapeViolation
+from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
 from multitrack.tape import call_site
 from multitrack.tape.file import paths
@@ -95,13 +96,14 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and not tape.is_compared:
             lines = terminal.failed_recording_lines(failed, tape.record_hint)
-            report.sections.append(("multitrack", "\n".join(lines)))
+            report.sections.append(("multitrack", escape_controls("\n".join(lines))))
             return
     pending = [paths.pending_path(path) for path in _find_unsaved(test.recorded_paths, closed)]
     pending += [result.saved.path for result in closed if result.saved and result.saved.state == "pending"]
     if pending:
         shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(pending)]
-        report.sections.append(("multitrack", "\n".join(terminal.pending_advice_lines(shown, test.update_hint))))
+        advice = "\n".join(terminal.pending_advice_lines(shown, test.update_hint))
+        report.sections.append(("multitrack", escape_controls(advice)))
 
 
 def remove_lost_advice(terminalreporter: Any) -> None:
@@ -175,7 +177,7 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
     ]
     latest = {(summary.test, summary.tape): summary for summary in summaries}
     for line in terminal.summary_lines(list(latest.values())):
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(escape_controls(line))
 
 
 def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
@@ -192,10 +194,11 @@ def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> No
             if (finding := getattr(report, FINDING, None)) is not None:
                 tests.setdefault(finding, {})[report.nodeid] = None
     for line in terminal.finding_lines({finding: list(names) for finding, names in tests.items()}):
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(escape_controls(line))
     for name, message in late:
-        terminalreporter.write_line(f"multitrack: {name}: {message}", red=True)
+        terminalreporter.write_line(escape_controls(f"multitrack: {name}: {message}"), red=True)
     passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}
     for report in terminalreporter.stats.get("rerun", ()):
         if (violation := getattr(report, VIOLATION, None)) is not None and report.nodeid in passed:
-            terminalreporter.write_line(f"multitrack: {report.nodeid}: an earlier attempt failed: {violation}")
+            line = f"multitrack: {report.nodeid}: an earlier attempt failed: {violation}"
+            terminalreporter.write_line(escape_controls(line))

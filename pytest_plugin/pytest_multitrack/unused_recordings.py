@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
 from multitrack.tape.file import paths, storage
 from pytest_multitrack import cassette_paths, flags, selection
@@ -20,11 +21,11 @@ def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> Non
     """Print the recordings that the ``run`` did not use. If it was not a full run or did not pass, print the reason."""
     config: pytest.Config = terminalreporter.config
     if (limit := find_limit(config, run, exitstatus)) is not None:
-        terminalreporter.write_line(terminal.partial_run_line(limit))
+        terminalreporter.write_line(escape_controls(terminal.partial_run_line(limit)))
         return
     unused = _find_unused(config, run, find_waiting(terminalreporter, run))
     for line in terminal.unused_lines(dict(sorted(unused))):
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(escape_controls(line))
 
 
 def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str | None:

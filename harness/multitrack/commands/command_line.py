@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from multitrack.errors import MultitrackError
+from multitrack.printable import echo
 from multitrack.wording import count_noun
 
 if TYPE_CHECKING:
@@ -187,13 +188,13 @@ def _finish(
     if changes and not dry_run:
         apply_changes(changes, open_log(), format_command(), force=force)
     if json:
-        typer.echo(json_module.dumps(to_report(command, changes, problems, dry_run=dry_run), indent=2))
+        echo(json_module.dumps(to_report(command, changes, problems, dry_run=dry_run), indent=2))
     else:
         for change in list_shown(changes):
-            typer.echo(f"would {change}" if dry_run else str(change))
+            echo(f"would {change}" if dry_run else str(change))
         for problem in problems.values():
-            typer.echo(f"multitrack: {problem}", err=True)
+            echo(f"multitrack: {problem}", err=True)
         if summary and not dry_run:
-            typer.echo(summary)
+            echo(summary)
     if problems:
         raise typer.Exit(1)

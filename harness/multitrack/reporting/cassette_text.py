@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multitrack import wires
+from multitrack.printable import escape_line
 from multitrack.reporting import request_text
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.summary import summarize
@@ -20,11 +21,11 @@ def describe_cassette(cassette: Cassette, *, requests: bool = False) -> Iterator
     """
     for position, interaction in enumerate(cassette.interactions, start=1):
         heading, *calls = summarize(position, interaction)
-        yield heading, True
+        yield escape_line(heading), True
         if requests:
             yield from ((line, False) for line in request_text.describe_request(interaction.request))
         for line in (*calls, *_text_lines(interaction)):
-            yield line, False
+            yield escape_line(line), False
     yield f"provenance: {cassette.provenance}", False
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from multitrack.printable import escape_line
 from multitrack.tape.exchange import Request
 from multitrack.wires import registry
 
@@ -40,10 +41,5 @@ def _dump(value: Any) -> str:
 
 def _indent(name: str, text: str) -> Iterator[str]:
     first, *rest = text.splitlines() or [""]
-    yield f"  {name}: {_escape(first)}"
-    yield from (f"    {_escape(line)}" for line in rest)
-
-
-def _escape(line: str) -> str:
-    """Return ``line`` without control characters, which a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)
+    yield f"  {name}: {escape_line(first)}"
+    yield from (f"    {escape_line(line)}" for line in rest)

@@ -57,7 +57,8 @@ _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
-_USER_INFORMATION = re.compile(r"(?<=//)[^/?#@\s]*@")
+# to the last @, because a password may contain one
+_USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 
 
 class Redactor:
