@@ -30,7 +30,7 @@ def begin_test(item: pytest.Item) -> None:
     run.context.begin_test(test, uses_tape=uses_cassette)
     run.comparison = None
     state = ItemState(ViolationGuard(test))
-    state.store(item)
+    run.begin_item(item, state)
     if (mistyped := markers.find_mistyped(item)) is not None:
         pytest.fail(markers.describe_mistyped(test.name, mistyped), pytrace=False)
     if uses_cassette:

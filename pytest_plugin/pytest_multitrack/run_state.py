@@ -36,6 +36,7 @@ class RunState:
         self.latest_tape: ItemTape | None = None
         self.fixture_tapes: dict[pytest.FixtureDef[object], FixtureTape] = {}
         self.comparison: tuple[object, object] | None = None
+        self._latest_item: pytest.Item | None = None
         self._summary: RunSummary | None = None
 
     @property
@@ -46,6 +47,16 @@ class RunState:
 
             self._summary = RunSummary()
         return self._summary
+
+    def begin_item(self, item: pytest.Item, state: ItemState) -> None:
+        """Store the ``state`` of ``item``, and drop the state of the item before it.
+
+        pytest keeps every item until the end of the run, and so would keep the content of every cassette.
+        """
+        if self._latest_item is not None:
+            ItemState().store(self._latest_item)
+        self._latest_item = item
+        state.store(item)
 
     @property
     def has_results(self) -> bool:
