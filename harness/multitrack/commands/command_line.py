@@ -117,7 +117,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         result = pruning.plan_pruning(dict.fromkeys(found), read_facts(files.root), files.root)
         if not json:
             for path in result.unused:
-                typer.echo(f"no test uses {cassette_paths.relative_to_cwd(path)}")
+                echo(f"no test uses {cassette_paths.relative_to_cwd(path)}")
         summary = f"{count_noun(result.removed, 'interaction')} removed"
         _finish("prune", result.changes, result.problems, dry_run=dry_run, json=json, force=force, summary=summary)
 
