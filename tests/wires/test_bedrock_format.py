@@ -75,7 +75,13 @@ def test_strict_tools_have_schemas_in_the_strict_subset():
     assert specification["strict"] is True
     assert specification["inputSchema"]["json"]["additionalProperties"] is False
     assert specification["inputSchema"]["json"]["required"] == ["city"]
-    check_request(toolConfig={"tools": [tool]})
+
+
+@pytest.mark.parametrize("output", [None, {}, {"message": None}, {"message": {"role": "assistant"}}])
+def test_an_answer_without_content_is_recognized(output):
+    document = {"output": output, "stopReason": "content_filtered", "usage": {}, "metrics": {"latencyMs": 1}}
+    assert recognize(document) == "bedrock"
+    assert read_answer(document).refusal == "content_filtered"
 
 
 def test_a_dictionary_cannot_be_a_strict_schema():

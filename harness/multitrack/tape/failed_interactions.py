@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from multitrack import wires
 from multitrack.hosts import join_host_and_port, split_host_and_port
+from multitrack.tape.answer_wire import find_wire
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.recordings import Recording
 from multitrack.tape.interaction import Interaction
@@ -69,7 +70,7 @@ def _describe(interaction: Interaction) -> str:
     if status := response.header("grpc-status"):
         found, message = f"gRPC status {status}", response.header("grpc-message")
     else:
-        wire = wires.recognize(response.body)
+        wire = find_wire(interaction)
         message = wires.read_answer(response.body, wire).error if wire is not None else None
         found = f"{response.status} {response.reason}".rstrip()
     return f"{found}{f': {message}' if message else ''} ({request.method} {request.url})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multitrack import wires
+from multitrack.tape.answer_wire import find_wire
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 from multitrack.wires import registry
@@ -17,7 +18,7 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls."""
     request, response = interaction.request, interaction.response
     ending = f" · {words}" if (words := _describe_ending(response)) else ""
-    wire = wires.recognize(response.body)
+    wire = find_wire(interaction)
     if wire is None:
         status = "" if response.ending == "unanswered" else f" · {response.status}"
         yield f"{position} · {request.method} {request.url}{status}{ending}"
