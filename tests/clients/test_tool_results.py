@@ -6,17 +6,19 @@ import pickle
 import warnings
 from collections.abc import Iterable
 from importlib import import_module
+from io import BytesIO
 
 import httpx
 import openai
 import pytest
 from google import genai
 from google.genai import types
-from local_provider import STREAM, MockProvider, ProviderAnswer
+from local_provider import STREAM, MockProvider, ProviderAnswer, ProviderRequest
 from pydantic import BaseModel
 
 import multitrack
 from multitrack import Mode, ToolCall, Toolset
+from multitrack.wires.event_stream import write_message
 
 
 class Weather(BaseModel):
@@ -248,7 +250,87 @@ class Anthropic(Chat):
         return [{"role": "assistant", "content": self._content()}, {"role": "user", "content": content}]
 
 
-@pytest.fixture(params=[Chat, Responses, Gemini, Anthropic], ids=lambda wire: wire.__name__)
+class Bedrock(Chat):
+    """The Converse API of Amazon Bedrock, with a signed thought."""
+
+    key = "messages"
+
+    def __init__(self):
+        self.boto3 = pytest.importorskip("boto3")
+
+    def connect(self, provider, is_async):
+        from botocore.awsrequest import AWSResponse
+
+        if is_async:
+            pytest.skip("boto3 has no asynchronous client")
+
+        def respond(request, **_):
+            sent = ProviderRequest(request.method, request.url, {}, request.body)
+            provider.requests.append(sent)
+            raw = BytesIO(provider.reply(sent).body)
+            raw.stream = lambda *_, **__: iter(lambda: raw.read(100), b"")
+            return AWSResponse(request.url, 200, {}, raw)
+
+        keys = {"aws_access_key_id": "A", "aws_secret_access_key": "B"}
+        client = self.boto3.client("bedrock-runtime", region_name="eu-west-1", **keys)
+        client.meta.events.register("before-send.bedrock-runtime", respond)
+        return client
+
+    def create(self, provider, is_async, messages, **arguments):
+        client = multitrack.from_bedrock(self.connect(provider, is_async))
+        return client.create(modelId="nova", messages=self._write(messages), **arguments)
+
+    def resend(self, provider, messages):
+        self.connect(provider, False).converse(modelId="nova", messages=self._write(messages))
+
+    @staticmethod
+    def _write(messages):
+        question = {"role": "user", "content": [{"text": QUESTION["content"]}]}
+        return [question if message == QUESTION else message for message in messages]
+
+    def _content(self):
+        thought = {"reasoningContent": {"reasoningText": {"text": "Hm, a trip.", "signature": "c2ln"}}}
+        calls = [
+            {"toolUse": {"toolUseId": call_id, "name": name, "input": json.loads(arguments)}}
+            for call_id, name, arguments in zip(self.ids, ("Weather", "Search"), ARGUMENTS, strict=True)
+        ]
+        return [thought, {"text": "Let me see."}, *calls]
+
+    def plain(self):
+        message = {"role": "assistant", "content": self._content()}
+        usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+        return {"output": {"message": message}, "stopReason": "tool_use", "usage": usage, "metrics": {"latencyMs": 1}}
+
+    def stream(self):
+        events = [("messageStart", {"role": "assistant"})]
+        for index, block in enumerate(self._content()):
+            match block:
+                case {"reasoningContent": {"reasoningText": {"signature": signature}}}:
+                    deltas = [{"reasoningContent": {"text": text}} for text in ("Hm, ", "a trip.")]
+                    deltas.append({"reasoningContent": {"signature": signature}})
+                case {"toolUse": {"input": fields, **start}}:
+                    events.append(("contentBlockStart", {"contentBlockIndex": index, "start": {"toolUse": start}}))
+                    deltas = [{"toolUse": {"input": json.dumps(fields)}}]
+                case _:
+                    deltas = [{"text": text} for text in ("Let me ", "see.")]
+            events += [("contentBlockDelta", {"contentBlockIndex": index, "delta": delta}) for delta in deltas]
+            events.append(("contentBlockStop", {"contentBlockIndex": index}))
+        events.append(("messageStop", {"stopReason": "tool_use"}))
+        shared = {":content-type": "application/json", ":message-type": "event"}
+        return b"".join(
+            write_message({":event-type": name, **shared}, json.dumps(fields).encode()) for name, fields in events
+        )
+
+    def expected(self, *results):
+        content = [
+            {"toolResult": {"toolUseId": call_id, "content": [{"text": result}],
+                            **({"status": "error"} if result.startswith("TimeoutError") else {})}}
+            for call_id, result in zip(self.ids, results, strict=True)
+        ]  # fmt: skip
+        return [{"role": "assistant", "content": self._content()}, {"role": "user", "content": content}]
+
+
+@pytest.fixture(params=[Chat, Responses, Gemini, Anthropic, Bedrock], ids=lambda wire: wire.__name__)
 def wire(request):
     return request.param()
 

@@ -1,13 +1,15 @@
 """The Converse API of the stand-in provider: what it rejects, and how it reports errors."""
 
+import json
+
 import pytest
 
-from multitrack.standin import Rule, ScriptedError
+from multitrack.standin import Rule, ScriptedCall, ScriptedError
 from multitrack.standin.provider import Provider
 from multitrack.standin.recorded_responses import RecordedResponses
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.script import Script
-from multitrack.wires import read_answer
+from multitrack.wires import create_stream_decoder, read_answer
 
 USER = {"role": "user", "content": [{"text": "Hi"}]}
 CALL = {"role": "assistant", "content": [{"toolUse": {"toolUseId": "a", "name": "Weather", "input": {}}}]}
@@ -65,3 +67,31 @@ def test_a_refusal_is_the_text_of_a_guardrail():
     answer = read_answer(body)
     assert answer.refusal == "guardrail_intervened"
     assert answer.text == "Sorry."
+
+
+THINKING = {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
+TOOLS = {"toolConfig": {"tools": [{"toolSpec": {"name": "Weather", "inputSchema": {"json": {"type": "object"}}}}]}}
+
+
+@pytest.mark.parametrize("method", ["converse", "converse-stream"])
+def test_a_model_that_reasons_sends_a_signed_thought_before_its_calls(method):
+    _, _, body = send([USER], Rule(calls=[ScriptedCall("Weather")]), method=method, **TOOLS, **THINKING)
+    decoder = create_stream_decoder("bedrock.stream")
+    if method == "converse":
+        document = json.loads(body)
+    else:
+        decoder.feed(body)
+        document = decoder.document
+    assert [call.name for call in read_answer(body).calls] == ["Weather"]
+    thought, call = document["output"]["message"]["content"]
+    assert thought["reasoningContent"]["reasoningText"]["text"] == "The user wants me to use the tools."
+    assert "toolUse" in call
+    results = {"toolUseId": call["toolUse"]["toolUseId"], "content": [{"text": "sunny"}]}
+    call["toolUse"]["input"] = {}
+    conversation = [USER, {"role": "assistant", "content": [thought, call]}]
+    conversation.append({"role": "user", "content": [{"toolResult": results}]})
+    assert send(conversation, Rule(text="It is sunny."), **TOOLS, **THINKING)[0] == 200
+    thought["reasoningContent"]["reasoningText"]["signature"] = "another"
+    status, _, body = send(conversation, **TOOLS, **THINKING)
+    assert status == 400
+    assert read_answer(body, "bedrock").error.endswith("Invalid `signature` in `thinking` block")

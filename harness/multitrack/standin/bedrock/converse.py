@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from multitrack.hosts import is_loopback
 from multitrack.standin.answer_selection import AnswerSelector, internal_error_answer
-from multitrack.standin.bedrock.converse_request import RejectedConverseError, parse_request
+from multitrack.standin.bedrock.converse_request import (
+    RejectedConverseError,
+    has_reasoning,
+    parse_request,
+    sign_reasoning,
+)
 from multitrack.standin.identity import BEDROCK_HOST, bedrock_headers
 from multitrack.standin.model_request import ModelRequest
 from multitrack.standin.reply import AnswerPart, HttpReply, build_http_reply, end_with_error
@@ -25,6 +30,7 @@ from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.bedrock.bedrock_encoder import build_events, build_response
+from multitrack.wires.encoding import split_text
 from multitrack.wires.event_stream import write_message
 
 _JSON = ("content-type", "application/json")
@@ -40,6 +46,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     429: ("ThrottlingException", "Too many requests, please wait before trying again."),
     503: ("ServiceUnavailableException", "Bedrock is unable to process your request."),
 }
+_THOUGHT = "The user wants me to use the tools."
 _SERVER_ERROR = ("InternalServerException", "The system encountered an unexpected error during processing.")
 
 
@@ -61,8 +68,9 @@ def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match
     except RejectedConverseError as error:
         request = ModelRequest(model="", prompt="", texts=())
         answer = ScriptedAnswer(error=ScriptedError(status=400, message=str(error)))
+    thinks = isinstance(received.body, Mapping) and has_reasoning(received.body) and bool(answer.calls)
     try:
-        return _build_reply(answer, request, ids, headers, is_streamed=is_streamed)
+        return _build_reply(answer, request, ids, headers, is_streamed=is_streamed, thinks=thinks)
     except ScriptError as error:
         return _build_reply(internal_error_answer(error), request, ids, headers, is_streamed=is_streamed)
 
@@ -74,17 +82,18 @@ def _build_reply(
     headers: tuple[tuple[str, str], ...],
     *,
     is_streamed: bool,
+    thinks: bool = False,
 ) -> HttpReply:
     if answer.error is not None and not (is_streamed and answer.breaks_off):
         kind, content = _build_error(answer.error)
         headers = (_JSON, ("x-amzn-ErrorType", kind), *headers)
         return build_http_reply(answer, answer.error.status, headers, [AnswerPart(content)], streamed=False)
     if is_streamed:
-        parts = _build_stream(answer, request, ids)
+        parts = _build_stream(answer, request, ids, thinks=thinks)
         if answer.error is not None:
             parts = end_with_error(parts, answer, _build_exception(answer.error))
         return build_http_reply(answer, 200, (_EVENTS, *headers), parts, streamed=True)
-    content = _build_content(answer, request, ids)
+    content = _build_content(answer, request, ids, thinks=thinks)
     return build_http_reply(answer, 200, (_JSON, *headers), [AnswerPart(content)], streamed=False)
 
 
@@ -102,7 +111,7 @@ def _build_exception(error: ScriptedError) -> bytes:
     return write_message(headers, content)
 
 
-def _build_content(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds) -> bytes:
+def _build_content(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds, *, thinks: bool) -> bytes:
     if isinstance(answer.body, str):
         return answer.body.encode()
     if answer.body is not None:
@@ -110,10 +119,14 @@ def _build_content(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseI
     for call in answer.calls:
         # raises an error if the arguments are not an object, which only a stream can express
         _ = call.object
-    return _format_json({"metrics": {"latencyMs": 812}, **build_response(_to_wire_answer(answer, request, ids))})
+    response = build_response(_to_wire_answer(answer, request, ids))
+    if thinks:
+        thought = {"text": _THOUGHT, "signature": sign_reasoning(_THOUGHT)}
+        response["output"]["message"]["content"].insert(0, {"reasoningContent": {"reasoningText": thought}})
+    return _format_json({"metrics": {"latencyMs": 812}, **response})
 
 
-def _build_stream(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds) -> list[AnswerPart]:
+def _build_stream(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds, *, thinks: bool) -> list[AnswerPart]:
     if isinstance(answer.body, str):
         return [AnswerPart(answer.body.encode())]
     if answer.body is not None:
@@ -121,7 +134,26 @@ def _build_stream(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseId
     events = build_events(
         _to_wire_answer(answer, request, ids), piece_size=answer.delta_size, is_interleaved=answer.interleave
     )
+    if thinks:
+        events = _add_thought(events, answer.delta_size)
     return [AnswerPart(_write_event(event), starts_call) for starts_call, event in events]
+
+
+def _add_thought(
+    events: Iterable[tuple[int | None, dict[str, Any]]], size: int
+) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """Yield the events of an answer with a block of reasoning before all other blocks."""
+    first, *rest = events
+    yield first
+    deltas = [{"text": piece} for piece in split_text(_THOUGHT, size)]
+    for delta in [*deltas, {"signature": sign_reasoning(_THOUGHT)}]:
+        yield None, {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"reasoningContent": delta}}}
+    yield None, {"contentBlockStop": {"contentBlockIndex": 0}}
+    for starts_call, event in rest:
+        [(name, fields)] = event.items()
+        if "contentBlockIndex" in fields:
+            fields = {**fields, "contentBlockIndex": fields["contentBlockIndex"] + 1}
+        yield starts_call, {name: fields}
 
 
 def _write_event(document: Mapping[str, Any]) -> bytes:

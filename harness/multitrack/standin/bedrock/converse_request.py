@@ -5,7 +5,9 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +40,8 @@ def parse_request(body: Any, model: str) -> ModelRequest:
         if any("text" in block and not str(block["text"]).strip() for block in blocks):
             raise RejectedConverseError(f"The text field in the ContentBlock object at messages.{number} is blank.")
     _check_calls_and_results(conversation)
+    if has_reasoning(body):
+        _check_signatures(conversation)
     tools = tuple(_read_tools(body))
     roles = [message.get("role") for message in messages]
     turns = zip(roles, map(_join_text, conversation), strict=True)
@@ -51,6 +55,18 @@ def parse_request(body: Any, model: str) -> ModelRequest:
         after_results="toolResult" in conversation[-1][-1],
         turn=count_turns(role == "assistant" for role in roles),
     )
+
+
+def has_reasoning(body: Mapping[str, Any]) -> bool:
+    """Return whether the request asks the model to reason: the field has a different name for each family of models."""
+    fields = body.get("additionalModelRequestFields") or {}
+    settings = [fields.get(name) for name in ("thinking", "reasoning_config", "reasoningConfig")]
+    return any(isinstance(one, Mapping) and one.get("type") in ("enabled", "adaptive") for one in settings)
+
+
+def sign_reasoning(text: str) -> str:
+    """Return the signature of a thought. Without it, Bedrock does not accept the thought in a later request."""
+    return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 
 def _read_blocks(content: Any) -> Sequence[Block]:
@@ -89,6 +105,16 @@ def _select_callable_tools(tools: tuple[OfferedTool, ...], body: Mapping[str, An
     if "tool" in choice:
         return tuple(tool for tool in tools if tool.name == choice["tool"].get("name"))
     return tools
+
+
+def _check_signatures(conversation: Sequence[Sequence[Block]]) -> None:
+    for number, blocks in enumerate(conversation):
+        for position, block in enumerate(blocks):
+            thought = (block.get("reasoningContent") or {}).get("reasoningText")
+            if thought and thought.get("signature") != sign_reasoning(str(thought.get("text"))):
+                raise RejectedConverseError(
+                    f"messages.{number}.content.{position}: Invalid `signature` in `thinking` block"
+                )
 
 
 def _check_calls_and_results(conversation: Sequence[Sequence[Block]]) -> None:
