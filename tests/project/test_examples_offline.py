@@ -53,7 +53,7 @@ def test_the_examples_replay_without_a_network_interface(tmp_path):
         pytest.skip("this machine permits no network namespaces")
     finished = run_pytest(["examples"], tmp_path, before=before)
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 14 tests used a cassette, 14 requests replayed" in finished.stdout.splitlines()
+    assert "multitrack: 16 tests used a cassette, 16 requests replayed" in finished.stdout.splitlines()
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_the_examples_replay_in_any_google_cloud_project(tmp_path):
 
 
 def test_the_cassettes_of_the_examples_name_the_stand_in_as_provenance():
-    assert len(CASSETTES) == 14
+    assert len(CASSETTES) == 16
     for cassette in CASSETTES:
         assert "  provenance: standin\n" in cassette.read_text(encoding="utf-8"), cassette
 

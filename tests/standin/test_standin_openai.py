@@ -279,7 +279,7 @@ def test_the_error_for_an_unknown_path_lists_the_supported_paths(standin):
         "the stand-in does not support POST /v1/embeddings; it supports POST .../chat/completions, "
         ".../responses, .../v1/messages, .../MODEL:generateContent, .../MODEL:streamGenerateContent, "
         ".../publishers/anthropic/models/MODEL:rawPredict, .../MODEL:streamRawPredict, /model/MODEL/invoke, "
-        "/model/MODEL/converse and /model/MODEL/converse-stream"
+        "/model/MODEL/converse, /model/MODEL/converse-stream and .../api/chat"
     )
 
 

@@ -19,6 +19,8 @@ ANTHROPIC_HOST = "api.anthropic.com"
 ANTHROPIC_COOKIE = "_cfuvid=p4XmZ7sTqL2rVb9KdHyWf8Nc-1750000000-0.0.1.1-604800000"
 ANTHROPIC_ORGANIZATION = "5d1c8a3e-94b7-4f60-8c2d-7be913f0a642"
 
+OLLAMA_HOST = "ollama.com"
+
 BEDROCK_HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 
 GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"

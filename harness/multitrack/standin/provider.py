@@ -17,6 +17,7 @@ from multitrack.standin.answer_selection import AnswerSelector
 from multitrack.standin.anthropic import messages
 from multitrack.standin.bedrock import converse
 from multitrack.standin.identity import OPENAI_HOST, Headers, anthropic_headers, google_headers, openai_headers
+from multitrack.standin.ollama import chat as ollama_chat
 from multitrack.standin.openai import chat, responses
 from multitrack.standin.recorded_responses import RecordedResponse, RecordedResponses
 from multitrack.standin.reply import Chunk, GrpcReply, HttpReply, split_events
@@ -30,7 +31,8 @@ _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenera
 _SUPPORTED = (
     "POST .../chat/completions, .../responses, .../v1/messages, .../MODEL:generateContent, "
     ".../MODEL:streamGenerateContent, .../publishers/anthropic/models/MODEL:rawPredict, "
-    ".../MODEL:streamRawPredict, /model/MODEL/invoke, /model/MODEL/converse and /model/MODEL/converse-stream"
+    ".../MODEL:streamRawPredict, /model/MODEL/invoke, /model/MODEL/converse, /model/MODEL/converse-stream "
+    "and .../api/chat"
 )
 
 
@@ -72,6 +74,8 @@ class Provider:
             return messages.respond(request, self._selector, anthropic)
         if request.method == "POST" and (route := converse.find_route(request.path)) is not None:
             return converse.respond(request, self._selector, route)
+        if request.method == "POST" and ollama_chat.is_chat(request.path):
+            return ollama_chat.respond(request, self._selector)
         generate = _GENERATE.fullmatch(unquote(request.path))
         if request.method == "POST" and generate is not None:
             from multitrack.standin.vertex import rest

@@ -28,6 +28,7 @@ HOSTS = (
     "*.services.ai.azure.com",
     "aws-external-anthropic.*.api.aws",
     "bedrock-runtime.*.amazonaws.com",
+    "ollama.com",
     "bedrock-mantle.*.api.aws",
 )
 """The hosts (globs) that are always served."""

@@ -41,9 +41,12 @@ def build_answer(answer: WireAnswer) -> dict[str, Any]:
     return _build_chunk(answer, message, is_last=answer.is_complete)
 
 
-def build_chunks(answer: WireAnswer) -> Iterator[dict[str, Any]]:
-    """Yield the chunks of a stream. An incomplete answer lacks the last one."""
-    for piece in split_text(answer.text or "", PIECE_SIZE):
+def build_chunks(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> Iterator[dict[str, Any]]:
+    """Yield the chunks of a stream, with ``piece_size`` characters of text in each.
+
+    An incomplete answer lacks the last chunk.
+    """
+    for piece in split_text(answer.text or "", piece_size):
         yield _build_chunk(answer, {"content": piece})
     for call in answer.calls:
         yield _build_chunk(answer, {"content": "", "tool_calls": [write_call({}, call)]})
