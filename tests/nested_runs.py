@@ -1,4 +1,4 @@
-"""Make nested runs of pytest faster; a plugin of the test suite.
+"""Make nested runs of pytest faster, and independent of each other; a plugin of the test suite.
 
 Each nested run that shares the process of the tests repeats work on the same files: pytest reads the metadata of all
 installed packages (15 ms), and for a failed test it parses each module in the traceback (150 ms for openai's). The
@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import shutil
 
 import pytest
 from _pytest._code import code as traceback_code
+
+# Plugins that few nested runs use; a new process starts in half the time without them.
+FEWER_PLUGINS = {"PYTEST_ADDOPTS": "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"}
 
 
 def _keep_syntax_trees(find_statement):
@@ -43,11 +47,28 @@ def _keep_by_path(attribute):
     return property(read)
 
 
+def _forget_compiled_modules(start_run):
+    """Let a nested run compile the modules of its folder again.
+
+    Python would take a compiled module for current if a test changed the module within a second of the last run.
+    """
+
+    @functools.wraps(start_run)
+    def start_new_run(pytester, *arguments, **options):
+        for cache in list(pytester.path.rglob("__pycache__")):
+            shutil.rmtree(cache)
+        return start_run(pytester, *arguments, **options)
+
+    return start_new_run
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _keep_what_nested_runs_read():
+def _adapt_nested_runs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(traceback_code, "getstatementrange_ast", _keep_syntax_trees(traceback_code.getstatementrange_ast))
         for name in ("entry_points", "metadata", "files"):
             attribute = getattr(importlib.metadata.Distribution, name)
             patch.setattr(importlib.metadata.Distribution, name, _keep_by_path(attribute))
+        for name in ("inline_run", "popen"):
+            patch.setattr(pytest.Pytester, name, _forget_compiled_modules(getattr(pytest.Pytester, name)))
         yield

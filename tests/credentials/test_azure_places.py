@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 from multitrack.standin import Rule, StandIn
 
@@ -26,34 +27,45 @@ PLACES = {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com", "OPENAI_A
 KEY = {"AZURE_OPENAI_API_KEY": "0123456789abcdef0123456789abcdef"}
 
 
-def run(folder, *flags, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def recorded(starts_server, tmp_path_factory):
     """A folder with the test and its cassette, which no test of this module changes."""
     folder = tmp_path_factory.mktemp("recorded")
     (folder / "test_ask.py").write_text(TEST, encoding="utf-8")
     with StandIn([Rule(prompt="one", text="ONE"), Rule(prompt="two", text="TWO")]) as standin:
-        assert "1 passed" in run(folder, "--record", **(standin.environment | PLACES | KEY))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **FEWER_PLUGINS}
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--record"],
+            cwd=folder,
+            env=environment | standin.environment | PLACES | KEY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "1 passed" in done.stdout
     return folder
+
+
+@pytest.fixture
+def replay(recorded, pytester, monkeypatch, bare_environment):
+    """Return `replay(**environment)`, which replays the cassette and returns the output of pytest."""
+    shutil.copytree(recorded, pytester.path, dirs_exist_ok=True)
+
+    def replay(**environment):
+        with monkeypatch.context() as patch:
+            for name, value in (FEWER_PLUGINS | environment).items():
+                patch.setenv(name, value)
+            return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").stdout.str()
+
+    return replay
 
 
 @pytest.mark.parametrize(
     "configured",
     [{}, {"OPENAI_API_VERSION": "2024-10-21"}, {"AZURE_OPENAI_ENDPOINT": "https://harbour.openai.azure.com"}],
 )
-def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(recorded, configured):
-    assert "2 requests replayed" in run(recorded, **configured)
+def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(replay, configured):
+    assert "2 requests replayed" in replay(**configured)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +75,15 @@ def test_an_endpoint_or_version_that_is_not_configured_matches_the_recording(rec
         ({"OPENAI_API_VERSION": "2023-05-15"}, "api-version=2023-05-15 (planner) has no recording"),
     ],
 )
-def test_a_configured_version_must_be_the_recorded_one(recorded, configured, miss):
-    assert miss in run(recorded, **configured)
+def test_a_configured_version_must_be_the_recorded_one(replay, configured, miss):
+    assert miss in replay(**configured)
 
 
-def test_the_body_must_match_in_any_case(recorded, tmp_path):
-    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
-    cassette = next(tmp_path.rglob("*.yaml"))
+def test_the_body_must_match_in_any_case(replay, pytester):
+    cassette = next(pytester.path.rglob("*.yaml"))
     cassette.write_text(
         cassette.read_text(encoding="utf-8").replace('"content": "two"', '"content": "three"'), encoding="utf-8"
     )
-    printed = run(tmp_path)
+    printed = replay()
     assert "CassetteMiss" in printed
     assert 'sent: "two"' in printed

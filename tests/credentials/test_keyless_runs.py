@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 from multitrack.standin import Rule, StandIn
 
@@ -113,7 +114,13 @@ def run(folder, *arguments, before=(), **environment):
     return subprocess.run(
         [*before, sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder / "nowhere"), "NO_COLOR": "1", **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "nowhere"),
+            "NO_COLOR": "1",
+            **FEWER_PLUGINS,
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")]
 
@@ -29,7 +30,7 @@ def run(tmp_path):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
     def run(command):
-        environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **FEWER_PLUGINS}
         done = subprocess.run(
             ["sh", "-ec", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -50,7 +51,13 @@ def run(folder, standin, *arguments):
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **standin.environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **FEWER_PLUGINS,
+            **standin.environment,
+        },
         capture_output=True,
         text=True,
         timeout=120,

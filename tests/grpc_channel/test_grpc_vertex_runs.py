@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 import yaml
+from nested_runs import FEWER_PLUGINS
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -134,7 +135,7 @@ def run(project, *arguments, before=(), **environment):
     return subprocess.run(
         [*before, sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=project,
-        env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", **environment},
+        env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", **FEWER_PLUGINS, **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -14,6 +14,7 @@ import httpx
 import openai
 import openai.resources.chat.completions
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 import multitrack.diagnosis.failed_assertion
 import multitrack.tape.file.foreign
@@ -54,6 +55,18 @@ async def ask_async(prompt, **options):
     return answer.choices[0].message.content
 """
 
+HTTPX_APPLICATION = """
+import httpx
+
+client = httpx.Client(base_url="{url}/v1", headers=dict(connection="close"), timeout=60)
+
+
+def ask(prompt, **options):
+    messages = [dict(role="user", content=prompt)]
+    answer = client.post("/chat/completions", json=dict(model="gpt-4o-mini", messages=messages, **options))
+    return answer.raise_for_status().json()["choices"][0]["message"]["content"]
+"""
+
 
 class InnerRun:
     """The result of an inner run: its outcomes, exit code, output and the files that it changed."""
@@ -83,7 +96,16 @@ class Project:
         self.path: Path = pytester.path
         self.provider = provider
         self._monkeypatch = monkeypatch
+        self._imported = "ask, ask_async, client, async_client"
         self.write("app.py", APPLICATION.format(url=provider.url))
+
+    def use_httpx(self):
+        """Let the application use httpx instead of openai, whose import takes each new process a second of CPU time.
+
+        For runs with `-n` or in a process of their own. Tests can then use only ``ask``.
+        """
+        self._imported = "ask"
+        self.write("app.py", HTTPX_APPLICATION.format(url=self.provider.url))
 
     def write(self, name, text):
         path = self.path / name
@@ -93,9 +115,7 @@ class Project:
 
     def write_test(self, text, name="test_it.py"):
         """Write a test file that starts with the imports that all of them share."""
-        return self.write(
-            name, "import pytest\nfrom app import ask, ask_async, client, async_client\n" + textwrap.dedent(text)
-        )
+        return self.write(name, f"import pytest\nfrom app import {self._imported}\n" + textwrap.dedent(text))
 
     def cassette(self, name):
         return self.path / "cassettes" / f"{name}.yaml"
@@ -109,10 +129,6 @@ class Project:
         }
 
     def run(self, *args, subprocess=False):
-        # the cache of compiled modules misses an edit within one second of the last one
-        for cache in self.path.rglob("__pycache__"):
-            for compiled in cache.iterdir():
-                compiled.unlink()
         before = self.read_files()
         run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
         result = run("-p", "no:cacheprovider", *args)
@@ -132,10 +148,6 @@ class Project:
             return self.run(*(args or ("--record",)), **options)
 
 
-# plugins that these tests do not use; without them an inner run starts in half the time
-DISABLED_PLUGINS = "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"
-
-
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch):
     for name in os.environ:
@@ -147,5 +159,7 @@ def _bare_environment(monkeypatch):
 
 @pytest.fixture
 def project(pytester, provider, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", DISABLED_PLUGINS)
+    # after `pytester`, which deletes it
+    for name, value in FEWER_PLUGINS.items():
+        monkeypatch.setenv(name, value)
     return Project(pytester, provider, monkeypatch)

@@ -106,6 +106,7 @@ def test_a_cassette_with_its_earlier_name_is_found(project, options, name, earli
 
 
 def test_xdist_groups_do_not_change_the_name_of_a_test(project):
+    project.use_httpx()
     project.write_test(
         """
         @pytest.mark.xdist_group("slow")
@@ -119,12 +120,12 @@ def test_xdist_groups_do_not_change_the_name_of_a_test(project):
     text = path.read_text()
     pending = "cassettes/test_it/test_ask.pending.yaml"
     path.write_text(text.format(passing=False))
-    run = project.record("--record", "-n", "2", "--dist", "loadgroup", subprocess=True)
+    run = project.record("--record", "-n", "1", "--dist", "loadgroup")
     assert run.changed == {pending}
     assert "  pytest --snapshot-update test_it.py::test_ask" in run.lines
     path.write_text(text.format(passing=True))
-    for flags in (("-n", "2", "--dist", "loadgroup"), ()):
-        run = project.record("--record", *flags, subprocess=bool(flags))
+    for flags in (("-n", "1", "--dist", "loadgroup"), ()):
+        run = project.record("--record", *flags)
         assert run.counts == {"passed": 1}
         [interaction] = storage.read(project.cassette("test_it/test_ask")).interactions
         assert interaction.tests == ("test_it.py::test_ask",)

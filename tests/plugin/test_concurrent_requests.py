@@ -60,7 +60,7 @@ def test_ten_thousand_requests_over_two_workers(project):
         assert tape.save().state == "written"
     project.write("test_it.py", ASKING)
     project.write("conftest.py", SHUFFLING)
-    run = project.run("-n", "2", subprocess=True)
+    run = project.run("-n", "2")
     assert run.counts == {"passed": TESTS}
     assert run.changed == set()
     assert f"multitrack: {TESTS} tests used a cassette, {TESTS * EACH} requests replayed" in run.lines

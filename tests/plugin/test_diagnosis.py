@@ -157,7 +157,7 @@ class TestEachLayer:
         self.options = options
 
     def diagnosis(self):
-        run = self.project.run(*self.options, subprocess=bool(self.options))
+        run = self.project.run(*self.options)
         line = first_line(run)
         assert f"FAILED test_it.py::test_plan - {line}" in run.lines
         return line

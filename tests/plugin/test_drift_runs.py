@@ -112,7 +112,7 @@ def read_junit_counts(project):
 def test_junit_files_agree_with_the_exit_code(project, model, options, counts, code):
     record_test(project, OUTCOMES)
     model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
-    run = project.record("--calls-drift", "--junit-xml=junit.xml", *options, subprocess="-n1" in options)
+    run = project.record("--calls-drift", "--junit-xml=junit.xml", *options)
     assert read_junit_counts(project) == counts
     assert run.code == code
     assert run.counts["drifted"] == 3
@@ -373,7 +373,7 @@ def test_samples_show_how_often_each_field_agrees(project, model, options):
         model.calls_reply(SEARCH, TORONTO, DALLAS, ("Add", {})),
         lambda _: ProviderAnswer(b'{"error": {"message": "no key"}}', 401),
     )
-    run = project.record("--calls-drift", "--calls-drift-samples=5", "-rP", *options, subprocess=bool(options))
+    run = project.record("--calls-drift", "--calls-drift-samples=5", "-rP", *options)
     assert read_table(run) == split_lines(
         """
         calls added or removed 2/5, same 1/5, arguments changed 1/5, failed 1/5  test_it.py::test_plan  (assertion failed 1/5, AuthenticationError raised 1/5)
@@ -401,12 +401,12 @@ def test_xdist_prints_the_same_table(project, model):
     record_test(project, OUTCOMES)
     model.replies["plan"] = model.calls_reply(SEARCH, DALLAS)
     alone = project.record("--calls-drift", "--calls-drift-fail")
-    spread = project.record("--calls-drift", "--calls-drift-fail", "-n", "2", subprocess=True)
+    spread = project.record("--calls-drift", "--calls-drift-fail", "-n", "2")
     assert read_table(spread) == read_table(alone)
     assert spread.counts == alone.counts
     assert spread.code == 1
     assert spread.changed == set()
-    assert project.record("--calls-drift", "-n", "2", subprocess=True).code == 0
+    assert project.record("--calls-drift", "-n", "2").code == 0
 
 
 @pytest.mark.parametrize(
@@ -520,7 +520,7 @@ def test_reruns_xdist_groups_and_blocks_share_one_row(project, model):
     assert run.counts == {"passed": 3, "rerun": 1}
     assert run.code == 0
     model.replies["plan"] = full
-    run = project.record("--calls-drift", "-n", "1", "--dist", "loadgroup", subprocess=True)
+    run = project.record("--calls-drift", "-n", "1", "--dist", "loadgroup")
     assert read_table(run) == expected
     assert run.counts == {"passed": 3}
     assert run.code == 0

@@ -197,8 +197,9 @@ def test_the_recording_of_a_fixture_is_pending_if_its_teardown_fails(project):
     )
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
 def test_unplayed_interactions_of_a_fixture_are_listed_and_fail_with_strict(project, workers):
+    project.use_httpx()
     text = """
         @pytest.fixture(scope="module")
         def account():
@@ -213,12 +214,12 @@ def test_unplayed_interactions_of_a_fixture_are_listed_and_fail_with_strict(proj
     project.record()
     project.write_test(text.format(closing=""))
     project.provider.stop()
-    run = project.run(*workers, subprocess=bool(workers))
+    run = project.run(*workers)
     assert run.counts == {"passed": 1}
     assert run.code == 0
     tape = "cassettes/test_it/account.yaml"
     assert f"multitrack: not replayed: {tape}: interaction 2 (fixture account of test_it)" in run.lines
-    run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
+    run = project.run("--cassettes-strict", *workers)
     assert run.counts == {"passed": 1, "errors": 1}
     assert run.code == 1
     assert run.changed == set()
@@ -294,6 +295,7 @@ def test_an_async_fixture_has_its_own_cassette(project):
 
 @pytest.mark.parametrize("dist", ["load", "loadfile"])
 def test_modules_and_workers_share_the_cassette_of_a_session_fixture(project, dist):
+    project.use_httpx()
     project.write(
         "conftest.py",
         """
@@ -317,14 +319,14 @@ def test_modules_and_workers_share_the_cassette_of_a_session_fixture(project, di
             """,
             name=f"test_{name}.py",
         )
-    run = project.record("--record", "-n", "2", "--dist", dist, subprocess=True)
+    run = project.record("--record", "-n", "2", "--dist", dist)
     assert run.counts == {"passed": 6}
     assert len(run.changed) == 7
     assert read_prompts(project.cassette("conftest/account")) == ["open", "close"]
     assert "multitrack: 6 tests used a cassette, 8 requests recorded in 7 cassettes" in run.lines
     project.provider.stop()
     for flags in ((), ("-n", "2", "--dist", dist)):
-        run = project.run("--cassettes-strict", "--cassettes-unused", *flags, subprocess=bool(flags))
+        run = project.run("--cassettes-strict", "--cassettes-unused", *flags)
         assert run.counts == {"passed": 6}
         assert run.changed == set()
         assert "multitrack: this run used every recording" in run.lines

@@ -3,6 +3,7 @@
 import textwrap
 
 import pytest
+from nested_runs import FEWER_PLUGINS
 
 pytestmark = pytest.mark.slow
 
@@ -95,13 +96,15 @@ LOST = {
 
 @pytest.fixture
 def write(pytester, monkeypatch):
+    for name, value in FEWER_PLUGINS.items():
+        monkeypatch.setenv(name, value)
     # the warning of the thread is pytest's, not ours
     pytester.makeini("[pytest]\nfilterwarnings = ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
     def write(**files):
         for name, text in files.items():
             pytester.path.joinpath(f"{name}.py").write_text(SEND + textwrap.dedent(text))
-        return lambda *args: pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
+        return lambda *args: pytester.runpytest_inprocess("-p", "no:cacheprovider", *args)
 
     return write
 
@@ -138,7 +141,7 @@ def test_the_miss_of_a_doctest_fails_it(pytester):
         "...         pass\n"
         ">>> ask()\n"
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "page.txt", "--doctest-glob=*.txt")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "page.txt", "--doctest-glob=*.txt")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["CassetteMiss: GET http://example.test/x has no recording"])
 

@@ -18,6 +18,7 @@ def test_ask():
 
 @pytest.fixture(autouse=True)
 def with_inline_snapshot(project, monkeypatch):
+    project.use_httpx()
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:respx -p no:xdist")
     # with them, inline-snapshot takes the inner run for a worker, and is inactive
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:

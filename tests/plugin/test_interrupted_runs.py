@@ -98,6 +98,7 @@ def test_ask(asking_late):
 @pytest.fixture
 def recorded(project):
     """Return a project whose tests are recorded."""
+    project.use_httpx()
     project.write_test(TEST.format(word="second"))
     assert project.record().counts == {"passed": 2}
     return project
@@ -168,6 +169,7 @@ def test_ctrl_c_lists_the_pending_recordings_of_workers(recorded, start, whom):
 
 
 def test_a_killed_worker_loses_only_its_running_test(project, start):
+    project.use_httpx()
     project.provider.reply = holding = HoldingProvider()
     project.provider.silence()
     project.write_test(

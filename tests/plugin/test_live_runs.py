@@ -86,6 +86,7 @@ def test_a_conftests_own_record_flag_does_not_make_a_run_live(project, live_bloc
 
 @pytest.mark.slow
 def test_the_workers_of_a_live_run_are_live(project, monkeypatch):
+    project.use_httpx()
     project.write(
         "conftest.py",
         """
@@ -95,7 +96,7 @@ def test_the_workers_of_a_live_run_are_live(project, monkeypatch):
         """,
     )
     project.write_test("def test_live(): import conftest; assert conftest.MAY_GO_LIVE")
-    assert project.run("-n1", "--record", subprocess=True).counts == {"passed": 1}
+    assert project.run("-n1", "--record").counts == {"passed": 1}
 
 
 @pytest.mark.parametrize("flag", ["--record", "--record-missing", "--live"])

@@ -3,10 +3,10 @@
 import re
 import shlex
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from command_line import run_multitrack
 from local_provider import ProviderAnswer, completion
 
 RULES = "You are a careful assistant who answers questions about the weather in any city of the world. " * 12
@@ -231,7 +231,7 @@ def test_other_styles_have_no_frames(project, style):
 
 def test_the_frames_are_shown_under_xdist(project):
     project.write_test(SITES)
-    run = project.run("--tb=short", "-n", "1", subprocess=True)
+    run = project.run("--tb=short", "-n", "1")
     assert run.out.count("app.py:11: in ask") == 2
 
 
@@ -263,9 +263,7 @@ def test_the_cassette_of_a_renamed_test_is_found_and_the_suggested_command_moves
     assert ("git mv " in command) == is_tracked
     subprocess.run(command, shell=True, cwd=project.path, check=True)
     assert project.run().counts == {"passed": 1}
-    check = [sys.executable, "-c", "from multitrack.cli import main; main()", "check", "cassettes"]
-    checked = subprocess.run(check, cwd=project.path, capture_output=True, text=True, check=False)
-    assert "orphan" not in checked.stdout
+    assert "orphan" not in run_multitrack("check", "cassettes", cwd=project.path).stdout
 
 
 def test_the_cassette_of_a_renamed_parameter_is_found(project):
@@ -426,7 +424,7 @@ def test_the_pending_recording_of_an_existing_cassette_is_found_and_accepting_it
     assert "  the pending recording cassettes/test_it/test_ask.pending.yaml has this request" in run.lines
     assert "reason: " in run.out
     accept = suggested_command(run, "  to accept it: ")
-    run_multitrack(project, *shlex.split(accept)[1:])
+    assert run_multitrack(*shlex.split(accept)[1:], cwd=project.path).returncode == 0
     assert project.run().counts == {"passed": 1}
 
 
@@ -441,11 +439,6 @@ def test_a_pending_recording_with_too_few_responses_is_not_suggested(project):
     assert "the pending recording" not in run.out
 
 
-def run_multitrack(project, *arguments):
-    command = "import sys; from multitrack.cli import main; main()"
-    subprocess.run([sys.executable, "-c", command, *arguments], cwd=project.path, check=True)
-
-
 def test_a_pending_recording_is_found_and_the_suggested_command_accepts_it(project):
     project.write_test(ASKING.format(prompt="x", options="") + "    assert False\n")
     project.record()
@@ -457,8 +450,7 @@ def test_a_pending_recording_is_found_and_the_suggested_command_accepts_it(proje
     )
     program, *arguments = shlex.split(suggested_command(run, "  to accept it: "))
     assert program == "multitrack"
-    command = "import sys; from multitrack.cli import main; main()"
-    subprocess.run([sys.executable, "-c", command, *arguments], cwd=project.path, check=True)
+    assert run_multitrack(*arguments, cwd=project.path).returncode == 0
     assert project.run().counts == {"passed": 1}
 
 
@@ -472,7 +464,7 @@ def test_tests_that_miss_for_the_same_reason_are_one_finding(project, workers):
         MANY.format(system="Be brief.", prompt="x"),
         MANY.format(system="Be quick.", prompt="y"),
     )
-    run = project.run(*workers, subprocess=bool(workers))
+    run = project.run(*workers)
     assert run.counts == {"failed": 6}
     start = next(i for i, line in enumerate(run.lines) if line.startswith("multitrack: 5 tests failed for the same"))
     assert run.lines[start : start + 4] == [
@@ -523,9 +515,9 @@ def talk_port():
 def test_streamed_calls_that_miss_for_the_same_reason_are_one_finding(project, talk_port, monkeypatch):
     monkeypatch.setenv("TALK_PORT", str(talk_port))
     project.write_test(STREAMING.format(text="be brief"))
-    assert project.record("--record", subprocess=True).counts == {"passed": 3}
+    assert project.record().counts == {"passed": 3}
     project.write_test(STREAMING.format(text="be quick"))
-    run = project.run(subprocess=True)
+    run = project.run()
     assert run.counts == {"failed": 3}
     assert run.has_lines(
         """

@@ -528,6 +528,7 @@ def test_a_miss_fails_every_rerun(project):
 
 
 def test_ctrl_c_after_a_miss_stops_the_run(project):
+    project.use_httpx()
     project.write_test(
         """
         @pytest.mark.cassette

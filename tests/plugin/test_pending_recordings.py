@@ -41,10 +41,11 @@ def accept(project, *names):
     return finished.output
 
 
-@pytest.mark.parametrize("flags", [(), ("-n", "2"), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist", "file"])
+@pytest.mark.parametrize("flags", [(), ("-n", "2"), ("-n", "1", "--dist", "loadfile")], ids=["alone", "xdist", "file"])
 def test_pending_recordings_of_several_tests_and_workers_are_merged(project, flags):
+    project.use_httpx()
     project.write_test(SHARED.format(word="rain", failing=["Rome", "Bern"]))
-    run = project.record("--record", *flags, subprocess=bool(flags))
+    run = project.record("--record", *flags)
     assert run.counts == {"passed": 2, "failed": 2}
     assert run.changed == {TAPE, PENDING}
     assert read_cities(project.path / TAPE) == [("Graz", "rain"), ("Oslo", "rain")]
@@ -167,6 +168,7 @@ def test_a_secret_that_one_test_allows_does_not_block_other_recordings(project):
     ],
 )
 def test_the_recording_of_a_test_that_did_not_pass_is_pending(project, mark, then, outcome, reason, workers):
+    project.use_httpx()
     project.write_test(f"""
         @pytest.mark.cassette
         @pytest.mark.{mark}
@@ -175,7 +177,7 @@ def test_the_recording_of_a_test_that_did_not_pass_is_pending(project, mark, the
             {then}
         """)
     tape, pending = "cassettes/test_it/test_ask.yaml", "cassettes/test_it/test_ask.pending.yaml"
-    run = project.record("--record", *workers, subprocess=bool(workers))
+    run = project.record("--record", *workers)
     assert run.counts == {outcome: 1}
     assert run.changed == {pending if reason else tape}
     if reason is None:
@@ -213,13 +215,14 @@ def test_other():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n", "1", "--dist", "loadfile")], ids=["alone", "xdist"])
 @pytest.mark.parametrize("phase", ["call", "teardown"])
 @pytest.mark.parametrize("good", [2, 9])
 def test_the_last_rerun_counts(project, workers, phase, good):
+    project.use_httpx()
     phases = {"call": "True", "teardown": "True"} | {phase: f"len(pathlib.Path('attempts.txt').read_text()) == {good}"}
     project.write_test(RERUN.format(**phases))
-    run = project.record("--record", "--reruns", "1", *workers, subprocess=bool(workers))
+    run = project.record("--record", "--reruns", "1", *workers)
     run.changed.discard("attempts.txt")
     summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
     if good == 2:

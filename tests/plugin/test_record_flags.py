@@ -282,16 +282,17 @@ def test_recording_one_test_keeps_the_others_in_a_shared_cassette(project):
 
 
 def test_workers_that_record_into_one_cassette_lose_nothing(project):
+    project.use_httpx()
     cities = [f"city {number}" for number in range(12)]
     project.write_test(SHARED.format(prompt="weather in ").replace('["Toronto", "Dallas", "Rome"]', repr(cities)))
-    run = project.record("--record", "-n", "2", subprocess=True)
+    run = project.record("--record", "-n", "2")
     assert run.counts == {"passed": 12}
     assert "multitrack: 12 tests used a cassette, 12 requests recorded in 1 cassette" in run.lines
     assert sorted(prompt for prompt, _ in read_prompts(project.cassette("shared/weather"))) == sorted(
         f"weather in {city}" for city in cities
     )
     project.provider.stop()
-    run = project.run("-n", "2", subprocess=True)
+    run = project.run("-n", "2")
     assert run.counts == {"passed": 12}
     assert run.changed == set()
 

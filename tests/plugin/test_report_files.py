@@ -77,7 +77,7 @@ def test_the_json_report_lists_what_each_tape_did(project, options):
         "drift": [],
     }
     project.write("test_it.py", (project.path / "test_it.py").read_text().replace("== 2", "== 3"))
-    run = project.run("--calls-report=report.json", *options, subprocess=bool(options))
+    run = project.run("--calls-report=report.json", *options)
     replayed = read_report(project)
     assert [(entry["outcome"], [tape["played"] for tape in entry["tapes"]]) for entry in replayed.values()] == [
         ("", [1]),

@@ -57,9 +57,10 @@ def assert_one_clear_error(run, path, reason, remedy, command="pytest --record t
 @pytest.mark.parametrize("expected", ["echo: x", "other"], ids=["passed", "failed"])
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "xdist"])
 def test_a_file_in_the_place_of_the_folder(project, text, expected, options):
+    project.use_httpx()
     blocking = project.write("cassettes", "")
     project.write_test(text.format(expected=expected))
-    run = project.record("--record", *options, subprocess=bool(options))
+    run = project.record("--record", *options)
     assert run.counts == ({"passed": 1, "errors": 1} if expected == "echo: x" else {"failed": 1, "errors": 1})
     shown, name = ("cassettes", "shared") if text == BLOCK else (blocking, "test_ask")
     path = f"{shown}/test_it/{name}{'' if expected == 'echo: x' else '.pending'}.yaml"
@@ -75,6 +76,7 @@ def test_a_file_in_the_place_of_the_folder(project, text, expected, options):
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are those of POSIX")
 @pytest.mark.parametrize("expected", ["echo: x", "other"], ids=["passed", "failed"])
 def test_a_full_disk(project, expected):
+    project.use_httpx()
     project.write("conftest.py", FULL_DISK)
     project.write_test(ASK.format(expected=expected))
     run = project.record("--record", subprocess=True)

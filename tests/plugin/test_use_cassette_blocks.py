@@ -56,6 +56,7 @@ def test_ask():
 
 
 def test_tests_that_share_a_cassette_by_path_replace_only_their_own_recordings(project):
+    project.use_httpx()
     text = (
         BLOCK
         + """
@@ -66,7 +67,7 @@ def test_ask(city):
 """
     )
     project.write_test(text.format(word="rain"))
-    run = project.record("--record", "-n", "2", subprocess=True)
+    run = project.record("--record", "-n", "2")
     assert run.counts == {"passed": 2}
     assert run.changed == {TAPE}
     assert "multitrack: 2 tests used a cassette, 2 requests recorded in 1 cassette" in run.lines
@@ -107,8 +108,9 @@ def test_ask():
 
 
 @pytest.mark.parametrize("mode", ["", ', mode="replay"'], ids=["flags", "replay"])
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
 def test_unplayed_interactions_of_a_block_are_listed_and_fail_with_strict(project, mode, workers):
+    project.use_httpx()
     text = BLOCK + "def test_ask():\n    with use_cassette('cassettes/own.yaml'{mode}):\n        ask('a'){more}\n"
     project.write_test(text.format(mode="", more="; ask('b')"))
     project.record()
@@ -117,11 +119,11 @@ def test_unplayed_interactions_of_a_block_are_listed_and_fail_with_strict(projec
     tape.write_text(tape.read_text().replace("tests: ['test_it.py::test_ask']", "tests: []"))
     project.write_test(text.format(mode=mode, more=""))
     project.provider.stop()
-    run = project.run(*workers, subprocess=bool(workers))
+    run = project.run(*workers)
     assert run.counts == {"passed": 1}
     assert run.code == 0
     assert f"multitrack: not replayed: {TAPE}: interaction 2 (test_it.py::test_ask)" in run.lines
-    run = project.run("--cassettes-strict", *workers, subprocess=bool(workers))
+    run = project.run("--cassettes-strict", *workers)
     assert run.counts == {"failed": 1}
     assert run.code == 1
     assert run.changed == set()

@@ -4,11 +4,10 @@ import gzip
 import json
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 import yaml
+from command_line import run_multitrack
 from local_provider import completion
 
 CASSETTE = """
@@ -353,9 +352,7 @@ def test_a_recording_replaces_the_cassette_of_another_serializer(project, other_
         "  cassettes/test_it/test_get.json has this request, but is not replayed, because "
         "cassettes/test_it/test_get.yaml has replaced it" in run.lines
     )
-    command = [sys.executable, "-c", "from multitrack.cli import main; main()", "check", "cassettes"]
-    checked = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
-    assert checked.stdout.splitlines() == [
+    assert run_multitrack("check", "cassettes", cwd=project.path).stdout.splitlines() == [
         "cassettes/test_it/test_get.json: not replayed, because cassettes/test_it/test_get.yaml has replaced it: "
         "delete it"
     ]

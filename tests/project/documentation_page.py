@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from nested_runs import FEWER_PLUGINS
+
 ROOT = Path(__file__).parents[2]
 
 _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -114,6 +116,7 @@ class ExampleProject:
             "COLUMNS": "80",
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **FEWER_PLUGINS,
             # otherwise, from a certain date on, the output ends with warnings of Google's libraries
             "PYTHONWARNINGS": "ignore::FutureWarning",
         }

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
+from nested_runs import FEWER_PLUGINS
 
 from multitrack.standin import (
     ACCOUNT_DATA,
@@ -30,7 +31,8 @@ CASSETTES = sorted((ROOT / "cassettes" / "examples").rglob("*.yaml"))
 
 
 def environment_without_credentials(home):
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    variables = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    return variables | FEWER_PLUGINS
 
 
 def run_pytest(arguments, home, environment=(), before=()):

@@ -55,7 +55,11 @@ def run(starts_server, tmp_path):
 
     def run(value: str, *flags: str) -> tuple[int, str]:
         module.write_text(MODULE.replace("VALUE", value), encoding="utf-8")
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:respx -p no:xdist",
+        }
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags]
         finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         text = module.read_text(encoding="utf-8")
