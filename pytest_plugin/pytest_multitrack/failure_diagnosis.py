@@ -36,18 +36,15 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> None:
-    """Put a line that names the layer that changed before the failed ``report``, and redact the values in the report.
+    """Put a line that names the layer that changed before the failed ``report``.
 
     If a violation has not been raised yet, it is printed first, because the other errors follow from it. This happens
-    if the test continues after the violation (in a subtest), or if the test has no tape of its own. The values that
-    pytest prints are redacted because they may contain the request as it was sent, with its credentials.
+    if the test continues after the violation (in a subtest), or if the test has no tape of its own.
 
     Args:
         tapes: The tapes that the test used.
         comparison: The two sides of the last asserted ``==`` that was false, None if there was none.
     """
-    from multitrack.tape.recording_scope import redact_with_tapes
-
     violations = [violation for tape in tapes for violation in tape.violations]
     if violations:
         from multitrack.reporting import terminal
@@ -59,7 +56,6 @@ def add_diagnosis(
         pytest_internals.replace_failure_text(report, line)
     elif line:
         pytest_internals.prepend_failure_line(report, line)
-    pytest_internals.redact_failure(report, lambda text: redact_with_tapes(text, tapes))
 
 
 def _find_cause(

@@ -28,6 +28,7 @@ def begin_test(item: pytest.Item) -> None:
         fingerprint_results=partial(_fingerprint_results, item.config),
     )
     run.context.begin_test(test, uses_tape=uses_cassette)
+    run.output.begin_test()
     run.comparison = None
     state = ItemState(ViolationGuard(test))
     run.begin_item(item, state)
@@ -98,15 +99,17 @@ def close_after_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Add violations, the diagnosis of a failure, and the results of tapes to the report of a phase."""
+    """Add violations, the diagnosis of a failure, and the results of tapes to the report of a phase. Redact it."""
     state, run = ItemState.of(item), RunState.of(item.config)
+    if tapes := list_tapes(item):
+        run.output.learn_tapes(tapes)
     if state.guard is not None and call.when == "setup" and call.excinfo:
         state.guard.collect_violation(call.excinfo.value)
     if state.violation is not None:
         from pytest_multitrack import tape_report
 
-        tape_report.fail_for_violation(report, state.violation, list_tapes(item), item, call.excinfo)
-    elif report.failed and report.when != "teardown" and (tapes := list_tapes(item)):
+        tape_report.fail_for_violation(report, state.violation, tapes, item, call.excinfo)
+    elif report.failed and report.when != "teardown" and tapes:
         from pytest_multitrack import failure_diagnosis
 
         failure_diagnosis.add_diagnosis(report, call, tapes, item.config, run.comparison)
@@ -116,6 +119,7 @@ def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
         from pytest_multitrack import tape_report
 
         tape_report.add_results(report, test, run.context)
+    run.output.redact_report(report, call.excinfo.value if call.excinfo else None)
     if report.when == "teardown":
         run.context.end_test()
     if not report.passed:

@@ -21,6 +21,7 @@ from pytest_multitrack.fixtures import _network_block as _network_block
 from pytest_multitrack.fixtures import calls_snapshot as calls_snapshot
 from pytest_multitrack.fixtures import cassette_options as cassette_options
 from pytest_multitrack.fixtures import tape as tape
+from pytest_multitrack.output_hooks import OutputHooks
 from pytest_multitrack.recording_interface import registration
 from pytest_multitrack.run_state import RunState
 
@@ -51,7 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(refused)
     run = ExitStack()
     mode, options = flags.mode(config), list(flags.cassette_options(config))
-    RunState(run.enter_context(run_context.run(mode, config.rootpath, options))).store(config)
+    output = OutputHooks(config)
+    RunState(run.enter_context(run_context.run(mode, config.rootpath, options)), output).store(config)
+    config.pluginmanager.register(output, "multitrack_output")
     config.add_cleanup(run.close)
     markers.register(config)
     registration.register_markers(config)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from traceback import FrameSummary, format_list
 from types import FrameType
 from typing import Any
 
 import pytest
-from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback, Traceback
+from _pytest._code.code import (
+    ReprEntryNative,
+    ReprExceptionInfo,
+    ReprFileLocation,
+    ReprTraceback,
+    TerminalRepr,
+    Traceback,
+)
 from _pytest._io import TerminalWriter
+from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
 from multitrack.repetitions import get_unrepeated_name, get_unrepeated_nodeid
@@ -134,7 +142,6 @@ def add_user_frames(
     frames: Sequence[FrameSummary],
     *,
     is_user_frame: Callable[[FrameType], bool],
-    redact: Callable[[str], str],
 ) -> None:
     """Add the frames of the user's code after the text of the failed ``report``, in the style of ``--tb``.
 
@@ -143,10 +150,7 @@ def add_user_frames(
         error: The error with the traceback. None if the code under test caught it.
         frames: The frames to show without the traceback, which are always in the short style.
         is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
-        redact: Removes secrets from a line.
     """
-    from multitrack.printable import escape_coloured
-
     style = config.option.tbstyle
     if style not in _STYLES_WITH_FRAMES:
         return
@@ -165,12 +169,6 @@ def add_user_frames(
         if style == "auto":
             shown = Traceback([*shown[:1], *(entry.with_repr_style("short") for entry in shown[1:-1]), *shown[1:][-1:]])
         entries = list(_represent(error, shown, config).reprentries)
-    for entry in entries:
-        entry.lines = [escape_coloured(redact(line)) for line in entry.lines]
-        if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
-            arguments.args = [(name, escape_coloured(redact(value))) for name, value in arguments.args]
-        if (local := getattr(entry, "reprlocals", None)) is not None:
-            local.lines = [escape_coloured(redact(line)) for line in local.lines]
     if entries:
         text_entries = vars(report)["longrepr"].reprtraceback.reprentries
         if entries[0].style != "long":  # an entry in the long style starts with an empty line
@@ -200,7 +198,7 @@ def _format_frames(frames: Sequence[FrameSummary], config: pytest.Config) -> Ite
         yield f"{frame.filename.removeprefix(folder)}:{frame.lineno}: in {frame.name}\n    {frame.line}\n"
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class _PaintedEntry(ReprEntryNative):
     """An entry of a failure that is painted if the terminal has colours."""
 
@@ -245,28 +243,61 @@ def first_failure_line(report: pytest.TestReport) -> str:
     return str(crash.message if crash is not None else report.longreprtext).partition("\n")[0]
 
 
-def redact_failure(report: pytest.TestReport, redact: Callable[[str], str]) -> None:
-    """Apply ``redact`` to the values in the failed ``report``: the message, arguments and local variables.
+def is_representation(value: object) -> bool:
+    """Return whether ``value`` is an object of which pytest prints all texts: an error or the context of a subtest."""
+    return isinstance(value, TerminalRepr) or type(value).__name__ == "SubtestContext"
 
-    Source lines are not redacted.
-    """
-    from multitrack.printable import escape_coloured
 
-    text: Any = report.longrepr
-    crash = getattr(text, "reprcrash", None)
-    if crash is not None:
-        crash.message = escape_coloured(redact(crash.message))
-    chain = getattr(text, "chain", None) or [(getattr(text, "reprtraceback", None), None, None)]
-    for traceback, *_ in chain:
-        for entry in getattr(traceback, "reprentries", ()):
-            is_message = getattr(entry, "style", "") == "native"
-            entry.lines = [
-                escape_coloured(redact(line)) if is_message or line.startswith("E ") else line for line in entry.lines
-            ]
-            if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
-                arguments.args = [(name, escape_coloured(redact(value))) for name, value in arguments.args]
-            if (local := getattr(entry, "reprlocals", None)) is not None:
-                local.lines = [escape_coloured(redact(line)) for line in local.lines]
+def is_pytest_representation(longrepr: object) -> bool:
+    """Return whether ``longrepr`` is of a class of pytest, whose attributes hold all that it prints."""
+    return isinstance(longrepr, str | tuple) or type(longrepr).__module__.startswith("_pytest.")
+
+
+def list_attributes(value: object) -> Iterator[tuple[str, Any]]:
+    """Yield the names and the values of the attributes of ``value``."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    else:
+        names = list(vars(value))
+    return ((name, getattr(value, name)) for name in names)
+
+
+def append_failure_line(report: pytest.TestReport | pytest.CollectReport, line: str) -> None:
+    """Put ``line`` after the text of the failed ``report``."""
+    traceback = _find_traceback(report.longrepr)
+    if traceback is None:
+        report.longrepr = f"{report.longreprtext}\n{line}"
+    else:
+        traceback.reprentries.append(ReprEntryNative([f"{line}\n"]))
+
+
+def _find_traceback(longrepr: Any) -> Any:
+    chain = getattr(longrepr, "chain", None)
+    return chain[-1][0] if chain else getattr(longrepr, "reprtraceback", None)
+
+
+_OWN_JUNIT_ATTRIBUTES = frozenset({"classname", "name", "file", "line", "url", "time"})
+
+
+def find_junit_attributes(config: pytest.Config) -> dict[str, Any]:
+    """Return the attributes that the fixture ``record_xml_attribute`` has set in the latest test."""
+    xml = config.stash.get(xml_key, None)
+    if xml is None or not xml.node_reporters_ordered:
+        return {}
+    attributes: dict[str, Any] = getattr(xml.node_reporters_ordered[-1], "attrs", {})
+    return attributes if attributes.keys() - _OWN_JUNIT_ATTRIBUTES else {}
+
+
+def find_junit_properties(config: pytest.Config) -> list[tuple[str, str]]:
+    """Return the list of properties that the fixture ``record_testsuite_property`` has set."""
+    xml = config.stash.get(xml_key, None)
+    return [] if xml is None else xml.global_properties
+
+
+def find_interruption(config: pytest.Config) -> object:
+    """Return the representation of the error that ended the run. None if there is none."""
+    terminalreporter = config.pluginmanager.get_plugin("terminalreporter")
+    return getattr(terminalreporter, "_keyboardinterrupt_memo", None)
 
 
 def print_failures(terminalreporter: Any, category: str) -> None:

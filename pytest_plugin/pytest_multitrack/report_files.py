@@ -20,7 +20,7 @@ from multitrack.reporting.report_formats import ReportedTape, ReportedTest
 from multitrack.tape import run_context
 from multitrack.tape.file import paths
 from multitrack.tape.file.summary import summarize
-from multitrack.tape.recording_scope import TapeResult, redact_with_tapes
+from multitrack.tape.recording_scope import TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import drift_run, pytest_internals, report_targets
 
@@ -76,15 +76,14 @@ class ReportCollector:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         # before the hook of the main plugin, which clears both
         run = run_context.current_run()
-        scope = run.scope
         # every fixture of wider scope has a tape, even if it sends nothing
         self._closed += (
             result for result in run.tape_results if result.tape.sent or (result.scope and result.scope.is_test)
         )
         report = yield
         if report.failed:
-            first_line = pytest_internals.first_failure_line(report)
-            setattr(report, FAILURE, redact_with_tapes(first_line, scope.tapes if scope else ()))
+            # the hook of the main plugin has redacted the report
+            setattr(report, FAILURE, pytest_internals.first_failure_line(report))
         if report.when == "teardown":
             test = pytest_internals.get_test_name(item)
             setattr(report, PARTS, [_summarize(result, test) for result in self._closed])

@@ -27,7 +27,9 @@ def finish_run(session: pytest.Session) -> None:
         from pytest_multitrack import tape_report
 
         summary.late_results += tape_report.summarize_tapes(run.context.tape_results)
-    summary.late_violations += [[name, str(violation)] for name, violation in run.context.late_violations]
+    summary.late_violations += [
+        [name, run.output.redact_text(str(violation))] for name, violation in run.context.late_violations
+    ]
     for worker in run.workers:
         if (plain := getattr(worker, "workeroutput", {}).get(_SUMMARY)) is not None:
             summary.merge_plain(plain)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multitrack.tape.tape import Tape
     from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.item_tape import ItemTape
+    from pytest_multitrack.output_hooks import OutputHooks
     from pytest_multitrack.run_summary import RunSummary
     from pytest_multitrack.violation_guard import ViolationGuard
 
@@ -26,11 +27,13 @@ class RunState:
         workers: The workers of pytest-xdist, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
+        output: Knows the secrets of the run, and passes what is printed to the code that removes them.
         comparison: The two sides of the last asserted ``==`` that was false in the running test, if any.
     """
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, output: OutputHooks) -> None:
         self.context = context
+        self.output = output
         self.has_deselected = False
         self.workers: list[Any] = []
         self.latest_tape: ItemTape | None = None

@@ -14,7 +14,7 @@ from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
 from multitrack.tape import call_site
 from multitrack.tape.file import paths
-from multitrack.tape.recording_scope import RecordingScope, TapeResult, redact_with_tapes
+from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.run_context import RunContext
 from multitrack.tape.tape import Tape
 from pytest_multitrack import failure_diagnosis, pytest_internals
@@ -56,10 +56,9 @@ def fail_for_violation(
     cause = failure_diagnosis.explain_violation(item.config, violation, tapes)
     if cause is not None:
         text = f"{cause}\n{text}"
-    text = redact_with_tapes(text, tapes)
     setattr(report, VIOLATION, text.partition("\n")[0])
     if finding := cause or violation.finding or _find_common_reason(violation):
-        setattr(report, FINDING, redact_with_tapes(finding, tapes))
+        setattr(report, FINDING, finding)
     pytest_internals.replace_failure_text(report, text)
     pytest_internals.add_user_frames(
         report,
@@ -67,7 +66,6 @@ def fail_for_violation(
         error if error is not None and error.value is violation else None,
         violation.frames,
         is_user_frame=call_site.is_user_frame,
-        redact=lambda line: redact_with_tapes(line, tapes),
     )
 
 

@@ -1,0 +1,162 @@
+"""The hooks that pass on what pytest is about to print, and the secrets that are known by then.
+
+The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
+`output_redaction` is only imported if there is a text to redact.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import warnings
+
+    from multitrack.tape.redaction.redactor import Redactor
+    from multitrack.tape.tape import Tape
+    from pytest_multitrack.output_redaction import OutputRedactor
+
+_MIN_LENGTH = 8
+"""The length of the shortest secret."""
+
+_PLAIN = frozenset(
+    {
+        *("nodeid", "_id", "location", "keywords", "outcome", "when", "duration", "start", "stop", "result"),
+        *("node", "item_index", "worker_id", "testrun_uid"),  # set by pytest-xdist
+    }
+)
+"""The attributes of a report that hold no text from the test. The node id was redacted when it was made."""
+
+_CANDIDATE = re.compile(r"(?=\S*\d)\S{16,}|://[^/\s]*@|-----BEGIN")
+"""A parameter that may have the shape of a secret."""
+
+
+def _list_texts(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
+    """Return the attributes of ``report`` that may hold a text from the test."""
+    return {name: value for name, value in vars(report).items() if value and name not in _PLAIN and not callable(value)}
+
+
+class OutputHooks:
+    """Passes reports, warnings and errors to an `OutputRedactor`.
+
+    `pytest_runtest_makereport` of the main plugin redacts the reports of tests earlier, for plugins that read them
+    there. Subtests, pytest-rerunfailures and other plugins add to these reports, or create reports of their own.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._seen_variables: set[object] = set()
+        self._new_variables: list[tuple[str, str]] = []
+        self._new_secrets: set[str] = set()
+        self._tapes: Sequence[Redactor] = ()
+        self._redactor: OutputRedactor | None = None
+
+    # what is a secret
+
+    def begin_test(self) -> None:
+        """Forget the private names of the previous test."""
+        self._tapes = ()
+
+    def learn_tapes(self, tapes: Sequence[Tape]) -> None:
+        """Remember the secrets that ``tapes`` have learned so far. Later tests may print them, too."""
+        self._tapes = [tape.redactor for tape in tapes]
+        for redactor in self._tapes:
+            self._new_secrets |= redactor.known_secrets
+
+    def _learn_environment(self) -> None:
+        """Remember the variables of the environment, which a fixture may remove before its values are printed."""
+        # private, but without decoding each variable
+        variables = getattr(os.environ, "_data", os.environ)
+        if new := variables.items() - self._seen_variables:
+            self._seen_variables |= new
+            self._new_variables += (
+                (name, value)
+                for name, value in ((_decode(name), _decode(value)) for name, value in new)
+                if len(value) >= _MIN_LENGTH and name != "PYTEST_CURRENT_TEST"
+            )
+
+    def _prepare(self) -> OutputRedactor:
+        """Return the redactor, which knows all secrets so far."""
+        from pytest_multitrack.output_redaction import OutputRedactor
+
+        self._learn_environment()
+        if self._redactor is None:
+            self._redactor = OutputRedactor(self._config)
+        self._redactor.learn(self._new_variables, self._new_secrets, self._tapes)
+        self._new_variables, self._new_secrets = [], set()
+        return self._redactor
+
+    # what is printed
+
+    def redact_report(
+        self, report: pytest.TestReport | pytest.CollectReport, error: BaseException | None = None
+    ) -> None:
+        """Remove secrets from all texts of ``report``.
+
+        Args:
+            report: The report of a phase, of a subtest, or of a collection.
+            error: The exception that the report describes, if it is known.
+        """
+        self._learn_environment()
+        if texts := _list_texts(report):
+            self._prepare().redact_report(report, texts, error)
+
+    def redact_text(self, text: str) -> str:
+        """Return ``text`` without secrets."""
+        return self._prepare().redact_text(text)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_parametrize_id(self, val: object) -> str | None:
+        text = val.decode("ascii", "backslashreplace") if isinstance(val, bytes) else val
+        if not isinstance(text, str) or len(text) < _MIN_LENGTH:
+            return None
+        if not _CANDIDATE.search(text) and not any(
+            len(value) >= _MIN_LENGTH and value in text for value in os.environ.values()
+        ):
+            return None
+        redacted = self.redact_text(text)
+        return redacted if redacted != text else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+        # a report of a worker of pytest-xdist was redacted there
+        if not hasattr(report, "node"):
+            self.redact_report(report)
+            if getattr(self._config.option, "xmlpath", None):
+                self._prepare().redact_junit()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> Generator[None, object, object]:
+        if report.longrepr or report.sections:
+            self.redact_report(report)
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)  # a historic hook cannot have wrappers
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        self._prepare().redact_warning(warning_message)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_internalerror(self, excrepr: object) -> Generator[None, object, object]:
+        self._prepare().redact_value(excrepr, may_be_cut=True)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> Generator[None, object, object]:
+        result = yield
+        self._prepare().redact_interruption()
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        if getattr(self._config.option, "xmlpath", None):
+            self._prepare().redact_junit_properties()
+        return (yield)
+
+
+def _decode(text: str | bytes) -> str:
+    return text if isinstance(text, str) else os.fsdecode(text)
