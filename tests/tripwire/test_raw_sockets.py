@@ -256,6 +256,67 @@ def test_a_connection_in_a_thread_is_blocked():
     assert len(errors) == 1
 
 
+class FarSocket(socket.socket):
+    """A connected socket that claims to be connected to another machine."""
+
+    def getpeername(self):
+        return FOREIGN, 443
+
+
+@pytest.fixture
+def connected(listener):
+    """A socket that was connected before the tape opened."""
+    with FarSocket() as sock:
+        sock.connect(listener.getsockname())
+        yield sock
+
+
+REQUEST = b"POST /v1 HTTP/1.1\r\nHost: api.example.com:443\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda sock: sock.send(REQUEST),
+        lambda sock: sock.sendall(bytearray(REQUEST)),
+        lambda sock: sock.sendall(memoryview(REQUEST)),
+        lambda sock: sock.sendmsg([REQUEST, b"body"]),
+    ],
+    ids=["send", "sendall", "view", "sendmsg"],
+)
+def test_a_request_over_a_connection_from_before_the_tape_is_blocked(connected, send):
+    with activate(FakeTape()) as tape, pytest.raises(LiveCall) as blocked:
+        send(connected)
+    assert tape.violations == [blocked.value]
+    assert str(blocked.value).startswith("api.example.com:443: blocked a socket that would bypass the tape")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", ["api.example.com:443", f"{FOREIGN}:443"])
+def test_a_request_to_an_allowed_host_passes(connected, allowed):
+    with activate(FakeTape(allowed)):
+        connected.sendall(REQUEST)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [b"\x16\x03\x01", b"SELECT 1", b"", b"GET key\r\n", [], "text"])
+def test_other_data_over_a_connection_from_before_the_tape_passes(connected, data):
+    # a database, a debugger, or the controller of pytest-xdist
+    with activate(FakeTape()) as tape:
+        try:
+            connected.send(data)
+        except TypeError:  # raised by the real method
+            assert not isinstance(data, bytes)
+    assert tape.violations == []
+
+
+@pytest.mark.slow
+def test_a_request_of_an_interceptor_passes(connected):
+    with activate(FakeTape()), tripwire.disable():
+        connected.sendall(REQUEST)
+
+
 @pytest.mark.slow
 def test_a_connection_of_an_interceptor_passes(unroutable):
     tape = FakeTape()

@@ -40,13 +40,19 @@ INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("respx.mocks", "respx_mocker"),
     ("http.client", "http_client"),
     ("urllib3.connection", "http_client"),
+    ("urllib3.connection", "urllib3_future"),
+    ("urllib3._async.connection", "urllib3_future"),
+    ("urllib3_future.connection", "urllib3_future"),
+    ("urllib3_future._async.connection", "urllib3_future"),
     ("httplib2", "http_client"),
     ("aiohttp", "aiohttp.connector"),
     ("grpc", "grpc.channel"),
     ("grpc", "grpc.aio_channel"),
     ("grpc", "grpc.connectivity"),
     ("socket", "tripwire"),
+    ("ssl", "tls_tripwire"),
     ("uvloop", "uvloop_tripwire"),
+    ("tornado.iostream", "tornado_stream"),
 )
 
 _watch = ImportWatch()

@@ -17,7 +17,7 @@ from typing import Any
 
 from multitrack.tape.exchange import Passthrough, Replay, Request, ResponseRecorder
 from multitrack.tape.failure import During, Failure, system_error
-from multitrack.tape.interceptors import CurrentTape, http1, tripwire
+from multitrack.tape.interceptors import CurrentTape, http1, tripwire, urllib3_future
 from multitrack.tape.interceptors.http_response_files import LiveResponseFile, ReplayedResponseFile
 from multitrack.tape.patching import Patch
 
@@ -36,6 +36,8 @@ _connecting: ContextVar[Connection] = ContextVar("multitrack_connecting", defaul
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for ``module``, one of ``http.client``, ``urllib3.connection`` and ``httplib2``."""
+    if urllib3_future.is_fork(module):
+        return []
     classes = [getattr(module, name, None) for name in _CLASSES[module.__name__]]
     found = [
         Patch(owner, "connect", lambda original: _wrap_connect(original, current_tape))
@@ -102,7 +104,8 @@ class _DeferredSocket:
         if self._is_routed:
             # this part is beyond the length that the head announced
             if self._real is not None and self._replay is None:
-                self._real.sendall(data)
+                with tripwire.disable():
+                    self._real.sendall(data)
             return
         self._sent += data
         self._body += self._parser.feed(bytes(data))
@@ -223,8 +226,9 @@ class _DeferredSocket:
                 return
             self._connection.sock = self
         try:
-            # mocket expects exactly this type
-            self._real.sendall(bytes(self._sent))
+            with tripwire.disable():
+                # mocket expects exactly this type
+                self._real.sendall(bytes(self._sent))
         except OSError as error:
             # not recorded as a failure yet: clients check whether the server responded before it read the whole request
             self._send_error = error

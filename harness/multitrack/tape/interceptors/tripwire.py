@@ -1,12 +1,15 @@
 """The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
-It patches ``socket.socket.connect``, which every Python client without an interceptor calls, and the methods that send
-datagrams, which carry HTTP/3. It does not see connections made below Python (gRPC, libcurl).
+It patches ``socket.socket.connect``, which every Python client without an interceptor calls, and the methods that send:
+datagrams carry HTTP/3, and a socket that was connected before the tape opened carries HTTP/1. Other data on such a
+socket passes, because connections to databases, debuggers and workers also stay open for a whole run. The tripwire does
+not see connections made below Python (gRPC, libcurl).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from multitrack.errors import LiveCall, NetworkBlocked
-from multitrack.hosts import is_loopback, join_host_and_port
+from multitrack.hosts import is_loopback, join_host_and_port, split_host_and_port
 from multitrack.tape import interceptors, socket_mocks
 from multitrack.tape.exchange import Router
 from multitrack.tape.interceptors import CurrentTape
@@ -86,8 +89,11 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
             def send(sock: socket.socket, *args: Any) -> Any:
                 if sock.type == socket.SOCK_DGRAM and (block := current_block()) is not None:
                     _check_blocked_datagram(block, sock, args[address_arguments], names)
-                if sock.type == socket.SOCK_DGRAM and (tape := current_tape()) is not None and not _disabled.get():
-                    _check_datagram(tape, sock, args[address_arguments], names)
+                if (tape := current_tape()) is not None and not _disabled.get():
+                    if sock.type == socket.SOCK_DGRAM:
+                        _check_datagram(tape, sock, args[address_arguments], names)
+                    elif args:
+                        check_sent_data(tape, sock, args[0], names.names_of)
                 return original(sock, *args)
 
             return send
@@ -195,6 +201,34 @@ def _check_blocked_datagram(
     # a connected socket was checked when it was connected
     if addresses and (parsed := _parse_address(sock, addresses[0])) is not None and parsed[1] != _DNS_PORT:
         block.check(names.names_of(parsed[0]), parsed[1])
+
+
+_REQUEST = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
+_HOST = re.compile(rb"\r\nhost: *([^\r\n]+)", re.IGNORECASE)
+
+
+def check_sent_data(
+    tape: Router, sock: socket.socket, data: Any, names_of: Callable[[str], Sequence[str]] = lambda host: (host,)
+) -> None:
+    """Raise `LiveCall` if ``data`` is the head of an HTTP request to another machine that is not allowed.
+
+    Args:
+        tape: The open tape.
+        sock: The socket that sends.
+        data: The data that is sent: bytes, or a list of them.
+        names_of: Returns the names of an address.
+    """
+    head = bytes(data[0][:65_536]) if isinstance(data, list | tuple) and data else data
+    try:
+        if _REQUEST.match(head) is None or (peer := _parse_address(sock, sock.getpeername())) is None:
+            return
+    except (OSError, TypeError, ValueError):
+        return  # the socket is not connected or the data are not valid, and the real call reports that
+    address, port = peer
+    found = _HOST.search(head)
+    name = split_host_and_port(f"//{found[1].decode('latin-1').strip()}")[0] if found else address
+    if (violation := check_connection(tape, (name, *names_of(address)), port)) is not None:
+        raise violation
 
 
 def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:

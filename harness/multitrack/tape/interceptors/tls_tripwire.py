@@ -1,0 +1,27 @@
+"""The tripwire for TLS, which sends below the methods of ``socket.socket``."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from multitrack.tape.interceptors import CurrentTape, tripwire
+from multitrack.tape.patching import Patch
+
+
+def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
+    """Return the patches for ``ssl.SSLSocket``, whose ``sendall`` calls ``send``."""
+
+    def guard(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def send(sock: ssl.SSLSocket, data: Any, *args: Any) -> Any:
+            if (tape := current_tape()) is not None and not tripwire.is_disabled():
+                tripwire.check_sent_data(tape, sock, data)
+            return original(sock, data, *args)
+
+        return send
+
+    return [Patch(module.SSLSocket, "send", guard), Patch(module.SSLSocket, "write", guard)]

@@ -1,0 +1,34 @@
+"""Ends the connection of Tornado's client if the tripwire blocks it.
+
+Tornado connects in a task of its own, which only handles errors that are an `Exception`. A violation would leave the
+client waiting for its timeout, or forever if it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from multitrack.errors import TapeViolation
+from multitrack.tape.interceptors import CurrentTape
+from multitrack.tape.patching import Patch
+
+
+def patches(module: ModuleType, _: CurrentTape) -> list[Patch]:
+    """Return the patch for ``tornado.iostream``. Its client then raises the violation where the caller waits."""
+
+    def end_if_blocked(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def connect(stream: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(stream, *args, **kwargs)
+            except TapeViolation as violation:
+                connecting = stream._connect_future
+                stream.close(exc_info=violation)
+                return connecting
+
+        return connect
+
+    return [Patch(module.IOStream, "connect", end_if_blocked)]
