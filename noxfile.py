@@ -18,13 +18,14 @@ nox.options.download_python = "never"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 LOWEST, *LATER = nox.project.python_versions(PYPROJECT)
 
-# tests/project checks the checkout and uses no SDK; tests/aiohttp_client and tests/frameworks have their own sessions
+# tests/project checks the checkout and uses no SDK; the other three have their own sessions
 EVERYTHING = (
     "tests",
     "examples",
     "--ignore=tests/project",
     "--ignore=tests/aiohttp_client",
     "--ignore=tests/frameworks",
+    "--ignore=tests/neighbours",
 )
 CLIENTS = (
     "tests/clients",
@@ -49,6 +50,8 @@ SDKS = {
 IN_PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # each has the name of a framework on the package index
 FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/frameworks/*/scenario.py"))
+# each has the name of a neighbour on the package index
+NEIGHBOURS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/neighbours/*/test_neighbour.py"))
 
 
 @nox.session(python=LOWEST)
@@ -91,6 +94,19 @@ def frameworks(session: nox.Session, framework: str) -> None:
     without_plugins = ("-p", "no:asyncio", "-p", "no:randomly", "--numprocesses=0")
     # fails if no test is selected, which is the case if the framework is not installed
     run(session, ("tests/frameworks", "-k", framework), without_plugins)
+
+
+@nox.session(python=LOWEST)
+@nox.parametrize("neighbour", NEIGHBOURS, ids=NEIGHBOURS)
+def neighbours(session: nox.Session, neighbour: str) -> None:
+    """Record, replay and miss beside another plugin or library, with its current release."""
+    listed = Path("tests/neighbours", neighbour, "requirements.txt")
+    requirements = ("--requirement", str(listed)) if listed.exists() else (neighbour,)
+    session.install("--editable", ".[test]", "httpx", "hypothesis", *requirements)
+    # the plugins are for the runs that the tests start
+    without_plugins = ("-p", "no:randomly", "-p", "no:timeout", "-p", "no:asyncio", "-p", "no:trio")
+    session.env["NEIGHBOUR"] = neighbour
+    run(session, ("tests/neighbours",), without_plugins)
 
 
 @nox.session(python=LOWEST)
