@@ -16,6 +16,7 @@ NAMES = (
     "revalidation",
     "replay",
     "large_cassettes",
+    "redaction",
 )
 
 

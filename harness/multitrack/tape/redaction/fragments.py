@@ -90,9 +90,10 @@ def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[
     Return the positions of the documents that changed.
     """
     leaves_by_path: _LeavesByPath = defaultdict(list)
-    keys = sorted(registry.fragment_keys())
+    keys = frozenset(registry.fragment_keys())
     for position, document in enumerate(documents):
-        _collect_strings(document, (), position, leaves_by_path, keys)
+        if isinstance(document, dict | list):
+            _collect_strings(document, (), position, leaves_by_path, keys)
     changed: set[int] = set()
     for leaves in leaves_by_path.values():
         pieces = [container[key] for _, (container, key) in leaves]
@@ -107,20 +108,20 @@ def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[
 
 
 def _collect_strings(
-    value: Any, path: tuple[object, ...], position: int, leaves_by_path: _LeavesByPath, keys: Sequence[str]
+    value: Any, path: tuple[object, ...], position: int, leaves_by_path: _LeavesByPath, keys: frozenset[str]
 ) -> None:
     """Collect the strings in ``value`` by their path.
 
     A path consists of keys of objects and positions in lists. If an object has any of ``keys``, such as ``index``, the
     values of these become part of the path. For an item of a list, they replace its position.
     """
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    identity = tuple(str(value[key]) for key in keys if key in value) if isinstance(value, dict) else ()
-    for key, item in items:
-        # a choice or a call is identified by one of ``keys``, not by its position in the array of a delta
-        has_identity = isinstance(value, list) and isinstance(item, dict) and any(name in item for name in keys)
-        step = (*path, *identity) if has_identity else (*path, *identity, key)
+    is_list = isinstance(value, list)
+    if not is_list and not keys.isdisjoint(value):
+        path = (*path, *(str(value[key]) for key in sorted(keys.intersection(value))))
+    for key, item in enumerate(value) if is_list else value.items():
         if isinstance(item, str):
-            leaves_by_path[step].append((position, (value, key)))
-        else:
-            _collect_strings(item, step, position, leaves_by_path, keys)
+            leaves_by_path[*path, key].append((position, (value, key)))
+        elif isinstance(item, dict | list):
+            # a choice or a call is identified by one of ``keys``, not by its position in the array of a delta
+            has_identity = is_list and isinstance(item, dict) and not keys.isdisjoint(item)
+            _collect_strings(item, path if has_identity else (*path, key), position, leaves_by_path, keys)

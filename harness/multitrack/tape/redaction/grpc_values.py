@@ -25,7 +25,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
         masked = _mask_base64(match[2], mask)
         return match[1] + masked + match[3] if masked else match[0]
 
-    return _WIRE.sub(replace_match, text)
+    return text if "@wire" not in text else _WIRE.sub(replace_match, text)
 
 
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:

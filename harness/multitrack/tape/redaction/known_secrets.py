@@ -22,6 +22,9 @@ class KnownSecrets:
         # reentrant, because the garbage collector may close an abandoned stream while the lock is held
         self._lock = threading.RLock()
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     @property
     def values(self) -> frozenset[str]:
         """The secrets, as they were sent or set."""

@@ -85,6 +85,10 @@ class Pseudonyms:
         for field in ("project_id", "quota_project_id"):
             self.learn("project", account.get(field, ""))
 
+    def __len__(self) -> int:
+        """Return the number of names that are replaced wherever they appear."""
+        return len(self._distinctive)
+
     @property
     def assigned(self) -> frozenset[str]:
         """The pseudonyms that stand for a name."""

@@ -57,6 +57,7 @@ _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
+_MAX_URLS = 256
 # to the last @, because a password may contain one
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 
@@ -94,6 +95,7 @@ class Redactor:
         """The variables of the environment whose passwords are too short to be removed from texts."""
         self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
         self._function = project_function
+        self._redacted_urls: dict[tuple[str, int, int], str] = {}
 
     @property
     def pseudonyms(self) -> frozenset[str]:
@@ -157,6 +159,15 @@ class Redactor:
 
     def redact_url(self, url: str) -> str:
         """Return ``url`` without user information and without secrets in its parameters."""
+        # the requests of a tape have the same few URLs and headers
+        key = (url, len(self._known), len(self._pseudonyms))
+        if (known := self._redacted_urls.get(key)) is None:
+            if len(self._redacted_urls) > _MAX_URLS:
+                self._redacted_urls.clear()
+            known = self._redacted_urls[key] = self._redact_url(url)
+        return known
+
+    def _redact_url(self, url: str) -> str:
         if self._function is not None:
             url = self._function.redact_url(url)
         url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))

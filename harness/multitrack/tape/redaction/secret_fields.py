@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from multitrack.tape.redaction.dummies import is_dummy
@@ -41,15 +42,21 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|(?:[A-Z]?[a-z]{2,}){2,}(
 
 def find_fields(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of the values that fields such as ``client_secret`` hold, with quotes around name and value."""
-    squeezed = text.encode("latin-1", "replace").lower()
-    if b"\\" in squeezed:
-        squeezed = squeezed.translate(None, b"\\")
-    if not any(mark in squeezed for mark in _MARKS):
+    if not _may_have_fields(text):
         return
     for match in _FIELD.finditer(text):
         value = decode_value(match["value"], match["open"])
         if _is_secret(value, is_password=match["password"] is not None):
             yield match.span("value")
+
+
+# the same text is searched when its secrets are learned and when they are removed
+@lru_cache(maxsize=2)
+def _may_have_fields(text: str) -> bool:
+    squeezed = text.encode("latin-1", "replace").lower()
+    if b"\\" in squeezed:
+        squeezed = squeezed.translate(None, b"\\")
+    return any(mark in squeezed for mark in _MARKS)
 
 
 def find_field_values(text: str) -> Iterator[str]:

@@ -79,9 +79,10 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
     for start, end in find_long_words(text):
         word = text[start:end]
         candidates, has_digit = _examine(word) if end - start < _MAX_CACHED else _examine.__wrapped__(word)
-        for offset, rules in candidates:
-            yield from _try_rules(rules, text, start + offset)
-        if start and (escape := _ESCAPE.match(text, start)):
+        if candidates:
+            for offset, rules in candidates:
+                yield from _try_rules(rules, text, start + offset)
+        if start and text[start - 1] in "\\%" and (escape := _ESCAPE.match(text, start)):
             # the beginning of the word is the rest of an escape sequence
             begins = escape.end()
             yield from _try_rules(load_rules().by_beginning.get(text[begins : begins + 2].lower(), ()), text, begins)

@@ -1,0 +1,47 @@
+"""Redact requests, and bodies with different numbers of names, secrets and events."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.measurement import run_processes
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.redaction_process import GROWING, REQUEST, REQUEST_WITH_SECRET, SIZES, name_candidate
+
+_TEXT = """
+This benchmark measures the time to remove secrets and private names. The request has 3.5 KB and eight tools; five
+secrets are known, as they would be from the environment.
+
+{conditions}
+
+{requests}
+
+In the next table, the ratio compares the time for each name, secret or event with the time in the smallest body. If the
+time grows linearly, the ratio stays near 1.
+
+{growing}
+"""
+
+
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; ``quick`` runs one process with a few rounds."""
+    rounds, processes = (3, 1) if quick else (10, 3)
+    results = run_processes([sys.executable, "-m", "benchmarks.redaction_process", f"--rounds={rounds}"], processes)
+
+    def make_row(case: str, size: int) -> list[object]:
+        candidate, smallest = name_candidate(case, size), name_candidate(case, SIZES[0])
+        ratio = results.ratio(candidate, to=smallest)
+        share = SIZES[0] / size
+        spread = ratio._replace(low=ratio.low * share, middle=ratio.middle * share, high=ratio.high * share)
+        return [case, f"{size:,}", format_time(results.quartiles(candidate)), format_ratio(spread)]
+
+    requests = [[name, format_time(results.quartiles(name), share=100)] for name in (REQUEST, REQUEST_WITH_SECRET)]
+    growing = [make_row(case, size) for case in GROWING for size in SIZES]
+    return Section(
+        "Redaction",
+        _TEXT.format(
+            conditions=describe_conditions(results),
+            requests=format_table(["", "time for one"], requests),
+            growing=format_table(["body with many", "number", "time", "ratio for each"], growing),
+        ),
+    )
