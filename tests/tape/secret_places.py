@@ -99,6 +99,12 @@ def _file(secret: str) -> Request:
     return request(head + secret.encode() + b"\xff\r\n--b--\r\n", url=f"{URL}/file", headers=headers)
 
 
+def _grpc(secret: str) -> Request:
+    headers = (("content-type", "application/grpc"),)
+    body = json.dumps({"contents": [{"parts": [{"text": f"use {secret}"}]}]})
+    return request(body, url="grpc://api.example.com/acme.Service/Generate", headers=headers)
+
+
 def _halve(body: bytes) -> list[bytes]:
     middle = len(body) // 2
     return [body[:middle], body[middle:]]
@@ -128,6 +134,7 @@ PLACES: list[Place] = [
     _sent("form", lambda s: request(f"note={quote_plus(s)}&n=1", url=f"{URL}/form", headers=FORM), encodes=True),
     _sent("multipart field", _multipart),
     _sent("uploaded file", _file),
+    _sent("message of gRPC", _grpc),
     _sent("plain text", lambda s: request(f"text {s}", url=f"{URL}/text", headers=TEXT)),
     _sent("base64", _encode_at(0), encodes=True),
     _sent("base64, one byte later", _encode_at(1), encodes=True),
