@@ -20,6 +20,7 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     monkeypatch.setenv("THEIR_TOKEN", PRIVATE["variable"])
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PRIVATE["project"])
     monkeypatch.setenv("OPENAI_ORG_ID", PRIVATE["organisation id"])
+    monkeypatch.setenv("DB_PASSWORD", "hunter2")
     said = "; ".join(PRIVATE.values())
 
     def reply(request):
@@ -81,6 +82,8 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     recorded = project.record()
     assert recorded.counts == {"passed": 1}
     assert len(recorded.changed) == 2
+    assert "multitrack: not removed from recordings: DB_PASSWORD: its value is too short" in recorded.out
+    assert "hunter2" not in recorded.out
     recorded.changed.discard("cassettes/test_it/test_ask.pending.yaml")
     assert_clean(recorded)
 
@@ -91,6 +94,7 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     project.write_test(body.format(change="", hole="__redacted__", holes=6, end=""))
     replayed = project.run()
     assert replayed.counts == {"passed": 1}
+    assert "DB_PASSWORD" not in replayed.out
     assert replayed.changed == set()
 
     monkeypatch.setenv("THEIR_TOKEN", PRIVATE["variable"])
