@@ -122,7 +122,7 @@ def xai_sdk(session: nox.Session) -> None:
     """Record and replay xAI over gRPC, with the current release of its SDK."""
     # a separate environment, because the SDK requires an older release of packaging than virtualenv does
     install(session, "xai-sdk>=1.21")
-    run(session, ("tests/plugin/test_xai_runs.py", "tests/wires/test_xai_format.py"), ())
+    run(session, ("tests/plugin/test_xai_runs.py", "tests/wires/test_xai_format.py", "examples/test_xai.py"), ())
 
 
 @nox.session(python=LATER)

@@ -66,7 +66,7 @@ def test_the_examples_replay_in_any_google_cloud_project(tmp_path):
 
 
 def test_the_cassettes_of_the_examples_name_the_stand_in_as_provenance():
-    assert len(CASSETTES) == 16
+    assert len(CASSETTES) == 18
     for cassette in CASSETTES:
         assert "  provenance: standin\n" in cassette.read_text(encoding="utf-8"), cassette
 

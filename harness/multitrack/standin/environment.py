@@ -49,6 +49,7 @@ def build_environment(
         "AWS_SECRET_ACCESS_KEY": _generate_key("", 40),
         "AWS_DEFAULT_REGION": "us-east-1",
         "OLLAMA_API_KEY": _generate_key("", 32) + "." + _generate_key("", 24),
+        "XAI_API_KEY": _generate_key("xai-", 80),
         "GEMINI_API_KEY": _generate_key("AIza", 35),
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
         "GOOGLE_CLOUD_PROJECT": project,

@@ -1,4 +1,4 @@
-"""The gRPC server: Vertex AI's PredictionService over TLS, GenerateContent and its stream, in v1 and v1beta1."""
+"""The gRPC server, over TLS: GenerateContent of Vertex AI and its stream, in v1 and v1beta1, and xAI's chats."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import grpc
 
 from multitrack.standin.provider import Provider
 from multitrack.standin.reply import GrpcReply
-from multitrack.standin.vertex import grpc as vertex_grpc
 from multitrack.standin.vertex.generate_content import error_message, error_status
 
 _THREADS = 32
+# the methods that stream their responses
+_STREAMS = ("/StreamGenerateContent", "/GetCompletionChunk")
 
 if TYPE_CHECKING:
     _Handler = grpc.GenericRpcHandler[bytes, bytes]
@@ -74,14 +75,14 @@ class _MethodHandler(_Handler):
         def unary(content: bytes, context: grpc.ServicerContext) -> bytes:
             return b"".join(stream(content, context))
 
-        if details.method.endswith("/StreamGenerateContent"):
+        if details.method.endswith(_STREAMS):
             return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(unary)
 
     def _handle_call(self, method: str, content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         metadata = tuple((name, _encode_metadata_value(value)) for name, value in context.invocation_metadata())
         host = self._hosts_by_port.get(int(context.peer().rpartition(":")[2]))
-        call = vertex_grpc.parse_call(method, content, metadata, host)
+        call = self._provider.parse_grpc(method, content, metadata, host)
         reply = self._provider.reply_grpc(call)
         replied = Event()
 

@@ -21,6 +21,8 @@ ANTHROPIC_ORGANIZATION = "5d1c8a3e-94b7-4f60-8c2d-7be913f0a642"
 
 OLLAMA_HOST = "ollama.com"
 
+XAI_HOST = "api.x.ai"
+
 BEDROCK_HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 
 GOOGLE_COOKIE = "NID=525=hT6rWq0vKz9YpLs3XdMf8BnCg1JuEo"

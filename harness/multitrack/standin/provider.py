@@ -28,6 +28,7 @@ from multitrack.standin.stream_gates import StreamGates
 _CHAT = re.compile(r".*/chat/completions")
 _RESPONSES = re.compile(r".*/responses")
 _GENERATE = re.compile(r"/(v1|v1beta1|v1beta)/(.+):(generateContent|streamGenerateContent)")
+_XAI_SERVICE = "/xai_api.Chat/"
 _SUPPORTED = (
     "POST .../chat/completions, .../responses, .../v1/messages, .../MODEL:generateContent, "
     ".../MODEL:streamGenerateContent, .../publishers/anthropic/models/MODEL:rawPredict, "
@@ -88,11 +89,33 @@ class Provider:
             return rest.respond(request, self._selector, version=message_version, model=model, streamed=streamed)
         return self._reply_unsupported(request)
 
-    def reply_grpc(self, call: ReceivedRequest) -> GrpcReply:
-        """Return the reply to a gRPC call."""
+    @staticmethod
+    def parse_grpc(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
+        """Return a gRPC call as a request.
+
+        Args:
+            method: The full name of the method.
+            content: The serialized message.
+            metadata: The metadata of the call.
+            host: The host that the client addressed. None to use the provider's usual host.
+        """
+        if method.startswith(_XAI_SERVICE):
+            from multitrack.standin.xai import chat as xai
+
+            return xai.parse_call(method, content, metadata, host)
         from multitrack.standin.vertex import grpc
 
+        return grpc.parse_call(method, content, metadata, host)
+
+    def reply_grpc(self, call: ReceivedRequest) -> GrpcReply:
+        """Return the reply to a gRPC call."""
         self.log.add(call)
+        if call.path.startswith(_XAI_SERVICE):
+            from multitrack.standin.xai import chat as xai
+
+            return xai.respond(call, self._selector)
+        from multitrack.standin.vertex import grpc
+
         recorded = self._recorded.pop("POST", call.path, call.body)
         return grpc.respond(call, self._selector, recorded)
 

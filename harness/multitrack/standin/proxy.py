@@ -29,6 +29,7 @@ HOSTS = (
     "aws-external-anthropic.*.api.aws",
     "bedrock-runtime.*.amazonaws.com",
     "ollama.com",
+    "api.x.ai",
     "bedrock-mantle.*.api.aws",
 )
 """The hosts (globs) that are always served."""
@@ -37,6 +38,7 @@ _GRPC_CERTIFICATE_HOSTS = (
     "*.googleapis.com",
     "*.us.rep.googleapis.com",
     "*.eu.rep.googleapis.com",
+    "api.x.ai",
     "localhost",
     "127.0.0.1",
 )

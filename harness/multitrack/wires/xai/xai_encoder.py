@@ -46,10 +46,13 @@ def build_response(answer: WireAnswer) -> dict[str, Any]:
     return {**_build_envelope(answer), "outputs": [output], **_if_set(usage=answer.usage)}
 
 
-def build_chunks(answer: WireAnswer) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a stream. An incomplete answer lacks the last one."""
+def build_chunks(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a stream, with ``piece_size`` characters of text in each.
+
+    An incomplete answer lacks the last message.
+    """
     envelope = _build_envelope(answer)
-    deltas: list[dict[str, Any]] = [{"content": piece} for piece in split_text(answer.text or "", PIECE_SIZE)]
+    deltas: list[dict[str, Any]] = [{"content": piece} for piece in split_text(answer.text or "", piece_size)]
     deltas += [{"toolCalls": [write_call({}, call)]} for call in answer.calls]
     for delta in deltas:
         yield {**envelope, "outputs": [{"delta": {"role": "ROLE_ASSISTANT", **delta}}]}

@@ -1,0 +1,1 @@
+"""xAI's gRPC API of the stand-in."""
