@@ -93,6 +93,8 @@ def test_an_application_in_its_environment_reaches_it_until_a_signal_stops_it(tm
         "export AWS_ACCESS_KEY_ID",
         "export AWS_SECRET_ACCESS_KEY",
         "export AWS_DEFAULT_REGION",
+        "export OLLAMA_API_KEY",
+        "export XAI_API_KEY",
         "export GEMINI_API_KEY",
         "export GOOGLE_APPLICATION_CREDENTIALS",
         "export GOOGLE_CLOUD_PROJECT",

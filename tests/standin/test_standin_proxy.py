@@ -16,7 +16,10 @@ import pytest
 from multitrack.standin import STANDIN_HEADER, Rule, StandIn
 from multitrack.standin.client_hello import offers_only_h2, parse_protocols
 
-HOSTS = "api.openai.com, *.openai.azure.com, *.googleapis.com, api.anthropic.com, bedrock-runtime.*.amazonaws.com"
+HOSTS = (
+    "api.openai.com, *.openai.azure.com, *.googleapis.com, api.anthropic.com, *.services.ai.azure.com, "
+    "aws-external-anthropic.*.api.aws, bedrock-runtime.*.amazonaws.com, ollama.com, api.x.ai, bedrock-mantle.*.api.aws"
+)
 
 
 @pytest.fixture
