@@ -47,6 +47,17 @@ PROVIDER = """
             self.client = api_key
 """
 
+ANTHROPIC_PROVIDER = """
+    import anthropic
+    from pydantic_ai.exceptions import UserError
+
+    class AnthropicProvider:
+        def __init__(self, *, api_key=None, anthropic_client=None):
+            if anthropic_client is None and not api_key:
+                raise UserError("Set the `ANTHROPIC_API_KEY` environment variable")
+            self.client = anthropic_client or anthropic.AsyncAnthropic(api_key=api_key, max_retries=0)
+"""
+
 LANGCHAIN = """
     import openai
 
@@ -181,6 +192,33 @@ def test_a_provider_of_pydantic_ai_with_a_client_that_could_send_the_stand_in_ge
 
 def test_a_provider_of_pydantic_ai_with_a_key_is_not_changed(pydantic_ai):
     assert pydantic_ai.DeepSeekProvider(api_key="mine").client.api_key == "mine"
+
+
+@pytest.fixture
+def pydantic_ai_with_anthropic(import_module):
+    pytest.importorskip("anthropic")
+    exceptions = {"pydantic_ai.exceptions": EXCEPTIONS}
+    with credentials.stand_in():
+        yield import_module("pydantic_ai.providers.anthropic", ANTHROPIC_PROVIDER, **exceptions)
+
+
+def ask_anthropic(client):
+    asyncio.run(client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]))
+
+
+def test_pydantic_ai_with_anthropic_replays_without_a_key(pydantic_ai_with_anthropic, sent):
+    client = pydantic_ai_with_anthropic.AnthropicProvider().client
+    with active.activate(MemoryTape()):
+        ask_anthropic(client)
+    assert sent[0].url.host == "api.anthropic.com"
+
+
+def test_pydantic_ai_with_anthropic_and_without_a_key_sends_nothing_live(pydantic_ai_with_anthropic, sent):
+    client = pydantic_ai_with_anthropic.AnthropicProvider().client
+    with pytest.raises(pydantic_ai_with_anthropic.UserError, match="ANTHROPIC_API_KEY") as raised:
+        ask_anthropic(client)
+    assert raised.value.__notes__ == [credentials.NOTE]
+    assert sent == []
 
 
 @pytest.fixture

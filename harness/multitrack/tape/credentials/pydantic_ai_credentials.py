@@ -1,7 +1,7 @@
 """Stand-in for the keys of pydantic-ai's providers, which read the environment before they create a client.
 
-This covers the providers that use an OpenAI client or a `google.genai` client, because these clients refuse to send a
-stand-in to a provider.
+This covers the providers that use an OpenAI client, an Anthropic client or a `google.genai` client, because these
+clients refuse to send a stand-in to a provider.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
 
-# The providers whose client is one of OpenAI's or a `google.genai` client.
+# The providers whose client is one of OpenAI's or Anthropic's, or a `google.genai` client.
 _PROVIDERS = (
     "alibaba",
+    "anthropic",
     "azure",
     "cerebras",
     "crusoe",
@@ -43,7 +44,7 @@ _PROVIDERS = (
 )
 
 # the arguments with which a caller passes a client; the client already has a key
-_CLIENTS = ("openai_client", "client")
+_CLIENTS = ("openai_client", "anthropic_client", "client")
 
 
 def patches(module: ModuleType) -> list[Patch]:
@@ -103,8 +104,9 @@ def _is_missing_key(error: Exception, given: dict[str, Any]) -> bool:
 
 
 def _refuses_live_requests(client: Any, key: StandInKey) -> bool:
-    if "openai" in sys.modules and isinstance(client, sys.modules["openai"].AsyncOpenAI):
-        return client.api_key is key
+    for module, name in (("openai", "AsyncOpenAI"), ("anthropic", "AsyncAnthropic")):
+        if module in sys.modules and isinstance(client, getattr(sys.modules[module], name)):
+            return client.api_key is key
     return "google.genai" in sys.modules and isinstance(client, sys.modules["google.genai"].Client)
 
 
