@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -226,78 +224,6 @@ def diff(
     typer.echo(diff_formats.FORMATS[style](found))
     if found:
         raise typer.Exit(1)
-
-
-@app.command(epilog=_EXIT_CODES)
-def accept(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help=f"pending recordings, their cassettes, or folders with them; {_DEFAULT}"),
-    ] = None,
-    keep_errors: Annotated[
-        bool, typer.Option("--keep-errors", help="also accept recordings in which a request failed")
-    ] = False,
-) -> None:
-    """Move pending recordings into their cassettes, except those in which a request failed. No request is sent."""
-    from multitrack.tape import project
-    from multitrack.tape.failed_interactions import explain_refusal
-    from multitrack.tape.file import storage
-    from multitrack.tape.file.paths import cassette_path
-    from multitrack.tape.foreign_redaction import make_foreign_redactor
-
-    settings = project.read_nearest(Path.cwd()).settings
-    adopt = make_foreign_redactor(settings)
-    errors: list[str] = []
-    named = paths or _find_folders()
-    pending = {path: storage.find_pending(path) for path in named}
-    if paths is None and not any(pending.values()):
-        raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
-    if paths is not None:
-        errors += [_explain_nothing_pending(path) for path, files in pending.items() if not files]
-    found = list(dict.fromkeys(file for files in pending.values() for file in files))
-    log = command_line.open_log()
-    with log.recording(command_line.format_command(), [*found, *map(cassette_path, found)]) if found else nullcontext():
-        for file in found:
-            try:
-                if keep_errors or settings.keep_errors:
-                    result = storage.accept_pending(file, adopt)
-                else:
-                    result = storage.accept_pending(file, adopt, explain_refusal)
-            except MultitrackError as error:
-                errors.append(str(error))
-                continue
-            if result.accepted:
-                echo(f"accepted {cassette_path(file)}")
-            errors += [_explain_refusal(file, test, reason) for test, reason in result.refused]
-    for message in errors:
-        echo(f"multitrack: {message}", err=True)
-    if errors:
-        raise typer.Exit(1)
-
-
-def _explain_refusal(file: Path, test: str | None, reason: str) -> str:
-    command = f"pytest --record {shlex.quote(test)}" if test is not None and "::" in test else "pytest --record"
-    owner = "" if test is None else f"{test}: "
-    return (
-        f"{file}: not accepted: {owner}a request failed: {reason}\n"
-        f"  to record it again: {command}\n"
-        f"  if the test expects this: multitrack accept --keep-errors {shlex.quote(str(file))}"
-    )
-
-
-def _explain_nothing_pending(path: Path) -> str:
-    from multitrack.tape.file.paths import PENDING_SUFFIX
-
-    if path.is_dir():
-        found = "this folder has no pending recordings"
-    elif path.exists():
-        found = "this file has no pending recording"
-    else:
-        found = "this file does not exist and has no pending recording"
-    return (
-        f"{path}: {found}\n"
-        f"  pass a pending recording (*{PENDING_SUFFIX}), the cassette that it belongs to, or a folder that contains it"
-    )
 
 
 @app.command()

@@ -150,3 +150,35 @@ def test_undo_without_a_change(folder):
     done = run_multitrack("undo", cwd=folder)
     assert done.returncode == 1
     assert done.stderr == f"multitrack: there is no change to undo in {folder}\n"
+
+
+def test_accept_can_show_what_it_would_do_and_can_be_undone(folder):
+    cassette = folder / "cassettes" / "test_trip" / "test_plan.yaml"
+    request = {"method": "GET", "uri": "http://127.0.0.1/", "headers": {}, "body": ""}
+    response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "yes"}}
+    interaction = {
+        "request": request,
+        "response": response,
+        "provenance": "local",
+        "tests": ["test_trip.py::test_plan"],
+    }
+    document = {"version": 1, "interactions": [interaction], "metadata": {"format": 1, "provenance": "local"}}
+    pending = write(folder, "test_plan.pending.yaml", yaml.safe_dump(document))
+
+    planned = run_multitrack("accept", "--dry-run", cwd=folder)
+    assert planned.stdout == "would accept cassettes/test_trip/test_plan.yaml\n"
+    assert not cassette.exists()
+
+    done = run_multitrack("accept", "--json", cwd=folder)
+    assert json.loads(done.stdout) == {
+        "command": "accept",
+        "dry_run": False,
+        "changes": [{"action": "accept", "path": "cassettes/test_trip/test_plan.yaml"}],
+        "problems": [],
+    }
+    assert cassette.exists()
+    assert not pending.exists()
+
+    run_multitrack("undo", cwd=folder)
+    assert not cassette.exists()
+    assert pending.exists()

@@ -1,11 +1,12 @@
-"""The commands that change files: ``multitrack mv``, ``convert``, ``prune``, ``reject`` and ``undo``."""
+"""The commands that change files: ``multitrack accept``, ``mv``, ``convert``, ``prune``, ``reject`` and ``undo``."""
 
 from __future__ import annotations
 
 import json as json_module
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
+_PENDING = "pending recordings, their cassettes, or folders with them; the default is all of the project"
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 _Force = Annotated[bool, typer.Option("--force", help="also change files with uncommitted changes")]
@@ -33,6 +35,46 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         app: The command line.
         find_folders: Returns the project's cassette folders.
     """
+
+    @app.command(epilog=f"Example: multitrack accept cassettes/test_trip/test_plan.pending.yaml\n\n{_EXIT_CODES}")
+    def accept(
+        paths: Annotated[list[Path] | None, typer.Argument(help=_PENDING)] = None,
+        keep_errors: Annotated[
+            bool, typer.Option("--keep-errors", help="also accept recordings in which a request failed")
+        ] = False,
+        dry_run: _DryRun = False,
+        json: _Json = False,
+    ) -> None:
+        """Move pending recordings into their cassettes, except those in which a request failed. No request is sent."""
+        from multitrack.commands.accept import accept_recordings, explain_nothing_pending
+        from multitrack.tape import project
+        from multitrack.tape.file import storage
+        from multitrack.tape.file.paths import cassette_path
+
+        named = paths or find_folders()
+        pending = {path: storage.find_pending(path) for path in named}
+        found = list(dict.fromkeys(file for files in pending.values() for file in files))
+        if paths is None and not found:
+            raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
+        problems = [
+            (str(path), explain_nothing_pending(path)) for path, files in pending.items() if not files and paths
+        ]
+        is_logged = bool(found) and not dry_run
+        changed = [*found, *map(cassette_path, found)]
+        with open_log().recording(format_command(), changed) if is_logged else nullcontext():
+            settings = project.read_nearest(Path.cwd()).settings
+            result = accept_recordings(found, settings, keep_errors=keep_errors, dry_run=dry_run)
+        problems += result.problems
+        if json:
+            changes = [{"action": "accept", "path": str(path)} for path in result.accepted]
+            echo(json_module.dumps(to_report("accept", changes, problems, dry_run=dry_run), indent=2))
+        else:
+            for path in result.accepted:
+                echo(f"would accept {path}" if dry_run else f"accepted {path}")
+            for _, message in problems:
+                echo(f"multitrack: {message}", err=True)
+        if problems:
+            raise typer.Exit(1)
 
     @app.command(epilog=f"Example: multitrack mv test_trip.py::test_old test_trip.py::test_new\n\n{_EXIT_CODES}")
     def mv(
@@ -125,9 +167,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def reject(
         paths: Annotated[
             list[Path] | None,
-            typer.Argument(
-                help="pending recordings, their cassettes, or folders with them; the default is all of the project"
-            ),
+            typer.Argument(help=_PENDING),
         ] = None,
         dry_run: _DryRun = False,
         json: _Json = False,
@@ -183,12 +223,14 @@ def _finish(
     summary: str = "",
 ) -> None:
     """Make the changes unless this is a dry run, print them, and exit with 1 if there are problems."""
-    from multitrack.commands.file_changes import apply_changes, list_shown, to_report
+    from multitrack.commands.file_changes import apply_changes, list_shown
 
     if changes and not dry_run:
         apply_changes(changes, open_log(), format_command(), force=force)
     if json:
-        echo(json_module.dumps(to_report(command, changes, problems, dry_run=dry_run), indent=2))
+        shown = [change.to_dict() for change in list_shown(changes)]
+        report = to_report(command, shown, problems.items(), dry_run=dry_run)
+        echo(json_module.dumps(report, indent=2))
     else:
         for change in list_shown(changes):
             echo(f"would {change}" if dry_run else str(change))
@@ -198,3 +240,18 @@ def _finish(
             echo(summary)
     if problems:
         raise typer.Exit(1)
+
+
+def to_report(
+    command: str, changes: Sequence[Mapping[str, str]], problems: Iterable[tuple[str, str]], *, dry_run: bool
+) -> dict[str, object]:
+    """Return the result of a command as plain data, for ``--json``.
+
+    Args:
+        command: The name of the command.
+        changes: The changes that it made, or would make.
+        problems: What it could not do: the file and the message.
+        dry_run: Whether nothing was changed.
+    """
+    listed = [{"path": path, "message": message} for path, message in problems]
+    return {"command": command, "dry_run": dry_run, "changes": list(changes), "problems": listed}

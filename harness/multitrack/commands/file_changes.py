@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,20 +145,3 @@ def plan_undo(log: UndoLog, *, force: bool) -> tuple[str, list[FileChange]]:
             f"changed after {command!r}: {shown}\n  to overwrite these changes: multitrack undo --force"
         )
     return command, [change for change in changes if change.before != change.after]
-
-
-def to_report(command: str, changes: Sequence[FileChange], problems: Mapping[str, str], *, dry_run: bool) -> Any:
-    """Return the result of a command as plain data, for ``--json``.
-
-    Args:
-        command: The name of the command.
-        changes: The changes that it made, or would make.
-        problems: What it could not do, by file.
-        dry_run: Whether nothing was changed.
-    """
-    return {
-        "command": command,
-        "dry_run": dry_run,
-        "changes": [change.to_dict() for change in list_shown(changes)],
-        "problems": [{"path": path, "message": message} for path, message in problems.items()],
-    }

@@ -144,13 +144,16 @@ class AcceptedFile:
     """The test of each refused recording, and the reason."""
 
 
-def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = lambda *_: None) -> AcceptedFile:
+def accept_pending(
+    path: Path, redact_foreign: RedactForeign, refuse: Refuse = lambda *_: None, *, dry_run: bool = False
+) -> AcceptedFile:
     """Merge the pending recordings in the file ``path`` into their cassette.
 
     Args:
         path: The file with the pending recordings. Refused recordings stay in it.
         redact_foreign: Redacts a cassette of another recorder before the merge.
         refuse: Returns why a recording is refused.
+        dry_run: Whether to change nothing. Default False.
 
     Raises:
         CassetteCorrupt: A file cannot be read.
@@ -164,6 +167,8 @@ def accept_pending(path: Path, redact_foreign: RedactForeign, refuse: Refuse = l
         accepted = pending.without(*reasons)
         refused = pending.without(*(one.test for one in accepted.recordings))
         # they were checked for secrets when they became pending; the texts that their tests allow are unknown here
+        if dry_run:
+            return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
         if accepted.recordings:
             _write(cassette_path, dump_cassette(accepted.apply_to(cassette, cassette_path)))
         if not refused.recordings:
