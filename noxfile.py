@@ -125,6 +125,20 @@ def xai_sdk(session: nox.Session) -> None:
     run(session, ("tests/plugin/test_xai_runs.py", "tests/wires/test_xai_format.py", "examples/test_xai.py"), ())
 
 
+@nox.session(python=LOWEST, default=False)
+def recording_interface(session: nox.Session) -> None:
+    """Run the tests of llm-gemini, which are written for pytest-recording, without that plugin.
+
+    The argument is the repository to clone (default: the one on GitHub).
+    """
+    (repository,) = session.posargs or ("https://github.com/simonw/llm-gemini",)
+    clone = session.create_tmp()
+    session.run("git", "clone", "--depth=1", repository, f"{clone}/suite", external=True)
+    session.install("--editable", ".[test]", "pytest-asyncio", f"{clone}/suite")
+    session.chdir(f"{clone}/suite")
+    session.run("pytest", "--cassettes-option=vcr_compatible_matching=true")
+
+
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
     """Test the newest release of everything on a later Python."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_multitrack import flags, markers, network_blocking, pytest_internals
+from pytest_multitrack import flags, markers, network_blocking
 from pytest_multitrack.run_state import RunState
 
 OPTIONS_FIXTURE = "_cassette_options_applied"
@@ -24,9 +24,7 @@ def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     # a worker of pytest-xdist cannot report a usage error; there, the fixture fails each test
     if users and not hasattr(config, "workerinput") and (refused := flags.find_refused_write(config, updates=True)):
         raise pytest.UsageError(f"{refused} ({users[0].nodeid} uses calls_snapshot)")
-    for item in items:
-        if (fixture := network_blocking.find_fixture(item)) is not None:
-            pytest_internals.add_function_fixture(item, fixture)
+    network_blocking.add_fixtures(config, items)
     if with_cassette := [item for item in items if markers.uses_cassette(item)]:
         try:
             from pytest_multitrack import item_tape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,16 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
     # these are not options yet, because a conftest may still define options with their names
     _, unknown = parser.parse_known_and_unknown_args(args)
     return any(option == "--record" or option.startswith("--record-mode") for option in unknown)
+
+
+def find_free(flags: Collection[str], parser: pytest.Parser) -> Collection[str]:
+    """Return those of ``flags`` that neither another plugin nor a conftest defines."""
+    try:
+        # all at once, because the parser is built again for each call
+        _, unknown = parser.parse_known_and_unknown_args([f"{flag}=none" for flag in flags])
+    except pytest.UsageError:  # one of them accepts no argument, or not this one
+        return [flag for flag in flags if is_free(flag, parser)]
+    return [flag for flag in flags if f"{flag}=none" in unknown]
 
 
 def is_free(flag: str, parser: pytest.Parser) -> bool:

@@ -1,18 +1,21 @@
-"""Block the network in tests: for the whole run, or with the marker ``block_network``."""
+"""Block the network in tests: for the whole run, or with the marker ``block_network``.
+
+Every run imports this module. What only a test with a blocked network needs is imported inside the functions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
-from multitrack.errors import BadOption
-from multitrack.tape import active
-from multitrack.tape.network_block import NetworkBlock
-from multitrack.tape.settings import Settings
-from pytest_multitrack import cassette_options, cassette_paths, pytest_internals, recording_plugins
+from pytest_multitrack import recording_plugins
 from pytest_multitrack.run_state import ItemState
+
+if TYPE_CHECKING:
+    from multitrack.tape.settings import Settings
 
 BLOCK_FIXTURE = "_network_block"
 """The fixture that blocks the network until the fixtures of the test are torn down."""
@@ -20,20 +23,34 @@ _VCR_FIXTURE = "block_network"
 """The fixture of pytest-recording that requests ours, and that a project may override."""
 
 
-def find_fixture(item: pytest.Item) -> str | None:
-    """Return the fixture that blocks the network in ``item``. None if its network is not blocked."""
-    if not _is_blocked(item):
-        return None
-    return BLOCK_FIXTURE if recording_plugins.has_other(item.config) else _VCR_FIXTURE
+def add_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Let the network be blocked in those of ``items`` that an option or a marker names."""
+    has_other, option = recording_plugins.has_other(config), config.option
+    fixture = BLOCK_FIXTURE if has_other else _VCR_FIXTURE
+    blocks_all = option.multitrack_block_network or (not has_other and getattr(option, "block_network", False))
+    blocks_all = blocks_all or _project_blocks(config)
+    blocked = [item for item in items if blocks_all or (not has_other and item.get_closest_marker(_VCR_FIXTURE))]
+    if blocked:
+        from pytest_multitrack import pytest_internals
+
+        for item in blocked:
+            pytest_internals.add_function_fixture(item, fixture)
 
 
-def _is_blocked(item: pytest.Item) -> bool:
-    option = item.config.option
-    if option.multitrack_block_network or cassette_paths.load_project(item.config).block_network:
-        return True
-    if recording_plugins.has_other(item.config):
+def _project_blocks(config: pytest.Config) -> bool:
+    try:
+        content = (config.rootpath / "pyproject.toml").read_bytes()
+    except OSError:
         return False
-    return getattr(option, "block_network", False) or item.get_closest_marker("block_network") is not None
+    if _VCR_FIXTURE.encode() not in content:
+        return False  # without the cost of reading all settings
+    from multitrack.errors import BadOption
+    from pytest_multitrack import cassette_paths
+
+    try:
+        return cassette_paths.load_project(config).block_network
+    except BadOption as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @contextmanager
@@ -43,6 +60,10 @@ def block(request: pytest.FixtureRequest) -> Iterator[None]:
     Raises:
         BadOption: The marker ``block_network`` has an unknown argument.
     """
+    from multitrack.tape import active
+    from multitrack.tape.network_block import NetworkBlock
+    from pytest_multitrack import cassette_options, pytest_internals
+
     item: pytest.Item = request.node
     item_tape = ItemState.of(item).tape
     tape = item_tape.tape if item_tape is not None else None
@@ -52,7 +73,8 @@ def block(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     settings: Settings = tape.settings if tape is not None else cassette_options.resolve_run_settings(item.config)
     name = pytest_internals.get_test_name(item)
-    with active.block_network(NetworkBlock(name, allowed, settings.allows_connection)):
+    has_marker = not recording_plugins.has_other(item.config)
+    with active.block_network(NetworkBlock(name, allowed, settings.allows_connection, has_marker=has_marker)):
         yield
 
 
@@ -61,6 +83,8 @@ def _find_allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str]:
         return ()
     marker = request.node.get_closest_marker(_VCR_FIXTURE)
     if marker is not None and (marker.args or not set(marker.kwargs) <= {"allowed_hosts"}):
+        from multitrack.errors import BadOption
+
         arguments = [*map(repr, marker.args), *(f"{name}=..." for name in marker.kwargs)]
         raise BadOption(
             f"@pytest.mark.block_network of {request.node.nodeid}: pass only allowed_hosts=[...], "

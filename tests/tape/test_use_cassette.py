@@ -10,7 +10,7 @@ import pytest
 from local_provider import echo
 
 from multitrack.errors import BadOption, CassetteCorrupt, CassetteMiss
-from multitrack.tape import active
+from multitrack.tape import active, run_context
 from multitrack.tape.file import storage
 from multitrack.tape.use_cassette import use_cassette
 
@@ -75,7 +75,7 @@ def test_a_miss_raises_and_says_how_to_record_it(provider, path, how, mode, requ
 @pytest.fixture
 def outside_of_pytest(monkeypatch):
     """Open blocks outside of any test, because a miss would fail the test."""
-    monkeypatch.setattr(active, "_runs", [])
+    monkeypatch.setattr(run_context, "_runs", [])
 
 
 @MODES

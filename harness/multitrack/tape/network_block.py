@@ -22,6 +22,8 @@ class NetworkBlock:
         test: str,
         allowed_hosts: Sequence[str] = (),
         allows_connection: Callable[[str, int], bool] = lambda _host, _port: False,
+        *,
+        has_marker: bool = True,
     ) -> None:
         """Create the block.
 
@@ -30,10 +32,12 @@ class NetworkBlock:
             allowed_hosts: Regular expressions. A host is allowed if one of them matches the beginning of its name, of
                 its address, or of the path of a Unix socket.
             allows_connection: Returns whether the options of the test allow a host and a port.
+            has_marker: Whether the marker ``block_network`` of the test allows hosts, for the message.
         """
         self._test = test
         self._allowed = re.compile("|".join(f"(?:{pattern})" for pattern in allowed_hosts)) if allowed_hosts else None
         self._allows_connection = allows_connection
+        self._has_marker = has_marker
 
     def check(self, names: Sequence[str], port: int | None) -> None:
         """Raise `NetworkBlocked` unless one of the ``names`` of a host is allowed.
@@ -54,14 +58,13 @@ class NetworkBlock:
     def build_error(self, host: str, port: int | None) -> NetworkBlocked:
         """Return the error for a refused connection to ``host``."""
         address = host if port is None else join_host_and_port(host, port)
-        return NetworkBlocked(
-            f"Network is disabled: {self._test} may not connect to {address or 'this address'}\n"
-            f"  to allow the host, add a regular expression: "
-            f"@pytest.mark.block_network(allowed_hosts=[{re.escape(host)!r}])\n"
-            f"  or to pyproject.toml:\n"
-            f"    [tool.multitrack]\n"
-            f'    allow_hosts = ["{host}"]'
-        )
+        lines = [f"Network is disabled: {self._test} may not connect to {address or 'an address that has no name'}"]
+        if self._has_marker and host:
+            marker = f"@pytest.mark.block_network(allowed_hosts=[{re.escape(host)!r}])"
+            lines.append(f"  to allow it at the test: {marker}")
+        if port is not None:
+            lines += ["  to allow it in pyproject.toml:", "    [tool.multitrack]", f'    allow_hosts = ["{host}"]']
+        return NetworkBlocked("\n".join(lines))
 
 
 class BlockedRouter:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from pytest_multitrack import flags
-from pytest_multitrack.recording_interface.record_modes import RECORD_MODES
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Add each option whose name no other plugin uses."""
     group = parser.getgroup("multitrack")
-    for name, arguments in _OPTIONS.items():
-        if flags.is_free(name, parser):
-            group.addoption(name, **arguments)
+    for name in flags.find_free(_OPTIONS, parser):
+        group.addoption(name, **_OPTIONS[name])
 
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {

@@ -12,8 +12,7 @@ import pytest
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Mode
 from pytest_multitrack import flags
-
-RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
+from pytest_multitrack.recording_interface.command_line import RECORD_MODES
 
 
 def read_record_mode(value: Any, source: str) -> str:
