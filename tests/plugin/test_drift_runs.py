@@ -406,7 +406,7 @@ def test_xdist_prints_the_same_table(project, model):
     assert spread.counts == alone.counts
     assert spread.code == 1
     assert spread.changed == set()
-    assert project.record("--calls-drift", "-n", "2").code == 0
+    assert project.record("--calls-drift", "-n", "1").code == 0
 
 
 @pytest.mark.parametrize(

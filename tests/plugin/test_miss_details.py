@@ -463,8 +463,8 @@ def test_tests_that_miss_for_the_same_reason_are_one_finding(project, workers):
         project,
         MANY.format(system="Be brief.", prompt="x"),
         MANY.format(system="Be quick.", prompt="y"),
+        *workers,
     )
-    run = project.run(*workers)
     assert run.counts == {"failed": 6}
     start = next(i for i, line in enumerate(run.lines) if line.startswith("multitrack: 5 tests failed for the same"))
     assert run.lines[start : start + 4] == [

@@ -73,7 +73,7 @@ def test_a_body_is_decoded_once_whatever_client_sends_it(tmp_path):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         tape = Tape(tmp_path / "tape.yaml", mode="record")
         with activate(tape):
             connection = http.client.HTTPConnection(*server.server_address)
