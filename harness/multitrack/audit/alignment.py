@@ -198,7 +198,8 @@ def label_item(item: Any) -> str:
     if name:
         return name
     words = [str(item[key]) for key in _LABEL_KEYS if isinstance(item.get(key), str)]
-    return " ".join(words)
+    # Amazon Bedrock names the type of a block by its only key
+    return " ".join(words) if words or len(item) != 1 else str(next(iter(item)))
 
 
 def find_name(item: Mapping[str, Any]) -> str:

@@ -315,7 +315,7 @@ class _ChangeFinder:
         recorded, sent = difference.recorded, difference.sent
         value = sent if recorded is ABSENT else recorded
         is_new = recorded is ABSENT
-        subject = self._name_subject(difference)
+        subject = self._format_where(difference)
         path = difference.path
         if value is None or value in ({}, [], ""):
             word = "null" if value is None else jsontext.canonical(value)
@@ -463,9 +463,10 @@ class _ChangeFinder:
         label = difference.labels[-1] if difference.labels and not difference.inner else ""
         if self._is_in_conversation(difference.path) and len(difference.path) == 2 and label:
             role = label.split(" ")[0]
-            return f"{'an' if role[:1] in 'aeiou' else 'a'} {role} message"
+            return f"{'an' if role == 'assistant' else 'a'} {role} message"
         where = self._format_where(difference)
-        return f"{label} in {where}" if label else f"{_format(_value_of(difference))} in {where}"
+        value = _value_of(difference)
+        return f"{label or ('an item' if isinstance(value, dict | list) else _format(value))} in {where}"
 
     def _format_where(self, difference: AlignedDifference) -> str:
         where = self._format_path(difference.path)
@@ -501,7 +502,7 @@ class _ChangeFinder:
         noise: tuple[str, ...] = (),
         is_word: bool = False,
     ) -> Change:
-        is_presence = ABSENT in (difference.recorded, difference.sent)
+        is_text = isinstance(difference.sent, str) and " " in difference.sent.strip()
         name = str(difference.path[-1]) if difference.path else ""
         presence = "new" if difference.recorded is ABSENT else "gone" if difference.sent is ABSENT else ""
         return Change(
@@ -517,7 +518,8 @@ class _ChangeFinder:
             noise,
             is_word=is_word,
             is_consequence=self._is_consequence(difference),
-            comes_with_client=is_presence
+            comes_with_client=difference.recorded is ABSENT
+            and not is_text
             and kind is Kind.PARAMETER
             and name not in SAMPLING_FIELDS
             and not self._is_in_conversation(difference.path),

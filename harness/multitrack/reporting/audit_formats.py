@@ -29,6 +29,7 @@ _MAX_EXCERPT = 400
 _MAX_VALUE = 70
 _MAX_VALUES = 3
 _MAX_TESTS = 3
+_MAX_PLACES = 8
 _MAX_COMMAND = 400
 _MAX_SHOWN_PATHS = 5
 _TITLES = {
@@ -162,8 +163,10 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
     else:
         entry.excerpt = _cut(first.change.parts)
         entry.lines += _list_values(first)
-        for place in finding.places[1:]:
+        for place in finding.places[1:_MAX_PLACES]:
             entry.lines.append(f"and {place.change.title}{_format_values(place)}")
+        if len(finding.places) > _MAX_PLACES:
+            entry.lines.append(f"and {len(finding.places) - _MAX_PLACES} more changes")
     count = count_noun(len(finding.requests), "request")
     following = count_noun(finding.following, "later request")
     follow = f", repeated by {following} of the same conversations" if finding.following else ""
