@@ -14,7 +14,7 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
-from pytest_multitrack import cassette_paths, flags, markers
+from pytest_multitrack import cassette_paths, flags, markers, pytest_internals
 from pytest_multitrack.recording_interface import vcr_options
 from pytest_multitrack.resolved_options import ResolvedOptions
 
@@ -60,6 +60,12 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
         return None
     settings = cassette_paths.load_project(request.config).settings
     return ResolvedOptions(_apply_markers(request.node, settings.with_options(options, "the fixture cassette_options")))
+
+
+def may_come_from_fixtures(item: pytest.Item) -> bool:
+    """Return whether a fixture that ``item`` can see may set options."""
+    # the plugin's own definition of cassette_options returns no options
+    return markers.uses_vcr_marker(item) or len(pytest_internals.list_fixture_definitions("cassette_options", item)) > 1
 
 
 def find_cassette_path(item: pytest.Item) -> Path:

@@ -35,5 +35,8 @@ def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
                 f"using a cassette requires {error.name}, which is not installed: {find_install_command('test')}"
             ) from error
         RunState.of(config).summary.cassettes.update(item_tape.find_cassettes(with_cassette))
+        from pytest_multitrack import cassette_options
+
         for item in with_cassette:
-            getattr(item, "fixturenames", []).insert(0, OPTIONS_FIXTURE)
+            if cassette_options.may_come_from_fixtures(item):
+                getattr(item, "fixturenames", []).insert(0, OPTIONS_FIXTURE)

@@ -18,6 +18,7 @@ from multitrack.printable import escape_controls
 from multitrack.reporting import drift_table
 from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import run_context
+from multitrack.tape.file import paths
 from pytest_multitrack import commands, markers, pytest_internals
 from pytest_multitrack.run_state import ItemState, list_tapes
 
@@ -135,7 +136,7 @@ class DriftRun:
             if (found := cassette_drift.compare_tape(tape, self._test.name)) is not None:
                 self._test.add(found)
             # interactions that were compared count as used
-            run.played_positions[tape.path.resolve()].update(tape.played_positions)
+            run.played_positions[paths.resolve(tape.path)].update(tape.played_positions)
         run.tapes_to_compare.clear()
         self._test.note_outcome(_describe_outcome(report, call))
         if report.failed and self._is_drift(item):

@@ -41,7 +41,6 @@ def cassette_options() -> dict[str, Any]:
 @pytest.fixture
 def _cassette_options_applied(request: pytest.FixtureRequest) -> None:
     state = ItemState.of(request.node)
-    state.request = request
     if state.tape is not None:
         from pytest_multitrack.item_tape import apply_fixture_options
 

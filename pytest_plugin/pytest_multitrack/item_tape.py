@@ -11,6 +11,7 @@ import pytest
 
 from multitrack.errors import BadOption, MultitrackError
 from multitrack.tape import active, replayed_clients, run_context
+from multitrack.tape.file import paths
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
 from pytest_multitrack import cassette_options, cassette_paths, failure_diagnosis, flags, markers
@@ -167,7 +168,7 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
             path = cassette_options.find_cassette_path(item)
         except BadOption:
             continue
-        cassettes[item.nodeid] = str(path.resolve())
+        cassettes[item.nodeid] = str(paths.resolve(path))
         other, first = first_users.setdefault(str(path).lower(), (path, item))
         if other != path:
             raise pytest.UsageError(

@@ -91,6 +91,16 @@ def run_repeatedly(
         yield runtestprotocol(item, log=False, nextitem=following)
 
 
+def get_request(item: pytest.Item) -> pytest.FixtureRequest | None:
+    """Return the request of ``item``, which knows the fixtures that were requested at run time."""
+    return getattr(item, "_request", None)
+
+
+def list_fixture_definitions(name: str, item: pytest.Item) -> Sequence[pytest.FixtureDef[object]]:
+    """Return the definitions of a fixture that ``item`` can see, the closest one last."""
+    return item.session._fixturemanager.getfixturedefs(name, item) or ()
+
+
 def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
     """Return whether pytest itself defines the fixture."""
     module = getattr(fixturedef.func, "__module__", None) or ""

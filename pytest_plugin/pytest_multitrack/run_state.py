@@ -83,14 +83,12 @@ class ItemState:
         guard: Watches the phases of the test.
         tape: The tape of the test, if it uses a cassette.
         failure: The last phase that did not pass, with its outcome.
-        request: The request of the test, which knows the fixtures that were requested at run time.
     """
 
     def __init__(self, guard: ViolationGuard | None = None) -> None:
         self.guard = guard
         self.tape: ItemTape | None = None
         self.failure: str | None = None
-        self.request: pytest.FixtureRequest | None = None
 
     @classmethod
     def of(cls, item: pytest.Item) -> ItemState:
@@ -115,9 +113,11 @@ _ITEM = pytest.StashKey[ItemState]()
 
 def list_tapes(item: pytest.Item) -> list[Tape]:
     """Return the tapes that a test used: its own tape, and the tapes of its wider-scoped fixtures and of its blocks."""
+    from pytest_multitrack.pytest_internals import get_request
+
     run = RunState.of(item.config)
     # the names of the request include the fixtures requested with `getfixturevalue`
-    names = getattr(ItemState.of(item).request or item, "fixturenames", ())
+    names = getattr(get_request(item) or item, "fixturenames", ()) if run.fixture_tapes else ()
     used = [
         fixture_tape
         for fixturedef, fixture_tape in run.fixture_tapes.items()

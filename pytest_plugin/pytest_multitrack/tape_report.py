@@ -128,7 +128,7 @@ def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, Path], list[TapeResult]] = {}
     for result in closed:
         name = result.scope.name if result.scope is not None else ""
-        groups.setdefault((name, result.tape.path.resolve()), []).append(result)
+        groups.setdefault((name, paths.resolve(result.tape.path)), []).append(result)
     return [_summarize_blocks(results).to_dict() for results in groups.values()]
 
 

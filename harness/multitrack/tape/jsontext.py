@@ -22,13 +22,22 @@ def parse(text: str | bytes) -> Any:
     Raises:
         ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.
     """
+    return _parse_with(_DECODER, text if isinstance(text, str) else _decode(text))
+
+
+def _parse_with(decoder: json.JSONDecoder, text: str) -> Any:
     try:
-        document = json.loads(text, object_pairs_hook=_build_object)
+        document = decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if is_too_deep(document):
+    # almost always, counting the brackets shows that the document is shallow
+    if text.count("{") + text.count("[") > _MAX_DEPTH and is_too_deep(document):
         raise ValueError("nested too deeply")
     return document
+
+
+def _decode(text: bytes) -> str:
+    return text.decode(json.detect_encoding(text), "surrogatepass")
 
 
 def is_json(text: str | bytes) -> bool:
@@ -147,7 +156,20 @@ def canonical(document: Any) -> str:
 
     The order of arrays matters, and null differs from a missing key.
     """
-    text = json.dumps(_normalize(document), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _encode(_normalize(document))
+
+
+def canonicalize(text: bytes) -> str:
+    """Return `canonical` of the document in ``text``, without a second pass over its numbers.
+
+    Raises:
+        ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.
+    """
+    return _encode(_parse_with(_NUMBER_DECODER, _decode(text)))
+
+
+def _encode(document: Any) -> str:
+    text = _ENCODER.encode(document)
     # half of a surrogate pair stays escaped, because it cannot be printed
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
@@ -157,6 +179,15 @@ def _normalize(value: Any) -> Any:
         return {key: _normalize(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_normalize(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    return _normalize_number(value) if isinstance(value, float) else value
+
+
+def _normalize_number(value: float | str) -> float | int:
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+# made once, because making them takes as long as parsing a small document
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(object_pairs_hook=_build_object)
+_NUMBER_DECODER = json.JSONDecoder(object_pairs_hook=_build_object, parse_float=_normalize_number)

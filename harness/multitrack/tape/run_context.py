@@ -112,7 +112,9 @@ class RunContext:
 
     def add_closed_tape(self, tape: Tape) -> None:
         """Remember which interactions ``tape`` replayed, and whether to compare it."""
-        self.played_positions.setdefault(tape.path.resolve(), set()).update(tape.played_positions)
+        from multitrack.tape.file import paths
+
+        self.played_positions.setdefault(paths.resolve(tape.path), set()).update(tape.played_positions)
         if tape.is_compared:
             self.tapes_to_compare.append(tape)
 

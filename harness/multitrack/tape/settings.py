@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -167,6 +168,8 @@ class Settings:
 
     def drops(self, url: str) -> bool:
         """Return whether a request to ``url`` is dropped: answered with success, and sent nowhere."""
+        if not self.drop_hosts:
+            return _matches_url(url, TELEMETRY)
         kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))
         dropped = (*TELEMETRY, *(glob for glob in self.drop_hosts if not glob.startswith("!")))
         return _matches_url(url, dropped) and not _matches_url(url, kept)
@@ -200,6 +203,8 @@ def _check_host_glob(glob: str, option: str) -> None:
         raise BadOption(f"{option} must contain hosts such as 'api.example.com' or '*.example.com:8080', not {glob!r}")
 
 
+# cached, because the requests of a run go to few URLs
+@lru_cache(maxsize=1024)
 def _matches_url(url: str, globs: tuple[str, ...]) -> bool:
     host, port = split_host_and_port(url)
     path = urlsplit(url).path or "/"

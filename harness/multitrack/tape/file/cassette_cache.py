@@ -1,4 +1,4 @@
-"""Large cassettes that stay in memory for the tests that share them."""
+"""Cassettes that stay in memory for the tests that share them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_RESULTS = 400
 
 
 class CassetteCache:
-    """The large cassettes that were read most recently, and results that were computed from cassettes.
+    """The cassettes that were read most recently, and results that were computed from cassettes.
 
     A pytest run has one, see `RunContext`. A file that has changed is read again.
     """
@@ -39,10 +39,8 @@ class CassetteCache:
         content = storage.read_content(path)
         if content is None:
             return None
-        if len(content) < _LARGE:
-            return cassette_reader.load_cassette(content, path)
-        # tests that share a large cassette open it one after the other
-        digest = hashlib.sha256(content).digest()
+        # tests that share a cassette open it one after the other; a test with the fixture vcr_config opens it twice
+        digest = content if len(content) < _LARGE else hashlib.sha256(content).digest()
         known = self._cassettes.pop(path, None)
         if known is None or known[0] != digest:
             known = digest, cassette_reader.load_cassette(content, path)

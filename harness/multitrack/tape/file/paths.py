@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 
 
+# cached, because collection and setup ask for each name
+@lru_cache(maxsize=4096)
 def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
@@ -37,6 +40,7 @@ def file_name(name: str) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def earlier_file_name(name: str) -> str:
     """Return the result of `file_name` in earlier versions: the name with all non-ASCII characters percent-encoded."""
     return _shorten("".join(map(_escape, name)), name)
@@ -66,9 +70,10 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
         qualified_name: ``Class.function[id]``.
         readable_name: The same with an id that is not escaped.
     """
-    path = folder / file_name(module) / f"{file_name(readable_name)}.yaml"
-    earlier = folder / earlier_file_name(module) / f"{earlier_file_name(qualified_name)}.yaml"
-    return _choose_existing(path, earlier)
+    names = file_name(module), f"{file_name(readable_name)}.yaml"
+    earlier_names = earlier_file_name(module), f"{earlier_file_name(qualified_name)}.yaml"
+    path = folder.joinpath(*names)
+    return path if names == earlier_names else _choose_existing(path, folder.joinpath(*earlier_names))
 
 
 def is_default_path(path: Path, test: str) -> bool:
@@ -81,7 +86,7 @@ def is_default_path(path: Path, test: str) -> bool:
 
 
 def _choose_existing(path: Path, earlier: Path) -> Path:
-    if earlier == path or path.exists() or pending_path(path).exists():
+    if path.exists() or pending_path(path).exists():
         return path
     return earlier if earlier.exists() or pending_path(earlier).exists() else path
 
@@ -139,6 +144,18 @@ def find_other_formats(path: Path) -> Iterator[Path]:
 def relative_to_cwd(path: Path) -> Path:
     """Return ``path`` relative to the current directory if it is below this directory, unchanged otherwise."""
     try:
-        return path.relative_to(Path.cwd())
+        return path.relative_to(os.getcwd())
     except ValueError:
         return path
+
+
+def resolve(path: Path) -> Path:
+    """Return ``path`` without links, as `Path.resolve` does, but look at each folder only once in a process."""
+    if path.is_symlink():
+        return path.resolve()
+    return _resolve_folder(os.path.abspath(path.parent)) / path.name
+
+
+@lru_cache(maxsize=1024)
+def _resolve_folder(folder: str) -> Path:
+    return Path(folder).resolve()

@@ -39,6 +39,9 @@ _INTERACTION = re.compile(
     """,
     re.VERBOSE,
 )
+# each value on its own line, which is true unless it is long
+_METADATA_LINES = re.compile(r"\nmetadata:\n((?:[ ]{2}[a-z_]+:[ ][^ |>&*!\n].*\n)+)")
+_QUOTED = re.compile(r"'[^'\n]*'")
 _TEXTS = re.compile(r"\[(?:'[^'\n]*'(?:, (?=')|(?=\])))*\]")
 _PLAIN = bytes([0x0A, *range(0x20, 0x7F)])
 # characters that PyYAML reads as line breaks, or refuses: https://yaml.org/spec/1.1/#c-printable
@@ -55,6 +58,8 @@ def read_metadata(content: bytes) -> Any:
     start = content.rfind(_METADATA)
     if start < 0:
         raise UnknownLayout
+    if (lines := _METADATA_LINES.fullmatch(_decode(content[start:]))) is not None:
+        return _parse_lines(lines[1])
     found = yaml.load(content[start:], Loader=Loader)
     if list(found) != ["metadata"]:
         raise UnknownLayout
@@ -124,6 +129,8 @@ def _parse_short(text: str) -> Any:
 
 
 def _load(text: str) -> Any:
+    if _QUOTED.fullmatch(text):
+        return text[1:-1]
     # after a key, as in the cassette: by itself, a text may mean something else
     return yaml.load(f"key: {text}", Loader=Loader)["key"]
 
