@@ -219,12 +219,19 @@ def test_the_version_of_an_installed_package_is_noise():
 def test_only_the_part_that_differs_between_two_runs_is_random():
     recorded = chat(("user", "Your word is alpha. Be kind."))
     sent = chat(("user", "Your word is beta. Be rude."))
-    context = ChangeContext(previous={("test_it", 0): chat(("user", "Your word is gamma. Be rude."))})
+    previous = {("test_it", 0): chat(("user", "Your word is gamma. Be rude."))}
+    context = ChangeContext(previous=previous, previous_counts={"test_it": 1})
     kinds = {
         finding.kind: finding.places[0].change.title for finding in find(make_request(recorded, sent), context=context)
     }
     assert kinds[Kind.TEXT] == 'user message: "kind" -> "rude"'
     assert Kind.NOISE in kinds
+
+
+def test_a_value_that_equalled_the_recording_in_the_previous_run_is_random():
+    request = make_request(chat(ASK, tag="alpha"), chat(ASK, tag="beta"))
+    (finding,) = find(request, context=ChangeContext(previous_counts={"test_it": 1}))
+    assert finding.places[0].change.noise == ("proven",)
 
 
 def test_a_header_that_no_recording_has_was_filtered():
@@ -291,6 +298,25 @@ def test_aligned_differences_keep_the_paths_of_both_documents():
     recorded, sent = {"a": [{"name": "x", "v": 1}]}, {"a": [{"name": "w"}, {"name": "x", "v": 2}]}
     found = {(one.recorded_path, one.sent_path) for one in align(recorded, sent)}
     assert found == {(("a", 0), ("a", 0)), (("a", 0, "v"), ("a", 1, "v"))}
+
+
+def test_another_url_is_counted_and_is_no_finding():
+    comparer = RequestComparer(Settings())
+    recorded, sent = (Request("POST", f"https://{host}/v1", (), b"{}") for host in ("a.example", "b.example"))
+    cassette = ObservedCassette("it.yaml", [recorded])
+    comparer.add_test([ObservedPair("test_it", cassette, 0, sent, recorded)])
+    assert comparer.found.addresses == {"host": ["test_it"]}
+    assert comparer.found.differing == []
+
+
+def test_unused_recordings_have_a_reason():
+    comparer = RequestComparer(Settings())
+    urls = ["https://a.example/1", "https://a.example/1", "https://b.example/1", "https://a.example/2"]
+    recordings = [Request("GET", url, (), b"") for url in urls]
+    comparer.add_cassette(ObservedCassette("it.yaml", recordings, tests={"test_it"}, played={0}))
+    use = comparer.found.cassettes["it.yaml"]
+    assert use.unused == {1: "repetition", 2: "host", 3: "rest"}
+    assert use.hosts == {2: "b.example"}
 
 
 # the report

@@ -140,12 +140,14 @@ class ChangeContext:
     """Facts about the run that help to classify a change.
 
     Args:
-        previous: The live bodies of the previous run, by test and number of the request.
+        previous: The live bodies of the previous run that differed from their recordings, by test and number.
+        previous_counts: The number of requests that each test sent in the previous run.
         find_version: Finds the installed package of a version.
         header_names: The headers that at least one recording of the run has.
     """
 
     previous: Mapping[tuple[str, int], Any] = field(default_factory=dict)
+    previous_counts: Mapping[str, int] = field(default_factory=dict)
     find_version: FindVersion = _find_no_version
     header_names: Collection[str] = ()
 
@@ -200,13 +202,13 @@ class _ChangeFinder:
     # values that differ between two runs
 
     def _find_unstable(self) -> Mapping[tuple[Path, Path], AlignedDifference]:
-        key = self._request.test, self._request.number
-        if key not in self._context.previous:
+        test, number = self._request.test, self._request.number
+        if number >= self._context.previous_counts.get(test, 0):
             return {}
+        # a request that is not stored equalled its recording
+        previous = self._context.previous.get((test, number), self._request.recorded)
         return {
-            (one.sent_path, one.inner): one
-            for one in align(self._context.previous[key], self._request.sent)
-            if one.sent is not ABSENT
+            (one.sent_path, one.inner): one for one in align(previous, self._request.sent) if one.sent is not ABSENT
         }
 
     def _find_ambiguous_ids(self) -> Collection[str]:

@@ -158,7 +158,7 @@ class AuditRun:
 
     def _build_report(self, found: Observations) -> AuditReport:
         previous = PreviousRun(self._config, found.sources)
-        context = ChangeContext(previous.documents, find_installed_package, found.header_names)
+        context = ChangeContext(previous.documents, previous.counts, find_installed_package, found.header_names)
         report = build_report(
             found,
             self._outcomes,
@@ -167,7 +167,7 @@ class AuditRun:
             describe_fix=lambda finding: self._describe_fix(finding, found),
             previous=previous.description,
         )
-        previous.store(found.differing)
+        previous.store(found.differing, found.requests)
         return report
 
     def _has_whole_cassette(self, use: CassetteUse) -> bool:

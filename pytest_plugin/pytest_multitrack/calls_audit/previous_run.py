@@ -56,14 +56,30 @@ class PreviousRun:
             return {}
         return {(test, number): body for test, number, body in self._stored.get("requests", ())}
 
-    def store(self, requests: Sequence[DifferingRequest]) -> None:
-        """Store the requests of this run for the next one. Those of tests that did not run stay."""
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The number of requests that each test sent in the previous run."""
+        counts: Mapping[str, int] = self._stored.get("counts", {}) if self.is_comparable else {}
+        return counts
+
+    def store(self, requests: Sequence[DifferingRequest], counts: Mapping[str, int]) -> None:
+        """Store the requests of this run for the next one. Those of tests that did not run stay.
+
+        Args:
+            requests: The requests that differ from their recordings.
+            counts: The number of requests that each test sent.
+        """
         if self._cache is None:
             return
-        found = {(one.test, one.number): one.sent for one in requests}
-        kept, sources = (self.documents, self._stored["sources"]) if self.is_comparable else ({}, {})
-        entries = [[test, number, body] for (test, number), body in sorted({**kept, **found}.items())]
-        self._cache.set(_KEY, {"sources": {**sources, **self._sources}, "requests": entries})
+        sources = self._stored["sources"] if self.is_comparable else {}
+        entries = [[test, number, body] for (test, number), body in self.documents.items() if test not in counts]
+        entries += [[one.test, one.number, one.sent] for one in requests]
+        document = {
+            "sources": {**sources, **self._sources},
+            "requests": entries,
+            "counts": {**self.counts, **counts},
+        }
+        self._cache.set(_KEY, document)
 
 
 def list_sources(root: Path) -> dict[str, str]:

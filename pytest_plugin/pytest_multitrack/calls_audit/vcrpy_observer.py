@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -92,14 +93,19 @@ class VcrpyObserver:
     def _wrap_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _load(cassette: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(cassette, *args, **kwargs)
-            mode = getattr(cassette.record_mode, "value", cassette.record_mode)
-            opened = _OpenCassette(str(cassette._path), [request for request, _ in cassette.data], str(mode))
-            opened.tests.add(self.test)
-            self._open[id(cassette)] = cassette, opened
-            self._loaded.append(opened)
+            # in another version of vcrpy, the attributes may have other names; the test must not notice
+            with suppress(Exception):
+                self._add_cassette(cassette)
             return result
 
         return _load
+
+    def _add_cassette(self, cassette: Any) -> None:
+        mode = getattr(cassette.record_mode, "value", cassette.record_mode)
+        opened = _OpenCassette(str(cassette._path), [request for request, _ in cassette.data], str(mode))
+        opened.tests.add(self.test)
+        self._open[id(cassette)] = cassette, opened
+        self._loaded.append(opened)
 
     def _wrap_question(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def can_play_response_for(cassette: Any, *args: Any, **kwargs: Any) -> Any:
@@ -113,19 +119,23 @@ class VcrpyObserver:
         def play_response(cassette: Any, *args: Any, **kwargs: Any) -> Any:
             self._matched.last = None
             response = original(cassette, *args, **kwargs)
-            found, last = self._open.get(id(cassette)), self._matched.last
-            if found is None or last is None:
-                return response
-            opened = found[1]
-            position = next((at for at, (request, _) in enumerate(cassette.data) if request is last[1]), None)
-            # a recording that was made in this run is no recording of an earlier one
-            if position is not None and position < len(opened.requests):
-                opened.tests.add(self.test)
-                opened.played.add(position)
-                self._plays.append(_Play(opened, self.test, position, last[0], last[1], response))
+            with suppress(Exception):
+                self._add_play(cassette, response)
             return response
 
         return play_response
+
+    def _add_play(self, cassette: Any, response: Any) -> None:
+        found, last = self._open.get(id(cassette)), self._matched.last
+        if found is None or last is None:
+            return
+        opened = found[1]
+        position = next((at for at, (request, _) in enumerate(cassette.data) if request is last[1]), None)
+        # a recording that was made in this run is no recording of an earlier one
+        if position is not None and position < len(opened.requests):
+            opened.tests.add(self.test)
+            opened.played.add(position)
+            self._plays.append(_Play(opened, self.test, position, last[0], last[1], response))
 
     def _wrap_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _save(cassette: Any, *args: Any, **kwargs: Any) -> Any:
