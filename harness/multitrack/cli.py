@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -104,8 +105,23 @@ def _show(path: Path, *, requests: bool) -> None:
     if requests:
         # the requests of other recorders may hold secrets
         cassette = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)(cassette)
+    redact = _make_text_redactor()
     for line, is_heading in cassette_text.describe_cassette(cassette, requests=requests):
-        echo(line, bold=is_heading)
+        echo(redact(line), bold=is_heading)
+
+
+def _make_text_redactor() -> Callable[[str], str]:
+    """Return a function that removes secrets from a text, because someone may have edited a cassette by hand."""
+    from multitrack.errors import BadOption
+    from multitrack.tape import project
+    from multitrack.tape.canonicalization import create_canonicalizer
+    from multitrack.tape.settings import Settings
+
+    try:
+        settings = project.read_nearest(Path.cwd()).settings
+    except BadOption:  # git shows nothing if its textconv command fails
+        settings = Settings()
+    return create_canonicalizer(settings).normalizer.redactor.redact_text
 
 
 def _require_cassettes(command: str, path: Path) -> None:
@@ -221,7 +237,7 @@ def diff(
     found = {file.name: diffs for file in files if (diffs := cassette_diff.compare_cassettes(*file.read(redact)))}
     formats = {"json": json, "markdown": markdown}
     style = next((name for name, is_set in formats.items() if is_set), "text")
-    typer.echo(diff_formats.FORMATS[style](found))
+    typer.echo(_make_text_redactor()(diff_formats.FORMATS[style](found)))
     if found:
         raise typer.Exit(1)
 

@@ -95,6 +95,15 @@ def test_a_changed_prompt_with_the_same_calls(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--markdown",)])
+def test_a_secret_that_was_added_by_hand_is_not_shown(tmp_path, options):
+    key = "sk-proj-" + "0a1B2c3D4e5F" * 4
+    call = {"name": "Weather", "arguments": {"location": key}}
+    compared = diff(tmp_path, [interaction()], [interaction(calls=[call])], *options)
+    assert key not in compared.stdout
+    assert "redacted" in compared.stdout
+
+
 def test_added_and_removed_interactions(tmp_path):
     done = diff(
         tmp_path, [interaction("a"), interaction("b")], [interaction("b"), interaction("a"), interaction("c", [SEARCH])]

@@ -108,6 +108,17 @@ def test_any_other_body_is_shown_as_it_is(tmp_path, body, line):
     assert show(tmp_path / "a.yaml", "--request")[1] == line
 
 
+@pytest.mark.parametrize("options", [(), ("--request",)])
+def test_a_secret_that_was_added_by_hand_is_not_shown(tmp_path, options):
+    key = "sk-proj-" + "0a1B2c3D4e5F" * 4
+    cassette = tmp_path / "a.yaml"
+    write_cassette(cassette, {**CHAT, "user": "(key)"}, text="Your key is (key).")
+    cassette.write_text(cassette.read_text(encoding="utf-8").replace("(key)", key), encoding="utf-8")
+    lines = "\n".join(show(tmp_path / "a.yaml", *options))
+    assert key not in lines
+    assert "Your key is __redacted__." in lines
+
+
 def test_the_text_of_an_answer_is_in_the_comment_of_the_cassette(tmp_path):
     write_cassette(tmp_path / "a.yaml", CHAT, text="The capital is\n  Rome. " + "It is old. " * 30)
     first, second, third = (tmp_path / "a.yaml").read_text(encoding="utf-8").splitlines()[:3]
