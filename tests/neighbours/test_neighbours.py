@@ -110,7 +110,8 @@ def folder(tmp_path_factory, flags, provider):
 def test_replay(folder, flags, provider):
     before, sent = read_files(folder), len(provider.requests)
     for replay_flags in flags.replays:
-        replay = run(folder, *replay_flags)
+        # the same address: pytest-recording compares it
+        replay = run(folder, *replay_flags, PROVIDER_URL=provider.url)
         assert replay.returncode == 0, replay.stdout + replay.stderr
         assert "not played" not in replay.stdout, replay.stdout
         assert read_files(folder) == before
