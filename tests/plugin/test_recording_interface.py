@@ -365,6 +365,18 @@ BLOCKED = """
         with socket.socket(socket.AF_UNIX) as sock, pytest.raises(RuntimeError, match="blocked.sock"):
             sock.connect("blocked.sock")
 
+    @pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
+    def test_pycurl():
+        pycurl = pytest.importorskip("pycurl")
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.URL, "http://name.invalid/x")
+        for send in (curl.perform, lambda: pycurl.CurlMulti().add_handle(curl)):
+            with pytest.raises(RuntimeError, match="name.invalid"):
+                send()
+        curl.setopt(pycurl.URL, URL)
+        curl.setopt(pycurl.WRITEFUNCTION, lambda content: None)
+        curl.perform()
+
     @pytest.mark.block_network(allowed_hosts=["127.0.0.*", "./allowed"])
     def test_allowed():
         connect()
@@ -407,10 +419,34 @@ def _write_blocked(project):
     write_cassette(project, "test_block/test_replayed.yaml", {})
 
 
+PYCURL = """
+    import urllib.request
+
+    EFFECTIVE_URL, URL, WRITEFUNCTION = "effective", "url", "write"
+
+    class Curl:
+        def setopt(self, name, value):
+            setattr(self, name, value)
+
+        def getinfo(self, name):
+            return self.url
+
+        def perform(self):
+            self.write(urllib.request.urlopen(self.url).read())
+
+    class CurlMulti:
+        def add_handle(self, curl):
+            raise AssertionError("not blocked")
+"""
+
+
 def test_the_marker_block_network(project):
     _write_blocked(project)
+    # a stand-in for the real module, which needs libcurl
+    project.write("pycurl.py", PYCURL)
+    project.pytester.syspathinsert()
     run = project.run("--strict-markers", "-rfE")
-    assert run.counts == {"passed": 10, "errors": 1}, run.out
+    assert run.counts == {"passed": 11, "errors": 1}, run.out
     assert "pass only allowed_hosts=[...], not hosts=..." in run.out
 
 

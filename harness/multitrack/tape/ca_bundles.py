@@ -87,7 +87,7 @@ def _defer_locations(original: Load) -> Load:
     def load_verify_locations(self: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         if type(cafile) is not str or not isinstance(capath, str | None) or cadata is not None or not _may_defer(self):
             return original(self, cafile, capath, cadata)
-        path, folder = os.path.abspath(cafile), capath and os.path.abspath(capath)
+        path, folder = _make_absolute(cafile), capath and _make_absolute(capath)
         if (bundle := _find_bundle(path)) is None:
             original(self, cafile, capath)
             return _remember(path)
@@ -104,7 +104,7 @@ def _defer_default_paths(original: Load) -> Load:
         if not _may_defer(self):
             return original(self)
         defaults = ssl.get_default_verify_paths()
-        path = os.path.abspath(os.environ.get(defaults.openssl_cafile_env, defaults.openssl_cafile))
+        path = _make_absolute(os.environ.get(defaults.openssl_cafile_env, defaults.openssl_cafile))
         # several folders, separated as in PATH
         folders = os.environ.get(defaults.openssl_capath_env, defaults.openssl_capath)
         if (bundle := _find_bundle(path, is_default=True)) is None:
@@ -113,6 +113,11 @@ def _defer_default_paths(original: Load) -> Load:
         return _defer(self, lambda context: _load_defaults(context, path, bundle, folders))
 
     return set_default_verify_paths
+
+
+def _make_absolute(path: str) -> str:
+    # blockbuster refuses `os.path.abspath` in an event loop, where clients are created, too
+    return path if os.path.isabs(path) else os.path.abspath(path)
 
 
 def _may_defer(context: ssl.SSLContext) -> bool:
@@ -130,10 +135,11 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Remember the file at ``path``, which was just loaded. OpenSSL may have ignored an error in the default file."""
-    version = _read_version(path)
+    if (version := _read_version(path)) is None:
+        return
     with suppress(OSError), open(path, "rb") as file:
         content = file.read()
-        if version is None or version != _read_version(path):
+        if version != _read_version(path):
             return
         with _lock:
             _bundles.pop((path, is_default), None)
@@ -145,7 +151,7 @@ def _remember(path: str, *, is_default: bool = False) -> None:
 def _read_version(path: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(path)
-    except (OSError, ValueError):  # a null character
+    except Exception:  # a null character in the path; or blockbuster, which refuses this in an event loop
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 

@@ -52,6 +52,7 @@ INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("socket", "tripwire"),
     ("ssl", "tls_tripwire"),
     ("uvloop", "uvloop_tripwire"),
+    ("pycurl", "pycurl_tripwire"),
     ("tornado.iostream", "tornado_stream"),
 )
 
