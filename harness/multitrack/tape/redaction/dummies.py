@@ -16,7 +16,7 @@ _WORD_LIST = (
 )
 _WORDS = frozenset(_WORD_LIST.split())
 _PART = re.compile(r"[^\W_]+")
-_REPEATED = re.compile(r"(?:(.)\1*|(?:0?123456789?0?)+|abc(?:def(?:ghi)?)?)\d?", re.IGNORECASE)
+_REPEATED = re.compile(r"(?:(.)\1*|(?:0?123456789?)+0?|abc(?:def(?:ghi)?)?)\d?", re.IGNORECASE)
 _TEMPLATE = re.compile(
     r"\$\w+|\$?\{\{?[^{}]*\}\}?|\$\([^()]*\)|%\w+%|<[^<>]*>|\[[^\[\]]*\]|@\w+@|(?:\$?\{[^{}]*\})+", re.DOTALL
 )

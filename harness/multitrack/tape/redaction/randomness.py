@@ -7,14 +7,14 @@ import re
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+")
 _MIN_RANDOM = 12
-_LONGEST_WORD = 24
+_LONGEST_WORD = 20
 
 
 def looks_random(text: str) -> bool:
     """Return whether ``text`` consists of random characters and not of words, such as a class name or a slug."""
     count = 0
     for segment in _SEGMENT.findall(text):
-        if len(segment) > _LONGEST_WORD or (len(segment) > 1 and not _WORD.fullmatch(segment) and _mixes(segment)):
+        if len(segment) >= _LONGEST_WORD or (len(segment) > 1 and not _WORD.fullmatch(segment) and _mixes(segment)):
             count += len(segment)
     return count >= _MIN_RANDOM
 

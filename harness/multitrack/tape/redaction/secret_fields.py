@@ -33,11 +33,11 @@ _FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*(?:&[\w.%+\[\]-]+=[^\s&\"'{}
 _NAME_IN_FORM = re.compile(r"[\w.%+\[\]-]{1,40}$")
 _VALUE_IN_FORM = re.compile(r"[^&#\s\"'<>\\;,()\[\]{}]+")
 _PART = re.compile(
-    r"name=\"?(?P<name>[\w.-]+)\"?(?:\\r)?(?:\r?\n|\\n)(?:[^\r\n\\]+(?:\\r)?(?:\r?\n|\\n))*(?:\\r)?(?:\r?\n|\\n)"
+    r"name=\"?(?P<name>[\w.-]+)\"?(?:\\r)?(?:\r?\n|\\n)(?:[^\r\n\\]+(?:\\r)?(?:\r?\n|\\n)){0,9}(?:\\r)?(?:\r?\n|\\n)"
     r"(?P<value>[^\r\n\\]{8,})"
 )
 _ATTRIBUTE = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+")
-_IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|(?:[A-Z]?[a-z]{2,}){2,}(?=[A-Z]|$)(?:[A-Z][a-z]+)*")
+_IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|[A-Z]?[a-z]+(?:[A-Z][a-z]+)+")
 
 
 def find_fields(text: str) -> Iterator[tuple[int, int]]:
@@ -107,7 +107,8 @@ def find_in_form(text: str) -> Iterator[tuple[int, int]]:
         value = _VALUE_IN_FORM.match(text, position + 1) if kind else None
         if kind and value and _is_form_secret(text, value, is_form=is_form, is_password=kind["password"] is not None):
             yield value.span()
-        position = text.find("=", position + 1)
+        # what is inside of a value needs no second look
+        position = text.find("=", value.end() if value else position + 1)
     if "form-data" in text:
         for part in _PART.finditer(text):
             if _FORM_NAME.fullmatch(part["name"]) and not is_dummy(part["value"]):

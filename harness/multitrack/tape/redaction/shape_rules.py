@@ -33,7 +33,7 @@ _OWN: Sequence[tuple[str, str]] = (
     ("glpat-", r"[0-9A-Za-z_-]{20,}"),
     *((f"xox{kind}-", r"[0-9A-Za-z-]{10,}") for kind in "abposr"),  # Slack
     ("xapp-", r"[0-9A-Za-z-]{20,}"),
-    ("eyJ", r"[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),  # JSON Web Tokens
+    ("eyJ", r"[0-9A-Za-z_-]{8,2000}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),  # JSON Web Tokens
 )
 # The rest of these must look random, because other texts begin like them: the CSS classes `sk-…`, or `pa-…`.
 _OWN_RANDOM: Sequence[tuple[str, str]] = (

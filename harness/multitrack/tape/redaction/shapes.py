@@ -36,18 +36,18 @@ _SPACE = r"(?:\s|\+|%20)"
 _PRIVATE_KEY = re.compile(
     # a key without its end line extends as far as it is base64, so that the JSON around it stays
     rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----"
-    rf'(?:[^"]*?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----'
+    rf'(?:[^"]{{0,12000}}?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----'
     r"|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)",
     re.DOTALL,
 )
 _SCHEME = re.compile(rf"(?:[Bb]earer|[Bb]asic){_SPACE}+([0-9A-Za-z._~+/=-]{{16,}})")
 _MIN_BEARER = 20
-_PASSWORD_IN_URL = re.compile(r":(?:\\*/){2}[^\s/?#@:\"'\\<>]*:([^\s/?#@,\"'\\<>]{6,})@")
+_PASSWORD_IN_URL = re.compile(r":(?:\\*/){2}[^\s/?#@:\"'\\<>]*:([^\s/?#,\"'\\<>]{6,})@")
 _PAIR_IN_CONNECTION = re.compile(
     r"(?i:(?:^|[;\"'\s])(?:account ?key|shared ?access ?key|shared ?access ?signature|password|pwd|client ?secret)"
     r"\s*=\s*)([^;\s\"'\\&<>]{6,}?)(?=[;\"'\\\s]|$)"
 )
-_CONNECTION = re.compile(r"[A-Za-z ]+=[^;=\s\"]+;")
+_CONNECTION = re.compile(r"(?<![A-Za-z ])[A-Za-z ]+=[^;=\s\"]+;")
 _DISCORD = re.compile(r"discord(?:app)?\.com/api/webhooks/\d+/([\w-]{20,})")
 _TELEGRAM = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))(?:bot)?(\d{6,12}:AA[\w-]{30,})")
 
@@ -80,12 +80,15 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
         word = text[start:end]
         candidates, has_digit = _examine(word) if end - start < _MAX_CACHED else _examine.__wrapped__(word)
         if candidates:
+            # where the last text of each rule ended: what begins inside of it needs no second look
+            ends: dict[str, int] = {}
             for offset, rules in candidates:
-                yield from _try_rules(rules, text, start + offset)
+                yield from _try_rules(rules, text, start + offset, ends)
         if start and text[start - 1] in "\\%" and (escape := _ESCAPE.match(text, start)):
             # the beginning of the word is the rest of an escape sequence
             begins = escape.end()
-            yield from _try_rules(load_rules().by_beginning.get(text[begins : begins + 2].lower(), ()), text, begins)
+            rules = load_rules().by_beginning.get(text[begins : begins + 2].lower(), ())
+            yield from _try_rules(rules, text, begins, {})
         if has_digit:
             yield from _find_by_name(text, start)
 
@@ -107,11 +110,14 @@ def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
     return candidates, _DIGIT.search(word) is not None
 
 
-def _try_rules(rules: Rules, text: str, position: int) -> Iterator[tuple[int, int]]:
+def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> Iterator[tuple[int, int]]:
     for beginning, rule in rules:
-        if text[position : position + len(beginning)].lower() != beginning:
+        if text[position : position + len(beginning)].lower() != beginning or position < ends.get(rule.name, 0):
             continue
-        if (match := rule.pattern.match(text, position)) and rule.accepts(match[0]):
+        if (match := rule.pattern.match(text, position)) is None:
+            continue
+        ends[rule.name] = match.end()
+        if rule.accepts(match[0]):
             # a rule of fixed length leaves the rest of a longer secret
             rest = _REST_OF_WORD.match(text, match.end())
             yield position, rest.end() if rest else match.end()
