@@ -29,6 +29,7 @@ from multitrack.tape.normalize.content_encoding import decode_body
 from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_body import decode_request
 from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.shapes import has_credential_shape
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.wires import registry
@@ -224,7 +225,7 @@ class RequestComparer:
 
     def _find_secrets(self, cassette: ObservedCassette, text: str) -> Iterator[str]:
         allowed = self._settings.allow_secrets
-        if any(secrets.has_credential_shape(line, allowed) for line in _list_suspicious_lines(text)):
+        if any(has_credential_shape(line, allowed) for line in _list_suspicious_lines(text)):
             yield "a value that looks like a credential"
         elif any(secret in text for secret in self._environment_secrets):
             yield "the value of a credential variable in the environment"

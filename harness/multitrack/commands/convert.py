@@ -13,7 +13,7 @@ from multitrack.errors import CassetteCorrupt
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import FORMAT, Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
-from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.shapes import has_credential_shape
 
 
 @dataclass
@@ -70,7 +70,7 @@ def plan_conversion(
             stem = stem.removesuffix(suffix)
         text = dump_cassette(_convert(redact_foreign(cassette), owners.get(path.parent / stem)))
         target = path.with_name(f"{stem}.yaml")
-        if secrets.has_credential_shape(text, allowed):
+        if has_credential_shape(text, allowed):
             result.problems[str(path)] = (
                 f"{path}: not converted, because it would still contain something shaped like a credential\n"
                 "  remove it from the file, or list the text in allow_secrets if it is not a secret"

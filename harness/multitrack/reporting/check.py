@@ -14,6 +14,7 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction import secrets
 from multitrack.tape.redaction.environment_secrets import find_in_environment
+from multitrack.tape.redaction.shapes import has_credential_shape
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
@@ -78,7 +79,7 @@ def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> I
     held = {secret for secret in find_in_environment(os.environ).values if secret not in allowed}
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
-        if secrets.has_credential_shape(line, allowed):
+        if has_credential_shape(line, allowed):
             yield f"{path}:{number}: secret: a value that looks like a credential"
         elif any(secret in line for secret in held):
             yield f"{path}:{number}: secret: the value of a credential variable in the environment"

@@ -11,7 +11,6 @@ from multitrack.tape.matching.request_matcher import RequestMatcher
 from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.normalize.placeholders import Placeholders
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
-from multitrack.tape.redaction.project_function import load_function
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.settings import MATCHED_BY_VCRPY, Settings
 
@@ -34,11 +33,16 @@ def create_canonicalizer(
         filters: The functions of the project. None if there are none.
         matchers: The project's own comparisons of requests.
     """
+    function = None
+    if settings.redact:
+        from multitrack.tape.redaction.project_function import load_function
+
+        function = load_function(settings.redact)
     redactor = Redactor(
         os.environ,
         keep_headers=settings.keep_headers,
         allow_secrets=settings.allow_secrets,
-        project_function=load_function(settings.redact) if settings.redact else None,
+        project_function=function,
     )
     normalizer = RequestNormalizer(redactor, Placeholders(settings.placeholders), filters)
     return Canonicalizer(normalizer, create_matching_rules(settings, matchers))

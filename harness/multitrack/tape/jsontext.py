@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
@@ -185,6 +185,20 @@ def _normalize(value: Any) -> Any:
 def _normalize_number(value: float | str) -> float | int:
     number = float(value)
     return int(number) if number.is_integer() else number
+
+
+def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+    """Yield the JSON path and the text of each string in ``document``, also of the names of its fields."""
+    if isinstance(document, str):
+        yield path, document
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            inner = f"{path}.{name}" if re.fullmatch(r"\w+", name) else f"{path}[{json.dumps(name)}]"
+            yield path, name
+            yield from iterate_strings(value, inner)
+    elif isinstance(document, list):
+        for position, value in enumerate(document):
+            yield from iterate_strings(value, f"{path}[{position}]")
 
 
 # made once, because making them takes as long as parsing a small document

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from multitrack.tape import jsontext
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.redaction.project_function import iterate_strings
 from multitrack.tape.redaction.redactor import Redactor
 
 _MAX_SHOWN = 3
@@ -76,7 +76,7 @@ def _find_paths(text: str, redactor: Redactor) -> Iterator[str]:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return
-    for path, value in iterate_strings(document):
+    for path, value in jsontext.iterate_strings(document):
         if _has_secret(value, redactor):
             yield path
 

@@ -15,7 +15,7 @@ from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.recordings import PendingRecordings, Recording
-from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.shapes import has_credential_shape
 
 RedactForeign = Callable[[Cassette], Cassette]
 """Returns a cassette of another recorder as Multitrack would have written it."""
@@ -118,7 +118,7 @@ def save_pending(path: Path, recording: Recording) -> Path:
 
 
 def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
-    if secrets.has_credential_shape(text, allowed):
+    if has_credential_shape(text, allowed):
         raise SecretInCassette(f"{path}: not written, because it would contain something shaped like a credential")
 
 

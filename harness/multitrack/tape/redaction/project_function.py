@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from multitrack.errors import BadOption
+from multitrack.tape import jsontext
 from multitrack.tape.redaction.text_changes import Change
 
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?', re.DOTALL)
@@ -151,18 +152,4 @@ def _find_json_path(text: str, value: str) -> str:
         document = json.loads(text)
     except ValueError:
         return ""
-    return next((path for path, leaf in iterate_strings(document) if leaf == value), "")
-
-
-def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]:
-    """Yield the JSON path and the text of each string in ``document``, also of the names of its fields."""
-    if isinstance(document, str):
-        yield path, document
-    elif isinstance(document, dict):
-        for name, value in document.items():
-            inner = f"{path}.{name}" if re.fullmatch(r"\w+", name) else f"{path}[{json.dumps(name)}]"
-            yield path, name
-            yield from iterate_strings(value, inner)
-    elif isinstance(document, list):
-        for position, value in enumerate(document):
-            yield from iterate_strings(value, f"{path}[{position}]")
+    return next((path for path, leaf in jsontext.iterate_strings(document) if leaf == value), "")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from multitrack.tape import interleaving
@@ -15,12 +16,14 @@ from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.known_secrets import KnownSecrets
-from multitrack.tape.redaction.project_function import ProjectFunction
 from multitrack.tape.redaction.pseudonyms import Pseudonyms
 from multitrack.tape.redaction.secret_fields import find_field_values
 from multitrack.tape.redaction.shapes import find_shapes
 from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, apply_to_pieces, has_divided
 from multitrack.tape.redaction.word_boundaries import REDACTED
+
+if TYPE_CHECKING:
+    from multitrack.tape.redaction.project_function import ProjectFunction
 
 KEPT_HEADERS = frozenset(
     {

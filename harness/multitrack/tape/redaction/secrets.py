@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from multitrack.tape.redaction.dummies import is_dummy
-from multitrack.tape.redaction.shapes import find_shapes
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.wires import registry
 
@@ -38,11 +37,6 @@ CREDENTIAL_PARAMETERS = frozenset(
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 _AWS_CREDENTIAL = re.compile(r"(?:Credential|Signature)=([^/,\s]+)")
 _MIN_SENT_LENGTH = 8
-
-
-def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
-    """Return whether a part of ``text`` has the shape of a known credential and is not ``allowed``."""
-    return bool(find_shapes(text, allowed))
 
 
 def credential_headers() -> frozenset[str]:

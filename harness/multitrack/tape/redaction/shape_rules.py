@@ -11,10 +11,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from multitrack.tape.redaction.randomness import looks_random
 
@@ -121,41 +120,58 @@ def compute_entropy(text: str) -> float:
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts) if text else 0.0
 
 
-@dataclass(frozen=True)
 class ShapeRule:
     """One shape of a secret."""
 
-    name: str
-    pattern_text: str
-    entropy: float = 0.0
-    """The lowest entropy of a secret, in bits per character."""
-    allowed: tuple[str, ...] = ()
-    """Patterns of texts with this shape that are no secrets."""
-    allowed_words: tuple[str, ...] = ()
-    check: Callable[[str], bool] | None = None
-    fixed: str = ""
-    """The beginning of the secret, in a rule of Multitrack."""
+    def __init__(
+        self,
+        name: str,
+        pattern: str,
+        *,
+        entropy: float = 0.0,
+        allowed: Sequence[str] = (),
+        allowed_words: Sequence[str] = (),
+        check: Callable[[str], bool] | None = None,
+        beginning: str = "",
+    ) -> None:
+        """Create the rule.
+
+        Args:
+            name: The name of the rule.
+            pattern: The shape. If it has groups, the first one is the secret.
+            entropy: The lowest entropy of a secret, in bits per character.
+            allowed: Patterns of texts with this shape that are no secrets.
+            allowed_words: Words that no secret contains.
+            check: Returns whether the rest of a text, after its ``beginning``, can be a secret.
+            beginning: The beginning of the secret, in a rule of Multitrack.
+        """
+        self.name = name
+        self._pattern = pattern
+        self._entropy = entropy
+        self._allowed = allowed
+        self._allowed_words = allowed_words
+        self._check = check
+        self._beginning = beginning
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The shape. If it has groups, the first one is the secret."""
-        return re.compile(self.pattern_text)
+        """The shape, compiled when a text is compared with it."""
+        return re.compile(self._pattern)
 
     def accepts(self, secret: str) -> bool:
         """Return whether ``secret``, which has the shape, is not excluded for another reason."""
-        if _DUMMY.fullmatch(secret[len(self.fixed) :]):
+        if _DUMMY.fullmatch(secret[len(self._beginning) :]):
             return False
-        if self.check is not None and not self.check(secret[len(self.fixed) :]):
+        if self._check is not None and not self._check(secret[len(self._beginning) :]):
             return False
-        if self.entropy and compute_entropy(secret) < self.entropy:
+        if self._entropy and compute_entropy(secret) < self._entropy:
             return False
-        if any(word in secret.lower() for word in self.allowed_words):
+        if any(word in secret.lower() for word in self._allowed_words):
             return False
-        return not any(re.search(pattern, secret) for pattern in self.allowed)
+        return not any(re.search(pattern, secret) for pattern in self._allowed)
 
 
-@dataclass(frozen=True)
-class ShapeRules:
+class ShapeRules(NamedTuple):
     """All rules, by how they are found."""
 
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
@@ -178,7 +194,7 @@ def load_rules() -> ShapeRules:
     for own, check in ((_OWN, None), (_OWN_RANDOM, looks_random)):
         for beginning, rest in own:
             pattern = re.escape(beginning) + rest
-            add(beginning.lower(), ShapeRule(beginning, pattern, check=check, fixed=beginning))
+            add(beginning.lower(), ShapeRule(beginning, pattern, check=check, beginning=beginning))
     infixes = [(infix, ShapeRule(infix, pattern)) for infix, pattern in _OWN_INFIXES]
     named = []
     for entry in document["rules"]:
@@ -197,4 +213,4 @@ def load_rules() -> ShapeRules:
 def _read_rule(entry: Mapping[str, Any], document: Mapping[str, Any]) -> ShapeRule:
     allowed = (*entry["allowed"], *document["allowed"])
     words = (*entry["allowed_words"], *document["allowed_words"])
-    return ShapeRule(entry["id"], entry["pattern"], entry["entropy"], allowed, words)
+    return ShapeRule(entry["id"], entry["pattern"], entropy=entry["entropy"], allowed=allowed, allowed_words=words)

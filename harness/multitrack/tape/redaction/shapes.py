@@ -55,6 +55,11 @@ _OPERATORS = "=:>,|?"
 _BETWEEN = "`'\"\\ \t\n"
 
 
+def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
+    """Return whether a part of ``text`` looks like a secret and is not ``allowed``."""
+    return bool(find_shapes(text, allowed))
+
+
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
     """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``."""
     if len(text) < _MIN_LENGTH:
