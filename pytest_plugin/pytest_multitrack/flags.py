@@ -352,7 +352,7 @@ def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AuditOptions:
-    """The options of an audit: the files to write, where "" stands for no file, and whether findings fail the run."""
+    """The options of an audit: the files to write, and whether findings fail the run."""
 
     paths: Sequence[str]
     fails: bool

@@ -267,3 +267,11 @@ def test_our_own_replay_is_audited(pytester):
             "*pytest --record test_our_own_replay_is_audited.py::test_own",
         ]
     )
+
+
+def test_tests_may_follow_the_option(pytester):
+    """Without ``=``, the next argument is a report only if it looks like one."""
+    path = pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--calls-audit", path.name)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["multitrack: audit: no recording answered a request in this run"])

@@ -108,7 +108,7 @@ class DifferingRequest:
 
 @dataclass(slots=True)
 class CassetteUse:
-    """What a run found out about one cassette, as plain data.
+    """The use of one cassette in a run, as plain data.
 
     Args:
         path: The file, as it is shown to the user.

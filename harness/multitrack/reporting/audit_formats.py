@@ -108,9 +108,10 @@ def _list_summary(report: AuditReport) -> Iterator[str]:
         yield f"{replayed}; all are what their cassettes recorded."
     else:
         tests = len(report.different_tests)
-        passed = (
-            "all of these tests passed" if report.passed_tests == tests else f"{report.passed_tests} of these passed"
-        )
+        if report.passed_tests == tests:
+            passed = "this test passed" if tests == 1 else "all of these tests passed"
+        else:
+            passed = f"{report.passed_tests} of these tests passed"
         differ = "is" if report.different == 1 else "are"
         yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ} not what was recorded; {passed}."
     if report.recorded:
@@ -121,8 +122,8 @@ def _list_summary(report: AuditReport) -> Iterator[str]:
     elif report.recording:
         modes = ", ".join(sorted(set(report.recording.values())))
         yield (
-            f"{count_noun(len(report.recording), 'cassette')} may record in this run (record mode {modes}), so this is "
-            f"no audit of them: set the record mode none or once"
+            f"{count_noun(len(report.recording), 'cassette')} may record in this run (record mode {modes}), so their "
+            f"tests are not audited completely: set the record mode none or once"
         )
     if report.previous:
         yield f"This run was {report.previous}."

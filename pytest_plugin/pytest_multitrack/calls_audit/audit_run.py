@@ -180,7 +180,7 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that records the tests of a finding again, or what to do if there is no command."""
+        """Return the command that records the tests of a finding again. Empty if there is none for their recorder."""
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
         folder = self._config.invocation_params.dir
         tests = []

@@ -42,7 +42,7 @@ class PreviousRun:
 
     @property
     def description(self) -> str:
-        """How this run compares with the previous one. Empty if there was none, or if pytest keeps no cache."""
+        """Whether this run was compared with the previous one, as the end of a sentence. Empty if there was none."""
         if not self._stored:
             return ""
         if self.is_comparable:

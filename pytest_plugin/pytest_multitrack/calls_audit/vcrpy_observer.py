@@ -131,7 +131,7 @@ class VcrpyObserver:
             return
         opened = found[1]
         position = next((at for at, (request, _) in enumerate(cassette.data) if request is last[1]), None)
-        # a recording that was made in this run is no recording of an earlier one
+        # only recordings of earlier runs are compared, and not those that this run made
         if position is not None and position < len(opened.requests):
             opened.tests.add(self.test)
             opened.played.add(position)
