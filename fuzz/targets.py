@@ -110,7 +110,9 @@ def check_stream(data: bytes, wire_format: wires.WireFormat, size: int) -> None:
     expected = [(call.id, call.name, call.arguments) for call in whole.calls]
     assert found == expected[: len(found)], f"{name}: the stream yields other calls than the answer has"
     if whole.is_complete and whole.error is None and not whole.is_truncated:
-        assert len(found) == len(expected), f"{name}: the stream yields {len(found)} of {len(expected)} calls"
+        # a call whose arguments the end of the stream cut off is in the answer only
+        missing = [arguments for _, _, arguments in expected[len(found) :]]
+        assert not any(map(is_json, missing)), f"{name}: the stream yields {len(found)} of {len(expected)} calls"
         document = json.loads(json.dumps(decoder.document))
         agreed = [(call.name, call.arguments) for call in wire_format.read_answer(document).calls]
         # in another order, if a server announced a call only in its last event
@@ -126,6 +128,15 @@ def check_answer(answer: wires.WireAnswer) -> None:
         assert isinstance(call.name, str)
         assert call.arguments is None or isinstance(call.arguments, str)
         str(call)
+
+
+def is_json(text: str | None) -> bool:
+    """Return whether ``text`` is JSON, or missing."""
+    try:
+        json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def parse_object(data: bytes) -> dict[str, object] | None:

@@ -12,10 +12,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from time import time
 
 _DAY = 24 * 60 * 60
+_MOST_REMOVED = 1000
 
 
 def lock_name(path: Path) -> str:
@@ -40,7 +42,8 @@ def try_lock(name: str) -> Iterator[bool]:
 def remove_abandoned_locks() -> None:
     """Remove the locks of killed processes, and those of earlier versions, which did not remove any."""
     with suppress(OSError):
-        for entry in os.scandir(_find_lock("").parent):
+        # earlier versions left one for each cassette, which may be many
+        for entry in islice(os.scandir(_find_lock("").parent), _MOST_REMOVED):
             # earlier versions did not notice that a lock was removed while they waited for it
             if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
                 with suppress(OSError), _hold(Path(entry), wait=False):

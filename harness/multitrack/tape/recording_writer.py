@@ -11,6 +11,7 @@ from multitrack.errors import SecretInCassette
 from multitrack.tape import event_framing
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.recorder import Recorder
@@ -51,7 +52,7 @@ class RecordingWriter:
             test.
         fingerprint_results: Returns the fingerprints to store with a response when the test passed.
         redact_foreign: Redacts the cassette if another recorder wrote it.
-        read_cassette: Reads the cassette.
+        cache: Reads the cassette.
     """
 
     path: Path
@@ -60,7 +61,7 @@ class RecordingWriter:
     appends: bool
     fingerprint_results: ResultFingerprinter
     redact_foreign: Callable[[Cassette], Cassette]
-    read_cassette: storage.Read
+    cache: CassetteCache
 
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
         """Save the joint recording of ``recorders``, which were in use one after the other.
@@ -94,7 +95,7 @@ class RecordingWriter:
         if reason is not None:
             pending = storage.save_pending(self.path, recording)
             return SavedRecording("pending", pending, len(recorded), reason, redactor.short_variables)
-        storage.save_recording(self.path, recording, self.redact_foreign, read_cassette=self.read_cassette)
+        storage.save_recording(self.path, recording, self.redact_foreign, cache=self.cache)
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
 
     def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:

@@ -137,7 +137,7 @@ def assemble_parts(
         appends=appends or session.replays,
         fingerprint_results=fingerprint_results,
         redact_foreign=lambda found: redact_foreign(found, normalizer),
-        read_cassette=cache.read,
+        cache=cache,
     )
     return TapeParts(
         lock, shown_path, normalizer, cassette, violations, misses, guard, unrecorded, session, recorder, writer

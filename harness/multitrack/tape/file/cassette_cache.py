@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from multitrack.tape.file.cassette import Cassette
+    from multitrack.tape.file.known_texts import KnownTexts
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class CassetteCache:
     def __init__(self) -> None:
         self._cassettes: dict[Path, tuple[bytes, Cassette]] = {}
         self._results: dict[Hashable, Any] = {}
+        self._written: dict[Path, KnownTexts] = {}
 
     def read(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path``, or `None` if the file does not exist.
@@ -43,9 +45,17 @@ class CassetteCache:
         digest = content if len(content) < _LARGE else hashlib.sha256(content).digest()
         known = self._cassettes.pop(path, None)
         if known is None or known[0] != digest:
-            known = digest, cassette_reader.load_cassette(content, path)
+            known = digest, cassette_reader.load_cassette(content, path, self._written.get(path))
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
         return known[1]
+
+    def find_written_texts(self, path: Path) -> KnownTexts:
+        """Return the texts of the cassette at ``path``, which this process is about to write."""
+        from multitrack.tape.file.known_texts import KnownTexts
+
+        texts = self._written.pop(path) if path in self._written else KnownTexts()
+        _keep_last(self._written, path, texts, _MAX_CASSETTES)
+        return texts
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the result for ``key``. Compute it if it is not known."""

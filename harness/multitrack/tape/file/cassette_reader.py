@@ -21,6 +21,7 @@ from multitrack.errors import CassetteCorrupt
 from multitrack.tape.file import yaml_layout
 from multitrack.tape.file.cassette import FORMAT, Cassette
 from multitrack.tape.file.interaction_reader import OWN_KEYS, OWN_RESPONSE_KEYS, read_interaction
+from multitrack.tape.file.known_texts import KnownTexts
 from multitrack.tape.file.metadata_reader import END_MARKER, Metadata, read_metadata
 from multitrack.tape.file.value_checks import UnknownFeature, format_value, require_known_keys
 from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
@@ -43,21 +44,23 @@ _LARGEST_RATIO = 100
 _LARGEST_SMALL_FILE = 10_000_000
 
 
-def load_cassette(content: bytes, path: Path) -> Cassette:
+def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -> Cassette:
     """Return the cassette in ``content``, written by `dump_cassette`, by vcrpy, or by a tool built on vcrpy.
 
     Args:
         content: The bytes of the file.
         path: The path of the file, for messages. A file with the suffix ``.toml`` is parsed as TOML.
+        known: The interactions that were read earlier, which are not read again. Default: none.
 
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
     """
     content = _decompress(content, path)
-    # git may have changed the line endings
-    content = content.replace(b"\r\n", b"\n")
+    if b"\r" in content:
+        # git may have changed the line endings
+        content = content.replace(b"\r\n", b"\n")
     try:
-        return _load_by_layout(content)
+        return _load_by_layout(content, known)
     except (yaml.YAMLError, *_NOT_UNDERSTOOD):
         return _load_document(content, path)
 
@@ -83,13 +86,18 @@ def _decompress(content: bytes, path: Path) -> bytes:
     return b"".join(pieces)
 
 
-def _load_by_layout(content: bytes) -> Cassette:
+def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
     found = yaml_layout.read_metadata(content)
     if type(found["format"]) is not int or found["format"] != FORMAT:
         raise yaml_layout.UnknownLayout
     metadata = read_metadata(found)
-    items = yaml_layout.read_interactions(content)
-    return Cassette(tuple([read_interaction(item, metadata.blobs) for item in items]), metadata.kept)
+
+    def read(text: bytes) -> Interaction:
+        return read_interaction(yaml_layout.parse_interaction(text), metadata.blobs)
+
+    texts = yaml_layout.split_interactions(content)
+    interactions = known.read_all(texts, read) if known is not None else map(read, texts)
+    return Cassette(tuple(interactions), metadata.kept)
 
 
 def _load_document(content: bytes, path: Path) -> Cassette:

@@ -6,7 +6,7 @@ Our own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from multitrack.tape import jsontext
@@ -15,6 +15,7 @@ from multitrack.tape.exchange import Headers, Response
 from multitrack.tape.file import yaml_text
 from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import FORMAT, Cassette
+from multitrack.tape.file.known_texts import InteractionText, KnownTexts
 from multitrack.tape.file.metadata_reader import END_MARKER
 from multitrack.tape.file.summary import summarize, summarize_text
 from multitrack.tape.interaction import Interaction
@@ -24,29 +25,59 @@ _WIDEST_COMMENT = 110
 
 def dump_cassette(cassette: Cassette) -> str:
     """Return ``cassette`` as YAML."""
-    blobs = Blobs()
-    comments: list[str] = []
-    interactions: list[str] = []
-    for position, interaction in enumerate(cassette.interactions, start=1):
-        comments += map(_format_comment, (*summarize(position, interaction), *summarize_text(interaction)))
-        interactions += _format_interaction(interaction, blobs)
-    return "\n".join(
+    return encode_cassette(cassette).decode()
+
+
+def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> bytes:
+    """Return ``cassette`` as YAML in UTF-8.
+
+    Args:
+        cassette: The cassette.
+        known: The interactions that were written earlier, which are not formatted again. Default: none.
+    """
+    texts = [
+        (interaction, _find_text(position, interaction, known))
+        for position, interaction in enumerate(cassette.interactions, start=1)
+    ]
+    if known is not None:
+        known.replace_texts(texts)
+    pieces: dict[str, str] = {}
+    for _, text in texts:
+        pieces.update(text.pieces)
+    end = [
+        *_format_metadata(cassette.metadata),
+        *_format_pieces(pieces),
+        # the last line of the file: `metadata_reader` recognizes by it that nothing was cut off
+        f"  {END_MARKER}: {cassette.provenance}",
+        "",
+    ]
+    return b"\n".join(
         [
-            *comments,
-            f"version: {FORMAT}",
-            *(["interactions:", *interactions] if interactions else ["interactions: []"]),
-            *_format_metadata(cassette.metadata),
-            *_format_blobs(blobs),
-            # the last line of the file: `metadata_reader` recognizes by it that nothing was cut off
-            f"  {END_MARKER}: {cassette.provenance}",
-            "",
+            *[text.comments for _, text in texts],
+            f"version: {FORMAT}".encode(),
+            *([b"interactions:", *[text.content for _, text in texts]] if texts else [b"interactions: []"]),
+            "\n".join(end).encode(),
         ]
     )
 
 
+def _find_text(position: int, interaction: Interaction, known: KnownTexts | None) -> InteractionText:
+    text = known.find_text(interaction) if known is not None else None
+    if text is not None and text.position == position:
+        return text
+    lines = map(_format_comment, (*summarize(position, interaction), *summarize_text(interaction)))
+    comments = "\n".join(lines).encode()
+    if text is not None:
+        return replace(text, position=position, comments=comments)
+    blobs = Blobs()
+    content = "\n".join(_format_interaction(interaction, blobs)).encode()
+    return InteractionText(position, comments, content, blobs.pieces)
+
+
 def _format_comment(line: str) -> str:
     line = f"# {line}"
-    line = "".join(char if char.isprintable() else "�" for char in line)
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else "�" for char in line)
     return line if len(line) <= _WIDEST_COMMENT else line[: _WIDEST_COMMENT - 1] + "…"
 
 
@@ -56,11 +87,11 @@ def _format_metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {yaml_text.format_line(key)}: {yaml_text.format_line(value)}"
 
 
-def _format_blobs(blobs: Blobs) -> Iterator[str]:
-    if blobs.pieces:
+def _format_pieces(pieces: Mapping[str, str]) -> Iterator[str]:
+    if pieces:
         yield "  blobs:"
     yield from (
-        f"    {yaml_text.format_line(digest)}: {yaml_text.format_line(piece)}" for digest, piece in blobs.pieces.items()
+        f"    {yaml_text.format_line(digest)}: {yaml_text.format_line(piece)}" for digest, piece in pieces.items()
     )
 
 

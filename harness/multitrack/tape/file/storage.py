@@ -13,15 +13,13 @@ from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCasse
 from multitrack.file_lock import lock, lock_name
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.file.cassette_writer import dump_cassette, encode_cassette
 from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction.shapes import has_credential_shape
 
 RedactForeign = Callable[[Cassette], Cassette]
 """Returns a cassette of another recorder as Multitrack would have written it."""
-
-Read = Callable[[Path], "Cassette | None"]
-"""Reads a cassette, as `read` does."""
 
 
 def read(path: Path) -> Cassette | None:
@@ -79,7 +77,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
     text = dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
     with _locked(path):
-        _write(path, text)
+        _write(path, text.encode())
 
 
 def save_recording(
@@ -87,20 +85,21 @@ def save_recording(
     recording: Recording,
     redact_foreign: RedactForeign,
     *,
-    read_cassette: Read = read,
+    cache: CassetteCache | None = None,
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
 
     Raises the errors of `read` and `write`.
     """
+    cache = cache or CassetteCache()
     with _locked(path):
-        cassette = redact_foreign(read_cassette(path) or Cassette())
-        _write(path, dump_cassette(recording.apply_to(cassette, path)))
+        cassette = redact_foreign(cache.read(path) or Cassette())
+        _write(path, encode_cassette(recording.apply_to(cassette, path), cache.find_written_texts(path)))
         pending_path = paths.pending_path(path)
         if (found := read(pending_path)) is None:
             return
         if (remaining := PendingRecordings.from_cassette(found).without(recording.test)).recordings:
-            _write(pending_path, dump_cassette(remaining.to_cassette()))
+            _write(pending_path, encode_cassette(remaining.to_cassette()))
         else:
             pending_path.unlink()
 
@@ -113,7 +112,7 @@ def save_pending(path: Path, recording: Recording) -> Path:
     pending_path = paths.pending_path(path)
     with _locked(path):
         pending = PendingRecordings.from_cassette(read(pending_path) or Cassette()).with_recording(recording)
-        _write(pending_path, dump_cassette(pending.to_cassette()))
+        _write(pending_path, encode_cassette(pending.to_cassette()))
     return pending_path
 
 
@@ -170,11 +169,11 @@ def accept_pending(
         if dry_run:
             return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
         if accepted.recordings:
-            _write(cassette_path, dump_cassette(accepted.apply_to(cassette, cassette_path)))
+            _write(cassette_path, encode_cassette(accepted.apply_to(cassette, cassette_path)))
         if not refused.recordings:
             path.unlink(missing_ok=True)
         elif accepted.recordings:
-            _write(path, dump_cassette(refused.to_cassette()))
+            _write(path, encode_cassette(refused.to_cassette()))
     return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
 
 
@@ -188,14 +187,14 @@ def _locked(path: Path) -> Iterator[None]:
         raise CassetteNotWritten(path, error) from error
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
-        _replace(path, text)
+        _replace(path, content)
     except OSError as error:
         raise CassetteNotWritten(path, error) from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     # the cassette and its pending recordings have the same lock
     owner = paths.cassette_path(path) if path.name.endswith(paths.PENDING_SUFFIX) else path
-    replace_file(path, text.encode(), lock_name=lock_name(owner))
+    replace_file(path, content, lock_name=lock_name(owner))

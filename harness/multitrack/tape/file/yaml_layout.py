@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -66,23 +65,26 @@ def read_metadata(content: bytes) -> Any:
     return found["metadata"]
 
 
-def read_interactions(content: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the interactions in the cassette ``content``, with the same values that the YAML parser returns.
-
-    Raises `UnknownLayout` at the first interaction with another layout, or an error of PyYAML.
-    """
+def split_interactions(content: bytes) -> list[bytes]:
+    """Return the text of each interaction in the cassette ``content``. Raises `UnknownLayout`."""
     head = _HEAD.match(content)
     if not head:
         raise UnknownLayout
     _decode(head[0])
+    texts: list[bytes] = []
     start, end = head.end(), content.rindex(_METADATA) + 1
     while start < end:
         following = content.find(_START, start, end) + 1 or end
-        yield _parse_interaction(content[start:following])
+        texts.append(content[start:following])
         start = following
+    return texts
 
 
-def _parse_interaction(content: bytes) -> dict[str, Any]:
+def parse_interaction(content: bytes) -> dict[str, Any]:
+    """Return the interaction with the text ``content``, with the same values that the YAML parser returns.
+
+    Raises `UnknownLayout` if it has another layout, or an error of PyYAML.
+    """
     found = _INTERACTION.fullmatch(_decode(content))
     if not found:
         raise UnknownLayout
