@@ -60,18 +60,17 @@ def _remove_abandoned(folder: Path) -> None:
     if not _cleaned:
         remove_abandoned_locks()
     _cleaned.add(folder)
-    for entry in os.scandir(folder):
-        if (found := _TEMPORARY.fullmatch(entry.name)) is None:
-            continue
+    with os.scandir(folder) as entries:
+        found = [(Path(entry), match) for entry in entries if (match := _TEMPORARY.fullmatch(entry.name))]
+    for path, match in found:
         with suppress(OSError):
-            if found[1] is None:
-                if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
-                    os.unlink(entry)
-                continue
-            # a process that still writes the file holds the lock
-            with try_lock(found[1]) as is_abandoned:
-                if is_abandoned:
-                    os.unlink(entry)
+            if match[1] is not None:
+                # a process that still writes the file holds the lock
+                with try_lock(match[1]) as is_abandoned:
+                    if is_abandoned:
+                        path.unlink()
+            elif path.lstat().st_mtime < time() - _DAY:
+                path.unlink()
 
 
 def _get_umask() -> int:

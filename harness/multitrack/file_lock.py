@@ -41,9 +41,9 @@ def try_lock(name: str) -> Iterator[bool]:
 
 def remove_abandoned_locks() -> None:
     """Remove the locks of killed processes, and those of earlier versions, which did not remove any."""
-    with suppress(OSError):
+    with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
         # earlier versions left one for each cassette, which may be many
-        for entry in islice(os.scandir(_find_lock("").parent), _MOST_REMOVED):
+        for entry in islice(entries, _MOST_REMOVED):
             # earlier versions did not notice that a lock was removed while they waited for it
             if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
                 with suppress(OSError), _hold(Path(entry), wait=False):

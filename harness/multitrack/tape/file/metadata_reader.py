@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import chain
 from typing import Any, NamedTuple, get_args
 
 from multitrack.tape.file import yaml_text
@@ -23,6 +24,8 @@ END_MARKER = "provenance"
 _DEEPEST = 20
 _TEXTS = ("placeholders",)
 _TESTS = ("appends", "keeps_errors")
+_STRUCTURED = frozenset({END_MARKER, "blobs", "format", "sdks", "unanswered", *_TEXTS, *_TESTS})
+"""The keys whose values are not any text."""
 
 
 class Metadata(NamedTuple):
@@ -45,6 +48,9 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
         raise UnknownFeature(f"metadata.{END_MARKER} is {format_value(metadata[END_MARKER])}, which is unknown")
     kept = {}
     for key, value in metadata.items():
+        if type(value) is str and type(key) is str and key not in _STRUCTURED:
+            kept[key] = value
+            continue
         name = f"metadata.{require_text(key, 'a key of metadata')}"
         if key in (END_MARKER, "blobs"):
             continue
@@ -55,9 +61,8 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
         elif key == "recorder":
             require_text(value, name)
         elif key == "sdks":
-            for package, version in require_mapping(value, name).items():
-                require_text(package, f"a key of {name}")
-                require_text(version, f"a value of {name}")
+            for text in chain.from_iterable(require_mapping(value, name).items()):
+                require_text(text, f"an item of {name}")
         elif key == "unanswered":
             _require_tests(list(require_mapping(value, name)), f"the keys of {name}")
             require_texts(list(value.values()), name, f"a value of {name}")

@@ -7,19 +7,30 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from multitrack.atomic_file import replace_file
 from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCassette
 from multitrack.file_lock import lock, lock_name
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.file.cassette_writer import dump_cassette, encode_cassette
+from multitrack.tape.file.known_texts import KnownTexts
 from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction.shapes import has_credential_shape
 
 RedactForeign = Callable[[Cassette], Cassette]
 """Returns a cassette of another recorder as Multitrack would have written it."""
+
+
+class RecordingCache(Protocol):
+    """What a process remembers of the cassettes that it records to."""
+
+    def read(self, path: Path) -> Cassette | None:
+        """Return the cassette at ``path``, as `read` does."""
+
+    def find_written_texts(self, path: Path) -> KnownTexts:
+        """Return the texts of the cassette at ``path``, which this process is about to write."""
 
 
 def read(path: Path) -> Cassette | None:
@@ -85,13 +96,12 @@ def save_recording(
     recording: Recording,
     redact_foreign: RedactForeign,
     *,
-    cache: CassetteCache | None = None,
+    cache: RecordingCache,
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
 
     Raises the errors of `read` and `write`.
     """
-    cache = cache or CassetteCache()
     with _locked(path):
         cassette = redact_foreign(cache.read(path) or Cassette())
         _write(path, encode_cassette(recording.apply_to(cassette, path), cache.find_written_texts(path)))

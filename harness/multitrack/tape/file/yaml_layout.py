@@ -39,7 +39,7 @@ _INTERACTION = re.compile(
     re.VERBOSE,
 )
 # each value on its own line, which is true unless it is long
-_METADATA_LINES = re.compile(r"\nmetadata:\n((?:[ ]{2}[a-z_]+:[ ][^ |>&*!\n].*\n)+)")
+_METADATA_LINES = re.compile(r"\nmetadata:\n((?:[ ]{2}(?!true:|null:|false:)[a-z_]{4,}:[ ][^ |>&*!\n].*\n)+)")
 _QUOTED = re.compile(r"'[^'\n]*'")
 _TEXTS = re.compile(r"\[(?:'[^'\n]*'(?:, (?=')|(?=\])))*\]")
 _PLAIN = bytes([0x0A, *range(0x20, 0x7F)])
