@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test quick matrix setup lint coverage docs package benchmarks help
+.PHONY: demo test quick matrix setup lint coverage docs package benchmarks fuzz help
 
 demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider (the default)
 	@$(BIN)/multitrack demo
@@ -33,6 +33,13 @@ lint: $(INSTALLED)  ## check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the time for all targets together, and a seed other than 0 to repeat a run
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 0
+
+fuzz: $(INSTALLED)  ## feed damaged and hostile input to the reader, the decoders, the redactor and the HTTP parser
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 docs: $(INSTALLED)  ## build the documentation into site/; fail on a broken link
 	$(BIN)/zensical build --clean --strict

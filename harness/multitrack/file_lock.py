@@ -101,7 +101,9 @@ else:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except FileNotFoundError:
-                path.parent.mkdir(mode=0o700, exist_ok=True)
+                # not `exist_ok`, which raises the error if the folder is removed at this moment
+                with suppress(FileExistsError):
+                    path.parent.mkdir(mode=0o700)
                 continue
             is_current = False
             try:

@@ -96,7 +96,7 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
         return read_interaction(yaml_layout.parse_interaction(text), metadata.blobs)
 
     texts = yaml_layout.split_interactions(content)
-    interactions = known.read_all(texts, read) if known is not None else map(read, texts)
+    interactions = known.read_all(texts, metadata.blobs.pieces, read) if known is not None else map(read, texts)
     return Cassette(tuple(interactions), metadata.kept)
 
 

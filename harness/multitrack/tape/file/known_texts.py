@@ -6,12 +6,10 @@ would be parsed and formatted each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from multitrack.tape.interaction import Interaction
-
-_PIECE = b"multitrack:sha256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +29,21 @@ class KnownTexts:
     """The interactions of one cassette, as they were last read and written."""
 
     _interactions: dict[bytes, Interaction] = field(default_factory=dict)
+    _pieces: Mapping[str, str] = field(default_factory=dict)
     _texts: dict[int, tuple[Interaction, InteractionText]] = field(default_factory=dict)
 
-    def read_all(self, texts: list[bytes], read: Callable[[bytes], Interaction]) -> list[Interaction]:
-        """Return the interactions for the ``texts`` of a file. Only those that are new are ``read``."""
-        known = self._interactions
-        # the pieces of base64 that a text names are stored elsewhere in the file
-        found = {text: known[text] if text in known and _PIECE not in text else read(text) for text in texts}
-        self._interactions = found
-        return [found[text] for text in texts]
+    def read_all(
+        self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
+    ) -> list[Interaction]:
+        """Return the interactions for the ``texts`` of a file. Only those that are new are ``read``.
+
+        ``pieces`` are the pieces of base64 in the file. The texts contain only their names.
+        """
+        are_kept = all(pieces.get(name) == piece for name, piece in self._pieces.items())
+        known = self._interactions if are_kept else {}
+        self._pieces = pieces
+        self._interactions = {text: known[text] if text in known else read(text) for text in texts}
+        return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
         """Return the text of ``interaction``. `None` if it is not known."""

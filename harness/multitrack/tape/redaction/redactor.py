@@ -174,7 +174,8 @@ class Redactor:
         if self._function is not None:
             url = self._function.redact_url(url)
         url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))
-        return self._apply_steps(self._pseudonyms.replace_in_url(url))
+        # a removed secret may have hidden the user information, as a line break in a malformed URL does
+        return _USER_INFORMATION.sub("", self._apply_steps(self._pseudonyms.replace_in_url(url)))
 
     def redact_body(self, body: bytes) -> bytes:
         """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
