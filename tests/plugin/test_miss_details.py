@@ -246,6 +246,7 @@ def suggested_command(run, start):
 @pytest.mark.parametrize("is_tracked", [True, False], ids=["git", "no git"])
 @pytest.mark.parametrize("file", ["test_it.py", "test_new.py"])
 def test_the_cassette_of_a_renamed_test_is_found_and_the_suggested_command_moves_it(project, is_tracked, file):
+    project.use_httpx()
     project.write_test(ASKING.format(prompt="x", options=""))
     project.record()
     if is_tracked:
