@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from multitrack.tape import credentials
-from multitrack.tape.credentials.stand_in_key import StandInKey
+from multitrack.tape.credentials.stand_in_key import EncodedStandInKey
 from multitrack.tape.normalize.endpoint_defaults import ENDPOINT
 from multitrack.tape.patching import Patch
 
@@ -58,20 +58,6 @@ _PLATFORMS = {
 }
 
 
-class _AnthropicKey(StandInKey):
-    """A key that is never sent.
-
-    Old releases of the SDK write the key into a header with `encode` instead of an f-string. Therefore, `encode` must
-    also raise the error for a missing key.
-    """
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the key in bytes, as a client writes it into a header."""
-        if not credentials.is_replaying():
-            credentials.raise_missing(self.missing)
-        return super().encode(encoding, errors)
-
-
 def patches(anthropic: ModuleType) -> list[Patch]:
     """Patch the constructors of the SDK's clients, unless the module is a project's own fake of the SDK."""
     wrappers: dict[str, Callable[[Init], Init]] = dict.fromkeys(("Anthropic", "AsyncAnthropic"), _add_key)
@@ -93,7 +79,7 @@ def _add_key(init: Init) -> Init:
         __tracebackhide__ = True
         init(self, *args, **given)
         if credentials.is_active() and _is_for_own_api(self) and (missing := _find_missing(self)) is not None:
-            self.api_key = _AnthropicKey.replacing(missing)
+            self.api_key = EncodedStandInKey.replacing(missing)
 
     return __init__
 
@@ -157,7 +143,7 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):
             stand_ins = {
-                name: StandInKey.replacing(error) if value is None else value for name, value in defaults.items()
+                name: EncodedStandInKey.replacing(error) if value is None else value for name, value in defaults.items()
             }
             return {**stand_ins, **{name: value for name, value in given.items() if value or name not in stand_ins}}
     return None

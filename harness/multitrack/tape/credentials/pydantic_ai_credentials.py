@@ -15,7 +15,7 @@ from typing import Any
 
 from multitrack.tape import credentials
 from multitrack.tape.credentials import is_active
-from multitrack.tape.credentials.stand_in_key import StandInKey
+from multitrack.tape.credentials.stand_in_key import EncodedStandInKey, StandInKey
 from multitrack.tape.patching import Patch
 
 Init = Callable[..., None]
@@ -67,7 +67,8 @@ def _retry_with_stand_in(init: Init) -> Init:
         except Exception as missing:
             if not _is_missing_key(missing, given):
                 raise
-            key = StandInKey.replacing(missing)
+            takes_anthropic = "anthropic_client" in inspect.signature(init).parameters
+            key = (EncodedStandInKey if takes_anthropic else StandInKey).replacing(missing)
             try:
                 init(self, *args, **{**given, "api_key": key})
             except Exception:

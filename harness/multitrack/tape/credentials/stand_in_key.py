@@ -46,3 +46,17 @@ class StandInKey(str):
     def _refuse_to_be_sent(self) -> None:
         if not is_active() and not is_replaying():
             raise_missing(self.missing)
+
+
+class EncodedStandInKey(StandInKey):
+    """A key for an Anthropic client, which is never sent.
+
+    Old releases of the SDK write the key into a header with `encode` instead of an f-string. Therefore, `encode` must
+    also raise the error for a missing key.
+    """
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """Return the key in bytes, as a client writes it into a header."""
+        if not is_replaying():
+            raise_missing(self.missing)
+        return super().encode(encoding, errors)
