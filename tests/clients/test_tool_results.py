@@ -152,7 +152,9 @@ class Gemini(Chat):
 
     def resend(self, provider, messages):
         sent = [types.Content(role="user", parts=[types.Part(text=QUESTION["content"])]), *messages[1:]]
-        self.connect(provider, False).models.generate_content(model="gemini-2.0-flash", contents=sent)
+        # a client that is collected closes its connections, with some releases of the SDK while a request is sent
+        client = self.connect(provider, False)
+        client.models.generate_content(model="gemini-2.0-flash", contents=sent)
 
     def _parts(self):
         call_parts = [
