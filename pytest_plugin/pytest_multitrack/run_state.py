@@ -113,15 +113,18 @@ _ITEM = pytest.StashKey[ItemState]()
 
 def list_tapes(item: pytest.Item) -> list[Tape]:
     """Return the tapes that a test used: its own tape, and the tapes of its wider-scoped fixtures and of its blocks."""
+    run = RunState.of(item.config)
+    test = run.context.scope
+    own = test.tapes if test else ()
+    if not run.fixture_tapes:
+        return [*own]
     from pytest_multitrack.pytest_internals import get_request
 
-    run = RunState.of(item.config)
     # the names of the request include the fixtures requested with `getfixturevalue`
-    names = getattr(get_request(item) or item, "fixturenames", ()) if run.fixture_tapes else ()
+    names = getattr(get_request(item) or item, "fixturenames", ())
     used = [
         fixture_tape
         for fixturedef, fixture_tape in run.fixture_tapes.items()
         if fixturedef.argname in names and fixturedef.cached_result is not None
     ]
-    test = run.context.scope
-    return [*(tape for fixture_tape in used for tape in fixture_tape.tapes), *(test.tapes if test else ())]
+    return [*(tape for fixture_tape in used for tape in fixture_tape.tapes), *own]

@@ -85,10 +85,21 @@ def test_without_the_test_extra_only_a_cassette_asks_for_it(tmp_path):
     (tmp_path / "conftest.py").write_text(
         "import sys\nsys.modules['yaml'] = None  # imports of it fail\n", encoding="utf-8"
     )
-    (tmp_path / "test_plain.py").write_text("def test_plain():\n    pass\n", encoding="utf-8")
+    (tmp_path / "test_plain.py").write_text(
+        "import warnings\n"
+        "def test_plain():\n"
+        "    pass\n"
+        # each of these is redacted
+        "def test_output():\n"
+        "    print('printed')\n"
+        "    warnings.warn('warned')\n"
+        "    assert 1 == 2\n",
+        encoding="utf-8",
+    )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     plain = subprocess.run([*command, "test_plain.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert plain.returncode == 0
+    assert plain.returncode == 1
+    assert "1 failed, 1 passed, 1 warning" in plain.stdout
     assert "multitrack" not in plain.stdout + plain.stderr
     (tmp_path / "test_taped.py").write_text("def test_taped(tape):\n    pass\n", encoding="utf-8")
     taped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
