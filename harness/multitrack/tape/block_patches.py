@@ -57,7 +57,8 @@ class BlockPatches(Generic[B]):
                 self._is_watching = True
                 for trigger, patches in self._registered:
                     self._watch_import(trigger, patches)
-        run_context.current_run().add_patch_update(self._remove_unused)
+        for run in run_context.open_runs()[-1:]:
+            run.add_patch_update(self._remove_unused)
         try:
             yield
         finally:
