@@ -15,6 +15,7 @@ NAMES = (
     "snapshots",
     "revalidation",
     "replay",
+    "replayed_suites",
     "large_cassettes",
     "redaction",
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 _FOLDER = Path("build")
 
 
-def create_environment(requirements: Sequence[str], name: str) -> str:
-    """Return the interpreter of an environment with this project and ``requirements``.
+def create_environment(requirements: Sequence[str], name: str, *, with_project: bool = True) -> str:
+    """Return the interpreter of an environment with ``requirements``, and with this project unless it is left out.
 
     An existing environment is reused unless the requirements have changed.
     """
@@ -21,7 +21,8 @@ def create_environment(requirements: Sequence[str], name: str) -> str:
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         print(f"creating {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", "."]
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install += ["--editable", "."] if with_project else []
         subprocess.run([python, *install, *requirements], check=True)
         stamp.write_text(wanted, encoding="utf-8")
     return str(python)

@@ -1,0 +1,300 @@
+"""Run whole test suites with each recorder, and the same tests with a mock."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import NamedTuple
+
+from benchmarks import suite_clients
+from benchmarks.measurement import CPU_TIME, Figures, Quartiles, Results
+from benchmarks.openai_completions import THREE
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.virtual_environments import create_environment
+from multitrack import ToolCall, use_cassette, wires
+from multitrack.errors import CassetteMiss
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.interaction import Interaction
+from multitrack.wires.answer import WireAnswer
+
+_TEXT = """
+Each suite has {tests} tests. A test creates a client and makes one request, whose recorded response has three tool
+calls. Each test has a cassette of its own. The *mock* is the floor: the same requests on one shared client with the
+`MockTransport` of its HTTP library, in the environment of multitrack, without its plugin. For gRPC, it is a client with
+a channel that returns a message. pytest-recording and cassetter replay the same cassettes, each in its own environment.
+Times are the CPU times of the whole process, with the start of pytest and all imports. All candidates run in turns.
+
+{conditions}
+
+{figures}
+
+Times that a test takes longer than with the mock (each `█` is a tenth of the time of the mock):
+
+```
+{chart}
+```
+
+{verdict}
+
+### The start of pytest
+
+One trivial test, in an environment with the plugin, compared with the same environment without the plugin
+(`-p no:multitrack`). The second row is for `PYTHONDONTWRITEBYTECODE=1`.
+
+{start}
+
+### Two workers
+
+The suite for OpenAI with `pytest-xdist -n 2`. Times are wall-clock times.
+
+{workers}
+"""
+
+_TARGET, _OTHER_TARGET, _RIVAL_TARGET, _WORKERS_TARGET, _START_TARGET = 1.2, 1.25, 3.8, 0.6, 0.015
+_MOCK, _OURS = "mock", "multitrack"
+_RIVALS = {"pytest-recording": "pytest-recording>=0.13", "cassetter": "cassetter"}
+_SDKS = ("openai", "anthropic", "google-genai", "google-cloud-aiplatform")
+# the rivals only know the marker of pytest-recording, with which multitrack would match like vcrpy
+_MARKER = 'marker = getattr(pytest.mark, os.environ["SUITE_MARKER"])\n'
+_KEYS = {"OPENAI_API_KEY": "unused", "ANTHROPIC_API_KEY": "unused", "GEMINI_API_KEY": "unused"}
+
+
+class _Suite(NamedTuple):
+    name: str
+    title: str
+    wire: str
+    is_grpc: bool = False
+
+
+_SUITES = (
+    _Suite("openai", "OpenAI", "openai.chat"),
+    _Suite("async_openai", "AsyncOpenAI", "openai.chat"),
+    _Suite("genai", "genai.Client", "gemini"),
+    _Suite("anthropic", "Anthropic", "anthropic"),
+    _Suite("vertex", "Vertex AI over gRPC", "gemini", is_grpc=True),
+)
+
+
+def run_benchmark(*, quick: bool) -> Section:
+    """Run the benchmark; ``quick`` runs small suites once, without the rivals."""
+    tests, rounds, rivals = (20, 1, {}) if quick else (300, 5, _RIVALS)
+    pythons = {_MOCK: sys.executable, _OURS: sys.executable}
+    for rival, requirement in rivals.items():
+        requirements = [*(f"{name}=={version(name)}" for name in _SDKS), f"pytest=={version('pytest')}", requirement]
+        pythons[rival] = create_environment(requirements, f"suites-{rival}", with_project=False)
+    with TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        for suite in _SUITES:
+            _write_suite(root / suite.name, suite, tests)
+        results = {suite.name: _measure_suite(root / suite.name, suite, pythons, rounds) for suite in _SUITES}
+        start = _measure_start(root / "start", max(rounds * 4, 2))
+        workers = _measure_workers(root / "openai", rounds)
+    return Section(
+        "Whole test suites",
+        _TEXT.format(
+            tests=tests,
+            conditions=describe_conditions(next(iter(results.values()))),
+            figures=format_table(
+                ["", *pythons, "ratio to the mock", *(f"{name} / multitrack" for name in rivals)],
+                [_make_row(suite, results[suite.name], pythons) for suite in _SUITES],
+            ),
+            chart=_draw_chart(results, pythons),
+            verdict=_describe_verdict(results, rivals),
+            start=_format_start(start),
+            workers=_format_workers(workers),
+        ),
+    )
+
+
+def _write_suite(folder: Path, suite: _Suite, tests: int) -> None:
+    """Write the tests, their cassettes and the response of the mock."""
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = vcr\n", encoding="utf-8")
+    shutil.copy(Path(suite_clients.__file__), folder / "suite_clients.py")
+    calls = tuple(
+        ToolCall(
+            None if suite.wire == "gemini" else f"call_{index}", type(call).__name__, call.model_dump_json(), index
+        )
+        for index, call in enumerate(THREE)
+    )
+    body = wires.encode_answer(WireAnswer(calls), suite.wire)
+    (folder / f"{suite.name}.json").write_bytes(body)
+    kind = "application/grpc" if suite.is_grpc else "application/json"
+    headers = (("content-type", kind), *((("grpc-status", "0"),) if suite.is_grpc else ()))
+    request, pseudonyms = _capture_request(suite)
+    tests_with_cassette = _make_tests(suite, tests, "@marker\n", f"suite_clients.create_{suite.name}()", _MARKER)
+    (folder / "test_suite.py").write_text(tests_with_cassette, encoding="utf-8")
+    mock = f"client = suite_clients.mock_{suite.name}()\n"
+    (folder / "test_mock.py").write_text(_make_tests(suite, tests, "", "client", mock), encoding="utf-8")
+    first, metadata = (
+        suite_clients.QUESTION.format(0).encode(),
+        {"format": 1, "recorder": "multitrack", "placeholders": pseudonyms},
+    )
+    for number in range(tests):
+        sent = Request(
+            request.method,
+            request.url,
+            request.headers,
+            request.body.replace(first, suite_clients.QUESTION.format(number).encode()),
+        )
+        cassette = Cassette((Interaction(sent, Response(200, "OK", headers, body)),), metadata)
+        storage.write(folder / "cassettes" / "test_suite" / f"test_{number}.yaml", cassette)
+
+
+def _make_tests(suite: _Suite, tests: int, marker: str, client: str, head: str) -> str:
+    functions = [
+        f"{marker}def test_{number}():\n    assert len(suite_clients.ask_{suite.name}({client}, {number})) == 3\n"
+        for number in range(tests)
+    ]
+    return "\n\n".join(["import os\n\nimport pytest\nimport suite_clients\n", head, *functions])
+
+
+def _capture_request(suite: _Suite) -> tuple[Request, Sequence[str]]:
+    """Return the redacted request with the number 0, without sending it, and the pseudonyms in it."""
+    with use_cassette("no-cassette.yaml", mode="replay") as tape, tape.expect_misses():
+        client = getattr(suite_clients, f"create_{suite.name}")()
+        with suppress(CassetteMiss):
+            getattr(suite_clients, f"ask_{suite.name}")(client, 0)
+        redactor = tape.redactor
+        return redactor.redact_request(tape.sent[0].request), sorted(redactor.pseudonyms)
+
+
+def _make_command(candidate: str, python: str, *arguments: str) -> list[str]:
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return command + (["-p", "no:multitrack", "test_mock.py"] if candidate == _MOCK else ["test_suite.py"])
+
+
+def _measure_suite(folder: Path, suite: _Suite, pythons: Mapping[str, str], rounds: int) -> Results:
+    commands = {name: _make_command(name, python) for name, python in pythons.items()}
+    for rival in _RIVALS:
+        if rival in commands:
+            try:
+                _run(commands[rival], folder, _make_variables(rival))
+            except SystemExit as error:
+                print(f"{rival} cannot run the suite for {suite.title}:\n{error}", file=sys.stderr)
+                del commands[rival]
+    return _run_in_turns(commands, folder, rounds)
+
+
+def _make_variables(candidate: str, environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    marker = "vcr" if candidate in _RIVALS else "cassette"
+    return {**os.environ, **_KEYS, "SUITE_MARKER": marker, **(environment or {})}
+
+
+def _run_in_turns(
+    commands: Mapping[str, Sequence[str]],
+    folder: Path,
+    rounds: int,
+    environment: Mapping[str, str] | None = None,
+) -> Results:
+    """Run each command once per round, and return their figures; each round counts as a process."""
+    order, measured = list(commands), []
+    for round_number in range(-1, rounds):
+        random.shuffle(order)
+        figures: dict[str, Sequence[Figures]] = {}
+        for name in order:
+            figures[name] = [_run(commands[name], folder, _make_variables(name, environment))]
+        if round_number >= 0:  # the first round compiles the modules
+            measured.append(figures)
+    versions = {name: version(name) for name in ("multitrack", "pytest", *_SDKS)}
+    return Results(versions, measured)
+
+
+def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Figures:
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
+    ended = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed in {folder}:\n{ended.stdout[-3000:]}{ended.stderr[-1000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {CPU_TIME: used, _WALL_TIME: perf_counter() - start}
+
+
+_WALL_TIME = "wall-clock time"
+
+
+def _measure_start(folder: Path, rounds: int) -> Mapping[str, Results]:
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "test_trivial.py").write_text("def test_trivial():\n    assert True\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    commands = {_MOCK: [*command, "-p", "no:multitrack"], _OURS: command}
+    return {
+        "with byte code": _run_in_turns(commands, folder, rounds, {"PYTHONDONTWRITEBYTECODE": ""}),
+        "without byte code": _run_in_turns(commands, folder, rounds, {"PYTHONDONTWRITEBYTECODE": "1"}),
+    }
+
+
+def _measure_workers(folder: Path, rounds: int) -> Results:
+    one = _make_command(_OURS, sys.executable)
+    return _run_in_turns({"one process": one, "two workers": [*one, "-n", "2"]}, folder, rounds)
+
+
+def _make_row(suite: _Suite, results: Results, pythons: Mapping[str, str]) -> list[str]:
+    measured = results.processes[0]
+    times = [format_time(_quartiles(results, name)) if name in measured else "cannot run it" for name in pythons]
+    rivals = [
+        format_ratio(results.ratio(name, to=_OURS)) if name in measured else "" for name in pythons if name in _RIVALS
+    ]
+    return [suite.title, *times, format_ratio(results.ratio(_OURS, to=_MOCK)), *rivals]
+
+
+def _quartiles(results: Results, name: str, figure: str = CPU_TIME) -> Quartiles:
+    values = sorted(run[figure] for figures in results.processes for run in figures[name])
+    if len(values) == 1:
+        return Quartiles(values[0], values[0], values[0])
+    return results.quartiles(name, figure)
+
+
+def _draw_chart(results: Mapping[str, Results], pythons: Mapping[str, str]) -> str:
+    lines = []
+    for suite in _SUITES:
+        for name in pythons:
+            if name in results[suite.name].processes[0]:
+                ratio = results[suite.name].ratio(name, to=_MOCK).middle
+                lines.append(f"{suite.title:<20} {name:<17} {'█' * round(ratio * 10)} {ratio:.2f}")
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
+def _describe_verdict(results: Mapping[str, Results], rivals: Mapping[str, str]) -> str:
+    lines = []
+    for suite in _SUITES:
+        ratio = results[suite.name].ratio(_OURS, to=_MOCK).middle
+        target = _TARGET if suite.name == "openai" else _OTHER_TARGET
+        lines.append(f"{suite.title}: {'met' if ratio <= target else 'missed'} ({ratio:.2f}, at most {target})")
+    for rival in rivals:
+        ratio = results["openai"].ratio(rival, to=_OURS).middle
+        verdict = "met" if ratio >= _RIVAL_TARGET else "missed"
+        lines.append(f"{rival}: {verdict} ({ratio:.2f} times as long for OpenAI, at least {_RIVAL_TARGET})")
+    return "Targets: " + "; ".join(lines) + "."
+
+
+def _format_start(start: Mapping[str, Results]) -> str:
+    rows = []
+    for case, results in start.items():
+        without, ours = (_quartiles(results, name) for name in (_MOCK, _OURS))
+        added = ours.median - without.median
+        verdict = "met" if added <= _START_TARGET else "missed"
+        rows.append([case, format_time(without), format_time(ours), f"{added * 1000:.0f} ms", f"15 ms: {verdict}"])
+    return format_table(["", "without the plugin", "with it", "difference", "target"], rows)
+
+
+def _format_workers(results: Results) -> str:
+    ratio = results.ratio("two workers", to="one process", figure=_WALL_TIME)
+    times = [format_time(_quartiles(results, name, _WALL_TIME)) for name in ("one process", "two workers")]
+    verdict = "met" if ratio.middle <= _WORKERS_TARGET else "missed"
+    row = ["OpenAI", *times, format_ratio(ratio), f"{_WORKERS_TARGET}: {verdict}"]
+    return format_table(["", "one process", "two workers", "ratio", "target"], [row])
