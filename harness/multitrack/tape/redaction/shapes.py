@@ -61,7 +61,21 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 
 
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
-    """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``."""
+    """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
+
+    A removed secret ends the text before it, because its placeholder could be the rest of another secret's shape.
+    """
+    if REDACTED not in text:
+        return _find_in_part(text, allowed)
+    found: list[Change] = []
+    offset = 0
+    for part in text.split(REDACTED):
+        found += (Change(offset + start, offset + end, new) for start, end, new in _find_in_part(part, allowed))
+        offset += len(part) + len(REDACTED)
+    return found
+
+
+def _find_in_part(text: str, allowed: Collection[str]) -> list[Change]:
     if len(text) < _MIN_LENGTH:
         return []
     found = [*_find_in_long_words(text), *(span for fixed, find in _MARKED if fixed in text for span in find(text))]
@@ -74,9 +88,7 @@ def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
         return []
     longest_first = sorted(set(found), key=lambda span: (span[0] - span[1], span))
     return select_disjoint(
-        Change(start, end, REDACTED)
-        for start, end in longest_first
-        if REDACTED not in text[start:end] and text[start:end] not in allowed
+        Change(start, end, REDACTED) for start, end in longest_first if text[start:end] not in allowed
     )
 
 
