@@ -13,7 +13,7 @@ from multitrack.file_lock import remove_abandoned_locks, try_lock
 
 _DAY = 24 * 60 * 60
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-# the first alternative has the name of a lock; the others are for files without one, also of earlier versions
+# the first alternative contains the name of a lock; the others match files without one, also those of earlier versions
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{32})\.tmp|\..+\.[0-9a-z_]{8}\.tmp|\..+\.calls\.[0-9a-z_]{8}")
 
 _cleaned: set[Path] = set()
@@ -30,16 +30,16 @@ def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) ->
         lock_name: The name of the lock that the caller holds. Default: none.
 
     Raises:
-        OSError: The system does not allow it.
+        OSError: The file cannot be written.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
-    # under a lock the same name each time, so that the next writer replaces what a killed one has left
+    # the same name each time if there is a lock, so that the next writer replaces what a killed writer has left
     temporary = path.with_name(f".{path.name[:40]}.{lock_name or secrets.token_hex(4)}.tmp")
     temporary.unlink(missing_ok=True)
     try:
-        # not over a link that somebody else has created, and at first only for its owner
+        # do not write through a link that somebody else has created; at first, only the owner can read the file
         with open(os.open(temporary, _NEW_FILE, 0o600), "wb") as file:
             file.write(content)
             file.flush()
@@ -54,7 +54,7 @@ def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) ->
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in ``folder``, and their locks. Once for each process."""
+    """Remove the temporary files that killed processes left in ``folder``, and their locks, once per process."""
     if folder in _cleaned:
         return
     if not _cleaned:

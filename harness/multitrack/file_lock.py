@@ -1,7 +1,7 @@
 """Locks between processes that write the same file.
 
-The lock of a file is another file, in the temporary folder of the system, which is removed with the lock. On Windows,
-filelock does this; elsewhere, it leaves its files behind.
+The lock of a file is another file in the temporary folder of the system. It is removed when the lock is released. On
+Windows, filelock does this; on other systems, filelock leaves its files behind and is not used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def lock(name: str) -> Iterator[None]:
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Hold the lock with this `lock_name` within the block, unless something else holds it. Yields whether it does."""
+    """Hold the lock with this `lock_name` within the block, unless it is taken. Yield whether the block holds it."""
     with _hold(_find_lock(name), wait=False) as is_held:
         yield is_held
 
@@ -42,12 +42,12 @@ def try_lock(name: str) -> Iterator[bool]:
 def remove_abandoned_locks() -> None:
     """Remove the locks of killed processes, and those of earlier versions, which did not remove any."""
     with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
-        # earlier versions left one for each cassette, which may be many
+        # earlier versions left a lock for each cassette, so there may be many
         for entry in islice(entries, _MOST_REMOVED):
             # earlier versions did not notice that a lock was removed while they waited for it
             if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
                 with suppress(OSError), _hold(Path(entry), wait=False):
-                    pass  # it is removed when it is released
+                    pass  # releasing a lock removes its file
 
 
 def _find_lock(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Text for a terminal, which obeys control characters: cassettes, tool names and messages may contain any.
+"""Escape control characters, which a terminal would obey. Cassettes, tool names and messages may contain any.
 
 Everything that Multitrack prints goes through `escape_controls`.
 """

@@ -1,7 +1,7 @@
-"""Facts about the last run of pytest, for the commands that follow it.
+"""Facts about the last run of pytest, for later commands such as ``multitrack prune``.
 
-They are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each run
-that used a cassette, after it has merged the results of all processes of pytest-xdist.
+The facts are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
+run that used a cassette, after it has merged the results of all processes of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class UsedCassette:
         size: The size of the file in bytes.
         mtime_ns: The time of its last change, as `os.stat` returns it.
         played: The positions of the interactions that were replayed, from 1.
-        is_open: Whether a test that uses the cassette was skipped, or is an xfail. It may use it in another run.
+        is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may
+            use more of the cassette in another run.
     """
 
     size: int
@@ -43,7 +44,7 @@ class UsedCassette:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """The facts.
+    """The facts about one run.
 
     Args:
         limit: Why the run does not show which recordings are unused, as the end of a sentence that begins with "this
@@ -65,10 +66,10 @@ def read_facts(root: Path) -> RunFacts:
     """Return the facts of the last run in pytest's root folder ``root``.
 
     Raises:
-        MultitrackError: There are none, or another version of Multitrack wrote them.
+        MultitrackError: There are none, they are damaged, or another version of Multitrack wrote them.
     """
     path = root.joinpath(".pytest_cache", "v", *CACHE_KEY.split("/"))
-    again = "  run all tests, and then this command: pytest"
+    again = "  run all tests with pytest, and then repeat this command"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("version") != VERSION:

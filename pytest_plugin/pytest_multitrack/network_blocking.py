@@ -1,6 +1,6 @@
 """Block the network in tests: for the whole run, or with the marker ``block_network``.
 
-Every run imports this module. What only a test with a blocked network needs is imported inside the functions.
+Every run imports this module. Modules that only a test with a blocked network needs are imported inside the functions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 BLOCK_FIXTURE = "_network_block"
 """The fixture that blocks the network until the fixtures of the test are torn down."""
 _VCR_FIXTURE = "block_network"
-"""The fixture of pytest-recording that requests ours, and that a project may override."""
+"""The fixture with pytest-recording's name. It requests `BLOCK_FIXTURE`, and a project may override it."""
 
 
 def add_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Let the network be blocked in those of ``items`` that an option or a marker names."""
+    """Add the fixture that blocks the network to those ``items`` that must not use it."""
     has_other, option = recording_plugins.has_other(config), config.option
     fixture = BLOCK_FIXTURE if has_other else _VCR_FIXTURE
     blocks_all = option.multitrack_block_network or (not has_other and getattr(option, "block_network", False))
@@ -55,7 +55,7 @@ def _project_blocks(config: pytest.Config) -> bool:
 
 @contextmanager
 def block(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Block the network within the block, unless the cassette of the requesting test is being recorded.
+    """Block the network inside the ``with`` statement, unless the cassette of the requesting test is being recorded.
 
     Raises:
         BadOption: The marker ``block_network`` has an unknown argument.

@@ -1,4 +1,4 @@
-"""The hooks that pass on what pytest is about to print, and the secrets that are known by then.
+"""Hooks that redact what pytest is about to print, with all secrets that are known at that time.
 
 The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
 `output_redaction` is only imported if there is a text to redact.
@@ -43,8 +43,8 @@ def _list_texts(report: pytest.TestReport | pytest.CollectReport) -> dict[str, A
 class OutputHooks:
     """Passes reports, warnings and errors to an `OutputRedactor`.
 
-    `pytest_runtest_makereport` of the main plugin redacts the reports of tests earlier, for plugins that read them
-    there. Subtests, pytest-rerunfailures and other plugins add to these reports, or create reports of their own.
+    The main plugin redacts the reports of tests earlier, in `pytest_runtest_makereport`, because other plugins read
+    them there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -58,7 +58,7 @@ class OutputHooks:
     # what is a secret
 
     def begin_test(self) -> None:
-        """Forget the private names of the previous test."""
+        """Forget the tapes of the previous test, and with them its private names."""
         self._tapes = ()
 
     def learn_tapes(self, tapes: Sequence[Tape]) -> None:
@@ -69,7 +69,7 @@ class OutputHooks:
 
     def _learn_environment(self) -> None:
         """Remember the variables of the environment, which a fixture may remove before its values are printed."""
-        # private, but without decoding each variable
+        # a private attribute, which saves decoding each variable
         variables = getattr(os.environ, "_data", os.environ)
         if new := variables.items() - self._seen_variables:
             self._seen_variables |= new
@@ -80,7 +80,7 @@ class OutputHooks:
             )
 
     def _prepare(self) -> OutputRedactor:
-        """Return the redactor, which knows all secrets so far."""
+        """Return the redactor, after it has learned all secrets that are known so far."""
         from pytest_multitrack.output_redaction import OutputRedactor
 
         self._learn_environment()
@@ -123,7 +123,7 @@ class OutputHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
-        # a report of a worker of pytest-xdist was redacted there
+        # a worker of pytest-xdist has already redacted its reports
         if not hasattr(report, "node"):
             self.redact_report(report)
             if getattr(self._config.option, "xmlpath", None):

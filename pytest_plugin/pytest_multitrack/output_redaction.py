@@ -53,7 +53,7 @@ class OutputRedactor:
         self._cache: dict[tuple[str, bool], str] = {}
 
     def learn(self, variables: list[tuple[str, str]], secrets: Iterable[str], tapes: Sequence[Redactor]) -> None:
-        """Learn secrets.
+        """Add secrets to those that are removed from the output.
 
         Args:
             variables: Variables of the environment. A name may have several values.
@@ -104,7 +104,7 @@ class OutputRedactor:
         if may_be_cut:
             self._add_secrets(self._by_shape.find_secrets(text))
         self._search.add(self._secrets)
-        # first, because what is left of a secret that was only replaced in part has no shape
+        # first, because a secret that was already replaced in part can no longer be recognized by its shape
         text = self._search.hide(text, may_be_cut=may_be_cut)
         for known in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(known, REDACTED).replace(repr(known)[1:-1], REDACTED)
@@ -126,8 +126,8 @@ class OutputRedactor:
         Args:
             report: The report of a phase, of a subtest, or of a collection.
             texts: The attributes of the report that may hold a text from the test.
-            error: The exception that the report describes, if it is known. The values in its frames tell which secrets
-                pytest has printed in part.
+            error: The exception that the report describes, if it is known. The local variables in its frames show which
+                secrets pytest has printed in part.
         """
         longrepr = texts.get("longrepr")
         if error is not None and longrepr is not None and "..." in report.longreprtext:
@@ -140,7 +140,7 @@ class OutputRedactor:
             self._check_longrepr(report)
 
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Explain values that only look equal, and replace a representation of another plugin that is still unsafe."""
+        """Explain values that only look equal, and replace another plugin's representation if it contains a secret."""
         text = report.longreprtext
         if _LOOK_EQUAL.search(text) and _NOTE not in text:
             pytest_internals.append_failure_line(report, _NOTE)
@@ -230,7 +230,7 @@ def _redact_lines(lines: list[str], redact: Callable[[str], str]) -> list[str]:
 
 
 def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str]]:
-    """Yield mappings that hold all ``variables``, whose names may repeat."""
+    """Split ``variables``, whose names may repeat, into mappings."""
     rest = variables
     while rest:
         environment: dict[str, str] = {}
@@ -282,7 +282,7 @@ def _list_locals(error: BaseException) -> Iterator[object]:
         traceback = current.__traceback__
         while traceback is not None:
             frame = traceback.tb_frame
-            # not those of a module, which hold everything that it imports
+            # not the variables of a module, which include everything that the module imports
             if frame.f_locals is not frame.f_globals:
                 yield from frame.f_locals.values()
             traceback = traceback.tb_next

@@ -34,10 +34,14 @@ def resolve_targets(
 
 
 def check_target(option: str, file: Path) -> None:
-    """Check that ``file`` can be written. ``option``: the option and its value, for the message.
+    """Check that ``file`` can be written.
+
+    Args:
+        option: The option and its value, for the message.
+        file: The file of the report.
 
     Raises:
-        pytest.UsageError: It cannot.
+        pytest.UsageError: ``file`` cannot be written.
     """
     if (obstacle := _find_obstacle(file)) is not None:
         raise pytest.UsageError(

@@ -1,4 +1,4 @@
-"""Keep the facts about a run in pytest's cache, for the commands that follow it."""
+"""Store facts about a run in pytest's cache, for later commands such as ``multitrack prune``."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class SecretSearch:
         self._grams: dict[str, list[tuple[str, int]]] = {}
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Find ``secrets``, too, which are given as they were sent or set."""
+        """Search for ``secrets``, too. They are passed as they were sent or set."""
         new = set(secrets) - self._known
         if not new:
             return
@@ -118,7 +118,7 @@ def _is_word(text: str) -> bool:
 
 
 def _may_contain(text: str, wanted: str) -> bool:
-    """Return whether ``text`` has one of four parts of ``wanted`` in one piece. This takes less time than a search."""
+    """Return whether ``text`` has one of four parts of ``wanted`` in one piece. This is faster than a full search."""
     step = (len(wanted) - 4) // 3
     return any(wanted[start : start + 4] in text for start in range(0, len(wanted) - 3, step))
 

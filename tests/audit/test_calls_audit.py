@@ -23,7 +23,7 @@ TITLES = {
     "timestamp": "$.messages[*].content: a timestamp, in a longer text",
     "model": "$.model changed",
     "renamed field": "`$.max_tokens` is now `$.max_completion_tokens`",
-    "null": "null or an empty value, and no value",
+    "null": "null or an empty value instead of no value, or the reverse",
     "word": "$.metadata.shard",
 }
 
@@ -223,7 +223,7 @@ def test_a_run_that_records_is_not_called_an_audit(pytester):
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--calls-audit")
     result.stdout.fnmatch_lines(
-        ["This is not an audit: the run recorded 2 requests. It only covers the replayed ones."]
+        ["This is not an audit: the run recorded 2 requests. The report only covers the replayed ones."]
     )
 
 

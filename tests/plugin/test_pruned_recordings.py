@@ -81,7 +81,8 @@ def test_a_cassette_that_changed_after_the_run_is_left_alone(outdated):
     done = prune(outdated)
     assert done.returncode == 1
     assert done.stderr == (
-        f"multitrack: {CASSETTE}: changed since the last run\n  run all tests, and then this command: pytest\n"
+        f"multitrack: {CASSETTE}: changed since the last run\n"
+        "  run all tests with pytest, and then repeat this command\n"
     )
     assert path.read_text().count("- request:") == 2
 
@@ -95,7 +96,7 @@ def test_a_partial_run_prunes_nothing(outdated, arguments, reason):
     assert done.returncode == 1
     assert done.stderr == (
         f"multitrack: the last run {reason}, so it is unknown which recordings are unused\n"
-        "  run all tests, and then this command: pytest\n"
+        "  run all tests with pytest, and then repeat this command\n"
     )
 
 
@@ -104,5 +105,5 @@ def test_without_a_run(outdated):
     assert done.returncode == 1
     assert done.stderr == (
         f"multitrack: {outdated.path}: there are no results of a run with cassettes\n"
-        "  run all tests, and then this command: pytest\n"
+        "  run all tests with pytest, and then repeat this command\n"
     )

@@ -1,7 +1,8 @@
-"""Find the differences between two documents, with the items of lists paired by what they are.
+"""Find the differences between two documents. List items are paired by what they are, not by their position.
 
-`matching.difference` pairs the items of a list by equality, which is right for a single miss. Next to an inserted
-message, it would compare a changed message with its neighbour, and one change would have many places.
+`matching.difference` pairs list items by equality, which is enough to explain a single miss. If a message was inserted
+next to a changed one, however, that module would compare the changed message with its neighbour and report one change
+in many places.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class AlignedDifference:
         recorded: The recorded value. `ABSENT` if there is none; `ORDER` if only the order of the items changed.
         sent: The live value. `ABSENT` if there is none. For a changed order, the labels of the items in their old and
             in their new order.
-        inner: The path within the JSON document in a text. Empty if the difference is not in such a text.
+        inner: The path within a JSON document that is stored as a text, such as the arguments of a call. Empty if the
+            difference is not in such a document.
     """
 
     recorded_path: Path
@@ -60,7 +62,7 @@ class AlignedDifference:
 
     @property
     def path(self) -> Path:
-        """The path in a document that contains the value."""
+        """The path of the value: in the live document, or in the recorded one if the value is no longer sent."""
         return self.recorded_path if self.sent is ABSENT else self.sent_path
 
 
@@ -117,7 +119,7 @@ def _compare_texts(recorded: str, sent: str, place: _Place) -> Iterator[AlignedD
         before, after = _parse_json(recorded), _parse_json(sent)
         if before is not None and after is not None:
             found = list(_compare(before, after, _Place(place.recorded, place.sent, place.labels, ())))
-            # the same document in other white space is a difference of the text
+            # the same JSON with different white space is a difference of the text
             yield from found or [place.differ(recorded, sent)]
             return
     yield place.differ(recorded, sent)
@@ -145,7 +147,7 @@ def _compare_lists(recorded: list[Any], sent: list[Any], place: _Place) -> Itera
         if (old := by_sent.get(new)) is None:
             yield place.at_items(new, new, labels[1][new]).differ(ABSENT, item)
         else:
-            # a renamed item is known by its recorded label, which is also in the recordings of other tests
+            # label a renamed item by its recorded name, because the recordings of other tests contain that name, too
             yield from _compare(recorded[old], item, place.at_items(old, new, labels[0][old]))
     matched = set(by_sent.values())
     for old, item in enumerate(recorded):
@@ -191,7 +193,7 @@ def _compare_scalar_lists(recorded: list[Any], sent: list[Any], place: _Place) -
 
 
 def label_item(item: Any) -> str:
-    """Return what a list item is: its role, its type and its name. Empty if it has none of them."""
+    """Return the label of a list item: its name, otherwise its role and type, otherwise its only key. Empty if none."""
     if not isinstance(item, Mapping):
         return ""
     name = find_name(item)
@@ -211,7 +213,7 @@ def find_name(item: Mapping[str, Any]) -> str:
 
 
 def _pair_items(recorded: Sequence[Any], sent: Sequence[Any]) -> list[tuple[int, int]]:
-    """Return the pairs of items that are the same thing: equal, else of the same kind, else similar."""
+    """Return the positions of items that belong together, as pairs: equal items first, then similar ones."""
     before, after = ([_mask(item) for item in items] for items in (recorded, sent))
     pairs = [
         (block.a + offset, block.b + offset)

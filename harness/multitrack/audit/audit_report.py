@@ -15,7 +15,15 @@ RECORDING_MODES = frozenset({"new_episodes", "all", "any"})
 
 @dataclass(frozen=True, slots=True)
 class UnusedRecordings:
-    """The recordings of a cassette that no request used, by the reason."""
+    """The recordings of a cassette that no request used, grouped by the reason.
+
+    Args:
+        cassette: The file, as it is shown to the user.
+        repetition: The positions, from 1, of recordings that repeat a used one.
+        host: The positions of recordings for hosts that no test called.
+        rest: The positions of all other unused recordings.
+        hosts: The hosts that no test called.
+    """
 
     cassette: str
     repetition: Sequence[int] = ()
@@ -29,23 +37,23 @@ class AuditReport:
     """Everything that the report of a run contains.
 
     Args:
-        findings: The causes, in the order of the report.
-        commands: The command that records the tests of each finding again. Empty if there is none.
+        findings: The findings, in the order of the report.
+        commands: For each finding, the command that records its tests again. An empty text if there is none.
         requests: The number of replayed requests.
         tests: The number of tests that sent them.
         different: The number of requests that differ from their recordings.
         different_tests: The tests that sent a request that differs.
         passed_tests: The number of ``different_tests`` that passed.
-        superseded: The number of tests by cassette in which another recording equals the request.
+        superseded: The tests with a request that equals another, unused recording, by cassette.
         swapped: The tests in which requests received each other's recordings.
-        addresses: The number of requests by the part of the URL that differs from the recording.
+        addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that differs.
         unused: The unused recordings.
-        silent: The tests that passed, have a cassette and sent nothing, with the cassette.
+        silent: The tests that passed without sending a request, each with its cassette.
         secrets: The problems with secrets, by cassette.
         recording: The record mode of each cassette that may have recorded.
         recorded: The number of requests that this run recorded.
         previous: How this run compares with the previous one. Empty if there was none.
-        costs: The number of requests that recording a test again sends, by test.
+        costs: The number of requests that are sent if a test is recorded again, by test.
         errors: The errors of the audit itself.
     """
 
@@ -69,7 +77,7 @@ class AuditReport:
     errors: Sequence[str] = ()
 
     def count_cost(self, finding: Finding) -> int:
-        """Return the number of requests that recording the tests of a finding again sends."""
+        """Return the number of requests that are sent if the tests of a finding are recorded again."""
         return sum(self.costs.get(test, 0) for test in finding.tests)
 
 
@@ -97,7 +105,7 @@ def build_report(
     """Return the report of a run.
 
     Args:
-        observations: What all processes observed.
+        observations: The observations of all processes.
         outcomes: The outcome of each test that ran: "passed", or another word.
         context: The facts that help to classify changes.
         has_whole_cassette: Returns whether all tests that may use a cassette ran.
@@ -107,7 +115,7 @@ def build_report(
     findings, unchanged = find_findings(observations.differing, context)
     different = {(one.test, one.number) for one in observations.differing}
     tests = sorted({test for test, _ in different})
-    # the recordings that should have answered are reported as such
+    # a recording that should have answered a request is reported as superseding, and not as unused
     superseded = {cassette for _, cassette in observations.superseded}
     return AuditReport(
         findings=findings,

@@ -1,4 +1,4 @@
-"""Show base64 by its length, media type and digest, because its text says nothing to a reader."""
+"""Replace base64 texts by their length, media type and digest, because nobody can read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def summarize_base64(value: Any, media_type: str = "") -> Any:
     if isinstance(value, dict):
         named = next((value[key] for key in _TYPE_KEYS if isinstance(value.get(key), str)), media_type)
         summarized = {key: summarize_base64(item, named) for key, item in value.items()}
-        # the class of a form or of a part names its differences
+        # keep the class: it shows that a body is a form, or a part of one
         return type(value)(summarized)
     if isinstance(value, list):
         return type(value)(summarize_base64(item, media_type) for item in value)

@@ -49,7 +49,7 @@ class Kind(IntEnum):
 
     @property
     def is_formal(self) -> bool:
-        """True if the change does not change what the API is asked."""
+        """True if the request still asks the API for the same thing."""
         return self in (Kind.DEFAULT, Kind.NULL, Kind.FORM)
 
 
@@ -71,7 +71,7 @@ SAMPLING_FIELDS = frozenset(
         "frequency_penalty",
     }
 )
-"""Parameters that change the answer. If one is no longer sent, more than the form of the request changed."""
+"""Parameters that change the answer. If one is new, the upgrade of a client is not reported as the reason."""
 
 _MODEL_KEYS = frozenset({"model", "modelId", "model_id"})
 _SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "items"})
@@ -86,18 +86,18 @@ class Change:
     """One difference of one request.
 
     Args:
-        kind: What changed.
-        key: Equal for all changes with the same cause.
+        kind: The kind of change.
+        key: A value that is the same for all changes with the same cause.
         where: The place in the request, as it is shown to the user.
         title: What changed, in one line, without the values if they vary.
         recorded: The recorded value. `ABSENT` if there is none.
         sent: The live value. `ABSENT` if there is none.
         path: The path of the value in the body. Empty if it has none.
-        parts: The words of two texts that differ.
-        explanation: What the change means for the tools, in the words of a miss.
-        noise: The kinds of values that change in each run.
+        parts: The parts of two texts that are the same, removed or added. Empty for other values.
+        explanation: What changed in the tools, in the words of a miss. Empty if this is unknown.
+        noise: The kinds of values in the difference that change in each run, such as ``uuid``.
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
-        is_consequence: Whether the value is an answer, or the result of a call, in the conversation.
+        is_consequence: Whether the value belongs to an answer or to the result of a call, earlier in the conversation.
         is_word: Whether the values are single words, such as the name of a model.
         versions: The versions of packages that differ.
         is_message: Whether the value is part of the conversation.
@@ -123,12 +123,12 @@ class Change:
 
     @property
     def values(self) -> tuple[str, str]:
-        """The recorded and the live value as texts, for a count of the pairs."""
+        """The recorded and the live value as texts, which can be counted."""
         return _format(self.recorded), _format(self.sent)
 
 
 FindVersion = Callable[[str, str], str | None]
-"""Returns the name of the installed package that has a version, in a request with the given text. None if none has."""
+"""Takes a version and the text of the request. Returns the name of the installed package with this version, or None."""
 
 
 def _find_no_version(version: str, text: str) -> None:
@@ -140,9 +140,9 @@ class ChangeContext:
     """Facts about the run that help to classify a change.
 
     Args:
-        previous: The live bodies of the previous run that differed from their recordings, by test and number.
+        previous: The live bodies of the previous run that differed from their recordings, by test and position.
         previous_counts: The number of requests that each test sent in the previous run.
-        find_version: Finds the installed package of a version.
+        find_version: Finds the installed package that has a version.
         header_names: The headers that at least one recording of the run has.
     """
 
@@ -205,14 +205,14 @@ class _ChangeFinder:
         test, number = self._request.test, self._request.number
         if number >= self._context.previous_counts.get(test, 0):
             return {}
-        # a request that is not stored equalled its recording
+        # only requests that differ are stored, so a missing one equalled its recording
         previous = self._context.previous.get((test, number), self._request.recorded)
         return {
             (one.sent_path, one.inner): one for one in align(previous, self._request.sent) if one.sent is not ABSENT
         }
 
     def _find_ambiguous_ids(self) -> Collection[str]:
-        """Return the recorded ids that several live ids replaced. They refer to something else than before."""
+        """Return the recorded ids that several live ids replaced: these live ids no longer refer to the same thing."""
         live: dict[str, set[str]] = {}
         for difference in self._differences:
             for before, after in find_noise(difference.recorded, difference.sent) or ():
@@ -277,7 +277,7 @@ class _ChangeFinder:
             yield self._make_noise(difference, kinds, is_whole=False)
 
     def _find_versions(self, recorded: str, sent: str) -> tuple[str, ...]:
-        """Return the versions by which two texts differ, if they are all that differs. Empty otherwise."""
+        """Return the versions in which two texts differ. Empty if anything else differs."""
         before, after = _split_tokens(recorded), _split_tokens(sent)
         if len(before) != len(after):
             return ()
@@ -342,7 +342,7 @@ class _ChangeFinder:
         return self._make(kind, difference, explanation or what, identity, noise=noise)
 
     def _find_noise_within(self, difference: AlignedDifference, value: Any) -> tuple[str, ...]:
-        """Return the kinds of random values in a new value. Such a value is new in each run."""
+        """Return the kinds of random values in a value that was not recorded. Empty if there are none."""
         size = len(difference.sent_path)
         if any(path[:size] == difference.sent_path and not inner for path, inner in self._unstable):
             return ("proven",)
@@ -540,7 +540,7 @@ class _ChangeFinder:
             difference.recorded,
             difference.sent,
             difference.path,
-            # the client writes no texts
+            # a client library changes the form of a text only by making it a block
             comes_with_client=kind is not Kind.FORM or form == _TEXT_BLOCK,
             is_consequence=self._is_consequence(difference),
             is_message=self._is_in_conversation(difference.path),
@@ -570,7 +570,7 @@ _TEXT_BLOCK = "a text instead of a list of text blocks, or the reverse"
 
 
 def _mask_unstable(previous: str, sent: str) -> str:
-    """Return ``sent`` with a word instead of each part that was different in the previous run."""
+    """Return ``sent`` with a mark instead of each part that was different in the previous run."""
     parts = split_changes(previous, sent)
     return "".join({"same": part.text, "added": _UNSTABLE}.get(part.kind, "") for part in parts)
 
@@ -592,7 +592,7 @@ def _is_only_noise(text: str) -> bool:
 
 
 def _find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of values that differ between two texts, which also differ in their words."""
+    """Return the kinds of changing values in which two texts differ, in addition to their words."""
     before, after = ([part for part in split_noise(text) if isinstance(part, NoisePart)] for text in (recorded, sent))
     if Counter(part.kind for part in before) != Counter(part.kind for part in after):
         return ()
@@ -610,7 +610,7 @@ def _describe_text_form(recorded: str, sent: str) -> str | None:
 
 
 def _read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:
-    """Return the two texts if one value is a text, and the other one a list with one text block."""
+    """Return the two texts if one value is a text, and the other is a list with one text block. None otherwise."""
     if isinstance(recorded, str) == isinstance(sent, str):
         return None
     texts = [value if isinstance(value, str) else _read_only_text(value) for value in (recorded, sent)]
@@ -662,7 +662,7 @@ def _quote(text: str) -> str:
 
 
 def mask_words(text: str) -> str:
-    """Return a masked text with words in angle brackets, such as <uuid>, instead of the marks."""
+    """Return the masked ``text`` with words in angle brackets, such as <uuid>, instead of the marks."""
     pieces = text.split("\0")
     return "".join(piece if position % 2 == 0 else f"<{piece}>" for position, piece in enumerate(pieces))
 

@@ -1,7 +1,7 @@
 """Find the requests of a test that differ from the recordings that answered them.
 
 Most requests equal their recordings. They are compared byte by byte first, and in canonical form only if that fails.
-Redaction and parsing, which cost more, are left to the requests that differ.
+Only those that differ are redacted and parsed, because that takes longer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FEATURE_HEADERS = ("anthropic-beta", "anthropic-version", "openai-beta")
 """The request headers that change what an API does. All others describe the client or the connection."""
 
 COOKIE = "a cookie in the headers of a request"
-"""The problem of cassettes that hold cookies, which are often not secret any more."""
+"""The problem that is reported for cookies, separately from credentials: cookies have often expired."""
 
 _ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_:.-]{7,})"')
 # the id of a chat message or a call may be longer than a word, but is not as long as a text
@@ -51,7 +51,7 @@ class RequestComparer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._normalizer = create_canonicalizer(settings).normalizer
-        # without those of the requests, which the redactor learns later
+        # without the secrets in requests, which the redactor learns later
         self._environment_secrets = self._normalizer.redactor.known_secrets
         self._rules = MatchingRules((), settings.ignore, Placeholders(settings.placeholders))
         self._bodies: dict[int, list[tuple[str, str]]] = {}
@@ -91,9 +91,10 @@ class RequestComparer:
     def _remove_explained(
         self, different: Sequence[tuple[int, ObservedPair]], pairs: Sequence[ObservedPair]
     ) -> Iterator[tuple[int, ObservedPair]]:
-        """Yield the requests that equal no other recording of their cassette that they could have received.
+        """Yield the requests that equal no other available recording of their cassette.
 
-        A recording that answered a request equal to it is not available.
+        A recording is available unless it answered a request that equals it. The other requests count as swapped or
+        superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}
@@ -173,11 +174,11 @@ class RequestComparer:
         earlier.append(conversations)
 
     def add_cassette(self, cassette: ObservedCassette, text: str = "") -> None:
-        """Add what the run found out about a cassette that will not be used any more.
+        """Add the use of a cassette, and the problems with secrets in it, after the last test has used it.
 
         Args:
             cassette: The cassette.
-            text: The content of the file, in which secrets are searched for. Empty if it is not known.
+            text: The content of the file, to search it for secrets. Empty if it is not known.
         """
         use = CassetteUse(
             cassette.path,
@@ -204,7 +205,7 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return the reason for each unplayed recording, and the hosts that no test called."""
+        """Return the reason for each unplayed recording, and the hosts that no test called, both by position."""
         played = [cassette.recordings[position] for position in sorted(cassette.played)]
         hosts = {urlsplit(request.url).hostname for request in played}
         equal = {(request.method, request.url, request.body) for request in played}
@@ -262,12 +263,12 @@ def _list_suspicious_lines(text: str) -> Iterator[str]:
 
 
 def _looks_real(value: str) -> bool:
-    """Return whether a credential is not the word that a filter of vcrpy put in its place."""
+    """Return whether ``value`` looks like a real credential, and not like the word that a filter replaced it with."""
     return len(value) >= 16 and any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 
 def _without_base64(request: Request) -> Request:
-    """Return ``request`` with a description of each file in its JSON body, because redacting files takes long."""
+    """Return ``request`` with descriptions instead of base64 in its JSON body, because redacting files takes long."""
     try:
         document = jsontext.parse(request.body)
     except ValueError:

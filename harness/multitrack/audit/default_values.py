@@ -1,7 +1,7 @@
-"""The defaults of parameters, for each operation of the APIs: sending one or leaving it out means the same.
+"""The defaults of parameters, by API operation. Sending a default means the same as leaving the parameter out.
 
 The values come from the reference of each API, such as https://platform.openai.com/docs/api-reference/chat/create and
-https://docs.anthropic.com/en/api/messages. A parameter that is missing here counts as changed.
+https://docs.anthropic.com/en/api/messages. If a parameter is missing here, sending it counts as a change.
 """
 
 from __future__ import annotations

@@ -22,13 +22,14 @@ RequestId = tuple[str, int]
 
 @dataclass(slots=True)
 class Place:
-    """The same change in all requests that have it.
+    """One change, with all requests that have it.
 
     Args:
-        change: An example.
-        requests: The requests that have it, without those that only follow from an earlier one.
+        change: The change in one of these requests, as an example.
+        requests: The requests, without those in which the change only follows from an earlier request.
         values: The number of requests for each pair of a recorded and a live value.
         paths: The paths of the value in the bodies.
+        formats: The formats of the live bodies, such as JSON.
     """
 
     change: Change
@@ -39,7 +40,7 @@ class Place:
 
     @property
     def ignore_path(self) -> str | None:
-        """The JSON path that ignores the value in all requests. None if no path can."""
+        """The JSON path that ignores the value in all these requests. None if there is no such path."""
         if self.formats != {"JSON"}:
             return None
         return _generalize(self.paths)
@@ -73,7 +74,10 @@ class Finding:
 
     @property
     def ignore(self) -> str | None:
-        """The line for ``[tool.multitrack]`` that ignores the changed values. None if no path can, or none should."""
+        """The line for ``[tool.multitrack]`` that ignores the changed values.
+
+        None if no path can ignore them, or if such a path would also hide other changes.
+        """
         paths = [path for place in self.places if _may_be_ignored(place) and (path := place.ignore_path) is not None]
         return format_ignore(paths) if paths else None
 
@@ -102,7 +106,7 @@ def _may_be_ignored(place: Place) -> bool:
     """Return whether a setting that ignores the value would hide nothing but this change."""
     change = place.change
     if change.kind in (Kind.DEFAULT, Kind.NULL):
-        # at the same position of another conversation, there may be the text of a prompt
+        # the same position of another conversation may contain the text of a prompt
         return not change.is_message
     return change.kind is Kind.NOISE or bool(change.noise)
 
@@ -145,7 +149,7 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 
 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
-    """Return the places with one place for a word that is different in each request, such as a name or an id."""
+    """Merge the places of a word that is different in each request, such as a name or an id."""
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():
         if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):
@@ -169,7 +173,10 @@ def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]
 
 
 def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
-    """Yield a finding for all changes in exactly the same requests. Changes of the form have one for each kind."""
+    """Yield one finding for all changes in exactly the same requests, and one for each kind of formal change.
+
+    A value that changes in each run is a finding of its own.
+    """
     merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
     for key, place in places.items():
         kind = place.change.kind
@@ -198,7 +205,7 @@ def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
 def _find_common_upgrade(
     finding: Finding, clients: Mapping[RequestId, Mapping[str, tuple[str, str]]]
 ) -> Mapping[str, tuple[str, str]]:
-    """Return the client that was upgraded for all requests of a finding, if an upgrade can be its cause."""
+    """Return the clients that were upgraded for all requests of a finding. Empty if no upgrade can be the cause."""
     if not all(place.change.comes_with_client for place in finding.places):
         return {}
     found = [clients[request] for request in finding.requests]
@@ -207,7 +214,7 @@ def _find_common_upgrade(
 
 
 def join_versions(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Return the range of the recorded and the range of the live versions, such as "1.12.0 - 1.78.1"."""
+    """Return two ranges of versions, such as "1.12.0 - 1.78.1": the recorded and the live ones."""
     before, after = (
         sorted({version for pair in pairs for version in pair[side].split(" - ")}, key=_version_key) for side in (0, 1)
     )

@@ -12,17 +12,17 @@ from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Path
 
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-# shorter texts, numbers and flags are equal by chance
+# shorter texts, numbers and flags may be equal by chance
 _MIN_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A field that has another name or another place.
+    """A field that has a new name or a new place.
 
     Args:
         removed: The difference at the old path.
-        added: The difference at the new path, or above it.
+        added: The difference at the new path, or at a parent of it.
         path: The new path.
         value: The new value, which may differ from the old one if the names are nearly equal.
     """
@@ -34,7 +34,7 @@ class Move:
 
     @property
     def has_same_value(self) -> bool:
-        """True if only the place of the value changed."""
+        """True if the value itself did not change."""
         return _canonical(self.removed.recorded) == _canonical(self.value)
 
 

@@ -11,8 +11,8 @@ from multitrack.tape import jsontext
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
-# The patterns are used twice: to recognize a value, and as a placeholder that the user can paste. No letter, digit or
-# hyphen is next to an id or a date, so that the dates in the names of models (gpt-4o-2024-08-06) are not noise.
+# The patterns are used twice: to recognize a value, and as a placeholder that the user can paste. A timestamp next to a
+# letter, a digit or a hyphen does not count, because names of models contain dates (gpt-4o-2024-08-06).
 _START, _END = r"(?<![0-9A-Za-z-])", r"(?![0-9A-Za-z-])"
 _DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z| ?[+-]\d\d:?\d\d)?)?"
 PATTERNS: Mapping[str, str] = {
@@ -28,7 +28,7 @@ PATTERNS: Mapping[str, str] = {
         r"(?:/private)?/(?:tmp|var/folders|home|Users|root|github/workspace|__w|builds)(?:/[^\s\"'<>:;,)\]}\\]+)+"
         r"|[A-Za-z]:\\(?:Users|Temp|a)\\[^\s\"'<>:;,)\]}]+"
     ),
-    # at least four runs of digits and of letters, which words with a version number do not have
+    # at least four alternating runs of digits and letters; a word with a version number has fewer
     "random_id": (
         r"(?<![0-9A-Za-z])(?=[A-Za-z]*\d+[A-Za-z]+\d+[A-Za-z]|\d+[A-Za-z]+\d+[A-Za-z]+\d)"
         r"[0-9A-Za-z]{16,64}(?![0-9A-Za-z])"
@@ -80,7 +80,7 @@ def mask_noise(text: str) -> str:
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Return the values by which two texts or numbers differ, if these are all that differs. None otherwise."""
+    """Return the changing values in which two texts or numbers differ, as pairs. None if anything else differs."""
     if isinstance(recorded, bool) or isinstance(sent, bool):
         return None
     if isinstance(recorded, int | float) and isinstance(sent, int | float):
@@ -102,7 +102,7 @@ def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, Nois
 
 
 def format_placeholder(kind: str, pattern: str) -> str:
-    """Return a pair of the setting ``placeholders`` that replaces the texts that match ``pattern``."""
+    """Return the entry of the setting ``placeholders`` for texts that match ``pattern``."""
     # a literal string of TOML has no escapes, but cannot contain a single quote
     value = f"'''{pattern}'''" if "'" in pattern else f"'{pattern}'"
     return f"{kind.upper()} = {value}"

@@ -73,9 +73,9 @@ class DifferingRequest:
         formats: The formats of the recorded and of the live body, such as "JSON" and "text".
         headers: The recorded and the live values of the headers that select features of an API, by name.
         clients: The recorded and the live version of the client library, by its name.
-        answer_ids: The ids that earlier responses of the test contained and the live request contains.
-        history: The number of messages at the beginning of the conversation that an earlier request of the test that
-            differed had already sent. None if no such request began this conversation.
+        answer_ids: The ids in the live request that come from earlier responses of the test.
+        history: The number of messages that an earlier differing request of the test had already sent. These messages
+            begin this conversation. None if there was no such request.
     """
 
     test: str
@@ -116,10 +116,12 @@ class CassetteUse:
         tests: The tests that opened it.
         silent_tests: The tests that opened it and sent no request while it was open.
         played: The positions, from 0, of the recordings that answered a request.
-        unused: The reason for each position, from 0, that answered no request: ``repetition``, ``host`` or ``rest``.
-        hosts: The hosts that are called by no test, by the position of their recordings.
+        unused: For the position, from 0, of each unused recording: ``repetition`` (of a used one), ``host`` (no
+            test called the host) or ``rest``.
+        hosts: The hosts that no test called, by the position of their recordings.
         records: The record mode, if the cassette may have recorded requests in this run.
         recorded: The number of requests that this run recorded.
+        recorder: The program that replays it: ``vcrpy`` or ``multitrack``.
     """
 
     path: str
@@ -134,11 +136,11 @@ class CassetteUse:
     recorder: str = "vcrpy"
 
     def merge(self, other: CassetteUse) -> None:
-        """Add what another process found out about the same cassette."""
+        """Add the use of the same cassette in another process."""
         self.tests = sorted({*self.tests, *other.tests})
         self.silent_tests = sorted({*self.silent_tests, *other.silent_tests})
         self.played |= other.played
-        # a process that used more recordings knows better whether another one is a repetition
+        # "rest" is the fallback: the other process may know that a recording is a repetition
         self.unused = {**other.unused, **{at: why for at, why in self.unused.items() if why != "rest"}} | {
             at: why for at, why in other.unused.items() if why != "rest"
         }
@@ -149,15 +151,15 @@ class CassetteUse:
 
 @dataclass(slots=True)
 class Observations:
-    """The observations of one process, as plain data, or those of the whole run.
+    """The observations of one process or of the whole run, as plain data.
 
     Args:
         requests: The number of replayed requests of each test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: The requests that equal another recording of the same cassette, which no request used.
-        swapped: The requests that equal a recording that answered another request of the same test.
-        addresses: The requests that were answered by a recording of another URL, by the differing part of the URL.
+        superseded: Test and cassette of each request that equals another recording, which no request used.
+        swapped: Test and cassette of each request that equals a recording that answered another request of the test.
+        addresses: The test of each request whose URL differs from the recorded one, by the part that differs.
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.
         header_names: The headers that at least one recording has.

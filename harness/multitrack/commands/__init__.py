@@ -1,1 +1,1 @@
-"""Commands that change cassettes and snapshots without running a test: move, convert, prune, reject and undo."""
+"""Commands that change cassettes and snapshots without running a test: accept, mv, convert, prune, reject, undo."""

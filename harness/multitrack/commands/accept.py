@@ -21,7 +21,7 @@ class Acceptance:
     accepted: list[Path] = field(default_factory=list)
     """The cassettes that have changed, or would change."""
     problems: list[tuple[str, str]] = field(default_factory=list)
-    """The path and the reason of what was not accepted."""
+    """The path of each pending recording that was not accepted, with the reason."""
 
 
 def accept_recordings(files: Iterable[Path], settings: Settings, *, keep_errors: bool, dry_run: bool) -> Acceptance:

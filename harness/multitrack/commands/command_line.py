@@ -190,7 +190,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: Annotated[bool, typer.Option("--force", help="also overwrite files that were changed later")] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, prune, reject or accept changed. A second undo repeats it."""
+        """Restore the files that the last mv, convert, prune, reject or accept changed. A second undo reverts this."""
         from multitrack.commands.file_changes import plan_undo
 
         command, changes = plan_undo(open_log(), force=force)
@@ -250,7 +250,7 @@ def to_report(
     Args:
         command: The name of the command.
         changes: The changes that it made, or would make.
-        problems: What it could not do: the file and the message.
+        problems: The files that it could not change, each with a message.
         dry_run: Whether nothing was changed.
     """
     listed = [{"path": path, "message": message} for path, message in problems]

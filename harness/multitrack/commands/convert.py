@@ -45,7 +45,7 @@ def plan_conversion(
     Args:
         cassettes: The files.
         redact_foreign: Redacts a cassette of another recorder.
-        tests: The node ids of the project's tests. The test of a default cassette is stored in the cassette.
+        tests: The node ids of the project's tests. The node id of a test is stored in its default cassette.
         files: The files of the tests.
         allowed: Texts that look like a secret but are not one.
     """
@@ -87,7 +87,7 @@ def plan_conversion(
 
 
 def _convert(cassette: Cassette, test: str | None) -> Cassette:
-    # pytest-recording and others store no names; a cassette of several tests has a name that the user chose
+    # pytest-recording and others do not store node ids; a cassette of several tests has a name that the user chose
     tests = () if test is None else (test,)
     interactions = tuple(replace(one, stored_response=None, tests=one.tests or tests) for one in cassette.interactions)
     recorder = f"converted by multitrack {metadata.version('multitrack')}"

@@ -24,7 +24,7 @@ class FileChange:
     after: bytes | None
     """The content after the change. None if the file is removed."""
     moved_from: Path | None = None
-    """The earlier path of the file, which has a change of its own: it is removed."""
+    """The earlier path of a file that moves. A change of its own removes the file there."""
     moved_to: Path | None = None
     """The later path of a file that is removed because it moves."""
 
@@ -69,11 +69,11 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog, command: str, *, 
         changes: The changes.
         log: Keeps the earlier contents of the files.
         command: The command line, for the log.
-        force: Whether to change files even if git has uncommitted changes of them.
+        force: Whether to change files even if git has uncommitted changes in them.
 
     Raises:
         MultitrackError: A file has uncommitted changes, was changed since the plan was made, or cannot be written.
-            Nothing is changed then, except in the last case.
+            If a file cannot be written, those before it have changed; otherwise, no file has.
     """
     if not force:
         refuse_uncommitted([change.path for change in changes if change.before is not None])
@@ -105,7 +105,7 @@ def _remove_empty_folder(folder: Path) -> None:
 
 
 def refuse_uncommitted(files: Sequence[Path]) -> None:
-    """Raise `MultitrackError` if git has uncommitted changes of one of ``files``. A file without git is accepted."""
+    """Raise `MultitrackError` if git has uncommitted changes in one of ``files``. Files outside git are fine."""
     by_folder: dict[Path, list[str]] = {}
     for file in files:
         by_folder.setdefault(file.parent, []).append(file.name)

@@ -109,7 +109,7 @@ def _find_target(path: Path, content: bytes, renaming: Renaming, files: OwnedFil
         renamed = f"{after}{stem[len(before) :]}"
         if "~" not in f"{stem}{renamed}" and len(renamed.encode()) <= paths.LONGEST:
             return folder / f"{renamed}{suffix}"
-    # a long name is cut, so that only the node ids in the cassette show which test it belongs to
+    # long names are cut, so only the node ids in the cassette show which test the cassette belongs to
     for test in _list_tests(content) if "~" in stem or stem == before else ():
         if (moved := renaming.apply(test)) is not None and paths.file_name(NodeId.parse(test).readable_name) == stem:
             return folder / f"{paths.file_name(NodeId.parse(moved).readable_name)}{suffix}"
@@ -142,7 +142,7 @@ def _rename_in_cassette(path: Path, content: bytes, renaming: Renaming, *, is_mo
 
 
 def _rename_fixture(renaming: Renaming) -> Callable[[str], str | None]:
-    """Return a function that renames the fixtures of a renamed module, which cassettes name ``fixture x of module``."""
+    """Return a function that renames the fixtures of a renamed module. Cassettes contain ``fixture x of module``."""
     old, new = (PurePosixPath(NodeId.parse(name).module) for name in (renaming.old, renaming.new))
 
     def rename(name: str) -> str | None:

@@ -19,7 +19,7 @@ class NodeId:
     module: str
     """The path of the test file, relative to pytest's root folder, with forward slashes."""
     classes: tuple[str, ...] = ()
-    """The classes, the outermost first. The last item may be a test function without parameters."""
+    """The classes, outermost first. In the id of a test, the last item is the function, without parameters."""
     parameters: str | None = None
     """The text between the square brackets. None if there are none."""
 

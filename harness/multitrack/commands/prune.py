@@ -43,7 +43,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts, root: Path) -> Prun
     if facts.limit is not None:
         raise MultitrackError(
             f"the last run {facts.limit}, so it is unknown which recordings are unused\n"
-            "  run all tests, and then this command: pytest"
+            "  run all tests with pytest, and then repeat this command"
         )
     result = Pruning()
     for path in cassettes:
@@ -58,7 +58,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts, root: Path) -> Prun
         if not used.fits(path):
             result.problems[str(path)] = (
                 f"{paths.relative_to_cwd(path)}: changed since the last run\n"
-                "  run all tests, and then this command: pytest"
+                "  run all tests with pytest, and then repeat this command"
             )
             continue
         _prune(path, set(used.played), result)

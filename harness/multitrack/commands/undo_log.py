@@ -43,9 +43,9 @@ class UndoLog:
 
     @contextmanager
     def recording(self, command: str, paths: Sequence[Path]) -> Iterator[None]:
-        """Remember the files ``paths`` as they are now, and what the block makes of them.
+        """Store the contents of ``paths`` before the ``with`` block, and the digests of their contents after it.
 
-        If the block fails, the log holds what it has changed so far.
+        If the block fails, the changes that it has made so far are stored.
         """
         before = {path: read_file(path) for path in paths}
         try:

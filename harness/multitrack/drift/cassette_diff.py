@@ -25,8 +25,8 @@ REMOVED, ADDED, REQUEST_CHANGED = "removed", "added", "request changed"
 def compare_cassettes(before: Cassette, after: Cassette) -> tuple[InteractionDiff, ...]:
     """Return the interactions that differ, in the order of the new version, followed by the removed ones.
 
-    Interactions with equal requests are compared, in order. Other interactions are compared if they were sent to the
-    same URL: their request has probably changed. The text that accompanies tool calls, ids and times do not count.
+    Interactions with equal requests are compared, in order. Other interactions with the same URL are compared, too,
+    because their request has probably changed. Ids, times, and the text next to tool calls do not count.
     """
     olds, news = before.interactions, after.interactions
     pairs = dict(_pair(_make_keys(before), _make_keys(after), range(len(olds)), range(len(news))))
@@ -58,7 +58,7 @@ def _target(interaction: Interaction) -> Hashable:
 def _pair(
     olds: Sequence[Hashable], news: Sequence[Hashable], free_olds: Sequence[int], free_news: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield the position in ``news`` and in ``olds`` of items with the same key, in order."""
+    """Yield the positions of items with the same key, in ``news`` and in ``olds``, as pairs in order."""
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     for old in reversed(free_olds):
         waiting[olds[old]].append(old)

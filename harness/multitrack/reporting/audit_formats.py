@@ -41,7 +41,7 @@ _TITLES = {
 
 @dataclass(slots=True)
 class _Entry:
-    """A finding as text: a title, and lines below it. ``excerpt`` are the words of two texts that differ."""
+    """A finding as text: a title, and lines below it. ``excerpt`` shows which words of a text changed."""
 
     number: int
     title: str
@@ -116,14 +116,14 @@ def _list_summary(report: AuditReport) -> Iterator[str]:
         yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ} not what was recorded; {passed}."
     if report.recorded:
         yield (
-            f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. It only covers the "
-            f"replayed ones."
+            f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. The report only "
+            f"covers the replayed ones."
         )
     elif report.recording:
         modes = ", ".join(sorted(set(report.recording.values())))
         yield (
-            f"{count_noun(len(report.recording), 'cassette')} may record in this run (record mode {modes}), so their "
-            f"tests are not audited completely: set the record mode none or once"
+            f"{count_noun(len(report.recording), 'cassette')} may be recorded in this run (record mode {modes}), so "
+            f"the audit of their tests is incomplete; set the record mode to none or once"
         )
     if report.previous:
         yield f"This run was {report.previous}."
@@ -149,7 +149,7 @@ def _list_sections(report: AuditReport) -> Iterator[_Section]:
 
 
 def _name_upgrade(finding: Finding, report: AuditReport) -> str:
-    """Return the title for all findings that came with the same client, with all of its versions."""
+    """Return the title of the section for the upgrade of a client, with all versions of that client."""
     clients = sorted(finding.clients)
     pairs = [one.clients[clients[0]] for one in report.findings if sorted(one.clients) == clients]
     old, new = join_versions(pairs)
@@ -182,7 +182,8 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
             entry.fix, entry.command = f"to record again ({cost}):", command
         else:
             entry.fix = (
-                f"to record again ({cost}): delete their cassettes, and run them with a record mode that records"
+                f"to record again ({cost}): delete the cassettes of these tests, and run the tests in a record "
+                f"mode that records"
             )
     return entry
 
@@ -192,7 +193,7 @@ def _describe_title(finding: Finding) -> str:
     if finding.kind is Kind.DEFAULT:
         return "defaults of parameters"
     if finding.kind is Kind.NULL:
-        return "null or an empty value, and no value"
+        return "null or an empty value instead of no value, or the reverse"
     if finding.kind is Kind.FORM:
         return "form of texts and lists"
     if finding.kind is Kind.NOISE:
@@ -209,7 +210,7 @@ def _describe_formal(place: Place) -> str:
 
 
 def _list_values(place: Place) -> Iterator[str]:
-    """Yield the values, if they fit in the title of no finding."""
+    """Yield a line with the values. Nothing for a whole body, or if the finding has an excerpt."""
     change = place.change
     if change.parts or change.kind is Kind.BODY:
         return
@@ -238,9 +239,9 @@ def _list_ignore(finding: Finding) -> Iterator[str]:
     if finding.placeholders:
         yield f"to compare the rest of the text, add to [tool.multitrack]: {finding.placeholders}"
         if finding.ignore:
-            yield f"or, to compare nothing at this place of any request: {finding.ignore}"
+            yield f"or, to ignore this place in all requests: {finding.ignore}"
     elif finding.ignore and finding.ignores_messages:
-        yield f"to compare nothing at this place of any request, add to [tool.multitrack]: {finding.ignore}"
+        yield f"to ignore this place in all requests, add to [tool.multitrack]: {finding.ignore}"
     elif finding.ignore:
         yield f"to ignore it, add to [tool.multitrack]: {finding.ignore}"
     else:
@@ -271,11 +272,11 @@ def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
         yield "     to use the newer ones: delete the older recordings from these cassettes"
     if report.swapped:
         yield (
-            f"{count_noun(len(report.swapped), 'test')} received recordings in another order than their requests were "
-            f"recorded: {_list_tests(report.swapped)}"
+            f"{count_noun(len(report.swapped), 'test')} used the recordings in a different order: "
+            f"{_list_tests(report.swapped)}"
         )
     for part, count in report.addresses.items():
-        yield f"{count_noun(count, 'request')} went to another {part} than the recording (a matcher allows it)"
+        yield f"{count_noun(count, 'request')} had a different {part} than the recording (a matcher allows this)"
     yield from _list_unused(report)
     if report.silent:
         yield f"{count_noun(len(report.silent), 'test')} with a cassette sent nothing:"
@@ -297,8 +298,8 @@ def _list_secrets(report: AuditReport) -> Iterator[str]:
 def _list_unused(report: AuditReport) -> Iterator[str]:
     unused = report.unused
     by_reason = (
-        ("to hosts that their tests no longer call", [one for one in unused if one.host]),
-        ("that their tests did not get to", [one for one in unused if one.rest]),
+        ("for hosts that their tests no longer call", [one for one in unused if one.host]),
+        ("that their tests did not reach", [one for one in unused if one.rest]),
         ("that only repeat a used one", [one for one in unused if one.repetition]),
     )
     for reason, found in by_reason:
@@ -332,7 +333,7 @@ def _list_tests(tests: Sequence[str]) -> str:
 
 
 def group_variants(tests: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Return the variants of each test: its other parameters, and tests whose names only add to its name."""
+    """Return the variants of each test: other parameters, and tests whose names go on with ``_with_``."""
     groups: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda name: (len(name.partition("[")[0]), name)):
         plain = test.partition("[")[0]
@@ -352,7 +353,7 @@ def _is_variant(name: str, base: str) -> bool:
 
 
 def _cut(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Return the parts of a text around its changes, with dots instead of the rest."""
+    """Shorten the parts of a text to the words around its changes, with an ellipsis for the rest."""
     cut: list[TextPart] = []
     size = 0
     for position, part in enumerate(parts):

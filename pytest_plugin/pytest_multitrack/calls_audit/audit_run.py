@@ -1,7 +1,7 @@
 """The plugin of a run with ``--calls-audit``.
 
-Each process compares the requests of its tests after each test. The controller groups what they found, and writes the
-report.
+Each process compares the requests of a test when the test has ended. The controller groups the differences of all
+processes by cause, and writes the report.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that records the tests of a finding again. Empty if there is none for their recorder."""
+        """Return the command that records the tests of a finding again. Empty if their recorder has no such command."""
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
         folder = self._config.invocation_params.dir
         tests = []

@@ -18,9 +18,9 @@ def _list_names_by_version() -> Mapping[str, Collection[str]]:
 
 
 def find_installed_package(version: str, text: str) -> str | None:
-    """Return the name of the installed package that has a ``version``. None if none has.
+    """Return the name of an installed package with this ``version``. None if there is none.
 
-    A version with two numbers, such as 0.5, may be anything else. It only counts if ``text`` contains the name.
+    A version with two numbers, such as 0.5, may be something else. It only counts if ``text`` names the package.
     """
     if re.match(r"\d+\.\d", version) is None:
         return None

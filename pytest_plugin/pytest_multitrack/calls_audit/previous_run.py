@@ -1,7 +1,7 @@
 """The requests of the previous audit, to find out which values differ between two runs of the same code.
 
-They are stored in pytest's cache, redacted. Only requests that differ from their recordings are stored: in all others,
-nothing changes from run to run.
+The requests are redacted and stored in pytest's cache. Only those that differ from their recordings are stored, because
+nothing changes from run to run in the others.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PreviousRun:
         return counts
 
     def store(self, requests: Sequence[DifferingRequest], counts: Mapping[str, int]) -> None:
-        """Store the requests of this run for the next one. Those of tests that did not run stay.
+        """Store the requests of this run for the next one, and keep the stored requests of tests that did not run.
 
         Args:
             requests: The requests that differ from their recordings.
@@ -83,7 +83,7 @@ class PreviousRun:
 
 
 def list_sources(root: Path) -> dict[str, str]:
-    """Return the state of each imported module of the project, by its file. It changes if the file is edited."""
+    """Return the time of the last change and the size of each imported file of the project, by its path."""
     sources: dict[str, str] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)

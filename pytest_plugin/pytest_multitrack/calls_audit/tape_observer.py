@@ -27,7 +27,7 @@ class TapeObserver:
         self._cassettes: dict[str, ObservedCassette] = {}
 
     def list_pairs(self, results: Iterable[TapeResult], test: str) -> Iterator[ObservedPair]:
-        """Yield the pairs of requests of closed tapes. ``test`` is the test in which they were closed."""
+        """Yield the live and recorded requests of closed tapes, as pairs. ``test`` is the test that closed them."""
         for result in results:
             yield from self._list_pairs(result, test)
 
@@ -55,7 +55,7 @@ class TapeObserver:
             entry = entries[one.position - 1]
             recorded, sent = entry.interaction.request, one.sent
             if recorded.body != sent.body:
-                # our own cassettes do not contain the headers that name the client
+                # the entries lack the headers that name the client; cassettes of other recorders contain them
                 originals = _read_originals(result) if originals is None else originals
                 if one.position <= len(originals):
                     names = (*FEATURE_HEADERS, *_CLIENT_HEADERS)

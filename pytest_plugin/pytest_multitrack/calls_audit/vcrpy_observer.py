@@ -51,7 +51,7 @@ class VcrpyObserver:
         """Create an observer that observes nothing yet. ``show_path`` returns a path as it is shown to the user."""
         self._show_path = show_path
         self.test = ""
-        """The test that is running. Requests belong to it, and so do cassettes that are opened."""
+        """The running test. Requests are assigned to it, and so are the cassettes that it opens."""
         self._plays: list[_Play] = []
         self._loaded: list[_OpenCassette] = []
         self._open: dict[int, tuple[Any, _OpenCassette]] = {}
@@ -61,11 +61,11 @@ class VcrpyObserver:
         self._watch = ImportWatch()
 
     def start(self) -> None:
-        """Observe vcrpy from now on, or from its import on."""
+        """Observe vcrpy from now on, or as soon as it is imported."""
         self._watch.when_imported("vcr.cassette", self._patch)
 
     def stop(self) -> None:
-        """Observe no more."""
+        """Stop observing vcrpy."""
         self._watch.close()
         self._patches.undo()
 
@@ -165,7 +165,7 @@ class VcrpyObserver:
         ]
 
     def _merge_loaded(self) -> None:
-        """Keep one cassette for each file. Those that are still open may be used by later tests."""
+        """Merge the cassette objects of each file. Keep those that are still open, because later tests may use them."""
         still_open = {id(opened) for _, opened in self._open.values()}
         remaining = []
         for opened in self._loaded:

@@ -25,7 +25,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": None,
         "help": "Set the record mode of vcrpy for tests with the marker vcr: replay only (none), record if there is no "
         "cassette (once), record what is missing (new_episodes), record everything and keep the old recordings (all) "
-        "or not (rewrite) (default: the record_mode of the marker or of vcr_config, otherwise none)",
+        "or replace them (rewrite) (default: the record_mode of the marker or of vcr_config, otherwise none)",
     },
     "--block-network": {
         "action": "store_true",
@@ -36,7 +36,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": None,
         "metavar": "REGEXES",
         "help": "Allow connections to the hosts that match one of these regular expressions, separated by commas, "
-        "although the network is blocked (default: the allowed_hosts of vcr_config)",
+        "even if the network is blocked (default: the allowed_hosts of vcr_config)",
     },
     "--disable-recording": {
         "action": "store_true",

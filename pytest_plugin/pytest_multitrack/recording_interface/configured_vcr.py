@@ -68,11 +68,11 @@ class ConfiguredVcr:
         return {name: value for name, value in values.items() if value is not self._initial[name]}
 
     def find_matcher(self, name: str, *, builtin: bool) -> VcrMatcher | None:
-        """Return the matcher with this ``name``. None if there is none.
+        """Return the project's matcher with this ``name``. None if there is none, or Multitrack uses its own.
 
         Args:
             name: The name.
-            builtin: Whether Multitrack has its own matcher of this name. It is used unless the hook replaced vcrpy's.
+            builtin: Whether Multitrack has its own matcher of this name, and uses it unless the hook replaced vcrpy's.
         """
         function = self.vcr.matchers.get(name)
         if function is None or (builtin and function is self._initial_matchers.get(name)):

@@ -1,4 +1,4 @@
-"""vcrpy's record modes, and the modes of a tape that they mean.
+"""vcrpy's record modes, and the tape mode for each of them.
 
 https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes; pytest-recording adds ``rewrite``.
 """
@@ -16,10 +16,10 @@ from pytest_multitrack.recording_interface.command_line import RECORD_MODES
 
 
 def read_record_mode(value: Any, source: str) -> str:
-    """Return the name of a record mode, which may be an enum member of vcrpy.
+    """Return the name of the record mode ``value``, which may be an enum member of vcrpy.
 
     Raises:
-        BadOption: It is not a record mode; ``source`` says where it was set.
+        BadOption: ``value`` is not a record mode. The message begins with ``source``, the place where it was set.
     """
     mode = getattr(value, "value", value)
     if mode not in RECORD_MODES:
@@ -30,7 +30,7 @@ def read_record_mode(value: Any, source: str) -> str:
 def resolve_mode(record_mode: str, config: pytest.Config, *, has_cassette: bool) -> Mode:
     """Return the mode of the tape of a test with the marker ``vcr``.
 
-    Our own flags come first. In CI, a record mode never records, unless that is allowed.
+    Multitrack's own flags take precedence. In CI, a record mode only records if ``allow_ci_writes`` allows it.
     """
     if (mode := flags.mode(config)) != "replay":
         return mode

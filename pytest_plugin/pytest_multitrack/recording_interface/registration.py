@@ -20,8 +20,8 @@ _MARKERS = (
 def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register an empty plugin, to which `register` adds the fixtures.
 
-    A fixture of a plugin overrides those of the plugins that were registered earlier. Therefore, this plugin must come
-    before the plugins of the project, but only after these it is known whether the fixtures are needed.
+    The fixtures of a plugin override those of plugins that were registered earlier. Therefore, this plugin must be
+    registered before the plugins of the project. Whether its fixtures are needed is only known after that.
     """
     pluginmanager.register(ModuleType("pytest_multitrack_recording"), _HOLDER)
 

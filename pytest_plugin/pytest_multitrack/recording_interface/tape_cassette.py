@@ -85,7 +85,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
         known = self._pairs.get(id(interaction))
         if known is None:
             request = vcr_requests.to_vcr_request(interaction.stored_request or interaction.request)
-            # a function may be newer than the cassette
+            # the project may have added the filter after the recording
             request = self._before_record_request(request) or request
             request.body = request.body or None
             known = self._pairs[id(interaction)] = (

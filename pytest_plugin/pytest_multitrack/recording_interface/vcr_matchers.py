@@ -1,4 +1,4 @@
-"""The matchers that vcrpy has besides ours, and those that a project registers."""
+"""Matchers that Multitrack does not have itself: those of vcrpy, and those that a project registers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class VcrMatcher:
 
     Args:
         name: The name under which it is registered.
-        function: Compares two requests. They match unless it returns a false value other than None, or an assertion in
-            it fails.
+        function: Compares two requests. They match unless the function returns a false value other than None, or raises
+            `AssertionError`.
     """
 
     name: str
     function: Callable[[Any, Any], Any]
 
     def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
-        """Return why ``recorded`` does not match ``sent``. None if it does."""
+        """Return why ``recorded`` does not match ``sent``, which may be an empty text. None if it matches."""
         try:
             result = self.function(vcr_requests.to_vcr_request(sent), vcr_requests.to_vcr_request(recorded))
         except AssertionError as error:

@@ -83,7 +83,7 @@ class VcrOptions:
 
     Args:
         config: The options of vcrpy, from the fixture ``vcr_config``, the markers and the hook.
-        path: The path of the cassette, as vcrpy has it.
+        path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
         configured: The `vcr.VCR` of the test. None if no conftest configures it.
     """
@@ -116,8 +116,8 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
 def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Settings) -> ResolvedOptions:
     """Return the options of the cassette of ``node`` that do not depend on fixtures.
 
-    A test goes live until its options are complete, as with pytest-recording, whose cassettes are fixtures. The only
-    requests of that time come from fixtures that ``vcr_config`` depends on.
+    Requests go live until the options of the test are complete. The same is true of pytest-recording, which opens its
+    cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send requests so early.
 
     Args:
         node: The test, or the module or class of a fixture.
@@ -137,11 +137,11 @@ def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Sett
 
 
 def resolve(item: pytest.Item, settings: Settings, fixtures: VcrFixtures) -> ResolvedOptions:
-    """Return the options of the cassette of ``item``, and store its `VcrOptions` with it.
+    """Return the options of the cassette of ``item``, and store its `VcrOptions` in its stash.
 
     Args:
         item: The test.
-        settings: The settings of the run, on which the options are applied.
+        settings: The settings of the run, which the options override.
         fixtures: The values of the fixtures.
 
     Raises:
@@ -193,7 +193,7 @@ def _merge_options(
 
 
 def _configure(options: VcrOptions, fixtures: VcrFixtures, config: pytest.Config, source: str) -> VcrOptions:
-    """Return the options with those that the hook of the project sets."""
+    """Return ``options``, with the options that the project's hook sets in addition."""
     if not config.hook.pytest_recording_configure.get_hookimpls():
         return VcrOptions(options.config, _find_vcr_path(options, fixtures), options.record_mode, None)
     from pytest_multitrack.recording_interface.configured_vcr import ConfiguredVcr
@@ -226,7 +226,7 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 
 
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
-    """Return the cassette that we write and, if there is one, the cassette in another format to replay.
+    """Return the path that Multitrack writes to, and the existing cassette in another format, or None.
 
     pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
     decides otherwise.
@@ -271,9 +271,9 @@ def _find_longest_name() -> int:
 
 
 def _find_loader(options: VcrOptions, path: Path) -> Callable[[], Any] | None:
-    """Return the function that reads the cassette with the project's own serializer or persister. None without one.
+    """Return the function that reads the cassette with the project's own serializer or persister.
 
-    Recordings of ours are read by Multitrack, because their additional keys are unknown to a serializer.
+    None if the project has neither, or if Multitrack wrote the cassette: a serializer does not know its keys.
     """
     serializer = options.config.get("serializer", "yaml")
     if options.configured is None or not options.configured.reads_itself(serializer) or _is_own(path):
@@ -290,7 +290,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tuple[Settings, Sequence[RequestMatcher]]:
-    """Return the settings with the options of vcrpy that affect matching, and the matchers that are not ours.
+    """Return the settings with vcrpy's options for matching, and the matchers that Multitrack does not have.
 
     By default, everything is compared, unless the project asks for vcrpy's default.
     """

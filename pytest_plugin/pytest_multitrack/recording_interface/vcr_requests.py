@@ -18,7 +18,7 @@ def to_vcr_request(request: Request) -> Any:
 
 
 def from_vcr_request(changed: Any, request: Request) -> Request:
-    """Return ``request`` with the values of its ``changed`` form."""
+    """Return ``request`` with the values of ``changed``, the object that a filter returned."""
     return replace(
         request,
         method=changed.method,
@@ -41,7 +41,7 @@ def to_vcr_response(response: Response) -> dict[str, Any]:
 
 
 def from_vcr_response(changed: Mapping[str, Any], response: Response) -> Response:
-    """Return ``response`` with the values of its ``changed`` form."""
+    """Return ``response`` with the values of ``changed``, the dictionary that a filter returned."""
     headers, body = _flatten_headers(changed["headers"]), _encode_body(changed["body"]["string"])
     result = replace(
         response,

@@ -96,7 +96,7 @@ class InvalidXaiMessageError(ValueError):
 
 
 def decode_message(name: str, content: bytes) -> dict[str, Any]:
-    """Return a serialized message with the name ``name`` as protobuf JSON.
+    """Return a serialized message of the type ``name`` as protobuf JSON.
 
     Raises:
         InvalidXaiMessageError: The bytes are not such a message.
@@ -110,7 +110,7 @@ def decode_message(name: str, content: bytes) -> dict[str, Any]:
 
 
 def encode_message(name: str, document: Mapping[str, Any]) -> bytes:
-    """Return protobuf JSON as a serialized message with the name ``name``. Unknown fields are left out.
+    """Return protobuf JSON as a serialized message of the type ``name``. Unknown fields are left out.
 
     Raises:
         InvalidXaiMessageError: The document is not such a message.

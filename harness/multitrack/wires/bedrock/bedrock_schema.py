@@ -1,4 +1,4 @@
-"""Convert JSON Schema to the subset that Bedrock's strict tools accept. It is the subset of Anthropic's strict tools.
+"""Convert JSON Schema to the subset that Bedrock's strict tools accept. Anthropic's strict tools accept it, too.
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 """
