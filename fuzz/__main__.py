@@ -1,7 +1,7 @@
 """Run the fuzzer: ``python -m fuzz --seconds 600 [--seed N] [TARGET...]``.
 
-atheris guides the mutations by coverage. Where it is not installed, random mutations are tried without guidance.
-An input that fails is written to ``fuzz/findings/<target>/``, and tests/project/test_fuzzing.py tries it from then on.
+atheris guides the mutations by coverage. If it is not installed, the mutations are random.
+An input that fails is written to ``fuzz/findings/<target>/``, and tests/project/test_fuzzing.py tries it in every run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ONE_TARGET = "--one-target"
 
 
 def main() -> int:
-    """Fuzz each target for its share of the time. Return the number of targets with a finding."""
+    """Fuzz each target for its share of the time. Return the number of targets with an input that failed."""
     from fuzz.targets import TARGETS
 
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz everything that reads untrusted bytes.")
@@ -47,10 +47,10 @@ def main() -> int:
         artifacts = FINDINGS / name
         artifacts.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            # in a process of its own, because atheris ends the process that it runs in
+            # each target has its own process, because atheris ends the process that it runs in
             arguments = [_ONE_TARGET, name, str(options.seconds // len(names)), str(seed), folder]
             failed += bool(subprocess.run([sys.executable, "-m", "fuzz", *arguments], check=False).returncode)
-        with suppress(OSError):  # it has findings
+        with suppress(OSError):  # the folder is not empty: an input failed
             artifacts.rmdir()
     return failed
 

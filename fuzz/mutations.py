@@ -22,7 +22,7 @@ _WORDS: tuple[bytes, ...] = (
 
 
 def mutate(data: bytes, random: Random, others: Sequence[bytes] = ()) -> bytes:
-    """Return a variant of ``data``. It may get parts of ``others``."""
+    """Return a mutated copy of ``data``, which may contain parts of ``others``."""
     for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
         kind = random.randrange(6)
         if kind <= 1:
@@ -73,7 +73,7 @@ def _mutate_lines(data: bytes, random: Random, others: Sequence[bytes]) -> bytes
 
 
 def _mutate_json(data: bytes, random: Random) -> bytes:
-    """Change a node of a JSON document: of the whole ``data``, or of one of its lines."""
+    """Change a node of a JSON document, which is either the whole ``data`` or one of its lines."""
     try:
         return _dump(_mutate_document(json.loads(data), random), random)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
 """The targets of the fuzzer. Each feeds one input to a part of Multitrack, and checks what must hold for any input.
 
-A target raises an `AssertionError`, or an error that the part must not raise.
+If the input fails, a target raises an `AssertionError`, or passes on an error that the part must not raise.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENVIRONMENT = {
 
 
 def fuzz_reader(data: bytes) -> None:
-    """Read ``data`` as a cassette. If it is one, then everything that a command or a replay does with it works."""
+    """Read ``data`` as a cassette. If it is valid, do with it what the commands and a replay do."""
     try:
         cassette = cassette_reader.load_cassette(data, PATH)
     except CassetteCorrupt:
@@ -66,7 +66,7 @@ def check_written_again(cassette: Cassette) -> None:
 
 
 def fuzz_wires(data: bytes) -> None:
-    """Decode ``data`` in the wire format that it seems to have, and in another one, as a whole and in pieces."""
+    """Decode ``data`` in its recognized wire format and in one chosen by its checksum, as a whole and in pieces."""
     recognized = wires.recognize(data)
     assert recognized is None or recognized in wires.WIRES
     wires.read_request(data)
@@ -98,24 +98,24 @@ def check_document(document: dict[str, object], wire_format: wires.WireFormat) -
 
 
 def check_stream(data: bytes, wire_format: wires.WireFormat, size: int) -> None:
-    """Decode ``data`` as a stream, in one piece and in pieces of ``size`` bytes, which must not matter."""
+    """Decode ``data`` as a stream, in one piece and in pieces of ``size`` bytes. The results must be equal."""
     name = wire_format.stream_name
     whole = wires.read_answer(data, name)
     check_answer(whole)
     decoder = wires.create_stream_decoder(name)
     calls = [call for piece in cut(data, size) for call in decoder.feed(piece)] + decoder.close()
     assert decoder.answer == whole, f"{name}: pieces of {size} bytes are decoded to another answer"
-    # the calls of a complete answer, in their order; of an incomplete one, the first of them
+    # the stream yields the calls in the order of the answer; if the answer is incomplete, it may lack the last ones
     found = [(call.id, call.name, call.arguments) for call in calls]
     expected = [(call.id, call.name, call.arguments) for call in whole.calls]
     assert found == expected[: len(found)], f"{name}: the stream yields other calls than the answer has"
     if whole.is_complete and whole.error is None and not whole.is_truncated:
-        # a call whose arguments the end of the stream cut off is in the answer only
+        # if the stream ended within the arguments of a call, only the answer contains that call
         missing = [arguments for _, _, arguments in expected[len(found) :]]
         assert not any(map(is_json, missing)), f"{name}: the stream yields {len(found)} of {len(expected)} calls"
         document = json.loads(json.dumps(decoder.document))
         agreed = [(call.name, call.arguments) for call in wire_format.read_answer(document).calls]
-        # in another order, if a server announced a call only in its last event
+        # the order differs if a server announced a call only in its last event
         assert sorted(map(str, agreed)) == sorted(str(call[1:]) for call in expected), f"{name}: other calls"
 
 
@@ -131,7 +131,7 @@ def check_answer(answer: wires.WireAnswer) -> None:
 
 
 def is_json(text: str | None) -> bool:
-    """Return whether ``text`` is JSON, or missing."""
+    """Return whether ``text`` is JSON or None."""
     try:
         json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def is_json(text: str | None) -> bool:
 
 
 def parse_object(data: bytes) -> dict[str, object] | None:
-    """Return the JSON object in ``data``. `None` if there is none."""
+    """Return the JSON object in ``data``, or `None` if ``data`` is not one."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -155,7 +155,7 @@ def create_redactor() -> Redactor:
 
 
 def fuzz_redactor(data: bytes) -> None:
-    """Redact ``data`` as a text, as a body and as a URL, twice. The second time changes nothing."""
+    """Redact ``data`` twice, as a text, a body, a URL and in messages. The second redaction must change nothing."""
     redactor = create_redactor()
     text = data.decode("utf-8", "surrogateescape")
     redacted = redactor.redact_text(text)
@@ -178,7 +178,7 @@ def fuzz_redactor(data: bytes) -> None:
 
 
 def fuzz_http1(data: bytes) -> None:
-    """Parse ``data`` as an HTTP/1 message, in one piece and byte by byte, which must not matter."""
+    """Parse ``data`` as an HTTP/1 message, in one piece and byte by byte. The results must be equal."""
     for create in (http1.request_parser, lambda: http1.response_parser("GET"), lambda: http1.response_parser("HEAD")):
         outcomes = [parse_message(create(), pieces) for pieces in ([data], cut(data, 1), cut(data, 5))]
         assert outcomes[0] == outcomes[1] == outcomes[2], "the pieces matter"
@@ -190,7 +190,7 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def parse_message(parser: http1.HttpMessageParser, pieces: object) -> tuple[object, ...]:
-    """Return what ``parser`` reads from ``pieces``, or that it refuses them."""
+    """Return the message that ``parser`` reads from ``pieces``, or a mark that it rejected them."""
     body = b""
     try:
         for piece in pieces:  # type: ignore[attr-defined]

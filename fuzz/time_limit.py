@@ -10,14 +10,17 @@ SECONDS_PER_INPUT = 5
 
 
 class TookTooLong(BaseException):
-    """An input took more than `SECONDS_PER_INPUT`. Not an `Exception`, so that the code under test cannot handle it."""
+    """An input took more than `SECONDS_PER_INPUT`.
+
+    This is not an `Exception`, so that the code under test cannot handle it.
+    """
 
 
 def run_limited(target: Callable[[bytes], None], data: bytes) -> None:
     """Run ``target`` on ``data``.
 
     Raises:
-        TookTooLong: It took more than `SECONDS_PER_INPUT`, on a system that has timers.
+        TookTooLong: The target took more than `SECONDS_PER_INPUT`. Never raised on a system without timers.
     """
 
     def stop(*_: object) -> NoReturn:

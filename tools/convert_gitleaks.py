@@ -3,15 +3,15 @@
     git clone --depth 1 https://github.com/gitleaks/gitleaks /tmp/gitleaks
     python tools/convert_gitleaks.py /tmp/gitleaks
 
-The rules are regular expressions in the syntax of Go. This script translates them to Python's, and divides them into
-three kinds, so that redaction needs to try only few of them on a text:
+The rules are regular expressions in the syntax of Go. This script translates them into the syntax of Python. It divides
+them into three kinds, so that redaction needs to try only a few rules on each text:
 
 - ``prefix``: the secret begins with a fixed text (``sk_live_``).
 - ``infix``: a fixed text is inside the secret, or in front of it (``.atlasv1.``).
 - ``named``: only the name in front of the secret says which secret it is (``adafruit_key = ...``).
 
-A rule that only makes sense for files, or that would take ordinary texts of models for secrets, is left out. `LEFT_OUT`
-gives the reason for each.
+A rule is left out if it only makes sense for files, or if it would mistake ordinary texts of models for secrets.
+`LEFT_OUT` gives the reason for each of these rules.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ LEFT_OUT = {
     "sumologic-access-id": _IDENTIFIER,
     "curl-auth-header": _OWN,
     "curl-auth-user": "models write such commands as examples",
-    "facebook-access-token": "its shape is two numbers with a line between them, as in a table",
+    "facebook-access-token": "its shape is two numbers with a vertical line between them, as in a table",
     "freemius-secret-key": _FILE,
-    "generic-api-key": "its shape is any word behind another word such as key or auth",
+    "generic-api-key": "its shape is any word after a word such as key or auth",
     "gitlab-session-cookie": "it is a cookie, whose value is never stored",
     "hashicorp-tf-password": _FILE,
     "jwt": _OWN,
@@ -60,13 +60,13 @@ LEFT_OUT = {
     "slack-legacy-workspace-token": _OWN,
 }
 
-# parts of a rule that describe ordinary values: a Git commit, base64 of zeros, and a method of an object named `s`
+# parts of rules that also match ordinary values: base64 of zeros, a Git commit, and a method of an object named `s`
 _DROPPED_ALTERNATIVES = {
     "square-access-token": r"EAAA|",
     "sourcegraph-access-token": r"|[a-fA-F0-9]{40}",
     "vault-service-token": r"|s\.(?i:[a-z0-9]{24})",
 }
-# the secret begins elsewhere than the fixed text by which it is found
+# rules whose fixed text is not at the beginning of the secret
 _INFIXES = {
     "azure-ad-client-secret": "Q~",
     "hashicorp-tf-api-token": ".atlasv1.",
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def convert_rule(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rules that one rule of gitleaks becomes: one, or one for each of two alternatives."""
+    """Convert one rule of gitleaks. Yield one rule, or two if its pattern has two alternatives."""
     pattern = entry["regex"]
     if (dropped := _DROPPED_ALTERNATIVES.get(entry["id"])) is not None:
         if dropped not in pattern:
@@ -152,7 +152,7 @@ def convert_rule(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _strip_context(pattern: str) -> str:
-    """Return a pattern for the secret alone, which may be followed by anything but a letter or digit."""
+    """Return a pattern that matches the secret alone, if no letter or digit follows it."""
     is_insensitive = pattern.startswith("(?i)")
     start = next((start for start in _STARTS if pattern.startswith(start)), "")
     end = next((end for end in _ENDS if pattern.endswith(end)), "")
@@ -198,7 +198,7 @@ def _check(pattern: str) -> str:
 
 
 def _find_prefixes(pattern: str) -> list[str]:
-    """Return the fixed texts of which each match begins with one. Empty if there are none."""
+    """Return fixed texts such that each match begins with one of them. Empty if there are none."""
     prefixes, _ = _expand(list(re._parser.parse(pattern)))  # type: ignore[attr-defined]
     return prefixes
 

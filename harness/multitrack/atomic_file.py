@@ -22,12 +22,12 @@ _cleaned: set[Path] = set()
 def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) -> None:
     """Write ``content`` to ``path``, completely or not at all. Create missing folders.
 
-    A link stays a link: the file that it leads to is replaced. An existing file keeps its permissions.
+    If ``path`` is a symbolic link, the link stays, and its target is replaced. An existing file keeps its permissions.
 
     Args:
         path: The file.
         content: The new content.
-        lock_name: The name of the lock that the caller holds. Default: none.
+        lock_name: The name of the lock that the caller holds. None, the default, if it holds no lock.
 
     Raises:
         OSError: The file cannot be written.
@@ -35,7 +35,7 @@ def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) ->
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path.parent)
-    # the same name each time if there is a lock, so that the next writer replaces what a killed writer has left
+    # under a lock, the name is the same each time, so the next writer replaces the file of a killed writer
     temporary = path.with_name(f".{path.name[:40]}.{lock_name or secrets.token_hex(4)}.tmp")
     temporary.unlink(missing_ok=True)
     try:
@@ -54,7 +54,10 @@ def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) ->
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in ``folder``, and their locks, once per process."""
+    """Remove the temporary files that killed processes left in ``folder``, and the locks of killed processes.
+
+    Does nothing if this process has already cleaned the folder.
+    """
     if folder in _cleaned:
         return
     if not _cleaned:

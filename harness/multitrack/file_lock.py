@@ -27,24 +27,30 @@ def lock_name(path: Path) -> str:
 
 @contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Hold the lock with this `lock_name` within the block. Wait until no other process or thread holds it."""
+    """Wait until no other process or thread holds the lock ``name``, and hold it within the block.
+
+    `lock_name` returns the name.
+    """
     with _hold(_find_lock(name), wait=True):
         yield
 
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Hold the lock with this `lock_name` within the block, unless it is taken. Yield whether the block holds it."""
+    """Hold the lock ``name`` within the block, unless another process or thread holds it.
+
+    Yields whether the block holds the lock. `lock_name` returns the name.
+    """
     with _hold(_find_lock(name), wait=False) as is_held:
         yield is_held
 
 
 def remove_abandoned_locks() -> None:
-    """Remove the locks of killed processes, and those of earlier versions, which did not remove any."""
+    """Remove the locks of killed processes, and the locks of earlier versions, which did not remove their locks."""
     with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
         # earlier versions left a lock for each cassette, so there may be many
         for entry in islice(entries, _MOST_REMOVED):
-            # earlier versions did not notice that a lock was removed while they waited for it
+            # a process of an earlier version may wait for a recent lock, and would not notice that it was removed
             if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
                 with suppress(OSError), _hold(Path(entry), wait=False):
                     pass  # releasing a lock removes its file
@@ -79,7 +85,7 @@ else:
 
     @contextmanager
     def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
-        """Hold the lock at ``path`` within the block. Yields whether it is held."""
+        """Hold the lock at ``path`` within the block. Yields False if another process or thread holds it."""
         descriptor = _acquire(path, wait=wait)
         if descriptor is None:
             yield False
@@ -87,13 +93,13 @@ else:
         try:
             yield True
         finally:
-            # Removed before it is released: a process that waits for it will notice that, and create another one.
+            # The file is removed before the lock is released. A waiting process notices this, and creates a new file.
             with suppress(OSError):
                 path.unlink()
-            # closing does not release the lock while a forked process has the file open
+            # closing alone does not release the lock while a forked process has the file open
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
-            with suppress(OSError):  # another lock is in the folder
+            with suppress(OSError):  # the folder contains another lock
                 path.parent.rmdir()
 
     def _acquire(path: Path, *, wait: bool) -> int | None:
@@ -101,7 +107,7 @@ else:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except FileNotFoundError:
-                # not `exist_ok`, which raises the error if the folder is removed at this moment
+                # with `exist_ok`, mkdir raises this error, too, if the folder is removed at this moment
                 with suppress(FileExistsError):
                     path.parent.mkdir(mode=0o700)
                 continue
@@ -118,7 +124,7 @@ else:
                 return descriptor
 
     def _is_at(path: Path, descriptor: int) -> bool:
-        """Return whether ``descriptor`` is the file at ``path``, and not one that was removed with its lock."""
+        """Return whether ``descriptor`` is the file at ``path``, and not a file that was already removed."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
         except FileNotFoundError:

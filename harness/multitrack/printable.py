@@ -1,14 +1,14 @@
 """Escape control characters, which a terminal would obey. Cassettes, tool names and messages may contain any.
 
-Everything that Multitrack prints goes through `escape_controls`.
+Everything that Multitrack prints goes through one of these functions.
 """
 
 from __future__ import annotations
 
 import re
 
-# Control characters; characters that change the direction of text, or are invisible (but not the joiners of emoji and
-# of Persian); line breaks of Unicode; halves of surrogate pairs. See https://trojansource.codes
+# Control characters; characters that change the direction of text; invisible characters, except the joiners that emoji
+# and Persian need; line breaks of Unicode; halves of surrogate pairs. See https://trojansource.codes
 _CONTROLS = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f"
@@ -29,12 +29,12 @@ def escape_controls(text: str) -> str:
 
 
 def escape_line(text: str) -> str:
-    r"""Return ``text`` on one line: like `escape_controls`, and with ``\n`` instead of line breaks."""
+    r"""Return ``text`` on one line: escaped as by `escape_controls`, and with line breaks as ``\n``."""
     return _IN_LINE.sub(_escape, text)
 
 
 def escape_coloured(text: str) -> str:
-    """Return ``text`` like `escape_controls`, but with its colours, because another program formatted it."""
+    """Return ``text`` escaped as by `escape_controls`, except colours, for text that another program formatted."""
     return _IN_COLOURED_TEXT.sub(lambda found: found[0] if len(found[0]) > 1 else _escape(found), text)
 
 
@@ -47,7 +47,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def echo(text: str, *, bold: bool = False, err: bool = False) -> None:
-    """Print ``text`` on the command line, escaped. The style is left out if the output is not a terminal."""
+    """Print ``text`` on the command line, with escaped control characters. ``bold`` only affects terminals."""
     import typer  # the base install has no command line
 
     typer.secho(escape_controls(text), bold=bold or None, err=err)

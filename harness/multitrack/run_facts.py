@@ -27,8 +27,8 @@ class UsedCassette:
         size: The size of the file in bytes.
         mtime_ns: The time of its last change, as `os.stat` returns it.
         played: The positions of the interactions that were replayed, from 1.
-        is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may
-            use more of the cassette in another run.
+        is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may replay
+            more of the cassette in another run.
     """
 
     size: int
@@ -48,7 +48,7 @@ class RunFacts:
 
     Args:
         limit: Why the run does not show which recordings are unused, as the end of a sentence that begins with "this
-            run". None if it does: all tests ran, replayed and passed.
+            run". None if the run shows it, because all tests ran, replayed and passed.
         cassettes: The cassettes that the run used, by their path relative to pytest's root folder.
         collected: The cassettes of all collected tests, relative to the same folder.
     """
@@ -58,7 +58,7 @@ class RunFacts:
     collected: Sequence[str] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the facts as plain data."""
+        """Return the facts as a dictionary that can be represented as JSON."""
         return {"version": VERSION, **asdict(self)}
 
 

@@ -27,11 +27,11 @@ _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
 
 
 class _Platform(NamedTuple):
-    """How the client for one platform is created without arguments that it requires.
+    """The stand-ins for arguments that the client for one platform requires.
 
     Attributes:
-        defaults: For a word in the SDK's error, the arguments that are missing, with stand-ins.
-        credentials: Groups of arguments. A client that has all arguments of one group does not look for credentials.
+        defaults: Stand-ins for the missing arguments, by a word of the SDK's error that reports them.
+        credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
     """
 
     defaults: Mapping[str, Mapping[str, Any]]
@@ -138,8 +138,8 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
 
 
 def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
-    """Return the arguments with stand-ins for those that ``error`` calls missing. None if it names no such argument."""
-    # the message says what is missing
+    """Return the arguments, with stand-ins for those that ``error`` reports missing. None if it reports none."""
+    # the SDK's message says which argument is missing
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):
             stand_ins = {

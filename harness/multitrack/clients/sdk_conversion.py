@@ -65,7 +65,7 @@ def split_arguments(
         wire: The wire format.
         response_model: The argument of `create`.
         arguments: All other arguments of `create`. This dictionary is changed.
-        tool_choice: Sent if ``arguments`` contain none.
+        tool_choice: The tool choice to send if ``arguments`` contain none.
         in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
             argument against each type that it can have (25 microseconds in OpenAI's SDK), and slower for other SDKs.
     """
@@ -84,7 +84,7 @@ def add_follow_up(arguments: dict[str, Any], request: CreateRequest[Any]) -> dic
     """Return ``arguments`` with the follow-up messages. The caller's own conversation is not changed."""
     key = request.wire_format.conversation_key
     messages: Any = arguments.get(key)
-    # not isinstance() with Iterator, an abstract class, which is slow
+    # isinstance() would be slow, because Iterator is an abstract class
     if hasattr(messages, "__next__"):
         # otherwise the iterator would be exhausted when the model is asked again
         messages = arguments[key] = list(messages)

@@ -141,7 +141,7 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
 
 @contextmanager
 def block_network(block: network_block.NetworkBlock) -> Iterator[None]:
-    """Refuse all connections within the block that ``block`` does not allow."""
+    """Within the ``with`` block, refuse all connections that ``block`` does not allow."""
     try:
         with network_block.install(block):
             _update_interceptors()
@@ -159,7 +159,7 @@ def _update_interceptors() -> None:
     with _lock:
         needed = bool(_activations) or any(context.threads for context in run_context.open_runs())
         needed = needed or network_block.current_block() is not None
-        # between two tests, a fixture may have patched what is still patched: ours must be the outermost again
+        # between two tests, a fixture may have patched the same attributes: our patches must be the outermost again
         if _has_interceptors and (not needed or (len(_activations) == 1 and not interceptors.are_outermost())):
             interceptors.restore()
             _has_interceptors = False

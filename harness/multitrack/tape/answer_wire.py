@@ -14,10 +14,10 @@ _FIRST_ERROR = 400
 
 
 def find_wire(interaction: Interaction) -> str | None:
-    """Return the wire format of the response, or None if it is not the answer of a model.
+    """Return the wire format of the response, or None if the response is not the answer of a model.
 
-    The body of an error may have the form of many APIs, such as ``{"message": "Too many requests"}`` of Amazon Bedrock.
-    Then the format of the request is the format of the answer.
+    Many APIs send errors of the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}``. For such an
+    error, the request shows the wire format.
     """
     response = interaction.response
     wire = wires.recognize(response.body)

@@ -1,4 +1,4 @@
-"""Patches of libraries that are applied while a block is open."""
+"""Patches of libraries that are only applied while a block is open."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ B = TypeVar("B")
 
 
 class BlockPatches(Generic[B]):
-    """Patches that are applied while at least one block is open, to libraries that are or will be imported.
+    """Patches that are applied while at least one block is open.
+
+    A library that is imported later is patched when it is imported.
 
     Blocks nest, may close in any order, and apply to all threads.
 
     Attributes:
-        blocks: What was passed to `open_block` for each open block, in order.
+        blocks: The open blocks, as they were passed to `open_block`, in order.
     """
 
     def __init__(self) -> None:
@@ -36,7 +38,7 @@ class BlockPatches(Generic[B]):
         self._lock = threading.RLock()
 
     def register(self, trigger: str, patches: PatchFactory) -> None:
-        """Apply ``patches``, called with the module ``trigger``, once that module is imported."""
+        """Call ``patches`` with the module ``trigger`` when it is imported, and apply the returned patches."""
         with self._lock:
             self._registered.append((trigger, patches))
             if self._is_watching:
@@ -47,7 +49,7 @@ class BlockPatches(Generic[B]):
         """Open a block.
 
         Args:
-            block: An object that tells this block from others. Compared by identity.
+            block: An object that identifies this block. Blocks are compared by identity.
             keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They
                 must do nothing while ``blocks`` is empty.
         """

@@ -1,21 +1,21 @@
-"""Load the certificates of authorities lazily while a cassette replays.
+"""Load the certificates of CAs (certificate authorities) lazily while a cassette replays.
 
-A client loads the authorities that it trusts when it is created: ``OpenAI()`` spends 20 of 24 ms on that. A replay
-never connects. Therefore, while a `deferring` block is open, a context for clients remembers the file, and loads it
-before its first handshake and before anyone reads its certificates, even if that happens after the block.
+When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
+never connects. Therefore, while a `deferring` block is open, an SSL context for clients only remembers the file. The
+context loads the file before its first handshake, or before its certificates are read, even if the block has ended.
 
-What a context trusts does not change:
+A context trusts the same authorities as without this module:
 
-- The first load of a file in a process is never deferred, so that a missing or damaged file raises where it is passed.
-  Later loads are deferred if the file has not changed since. If it changes or disappears before it is needed, the
-  content that was there when it was passed is loaded.
-- The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are read when they were to be read.
+- The first load of a file in a process is never deferred, so a missing or damaged file raises an error at the usual
+  place. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
+  deferred load, the earlier content is loaded.
+- The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.
 - Only a plain `ssl.SSLContext` for clients is deferred. Contexts for servers and subclasses, for example of truststore
   or of a project, load at once.
 
-One use is not covered: a deferred context that is assigned to the ``context`` of a socket that is already wrapped has
-no authorities, so the handshake fails. Python documents that attribute for servers.
+One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped, the
+context has no authorities, and the handshake fails. Python documents that attribute for servers.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     import ssl
 
     DeferredLoad = Callable[[ssl.SSLContext], None]
-    """Loads certificates into a context. It takes the context because it must not keep it alive."""
+    """Loads certificates into a context. The context is an argument, because the function must not keep it alive."""
 
 Load = Callable[..., None]
 
-# a process rarely uses more than two, and their content stays in memory
+# the content of these files stays in memory; a process rarely uses more than two
 _MAX_BUNDLES = 8
 
 _blocks: BlockPatches[object] = BlockPatches()
 _lock = threading.RLock()
 _bundles: dict[tuple[str, bool], _Bundle] = {}
-"""By path, and whether the file was loaded as OpenSSL's default."""
+"""The bundles, by path and by whether the file was loaded as OpenSSL's default."""
 _deferred: WeakKeyDictionary[ssl.SSLContext, list[DeferredLoad]] = WeakKeyDictionary()
 
 
@@ -60,7 +60,7 @@ class _Bundle(NamedTuple):
 
 @contextmanager
 def deferring(*, keep_patches: bool = False) -> Iterator[None]:
-    """Let contexts that are created within the block load their authorities when they need them.
+    """Within the block, defer the loading of authorities into an SSL context until the context needs them.
 
     Args:
         keep_patches: Whether to leave `ssl` patched after the block, until a test without a tape begins. The patches do
@@ -105,7 +105,7 @@ def _defer_default_paths(original: Load) -> Load:
             return original(self)
         defaults = ssl.get_default_verify_paths()
         path = _make_absolute(os.environ.get(defaults.openssl_cafile_env, defaults.openssl_cafile))
-        # several folders, separated as in PATH
+        # may be several folders, separated as in PATH
         folders = os.environ.get(defaults.openssl_capath_env, defaults.openssl_capath)
         if (bundle := _find_bundle(path, is_default=True)) is None:
             original(self)
@@ -116,7 +116,7 @@ def _defer_default_paths(original: Load) -> Load:
 
 
 def _make_absolute(path: str) -> str:
-    # blockbuster refuses `os.path.abspath` in an event loop, where clients are created, too
+    # blockbuster forbids `os.path.abspath` in an event loop, but clients are also created there
     return path if os.path.isabs(path) else os.path.abspath(path)
 
 
@@ -151,7 +151,7 @@ def _remember(path: str, *, is_default: bool = False) -> None:
 def _read_version(path: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(path)
-    except Exception:  # a null character in the path; or blockbuster, which refuses this in an event loop
+    except Exception:  # a null character in the path; or blockbuster, which forbids this in an event loop
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
@@ -168,7 +168,7 @@ def _load_file(load: Load, context: ssl.SSLContext, path: str, bundle: _Bundle, 
 
 
 def _load_defaults(context: ssl.SSLContext, path: str, bundle: _Bundle, folders: str) -> None:
-    # the inherited method of OpenSSL, which other libraries cannot have patched
+    # the method of the C base class, because other libraries may have patched the method of the class itself
     load: Load = super(_plain_class(), context).load_verify_locations
     if folders:
         load(None, folders)
@@ -204,7 +204,7 @@ def _plain_class() -> type[ssl.SSLContext]:
 
 @cache
 def _deferred_class() -> type[ssl.SSLContext]:
-    """Return the class of a context that has deferred a load: it loads before the context is used or read."""
+    """Return the class of contexts with deferred loads. Its methods load the certificates before they use them."""
     plain: Any = _plain_class()
 
     def load_first(name: str) -> Callable[..., Any]:
@@ -227,7 +227,7 @@ def _deferred_class() -> type[ssl.SSLContext]:
 
 def _replace_lock_after_fork() -> None:
     global _lock
-    # a thread that does not exist in the new process may hold it
+    # in the parent process, a thread may have held the lock; that thread does not exist in the new process
     _lock = threading.RLock()
 
 

@@ -62,10 +62,10 @@ def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[by
 
 
 def is_damaged(body: bytes) -> bool:
-    """Return whether a whole message of an event stream, stored as it was received, is damaged."""
+    """Return whether a complete message in ``body``, an event stream stored as it was received, is damaged."""
     for message in split_messages(body):
         if len(message) < _length(message):
-            # the end of the stream cut the message off
+            # the stream ended within this message
             return False
         try:
             parse_headers(message)

@@ -58,7 +58,7 @@ class ImportWatch(MetaPathFinder):
         del path, target
         if fullname in self._finding:
             return None
-        # a namespace package such as ``google`` may be imported when Python starts
+        # Python may import a namespace package such as ``google`` when it starts
         prepare = self._preparations.pop(fullname.partition(".")[0], None)
         if prepare is not None:
             prepare()

@@ -39,7 +39,7 @@ class Interaction:
 
     stored_request: Request | None = field(default=None, compare=False, repr=False)
     """The request as another recorder stored it, possibly with secrets. It is never written, compared or shown. `None`
-    for our own recordings."""
+    for recordings of Multitrack."""
 
     @property
     def replayed_response(self) -> Response:

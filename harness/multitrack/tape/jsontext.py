@@ -30,7 +30,7 @@ def _parse_with(decoder: json.JSONDecoder, text: str) -> Any:
         document = decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    # almost always, counting the brackets shows that the document is shallow
+    # counting the brackets shows that almost all documents are shallow
     if text.count("{") + text.count("[") > _MAX_DEPTH and is_too_deep(document):
         raise ValueError("nested too deeply")
     return document
@@ -188,7 +188,7 @@ def _normalize_number(value: float | str) -> float | int:
 
 
 def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]:
-    """Yield the JSON path and the text of each string in ``document``, also of the names of its fields."""
+    """Yield the JSON path and the text of each string in ``document``, including the names of fields."""
     if isinstance(document, str):
         yield path, document
     elif isinstance(document, dict):
@@ -201,7 +201,7 @@ def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]
             yield from iterate_strings(value, f"{path}[{position}]")
 
 
-# made once, because making them takes as long as parsing a small document
+# created once, because creating them takes as long as parsing a small document
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _DECODER = json.JSONDecoder(object_pairs_hook=_build_object)
 _NUMBER_DECODER = json.JSONDecoder(object_pairs_hook=_build_object, parse_float=_normalize_number)

@@ -1,7 +1,7 @@
 """Prepare the import of conftests and test modules, which may create clients at module level.
 
-The plugin uses this module at the start of every run. Therefore it imports almost nothing, and what clients need is
-imported when their SDK is.
+The plugin uses this module at the start of every run. Therefore, it imports almost nothing. The modules that a client
+needs are imported together with its SDK.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def find_credential_modules() -> Mapping[str, str]:
 def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
     """Let clients be created without credentials within the block, while modules are imported.
 
-    For a replay, they also load their authorities lazily.
+    For a replay, the clients also load their authorities (`ca_bundles`) lazily.
 
     Args:
         is_live: Returns whether the run may send requests. It is called when an SDK or `ssl` is imported.
@@ -55,7 +55,7 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
                 stack.enter_context(ca_bundles.deferring())
 
         watch.when_imported("ssl", defer_bundles)
-        # also imported by a project that registers stand-ins for an SDK of its own
+        # a project that registers stand-ins for its own SDK also imports this module
         watch.when_imported(_CREDENTIALS, provide_stand_ins)
         packages = find_credential_modules()
         if any(_is_imported(package) for package in packages):
@@ -67,7 +67,7 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
 
 
 def _is_imported(package: str) -> bool:
-    # Python may import namespace packages such as ``google.cloud`` when it starts; they have no file
+    # Python may import a namespace package such as ``google.cloud`` when it starts; such a package has no file
     return package in sys.modules and any(
         name.partition(".")[0] == package and getattr(module, "__file__", None) is not None
         for name, module in list(sys.modules.items())

@@ -1,6 +1,6 @@
-"""Block the network in a test: every connection is refused, also to this machine, unless its host is allowed.
+"""Block the network in a test: refuse every connection, even to this machine, unless its host is allowed.
 
-The tripwire asks the block before each connection. It also covers connections that a tape would allow.
+The tripwire asks the block before each connection. The block also refuses connections that a tape would allow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Passthrough, Request
 
 
 class NetworkBlock:
-    """Refuses the connections of ``test``."""
+    """Refuses the connections of one test."""
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class NetworkBlock:
 
         Args:
             test: The node id of the test, for the message.
-            allowed_hosts: Regular expressions. A host is allowed if one of them matches the beginning of its name, of
-                its address, or of the path of a Unix socket.
+            allowed_hosts: Regular expressions. A connection is allowed if one of them matches the beginning of the
+                host's name, of its address, or of the path of a Unix socket.
             allows_connection: Returns whether the options of the test allow a host and a port.
-            has_marker: Whether the marker ``block_network`` of the test allows hosts, for the message.
+            has_marker: Whether the message suggests to allow the host in the marker ``block_network``.
         """
         self._test = test
         self._allowed = re.compile("|".join(f"(?:{pattern})" for pattern in allowed_hosts)) if allowed_hosts else None
@@ -43,7 +43,7 @@ class NetworkBlock:
         """Raise `NetworkBlocked` unless one of the ``names`` of a host is allowed.
 
         Args:
-            names: The names of the host, the most recent first and its address last; or the path of a Unix socket.
+            names: The names of the host, the most recent first, and then its address; or the path of a Unix socket.
             port: The port. None for a Unix socket.
         """
         if not self.allows(names, port):
@@ -70,7 +70,7 @@ class NetworkBlock:
 class BlockedRouter:
     """Takes the place of a tape while the network is blocked and no tape is open.
 
-    Only gRPC needs it, because it connects below Python. The tripwire sees the connections of other clients.
+    Only gRPC needs this router, because gRPC connects below Python's sockets. The tripwire sees all other connections.
     """
 
     mode = "live"
@@ -79,7 +79,7 @@ class BlockedRouter:
         self._block = block
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` pass, unless it is a gRPC call to a host that is not allowed."""
+        """Let ``request`` pass. Raises `NetworkBlocked` for a gRPC call to a host that is not allowed."""
         if request.is_grpc:
             host, port = split_host_and_port(request.url)
             addresses = ("127.0.0.1", "::1") if is_loopback(host) else ()
@@ -103,13 +103,16 @@ _blocks: list[NetworkBlock] = []
 
 
 def current_block() -> NetworkBlock | None:
-    """Return the block of the running test. `None` if its network is not blocked."""
+    """Return the block of the running test, or `None` if the network is not blocked."""
     return _blocks[-1] if _blocks else None
 
 
 @contextmanager
 def install(block: NetworkBlock) -> Iterator[None]:
-    """Make ``block`` the current one. The interceptors must be installed: see `active.block_network`."""
+    """Make ``block`` the current block within the ``with`` block.
+
+    The interceptors must be installed: see `active.block_network`.
+    """
     _blocks.append(block)
     try:
         yield

@@ -20,7 +20,7 @@ from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording,
 from multitrack.tape.replay_lookup import ReplayLookup
 
 CassetteLoader = Callable[[], "Cassette | None"]
-"""Reads a cassette in a format of the project's own. Returns `None` if it does not exist."""
+"""Reads a cassette in the project's own format. Returns `None` if the cassette does not exist."""
 
 
 class OpenCassette:
@@ -83,7 +83,7 @@ class OpenCassette:
         self._additional = [self._prepare(other) for other in additional if other is not None]
 
     def _prepare(self, cassette: Cassette) -> Cassette:
-        """Return ``cassette`` as it is replayed. One of another recorder is filtered and redacted."""
+        """Return ``cassette`` as it is replayed. A cassette of another recorder is filtered and redacted."""
         if cassette.is_foreign and self._filters is not None:
             filter_response = self._filters.filter_stored_response
             filtered = ((one, filter_response(one.response)) for one in cassette.interactions)

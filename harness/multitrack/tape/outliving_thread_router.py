@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
 
 Report = Callable[[str, TapeViolation], None]
-"""Reports a violation that belongs to a finished test. Takes the node id of the test and the violation."""
+"""Reports a violation of a finished test. Called with the node id of the test and the violation."""
 
 
 class OutlivingThreadRouter:
@@ -40,12 +40,12 @@ class OutlivingThreadRouter:
 
     @property
     def mode(self) -> str:
-        """The mode of the running test's tape. Without one, requests are only replayed."""
+        """The mode of the running test's tape, or ``replay`` if it has no tape."""
         return "replay" if self._tape is None else self._tape.mode
 
     def route(self, request: Request) -> Route:
-        """Decide what happens to ``request``. Raises `LiveCall` if the running test has no recording of it."""
-        # even if a tape is open, because telemetry is not worth a violation while a different test is recorded
+        """Decide what happens to ``request``. Raises `LiveCall` if the tape of the running test does not answer it."""
+        # even if a tape is open: telemetry must not become a violation while a different test is recorded
         if (route := self._route_by_settings(request)) is not None:
             return route
         if self._tape is not None and self.mode == "replay":
@@ -54,7 +54,7 @@ class OutlivingThreadRouter:
         raise self._block(request)
 
     def route_stream(self, request: Request) -> StreamRoute:
-        """Decide the same for a streaming request."""
+        """Decide what happens to a ``request`` that streams its messages."""
         if self._tape is not None and self.mode == "replay":
             with self._without_violations(request):
                 return self._tape.route_stream(request)
@@ -89,7 +89,7 @@ class OutlivingThreadRouter:
 
     def _block(self, request: Request) -> LiveCall:
         parts = urlsplit(request.url)
-        # without the parts that may hold a credential
+        # the message omits the parts of the URL that may contain a credential
         address = parts.netloc.rpartition("@")[2]
         during = f"while {self._during} was running" if self._during else "while no test was running"
         violation = LiveCall(

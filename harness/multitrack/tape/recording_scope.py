@@ -53,10 +53,10 @@ class RecordingScope:
 
         Args:
             name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
-            record_hint: Returns the command that records it, for messages.
+            record_hint: Returns the command that records the test or fixture, for messages.
             update_hint: Returns the command that updates its snapshots from the cassette.
             fingerprint_results: Returns the fingerprints of the validated calls of a response.
-            is_test: Whether it is a test and not a fixture.
+            is_test: Whether the scope is a test and not a fixture.
         """
         self._get_name = name
         self._get_record_hint = record_hint
@@ -72,7 +72,7 @@ class RecordingScope:
         self._closed_blocks: list[_ClosedBlock] = []
         self._failed_fixtures: list[RecordingScope] = []
 
-    # computed when a tape or a message needs them, because most tests of a run may have no tape
+    # these are computed only when a tape or a message needs them, because most tests of a run may have no tape
 
     @cached_property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class RecordingScope:
 
     @cached_property
     def record_hint(self) -> str:
-        """The command that records it."""
+        """The command that records the test or fixture."""
         return self._get_record_hint()
 
     @cached_property
@@ -109,7 +109,7 @@ class RecordingScope:
         self._tapes.append(tape)
 
     def remove_tape(self, tape: Tape) -> None:
-        """Remove a ``tape`` that another one replaces before anything was sent."""
+        """Remove ``tape``, which another tape replaces before any request was sent."""
         self._tapes = [one for one in self._tapes if one is not tape]
 
     @property

@@ -21,9 +21,9 @@ _MAX_SHOWN = 3
 def remove_remaining_secrets(
     interactions: Sequence[Interaction], redactor: Redactor
 ) -> tuple[list[Interaction], str | None]:
-    """Return the ``interactions`` without secrets, and where the secrets were.
+    """Return the ``interactions`` without secrets, and a message that says where the secrets were.
 
-    The description names the places but not the values. `None` if there were no secrets.
+    The message names the places but not the values. It is `None` if there were no secrets.
     """
     clean: list[Interaction] = []
     locations: list[str] = []
@@ -37,7 +37,7 @@ def remove_remaining_secrets(
 def _describe(locations: Sequence[str]) -> str:
     more = f" and {len(locations) - _MAX_SHOWN} more" if len(locations) > _MAX_SHOWN else ""
     return (
-        f"a value still looked like a secret after all functions of the project, and was replaced by __redacted__: "
+        f"a value still looked like a secret after all functions of the project, and was replaced with __redacted__: "
         f"{'; '.join(locations[:_MAX_SHOWN])}{more}. If it is not secret, add it to allow_secrets and record again"
     )
 

@@ -39,8 +39,8 @@ class ReplayLookup:
             make_key: Returns the matching key of a redacted request.
             filter_recorded: Applies the functions of the project to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
-            find_mismatch: Returns why the matchers of the project reject a recorded request as the recording of a sent
-                one, `None` if they accept it. `None` if the project has no matchers.
+            find_mismatch: Called with a sent and a recorded request. Returns why the matchers of the project reject the
+                recorded one, or `None` if they accept it. `None` if the project has no matchers.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
         self.index = index
@@ -81,7 +81,7 @@ class ReplayLookup:
             accepts = None
             found = self.index.take(sent.key) or self._calls.take(sent)
         else:
-            # the matchers of the project know nothing of other transports
+            # the matchers of the project cannot compare requests over different transports
             accepts = partial(self._accepts, sent.request)
             found = self.index.take(sent.key, accepts)
         if found is None and self._allow_repeats:
@@ -89,7 +89,7 @@ class ReplayLookup:
         return found
 
     def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
-        """Return why the matchers of the project reject ``entry`` for a ``sent`` request, `None` if they accept it."""
+        """Return why the matchers reject ``entry`` for the request ``sent``, or `None` if they do not."""
         if self._find_mismatch is None:
             return None
         return self._find_mismatch(sent, self._filter_recorded(entry.interaction.request))

@@ -1,4 +1,4 @@
-"""Create clients for a replay: without credentials, and without loading the authorities that they trust."""
+"""Let clients be created for a replay: without credentials, and without loading the authorities that they trust."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multitrack.tape import ca_bundles, credentials
 
 @contextmanager
 def creating(*, keep_patches: bool = False) -> Iterator[None]:
-    """Create clients for a replay within the block, in all threads.
+    """Let clients be created without credentials within the block, in all threads, and load their CA bundles lazily.
 
     Args:
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do

@@ -1,6 +1,6 @@
 """The context of a pytest run: the defaults for its tapes, and facts about the tapes that were closed.
 
-The plugin opens a context at the start of every run. Therefore this module imports almost nothing.
+The plugin opens a context at the start of every run. Therefore, this module imports almost nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class RunContext:
     Attributes:
         mode: The mode of tapes that do not set one.
         root: The root of the project whose settings apply. `None` for the project of the current directory.
-        command_line_options: The options set on the command line, each group with the name of its flag.
+        command_line_options: The options set on the command line, each group with the flag that set it.
         scope: The test or fixture that is running, if known.
         tape_results: Closed tapes that no report has mentioned yet.
         played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
-        late_violations: Violations of a finished test or of no test, each with the node id of the test or with the
-            cassette.
+        late_violations: Violations that belong to a finished test or to no test, each with the node id of the test, or
+            with the cassette if there is no test.
         threads: The threads that outlive the test that started them.
     """
 
@@ -96,8 +96,8 @@ class RunContext:
     def add_patch_update(self, update: Callable[[], None]) -> None:
         """Call ``update`` when a test without a tape begins, when a thread outlives its test, and after the run.
 
-        It removes patches that are not needed. After a test with a tape, they stay for the next such test, because
-        applying them takes a fifth of a millisecond.
+        ``update`` removes patches that are not needed. After a test with a tape, patches stay for the next such test,
+        because applying them takes a fifth of a millisecond.
         """
         self._patch_updates[update] = None
 
@@ -107,11 +107,11 @@ class RunContext:
             update()
 
     def add_late_violation(self, name: str, violation: TapeViolation) -> None:
-        """Keep a ``violation`` that happened after the end of its test, ``name``. It fails the run."""
+        """Store a ``violation`` that occurred after the end of the test ``name``. It fails the run."""
         self.late_violations.append((name, violation))
 
     def add_closed_tape(self, tape: Tape) -> None:
-        """Remember which interactions ``tape`` replayed, and whether to compare it."""
+        """Store which interactions ``tape`` replayed, and the tape itself if its responses must be compared."""
         from multitrack.tape.file import paths
 
         self.played_positions.setdefault(paths.resolve(tape.path), set()).update(tape.played_positions)
@@ -138,7 +138,7 @@ def open_runs() -> Sequence[RunContext]:
 
 
 def current_run() -> RunContext:
-    """Return the context of the pytest run, or one with the defaults outside of pytest."""
+    """Return the context of the innermost pytest run. Outside of pytest, return a context with the defaults."""
     return _runs[-1] if _runs else RunContext(cassettes=_outside_of_runs.cassettes)
 
 

@@ -63,7 +63,7 @@ class Tape:
             test: The node id of the test that records. `None` outside of any test.
             shared: Whether other tests use the same cassette.
             additional_paths: Cassettes that are also replayed, but never written.
-            load: Reads the cassette instead of Multitrack. Default: Multitrack reads ``path``.
+            load: Reads the cassette, for a format of the project's own. Default: Multitrack reads ``path``.
             filters: Functions that change requests and responses.
             matchers: The project's own comparisons of requests. With them, an empty ``match_on`` means that nothing
                 else is compared.

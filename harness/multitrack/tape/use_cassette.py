@@ -58,7 +58,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         CassetteCorrupt: The cassette is damaged.
         CassetteMiss: No recording matches a request. Raised within the block, and again at its end if the block caught
             it.
-        Unplayed: With ``strict=True``, a block that ends without an error has not replayed all interactions.
+        Unplayed: With ``strict=True``, the block ended without an error, but did not replay all interactions.
     """
 
     def __init__(self, path: str | Path, mode: Mode | None = None, **options: Any) -> None:

@@ -54,7 +54,7 @@ def format_arguments(arguments: object) -> str | None:
     if arguments is None or isinstance(arguments, str):
         return arguments
     try:
-        # takes a third of the time of `json.dumps`; even so, it takes most of the time of reading an answer
+        # three times as fast as `json.dumps`, but it still takes most of the time that reading an answer needs
         return to_json(arguments).decode()
     except PydanticSerializationError:
         return to_compact_json(arguments)

@@ -58,14 +58,14 @@ def parse_request(body: Any, model: str) -> ModelRequest:
 
 
 def has_reasoning(body: Mapping[str, Any]) -> bool:
-    """Return whether the request asks the model to reason: the field has a different name for each family of models."""
+    """Return whether the request asks the model to reason. The field's name depends on the family of models."""
     fields = body.get("additionalModelRequestFields") or {}
     settings = [fields.get(name) for name in ("thinking", "reasoning_config", "reasoningConfig")]
     return any(isinstance(one, Mapping) and one.get("type") in ("enabled", "adaptive") for one in settings)
 
 
 def sign_reasoning(text: str) -> str:
-    """Return the signature of a thought. Without it, Bedrock does not accept the thought in a later request."""
+    """Return the signature of a thought. Bedrock rejects a thought without a signature in a later request."""
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 

@@ -1,1 +1,1 @@
-"""Ollama's own API of the stand-in."""
+"""The stand-in for Ollama's own API."""

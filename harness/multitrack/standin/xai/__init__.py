@@ -1,1 +1,1 @@
-"""xAI's gRPC API of the stand-in."""
+"""The stand-in for xAI's gRPC API."""

@@ -1,4 +1,4 @@
-"""``GetCompletion`` and ``GetCompletionChunk`` of xAI over gRPC: parses serialized requests, and replies with messages.
+"""xAI's ``GetCompletion`` and ``GetCompletionChunk`` over gRPC: parses serialized requests, and writes replies.
 
 https://docs.x.ai/docs/grpc-reference
 """
@@ -28,7 +28,7 @@ _CLOSED = ScriptedError(status=503, grpc_status="UNAVAILABLE", message="Socket c
 
 
 def parse_call(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
-    """Return a call as a request. Its body is None if the method is not supported or the message is not valid."""
+    """Return a gRPC call as a request. Its body is None if the method is not supported or the message is invalid."""
     body: Any = None
     if method in (_PLAIN, _STREAMED):
         with suppress(InvalidXaiMessageError):

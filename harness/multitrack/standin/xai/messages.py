@@ -1,7 +1,7 @@
-"""The messages of ``xai_api.Chat``, as far as the stand-in needs them, without the SDK that contains all of them.
+"""The messages of ``xai_api.Chat`` that the stand-in needs, so that it does not require xAI's SDK.
 
 The fields and their numbers are those of https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto.
-The messages are in a descriptor pool of their own, because the SDK registers the same names in the default pool.
+The messages have their own descriptor pool, because the SDK registers the same names in the default pool.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 _PACKAGE = "xai_api"
 _TYPES = {"string": FieldDescriptorProto.TYPE_STRING, "int32": FieldDescriptorProto.TYPE_INT32}
 
-# by enumeration: its values by number
+# for each enumeration, its values by number
 _ENUMS: Mapping[str, Mapping[int, str]] = {
     "MessageRole": {
         0: "INVALID_ROLE",
@@ -42,7 +42,7 @@ _ENUMS: Mapping[str, Mapping[int, str]] = {
     "ToolCallType": {0: "TOOL_CALL_TYPE_INVALID", 1: "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL"},
     "ToolMode": {0: "TOOL_MODE_INVALID", 1: "TOOL_MODE_AUTO", 2: "TOOL_MODE_NONE", 3: "TOOL_MODE_REQUIRED"},
 }
-# by message: its fields, each with its number and its type; an asterisk marks a repeated field
+# for each message, its fields with their numbers and types; an asterisk marks a repeated field
 _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "GetCompletionsRequest": {
         "messages": (1, "Message*"),

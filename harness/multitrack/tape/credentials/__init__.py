@@ -1,7 +1,7 @@
-"""Stand-in credentials for replay, which then needs no real ones.
+"""Stand-in credentials, so that a replay needs no real credentials.
 
-Each SDK that we have a client for registers its patches in ``multitrack/clients/<package>_credentials.py``, and each
-framework in this folder. ``<package>`` is the top-level package of the SDK or framework: importing that package makes
+The patches for an SDK are registered in ``multitrack/clients/<package>_credentials.py``, and those for a framework in
+this folder. ``<package>`` is the top-level package of the SDK or framework: importing that package makes
 the plugin import all these files (`module_level_clients`).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
@@ -82,7 +82,7 @@ def may_go_live() -> bool:
 
 
 def is_replaying() -> bool:
-    """Return whether a cassette answers the next request. A stand-in is then good enough."""
+    """Return whether a cassette answers the next request, so that a stand-in can be used."""
     return getattr(active.current_tape(), "mode", None) == "replay"
 
 

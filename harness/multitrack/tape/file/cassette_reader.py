@@ -1,7 +1,7 @@
 """Read a cassette from Multitrack or from another recorder.
 
-The reader accepts only what it understands. Everything else is a `CassetteCorrupt`, which names the file, the line and
-the reason: a damaged or hostile file must never play half an answer, fill the memory, or stop pytest.
+The reader rejects everything that it does not understand. It raises `CassetteCorrupt`, which names the file, the line
+and the reason. A damaged or hostile file must never replay half an answer, fill the memory, or stop pytest.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError,
 _KEYS = ("version", "interactions", "metadata")
 # the first lines that `cassette_writer` writes, and that no other recorder does
 _OWN_HEAD = re.compile(rb"# 1 \xc2\xb7 [^\n]*\n(?:#[^\n]*\n)*version: 1\n")
-# text of a body is never at the beginning of a line
+# the text of a body is always indented, so it cannot match
 _CONFLICT = re.compile(rb"^<{7}(?: [^\n]*)?$", re.MULTILINE)
 _CONFLICT_END = re.compile(rb"^>{7}(?: [^\n]*)?$", re.MULTILINE)
 
-# gzip shrinks real cassettes by less than this factor, and a file of zeros by a thousand
+# gzip shrinks real cassettes by less than this factor, but a file of zeros by a factor of a thousand
 _LARGEST_RATIO = 100
 _LARGEST_SMALL_FILE = 10_000_000
 
@@ -101,7 +101,7 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
 
 
 def _load_document(content: bytes, path: Path) -> Cassette:
-    """Parse the whole file. Called if it does not have our layout, which does not mean that it is damaged."""
+    """Parse the whole file. Called if the file does not have our layout, although it may be valid."""
     if path.suffix != ".toml" and (start := _CONFLICT.search(content)) and _CONFLICT_END.search(content, start.end()):
         line = content.count(b"\n", 0, start.start()) + 1
         raise CassetteCorrupt(path, "it contains the conflict markers of a merge", line=line, advice=_RESOLVE)
@@ -187,7 +187,7 @@ def _load_own(items: Sequence[Any], found: Mapping[Any, Any], damage: _Damage) -
 
 
 def _load_foreign(document: Mapping[str, Any], path: Path, damage: _Damage) -> Cassette:
-    from multitrack.tape.file import foreign  # vcrpy imports every HTTP library that is installed
+    from multitrack.tape.file import foreign  # most runs do not need this module
 
     try:
         return foreign.read(document)
@@ -245,7 +245,7 @@ def _parse_document(content: bytes, path: Path) -> Any:
             try:
                 return json.loads(text, object_pairs_hook=_build_object)
             except (ValueError, RecursionError):
-                pass  # YAML in braces; for damaged JSON, YAML's error names the line
+                pass  # the text may be YAML in braces; if it is damaged JSON, YAML's error names the line
         if path.suffix == ".toml":
             # cassetter writes TOML on request
             return tomllib.loads(text)

@@ -47,7 +47,7 @@ def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> byte
     end = [
         *_format_metadata(cassette.metadata),
         *_format_pieces(pieces),
-        # the last line of the file: `metadata_reader` recognizes by it that nothing was cut off
+        # must be the last line: it shows `metadata_reader` that the file was not cut off
         f"  {END_MARKER}: {cassette.provenance}",
         "",
     ]

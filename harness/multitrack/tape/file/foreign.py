@@ -36,7 +36,7 @@ _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError,
 
 
 class NotSupported(ValueError):
-    """The cassette has content that only its recorder can replay."""
+    """The cassette contains messages that only its own recorder can replay."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
@@ -48,10 +48,10 @@ class BadInteraction(ValueError):
 
     Args:
         reason: What is wrong with it.
-        key: The key of the list that it is in.
-        index: Its index in this list.
-        position: Its position in the cassette, from 0.
-        advice: How to fix it. None if the file is damaged.
+        key: The key of the list that contains the interaction.
+        index: The index of the interaction in this list.
+        position: The position of the interaction in the cassette, from 0.
+        advice: How to fix the problem. None if the file is damaged.
     """
 
     def __init__(self, reason: str, key: str, index: int, position: int, advice: str | None) -> None:
@@ -226,7 +226,10 @@ def _find_times(item: Mapping[str, Any]) -> list[datetime]:
 
 
 def _read_headers(headers: Any, *, only_first: bool = False) -> Headers:
-    """Return the headers of a message. vcrpy uses ``only_first`` of several values of a header of a request."""
+    """Return the headers of a message.
+
+    With ``only_first``, return only the first value of each header, as vcrpy does for requests.
+    """
     found: list[tuple[str, str]] = []
     for name, values in require_mapping(headers, "the value of headers").items():
         listed = values if isinstance(values, list | tuple) else [values]
@@ -235,7 +238,7 @@ def _read_headers(headers: Any, *, only_first: bool = False) -> Headers:
 
 
 def _read_header(value: Any) -> str:
-    # a number without quotes is not text in YAML, and clients pass headers as bytes
+    # YAML reads a number without quotes as a number, and some clients pass headers as bytes
     if value is None or isinstance(value, int | float | datetime):
         return str(value)
     if isinstance(value, bytes):

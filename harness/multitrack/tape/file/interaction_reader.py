@@ -34,7 +34,7 @@ _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunk
 _STATUS = frozenset({"code", "message"})
 _CHUNKS = frozenset({"by", "joined", "cut", "gaps_ms"})
 _FAILURE = frozenset({"error", "message", "during", "code"})
-# an event and an offset in it; no body has so many bytes that more digits are needed
+# an event and an offset within it; no body is so large that more than 15 digits are needed
 _CUT = re.compile(r"([0-9]{1,15})\+([0-9]{1,15})", re.ASCII)
 _MOST_EVENTS = 10**15
 _LONGEST_GAP = 24 * 60 * 60 * 1000

@@ -1,7 +1,7 @@
-"""The interactions of a cassette that this process records to, with their texts in the file.
+"""Remember the interactions of a cassette that this process records to, with their texts in the file.
 
-If many tests record into one cassette, it is read and written for each of them. Without this, all its interactions
-would be parsed and formatted each time.
+If many tests record into one cassette, the file is read and written for each test. Without this module, all its
+interactions would be parsed and formatted each time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from multitrack.tape.interaction import Interaction
 
 @dataclass(frozen=True, slots=True)
 class InteractionText:
-    """An interaction as it is written."""
+    """The text of an interaction in the file."""
 
     position: int
     """The position that the comments name."""
@@ -35,9 +35,9 @@ class KnownTexts:
     def read_all(
         self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
     ) -> list[Interaction]:
-        """Return the interactions for the ``texts`` of a file. Only those that are new are ``read``.
+        """Return the interactions for the ``texts`` of a file. Call ``read`` only for texts that are new.
 
-        ``pieces`` are the pieces of base64 in the file. The texts contain only their names.
+        ``pieces`` are the large pieces of base64 at the end of the file, by name. The texts contain only the names.
         """
         are_kept = all(pieces.get(name) == piece for name, piece in self._pieces.items())
         known = self._interactions if are_kept else {}
@@ -46,11 +46,11 @@ class KnownTexts:
         return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
-        """Return the text of ``interaction``. `None` if it is not known."""
+        """Return the text of ``interaction``, or `None` if it is not known."""
         # by identity: comparing two interactions would compare their bodies
         _, text = self._texts.get(id(interaction), (None, None))
         return text
 
     def replace_texts(self, texts: list[tuple[Interaction, InteractionText]]) -> None:
-        """Remember ``texts``, and nothing else."""
+        """Forget all earlier texts, and remember ``texts``."""
         self._texts = {id(interaction): (interaction, text) for interaction, text in texts}

@@ -19,17 +19,17 @@ from multitrack.tape.file.value_checks import (
 from multitrack.tape.interaction import Provenance
 
 END_MARKER = "provenance"
-"""The last key of the metadata, and so of the file. A cassette without it was cut off."""
+"""The last key of the metadata, which is also the last key of the file. A cassette without this key was cut off."""
 
 _DEEPEST = 20
 _TEXTS = ("placeholders",)
 _TESTS = ("appends", "keeps_errors")
 _STRUCTURED = frozenset({END_MARKER, "blobs", "format", "sdks", "unanswered", *_TEXTS, *_TESTS})
-"""The keys whose values are not any text."""
+"""The keys whose values are not free text. Each has its own check."""
 
 
 class Metadata(NamedTuple):
-    """The metadata of a cassette: the facts that are kept when it is written again, and the large pieces of base64."""
+    """The metadata of a cassette: facts that are kept when it is written again, and the large pieces of base64."""
 
     kept: Mapping[str, Any]
     blobs: Blobs
@@ -67,7 +67,7 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
             _require_tests(list(require_mapping(value, name)), f"the keys of {name}")
             require_texts(list(value.values()), name, f"a value of {name}")
         elif key == "recorded_at":
-            # a time without quotes is a value of its own type in YAML
+            # YAML reads a time without quotes as a date or a time, not as text
             value = value if isinstance(value, date) else require_text(value, name)
         kept[key] = yaml_text.restore_text(_require_plain(value, name))
     return Metadata(kept, _read_blobs(metadata.get("blobs", {})))

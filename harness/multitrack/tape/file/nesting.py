@@ -7,7 +7,7 @@ import json
 from multitrack import wires
 
 _DEEP = 1_000
-"""Python's own decoder gives up near this depth."""
+"""The depth near which Python's own decoder raises an error."""
 _BRACKETS = b"[]{}"
 _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 
@@ -15,7 +15,7 @@ _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 def is_nested_too_deeply(body: bytes) -> bool:
     """Return whether the JSON in ``body``, or in the arguments of a tool call in it, cannot be decoded.
 
-    Almost always, counting the brackets shows that the body is shallow.
+    Counting the brackets is enough for almost all bodies. Only the others are decoded.
     """
     if body.count(b"[") + body.count(b"{") < _DEEP or not _may_be_deep(body):
         return False
@@ -31,11 +31,11 @@ def is_nested_too_deeply(body: bytes) -> bool:
 
 
 def _may_be_deep(body: bytes) -> bool:
-    """Return whether more than `_DEEP` brackets are open at any point, if those within strings are counted, too."""
+    """Return whether more than `_DEEP` brackets are open at any point, counting brackets within strings as well."""
     brackets = body.translate(None, _OTHERS)
     depth, start = 0, 0
     while start < len(brackets):
-        # as many as could reach the depth
+        # only bodies with enough brackets to reach the depth
         part = brackets[start : start + max(1, _DEEP - depth)]
         depth = max(0, depth + 2 * (part.count(b"[") + part.count(b"{")) - len(part))
         if depth >= _DEEP:

@@ -24,7 +24,7 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 
 
-# cached, because collection and setup ask for each name
+# cached, because both the collection and the setup of a test compute the name
 @lru_cache(maxsize=4096)
 def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
@@ -150,7 +150,7 @@ def relative_to_cwd(path: Path) -> Path:
 
 
 def resolve(path: Path) -> Path:
-    """Return ``path`` without links, as `Path.resolve` does, but look at each folder only once in a process."""
+    """Return ``path`` without symbolic links, as `Path.resolve` does. The results for folders are cached."""
     if path.is_symlink():
         return path.resolve()
     return _resolve_folder(os.path.abspath(path.parent)) / path.name

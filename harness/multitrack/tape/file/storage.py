@@ -24,7 +24,7 @@ RedactForeign = Callable[[Cassette], Cassette]
 
 
 class RecordingCache(Protocol):
-    """What a process remembers of the cassettes that it records to."""
+    """The cache of the cassettes that a process records to."""
 
     def read(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path``, as `read` does."""
@@ -47,7 +47,7 @@ def read_content(path: Path) -> bytes | None:
     """Return the bytes of the cassette at ``path``, or `None` if the file does not exist.
 
     Raises:
-        CassetteCorrupt: The path does not lead to a file, or the system refuses to read it.
+        CassetteCorrupt: The path does not lead to a regular file, or the system does not allow reading the file.
     """
     try:
         # reading a pipe or a device might never end

@@ -15,7 +15,7 @@ _short.maxlevel = 2
 
 
 class UnknownFeature(ValueError):
-    """The file has a key or a value that this version does not know. A later version may have written the file."""
+    """The file contains a key or a value that this version does not know. A later version may have written the file."""
 
 
 def format_value(value: Any) -> str:
@@ -50,7 +50,7 @@ def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str
 
 
 def require_text(value: Any, name: str) -> str:
-    """Return ``value`` if it is text. Bytes are converted to the text that the writer stored as bytes."""
+    """Return ``value`` if it is text. If it is bytes, return the text that the writer stored as these bytes."""
     if isinstance(value, bytes):
         value = yaml_text.restore_text(value)
     if not isinstance(value, str):
@@ -59,7 +59,7 @@ def require_text(value: Any, name: str) -> str:
 
 
 def require_texts(value: Any, name: str, item_name: str) -> tuple[str, ...]:
-    """Return the texts in the list ``value``."""
+    """Return the items of ``value`` if it is a list of texts."""
     return tuple([require_text(item, item_name) for item in require_list(value, name)])
 
 
@@ -92,7 +92,7 @@ def require_url(value: Any) -> str:
 def require_status(value: Any) -> int:
     """Return ``value`` if it is the status code of a final response.
 
-    Clients wait for another response after an informational one (below 200), and http.client refuses a code that does
+    After an informational response (below 200), clients wait for another response. http.client rejects a code that does
     not have three digits.
     """
     if type(value) is not int or not 200 <= value <= 999:

@@ -28,8 +28,8 @@ _BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 class Loader(_Base):  # type: ignore[misc]
     """The loader of cassettes. Raises an error of PyYAML, with the line, for everything that it does not accept.
 
-    It does not accept a repeated key, because a reader would silently use one of the two values; and no aliases,
-    because Multitrack does not write any.
+    It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
+    Multitrack does not write any.
     """
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
@@ -62,7 +62,7 @@ class Loader(_Base):  # type: ignore[misc]
         raise AssertionError(f"no key is repeated in {format_value(keys)}")
 
     def flatten_mapping(self, node: Any) -> None:
-        """Refuse merge keys. A few of them let a small file fill the memory, and no recorder writes them."""
+        """Refuse merge keys. With a few of them, a small file could fill the memory, and no recorder writes them."""
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 problem = "it uses YAML merge keys (<<), which no recorder writes"

@@ -1,8 +1,8 @@
 """The code that catches traffic: one file or folder per client library.
 
 ``install`` patches the client libraries when the first tape opens. A library that is not imported yet is patched after
-its import. `restore` removes the patches. Interceptors patch classes instead of objects, so
-that clients, sessions and channels created earlier are caught, too.
+its import. `restore` removes the patches. Interceptors patch classes instead of objects, so that clients, sessions and
+channels created earlier are caught, too.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def restore() -> None:
 
 
 def clear_state() -> None:
-    """Clear what interceptors remember of the traffic of one test."""
+    """Clear the state that interceptors keep about the traffic of one test."""
     with _lock:
         for cleanup in _cleanups:
             cleanup()
 
 
 def are_outermost() -> bool:
-    """Return whether nobody has replaced a patched attribute since it was patched."""
+    """Return whether every patched attribute still has our patch, and no other code has replaced it."""
     return _patches.are_outermost()
 
 

@@ -1,6 +1,6 @@
-"""The tripwire for pycurl, which connects below Python's sockets. It only matters while the network is blocked.
+"""The tripwire for pycurl, which connects below Python's sockets.
 
-A tape neither records nor refuses the requests of pycurl.
+It only refuses requests while the network is blocked. A tape neither records nor refuses the requests of pycurl.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for the classes of ``pycurl``, whose methods cannot be replaced."""
+    """Return the patches for ``pycurl``. They replace its classes, because the methods cannot be replaced."""
     del current_tape
 
     def check(curl: Any) -> None:

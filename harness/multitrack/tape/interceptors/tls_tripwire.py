@@ -1,4 +1,4 @@
-"""The tripwire for TLS, which sends below the methods of ``socket.socket``."""
+"""The tripwire for TLS sockets, which do not send through the methods of ``socket.socket``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``ssl.SSLSocket``, whose ``sendall`` calls ``send``."""
+    """Return the patch for ``ssl.SSLSocket.send``, which ``sendall`` also calls."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -1,7 +1,7 @@
 """Ends the connection of Tornado's client if the tripwire blocks it.
 
-Tornado connects in a task of its own, which only handles errors that are an `Exception`. A violation would leave the
-client waiting for its timeout, or forever if it has none.
+Tornado connects in a separate task, which only handles errors that are an `Exception`. A violation is not one, so the
+client would wait until its timeout, or forever if it has no timeout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, _: CurrentTape) -> list[Patch]:
-    """Return the patch for ``tornado.iostream``. Its client then raises the violation where the caller waits."""
+    """Return the patch for ``tornado.iostream``. It makes the client raise the violation where the caller waits."""
 
     def end_if_blocked(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -1,9 +1,9 @@
 """The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
-It patches ``socket.socket.connect``, which every Python client without an interceptor calls, and the methods that send:
-datagrams carry HTTP/3, and a socket that was connected before the tape opened carries HTTP/1. Other data on such a
-socket passes, because connections to databases, debuggers and workers also stay open for a whole run. The tripwire does
-not see connections made below Python (gRPC, libcurl).
+It patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also patches the
+methods that send, to block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that was connected
+before the tape opened. Other data on such a socket passes, because connections to databases, debuggers and workers also
+stay open for a whole run. The tripwire does not see connections made below Python's sockets (gRPC, libcurl).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _HostNames:
         return getaddrinfo
 
     def _explain_failed_lookup(self, host: Any, port: Any = None, *_: Any) -> Exception | None:
-        """Return the error of a blocked connection if the failed lookup was made to connect. None otherwise.
+        """Return the error for a blocked connection, or None if the failed lookup was not made to connect.
 
         Without a network, the lookup fails before the connection can be refused.
         """
@@ -186,7 +186,7 @@ def _check_block(block: NetworkBlock, sock: socket.socket, address: Any, names: 
             host, port = parsed
             block.check(names.names_of(host), port)
             return
-        # a Unix socket has a path; other families have no name, and are refused in any case
+        # a Unix socket has a path; sockets of other families have no host name, and are always refused
         is_path = sock.family == getattr(socket, "AF_UNIX", None)
         block.check((os.fsdecode(address) if is_path else "",), None)
     except NetworkBlocked:
@@ -198,7 +198,7 @@ def _check_block(block: NetworkBlock, sock: socket.socket, address: Any, names: 
 def _check_blocked_datagram(
     block: NetworkBlock, sock: socket.socket, addresses: Sequence[Any], names: _HostNames
 ) -> None:
-    # a connected socket was checked when it was connected
+    # without an address, the socket is connected, and was checked when it connected
     if addresses and (parsed := _parse_address(sock, addresses[0])) is not None and parsed[1] != _DNS_PORT:
         block.check(names.names_of(parsed[0]), parsed[1])
 

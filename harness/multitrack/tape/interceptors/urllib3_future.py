@@ -1,8 +1,8 @@
 """Refuses the requests of urllib3-future, which Multitrack cannot record.
 
 urllib3-future is a fork of urllib3 that niquests requires. By default, its installation replaces the package
-``urllib3``, so that requests, botocore and other clients use the fork, too. The fork shares only the names of its
-classes with urllib3: it speaks HTTP/1.1, 2 and 3 through connections that are not those of ``http.client``.
+``urllib3``, so requests, botocore and other clients use the fork, too. The fork has only the names of its classes in
+common with urllib3: it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _CLASSES = ("HTTPConnection", "HTTPSConnection", "AsyncHTTPConnection", "AsyncHT
 
 
 def is_fork(module: ModuleType) -> bool:
-    """Return whether ``module``, one of ``urllib3``, belongs to urllib3-future."""
+    """Return whether ``module``, a module of the package ``urllib3``, belongs to urllib3-future."""
     connection = getattr(module, "HTTPConnection", None) or getattr(module, "AsyncHTTPConnection", None)
     return any(".backend" in base.__module__ for base in getattr(connection, "__mro__", ()))
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``module``, which defines connections, if it belongs to urllib3-future."""
+    """Return the patches for ``module``, which defines connections. Empty unless it belongs to urllib3-future."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
-        # of a connection that was opened before the tape, only `putrequest` is called; `connect` may be a coroutine
+        # on a connection that was opened before the tape, only `putrequest` is called; `connect` may be a coroutine
         @wraps(original)
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             tape = current_tape()
@@ -55,7 +55,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 def _format_message(module: ModuleType, host: str, port: int) -> str:
     location = join_host_and_port(host, port)
     reason = (
-        "it was installed with niquests and has replaced urllib3, so that requests and other clients use it, too\n"
+        "it replaced urllib3 when it was installed, for example with niquests; requests and others now use it, too\n"
         "  to bring urllib3 back:\n"
         "    pip uninstall --yes urllib3-future\n"
         "    pip install --force-reinstall urllib3\n"

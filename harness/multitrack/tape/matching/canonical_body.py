@@ -56,7 +56,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
     if kind and _is_container(body):
         return ()
     if kind and not _is_json(kind):
-        # vcrpy stores no type for the text either, so a recorded text can look like a form
+        # vcrpy does not store the content type either, so a recorded text can look like a form
         return (_TEXT + decode_text(body),) if _is_form(body) else ()
     try:
         document = jsontext.parse(body)

@@ -86,7 +86,7 @@ class RecordedEntry:
 
 
 def _adopt_part(target: str, recorded: str, pattern: str) -> str:
-    """Return ``target`` with the recorded text that matches ``pattern``, if it matches in both targets."""
+    """Return ``target`` with its match of ``pattern`` replaced by the recorded match, if both targets have a match."""
     sent_part, recorded_part = re.search(pattern, target), re.search(pattern, recorded)
     if sent_part is None or recorded_part is None:
         return target
@@ -137,14 +137,15 @@ class Index:
 
         Args:
             key: The key of the request.
-            accepts: Called for each entry whose key matches, if given. The entry is skipped if the result is false.
+            accepts: Called for each entry whose key matches. An entry is skipped if the result is false. None accepts
+                every entry.
         """
         forms = [replace(key, body=form) for form in key.stored_forms]
         for exact in (equal for one in (key, *forms) for equal in (one, one.without_origin)):
             waiting = self._by_key.get(exact, [])
             while waiting and waiting[-1].played:
                 waiting.pop()
-            # an entry that is rejected now may answer a later request, so it stays
+            # an entry that is rejected now may answer a later request, so it is kept
             for entry in reversed(waiting):
                 if not entry.played and (accepts is None or accepts(entry)):
                     return self.mark_played(entry, key)
@@ -155,9 +156,9 @@ class Index:
         return None
 
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the entry that answered the last request with ``key``. None if there was no such request.
+        """Return the entry that answered the last request with ``key``, or None if there was no such request.
 
-        With ``accepts``, return the last entry of the cassette that was replayed for such a request and is accepted.
+        With ``accepts``, return the last accepted entry in the cassette that answered such a request.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)

@@ -1,4 +1,4 @@
-"""The interface of a project's own comparisons of requests."""
+"""The interface for a project's own comparison of requests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from multitrack.tape.exchange import Request
 
 
 class RequestMatcher(Protocol):
-    """A comparison that is made in addition to the comparison of matching keys."""
+    """A comparison of the project, made in addition to the comparison of matching keys."""
 
     @property
     def name(self) -> str:
         """The name of the matcher, for messages."""
 
     def find_mismatch(self, sent: Request, recorded: Request, /) -> str | None:
-        """Return why ``recorded`` does not answer ``sent``. `None` if it does.
+        """Return why ``recorded`` is not the recording of ``sent``, or `None` if it is.
 
         Both requests are filtered and redacted.
         """

@@ -1,4 +1,4 @@
-"""The endpoint that a client gets on replay if it was created without one, and other parts of its URL.
+"""The default endpoint, and other default parts of a URL, of a client that is created without them on replay.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
 therefore matches any recorded value.
@@ -23,7 +23,7 @@ _LOCATIONS = "locations"
 
 
 def find_unknown_parts(url: str) -> UnknownParts:
-    """Return which parts of ``url`` are the defaults."""
+    """Return which parts of ``url`` are defaults and therefore match any recorded value."""
     version = _VERSION.search(url)
     has_default_version = version is not None and version[0] == API_VERSION
     has_default_endpoint = url == ENDPOINT or url.startswith((f"{ENDPOINT}/", f"{ENDPOINT}?"))

@@ -23,7 +23,7 @@ _TEMPLATE = re.compile(
 
 
 def is_dummy(value: str) -> bool:
-    """Return whether ``value`` is a template, a repeated character, or consists of words that stand for a secret."""
+    """Return whether ``value`` is a template, a repeated character, or only words such as ``your-api-key``."""
     if not value or value.startswith("__redacted__") or "placeholder" in value.lower():
         return True
     parts = _PART.findall(value.lower())

@@ -1,7 +1,7 @@
 """The secrets in the environment.
 
 A variable holds a secret if a part of its name says so (``KEY``, ``TOKEN``, ``DSN``), or if its value is a URL or a
-connection string with a credential in it. Of a URL and a connection string, only the secret part counts.
+connection string with a credential in it. Only the credential in a URL or a connection string is secret.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from multitrack.tape.redaction.dummies import is_dummy
 
 MIN_LENGTH = 12
-"""The shortest value of the environment that is removed from texts. A shorter one could be an ordinary word."""
+"""The length of the shortest secret that is removed from texts. A shorter one could be an ordinary word."""
 
 _NAME_LIST = (
     "KEY KEYS APIKEY APIKEYS ACCESSKEY SECRETKEY PRIVATEKEY AUTHKEY APPKEY MASTERKEY SIGNINGKEY ENCRYPTIONKEY TOKEN "
@@ -53,11 +53,11 @@ class EnvironmentSecrets:
     short_variables: tuple[str, ...]
     """The variables whose passwords are too short to be removed."""
     google_account: Mapping[str, str]
-    """The text fields of the Google credentials file that the environment names. Empty if there is none."""
+    """The text fields of the file that GOOGLE_APPLICATION_CREDENTIALS names. Empty if there is no such file."""
 
 
 def find_in_environment(environment: Mapping[str, str]) -> EnvironmentSecrets:
-    """Return the secrets in ``environment``. Equal environments are only searched once."""
+    """Return the secrets in ``environment``. The results for recent environments are cached."""
     path = environment.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     # os.environ decodes all its values each time; pytest changes one variable in each phase of a test
     variables = dict(getattr(environment, "_data", environment))
@@ -92,8 +92,8 @@ def _decode(text: str | bytes) -> str:
 
 
 def _divide(secret: str) -> Iterator[str]:
-    """Yield ``secret`` and its long lines, because each line of a private key may be printed for itself."""
-    # a key in a variable often has the two characters `\n` instead of line breaks, which the application replaces
+    """Yield ``secret`` and its long lines, because a single line of a private key may be printed."""
+    # a key in a variable often contains the two characters `\n`, which the application replaces with line breaks
     if "-----BEGIN" in secret:
         secret = secret.replace("\\n", "\n")
     yield secret.strip()
@@ -103,7 +103,7 @@ def _divide(secret: str) -> Iterator[str]:
 
 
 def find_in_variable(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in one variable, of any length. A dummy counts as well."""
+    """Yield the secrets in one variable, even short ones and dummies such as ``your-api-key``."""
     value = value.strip()
     if len(value) < 4 or name in _FOLDERS:
         return

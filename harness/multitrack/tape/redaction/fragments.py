@@ -45,7 +45,7 @@ def _redact_events(text: str, pattern: re.Pattern[str], redact_pieces: RedactPie
     if len(found) < 2:
         return text
     documents = [_parse(match[1]) for match in found]
-    # a text that is not JSON, or is a text in JSON, is put into a list, because the strings in a document are replaced
+    # plain text, or a JSON document that is a single string, is put into a list, so that its string can be replaced
     texts = {position for position, document in enumerate(documents) if document is None}
     strings = {position for position, document in enumerate(documents) if isinstance(document, str)}
     for position in texts | strings:
@@ -97,7 +97,7 @@ def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[
     changed: set[int] = set()
     for leaves in leaves_by_path.values():
         pieces = [container[key] for _, (container, key) in leaves]
-        # the model and the id are the same in each event; they are no pieces of a text
+        # values such as the model and the id are the same in each event, so they are not pieces of a text
         if len(pieces) < 2 or pieces.count(pieces[0]) == len(pieces):
             continue
         for (position, (container, key)), piece in zip(leaves, redact_pieces(pieces), strict=True):

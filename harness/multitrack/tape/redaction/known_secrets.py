@@ -12,7 +12,7 @@ from multitrack.tape.redaction.text_changes import Change, select_disjoint
 class KnownSecrets:
     """The secrets that one tape has learned so far. Thread-safe.
 
-    Learning a secret takes constant time, because each of many requests may send another one.
+    Learning a secret takes constant time, because every request may send a different secret.
     """
 
     def __init__(self, allowed: frozenset[str]) -> None:
@@ -32,7 +32,7 @@ class KnownSecrets:
             return frozenset(self._known)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Find ``secrets`` from now on."""
+        """Add ``secrets`` to those that `find` searches for."""
         for secret in secrets:
             if secret not in self._known and secret not in self._allowed:
                 with self._lock:
@@ -42,7 +42,8 @@ class KnownSecrets:
     def find(self, text: str) -> list[Change]:
         """Return a change for each secret in ``text``. A longer secret wins over a shorter one that overlaps it.
 
-        Repeat it until nothing is found: a secret may have other spellings next to its value.
+        Apply the changes and search again until nothing is found: other spellings of a secret are skipped if the text
+        also contains its value.
         """
         if not self._known:
             return []

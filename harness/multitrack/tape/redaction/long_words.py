@@ -13,10 +13,10 @@ _TABLE = bytes(ord("a") if chr(byte) in _CHARACTERS else ord(" ") for byte in ra
 _LONG_WORD = b"a" * MIN_LENGTH
 
 
-# the search for known secrets and the one for shapes read the same text, one after the other
+# the searches for known secrets and for shapes read the same text, one after the other
 @lru_cache(maxsize=2)
 def find_long_words(text: str) -> Sequence[tuple[int, int]]:
-    """Return where the words of at least `MIN_LENGTH` letters, digits and characters of base64 begin and end."""
+    """Return where words begin and end that have at least `MIN_LENGTH` letters, digits and characters of base64."""
     # a table for bytes translates a text a hundred times faster than a regular expression divides it
     flat = text.encode("latin-1", "replace").translate(_TABLE)
     words = []

@@ -24,8 +24,8 @@ _IS_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"{}<>]*(?:&[\w.%+\[\]-]+=[^\s&\"{}<>
 _URL_PART = re.compile(r"(?<=/)[^/?#&=]+|(?<==)[^&#]+")
 _WORD = re.compile(r"\w+|\W")
 _MAX_COMPARED = 2000
-"""The number of words up to which each changed word is found. In a longer text, all between the first and the last
-change counts as changed."""
+"""The number of words up to which the changed words are found one by one. In a longer text, everything from the first
+change to the last one counts as changed."""
 
 
 @lru_cache(maxsize=16)
@@ -33,7 +33,7 @@ def load_function(path: str) -> ProjectFunction:
     """Return the function at ``path``, such as ``tests.privacy:remove_names``.
 
     Raises:
-        BadOption: There is no such function.
+        BadOption: ``path`` has a different form, the module cannot be imported, or it has no such function.
     """
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
@@ -52,7 +52,7 @@ def _import(name: str) -> Any:
     try:
         return import_module(name)
     except ModuleNotFoundError:
-        # the command line, unlike `python -m pytest`, does not have the project in the path
+        # unlike `python -m pytest`, the command line does not add the project to Python's path
         sys.path.insert(0, str(Path.cwd()))
         try:
             return import_module(name)
@@ -68,14 +68,14 @@ class ProjectFunction:
         self._function = function
 
     def redact_text(self, text: str, describe_location: Callable[[], str] = str) -> str:
-        """Return what the function makes of ``text``.
+        """Return ``text`` without private data: the result of the function.
 
         Args:
             text: One value of a request or a response, or another text as a whole.
-            describe_location: Returns where the text is, for messages. Default: nothing.
+            describe_location: Returns where the text is, for messages. Default: an empty text.
 
         Raises:
-            BadOption: The function fails, or its result is not a text, or it would change its own result.
+            BadOption: The function raises an error, does not return a text, or changes its own result.
         """
         try:
             redacted = self._function(text)
@@ -95,9 +95,9 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the function to each string in a body of JSON, each value of a form, or any other body as a whole.
+        """Apply the function to each string of a JSON body, each value of a form, or any other body as a whole.
 
-        Names of JSON fields do not count as strings.
+        The names of JSON fields are not passed to the function.
         """
         if _IS_JSON.match(text):
             return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)
@@ -147,7 +147,7 @@ def _compare(before: str, after: str) -> Iterator[Change]:
 
 
 def _find_json_path(text: str, value: str) -> str:
-    """Return the JSON path of the string ``value``. Empty if the text is not one JSON document."""
+    """Return the JSON path of the string ``value`` in ``text``. Empty if ``text`` is not a JSON document."""
     try:
         document = json.loads(text)
     except ValueError:

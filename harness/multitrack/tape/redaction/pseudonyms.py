@@ -40,7 +40,7 @@ _PSEUDONYM_IN_TEXT = re.compile(
 
 _FIRST_WORD = re.compile(r"[\w-]+")
 _WORDS = re.compile(r"[\w-]{6,}")
-# what follows a backslash or a percent sign may be the rest of an escape sequence
+# the characters after a backslash or a percent sign may be the rest of an escape sequence
 _ESCAPES = {"\\": re.compile(r"[nrtbf]|u[0-9a-fA-F]{4}"), "%": re.compile(r"[0-9a-fA-F]{2}")}
 _WORD_ENDS = re.compile(rf"(?![\w-])|(?={REDACTED})")
 _FEW_NAMES = 16
@@ -104,7 +104,7 @@ class Pseudonyms:
             return
         with self._lock:
             self._distinctive[name] = kind
-            # a name may contain other characters as well, such as the point of a domain
+            # a name may also contain other characters, such as the dots of a domain
             same_word = self._by_first_word.setdefault(_split_first_word(name), [])
             same_word.append(name)
             same_word.sort(key=len, reverse=True)
@@ -153,7 +153,7 @@ class Pseudonyms:
         return find_changes(_RESOURCE, self._replace_resource, text)
 
     def _find_accounts(self, text: str) -> list[Change]:
-        if ".gserviceaccount.com" not in text:  # searching for the name in front of it is slow
+        if ".gserviceaccount.com" not in text:  # the regular expression is slow
             return []
         return find_changes(_ACCOUNT, lambda match: self._assign("account", match[0]), text)
 
@@ -220,7 +220,7 @@ def _split_first_word(name: str) -> str:
 
 
 def _iterate_words(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each word of ``text`` with its offset: without an escape sequence or a redacted secret before it."""
+    """Yield each word of ``text`` with its offset. Escape sequences and redacted secrets before a word are skipped."""
     for match in _WORDS.finditer(text):
         start = match.start()
         for word in match[0].split(REDACTED):

@@ -1,4 +1,4 @@
-"""Tell random characters from words."""
+"""Distinguish random characters from words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def looks_random(text: str) -> bool:
 
 
 def _mixes(segment: str) -> bool:
-    # CamelCase is made of words; so is a word with a number behind it, such as `v2`
+    # CamelCase consists of words, and so does a word followed by a number, such as `v2`
     parts = _WORD.findall(segment)
     return (len(parts) > 2 and sum(map(len, parts)) / len(parts) < 4) or any(map(str.isdigit, segment))

@@ -61,7 +61,7 @@ _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
 )
 _MAX_URLS = 256
-# to the last @, because a password may contain one
+# up to the last @, because a password may contain one
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 
 
@@ -162,7 +162,7 @@ class Redactor:
 
     def redact_url(self, url: str) -> str:
         """Return ``url`` without user information and without secrets in its parameters."""
-        # the requests of a tape have the same few URLs and headers
+        # cached, because the requests of a tape have the same few URLs and headers
         key = (url, len(self._known), len(self._pseudonyms))
         if (known := self._redacted_urls.get(key)) is None:
             if len(self._redacted_urls) > _MAX_URLS:
@@ -174,7 +174,7 @@ class Redactor:
         if self._function is not None:
             url = self._function.redact_url(url)
         url = _PARAMETER.sub(self._redact_parameter, _USER_INFORMATION.sub("", url))
-        # a removed secret may have hidden the user information, as a line break in a malformed URL does
+        # a secret with a line break, in a malformed URL, may have hidden the user information until it was removed
         return _USER_INFORMATION.sub("", self._apply_steps(self._pseudonyms.replace_in_url(url)))
 
     def redact_body(self, body: bytes) -> bytes:

@@ -21,7 +21,7 @@ _OPAQUE = (
     r"|client[_-]?secret|(?:client[_-]?)?assertion"
 )
 _PASSWORD = r"password|passwd|passphrase"
-# each name contains one of these, or ends with one of them
+# the name of each such field contains one of these, or ends with one of them
 _MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
 _FIELD = re.compile(
     rf"(?P<open>\\*[\"'])(?:[\w.-]{{0,40}}?[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}))"
@@ -41,7 +41,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|[A-Z]?[a-z]+(?:[A-Z][a-z
 
 
 def find_fields(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the values that fields such as ``client_secret`` hold, with quotes around name and value."""
+    """Yield the spans of the secret values of fields such as ``client_secret``, if name and value are quoted."""
     if not _may_have_fields(text):
         return
     for match in _FIELD.finditer(text):
@@ -60,7 +60,7 @@ def _may_have_fields(text: str) -> bool:
 
 
 def find_field_values(text: str) -> Iterator[str]:
-    """Yield the values that `find_fields` and `find_in_form` find, without escape sequences."""
+    """Yield the decoded values at the spans that `find_fields` and `find_in_form` yield."""
     spans = set(find_fields(text))
     if spans:
         for match in _FIELD.finditer(text):
@@ -71,7 +71,7 @@ def find_field_values(text: str) -> Iterator[str]:
 
 
 def decode_value(value: str, quote: str) -> str:
-    """Return ``value`` of a JSON document, which may itself be a text in a JSON document, without its escapes."""
+    """Return the JSON string ``value`` without its escapes. The document may itself be a string in a JSON document."""
     levels = len(quote).bit_length()
     for _ in range(levels):
         try:
@@ -96,7 +96,7 @@ def _is_secret(value: str, *, is_password: bool) -> bool:
 
 
 def find_in_form(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of secrets in a form, also in one with files, and in URLs and forms inside of a text."""
+    """Yield the spans of secrets in a form (URL-encoded or multipart), and in URLs and forms within a text."""
     if "=" not in text:
         return
     is_form = _FORM.fullmatch(text) is not None
@@ -107,7 +107,7 @@ def find_in_form(text: str) -> Iterator[tuple[int, int]]:
         value = _VALUE_IN_FORM.match(text, position + 1) if kind else None
         if kind and value and _is_form_secret(text, value, is_form=is_form, is_password=kind["password"] is not None):
             yield value.span()
-        # what is inside of a value needs no second look
+        # do not search within the value again
         position = text.find("=", value.end() if value else position + 1)
     if "form-data" in text:
         for part in _PART.finditer(text):
@@ -119,7 +119,7 @@ def _is_form_secret(text: str, found: re.Match[str], *, is_form: bool, is_passwo
     value = unquote_plus(found[0])
     if is_form:
         return len(value) >= _MIN_SENT_LENGTH and not is_dummy(value) and not _ATTRIBUTE.fullmatch(value)
-    # code such as `password=os.environ[...]` and `api_key=settings.key` is no form
+    # code such as `password=os.environ[...]` and `api_key=settings.key` is not a form
     if text[found.end() : found.end() + 1] in ("(", "[", "{"):
         return False
     has_digit = any(map(str.isdigit, value))

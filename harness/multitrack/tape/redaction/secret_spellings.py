@@ -1,10 +1,10 @@
-r"""The spellings of one secret whose value is known.
+r"""Find a secret whose value is known, in all its spellings.
 
 A secret is found as it is, in JSON and in the `repr` of Python (also several levels deep), in URLs and forms, in HTML
-and XML, with line breaks in it, and in base64, where its first byte may be at any of three positions.
+and XML, with line breaks in it, and in base64, which has three forms, depending on the position of the first byte.
 
-No spelling changes ASCII letters and digits. Therefore, the search compares only these, and then checks the characters
-between them. A pattern with all spellings of each character would take a tenth of a second to compile.
+No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then the
+characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _ESCAPE = rf"\\+(?:u{_HEX}{{4}}|x{_HEX}{{2}}|U{_HEX}{{8}}|[nrtbf])|%(?:25)*{_HEX
 _BETWEEN = re.compile(rf"(?:{_ESCAPE}|[^A-Za-z0-9])+")
 _UNIT = re.compile(rf"{_ESCAPE}|\\*[^A-Za-z0-9]")
 _MAX_UNIT = 16
-"""The length of the longest escape sequence that is looked for in front of a secret."""
+"""The length of the longest escape sequence that is recognized before the first letter or digit of a secret."""
 _CODE = re.compile(rf"\\+(?:u({_HEX}{{4}})|x({_HEX}{{2}})|U({_HEX}{{8}}))")
-# a line break with the marks that some formats put in front of it; and what a form or JSON makes of a character
+# ignored characters: line breaks, escaped or not, with the marks that some formats put before them; and characters
+# that forms and JSON write differently
 _INSIGNIFICANT = re.compile(r"\\+[nrtbf]|[\s\\+=]")
 
 
 def squeeze(text: str) -> bytes:
-    """Return the ASCII letters and digits of ``text``, without line breaks in any spelling."""
+    """Return the ASCII letters and digits of ``text``. Escaped line breaks are removed first."""
     if "\\" in text:
         text = text.replace("\\n", "").replace("\\r", "")
     if "%" in text:
@@ -52,14 +53,14 @@ class SearchedText:
 
     @cached_property
     def squeezed(self) -> bytes:
-        """The letters and digits, also those of most escape sequences. It is cheap."""
+        """The letters and digits of the text, including those in most escape sequences. Cheap to compute."""
         return squeeze(self.text)
 
     @cached_property
     def squeezed_words(self) -> bytes:
-        """`squeezed`, for the long words alone. Base64 is in these."""
-        # with the character in front, which may be the backslash or the percent sign of a line break, and with the text
-        # behind, because the last line of base64 may be short
+        """Like `squeezed`, but only for the long words, because base64 is always in a long word."""
+        # The character before a word is included, because it may be the backslash or percent sign of a line break. Some
+        # text after the word is included, because the last line of base64 may be short.
         parts = []
         previous = 0
         for start, end in find_long_words(self.text):
@@ -70,11 +71,11 @@ class SearchedText:
 
     @cached_property
     def canonical(self) -> str:
-        """The letters and digits that are not part of an escape sequence."""
+        """The letters and digits of the text that are not part of an escape sequence."""
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where the characters of `canonical` from ``start`` to ``end`` are in the text."""
+        """Return the span in the text that corresponds to ``start`` and ``end`` in `canonical`."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -101,7 +102,7 @@ class SearchedText:
 
 @lru_cache(maxsize=4096)
 def spellings_of(secret: str) -> SecretSpellings:
-    """Return the spellings of ``secret``. Cached, because each test meets the same few secrets."""
+    """Return the spellings of ``secret``. Cached, because all tests search for the same few secrets."""
     return SecretSpellings(secret)
 
 
@@ -115,9 +116,10 @@ class SecretSpellings:
         self._forms = [_Form(secret), *(_Form(middle, is_base64=True) for middle in dict.fromkeys(encoded))]
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
-        """Yield a change for each occurrence of the secret, except spellings next to occurrences of the value itself.
+        """Yield a change for each occurrence of the secret.
 
-        The caller repeats the search until nothing is found.
+        If the text contains the value itself, other spellings are skipped. The caller must therefore replace what was
+        found, and search again until nothing is found.
         """
         forms = [form for form in self._forms if form.may_be_in(searched)]
         if not forms:
@@ -125,7 +127,7 @@ class SecretSpellings:
         text, secret = searched.text, self.secret
         start = text.find(secret)
         if start >= 0:
-            # most often there is no other spelling
+            # usually, the text contains no other spelling
             while start >= 0:
                 end = start + len(secret)
                 yield Change(start, end, REDACTED)
@@ -145,7 +147,7 @@ class _Form:
         self._is_in_long_word = is_base64 and len(self._mark) >= MIN_LENGTH
 
     def may_be_in(self, searched: SearchedText) -> bool:
-        """Return whether the text may contain the form. It is cheap, and most often false."""
+        """Return whether the text may contain the form. The check is cheap, and the result is usually false."""
         return self._mark in (searched.squeezed_words if self._is_in_long_word else searched.squeezed)
 
     @cached_property
@@ -154,7 +156,7 @@ class _Form:
 
     @cached_property
     def _parts(self) -> tuple[str, str, str]:
-        """What is before, from, and after the first and the last letter or digit, normalized."""
+        """The normalized text before the first letter or digit, from it to the last one, and after the last one."""
         start, end = SearchedText(self._value).find_span(0, len(self._letters))
         value = self._value
         return self._normalize(value[:start]), self._normalize(value[start:end]), self._normalize(value[end:])
@@ -175,13 +177,13 @@ class _Form:
             position = searched.canonical.find(letters, position + len(letters))
 
     def _measure(self, parts: Iterator[str], expected: str) -> int:
-        """Return the length of the first of ``parts`` that is a spelling of ``expected``. 0 if none is."""
+        """Return the length of the first of ``parts`` that is a spelling of ``expected``, or 0 if there is none."""
         if not expected:
             return 0
         return next((len(part) for part in parts if self._normalize(part) == expected), 0)
 
     def _normalize(self, text: str) -> str:
-        """Return ``text`` without escape sequences and line breaks."""
+        """Return ``text`` with decoded escape sequences and without ignored characters, such as line breaks."""
         previous = None
         while text != previous:
             previous = text
@@ -194,7 +196,7 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Return ``text`` with its characters outside of ASCII as the bytes of UTF-8, as a URL and `repr` spell them."""
+    """Join the parts of characters in ``text``: UTF-8 bytes, which URLs and `repr` write one by one, and surrogates."""
     with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     is_bytes = all(ord(character) < 256 for character in with_pairs)
     try:
@@ -220,11 +222,11 @@ def _units_after(text: str, position: int, count: int) -> Iterator[str]:
 
 
 def _find_mark(value: str) -> bytes:
-    """Return the longest part of ``value`` that is the same in all its spellings, without punctuation."""
+    """Return the letters and digits of the longest part of ``value`` that is the same in all spellings."""
     parts = []
     for run in _UNRESERVED.finditer(value):
         part = run[0]
-        # `squeeze` removes the n of a backslash and an n
+        # `squeeze` removes the n or r after a backslash
         if run.start() and value[run.start() - 1] == "\\" and part[0] in "nr":
             part = part[1:]
         parts.append(part.encode().translate(None, _NOT_ALPHANUMERIC))
@@ -232,9 +234,9 @@ def _find_mark(value: str) -> bytes:
 
 
 def _encode_base64(text: str) -> Iterator[str]:
-    """Yield the base64 of ``text`` for each position of its first byte within three bytes.
+    """Yield the three base64 forms of ``text``, which may begin at any byte of a group of three.
 
-    Each is the part that does not depend on the bytes before and after the text.
+    Each form contains only the characters that do not depend on the bytes before and after the text.
     """
     data = text.encode("utf-8", "surrogatepass")
     for offset in range(3):

@@ -1,7 +1,7 @@
-"""The shapes of secrets: which texts look like a key of which service.
+"""The rules for the shapes of secrets, such as the keys of a service.
 
-Most rules come from gitleaks, in the file ``gitleaks_rules.json``. `_OWN` adds the services of this project's users,
-which gitleaks lacks or describes more narrowly.
+Most rules come from gitleaks, in the file ``gitleaks_rules.json``. `_OWN` and the other lists add shapes that gitleaks
+lacks or describes more narrowly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from multitrack.tape.redaction.randomness import looks_random
 
 _GITLEAKS = Path(__file__).with_name("gitleaks_rules.json")
 
-# Each is how a secret begins, and the rest. A comment names the service if the text does not.
+# Each rule has the fixed beginning of a secret, and a pattern for the rest. A comment names the service if necessary.
 _OWN: Sequence[tuple[str, str]] = (
     ("AIza", r"[0-9A-Za-z_-]{30,}"),  # Google
     ("ya29.", r"[0-9A-Za-z_.-]{20,}"),
@@ -34,7 +34,7 @@ _OWN: Sequence[tuple[str, str]] = (
     ("xapp-", r"[0-9A-Za-z-]{20,}"),
     ("eyJ", r"[0-9A-Za-z_-]{8,2000}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),  # JSON Web Tokens
 )
-# The rest of these must look random, because other texts begin like them: the CSS classes `sk-…`, or `pa-…`.
+# The rest of these secrets must look random, because other texts begin in the same way, such as CSS classes (`sk-…`).
 _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("sk-", r"[A-Za-z0-9_-]{20,}"),  # OpenAI, Anthropic, OpenRouter, DeepSeek
     ("sk_", r"[0-9a-f]{48,}"),  # ElevenLabs
@@ -140,10 +140,10 @@ class ShapeRule:
             name: The name of the rule.
             pattern: The shape. If it has groups, the first one is the secret.
             entropy: The lowest entropy of a secret, in bits per character.
-            allowed: Patterns of texts with this shape that are no secrets.
+            allowed: Patterns of texts that have this shape but are not secrets.
             allowed_words: Words that no secret contains.
-            check: Returns whether the rest of a text, after its ``beginning``, can be a secret.
-            beginning: The beginning of the secret, in a rule of Multitrack.
+            check: Returns whether the rest of a text, after its ``beginning``, can be a secret. None accepts any rest.
+            beginning: The fixed beginning of the secret. Empty for the rules of gitleaks.
         """
         self.name = name
         self._pattern = pattern
@@ -155,11 +155,11 @@ class ShapeRule:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The shape, compiled when a text is compared with it."""
+        """The shape, compiled when it is first used."""
         return re.compile(self._pattern)
 
     def accepts(self, secret: str) -> bool:
-        """Return whether ``secret``, which has the shape, is not excluded for another reason."""
+        """Return whether ``secret``, a text that has the shape, passes all other checks of the rule."""
         if _DUMMY.fullmatch(secret[len(self._beginning) :]):
             return False
         if self._check is not None and not self._check(secret[len(self._beginning) :]):
@@ -172,19 +172,19 @@ class ShapeRule:
 
 
 class ShapeRules(NamedTuple):
-    """All rules, by how they are found."""
+    """All rules, grouped by how their secrets are found."""
 
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
-    """The first two characters in lower case; the rules, each with the whole fixed beginning in lower case."""
+    """For the first two characters of a secret, the rules with their whole fixed beginnings. All in lower case."""
     by_infix: Sequence[tuple[str, ShapeRule]]
-    """The rules whose secret contains a fixed text."""
+    """The rules for secrets that contain a fixed text, each with this text."""
     named: Sequence[tuple[str, ShapeRule]]
-    """The rules that the name in front of a secret decides, each with a pattern for the name."""
+    """The rules for secrets that follow the name of a service, each with a pattern for the name."""
 
 
 @lru_cache(maxsize=1)
 def load_rules() -> ShapeRules:
-    """Return all rules. They are read when the first text is searched."""
+    """Return all rules. The file is only read once."""
     document = json.loads(_GITLEAKS.read_text(encoding="utf-8"))
     by_beginning: dict[str, list[tuple[str, ShapeRule]]] = {}
 

@@ -23,7 +23,7 @@ from multitrack.tape.redaction.text_changes import Change, select_disjoint
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 Rules: TypeAlias = Sequence[tuple[str, ShapeRule]]
-"""Rules, each with the beginning of its secrets."""
+"""Rules, each with the fixed beginning of its secrets."""
 
 _MIN_LENGTH = 12
 _MAX_CACHED = 100
@@ -34,7 +34,7 @@ _DIGIT = re.compile(r"[0-9]")
 
 _SPACE = r"(?:\s|\+|%20)"
 _PRIVATE_KEY = re.compile(
-    # a key without its end line extends as far as it is base64, so that the JSON around it stays
+    # if the end line is missing, the key ends where the base64 ends, so the JSON around it stays
     rf"-----BEGIN(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----"
     rf'(?:[^"]{{0,12000}}?-----END(?:{_SPACE}[A-Z]+)*{_SPACE}PRIVATE{_SPACE}KEY(?:{_SPACE}BLOCK)?-----'
     r"|(?:[A-Za-z0-9+/=\s]|\\+[nr/])*)",
@@ -97,12 +97,12 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
         word = text[start:end]
         candidates, has_digit = _examine(word) if end - start < _MAX_CACHED else _examine.__wrapped__(word)
         if candidates:
-            # where the last text of each rule ended: what begins inside of it needs no second look
+            # where the last match of each rule ended; a match that begins before this position is not searched again
             ends: dict[str, int] = {}
             for offset, rules in candidates:
                 yield from _try_rules(rules, text, start + offset, ends)
         if start and text[start - 1] in "\\%" and (escape := _ESCAPE.match(text, start)):
-            # the beginning of the word is the rest of an escape sequence
+            # the word begins with the rest of an escape sequence
             begins = escape.end()
             rules = load_rules().by_beginning.get(text[begins : begins + 2].lower(), ())
             yield from _try_rules(rules, text, begins, {})
@@ -113,7 +113,7 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
 # the names of tools and of JSON fields are the same in each request
 @lru_cache(maxsize=4096)
 def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
-    """Return where in ``word`` a secret may begin, with the rules for it; and whether the word has a digit."""
+    """Return the positions in ``word`` where a secret may begin, with their rules; and whether it contains a digit."""
     rules = load_rules().by_beginning
     candidates = []
     for part in _PARTS.finditer(word):
@@ -135,7 +135,7 @@ def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> 
             continue
         ends[rule.name] = match.end()
         if rule.accepts(match[0]):
-            # a rule of fixed length leaves the rest of a longer secret
+            # a pattern of fixed length matches only a part of a longer secret
             rest = _REST_OF_WORD.match(text, match.end())
             yield position, rest.end() if rest else match.end()
 
@@ -154,7 +154,7 @@ def _find_by_name(text: str, start: int) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=4096)
 def _rules_for_name(name: str) -> Sequence[ShapeRule]:
-    # `linear_issue` names the service as well, but no secret
+    # `linear_issue` also names the service, but is not the name of a secret
     if not name_says_secret(name):
         return ()
     return [rule for pattern, rule in load_rules().named if re.search(pattern, name)]
@@ -214,4 +214,4 @@ _MARKED: Sequence[tuple[str, Callable[[str], Iterator[tuple[int, int]]]]] = (
     ("/webhooks/", _find_discord_webhooks),
     (":AA", _find_telegram_tokens),
 )
-"""A fixed text that a text with such a secret contains, and the function that finds the secret."""
+"""Functions that find secrets, each with a fixed text that must be in the text, so that most are not called."""

@@ -51,7 +51,7 @@ def apply_changes(text: str, changes: Sequence[Change]) -> str:
 
 
 def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[str]:
-    """Apply ``changes`` of the joined text to the ``pieces``.
+    """Apply ``changes``, whose spans refer to the joined text, to the ``pieces``.
 
     A replacement goes into the piece where its span begins. All text that does not change stays in its piece.
     """
@@ -59,7 +59,7 @@ def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[st
     changed = list(pieces)
     by_piece: dict[int, list[Change]] = {}
     for start, end, replacement in changes:
-        # the last of several pieces that begin here, because all but the last are empty
+        # if several pieces begin here, use the last one, because the others are empty
         position = min(bisect_right(starts, start) - 1, len(pieces) - 1)
         while True:
             offset = starts[position]
@@ -75,6 +75,6 @@ def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[st
 
 
 def has_divided(pieces: Sequence[str], changes: Sequence[Change]) -> bool:
-    """Return whether the span of any of ``changes`` of the joined text is divided between ``pieces``."""
+    """Return whether the span of any change extends over several ``pieces``. Spans refer to the joined text."""
     ends = list(accumulate(map(len, pieces)))
     return any(end > ends[bisect_right(ends, start)] for start, end, _ in changes if start < ends[-1])

@@ -15,7 +15,7 @@ from multitrack.tape.replay_lookup import ReplayLookup
 class AnsweredRequest:
     """A live request, and the ``position`` of the recording that answered it, from 1.
 
-    ``sent`` is the request in the form in which it was compared. ``headers`` are all headers that the client sent.
+    ``sent`` is the request as it was compared. ``headers`` are all headers that the client sent.
     """
 
     sent: Request

@@ -166,7 +166,7 @@ class _Block:
         self.is_call = is_call(fields)
         self.has_ended = False
         self.is_followed = False
-        """True if another block has begun after this one, which shows that no length limit cut this one off."""
+        """True if another block has begun after this one, so no length limit can have cut this block off."""
         self._fields = fields
         self._index = index
         self._decoder = decoder

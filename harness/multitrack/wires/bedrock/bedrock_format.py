@@ -56,7 +56,7 @@ class BedrockFormat(WireFormat):
         message = as_object(as_object(document.get("output")).get("message"))
         if isinstance(message.get("content"), list):
             return self.name
-        # a filter or a failure may leave no message
+        # if a filter or a failure stopped the model, the output may contain no message
         if "output" in document and isinstance(document.get("stopReason"), str):
             return self.name
         is_event = any(key in _EVENTS and isinstance(value, dict) for key, value in document.items())

@@ -15,7 +15,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the strict subset.
 
     Raises:
-        TypeError: As ``anthropic_schema.write_strict_parameters`` does.
+        TypeError: In the cases in which ``anthropic_schema.write_strict_parameters`` raises it.
     """
     return _BedrockStrictSchemaWriter(tool).write_parameters()
 

@@ -165,7 +165,7 @@ class _Block:
         self.is_call = find_call(fields) is not None
         self.has_stopped = False
         self.is_followed = False
-        """True if another block has begun after this one, which shows that no length limit cut this one off."""
+        """True if another block has begun after this one, so no length limit can have cut this block off."""
         self.is_closed = False
         """True if the message has ended, and no length limit cut this block off."""
         self._start = fields
