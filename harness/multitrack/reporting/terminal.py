@@ -155,8 +155,8 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
     if short := sorted({variable for fact in facts for variable in fact.short_variables}):
         values = "its value is" if len(short) == 1 else "their values are"
         yield (
-            f"multitrack: not removed from recordings: {', '.join(short)}: {values} too short to be distinguished from "
-            f"ordinary words; use at least 12 characters to record"
+            f"multitrack: not removed from recordings: {', '.join(short)}: {values} too short to search for; "
+            f"record with a credential of at least 12 characters"
         )
     for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
         yield f"multitrack: old: {tape}: recorded {days} days ago"
