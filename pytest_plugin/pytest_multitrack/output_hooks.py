@@ -31,13 +31,21 @@ _PLAIN = frozenset(
 )
 """The attributes of a report that hold no text from the test. The node id was redacted when it was made."""
 
-_CANDIDATE = re.compile(r"(?=\S*\d)\S{16,}|://[^/\s]*@|-----BEGIN")
-"""A parameter that may have the shape of a secret."""
+_LONG_WORD = re.compile(r"\S{16,}")
+_DIGIT = re.compile(r"\d")
+_MARK = re.compile(r"://[^/\s]*@|-----BEGIN")
 
 
 def _list_texts(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
     """Return the attributes of ``report`` that may hold a text from the test."""
     return {name: value for name, value in vars(report).items() if value and name not in _PLAIN and not callable(value)}
+
+
+def _may_be_secret(text: str) -> bool:
+    """Return whether a parameter may be a secret, in time that is linear in its length."""
+    if any(_DIGIT.search(word[0]) for word in _LONG_WORD.finditer(text)) or _MARK.search(text):
+        return True
+    return any(len(value) >= _MIN_LENGTH and value in text for value in os.environ.values())
 
 
 class OutputHooks:
@@ -114,9 +122,7 @@ class OutputHooks:
         text = val.decode("ascii", "backslashreplace") if isinstance(val, bytes) else val
         if not isinstance(text, str) or len(text) < _MIN_LENGTH:
             return None
-        if not _CANDIDATE.search(text) and not any(
-            len(value) >= _MIN_LENGTH and value in text for value in os.environ.values()
-        ):
+        if not _may_be_secret(text):
             return None
         redacted = self.redact_text(text)
         return redacted if redacted != text else None
