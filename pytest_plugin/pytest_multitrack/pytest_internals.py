@@ -210,7 +210,7 @@ def _format_frames(frames: Sequence[FrameSummary], config: pytest.Config) -> Ite
 
 @dataclasses.dataclass(eq=False)
 class _PaintedEntry(ReprEntryNative):
-    """An entry of a failure that is painted if the terminal has colours."""
+    """A traceback entry that is printed in colour if the terminal supports it."""
 
     paint: Callable[[str], str]
 
@@ -219,10 +219,10 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """Print the entries of the failed ``report`` that start with ``first_line`` through ``paint``.
+    """Print the traceback entries of the failed ``report`` that start with ``first_line`` in the colours of ``paint``.
 
-    Call this in the process that prints the report: pytest-xdist cannot transfer a painted entry, and only that process
-    knows whether the terminal has colours.
+    Call this in the process that prints the report: pytest-xdist cannot transfer such an entry, and only that process
+    knows whether the terminal supports colours.
     """
     traceback = getattr(report.longrepr, "reprtraceback", None)
     entries = getattr(traceback, "reprentries", None) or []

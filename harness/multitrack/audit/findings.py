@@ -103,7 +103,7 @@ class Finding:
 
 
 def _may_be_ignored(place: Place) -> bool:
-    """Return whether a setting that ignores the value would hide nothing but this change."""
+    """Return whether a setting that ignores the value would hide only this change."""
     change = place.change
     if change.kind in (Kind.DEFAULT, Kind.NULL):
         # the same position of another conversation may contain the text of a prompt

@@ -253,7 +253,7 @@ def _list_combined_ignore(report: AuditReport) -> Iterator[str]:
     whole = [place for finding in noise if not finding.ignores_messages for place in finding.places]
     paths = [path for place in whole if (path := place.ignore_path) is not None]
     if len(paths) > 1:
-        yield f"     all of them in one line: {format_ignore(paths)}"
+        yield f"     all of them on one line: {format_ignore(paths)}"
 
 
 def _count_requests(place: Place) -> str:

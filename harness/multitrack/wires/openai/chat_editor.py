@@ -204,7 +204,7 @@ class _ChatStream:
                 self._replace_calls(index, [write_call(head, call) for head, call in by_choice[index]])
 
     def edit_finish_reason(self, reason: str | None) -> None:
-        """Change the finish reason of each choice. Add one to a choice whose end is missing."""
+        """Change the finish reason of each choice. Add a final chunk with the reason to a choice that has none."""
         for index in self._indices:
             ends = [entry for _, entry, _ in self._entries(index) if as_text(entry.get("finish_reason"))]
             for entry in ends:
