@@ -7,15 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
-from documentation_page import ROOT
 
 from multitrack import cli
 from multitrack.standin import __main__ as standin
 
-PAGE = ROOT / "docs" / "command-line.md"
+PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 MARKS = re.compile(
     r"(<!-- (\w+): written by tests/project/test_command_line_page.py -->\n)(.*?)(<!-- end -->\n)", re.DOTALL
 )
