@@ -212,9 +212,7 @@ def diff(
     old: Annotated[str, typer.Argument(help="a cassette, a folder with cassettes, or two revisions: main..HEAD")],
     new: Annotated[
         list[Path] | None,
-        typer.Argument(
-            help="the other cassette or folder; if the first argument names two revisions, the files and folders to compare"
-        ),
+        typer.Argument(help="the other cassette or folder; if OLD names revisions, the files and folders to compare"),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown")] = False,
     json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
