@@ -51,7 +51,9 @@ IN_PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # each has the name of a framework on the package index
 FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/frameworks/*/scenario.py"))
 # each has the name of a neighbour on the package index
-NEIGHBOURS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/neighbours/*/test_neighbour.py"))
+NEIGHBOURS = sorted(
+    path.parent.name for path in Path(__file__).parent.glob("tests/neighbours/projects/*/test_neighbour.py")
+)
 
 
 @nox.session(python=LOWEST)
@@ -100,7 +102,7 @@ def frameworks(session: nox.Session, framework: str) -> None:
 @nox.parametrize("neighbour", NEIGHBOURS, ids=NEIGHBOURS)
 def neighbours(session: nox.Session, neighbour: str) -> None:
     """Record, replay and miss beside another plugin or library, with its current release."""
-    listed = Path("tests/neighbours", neighbour, "requirements.txt")
+    listed = Path("tests/neighbours/projects", neighbour, "requirements.txt")
     requirements = ("--requirement", str(listed)) if listed.exists() else (neighbour,)
     session.install("--editable", ".[test]", "httpx", "hypothesis", *requirements)
     # the plugins are for the runs that the tests start

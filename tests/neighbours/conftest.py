@@ -1,9 +1,12 @@
-"""Collect the tests only in a session of nox, which names the neighbour that it has installed."""
+"""Collect the tests only in a session of nox, which names the neighbour that it has installed.
+
+pytest puts the folder of this file on the import path. The projects are one level deeper: a folder named ``tornado`` on
+the path would look like an installed tornado.
+"""
 
 import os
-from pathlib import Path
 
-# the projects in the folders are copied before they run
-collect_ignore = [path.name for path in Path(__file__).parent.iterdir() if path.is_dir()]
+# the projects are copied before they run
+collect_ignore = ["projects"]
 if not os.environ.get("NEIGHBOUR"):
     collect_ignore.append("test_neighbours.py")

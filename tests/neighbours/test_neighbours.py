@@ -1,8 +1,8 @@
 """Multitrack records, replays and reports misses beside each neighbour: a plugin or library that users also have.
 
-The folder `scenario` holds the tests of a user. Each other folder has the name of a neighbour on the package index, and
-tests that use it. Both are recorded from a local provider, and replayed without it. ``nox --session neighbours``
-installs the current release of each neighbour, and names it in the variable ``NEIGHBOUR``.
+The folder `projects/scenario` holds the tests of a user. Each other folder in `projects` has the name of a neighbour on
+the package index, and tests that use it. Both are recorded from a local provider, and replayed without it.
+``nox --session neighbours`` installs the current release of each neighbour, and names it in the variable ``NEIGHBOUR``.
 """
 
 import os
@@ -18,7 +18,7 @@ from local_provider import LocalProvider, ProviderAnswer, completion
 
 pytestmark = pytest.mark.slow
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "projects"
 NAME = os.environ["NEIGHBOUR"]
 
 
