@@ -240,7 +240,7 @@ def test_cassettes_dir(project, source):
 
 KNOWN = (
     "known options: allow_hosts, allow_repeats, allow_secrets, drop_hosts, ignore, ignore_hosts, keep_errors, "
-    "keep_headers, match_on, max_age, pace, placeholders, strict, "
+    "keep_headers, match_on, max_age, pace, placeholders, redact, strict, "
     "vcr_compatible_matching"
 )
 
@@ -314,19 +314,21 @@ DAMAGED = {
     "it has no list of interactions": b"version: 1\n",
     "it is not UTF-8 text": b"version: 1\ninteractions: []\nmetadata: {format: 1, who: '\xff'}\n",
     "it uses YAML aliases, which Multitrack does not write": (
-        b"a: &a [x]\ninteractions: [*a, *a]\nmetadata: {format: 1}\n"
+        b"a: &a [x]\ninteractions: [*a, *a]\nmetadata: {format: 1, provenance: live}\n"
     ),
     "its metadata is not a mapping but 'x'": b"version: 1\ninteractions: []\nmetadata: x\n",
     "interaction 2: the interaction is None, not a mapping": (
         b"version: 1\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: ''}\n"
-        b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n-\nmetadata: {format: 1}\n"
+        b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n-\n"
+        b"metadata: {format: 1, provenance: live}\n"
     ),
-    "interaction 1: it has no 'response'": b"interactions:\n- request: {}\nmetadata: {format: 1}\n",
+    "interaction 1: it has no 'response'": b"interactions:\n- request: {}\nmetadata: {format: 1, provenance: live}\n",
     "interaction 1: the body is 7, not text": (
-        b"metadata: {format: 1}\ninteractions:\n- request: {method: GET, uri: http://x, headers: {}, body: 7}\n"
+        b"metadata: {format: 1, provenance: live}\ninteractions:\n"
+        b"- request: {method: GET, uri: http://x, headers: {}, body: 7}\n"
         b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n"
     ),
-    "day is out of range for month": b"interactions: []\nmetadata: {format: 1, recorded_at: 2024-02-31}\n",
+    "not a valid value of the type timestamp": b"interactions: []\nmetadata: {format: 1, recorded_at: 2024-02-31}\n",
 }
 LINES = {
     "did not find expected node content": 3,
@@ -335,6 +337,8 @@ LINES = {
     "interaction 2: the interaction is None, not a mapping": 5,
     "interaction 1: it has no 'response'": 2,
     "interaction 1: the body is 7, not text": 3,
+    "its metadata is not a mapping but 'x'": 3,
+    "not a valid value of the type timestamp": 2,
 }
 
 
@@ -372,7 +376,7 @@ OURS = b"""version: 1
 interactions:
 - request: {method: GET, uri: http://x, headers: {}, body: ''}
   response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}
-metadata: {format: 1}
+metadata: {format: 1, provenance: live}
 """
 NEWER = {
     "it has version 99 of vcrpy's format, but this Multitrack reads version 1": b"version: 99\ninteractions: []\n",
