@@ -367,7 +367,8 @@ BLOCKED = """
 
     @pytest.mark.block_network(allowed_hosts=["127.0.0.1"])
     def test_pycurl():
-        pycurl = pytest.importorskip("pycurl")
+        import pycurl
+
         curl = pycurl.Curl()
         curl.setopt(pycurl.URL, "http://name.invalid/x")
         for send in (curl.perform, lambda: pycurl.CurlMulti().add_handle(curl)):

@@ -115,8 +115,8 @@ def test_text_that_looks_like_a_piece_is_unchanged(recorded, piece):
 
 def test_damaged_pieces_are_an_error(recorded):
     text = recorded.put((picture_request(BASE64), "answer"))
-    recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n")
-    with pytest.raises(CassetteCorrupt, match="its blobs are not a mapping of texts but"):
+    recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n  provenance: live\n")
+    with pytest.raises(CassetteCorrupt, match=r"metadata\.blobs is \[.x.\], not a mapping"):
         storage.read(recorded.path)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_tape import JSON, URL, request
 
-from multitrack.errors import BadOption, CassetteMiss
+from multitrack.errors import BadOption, CassetteCorrupt, CassetteMiss
 from multitrack.tape.file import storage
 from multitrack.tape.matching.jsonpath import JsonPath
 from multitrack.tape.normalize.placeholders import Placeholders
@@ -106,13 +106,11 @@ def test_match_on_compares_parts_of_an_address_in_brackets(recorded, part):
 
 @pytest.mark.parametrize("match_on", [(), ("method", "uri"), ("body",)])
 @pytest.mark.parametrize("url", ["http://h.example:port/v1", "http://h.example:99999/v1", "http://[::1/v1"])
-def test_an_invalid_url_in_a_cassette_does_not_hide_a_miss(recorded, url, match_on):
+def test_an_invalid_url_in_a_cassette_is_damage(recorded, url, match_on):
     text = recorded.put((request('{"a": 1}', url="http://h.example/v1"), "answer"))
     recorded.path.write_text(text.replace("http://h.example/v1", f"'{url}'"), encoding="utf-8")
-    tape = Tape(recorded.path, settings=Settings(match_on=match_on))
-    with pytest.raises(CassetteMiss):
-        tape.route(request('{"a": 2}', url="http://h.example/v1"))
-    assert len(tape.violations) == 1
+    with pytest.raises(CassetteCorrupt, match=r"the uri .* is invalid"):
+        Tape(recorded.path, settings=Settings(match_on=match_on))
 
 
 def test_uri_includes_all_parts_of_the_url(recorded):
