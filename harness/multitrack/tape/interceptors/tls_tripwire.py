@@ -13,7 +13,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patch for ``ssl.SSLSocket.send``, which ``sendall`` also calls."""
+    """Return the patches for ``ssl.SSLSocket.send``, which ``sendall`` also calls, and for ``write``."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
@@ -24,4 +24,6 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
         return send
 
-    return [Patch(module.SSLSocket, "send", guard), Patch(module.SSLSocket, "write", guard)]
+    # HTTPretty replaces the class with a fake that lacks these methods
+    owner = module.SSLSocket
+    return [Patch(owner, name, guard) for name in ("send", "write") if hasattr(owner, name)]
