@@ -72,7 +72,8 @@ def find_leaks(name, text):
 
 @pytest.fixture(
     scope="module",
-    params=[("--showlocals", "-rA"), ("--tb=native", "-ra", "-n", "2")],
+    # one worker: a process knows only the credentials that its own tests have sent
+    params=[("--showlocals", "-rA"), ("--tb=native", "-ra", "-n", "1")],
     ids=["long", "native"],
 )
 def folder(request, tmp_path_factory, starts_server):
