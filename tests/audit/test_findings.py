@@ -322,6 +322,17 @@ def test_unused_recordings_have_a_reason():
 # the report
 
 
+@pytest.mark.parametrize("beginning", ["npm_", "sk-proj-", "hvs."])
+def test_each_cassette_with_a_credential_is_named(beginning):
+    text = f"a line in all cassettes\nkey: {beginning}{'a1B2c3D4e5F6' * 8}\n"
+    comparer = RequestComparer(Settings())
+    comparer.add_cassette(ObservedCassette("clean.yaml", []), "a line in all cassettes\n")
+    for name in ("first.yaml", "second.yaml"):
+        comparer.add_cassette(ObservedCassette(name, []), text)
+    problem = ["a value that looks like a credential"]
+    assert comparer.found.secrets == {"first.yaml": problem, "second.yaml": problem}
+
+
 def compare(pairs, settings=None):
     """Return the report for pairs of a recorded and a live body in one test."""
     comparer = RequestComparer(settings or Settings())

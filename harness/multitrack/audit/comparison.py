@@ -40,6 +40,7 @@ FEATURE_HEADERS = ("anthropic-beta", "anthropic-version", "openai-beta")
 COOKIE = "a cookie in the headers of a request"
 """The problem that is reported for cookies, separately from credentials: cookies have often expired."""
 
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{160,}={0,2}")
 _ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_:.-]{7,})"')
 # the id of a chat message or a call may be longer than a word, but is not as long as a text
 _MAX_ID = 128
@@ -53,6 +54,7 @@ class RequestComparer:
         self._normalizer = create_canonicalizer(settings).normalizer
         # without the secrets in requests, which the redactor learns later
         self._environment_secrets = self._normalizer.redactor.known_secrets
+        self._clean_lines: set[str] = set()
         self._rules = MatchingRules((), settings.ignore, Placeholders(settings.placeholders))
         self._bodies: dict[int, list[tuple[str, str]]] = {}
         self._cassettes: dict[int, ObservedCassette] = {}
@@ -224,9 +226,22 @@ class RequestComparer:
                 unused[position] = "rest"
         return unused, uncalled
 
+    def _has_credential(self, text: str) -> bool:
+        """Return whether a line of a cassette looks like a credential, apart from files in base64.
+
+        A clean line of an earlier cassette is not searched again. Cassettes repeat headers, prompts and responses: of
+        the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left.
+        """
+        for line in dict.fromkeys(text.splitlines()):
+            if line not in self._clean_lines:
+                if has_credential_shape(_LONG_BASE64.sub("", line), self._settings.allow_secrets):
+                    return True
+                self._clean_lines.add(line)
+        return False
+
     def _find_secrets(self, cassette: ObservedCassette, text: str) -> Iterator[str]:
         allowed = self._settings.allow_secrets
-        if any(has_credential_shape(line, allowed) for line in _list_suspicious_lines(text)):
+        if self._has_credential(text):
             yield "a value that looks like a credential"
         elif any(secret in text for secret in self._environment_secrets):
             yield "the value of a credential variable in the environment"
@@ -243,23 +258,6 @@ class RequestComparer:
             }
             if any(map(_looks_real, found)):
                 yield problem
-
-
-# Searching for all known shapes takes a second for ten megabytes. Almost all credentials contain one of these texts.
-_SUSPICIOUS = (
-    *("sk-", "AIza", "ya29.", "AKIA", "ASIA", "ghp_", "github_pat_", "xox", "hf_", "gsk_", "xai-"),
-    *("PRIVATE KEY", "access_token", "refresh_token", "client_secret", "password"),
-)
-_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{160,}={0,2}")
-
-
-def _list_suspicious_lines(text: str) -> Iterator[str]:
-    """Yield the lines of a cassette that may contain a credential, without files in base64."""
-    if not (found := [word for word in _SUSPICIOUS if word in text]):
-        return
-    for line in text.splitlines():
-        if any(word in line for word in found):
-            yield _LONG_BASE64.sub("", line)
 
 
 def _looks_real(value: str) -> bool:
