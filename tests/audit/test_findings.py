@@ -9,7 +9,7 @@ import pytest
 from multitrack.audit.alignment import align
 from multitrack.audit.audit_report import AuditReport, build_report
 from multitrack.audit.base64_values import summarize_base64
-from multitrack.audit.changes import ChangeContext, Kind
+from multitrack.audit.classified_change import ChangeContext, Kind
 from multitrack.audit.client_versions import find_upgrades
 from multitrack.audit.comparison import RequestComparer
 from multitrack.audit.findings import find_findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from multitrack.audit.changes import ChangeContext, Kind
+from multitrack.audit.classified_change import ChangeContext, Kind
 from multitrack.audit.findings import Finding, find_findings
 from multitrack.audit.observed import CassetteUse, Observations
 

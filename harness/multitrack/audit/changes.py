@@ -3,55 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from multitrack.audit.alignment import ORDER, AlignedDifference, align, find_name
+from multitrack.audit.changed_texts import (
+    CLIPPED,
+    UNSTABLE,
+    describe_text_form,
+    find_common_noise,
+    format_word_changes,
+    is_only_noise,
+    mask_unstable,
+    read_text_block,
+    split_tokens,
+)
+from multitrack.audit.classified_change import Change, ChangeContext, Kind, format_value
 from multitrack.audit.default_values import is_default
 from multitrack.audit.moves import Move, find_moves
 from multitrack.audit.noise import NoisePart, find_noise, mask_noise, split_noise
 from multitrack.audit.observed import DifferingRequest
-from multitrack.audit.word_differences import (
-    TextPart,
-    WordChange,
-    describe_form,
-    find_word_changes,
-    split_changes,
-)
+from multitrack.audit.word_differences import TextPart, find_word_changes, split_changes
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.difference import ABSENT, Difference, Path
 from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.wires import registry
 from multitrack.wires.wire_format import WireFormat
-
-
-class Kind(IntEnum):
-    """The kinds of changes, in the order in which they are reported."""
-
-    TEXT = 1
-    TOOL = 2
-    SCHEMA = 3
-    MODEL = 4
-    MESSAGE = 5
-    PARAMETER = 6
-    HEADER = 7
-    RENAMED = 8
-    BODY = 9
-    DEFAULT = 10
-    NULL = 11
-    FORM = 12
-    NOISE = 13
-
-    @property
-    def is_formal(self) -> bool:
-        """True if the request still asks the API for the same thing."""
-        return self in (Kind.DEFAULT, Kind.NULL, Kind.FORM)
-
 
 SAMPLING_FIELDS = frozenset(
     {
@@ -77,79 +56,8 @@ _MODEL_KEYS = frozenset({"model", "modelId", "model_id"})
 _SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "items"})
 _SET_KEYS = frozenset({"required", "enum", "type"})
 _CONSEQUENT_LABELS = ("assistant", "tool", "function", "model", "function_call", "function_call_output", "reasoning")
-_CLIPPED = 80
 _MAX_WORD_CHANGES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference of one request.
-
-    Args:
-        kind: The kind of change.
-        key: A value that is the same for all changes with the same cause.
-        where: The place in the request, as it is shown to the user.
-        title: What changed, in one line, without the values if they vary.
-        recorded: The recorded value. `ABSENT` if there is none.
-        sent: The live value. `ABSENT` if there is none.
-        path: The path of the value in the body. Empty if it has none.
-        parts: The parts of two texts that are the same, removed or added. Empty for other values.
-        explanation: What changed in the tools, in the words of a miss. Empty if this is unknown.
-        noise: The kinds of values in the difference that change in each run, such as ``uuid``.
-        is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
-        is_consequence: Whether the value belongs to an answer or to the result of a call, earlier in the conversation.
-        is_word: Whether the values are single words, such as the name of a model.
-        versions: The versions of packages that differ.
-        is_message: Whether the value is part of the conversation.
-        comes_with_client: Whether a new version of the client library may be the reason.
-    """
-
-    kind: Kind
-    key: Hashable
-    where: str
-    title: str
-    recorded: Any = ABSENT
-    sent: Any = ABSENT
-    path: Path = ()
-    parts: tuple[TextPart, ...] = ()
-    explanation: str = ""
-    noise: tuple[str, ...] = ()
-    is_whole: bool = True
-    is_consequence: bool = False
-    comes_with_client: bool = False
-    is_word: bool = False
-    is_message: bool = False
-    versions: tuple[str, ...] = ()
-
-    @property
-    def values(self) -> tuple[str, str]:
-        """The recorded and the live value as texts, which can be counted."""
-        return _format(self.recorded), _format(self.sent)
-
-
-FindVersion = Callable[[str, str], str | None]
-"""Takes a version and the text of the request. Returns the name of the installed package with this version, or None."""
-
-
-def _find_no_version(version: str, text: str) -> None:
-    del version, text
-
-
-@dataclass(frozen=True)
-class ChangeContext:
-    """Facts about the run that help to classify a change.
-
-    Args:
-        previous: The live bodies of the previous run that differed from their recordings, by test and position.
-        previous_counts: The number of requests that each test sent in the previous run.
-        find_version: Finds the installed package that has a version.
-        header_names: The headers that at least one recording of the run has.
-    """
-
-    previous: Mapping[tuple[str, int], Any] = field(default_factory=dict)
-    previous_counts: Mapping[str, int] = field(default_factory=dict)
-    find_version: FindVersion = _find_no_version
-    header_names: Collection[str] = ()
+_TEXT_BLOCK = "a text instead of a list of text blocks, or the reverse"
 
 
 def find_changes(request: DifferingRequest, context: ChangeContext) -> list[Change]:
@@ -230,7 +138,7 @@ class _ChangeFinder:
             yield self._describe_presence(difference)
         elif isinstance(recorded, str) and isinstance(sent, str):
             yield from self._classify_texts(difference, recorded, sent)
-        elif (texts := _read_text_block(recorded, sent)) is not None:
+        elif (texts := read_text_block(recorded, sent)) is not None:
             if texts[0] == texts[1]:
                 yield self._make_formal(difference, _TEXT_BLOCK)
             else:
@@ -243,7 +151,7 @@ class _ChangeFinder:
             yield self._describe_value(difference)
 
     def _classify_texts(self, difference: AlignedDifference, recorded: str, sent: str) -> Iterator[Change]:
-        if (form := _describe_text_form(recorded, sent)) is not None:
+        if (form := describe_text_form(recorded, sent)) is not None:
             yield self._make_formal(difference, form)
             return
         noise = find_noise(recorded, sent)
@@ -252,7 +160,7 @@ class _ChangeFinder:
             kinds = tuple(sorted({before.kind for before, _ in noise}))
             if all(after.value in self._answer_ids or sent in self._answer_ids for _, after in noise):
                 kinds = ("answer",)
-            yield self._make_noise(difference, kinds, is_whole=_is_only_noise(sent))
+            yield self._make_noise(difference, kinds, is_whole=is_only_noise(sent))
             return
         if sent in self._answer_ids:
             yield self._make_noise(difference, ("answer",), is_whole=True)
@@ -263,9 +171,9 @@ class _ChangeFinder:
             return
         unstable = self._unstable.get((difference.sent_path, difference.inner))
         if unstable is not None and isinstance(unstable.recorded, str):
-            stable = _mask_unstable(unstable.recorded, sent)
-            changes = [one for one in find_word_changes(recorded, stable) if one.added != _UNSTABLE]
-            yield self._make_noise(difference, ("proven",), is_whole=stable.strip() == _UNSTABLE)
+            stable = mask_unstable(unstable.recorded, sent)
+            changes = [one for one in find_word_changes(recorded, stable) if one.added != UNSTABLE]
+            yield self._make_noise(difference, ("proven",), is_whole=stable.strip() == UNSTABLE)
             if not any(one.removed or one.added for one in changes):
                 return
             sent = stable
@@ -273,12 +181,12 @@ class _ChangeFinder:
             yield self._make_noise(difference, ("proven",), is_whole=True)
             return
         yield self._describe_text(difference, recorded, sent)
-        if unstable is None and not is_ambiguous and (kinds := _find_common_noise(recorded, sent)):
+        if unstable is None and not is_ambiguous and (kinds := find_common_noise(recorded, sent)):
             yield self._make_noise(difference, kinds, is_whole=False)
 
     def _find_versions(self, recorded: str, sent: str) -> tuple[str, ...]:
         """Return the versions in which two texts differ. Empty if anything else differs."""
-        before, after = _split_tokens(recorded), _split_tokens(sent)
+        before, after = split_tokens(recorded), split_tokens(sent)
         if len(before) != len(after):
             return ()
         differing = [(one, other.rstrip(".")) for one, other in zip(before, after, strict=True) if one != other]
@@ -293,12 +201,12 @@ class _ChangeFinder:
         if not any(char.isspace() for char in recorded.strip() + sent.strip()):
             # names and other words, whose parts mean nothing
             return self._describe_value(replace(difference, recorded=recorded, sent=sent))
-        changes = [one for one in find_word_changes(recorded, sent) if one.added != _UNSTABLE]
+        changes = [one for one in find_word_changes(recorded, sent) if one.added != UNSTABLE]
         subject = self._name_subject(difference)
         explanation = self._explain(difference)
         kind = self._choose_kind(difference, Kind.TEXT)
-        title = explanation or f"{subject}: {_format_word_changes(changes)}"
-        words = tuple((one.removed[:_CLIPPED], one.added[:_CLIPPED]) for one in changes[:_MAX_WORD_CHANGES])
+        title = explanation or f"{subject}: {format_word_changes(changes)}"
+        words = tuple((one.removed[:CLIPPED], one.added[:CLIPPED]) for one in changes[:_MAX_WORD_CHANGES])
         return self._make(kind, difference, title, words, parts=tuple(split_changes(recorded, sent)))
 
     def _describe_value(self, difference: AlignedDifference) -> Change:
@@ -309,7 +217,7 @@ class _ChangeFinder:
         if _is_number(recorded) and _is_number(sent):
             # the values differ from test to test, for example because a default depends on the model
             return self._make(kind, difference, explanation or f"{subject} changed", ())
-        pair = _mask(recorded)[: 4 * _CLIPPED], _mask(sent)[: 4 * _CLIPPED]
+        pair = _mask(recorded)[: 4 * CLIPPED], _mask(sent)[: 4 * CLIPPED]
         is_word = isinstance(recorded, str) and isinstance(sent, str)
         return self._make(kind, difference, explanation or f"{subject} changed", pair, is_word=is_word)
 
@@ -331,10 +239,10 @@ class _ChangeFinder:
         kind = self._choose_kind(difference, Kind.MESSAGE if is_item else Kind.PARAMETER)
         if is_item:
             name = find_name(value) if isinstance(value, Mapping) else ""
-            identity: Hashable = name or _mask(value)[: 4 * _CLIPPED]
+            identity: Hashable = name or _mask(value)[: 4 * CLIPPED]
             what = f"{self._name_item(difference)} {'is new' if is_new else 'is no longer sent'}"
         else:
-            identity = () if _is_number(value) or isinstance(value, bool) else _mask(value)[: 4 * _CLIPPED]
+            identity = () if _is_number(value) or isinstance(value, bool) else _mask(value)[: 4 * CLIPPED]
             what = f"{subject} {'is new' if is_new else 'is no longer sent'}"
         noise = self._find_noise_within(difference, value) if is_new else ()
         if noise:
@@ -349,7 +257,7 @@ class _ChangeFinder:
         if not isinstance(value, str):
             return ()
         kinds = {part.kind for part in split_noise(value) if isinstance(part, NoisePart)}
-        return tuple(sorted(kinds & {"uuid", "random_id"})) if _is_only_noise(value) else ()
+        return tuple(sorted(kinds & {"uuid", "random_id"})) if is_only_noise(value) else ()
 
     def _describe_order(self, difference: AlignedDifference) -> Change:
         before, after = difference.sent
@@ -468,7 +376,7 @@ class _ChangeFinder:
             return f"{'an' if role == 'assistant' else 'a'} {role} message"
         where = self._format_where(difference)
         value = _value_of(difference)
-        return f"{label or ('an item' if isinstance(value, dict | list) else _format(value))} in {where}"
+        return f"{label or ('an item' if isinstance(value, dict | list) else format_value(value))} in {where}"
 
     def _format_where(self, difference: AlignedDifference) -> str:
         where = self._format_path(difference.path)
@@ -565,63 +473,8 @@ class _ChangeFinder:
         )
 
 
-_UNSTABLE = "\0proven\0"
-_TEXT_BLOCK = "a text instead of a list of text blocks, or the reverse"
-
-
-def _mask_unstable(previous: str, sent: str) -> str:
-    """Return ``sent`` with a mark instead of each part that was different in the previous run."""
-    parts = split_changes(previous, sent)
-    return "".join({"same": part.text, "added": _UNSTABLE}.get(part.kind, "") for part in parts)
-
-
 def _value_of(difference: AlignedDifference) -> Any:
     return difference.recorded if difference.sent is ABSENT else difference.sent
-
-
-def _split_tokens(text: str) -> list[str]:
-    for char in "\"'<>=,;()[]{}:":
-        text = text.replace(char, " ")
-    return text.split()
-
-
-def _is_only_noise(text: str) -> bool:
-    """Return whether a text is a generated value, perhaps with a prefix such as ``call_``."""
-    rest = "".join(part for part in split_noise(text) if isinstance(part, str))
-    return len(rest) <= 24 and not any(char.isspace() for char in rest.strip())
-
-
-def _find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of changing values in which two texts differ, in addition to their words."""
-    before, after = ([part for part in split_noise(text) if isinstance(part, NoisePart)] for text in (recorded, sent))
-    if Counter(part.kind for part in before) != Counter(part.kind for part in after):
-        return ()
-    return tuple(sorted({part.kind for part in after} if before != after else ()))
-
-
-def _describe_text_form(recorded: str, sent: str) -> str | None:
-    if (form := describe_form(recorded, sent)) is not None:
-        return form
-    try:
-        same = jsontext.canonical(jsontext.parse(recorded)) == jsontext.canonical(jsontext.parse(sent))
-    except ValueError:
-        return None
-    return "white space and order of keys in a JSON text" if same and recorded[:1] in "{[" else None
-
-
-def _read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:
-    """Return the two texts if one value is a text, and the other is a list with one text block. None otherwise."""
-    if isinstance(recorded, str) == isinstance(sent, str):
-        return None
-    texts = [value if isinstance(value, str) else _read_only_text(value) for value in (recorded, sent)]
-    return (texts[0], texts[1]) if texts[0] is not None and texts[1] is not None else None
-
-
-def _read_only_text(value: Any) -> str | None:
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
-        text = value[0].get("text")
-        return text if isinstance(text, str) else None
-    return None
 
 
 def _is_number(value: Any) -> bool:
@@ -632,42 +485,7 @@ def _mask(value: Any) -> str:
     return "" if value is ABSENT else mask_noise(jsontext.canonical(value))
 
 
-def _format(value: Any) -> str:
-    if value is ABSENT or value is ORDER:
-        return repr(value)
-    return jsontext.canonical(value)
-
-
 def _describe_presence(subject: str, recorded: Any, sent: Any) -> str:
     if recorded is ABSENT:
         return f"{subject} is new"
     return f"{subject} is no longer sent" if sent is ABSENT else f"{subject} changed"
-
-
-def _format_word_changes(changes: Sequence[WordChange]) -> str:
-    first, *rest = changes
-    removed, added = (_quote(text) for text in (first.removed, first.added))
-    if first.removed and first.added:
-        shown = f"{removed} -> {added}"
-    else:
-        shown = f"{added} was added" if first.added else f"{removed} was removed"
-    return shown + (f" and {len(rest)} more" if rest else "")
-
-
-def _quote(text: str) -> str:
-    for mark, word in (("\0proven\0", "…"),):
-        text = text.replace(mark, word)
-    text = mask_words(text)
-    return jsontext.canonical(text if len(text) <= _CLIPPED else text[: _CLIPPED - 1] + "…")
-
-
-def mask_words(text: str) -> str:
-    """Return the masked ``text`` with words in angle brackets, such as <uuid>, instead of the marks."""
-    pieces = text.split("\0")
-    return "".join(piece if position % 2 == 0 else f"<{piece}>" for position, piece in enumerate(pieces))
-
-
-def find_endpoint(url: str) -> str:
-    """Return the host and the path of ``url``."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or ''}{parts.path}"

@@ -8,7 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from multitrack.audit.changes import Change, ChangeContext, Kind, find_changes
+from multitrack.audit.changes import find_changes
+from multitrack.audit.classified_change import Change, ChangeContext, Kind
 from multitrack.audit.noise import PATTERNS, format_ignore, format_placeholder
 from multitrack.audit.observed import DifferingRequest
 from multitrack.tape.matching.difference import Path

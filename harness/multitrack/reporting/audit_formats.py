@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multitrack.audit.audit_report import ASKED, FORM, NOISE, UPGRADE, AuditReport, find_section
-from multitrack.audit.changes import Kind, mask_words
+from multitrack.audit.changed_texts import mask_words
+from multitrack.audit.classified_change import Kind
 from multitrack.audit.comparison import COOKIE
 from multitrack.audit.findings import Finding, Place, join_versions
 from multitrack.audit.noise import DESCRIPTIONS, format_ignore

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from multitrack.audit.audit_report import AuditReport, build_report
-from multitrack.audit.changes import ChangeContext
+from multitrack.audit.classified_change import ChangeContext
 from multitrack.audit.comparison import RequestComparer
 from multitrack.audit.findings import Finding
 from multitrack.audit.observed import CassetteUse, Observations, ObservedCassette
