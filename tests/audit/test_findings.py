@@ -15,7 +15,7 @@ from multitrack.audit.comparison import RequestComparer
 from multitrack.audit.findings import find_findings
 from multitrack.audit.noise import find_noise
 from multitrack.audit.observed import DifferingRequest, Observations, ObservedCassette, ObservedPair
-from multitrack.reporting import audit_formats
+from multitrack.reporting import audit_formats, audit_text
 from multitrack.tape.exchange import Request
 from multitrack.tape.settings import Settings
 
@@ -384,12 +384,12 @@ def test_reports_contain_no_control_characters(suffix):
 def test_terminal_lines_contain_no_control_characters():
     pair = chat(("user", "Print a word here.")), chat(("user", "Print a \x1b[31m word here."))
     report, redact = compare([pair])
-    lines = [line for line, _ in audit_formats.list_lines(report, redact, fails=False, has_file=False)]
+    lines = [line for line, _ in audit_text.list_lines(report, redact, fails=False, has_file=False)]
     assert all(line.isprintable() for line in lines)
 
 
 def test_a_run_without_replays_says_so():
-    lines = list(audit_formats.list_lines(AuditReport(), str, fails=False, has_file=False))
+    lines = list(audit_text.list_lines(AuditReport(), str, fails=False, has_file=False))
     assert lines[-1][0] == "multitrack: audit: no recording answered a request in this run"
 
 

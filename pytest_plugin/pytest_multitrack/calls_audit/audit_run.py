@@ -22,7 +22,7 @@ from multitrack.audit.comparison import RequestComparer
 from multitrack.audit.findings import Finding
 from multitrack.audit.observed import CassetteUse, Observations, ObservedCassette
 from multitrack.errors import BadOption
-from multitrack.reporting import audit_formats
+from multitrack.reporting import audit_formats, audit_text
 from multitrack.tape import run_context
 from multitrack.tape.file import paths
 from pytest_multitrack import cassette_options, flags, pytest_internals, report_targets, selection
@@ -210,7 +210,7 @@ class AuditRun:
         result = yield
         terminalreporter.section("calls audit")
         lines: Sequence[tuple[str, str]] = list(
-            audit_formats.list_lines(self._report, self._redact, fails=self._fails, has_file=bool(self._files))
+            audit_text.list_lines(self._report, self._redact, fails=self._fails, has_file=bool(self._files))
         )
         for line, colour in lines:
             terminalreporter.write_line(line, **({colour: True} if colour else {}))
