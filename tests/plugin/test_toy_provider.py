@@ -179,7 +179,7 @@ def recorded(project, monkeypatch):
     project.write("test_trip.py", TESTS.format(url=project.provider.url))
     with monkeypatch.context() as patch:
         patch.setenv("TOY_KEY", KEY)
-        run = project.run("--record")
+        run = project.run("--record", subprocess=True)
     assert run.counts == {"passed": 6}, run.out + run.err
     return project
 
@@ -191,7 +191,7 @@ def read_cassette(project, test):
 @pytest.mark.slow
 def test_a_new_provider_replays_without_a_key_and_without_a_server(recorded):
     recorded.provider.stop()
-    run = recorded.run()
+    run = recorded.run(subprocess=True)
     assert run.counts == {"passed": 6}, run.out + run.err
     assert run.changed == set()
 
@@ -204,7 +204,7 @@ def test_answers_of_a_new_provider_are_encoded():
 
 @pytest.mark.slow
 def test_a_client_without_a_key_raises_the_sdks_own_error_when_it_goes_live(recorded):
-    run = recorded.run("--live", "-k", "test_plan")
+    run = recorded.run("--live", "-k", "test_plan", subprocess=True)
     assert run.code == 1
     assert "ToyError: there is no key; pass key=, or set TOY_KEY" in run.out
 
@@ -258,7 +258,7 @@ def test_a_secret_is_redacted_although_it_is_split_over_the_pieces_of_a_new_prov
 def test_drift_of_a_new_provider_is_reported(recorded, monkeypatch):
     recorded.model.units = "imperial"
     monkeypatch.setenv("TOY_KEY", KEY)
-    run = recorded.run("--calls-drift", "-k", "test_plan or test_results")
+    run = recorded.run("--calls-drift", "-k", "test_plan or test_results", subprocess=True)
     table = read_table(run)
     assert any("test_plan, request 1: arguments changed" in line for line in table)
     assert any("units" in line for line in table)
@@ -267,7 +267,7 @@ def test_drift_of_a_new_provider_is_reported(recorded, monkeypatch):
 @pytest.mark.slow
 def test_new_ids_of_a_new_provider_are_not_drift(recorded, monkeypatch):
     monkeypatch.setenv("TOY_KEY", KEY)
-    run = recorded.run("--calls-drift")
+    run = recorded.run("--calls-drift", subprocess=True)
     assert run.counts == {"passed": 6}, run.out + run.err
 
 
@@ -276,5 +276,5 @@ def test_a_changed_model_of_a_new_provider_is_a_miss_that_names_its_field(record
     path = recorded.path / "test_trip.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("    query: str\n", "    query: str\n    limit: int = 1\n"), encoding="utf-8")
-    run = recorded.run("-k", "test_plan")
+    run = recorded.run("-k", "test_plan", subprocess=True)
     assert "`Search.limit` is new" in run.out
