@@ -33,7 +33,7 @@ def measure_extraction(
 
     Args:
         heading: The heading of the section.
-        module: The module of `benchmarks` to run, which measures the three candidates.
+        module: The module of ``benchmarks`` to run, which measures the three candidates.
         kinds: The options of the process, by the name of the column.
         quick: Whether to run one process with a tenth of the rounds.
         **texts: ``method``, ``provider`` and ``raw_client``, for the text.

@@ -1,4 +1,4 @@
-"""The requests of the generated test suites of `replayed_suites`.
+"""The requests of the generated test suites of ``replayed_suites``.
 
 This file is copied next to the generated tests, whose environment may not have this project. For each client,
 ``create_<name>`` returns it as an application creates it, ``mock_<name>`` returns one whose transport returns a fixed

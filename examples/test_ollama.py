@@ -1,4 +1,4 @@
-"""Ollama: an application without `response_model`, whose responses are decoded and validated with a `Toolset`."""
+"""Ollama: an application without ``response_model``, whose responses are decoded and validated with a ``Toolset``."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""xAI over gRPC: an application without `response_model`. A `Toolset` validates its decoded responses."""
+"""xAI over gRPC: an application without ``response_model``. A ``Toolset`` validates its decoded responses."""
 
 import pytest
 

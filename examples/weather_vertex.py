@@ -11,7 +11,7 @@ from tools import GoogleSearch, Weather
 
 
 def plan(question: str, **settings: str) -> Extraction[Weather | GoogleSearch]:
-    """Return the tool calls that answer ``question``. ``settings`` are passed to `vertexai.init`."""
+    """Return the tool calls that answer ``question``. ``settings`` are passed to ``vertexai.init``."""
     vertexai.init(**settings)
     client = multitrack.from_vertexai(GenerativeModel("gemini-1.5-pro-preview-0409"), mode=Mode.VERTEXAI_PARALLEL_TOOLS)
     return client.create(

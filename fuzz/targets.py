@@ -1,6 +1,6 @@
 """The targets of the fuzzer. Each feeds one input to a part of Multitrack, and checks what must hold for any input.
 
-If the input fails, a target raises an `AssertionError`, or passes on an error that the part must not raise.
+If the input fails, a target raises an ``AssertionError``, or passes on an error that the part must not raise.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def is_json(text: str | None) -> bool:
 
 
 def parse_object(data: bytes) -> dict[str, object] | None:
-    """Return the JSON object in ``data``, or `None` if ``data`` is not one."""
+    """Return the JSON object in ``data``, or ``None`` if ``data`` is not one."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -150,7 +150,7 @@ def parse_object(data: bytes) -> dict[str, object] | None:
 
 @cache
 def create_redactor() -> Redactor:
-    """Return a redactor that knows the secrets in `ENVIRONMENT`."""
+    """Return a redactor that knows the secrets in ``ENVIRONMENT``."""
     return Redactor(ENVIRONMENT)
 
 

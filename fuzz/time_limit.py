@@ -10,9 +10,9 @@ SECONDS_PER_INPUT = 5
 
 
 class TookTooLong(BaseException):
-    """An input took more than `SECONDS_PER_INPUT`.
+    """An input took more than ``SECONDS_PER_INPUT``.
 
-    This is not an `Exception`, so that the code under test cannot handle it.
+    This is not an ``Exception``, so that the code under test cannot handle it.
     """
 
 
@@ -20,7 +20,7 @@ def run_limited(target: Callable[[bytes], None], data: bytes) -> None:
     """Run ``target`` on ``data``.
 
     Raises:
-        TookTooLong: The target took more than `SECONDS_PER_INPUT`. Never raised on a system without timers.
+        TookTooLong: The target took more than ``SECONDS_PER_INPUT``. Never raised on a system without timers.
     """
 
     def stop(*_: object) -> NoReturn:

@@ -15,7 +15,7 @@ from multitrack.cli import main
 
 
 def run_multitrack(*arguments: str, cwd: Path, **environment: str) -> CompletedProcess[str]:
-    """Run `multitrack` with ``arguments`` as a new process would, but without the second that its start takes.
+    """Run ``multitrack`` with ``arguments`` as a new process would, but without the second that its start takes.
 
     It sees no variables but ``environment`` and those that every process has, and what it imports from ``cwd`` is
     forgotten afterwards.

@@ -79,7 +79,7 @@ def pytest_runtest_logreport(report):
 
 @pytest.fixture(scope="module", autouse=True)
 def _freeze_older_objects():
-    """Let `gc.collect()` examine only what the tests of one module create.
+    """Let ``gc.collect()`` examine only what the tests of one module create.
 
     Many tests call it, above all those that run pytest. Without this, each call examines all that was ever imported.
     """

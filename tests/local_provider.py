@@ -92,7 +92,7 @@ class LocalProvider:
 
 
 class MockProvider:
-    """A provider within the process, which answers the clients of `http_client()` and `async_http_client()`."""
+    """A provider within the process, which answers the clients of ``http_client()`` and ``async_http_client()``."""
 
     def __init__(self, module: ModuleType) -> None:
         self.requests: list[ProviderRequest] = []

@@ -1,4 +1,4 @@
-"""Mark the tests that start a nested pytest, a process or a server as `slow`; a plugin of the test suite."""
+"""Mark the tests that start a nested pytest, a process or a server as ``slow``; a plugin of the test suite."""
 
 import platform
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def starts_server():
-    """Requested by fixtures that start a server or a process; the tests that use them are marked `slow`."""
+    """Requested by fixtures that start a server or a process; the tests that use them are marked ``slow``."""
 
 
 def pytest_itemcollected(item):
@@ -17,7 +17,7 @@ def pytest_itemcollected(item):
 
 
 class SlowTests:
-    """Fails tests that lack the marker `slow`, and counts those that are left out."""
+    """Fails tests that lack the marker ``slow``, and counts those that are left out."""
 
     # Audit events that only `slow` tests may raise. The servers of gRPC raise none: the fixtures that start them
     # request `starts_server`.

@@ -11,7 +11,7 @@ them into three kinds, so that redaction needs to try only a few rules on each t
 - ``named``: only the name in front of the secret says which secret it is (``adafruit_key = ...``).
 
 A rule is left out if it only makes sense for files, or if it would mistake ordinary texts of models for secrets.
-`LEFT_OUT` gives the reason for each of these rules.
+``LEFT_OUT`` gives the reason for each of these rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: ``multitrack``. The commands in `multitrack.commands` are added to the ones in this module."""
+"""The command line: ``multitrack``. The commands in ``multitrack.commands`` are added to the ones in this module."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _make_text_redactor() -> Callable[[str], str]:
 
 
 def _require_cassettes(command: str, path: Path) -> None:
-    """Raise `CassetteMissing` if ``path`` is neither a file that may be a cassette nor a folder with such files."""
+    """Raise ``CassetteMissing`` if ``path`` is neither a file that may be a cassette nor a folder with such files."""
     from multitrack.errors import CassetteMissing
     from multitrack.reporting.check import find_cassettes
     from multitrack.tape.file import paths

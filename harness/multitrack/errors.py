@@ -27,8 +27,8 @@
         └── LiveCall               a request would have reached the network
             └── ForkedCall         a process that the test forked sent a request (also an Exception)
 
-A `TapeViolation` is not an `Exception`. Otherwise an ``except Exception`` in an application, or the retries of an SDK,
-would turn a missing recording into a connection error. It is only raised while a cassette is open.
+A ``TapeViolation`` is not an ``Exception``. Otherwise an ``except Exception`` in an application, or the retries of an
+SDK, would turn a missing recording into a connection error. It is only raised while a cassette is open.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class SecretInCassette(MultitrackError):
 class NetworkBlocked(MultitrackError, RuntimeError):
     """A test tried to connect although its network is blocked. The message names the host and the test.
 
-    Unlike a `LiveCall`, it can be caught, because tests check that code handles a missing network.
+    Unlike a ``LiveCall``, it can be caught, because tests check that code handles a missing network.
     """
 
 
@@ -215,7 +215,7 @@ class Unplayed(MultitrackError):
 class TapeViolation(BaseException):
     """The code under test did something that its cassette does not allow.
 
-    Not an `Exception`, so that neither an application nor an SDK catches and retries it.
+    Not an ``Exception``, so that neither an application nor an SDK catches and retries it.
 
     Attributes:
         frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
@@ -248,5 +248,5 @@ class LiveCall(TapeViolation):
 class ForkedCall(LiveCall, Exception):
     """A process that the test forked sent a request.
 
-    It is also an `Exception`, because a process pool waits forever for a worker that ends with any other exception.
+    It is also an ``Exception``, because a process pool waits forever for a worker that ends with any other exception.
     """

@@ -29,12 +29,12 @@ def escape_controls(text: str) -> str:
 
 
 def escape_line(text: str) -> str:
-    r"""Return ``text`` on one line: escaped as by `escape_controls`, and with line breaks as ``\n``."""
+    r"""Return ``text`` on one line: escaped as by ``escape_controls``, and with line breaks as ``\n``."""
     return _IN_LINE.sub(_escape, text)
 
 
 def escape_coloured(text: str) -> str:
-    """Return ``text`` escaped as by `escape_controls`, except colours, for text that another program formatted."""
+    """Return ``text`` escaped as by ``escape_controls``, except colours, for text that another program formatted."""
     return _IN_COLOURED_TEXT.sub(lambda found: found[0] if len(found[0]) > 1 else _escape(found), text)
 
 

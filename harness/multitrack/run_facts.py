@@ -25,7 +25,7 @@ class UsedCassette:
 
     Args:
         size: The size of the file in bytes.
-        mtime_ns: The time of its last change, as `os.stat` returns it.
+        mtime_ns: The time of its last change, as ``os.stat`` returns it.
         played: The positions of the interactions that were replayed, from 1.
         is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may replay
             more of the cassette in another run.

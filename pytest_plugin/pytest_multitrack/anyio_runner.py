@@ -1,6 +1,6 @@
 """Let violations pass through anyio's test runner.
 
-The runner executes tests and fixtures in one task. A violation is not an `Exception` and would end that task. The
+The runner executes tests and fixtures in one task. A violation is not an ``Exception`` and would end that task. The
 teardown of async fixtures would then fail with a different error. The violation is therefore raised after the runner
 has returned.
 """

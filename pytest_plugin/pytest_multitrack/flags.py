@@ -21,7 +21,7 @@ _INLINE_WRITES = frozenset({"create", "fix", "trim", "update", "review"})
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add every option except ``--record``, which `add_record_option` adds if its name is free."""
+    """Add every option except ``--record``, which ``add_record_option`` adds if its name is free."""
     group = parser.getgroup("multitrack", "recorded tool calls (multitrack)")
     group.addoption(
         "--multitrack-record",

@@ -1,7 +1,7 @@
 """Hooks that redact what pytest is about to print, with all secrets that are known at that time.
 
 The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
-`output_redaction` is only imported if there is a text to redact.
+``output_redaction`` is only imported if there is a text to redact.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def _may_be_secret(text: str) -> bool:
 
 
 class OutputHooks:
-    """Passes reports, warnings and errors to an `OutputRedactor`.
+    """Passes reports, warnings and errors to an ``OutputRedactor``.
 
-    The main plugin redacts the reports of tests earlier, in `pytest_runtest_makereport`, because other plugins read
+    The main plugin redacts the reports of tests earlier, in ``pytest_runtest_makereport``, because other plugins read
     them there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
     """
 

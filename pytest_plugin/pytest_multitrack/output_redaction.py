@@ -1,7 +1,7 @@
 """Remove secrets from everything that pytest prints or that plugins write to reports.
 
-`OutputRedactor` is the only place that does this. `output_hooks` calls it with the objects that pytest passes to its
-hooks: reports, warnings, and errors of pytest itself. The redactor changes these objects.
+``OutputRedactor`` is the only place that does this. ``output_hooks`` calls it with the objects that pytest passes to
+its hooks: reports, warnings, and errors of pytest itself. The redactor changes these objects.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class OutputRedactor:
         properties[:] = [(name, self.redact_text(value)) for name, value in properties]
 
     def redact_interruption(self) -> None:
-        """Remove secrets from the error that the terminal prints after Ctrl-C and `pytest.exit`."""
+        """Remove secrets from the error that the terminal prints after Ctrl-C and ``pytest.exit``."""
         self.redact_value(pytest_internals.find_interruption(self._config), may_be_cut=True)
 
     def redact_warning(self, warning: warnings.WarningMessage) -> None:

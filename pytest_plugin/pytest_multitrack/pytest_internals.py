@@ -108,7 +108,7 @@ def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
 
 
 def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-    """Tear down a fixture whose setup raised a `BaseException` that is not an `Exception`.
+    """Tear down a fixture whose setup raised a ``BaseException`` that is not an ``Exception``.
 
     pytest assumes that such a fixture is already torn down. Because of this, the next test that uses the fixture would
     fail.
@@ -156,7 +156,7 @@ def add_user_frames(
     """Add the frames of the user's code after the text of the failed ``report``, in the style of ``--tb``.
 
     Args:
-        report: A report whose text `replace_failure_text` set.
+        report: A report whose text ``replace_failure_text`` set.
         error: The error with the traceback. None if the code under test caught it.
         frames: The frames to show without the traceback, which are always in the short style.
         is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.

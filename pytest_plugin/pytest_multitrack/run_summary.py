@@ -44,7 +44,7 @@ class RunSummary:
         }
 
     def merge_plain(self, plain: Mapping[str, Any]) -> None:
-        """Merge the summary of another process, as returned by `to_plain`."""
+        """Merge the summary of another process, as returned by ``to_plain``."""
         self.cassettes.update(plain["cassettes"])
         self.add_played({Path(path): positions for path, positions in plain["played_positions"].items()})
         self.late_results += plain["late_results"]

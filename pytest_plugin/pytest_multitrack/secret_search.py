@@ -1,6 +1,6 @@
 """Find known secrets in text that was printed: split over lines, escaped, marked as a difference, or cut.
 
-`Redactor` finds a secret that is written in one piece. pytest prints values in other forms: it puts ``E`` before each
+``Redactor`` finds a secret that is written in one piece. pytest prints values in other forms: it puts ``E`` before each
 line of an error, ``+`` and ``-`` before each line of a difference, writes long values as several literals, and replaces
 the middle of a long value by ``...``. All of these forms keep the letters and the digits of the secret, in order.
 """
@@ -70,7 +70,7 @@ class SecretSearch:
         self._longest_first = sorted(self._letters.items(), key=lambda pair: -len(pair[1]))
 
     def hide(self, text: str, *, may_be_cut: bool = False) -> str:
-        """Return ``text`` with `REDACTED` instead of each secret, in whatever form it was printed.
+        """Return ``text`` with ``REDACTED`` instead of each secret, in whatever form it was printed.
 
         Args:
             text: The printed text.

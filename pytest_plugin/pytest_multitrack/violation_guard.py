@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ViolationGuard:
     """Watches the phases of ``test``, which need not have a tape of its own.
 
-    ``violation`` is the `TapeViolation` that failed the latest phase, or None.
+    ``violation`` is the ``TapeViolation`` that failed the latest phase, or None.
     """
 
     def __init__(self, test: RecordingScope) -> None:

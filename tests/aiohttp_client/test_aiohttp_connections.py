@@ -123,7 +123,7 @@ def test_a_unix_socket_is_recorded_and_replayed(tape_runner, serve, tmp_path):
 
 
 class RedirectedConnector(aiohttp.TCPConnector):
-    """Overrides host names. Its `connect` calls that of its base class."""
+    """Overrides host names. Its ``connect`` calls that of its base class."""
 
     port = 0
 
@@ -184,7 +184,7 @@ def test_connectors_within_the_process_are_not_intercepted(tape_runner):
 
 
 def test_a_connector_patched_by_a_tracing_library_is_intercepted(tape_runner, serve, monkeypatch):
-    """ddtrace wraps the inherited `connect` of TCPConnector, before the tape opens."""
+    """ddtrace wraps the inherited ``connect`` of TCPConnector, before the tape opens."""
     traced_urls = []
     inherited = aiohttp.TCPConnector.connect
 

@@ -1,4 +1,4 @@
-"""`pytest --calls-audit` in a suite with more than a hundred cassettes of vcrpy and twelve planted changes."""
+"""``pytest --calls-audit`` in a suite with more than a hundred cassettes of vcrpy and twelve planted changes."""
 
 import json
 import os

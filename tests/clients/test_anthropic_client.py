@@ -130,7 +130,7 @@ def make_client(provider, client_class="Anthropic", **options):
 
 @pytest.fixture(params=["sync", "async"])
 def create(request):
-    """A function that calls `create` of a sync or async client with a provider and arguments."""
+    """A function that calls ``create`` of a sync or async client with a provider and arguments."""
 
     def call_create(provider, *, method="create", platform="Anthropic", options=None, **arguments):
         client_class = platform if request.param == "sync" else f"Async{platform}"

@@ -547,7 +547,7 @@ def test_create_with_completion_rejects(cell, arguments, message):
 
 
 def make_checked_weather():
-    """Return a `Weather` model that accepts only the locations in ``allowed`` of the context."""
+    """Return a ``Weather`` model that accepts only the locations in ``allowed`` of the context."""
 
     def check_location(cls, location, info):
         if info.context is not None and location not in info.context["allowed"]:

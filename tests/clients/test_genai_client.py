@@ -98,7 +98,7 @@ def provider():
 
 @pytest.fixture
 def create(provider, is_async):
-    """A function that calls `create` or `create_async` with the provider's response and arguments."""
+    """A function that calls ``create`` or ``create_async`` with the provider's response and arguments."""
 
     def ask(body, messages=USER, **arguments):
         provider.body = body

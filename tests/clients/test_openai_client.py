@@ -106,7 +106,7 @@ def make_client(provider, is_async=False):
 
 @pytest.fixture(params=["sync", "async"])
 def create(request):
-    """A function that calls `create` of a sync or async client with a provider and arguments."""
+    """A function that calls ``create`` of a sync or async client with a provider and arguments."""
 
     def call_create(provider, make=multitrack.from_openai, mode=None, **arguments):
         is_async = request.param == "async"

@@ -1,4 +1,4 @@
-"""The public names of `multitrack`, and what their access imports."""
+"""The public names of ``multitrack``, and what their access imports."""
 
 import subprocess
 import sys

@@ -176,7 +176,7 @@ def provider(wire):
 
 @pytest.fixture(params=["sync", "async"])
 def create(request, wire, provider):
-    """A function that calls `create` with the responses of the provider, in order, and arguments."""
+    """A function that calls ``create`` with the responses of the provider, in order, and arguments."""
     is_async = request.param == "async"
 
     def call_create(*responses, messages=None, **arguments):

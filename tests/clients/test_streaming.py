@@ -122,7 +122,7 @@ def is_async(request):
 
 @contextmanager
 def streaming_client(provider, is_async, **options):
-    """Yield a function that calls `create` with the chunks that the provider streams, and arguments."""
+    """Yield a function that calls ``create`` with the chunks that the provider streams, and arguments."""
     runner = asyncio.Runner() if is_async else None
     client_class = openai.AsyncOpenAI if is_async else openai.OpenAI
     client = multitrack.from_openai(client_class(api_key="key-0", max_retries=0, **options))

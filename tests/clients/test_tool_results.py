@@ -93,7 +93,7 @@ class Chat:
         return sse(*({**shared, "choices": [choice]} for choice in choices), done=True)
 
     def expected(self, *results):
-        """Return what `tool_results` appends, with each result as text, or an exception."""
+        """Return what ``tool_results`` appends, with each result as text, or an exception."""
         answer = {"role": "assistant", "content": "Let me see.", "reasoning_content": "Hm, a trip.",
                   "tool_calls": self._tool_calls()}  # fmt: skip
         return [answer, *({"role": "tool", "tool_call_id": call_id, "content": result}

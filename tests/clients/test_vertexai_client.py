@@ -125,7 +125,7 @@ def model(sdk):
 
 @pytest.fixture(params=["sync", "async"])
 def create(request, model, monkeypatch):
-    """A function that calls `create` or `create_async` and returns the result and the provider."""
+    """A function that calls ``create`` or ``create_async`` and returns the result and the provider."""
 
     def call_create(body, messages=USER, **arguments):
         client = multitrack.from_vertexai(model, mode=Mode.VERTEXAI_PARALLEL_TOOLS)

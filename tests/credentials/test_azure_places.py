@@ -48,7 +48,7 @@ def recorded(starts_server, tmp_path_factory):
 
 @pytest.fixture
 def replay(recorded, pytester, monkeypatch, bare_environment):
-    """Return `replay(**environment)`, which replays the cassette and returns the output of pytest."""
+    """Return ``replay(**environment)``, which replays the cassette and returns the output of pytest."""
     shutil.copytree(recorded, pytester.path, dirs_exist_ok=True)
 
     def replay(**environment):

@@ -48,7 +48,7 @@ GOOD = '{"location": "Oslo", "units": "metric"}'
 
 
 def make_calls(*named):
-    """Return a `ToolCall` for each pair of a name and arguments."""
+    """Return a ``ToolCall`` for each pair of a name and arguments."""
     return [ToolCall(f"call_{index}", name, arguments, index) for index, (name, arguments) in enumerate(named)]
 
 

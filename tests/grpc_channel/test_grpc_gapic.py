@@ -32,7 +32,7 @@ def aiplatform():
 
 @pytest.fixture
 def vertex(starts_server, aiplatform, authority, talk_failure):
-    """A server with some methods of Vertex's `PredictionService`, over TLS."""
+    """A server with some methods of Vertex's ``PredictionService``, over TLS."""
     reply = aiplatform.GenerateContentResponse
 
     class VertexServer:

@@ -345,7 +345,7 @@ class ClientResponse:
 
 
 class Clients:
-    """For each library, a function that sends a request and returns a `ClientResponse`."""
+    """For each library, a function that sends a request and returns a ``ClientResponse``."""
 
     def __init__(self, ca_file, closing):
         self.ca_file = ca_file

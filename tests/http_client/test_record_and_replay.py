@@ -1,4 +1,4 @@
-"""Every client based on `http.client` replays its recordings without a server."""
+"""Every client based on ``http.client`` replays its recordings without a server."""
 
 from __future__ import annotations
 

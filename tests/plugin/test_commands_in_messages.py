@@ -1,7 +1,7 @@
 """Each message that suggests a command: the command is pasted into a shell, and cures the problem.
 
-A shell divides the command into arguments. To save two seconds for each, pytest and `multitrack` then run within the
-process of the tests, except in `test_a_command_is_pasted_into_a_shell`.
+A shell divides the command into arguments. To save two seconds for each, pytest and ``multitrack`` then run within the
+process of the tests, except in ``test_a_command_is_pasted_into_a_shell``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ PROGRAMS = "".join(
 
 
 def paste(project, command):
-    """Run ``command`` as a shell does, and its pytest and `multitrack` after it, as a user with an API key does."""
+    """Run ``command`` as a shell does, and its pytest and ``multitrack`` after it, as a user with an API key does."""
     done = run_in_shell(PROGRAMS + command)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     for line in done.stdout.split("\x1d")[:-1]:

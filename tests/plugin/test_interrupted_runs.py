@@ -27,7 +27,7 @@ sys.exit(pytest.console_main())
 
 @pytest.fixture
 def start(project):
-    """Return `start(*arguments)`, which starts a pytest run in another process, with a key."""
+    """Return ``start(*arguments)``, which starts a pytest run in another process, with a key."""
     running = []
 
     def start(*arguments):

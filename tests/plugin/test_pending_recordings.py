@@ -31,7 +31,7 @@ def read_prompts(path):
 
 
 def read_cities(path):
-    """Return the city and the word of each prompt of `SHARED`, sorted by city."""
+    """Return the city and the word of each prompt of ``SHARED``, sorted by city."""
     return sorted((prompt.split()[2], prompt.split()[0]) for prompt, _ in read_prompts(path))
 
 

@@ -479,7 +479,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("place", OTHERS)
 def test_no_name_is_registered_beside_pytest_recording(project, place):
-    """`pytest_recording.py` stands for the real plugin, whose options and fixtures are the same."""
+    """``pytest_recording.py`` stands for the real plugin, whose options and fixtures are the same."""
     project.write(
         "pytest_recording/plugin.py",
         """

@@ -1,4 +1,4 @@
-"""`use_cassette` blocks in tests: which test their recordings belong to, and when they are saved."""
+"""``use_cassette`` blocks in tests: which test their recordings belong to, and when they are saved."""
 
 import json
 

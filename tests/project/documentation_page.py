@@ -30,7 +30,7 @@ _PROGRAMS = {
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `title` is the path of a file, empty if the block is not a file."""
+    """A fenced block. ``title`` is the path of a file, empty if the block is not a file."""
 
     language: str
     title: str
@@ -51,12 +51,12 @@ class Block:
 
 
 def read_blocks(path):
-    """Return the blocks of the page at `path`, seen from the root of the repository."""
+    """Return the blocks of the page at ``path``, seen from the root of the repository."""
     return [Block(*match) for match in _BLOCK.findall((ROOT / path).read_text(encoding="utf-8"))]
 
 
 def matches(shown, output):
-    """Return whether `output` is what a page shows.
+    """Return whether ``output`` is what a page shows.
 
     Durations may differ, and so may fingerprints, because the versions of the SDKs change requests.
     """
@@ -72,7 +72,7 @@ def _normalize(text):
 class ExampleProject:
     """A folder with the files of a page.
 
-    Commands that send requests run with the variables in `live`; all others have no key and no provider.
+    Commands that send requests run with the variables in ``live``; all others have no key and no provider.
     """
 
     def __init__(self, folder, live=()):

@@ -1,4 +1,4 @@
-"""The documentation site: the navigation in mkdocs.yml. `make docs` checks the links."""
+"""The documentation site: the navigation in mkdocs.yml. ``make docs`` checks the links."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_the_navigation_contains_every_page_once():
 
 
 def paths(navigation):
-    """Yield the paths in `navigation`, a list of `{title: path or list}`."""
+    """Yield the paths in ``navigation``, a list of ``{title: path or list}``."""
     for entry in navigation:
         for target in entry.values():
             if isinstance(target, list):

@@ -1,4 +1,4 @@
-"""`make` with a Python that cannot run the project says so, and creates no environment."""
+"""``make`` with a Python that cannot run the project says so, and creates no environment."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def environment(tmp_path):
 
 
 def setup_with(python, environment):
-    """Return what `make test` prints first if `python` is the Python."""
+    """Return what ``make test`` prints first if ``python`` is the Python."""
     command = ["make", "--no-print-directory", "test", f"PYTHON={python}", f"VENV={environment}"]
     # without the options of a `make test` that runs this
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}

@@ -1,4 +1,4 @@
-"""`assert_calls`: the comparison without files, its options, and matchers in the expected calls."""
+"""``assert_calls``: the comparison without files, its options, and matchers in the expected calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`assert_calls` and ``calls_snapshot`` with ``subset``, ``subsequence``, ``only`` and ``never``."""
+"""``assert_calls`` and ``calls_snapshot`` with ``subset``, ``subsequence``, ``only`` and ``never``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def request(body=b"", url=URL, headers=JSON, method="POST"):
 
 
 class RecordedCassette:
-    """A cassette: `put` records to it, `play` replays from it."""
+    """A cassette: ``put`` records to it, ``play`` replays from it."""
 
     def __init__(self, path):
         self.path = path

@@ -246,7 +246,7 @@ class TestFiles:
 
 
 class TestDefaultPaths:
-    """`ssl.create_default_context()` reads the variables SSL_CERT_FILE and SSL_CERT_DIR."""
+    """``ssl.create_default_context()`` reads the variables SSL_CERT_FILE and SSL_CERT_DIR."""
 
     def create(self, tmp_path):
         with replaying(tmp_path):

@@ -1,4 +1,4 @@
-"""Blocks of `use_cassette` that are open at the same time: a request uses the block of its own task or thread."""
+"""Blocks of ``use_cassette`` that are open at the same time: a request uses the block of its own task or thread."""
 
 import asyncio
 import contextvars

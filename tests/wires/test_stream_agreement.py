@@ -1,4 +1,4 @@
-"""A stream, the whole answer and `decode` agree, whatever the provider does with indices, ids and final events."""
+"""A stream, the whole answer and ``decode`` agree, whatever the provider does with indices, ids and final events."""
 
 import itertools
 import json
@@ -53,7 +53,7 @@ class Chunks(StreamSource):
 
 
 def extract_stream(wire, chunks, **options):
-    """Return the models that the stream yields, and its `Extraction` or its error."""
+    """Return the models that the stream yields, and its ``Extraction`` or its error."""
     stream = ExtractionStream(ResponseReader(MODELS, **options), Chunks(wire, chunks))
     models = []
     try:

@@ -1,8 +1,8 @@
 """Find the differences between two documents. List items are paired by what they are, not by their position.
 
-`matching.difference` pairs list items by equality, which is enough to explain a single miss. If a message was inserted
-next to a changed one, however, that module would compare the changed message with its neighbour and report one change
-in many places.
+``matching.difference`` pairs list items by equality, which is enough to explain a single miss. If a message was
+inserted next to a changed one, however, that module would compare the changed message with its neighbour and report one
+change in many places.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class AlignedDifference:
         sent_path: The path in the live document.
         labels: For each step of the path, the label of the list item, such as "system" or "get_weather". Empty for
             the keys of objects and for items without a label.
-        recorded: The recorded value. `ABSENT` if there is none; `ORDER` if only the order of the items changed.
-        sent: The live value. `ABSENT` if there is none. For a changed order, the labels of the items in their old and
+        recorded: The recorded value. ``ABSENT`` if there is none; ``ORDER`` if only the order of the items changed.
+        sent: The live value. ``ABSENT`` if there is none. For a changed order, the labels of the items in their old and
             in their new order.
         inner: The path within a JSON document that is stored as a text, such as the arguments of a call. Empty if the
             difference is not in such a document.

@@ -45,8 +45,8 @@ class Change:
         key: A value that is the same for all changes with the same cause.
         where: The place in the request, as it is shown to the user.
         title: What changed, in one line, without the values if they vary.
-        recorded: The recorded value. `ABSENT` if there is none.
-        sent: The live value. `ABSENT` if there is none.
+        recorded: The recorded value. ``ABSENT`` if there is none.
+        sent: The live value. ``ABSENT`` if there is none.
         path: The path of the value in the body. Empty if it has none.
         parts: The parts of two texts that are the same, removed or added. Empty for other values.
         explanation: What changed in the tools, in the words of a miss. Empty if this is unknown.

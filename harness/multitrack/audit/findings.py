@@ -84,7 +84,7 @@ class Finding:
 
     @property
     def ignores_messages(self) -> bool:
-        """True if `ignore` also ignores the messages of other requests, which may have no random values."""
+        """True if ``ignore`` also ignores the messages of other requests, which may have no random values."""
         changes = (place.change for place in self.places)
         return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 

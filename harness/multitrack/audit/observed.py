@@ -190,7 +190,7 @@ class Observations:
         return plain
 
     def merge_plain(self, plain: Mapping[str, Any]) -> None:
-        """Add the observations of another process, as returned by `to_plain`."""
+        """Add the observations of another process, as returned by ``to_plain``."""
         for test, count in plain["requests"].items():
             self.requests[test] = self.requests.get(test, 0) + count
         self.equal += plain["equal"]

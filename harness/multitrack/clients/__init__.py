@@ -64,7 +64,7 @@ def patch(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallel
 def patch(client: Any, mode: Mode | None = None) -> Any:
     """Add ``response_model`` to the ``create`` of ``client`` itself, and return ``client``.
 
-    Takes the same arguments and raises the same errors as `from_openai`.
+    Takes the same arguments and raises the same errors as ``from_openai``.
     """
     return _import_openai("patch").add_extraction(client, mode, function="patch")
 

@@ -1,6 +1,6 @@
 """Add extraction to Anthropic's clients, sync and async, including those for Amazon Bedrock and Vertex AI.
 
-Imported when a client is passed to `from_anthropic`, so that other users do not need the SDK.
+Imported when a client is passed to ``from_anthropic``, so that other users do not need the SDK.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CLIENTS = tuple(
 
 
 class Messages(CreateMixin[Message, Stream[RawMessageStreamEvent]], SdkMessages):
-    """``client.messages``; its `create` accepts ``response_model``."""
+    """``client.messages``; its ``create`` accepts ``response_model``."""
 
     _wire = "anthropic"
     _sdk = SdkMessages
@@ -41,7 +41,7 @@ class Messages(CreateMixin[Message, Stream[RawMessageStreamEvent]], SdkMessages)
 
 
 class AsyncMessages(AsyncCreateMixin[Message, AsyncStream[RawMessageStreamEvent]], SdkAsyncMessages):
-    """``client.messages`` of an async client; its `create` accepts ``response_model``."""
+    """``client.messages`` of an async client; its ``create`` accepts ``response_model``."""
 
     _wire = "anthropic"
     _sdk = SdkAsyncMessages

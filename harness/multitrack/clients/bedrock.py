@@ -1,6 +1,6 @@
 """Extraction with ``boto3.client("bedrock-runtime")``, through the Converse API.
 
-Imported when a client is passed to `from_bedrock`, so that other users do not need the SDK.
+Imported when a client is passed to ``from_bedrock``, so that other users do not need the SDK.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class BedrockClient:
         """Call ``converse`` or ``converse_stream``; with ``response_model``, extract models from the response.
 
         Args:
-            response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
+            response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
                 returns the response of boto3.
-            stream: Whether to call ``converse_stream`` and return an `ExtractionStream`. Default False.
+            stream: Whether to call ``converse_stream`` and return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
@@ -107,13 +107,13 @@ class BedrockClient:
                 others. ``toolConfig`` may have a ``toolChoice``. Without one, the model decides.
 
         Returns:
-            An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the response
-            of boto3.
+            An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, the
+            response of boto3.
 
         Raises:
             TypeError: If an argument above is invalid, if ``toolConfig`` has ``tools``, or if boto3 is too old for
                 ``strict``. Raised before any request.
-            ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
+            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
             botocore.exceptions.ClientError: boto3's own errors are not changed.
         """
         if response_model is None:
@@ -148,7 +148,7 @@ class BedrockClient:
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], Response]:
-        """Call `create`. Return its extraction and the response of boto3."""
+        """Call ``create``. Return its extraction and the response of boto3."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
             response_model=response_model,

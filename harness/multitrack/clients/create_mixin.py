@@ -1,6 +1,6 @@
-"""Mixins that add ``response_model`` to the `create` of OpenAI's and Anthropic's resources, sync and async.
+"""Mixins that add ``response_model`` to the ``create`` of OpenAI's and Anthropic's resources, sync and async.
 
-Each mixin comes before the SDK's own class in the bases of a resource, and calls the `create` of that class.
+Each mixin comes before the SDK's own class in the bases of a resource, and calls the ``create`` of that class.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ class _SdkResource:
 
 
 class CreateMixin(_SdkResource, Generic[R, S]):
-    """Adds ``response_model`` to `create`. Without it, `create` returns the SDK's response ``R`` or stream ``S``."""
+    """Adds ``response_model`` to ``create``.
+
+    Without ``response_model``, ``create`` returns the SDK's response ``R`` or stream ``S``.
+    """
 
     @overload
     def create(
@@ -118,12 +121,12 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """Call the SDK's own `create`; with ``response_model``, extract models from the response.
+        """Call the SDK's own ``create``; with ``response_model``, extract models from the response.
 
         Args:
-            response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
+            response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
                 calls the SDK's own method unchanged.
-            stream: Whether to return an `ExtractionStream`. Default False.
+            stream: Whether to return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
@@ -132,12 +135,12 @@ class CreateMixin(_SdkResource, Generic[R, S]):
             **arguments: Passed to the SDK's own method. By default, ``tool_choice`` lets the model decide.
 
         Returns:
-            An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own
-            result.
+            An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, the SDK's
+            own result.
 
         Raises:
             TypeError: If an argument above is invalid, or if ``tools`` is passed. Raised before any request.
-            ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
+            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
             openai.OpenAIError, anthropic.AnthropicError: The SDK's own errors are not changed.
         """
         sdk: Any = super()
@@ -169,10 +172,10 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Return the result of `create`, and the SDK's response that it was extracted from.
+        """Return the result of ``create``, and the SDK's response that it was extracted from.
 
-        Takes the same arguments and raises the same errors as `create` with ``response_model`` and without ``stream``.
-        The response is also the result's ``raw``. If the model was asked again, it is the last response.
+        Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
+        ``stream``. The response is also the result's ``raw``. If the model was asked again, it is the last response.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
@@ -188,7 +191,7 @@ class CreateMixin(_SdkResource, Generic[R, S]):
 
 
 class AsyncCreateMixin(_SdkResource, Generic[R, S]):
-    """`CreateMixin` for an asynchronous client."""
+    """``CreateMixin`` for an asynchronous client."""
 
     @overload
     async def create(
@@ -238,7 +241,7 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     async def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """Call `create` asynchronously. Arguments, result and errors are the same as for `CreateMixin.create`."""
+        """Call ``create`` asynchronously. Arguments, result and errors are the same as for ``CreateMixin.create``."""
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
@@ -268,7 +271,7 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Call `create_with_completion` asynchronously, as `CreateMixin.create_with_completion` does."""
+        """Call ``create_with_completion`` asynchronously, as ``CreateMixin.create_with_completion`` does."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = await self.create(
             response_model=response_model,

@@ -1,4 +1,4 @@
-"""Separate Multitrack's own arguments in a call to `create` from the arguments for the provider."""
+"""Separate Multitrack's own arguments in a call to ``create`` from the arguments for the provider."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class CreateRequest(Generic[T]):
-    """The tools to send with one call to `create`, and how to read the response.
+    """The tools to send with one call to ``create``, and how to read the response.
 
     Raises:
         TypeError: If ``response_model`` has an unsupported form, if the wire format cannot express one of its models,
@@ -97,7 +97,7 @@ class CreateRequest(Generic[T]):
 
     @staticmethod
     def check_with_completion(response_model: object, arguments: Mapping[str, Any]) -> None:
-        """Raise TypeError if `create_with_completion` is called without ``response_model`` or with ``stream``."""
+        """Raise TypeError if ``create_with_completion`` is called without ``response_model`` or with ``stream``."""
         if response_model is None:
             raise TypeError("create_with_completion requires response_model=; without it, call create")
         if arguments.get("stream"):
@@ -115,7 +115,7 @@ class CreateRequest(Generic[T]):
         usage: Any,
         dump: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> Extraction[T] | None:
-        """Return the result. None if the model must be asked again, with `follow_up_messages`.
+        """Return the result. None if the model must be asked again, with ``follow_up_messages``.
 
         Args:
             document: The response, which the decoder reads.
@@ -124,7 +124,7 @@ class CreateRequest(Generic[T]):
             dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is already that JSON.
 
         Raises:
-            ExtractionError: As `Toolset.extract` does.
+            ExtractionError: As ``Toolset.extract`` does.
         """
         result = self._retries.handle_response(self.wire_format.read_answer(document), raw=raw, usage=usage)
         if isinstance(result, Extraction):

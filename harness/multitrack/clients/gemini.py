@@ -1,4 +1,4 @@
-"""The part that the clients for Google's two SDKs share: `create` with messages in OpenAI's format.
+"""The part that the clients for Google's two SDKs share: ``create`` with messages in OpenAI's format.
 
 A subclass for each SDK sends the request and converts its responses.
 """
@@ -103,10 +103,10 @@ class GeminiClient(ABC, Generic[R]):
         Args:
             messages: The conversation in OpenAI's format, as dictionaries or as the SDK's objects:
                 https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages. The conversation may
-                contain content objects of Google's SDK, such as those that `Extraction.tool_results` returns.
-            response_model: `Iterable[A | B]` of Pydantic models, offered to the model as tools. None, the default,
+                contain content objects of Google's SDK, such as those that ``Extraction.tool_results`` returns.
+            response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
                 returns the SDK's response.
-            stream: Whether to return an `ExtractionStream`. Default False.
+            stream: Whether to return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
@@ -115,14 +115,14 @@ class GeminiClient(ABC, Generic[R]):
                 ``generate_content``.
 
         Returns:
-            An `Extraction`, or an `ExtractionStream` if ``stream`` is true. Without ``response_model``, the SDK's own
-            result.
+            An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, the SDK's
+            own result.
 
         Raises:
             TypeError: If an argument above is invalid, or if the arguments for the SDK contain tools. Raised before any
                 request.
             ValueError: If Gemini cannot represent a message or ``tool_choice``. Raised before any request.
-            ExtractionError: If the response has no valid models; the subclass says why. See `multitrack.errors`.
+            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
                 The SDK's own errors are not changed.
         """
         conversation = convert_messages(
@@ -194,7 +194,7 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """Ask asynchronously. Arguments, result and errors are the same as for `create`."""
+        """Ask asynchronously. Arguments, result and errors are the same as for ``create``."""
         conversation = convert_messages(
             map(self.dump_content, messages), ids=self.has_call_ids, signatures=self.has_signatures
         )
@@ -224,10 +224,10 @@ class GeminiClient(ABC, Generic[R]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Return the result of `create`, and the SDK's response that it was extracted from.
+        """Return the result of ``create``, and the SDK's response that it was extracted from.
 
-        Takes the same arguments and raises the same errors as `create` with ``response_model`` and without ``stream``.
-        The response is also the result's ``raw``. If the model was asked again, it is the last response.
+        Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
+        ``stream``. The response is also the result's ``raw``. If the model was asked again, it is the last response.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
@@ -252,7 +252,7 @@ class GeminiClient(ABC, Generic[R]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Call `create_with_completion` asynchronously. Arguments, result and errors are the same."""
+        """Call ``create_with_completion`` asynchronously. Arguments, result and errors are the same."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = await self.create_async(
             messages,
@@ -295,7 +295,7 @@ class GeminiClient(ABC, Generic[R]):
     async def _send_async(
         self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        """Send the request asynchronously, like `_send`."""
+        """Send the request asynchronously, like ``_send``."""
 
     @abstractmethod
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:

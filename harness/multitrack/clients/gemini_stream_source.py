@@ -26,7 +26,7 @@ class ResponseConverter(Protocol[AnyR]):
 
 
 class GeminiStreamSource(StreamSource, Generic[R]):
-    """A streamed response, from the SDK's ``generator`` of responses. Create it with `begin` or `begin_async`.
+    """A streamed response, from the SDK's ``generator`` of responses. Create it with ``begin`` or ``begin_async``.
 
     ``chunks`` yields the responses from the generator, including the first one, which was already read.
     """
@@ -51,7 +51,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     async def begin_async(cls, converter: ResponseConverter[R], generator: AsyncGenerator[R]) -> GeminiStreamSource[R]:
-        """Do the same as `begin` for an async client."""
+        """Do the same as ``begin`` for an async client."""
         return cls(converter, generator, _PrependedChunk(await anext(generator, _END), generator))
 
     @property
@@ -82,7 +82,7 @@ _END: Any = object()
 class _PrependedChunk(AsyncIterator[R]):
     """Yields ``first``, which was already read from the stream, and then the ``rest``.
 
-    ``first`` is `_END` if the stream was empty.
+    ``first`` is ``_END`` if the stream was empty.
     """
 
     def __init__(self, first: R, rest: AsyncIterator[R]) -> None:

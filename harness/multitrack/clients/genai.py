@@ -1,6 +1,6 @@
 """Extraction with ``google.genai.Client``, for the Gemini API and for Vertex AI.
 
-Imported when a client is passed to `from_genai`, so that other users neither need the SDK nor wait for its import.
+Imported when a client is passed to ``from_genai``, so that other users neither need the SDK nor wait for its import.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MODEL_FIELDS = {"candidates", "prompt_feedback", "model_version", "usage_metada
 class GenaiClient(GeminiClient[GenerateContentResponse]):
     """Extracts models through a ``google.genai.Client``, with messages in OpenAI's format.
 
-    ``model`` is the name of the model to ask if `create` is called without one. `create` also accepts the SDK's
+    ``model`` is the name of the model to ask if ``create`` is called without one. ``create`` also accepts the SDK's
     ``config``; system messages are appended to its system instruction.
     """
 

@@ -1,4 +1,4 @@
-"""Register stand-ins for Google's application default credentials, and for the API key of `google.genai`."""
+"""Register stand-ins for Google's application default credentials, and for the API key of ``google.genai``."""
 
 from __future__ import annotations
 

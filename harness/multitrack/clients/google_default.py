@@ -34,7 +34,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
     """Credentials with a token for replay.
 
     While no cassette replays, they use the credentials that Google's own search finds at that time, and raise its
-    `DefaultCredentialsError` if it finds none.
+    ``DefaultCredentialsError`` if it finds none.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         del token
 
     def refresh(self, request: Any) -> None:
-        """Get a token, or raise `DefaultCredentialsError` if there are no real credentials."""
+        """Get a token, or raise ``DefaultCredentialsError`` if there are no real credentials."""
         if is_replaying():
             return
         real = self.find_real()
@@ -64,8 +64,8 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
         """Return metadata with the stand-in token, because gRPC adds the token too late for the tape to see it.
 
-        Return no metadata if the call is sent with a real token. Raises `DefaultCredentialsError` if there are no real
-        credentials.
+        Return no metadata if the call is sent with a real token. Raises ``DefaultCredentialsError`` if there are no
+        real credentials.
         """
         if is_replaying():
             return (("authorization", f"Bearer {STAND_IN_WORD}"),)
@@ -89,7 +89,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         return other
 
     def find_real(self) -> Any:
-        """Return the real credentials, or raise `DefaultCredentialsError` if there are none."""
+        """Return the real credentials, or raise ``DefaultCredentialsError`` if there are none."""
         if self._real is None:
             try:
                 with suspend():
@@ -103,7 +103,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
 def patches(module: ModuleType) -> list[Patch]:
     """Patch the three steps of the search and the functions that create channels.
 
-    The steps are patched, not `google.auth.default`, because modules import `default` by name.
+    The steps are patched, not ``google.auth.default``, because modules import ``default`` by name.
     """
     if module.__name__ == "google.auth.transport.grpc":
         return [Patch(module, "secure_authorized_channel", _add_guard_to_authorized_channel)]

@@ -19,12 +19,12 @@ class _ModeMeta(EnumMeta):
 class Mode(Enum, metaclass=_ModeMeta):
     """The API through which a client gets tool calls. Each client has its own default.
 
-    - ``PARALLEL_TOOLS``: OpenAI's chat completions, the default of `from_openai` and `patch`.
+    - ``PARALLEL_TOOLS``: OpenAI's chat completions, the default of ``from_openai`` and ``patch``.
     - ``RESPONSES_PARALLEL_TOOLS``: OpenAI's Responses API.
-    - ``VERTEXAI_PARALLEL_TOOLS``: the default of `from_vertexai`.
-    - ``GENAI_PARALLEL_TOOLS``: the default of `from_genai`.
-    - ``ANTHROPIC_PARALLEL_TOOLS``: the default of `from_anthropic`.
-    - ``BEDROCK_PARALLEL_TOOLS``: the default of `from_bedrock`.
+    - ``VERTEXAI_PARALLEL_TOOLS``: the default of ``from_vertexai``.
+    - ``GENAI_PARALLEL_TOOLS``: the default of ``from_genai``.
+    - ``ANTHROPIC_PARALLEL_TOOLS``: the default of ``from_anthropic``.
+    - ``BEDROCK_PARALLEL_TOOLS``: the default of ``from_bedrock``.
     """
 
     PARALLEL_TOOLS = "parallel_tools"

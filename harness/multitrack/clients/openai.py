@@ -1,6 +1,6 @@
 """Add extraction to OpenAI's clients, sync and async.
 
-Imported when a client is passed to `from_openai` or `patch`, so that other users do not need the SDK.
+Imported when a client is passed to ``from_openai`` or ``patch``, so that other users do not need the SDK.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The resources of OpenAI's clients with ``response_model`` on their `create`: chat completions and the Responses API.
+"""The resources of OpenAI's clients whose ``create`` accepts ``response_model``: chat completions and Responses API.
 
 They extend the openai package's own resource classes, and replace the client's own instances.
 """
@@ -18,7 +18,7 @@ from multitrack.clients.create_mixin import AsyncCreateMixin, CreateMixin
 
 
 class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat.Completions):
-    """``client.chat.completions``; its `create` accepts ``response_model``."""
+    """``client.chat.completions``; its ``create`` accepts ``response_model``."""
 
     _wire = "openai.chat"
     _sdk = chat.Completions
@@ -26,7 +26,7 @@ class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat
 
 
 class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompletionChunk]], chat.AsyncCompletions):
-    """``client.chat.completions`` of an async client; its `create` accepts ``response_model``."""
+    """``client.chat.completions`` of an async client; its ``create`` accepts ``response_model``."""
 
     _wire = "openai.chat"
     _sdk = chat.AsyncCompletions
@@ -34,7 +34,7 @@ class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompleti
 
 
 class Chat(chat.Chat):
-    """``client.chat`` with our `Completions`."""
+    """``client.chat`` with our ``Completions``."""
 
     @cached_property
     def completions(self) -> Completions:
@@ -43,7 +43,7 @@ class Chat(chat.Chat):
 
 
 class AsyncChat(chat.AsyncChat):
-    """``client.chat`` of an async client with our `AsyncCompletions`."""
+    """``client.chat`` of an async client with our ``AsyncCompletions``."""
 
     @cached_property
     def completions(self) -> AsyncCompletions:
@@ -52,7 +52,7 @@ class AsyncChat(chat.AsyncChat):
 
 
 class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Responses):
-    """``client.responses``; its `create` accepts ``response_model``."""
+    """``client.responses``; its ``create`` accepts ``response_model``."""
 
     _wire = "openai.responses"
     _sdk = responses.Responses
@@ -60,7 +60,7 @@ class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Re
 
 
 class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]], responses.AsyncResponses):
-    """``client.responses`` of an async client; its `create` accepts ``response_model``."""
+    """``client.responses`` of an async client; its ``create`` accepts ``response_model``."""
 
     _wire = "openai.responses"
     _sdk = responses.AsyncResponses

@@ -1,4 +1,4 @@
-"""Convert the arguments of an SDK's `create` to a `CreateRequest`, and the SDK's response to a decoder's input.
+"""Convert the arguments of an SDK's ``create`` to a ``CreateRequest``, and the SDK's response to a decoder's input.
 
 The SDKs of OpenAI and Anthropic come from the same code generator, so one module serves both.
 """
@@ -59,12 +59,12 @@ class SdkStreamSource(StreamSource):
 def split_arguments(
     wire: str, response_model: Any, arguments: dict[str, Any], tool_choice: Any, *, in_extra_body: bool
 ) -> tuple[CreateRequest[Any], dict[str, Any]]:
-    """Return the `CreateRequest` and the arguments for the provider.
+    """Return the ``CreateRequest`` and the arguments for the provider.
 
     Args:
         wire: The wire format.
-        response_model: The argument of `create`.
-        arguments: All other arguments of `create`. This dictionary is changed.
+        response_model: The argument of ``create``.
+        arguments: All other arguments of ``create``. This dictionary is changed.
         tool_choice: The tool choice to send if ``arguments`` contain none.
         in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
             argument against each type that it can have (25 microseconds in OpenAI's SDK), and slower for other SDKs.

@@ -16,7 +16,7 @@ from multitrack.tape.settings import Settings
 
 @dataclass
 class Acceptance:
-    """The result of `accept_recordings`."""
+    """The result of ``accept_recordings``."""
 
     accepted: list[Path] = field(default_factory=list)
     """The cassettes that have changed, or would change."""

@@ -18,7 +18,7 @@ from multitrack.tape.redaction.shapes import has_credential_shape
 
 @dataclass
 class Conversion:
-    """The result of `plan_conversion`."""
+    """The result of ``plan_conversion``."""
 
     changes: list[FileChange] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)

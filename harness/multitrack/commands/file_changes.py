@@ -105,7 +105,7 @@ def _remove_empty_folder(folder: Path) -> None:
 
 
 def refuse_uncommitted(files: Sequence[Path]) -> None:
-    """Raise `MultitrackError` if git has uncommitted changes in one of ``files``. Files outside git are fine."""
+    """Raise ``MultitrackError`` if git has uncommitted changes in one of ``files``. Files outside git are fine."""
     by_folder: dict[Path, list[str]] = {}
     for file in files:
         by_folder.setdefault(file.parent, []).append(file.name)

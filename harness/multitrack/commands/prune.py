@@ -18,7 +18,7 @@ from multitrack.wording import count_noun
 
 @dataclass
 class Pruning:
-    """The result of `plan_pruning`."""
+    """The result of ``plan_pruning``."""
 
     changes: list[FileChange] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)

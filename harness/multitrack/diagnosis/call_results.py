@@ -36,7 +36,7 @@ class CallResult:
         call: The call.
         model: The model of the called tool. None if the model is unknown.
         outcome: The instance of the model, or the error. None if the model is unknown. An error that is not a
-            `MultitrackError` was raised by a validator.
+            ``MultitrackError`` was raised by a validator.
     """
 
     call: ToolCall
@@ -45,7 +45,7 @@ class CallResult:
 
     @property
     def fingerprint(self) -> str:
-        """A short text that differs for different results. `UNKNOWN` if the result cannot be compared."""
+        """A short text that differs for different results. ``UNKNOWN`` if the result cannot be compared."""
         match self.outcome:
             case UnknownTool():
                 return "unknown tool"
@@ -87,7 +87,7 @@ def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLoo
 
 
 def is_model_class(found: object) -> TypeGuard[type[BaseModel]]:
-    """Return whether ``found`` is a subclass of `BaseModel`."""
+    """Return whether ``found`` is a subclass of ``BaseModel``."""
     return isinstance(found, type) and issubclass(found, BaseModel)
 
 
@@ -141,7 +141,7 @@ class ResponseValidator:
         """Validate each call of a response, and return the fingerprints of the results.
 
         Each call is validated twice. If the results differ, for example because a default is the current time, the
-        fingerprint is `UNKNOWN`.
+        fingerprint is ``UNKNOWN``.
         """
         first = self.validate(interaction)
         if first is None:

@@ -39,7 +39,7 @@ class FailedAssertion:
 
 
 def read_failed_assertion(error: BaseException) -> FailedAssertion | None:
-    """Return what `assert_calls` compared when it raised ``error``. None if ``error`` was raised elsewhere."""
+    """Return what ``assert_calls`` compared when it raised ``error``. None if ``error`` was raised elsewhere."""
     found = getattr(error, COMPARISON_ATTRIBUTE, None)
     return None if found is None else FailedAssertion(*found)
 

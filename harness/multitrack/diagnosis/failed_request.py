@@ -7,7 +7,7 @@ from multitrack.tape.tape import Tape
 
 
 def find_failed_request(tape: Tape) -> str | None:
-    """Describe the first live request of ``tape`` that failed. `None` if there is none.
+    """Describe the first live request of ``tape`` that failed. ``None`` if there is none.
 
     A failure does not count if the cassette has the same failure for that request, or if an equal request succeeded
     later. With the setting ``keep_errors``, no failure counts.

@@ -50,7 +50,7 @@ class BrokenCall:
 
 @dataclass(slots=True)
 class RevalidationReport:
-    """The result of `revalidate`.
+    """The result of ``revalidate``.
 
     Args:
         tapes: The number of cassettes that were read.

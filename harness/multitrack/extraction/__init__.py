@@ -1,4 +1,4 @@
-"""Turn `Iterable[A | B]` into tools, and tool calls into validated models. Does not depend on any SDK or on HTTP."""
+"""Turn ``Iterable[A | B]`` into tools, and tool calls into validated models. Does not depend on any SDK or on HTTP."""
 
 from multitrack.extraction.continuation import Continuation, FollowUp
 from multitrack.extraction.extraction import Extraction

@@ -77,7 +77,7 @@ def reject_call(call: ToolCall, error: ExtractionError) -> ToolResult:
 def assign_results(
     calls: Sequence[ToolCall], errors: Iterable[ExtractionError], results: Mapping[Any, object] | Iterable[object]
 ) -> Iterator[ToolResult]:
-    """Yield the result of each of ``calls``, as `Extraction.tool_results` describes.
+    """Yield the result of each of ``calls``, as ``Extraction.tool_results`` describes.
 
     Args:
         calls: The calls of the extraction.

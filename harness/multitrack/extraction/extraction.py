@@ -15,14 +15,14 @@ T_co = TypeVar("T_co", covariant=True)
 class Extraction(Sequence[T_co]):
     """The validated models of one response, in call order.
 
-    An immutable sequence that can be read any number of times. It equals a list, a tuple or another `Extraction` of
+    An immutable sequence that can be read any number of times. It equals a list, a tuple or another ``Extraction`` of
     equal models.
 
     Attributes:
         calls: All tool calls of the response, valid and invalid, in order.
         errors: One error for each invalid call, followed by the error of the whole response if there is one. Empty
             without ``on_error="collect"``.
-        raw: The SDK's response object; None if the calls were passed to `Toolset.parse`.
+        raw: The SDK's response object; None if the calls were passed to ``Toolset.parse``.
         usage: The SDK's usage object; None if the provider sent none.
         text: The text next to the calls; None if there was none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
@@ -69,14 +69,14 @@ class Extraction(Sequence[T_co]):
 
         Args:
             results: The results of your functions: a list with one result for each model, in order, or a dictionary.
-                The keys of the dictionary are the ids of the valid calls, or the `ToolCall` objects if the provider
+                The keys of the dictionary are the ids of the valid calls, or the ``ToolCall`` objects if the provider
                 sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other result is sent as
                 JSON. If a call is in ``errors``, its error is sent, unless the dictionary has a result for the call.
 
         Returns:
             Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or contents
             for ``contents`` (Google's SDKs). If the model was asked again, they include its earlier responses. You can
-            pass them to the SDK or to `create` of Multitrack's clients.
+            pass them to the SDK or to ``create`` of Multitrack's clients.
 
         Raises:
             ValueError: If a valid call has no result, if a result is for an unknown call, or if the extraction is not

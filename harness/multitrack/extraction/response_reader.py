@@ -1,4 +1,4 @@
-"""Turn the tool calls of a response into models, with the options of one call to `create`."""
+"""Turn the tool calls of a response into models, with the options of one call to ``create``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class ValidatedResponse(NamedTuple):
 
 
 class ResponseReader(Generic[T]):
-    """Validates the response to one call to `create`, including its stream and its retries.
+    """Validates the response to one call to ``create``, including its stream and its retries.
 
-    ``models`` are the Pydantic models by tool name; the options are those of `Toolset.parse`. A valid call is validated
-    only once: its model is kept for the rest of the stream and for later attempts.
+    ``models`` are the Pydantic models by tool name; the options are those of ``Toolset.parse``. A valid call is
+    validated only once: its model is kept for the rest of the stream and for later attempts.
     """
 
     __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")
@@ -77,7 +77,10 @@ class ResponseReader(Generic[T]):
         return _build_result(answer, models, call_errors, response_error, raw, usage)
 
     def read_broken(self, answer: WireAnswer, reason: str, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
-        """Validate a response whose stream ended early. Only calls that `read_early_call` has received can be valid."""
+        """Validate a response whose stream ended early.
+
+        Only calls that ``read_early_call`` has received can be valid.
+        """
         models, call_errors = self._validate_calls(answer, complete=False)
         response_error = stream_broken_error(answer, call_errors, reason)
         return _build_result(answer, models, call_errors, response_error, raw, usage)
@@ -85,7 +88,7 @@ class ResponseReader(Generic[T]):
     def unwrap(self, validated: ValidatedResponse) -> Extraction[T]:
         """Return the extraction, or raise its error.
 
-        If errors are collected, only `StreamBroken` is raised, because half a stream is not a result.
+        If errors are collected, only ``StreamBroken`` is raised, because half a stream is not a result.
         """
         error = validated.error
         if error is None or (self._on_error == "collect" and not isinstance(error, StreamBroken)):
@@ -130,7 +133,7 @@ def _call_key(call: ToolCall) -> _CallKey:
 
 
 def _group_by_key(validated: list[tuple[ToolCall, BaseModel]]) -> dict[_CallKey, list[BaseModel]]:
-    """Group the models of equal calls, in reverse order, so that `list.pop` returns the first one."""
+    """Group the models of equal calls, in reverse order, so that ``list.pop`` returns the first one."""
     models: dict[_CallKey, list[BaseModel]] = {}
     for call, model in reversed(validated):
         models.setdefault(_call_key(call), []).append(model)

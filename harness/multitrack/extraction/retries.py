@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Retries(Generic[T]):
-    """Validates the responses to one call to `create`, and asks again as long as tool calls are invalid.
+    """Validates the responses to one call to ``create``, and asks again as long as tool calls are invalid.
 
     It asks again at most ``max_retries`` times.
 
@@ -39,7 +39,7 @@ class Retries(Generic[T]):
         """Return the result, or what to send with the next attempt.
 
         Raises:
-            ExtractionError: As `Toolset.extract` does, with the errors of earlier responses in ``attempts``.
+            ExtractionError: As ``Toolset.extract`` does, with the errors of earlier responses in ``attempts``.
         """
         self.latest_calls = answer.calls
         if self._last is not None:

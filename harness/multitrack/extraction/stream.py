@@ -51,7 +51,7 @@ class ExtractionStream(Generic[T_co]):
     """Yields each validated model of a streamed response as soon as its tool call is complete.
 
     Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or
-    ``async with``, or call `close`: they close the connection at once. After the last model, `extraction` is the
+    ``async with``, or call ``close``: they close the connection at once. After the last model, ``extraction`` is the
     complete result.
 
     Raises:
@@ -72,7 +72,7 @@ class ExtractionStream(Generic[T_co]):
         Args:
             reader: Validates the calls.
             source: The streamed response.
-            build_continuation: Returns the `Continuation` for the document of the response and its calls. None if the
+            build_continuation: Returns the ``Continuation`` for the document of the response and its calls. None if the
                 conversation cannot be continued.
         """
         self._reader = reader

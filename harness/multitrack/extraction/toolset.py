@@ -37,7 +37,7 @@ class Toolset(Generic[T]):
 
     Args:
         response_model: ``Iterable``, ``Sequence``, ``list`` or ``tuple[..., ...]`` of a Pydantic model or of a union
-            of models: `Iterable[A | B]`. ``Annotated`` and type aliases are resolved.
+            of models: ``Iterable[A | B]``. ``Annotated`` and type aliases are resolved.
 
     Raises:
         TypeError: If ``response_model`` has a different form.
@@ -62,7 +62,7 @@ class Toolset(Generic[T]):
         """Return the tools in the form of a request's ``tools`` argument.
 
         Args:
-            wire: One of `multitrack.wires.WIRES`, such as ``"openai.chat"`` or ``"gemini"``.
+            wire: One of ``multitrack.wires.WIRES``, such as ``"openai.chat"`` or ``"gemini"``.
             strict: Whether to use strict schemas, which the provider enforces on the model. OpenAI's strict schemas
                 make the model send every field:
                 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
@@ -84,7 +84,7 @@ class Toolset(Generic[T]):
         allow_empty: bool = False,
         context: Any = None,
     ) -> Extraction[T]:
-        """Validate tool calls, for example those that `decode` returns.
+        """Validate tool calls, for example those that ``decode`` returns.
 
         Args:
             calls: The tool calls of one response, in order.
@@ -118,16 +118,16 @@ class Toolset(Generic[T]):
 
         Args:
             answer: The decoded response.
-            on_error: As for `parse`.
-            allow_empty: As for `parse`.
-            context: As for `parse`.
+            on_error: As for ``parse``.
+            allow_empty: As for ``parse``.
+            context: As for ``parse``.
             raw: The SDK's response object, stored in ``raw`` of the result or of the error.
             usage: The SDK's usage object, stored in ``usage`` of the result.
 
         Raises:
             Refusal: If the model refused, or a filter blocked the response.
             TruncatedResponse: If a length limit cut the response off.
-            ExtractionError: If the provider returned an error, and for the same reasons as in `parse`.
+            ExtractionError: If the provider returned an error, and for the same reasons as in ``parse``.
         """
         reader: ResponseReader[T] = ResponseReader(
             self._definitions.models, on_error=on_error, allow_empty=allow_empty, context=context
@@ -146,7 +146,7 @@ class ToolDefinitions:
         self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     def write_schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
-        """Return the tools as `Toolset.schemas` does."""
+        """Return the tools as ``Toolset.schemas`` does."""
         if (wire, strict) not in self._schemas:
             if self._tools is None:
                 self._tools = tuple(build_tool(name, model) for name, model in self.models.items())
@@ -158,7 +158,7 @@ def define_tools(response_model: object) -> ToolDefinitions:
     """Return the tools for a ``response_model``.
 
     Raises:
-        TypeError: As `Toolset` does.
+        TypeError: As ``Toolset`` does.
     """
     return _define_tools(parse_response_model(response_model))
 

@@ -79,7 +79,7 @@ def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> Extr
 
     Returns:
         A single error is returned unchanged. Several errors of one class become one error of that class; errors of
-        different classes become one `ExtractionError`.
+        different classes become one ``ExtractionError``.
     """
     if len(call_errors) == 1:
         return call_errors[0]

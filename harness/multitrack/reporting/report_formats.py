@@ -55,7 +55,7 @@ class ReportedTest:
         outcome: How it ended, such as "passed".
         failure: The first line of its failure. Empty if it did not fail.
         tapes: Its tapes.
-        drift: Its rows of the drift table, as `DriftRow.to_dict` returns them.
+        drift: Its rows of the drift table, as ``DriftRow.to_dict`` returns them.
     """
 
     test: str

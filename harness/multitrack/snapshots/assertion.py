@@ -1,4 +1,4 @@
-"""`assert_calls`: compare calls as ``calls_snapshot`` does, but with expected calls in the test itself."""
+"""``assert_calls``: compare calls as ``calls_snapshot`` does, but with expected calls in the test itself."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ COMPARISON_ATTRIBUTE = "multitrack_compared"
 def assert_calls(
     actual: Iterable[object], expected: Iterable[object] | None = None, **options: Unpack[ComparisonKeywords]
 ) -> None:
-    """Assert that `actual` contains the `expected` calls and, unless ``subset=True``, no others.
+    """Assert that ``actual`` contains the ``expected`` calls and, unless ``subset=True``, no others.
 
     Unless ``ordered=True``, the order of the calls does not matter.
 
     Args:
-        actual: The calls: an ``Extraction``, models, `ToolCall`, tool calls of an SDK, or dicts with ``name`` and
+        actual: The calls: an ``Extraction``, models, ``ToolCall``, tool calls of an SDK, or dicts with ``name`` and
             ``arguments``.
         expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object that
             compares with ``==``, such as those of dirty-equals. None, the default, compares no calls: only the tools
             are checked, with the options ``only`` and ``never``.
-        **options: The options of ``calls_snapshot``, see `ComparisonKeywords`.
+        **options: The options of ``calls_snapshot``, see ``ComparisonKeywords``.
 
     Raises:
         AssertionError: The calls differ. The message lists the differences call by call.

@@ -35,7 +35,7 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 class RejectedCalls(TypeError):
     """The options ``match``, ``only`` or ``never`` reject received calls, which therefore cannot be written.
 
-    `text` is the entry with these calls.
+    ``text`` is the entry with these calls.
     """
 
     def __init__(self, reasons: Iterable[object], text: str) -> None:
@@ -65,7 +65,7 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        syrupy always passes a `matcher`. `CallsSnapshot` lets the user set neither the matcher nor syrupy's two
+        syrupy always passes a ``matcher``. ``CallsSnapshot`` lets the user set neither the matcher nor syrupy's two
         filters.
 
         Raises:

@@ -37,7 +37,7 @@ MakeNote: TypeAlias = Callable[[], str]
 
 
 class DamagedCallsFile(ValueError):
-    """A snapshot file cannot be read. `line` is the number of the line, from 1."""
+    """A snapshot file cannot be read. ``line`` is the number of the line, from 1."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> s
 
 
 def replace_note(text: str, note: str) -> str:
-    """Return the text of an entry with its note replaced by `note`."""
+    """Return the text of an entry with its note replaced by ``note``."""
     calls = [line for line in text.split("\n") if line == _NO_CALLS or not line.startswith("# ")]
     return "\n".join([*calls, *note.splitlines()])
 

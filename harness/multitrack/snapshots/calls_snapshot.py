@@ -180,7 +180,7 @@ class _SnapshotWrites:
     """syrupy's session for one assertion. It can defer writes until the test has passed.
 
     Attributes:
-        is_deferred: Whether writes wait for `write` or `discard`.
+        is_deferred: Whether writes wait for ``write`` or ``discard``.
     """
 
     def __init__(self, session: SnapshotSession, snapshot: CallsSnapshot, make_note: MakeNote) -> None:

@@ -53,13 +53,13 @@ def collect_calls(
     """Collect the calls of an iterable.
 
     Args:
-        value: An ``Extraction``, or an iterable of models, dicts, `ToolCall`, or tool calls of an SDK.
+        value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or tool calls of an SDK.
         options: The options of the comparison.
         redact_text: Applied to every text in the arguments.
         is_expected: Whether the calls are the expected ones, which may contain matchers.
 
     Raises:
-        UnwritableValue: `value` is not an iterable of calls, or contains a value that cannot be written. The message
+        UnwritableValue: ``value`` is not an iterable of calls, or contains a value that cannot be written. The message
             contains its path: ``[1].payload``.
     """
     if isinstance(value, (BaseModel, Mapping, ToolCall)) or (is_dataclass(value) and not isinstance(value, type)):
@@ -86,16 +86,16 @@ def collect_calls(
 
 
 def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text) -> tuple[SnapshotCall, ...]:
-    """Return the calls of an iterable that `collect_calls` accepts, without any options.
+    """Return the calls of an iterable that ``collect_calls`` accepts, without any options.
 
     Raises:
-        UnwritableValue: As for `collect_calls`.
+        UnwritableValue: As for ``collect_calls``.
     """
     return collect_calls(value, redact_text=redact_text).calls
 
 
 class _CallCollector:
-    """Convert one call. `root` is its path, such as ``[1]``."""
+    """Convert one call. ``root`` is its path, such as ``[1]``."""
 
     def __init__(self, options: ComparisonOptions, redact_text: RedactText, is_expected: bool, root: str) -> None:
         self.options, self.redact_text, self.is_expected, self.root = options, redact_text, is_expected, root

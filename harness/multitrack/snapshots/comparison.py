@@ -20,7 +20,7 @@ _DEFAULT_OPTIONS, _ORDERED = ComparisonOptions(), ComparisonOptions(ordered=True
 
 @dataclass(frozen=True, slots=True)
 class UnchangedCall:
-    """A call that was received as expected. `old` and `new` are its positions, from 0."""
+    """A call that was received as expected. ``old`` and ``new`` are its positions, from 0."""
 
     call: SnapshotCall
     old: int
@@ -29,7 +29,7 @@ class UnchangedCall:
 
 @dataclass(frozen=True, slots=True)
 class ChangedCall:
-    """A call that was received with different arguments. `is_moved` is only set if the order is compared."""
+    """A call that was received with different arguments. ``is_moved`` is only set if the order is compared."""
 
     before: SnapshotCall
     after: SnapshotCall
@@ -66,7 +66,7 @@ class MovedCall:
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenCall:
-    """A call of a tool that must not be called. `restriction` is the option that forbids it."""
+    """A call of a tool that must not be called. ``restriction`` is the option that forbids it."""
 
     call: SnapshotCall
     new: int
@@ -75,9 +75,9 @@ class ForbiddenCall:
 
 @dataclass(frozen=True, slots=True)
 class CallComparison:
-    """The result of `compare_calls`. Each call, expected or received, is in exactly one entry.
+    """The result of ``compare_calls``. Each call, expected or received, is in exactly one entry.
 
-    There is one exception: a forbidden call that was expected, too, is also in `unchanged`, `changed` or `moved`.
+    There is one exception: a forbidden call that was expected, too, is also in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.
@@ -116,7 +116,7 @@ def compare_calls(
     Args:
         expected: The expected calls.
         received: The received calls.
-        ordered: Shorthand for `options` that only set ``ordered``.
+        ordered: Shorthand for ``options`` that only set ``ordered``.
         options: The options of the comparison.
         values: For each received call, its Python values by path. Required if expected calls contain matchers.
     """

@@ -1,4 +1,4 @@
-"""The options of ``calls_snapshot`` and `assert_calls`, and how they change values."""
+"""The options of ``calls_snapshot`` and ``assert_calls``, and how they change values."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ComparisonKeywords(TypedDict, total=False):
 
 
 class MatchError(TypeError):
-    """A value does not fit the option ``match``. The message consists of `path` and `reason`."""
+    """A value does not fit the option ``match``. The message consists of ``path`` and ``reason``."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -86,7 +86,7 @@ class ComparisonOptions:
 
     Args:
         caller: The name of the function or fixture that received the options, for messages.
-        **options: See `ComparisonKeywords`.
+        **options: See ``ComparisonKeywords``.
 
     Raises:
         BadOption: An option has a value that it does not accept.
@@ -185,9 +185,9 @@ class ComparisonOptions:
         return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
 
     def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
-        """Return the smallest and the largest number that counts as equal to the number `node` at that path.
+        """Return the smallest and the largest number that counts as equal to the number ``node`` at that path.
 
-        Returns None if numbers have no tolerance there, or if `node` is not a number.
+        Returns None if numbers have no tolerance there, or if ``node`` is not a number.
         """
         key = tool, path
         if key not in self._tolerances:
@@ -220,7 +220,7 @@ class ComparisonOptions:
 
 
 def to_number(node: Expression) -> Decimal | None:
-    """Return the value of a finite int, float or ``Decimal``, the only values with a tolerance; `None` for others."""
+    """Return the value of a finite int, float or ``Decimal``, the only values with a tolerance; ``None`` for others."""
     if type(node) in (int, float):
         text = repr(node)
     elif isinstance(node, SnapshotCall) and node.name == "Decimal" and len(node.positional) == 1:

@@ -63,7 +63,7 @@ ConvertUnknown: TypeAlias = "Callable[[object], Expression | Unreplaced]"
 
 
 class UnwritableValue(TypeError):
-    """A value contains something that literals cannot express. `path` locates it: ``[1].payload.inner``."""
+    """A value contains something that literals cannot express. ``path`` locates it: ``[1].payload.inner``."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
@@ -72,18 +72,18 @@ class UnwritableValue(TypeError):
 
 
 def unchanged_text(text: str) -> str:
-    """Return the text unchanged. This is the default `RedactText`."""
+    """Return the text unchanged. This is the default ``RedactText``."""
     return text
 
 
 def replace_nothing(value: object, path: str) -> Unreplaced:
-    """Replace no value. This is the default `ReplaceValue`."""
+    """Replace no value. This is the default ``ReplaceValue``."""
     del value, path
     return UNREPLACED
 
 
 def reject_unknown(value: object) -> Unreplaced:
-    """Reject every value of an unknown class. This is the default `ConvertUnknown`."""
+    """Reject every value of an unknown class. This is the default ``ConvertUnknown``."""
     del value
     return UNREPLACED
 
@@ -100,7 +100,7 @@ def to_expression(
 
     Args:
         value: The value.
-        path: The path of the value. Paths in errors, and paths passed to `replace`, begin with it.
+        path: The path of the value. Paths in errors, and paths passed to ``replace``, begin with it.
         redact_text: Applied to every text in the value.
         replace: Called for the value and each value in it.
         convert_unknown: Called for each object of a class that is not known here.
@@ -120,9 +120,9 @@ def to_call(
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> SnapshotCall:
-    """Convert a model or dataclass, or a mapping of arguments for the tool `name`, to a call.
+    """Convert a model or dataclass, or a mapping of arguments for the tool ``name``, to a call.
 
-    Takes the same arguments as `to_expression`; `replace` is only called for the values in `value`.
+    Takes the same arguments as ``to_expression``; ``replace`` is only called for the values in ``value``.
 
     Raises:
         UnwritableValue: The value contains something that cannot be written.

@@ -37,7 +37,7 @@ class FieldChange:
     """A field that differs.
 
     Attributes:
-        path: The path in the call (``stops[1].city``), or `TOOL`, `ID` or `ARGUMENTS`.
+        path: The path in the call (``stops[1].city``), or ``TOOL``, ``ID`` or ``ARGUMENTS``.
         old: The expected value.
         new: The received value.
     """

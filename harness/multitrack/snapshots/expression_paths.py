@@ -86,7 +86,7 @@ def list_leaves(call: SnapshotCall) -> list[Leaf]:
 
 
 def replace_parts(call: SnapshotCall, replace: Callable[[Expression, str], Expression | Unreplaced]) -> SnapshotCall:
-    """Return the call with each value replaced by the result of `replace` for the value and its path."""
+    """Return the call with each value replaced by the result of ``replace`` for the value and its path."""
 
     def rewrite(node: Expression, path: str) -> Expression:
         replacement = replace(node, path)

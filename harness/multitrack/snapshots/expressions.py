@@ -1,8 +1,8 @@
 """Expressions of literals: the tree of a value, and its text as a person would write it.
 
-`multitrack.snapshots.conversion` creates such a tree from a Python value, and `multitrack.snapshots.parsing` creates it
-from a text. Two values are equal in a snapshot if they have the same `canonical_text`. Therefore ``1``, ``1.0`` and
-``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
+``multitrack.snapshots.conversion`` creates such a tree from a Python value, and ``multitrack.snapshots.parsing``
+creates it from a text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore ``1``,
+``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Braces:
 class SnapshotCall:
     """A call expression: a tool call, a nested model, a date, or any other value that needs a class to be written.
 
-    `id` is the id of a tool call, if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
+    ``id`` is the id of a tool call, if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
     """
 
     name: str
@@ -67,7 +67,7 @@ def format_line(node: Expression) -> str:
 
 
 def format_wrapped(node: Expression, *, width: int = WIDTH) -> str:
-    """Return the expression with one argument or item per line wherever a line would be longer than `width`."""
+    """Return the expression with one argument or item per line wherever a line would be longer than ``width``."""
     return _wrap(node, width, 0, 0)
 
 

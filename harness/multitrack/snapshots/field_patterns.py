@@ -25,7 +25,7 @@ class FieldPattern:
     that is not a name is written as in Python: ``prices['per night']``.
 
     Raises:
-        BadOption: `text` is not such a pattern.
+        BadOption: ``text`` is not such a pattern.
     """
 
     def __init__(self, text: str) -> None:
@@ -39,7 +39,7 @@ class FieldPattern:
         self._steps = tuple(_ANY_STEPS if step == "**" else _compile_step(step) for step in steps)
 
     def matches(self, tool: str, path: str) -> bool:
-        """Return whether the pattern matches the value at `path` in a call of `tool`."""
+        """Return whether the pattern matches the value at ``path`` in a call of ``tool``."""
         steps = split_path(path)
         return _match(self._steps, steps) or _match(self._steps, split_path(tool) + steps)
 

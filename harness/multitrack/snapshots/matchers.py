@@ -17,7 +17,7 @@ from multitrack.snapshots.parsing import UnreadableCalls, parse_expression
 
 @dataclass(frozen=True, slots=True)
 class MatcherNode(Name):
-    """A matcher in an expected call, written as `text`. `fits` returns whether it accepts a value."""
+    """A matcher in an expected call, written as ``text``. ``fits`` returns whether it accepts a value."""
 
     fits: Callable[[object], bool] = field(compare=False)
 

@@ -13,7 +13,7 @@ from multitrack.snapshots.expressions import Braces, Expression, Name, SnapshotC
 
 
 class UnreadableCalls(ValueError):
-    """A text is not a list of call expressions. `line` is the number of the line with the error, from 1."""
+    """A text is not a list of call expressions. ``line`` is the number of the line with the error, from 1."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")

@@ -1,8 +1,8 @@
 """Track which tests were collected and which passed, to know which snapshots to write and which are unused.
 
 syrupy writes what a test asserted even if the test fails afterwards. If a test failed before its assertion, was
-deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. `RunOutcomes` is a pytest plugin
-of its own that prevents both; `register` registers it.
+deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. ``RunOutcomes`` is a pytest
+plugin of its own that prevents both; ``register`` registers it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RunOutcomes:
     """The outcomes of the run so far.
 
     Attributes:
-        is_finished: Whether the last test has ended. Only then is `has_passed` final for all tests.
+        is_finished: Whether the last test has ended. Only then is ``has_passed`` final for all tests.
         collected: The collected test functions by file.
     """
 
@@ -81,7 +81,7 @@ _RUN_OUTCOMES = pytest.StashKey[RunOutcomes]()
 
 
 def register(config: pytest.Config) -> None:
-    """Register `RunOutcomes`, and keep other syrupy extensions away from our files. Call it in ``pytest_configure``.
+    """Register ``RunOutcomes``, and keep other syrupy extensions away from our files. Call it in ``pytest_configure``.
 
     With ``--snapshot-update``, any other extension of syrupy may delete a file in ``__snapshots__`` that it does not
     know. syrupy's ``--snapshot-ignore-file-extensions`` prevents that.
@@ -93,5 +93,5 @@ def register(config: pytest.Config) -> None:
 
 
 def get_run_outcomes(config: pytest.Config) -> RunOutcomes:
-    """Return the outcomes of this run. Raises `KeyError` if `register` was not called."""
+    """Return the outcomes of this run. Raises ``KeyError`` if ``register`` was not called."""
     return config.stash[_RUN_OUTCOMES]

@@ -1,6 +1,6 @@
 """A local stand-in provider for demos and tests. It speaks real wire formats and answers from a script.
 
-``python -m multitrack.standin`` starts it from a shell; `StandIn` starts it in a test::
+``python -m multitrack.standin`` starts it from a shell; ``StandIn`` starts it in a test::
 
     from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -8,9 +8,9 @@
     with StandIn(rules=[rule]) as standin:
         client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
-`StandIn.environment` holds the environment variables with which an unmodified application reaches the stand-in under
-the providers' own host names. An answer comes from recorded responses (`multitrack.standin.recorded_responses`) or from
-a script (`multitrack.standin.script`). If neither has an answer, the stand-in calls each offered tool once, with
+``StandIn.environment`` holds the environment variables with which an unmodified application reaches the stand-in under
+the providers' own host names. An answer comes from recorded responses (``multitrack.standin.recorded_responses``) or
+from a script (``multitrack.standin.script``). If neither has an answer, the stand-in calls each offered tool once, with
 arguments that are valid for its schema. It does not understand prompts.
 """
 

@@ -46,7 +46,7 @@ def _peek(connection: socket.socket, size: int) -> bytes:
 
 
 class _ByteReader:
-    """Reads bytes from the front. Raises `IndexError` if there are not enough."""
+    """Reads bytes from the front. Raises ``IndexError`` if there are not enough."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

@@ -94,7 +94,7 @@ class HttpServer(socketserver.TCPServer):
                 del self._sockets[threading.current_thread()]
 
     def replace_socket(self, connection: socket.socket) -> None:
-        """Record that this thread now uses ``connection``, so that `stop` closes it."""
+        """Record that this thread now uses ``connection``, so that ``stop`` closes it."""
         with self._lock:
             self._sockets[threading.current_thread()] = connection
         if self.stopping.is_set():

@@ -61,8 +61,8 @@ class GrpcReply:
         messages: The serialized messages.
         error: The status that ends the call; None for success.
         fails_after: The number of messages before ``error``; None if all are sent.
-        delay: See `HttpReply`.
-        chunk_delay: See `HttpReply`.
+        delay: See ``HttpReply``.
+        chunk_delay: See ``HttpReply``.
     """
 
     metadata: Headers

@@ -1,6 +1,6 @@
 """The script: rules that select the answer to each request, written in Python or in a YAML file.
 
-The file has one key, ``rules``, with a list. The keys of a rule are the fields of `Rule`::
+The file has one key, ``rules``, with a list. The keys of a rule are the fields of ``Rule``::
 
     rules:
     - prompt: What is the weather in toronto?
@@ -71,7 +71,7 @@ class ScriptedCall:
         arguments: An object, a text, or None for a call without arguments. A text need not be JSON: wire formats that
             send arguments as text send it unchanged.
         id: The id of the call. By default it is derived from the request; calls of Gemini then have no id.
-        gate: The name of a gate. The call, and everything after it, is held back until `StandIn.open` opens the gate.
+        gate: The name of a gate. The call, and everything after it, is held back until ``StandIn.open`` opens the gate.
     """
 
     name: str
@@ -90,7 +90,7 @@ class ScriptedCall:
     def object(self) -> dict[str, Any] | None:
         """The arguments as an object. None if the call has no arguments.
 
-        Raises `ScriptError` if they are a text that is not a JSON object.
+        Raises ``ScriptError`` if they are a text that is not a JSON object.
         """
         if not isinstance(self.arguments, str):
             return self.arguments
@@ -156,7 +156,7 @@ class ScriptedAnswer:
             ``UNAVAILABLE``, the status that clients report for a closed connection.
         after: The number of chunks that are sent before ``error`` or ``close``.
         after_calls: The number of calls that are sent before ``error`` or ``close``.
-        gate: The name of a gate. The end of a stream, after all calls, is held back until `StandIn.open` opens the
+        gate: The name of a gate. The end of a stream, after all calls, is held back until ``StandIn.open`` opens the
             gate. An answer that is not streamed waits at all of its gates before it starts.
         headers: Additional headers. They replace the usual headers of the same name.
     """
@@ -236,7 +236,7 @@ class Rule(ScriptedAnswer):
     times: _Size | None = None
 
     def applies(self, request: ModelRequest) -> bool:
-        """Return whether the conditions hold for ``request``, apart from ``times``, which `Script` checks."""
+        """Return whether the conditions hold for ``request``, apart from ``times``, which ``Script`` checks."""
         return (
             self.prompt in (None, request.prompt)
             and (self.prompt_regex is None or self.prompt_regex.search(request.prompt) is not None)

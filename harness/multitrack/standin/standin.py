@@ -31,8 +31,8 @@ class StandIn:
 
     Args:
         rules: The rules that select the answer to each request. They precede the rules of ``script``.
-        script: A YAML file of rules, see `multitrack.standin.script`.
-        answers: A file of recorded responses, see `multitrack.standin.recorded_responses`. They precede all rules.
+        script: A YAML file of rules, see ``multitrack.standin.script``.
+        answers: A file of recorded responses, see ``multitrack.standin.recorded_responses``. They precede all rules.
         hosts: Host names, or globs, to stand in for besides those of OpenAI, Azure OpenAI, Anthropic, Amazon Bedrock
             and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
@@ -79,7 +79,7 @@ class StandIn:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests received so far, in order, except `auth_requests`."""
+        """The requests received so far, in order, except ``auth_requests``."""
         return self._provider.log.copy()
 
     @property

@@ -30,7 +30,7 @@ class StreamGates:
         """Wait until the gate is opened.
 
         Returns:
-            True if the gate was opened; False after `TIMEOUT_SECONDS`, or once ``is_abandoned`` returns True.
+            True if the gate was opened; False after ``TIMEOUT_SECONDS``, or once ``is_abandoned`` returns True.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         with self._changed:

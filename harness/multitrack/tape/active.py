@@ -1,7 +1,7 @@
 """The active tapes.
 
 They are global: a plain thread inherits no context, yet its requests must reach the tape. The context variable only
-matters if several blocks of `use_cassette` are open side by side, in tasks or threads.
+matters if several blocks of ``use_cassette`` are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation"
 
 
 def current_tape() -> Router | None:
-    """Return the tape that receives the next request: the innermost open one. `None` if no tape is open.
+    """Return the tape that receives the next request: the innermost open one. ``None`` if no tape is open.
 
     If several blocks are open side by side, return the tape of the innermost block that the current task or thread
-    opened. If neither opened a block, return an `AmbiguousRouter`.
+    opened. If neither opened a block, return an ``AmbiguousRouter``.
     """
     activations = _activations[:]
     if not activations:
@@ -59,7 +59,7 @@ def current_tape() -> Router | None:
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
     """Return the innermost of ``activations`` that was opened in the current context or in one that it was copied from.
 
-    `None` if there is none.
+    ``None`` if there is none.
     """
     own = _of_context.get()
     while own is not None and own not in activations:

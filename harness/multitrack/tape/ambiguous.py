@@ -22,7 +22,7 @@ class AmbiguousRouter:
         self._tapes = tapes
 
     def route(self, request: Request) -> NoReturn:
-        """Raise `CassetteMiss`."""
+        """Raise ``CassetteMiss``."""
         violation = CassetteMiss(
             f"{request.method} {request.url.partition('?')[0]} was sent by the thread "
             f"{threading.current_thread().name!r}, which belongs to none of the {len(self._tapes)} cassettes that are "
@@ -34,7 +34,7 @@ class AmbiguousRouter:
         raise violation
 
     def route_stream(self, request: Request) -> NoReturn:
-        """Raise `CassetteMiss`."""
+        """Raise ``CassetteMiss``."""
         self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:

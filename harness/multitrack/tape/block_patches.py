@@ -26,7 +26,7 @@ class BlockPatches(Generic[B]):
     Blocks nest, may close in any order, and apply to all threads.
 
     Attributes:
-        blocks: The open blocks, as they were passed to `open_block`, in order.
+        blocks: The open blocks, as they were passed to ``open_block``, in order.
     """
 
     def __init__(self) -> None:

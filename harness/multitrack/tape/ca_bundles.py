@@ -1,7 +1,7 @@
 """Load the certificates of CAs (certificate authorities) lazily while a cassette replays.
 
 When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
-never connects. Therefore, while a `deferring` block is open, an SSL context for clients only remembers the file. The
+never connects. Therefore, while a ``deferring`` block is open, an SSL context for clients only remembers the file. The
 context loads the file before its first handshake, or before its certificates are read, even if the block has ended.
 
 A context trusts the same authorities as without this module:
@@ -11,8 +11,8 @@ A context trusts the same authorities as without this module:
   deferred load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.
-- Only a plain `ssl.SSLContext` for clients is deferred. Contexts for servers and subclasses, for example of truststore
-  or of a project, load at once.
+- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers and subclasses, for example of
+  truststore or of a project, load at once.
 
 One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped, the
 context has no authorities, and the handshake fails. Python documents that attribute for servers.
@@ -63,8 +63,8 @@ def deferring(*, keep_patches: bool = False) -> Iterator[None]:
     """Within the block, defer the loading of authorities into an SSL context until the context needs them.
 
     Args:
-        keep_patches: Whether to leave `ssl` patched after the block, until a test without a tape begins. The patches do
-            nothing while no block is open.
+        keep_patches: Whether to leave ``ssl`` patched after the block, until a test without a tape begins. The patches
+            do nothing while no block is open.
     """
     with _blocks.open_block(object(), keep_patches=keep_patches):
         yield

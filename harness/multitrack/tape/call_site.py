@@ -47,7 +47,7 @@ def find_user_frames() -> Sequence[FrameSummary]:
 def format_call_site(frames: Sequence[FrameSummary], folder: str) -> str | None:
     """Return the file (relative to ``folder``), line and function of the innermost of ``frames``.
 
-    `None` if there are no frames.
+    ``None`` if there are no frames.
     """
     if not frames:
         return None

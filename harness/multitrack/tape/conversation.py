@@ -29,7 +29,7 @@ Takes a redacted request, the reason, and the differences in its last message.
 
 
 class RecordedConversation:
-    """Replays a streaming request (see `exchange.Conversation`). Threads may share it."""
+    """Replays a streaming request (see ``exchange.Conversation``). Threads may share it."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class RecordedConversation:
         self._sent_count: float = 0
 
     def match_message(self) -> None:
-        """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
+        """Compare the last message of the request. Raises ``CassetteMiss`` if no recording has it at this position."""
         with self._lock:
             position = int(self._sent_count)
             self._sent_count += 1
@@ -74,16 +74,16 @@ class RecordedConversation:
     def match_end(self) -> None:
         """Check that a recording has no more messages than the client sent.
 
-        Raises `CassetteMiss` if every recording has more.
+        Raises ``CassetteMiss`` if every recording has more.
         """
         with self._lock:
             count, self._sent_count = int(self._sent_count), CLOSED
             self._raise_if(self._candidates.keep_with_end(count))
 
     def find_replay(self) -> Replay | None:
-        """Return the replay of the matching recording. `None` if the client must send more messages before a response.
+        """Return the replay of the matching recording. ``None`` if the client must first send more messages.
 
-        Raises `CassetteMiss` if an equal call has already replayed the last recording.
+        Raises ``CassetteMiss`` if an equal call has already replayed the last recording.
         """
         with self._lock:
             if not (unplayed := self._candidates.unplayed):
@@ -117,7 +117,7 @@ class RecordedConversation:
             raise self._add_divergence(self._redact_message(None), *mismatch)
 
     def _redact_message(self, position: int | None) -> Request:
-        """Return the request with only its message at ``position``, or without messages if ``position`` is `None`."""
+        """Return the request with only its message at ``position``, or without messages if ``position`` is ``None``."""
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)
@@ -143,7 +143,7 @@ class DroppedConversation:
         self._is_over = True
 
     def find_replay(self) -> Replay | None:
-        """Return the response if it is available, `None` otherwise."""
+        """Return the response if it is available, ``None`` otherwise."""
         return self._replay if self._is_over else None
 
     def abandon(self) -> None:

@@ -43,7 +43,7 @@ class ConversationCandidates:
 
     @property
     def is_decided(self) -> bool:
-        """True after `choose`."""
+        """True after ``choose``."""
         return self._chosen is not None
 
     @property

@@ -88,7 +88,7 @@ class Request:
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the header ``name`` (lower case), or `None`."""
+        """Return the first value of the header ``name`` (lower case), or ``None``."""
         return _find_header(self.headers, name)
 
 
@@ -123,7 +123,7 @@ class Response:
     """The body in its ``encoding``, from a cassette of another recorder. `None` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the header ``name`` (lower case), or `None`."""
+        """Return the first value of the header ``name`` (lower case), or ``None``."""
         return _find_header(self.headers, name)
 
     def with_body(self, body: bytes) -> Response:
@@ -146,7 +146,7 @@ class Replay:
 
     @classmethod
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
-        """Return the replay of ``recorded`` at a ``pace``, one of `settings.PACES`.
+        """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
         If clients retry after such a response, its headers ask them to wait for only one millisecond, unless the pace
         is ``recorded``. The cassette keeps the recorded value.
@@ -222,8 +222,8 @@ class Passthrough:
 class ResponseRecorder(Protocol):
     """Go live, and report the response to the tape.
 
-    The interceptor calls `record_head` once, `record_chunk` as often as bytes arrive, and then exactly one of
-    `record_end` and `record_failure`. Later calls are ignored. If the caller goes away before the head arrives, for
+    The interceptor calls ``record_head`` once, ``record_chunk`` as often as bytes arrive, and then exactly one of
+    ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives, for
     example because its task is cancelled, the interceptor only calls ``record_end("left")``.
     """
 
@@ -265,22 +265,22 @@ class Conversation(Protocol):
     """Answer a streaming request with the recording that has the same messages, without opening a connection.
 
     The messages select the recording: the interceptor appends each sent message to the request, and then calls
-    `match_message`.
+    ``match_message``.
     """
 
     def match_message(self) -> None:
-        """Compare the last message of the request. Raises `CassetteMiss` if no recording has it at this position."""
+        """Compare the last message of the request. Raises ``CassetteMiss`` if no recording has it at this position."""
 
     def match_end(self) -> None:
         """Check that a recording has no more messages than the client sent.
 
-        Raises `CassetteMiss` if every recording has more.
+        Raises ``CassetteMiss`` if every recording has more.
         """
 
     def find_replay(self) -> Replay | None:
-        """Return the replay of the matching recording. `None` if the client must send more messages before a response.
+        """Return the replay of the matching recording. ``None`` if the client must first send more messages.
 
-        Raises `CassetteMiss` if an equal call has already replayed the last recording.
+        Raises ``CassetteMiss`` if an equal call has already replayed the last recording.
         """
 
     def abandon(self) -> None:
@@ -289,7 +289,7 @@ class Conversation(Protocol):
     def resolve_stall(self) -> CassetteMiss | None:
         """Handle a client that waits for a response although it must send more messages first.
 
-        Returns the miss for the interceptor to raise, or `None` if there is a response by now.
+        Returns the miss for the interceptor to raise, or ``None`` if there is a response by now.
         """
 
 
@@ -302,15 +302,15 @@ class Router(Protocol):
 
     @property
     def mode(self) -> str:
-        """One of `settings.MODES`."""
+        """One of ``settings.MODES``."""
 
     def route(self, request: Request) -> Route:
-        """Decide how to proceed with ``request``. Raises `CassetteMiss` if no recording matches."""
+        """Decide how to proceed with ``request``. Raises ``CassetteMiss`` if no recording matches."""
 
     def route_stream(self, request: Request) -> StreamRoute:
         """Decide how to proceed with a streaming ``request`` before its first message is sent.
 
-        Raises `CassetteMiss` if no recording of this method is left.
+        Raises ``CassetteMiss`` if no recording of this method is left.
         """
 
     def allows_connection(self, host: str, port: int) -> bool:

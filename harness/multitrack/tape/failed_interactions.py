@@ -21,7 +21,7 @@ def find_failed_interaction(
     earlier: Sequence[Interaction],
     make_key: Callable[[Interaction], MatchingKey] = lambda one: MatchingKey.from_request(one.request),
 ) -> str | None:
-    """Describe the first of ``interactions`` in which the request failed. `None` if there is none.
+    """Describe the first of ``interactions`` in which the request failed. ``None`` if there is none.
 
     A failure does not count if an equal request succeeded later, or if the test had recorded the same failure before.
 
@@ -42,7 +42,7 @@ def find_failed_interaction(
 
 
 def explain_refusal(recording: Recording, cassette: Cassette) -> str | None:
-    """Return why a pending ``recording`` should not be accepted into ``cassette``. `None` if it can be accepted."""
+    """Return why a pending ``recording`` should not be accepted into ``cassette``. ``None`` if it can be accepted."""
     if recording.keeps_errors:
         return None
     earlier = [one for one in cassette.interactions if one.belongs_to(recording.test)]

@@ -37,5 +37,5 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassett
 
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
-    """Return `redact_foreign` with the ``settings`` of a project, for use without a tape."""
+    """Return ``redact_foreign`` with the ``settings`` of a project, for use without a tape."""
     return lambda cassette: redact_foreign(cassette, create_canonicalizer(settings).normalizer)

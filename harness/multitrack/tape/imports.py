@@ -54,7 +54,7 @@ class ImportWatch(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the real spec, with a loader that runs the module and then the callbacks. `None` for other modules."""
+        """Return the real spec, with a loader that runs the module and then the callbacks. None for other modules."""
         del path, target
         if fullname in self._finding:
             return None

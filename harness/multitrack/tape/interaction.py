@@ -47,5 +47,5 @@ class Interaction:
         return self.stored_response or self.response
 
     def belongs_to(self, test: str | None) -> bool:
-        """Return whether ``test`` recorded this interaction. `None` stands for a recording outside of any test."""
+        """Return whether ``test`` recorded this interaction. ``None`` stands for a recording outside of any test."""
         return test in self.tests if test is not None else not self.tests

@@ -11,10 +11,10 @@ class InteractionFilter(Protocol):
     """Functions of the project that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
-        """Return the changed ``request``, or `None` to let it go live without recording."""
+        """Return the changed ``request``, or ``None`` to let it go live without recording."""
 
     def filter_response(self, response: Response, /) -> Response | None:
-        """Return the changed ``response``, or `None` not to record it."""
+        """Return the changed ``response``, or ``None`` not to record it."""
 
     def filter_stored_response(self, response: Response, /) -> Response | None:
-        """Return the ``response`` of another recorder as it is to be replayed, or `None` not to replay it."""
+        """Return the ``response`` of another recorder as it is to be replayed, or ``None`` not to replay it."""

@@ -41,7 +41,7 @@ def _decode(text: bytes) -> str:
 
 
 def is_json(text: str | bytes) -> bool:
-    """Return whether `parse` accepts ``text``."""
+    """Return whether ``parse`` accepts ``text``."""
     try:
         parse(text)
     except ValueError:
@@ -90,7 +90,7 @@ def _build_object(pairs: list[tuple[str, Any]]) -> Any:
 def indented(text: str) -> str | None:
     """Return ``text`` indented by two spaces, with every number, string and repeated key unchanged.
 
-    `None` if ``text`` is not a JSON object or array, or is nested too deeply.
+    ``None`` if ``text`` is not a JSON object or array, or is nested too deeply.
     """
     if text.lstrip()[:1] not in ("{", "["):
         return None
@@ -138,7 +138,7 @@ _HIDDEN_QUOTE = "\0"
 
 
 def restore_layout(text: str, layout: str) -> str:
-    """Return the document from which `indented` made ``text``, in one of the `LAYOUTS`.
+    """Return the document from which ``indented`` made ``text``, in one of the ``LAYOUTS``.
 
     Fast, because it is called for each response of a cassette. A document with a key that ends with a backslash is not
     restored exactly.
@@ -160,7 +160,7 @@ def canonical(document: Any) -> str:
 
 
 def canonicalize(text: bytes) -> str:
-    """Return `canonical` of the document in ``text``, without a second pass over its numbers.
+    """Return ``canonical`` of the document in ``text``, without a second pass over its numbers.
 
     Raises:
         ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.

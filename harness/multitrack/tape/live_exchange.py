@@ -35,7 +35,7 @@ class _BodyPart:
 
 
 class LiveExchange:
-    """One request that went live, and its response (see `exchange.ResponseRecorder`)."""
+    """One request that went live, and its response (see ``exchange.ResponseRecorder``)."""
 
     def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
         self._request = request
@@ -91,7 +91,7 @@ class LiveExchange:
     def unreplayable_error(self) -> str | None:
         """The name of the error that prevented a response, if it cannot be replayed.
 
-        `None` if a response arrived, if it has yet to arrive, or if the error can be replayed.
+        ``None`` if a response arrived, if it has yet to arrive, or if the error can be replayed.
         """
         if self._status or self._error is None or self._failure is not None:
             return None
@@ -109,7 +109,7 @@ class LiveExchange:
         return Response(_NO_RESPONSE, "", (), b"", "unanswered", failure=failure)
 
     def build_response(self) -> Response | None:
-        """Return the decoded response, as far as it arrived. `None` if there is nothing to store.
+        """Return the decoded response, as far as it arrived. ``None`` if there is nothing to store.
 
         An exchange that is still open counts as ``left`` by its caller. A body that cannot be decoded is stored as it
         arrived, with the header that names its encoding.

@@ -29,12 +29,12 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Let ``request`` go live, and do not record it. Raises `LiveCall` as `check` does."""
+        """Let ``request`` go live, and do not record it. Raises ``LiveCall`` as ``check`` does."""
         self.check(request)
         return Passthrough()
 
     def check(self, request: Request) -> None:
-        """Raise `LiveCall` if ``request``, which is about to be sent, contains a stand-in for a credential."""
+        """Raise ``LiveCall`` if ``request``, which is about to be sent, contains a stand-in for a credential."""
         if not has_stand_in(request):
             return
         violation = LiveCall(

@@ -238,7 +238,7 @@ class RecordingSearch:
         return all(is_defined) or is_inherited
 
     def _has_fixture(self, owner: str, path: Path) -> bool:
-        """Return whether a conftest.py or the module has the fixture ``owner`` (see `cassette_paths.fixture_name`)."""
+        """Return whether the module or a conftest.py has the fixture ``owner``. See ``cassette_paths.fixture_name``."""
         name = owner.removeprefix("fixture ").partition(" of ")[0].partition("[")[0].rpartition(".")[2]
         guessed = self._guess_owners(path)
         module = self.root / guessed[0].partition("::")[0] if guessed else path
@@ -360,7 +360,7 @@ def _read_other(path: Path, settings: Settings, filter_request: RequestFilter | 
 
 
 def _without_refused(pending: Cassette, path: Path) -> Cassette:
-    """Return the ``pending`` recordings at ``path`` without those that `multitrack accept` refuses."""
+    """Return the ``pending`` recordings at ``path`` without those that ``multitrack accept`` refuses."""
     cassette = storage.read(paths.cassette_path(path)) or Cassette()
     recordings = PendingRecordings.from_cassette(pending)
     refused = [one.test for one in recordings.recordings if explain_refusal(one, cassette) is not None]

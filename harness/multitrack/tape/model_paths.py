@@ -36,7 +36,7 @@ class ModelPaths:
 
     @classmethod
     def from_table(cls, table: Any, source: str) -> ModelPaths:
-        """Return the parsed ``table`` of a TOML file. Raises `BadOption` with the name of the ``source``."""
+        """Return the parsed ``table`` of a TOML file. Raises ``BadOption`` with the name of the ``source``."""
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
             raise BadOption(f"{source}: models {_EXPECTED}, not {table!r}")
         packages, tools = table.get("packages", []), table.get("tools", {})
@@ -73,7 +73,7 @@ def find_import_paths(models: Models) -> tuple[tuple[str, str], ...]:
 
 
 def find_loaded(path: str) -> object:
-    """Return the object at ``path`` if its module is already imported, `None` otherwise."""
+    """Return the object at ``path`` if its module is already imported, ``None`` otherwise."""
     module, _, name = path.partition(":")
     found: object = sys.modules.get(module)
     for step in name.split("."):

@@ -36,10 +36,10 @@ def find_credential_modules() -> Mapping[str, str]:
 def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
     """Let clients be created without credentials within the block, while modules are imported.
 
-    For a replay, the clients also load their authorities (`ca_bundles`) lazily.
+    For a replay, the clients also load their authorities (``ca_bundles``) lazily.
 
     Args:
-        is_live: Returns whether the run may send requests. It is called when an SDK or `ssl` is imported.
+        is_live: Returns whether the run may send requests. It is called when an SDK or ``ssl`` is imported.
     """
     watch = ImportWatch()
     with ExitStack() as stack:

@@ -40,7 +40,7 @@ class NetworkBlock:
         self._has_marker = has_marker
 
     def check(self, names: Sequence[str], port: int | None) -> None:
-        """Raise `NetworkBlocked` unless one of the ``names`` of a host is allowed.
+        """Raise ``NetworkBlocked`` unless one of the ``names`` of a host is allowed.
 
         Args:
             names: The names of the host, the most recent first, and then its address; or the path of a Unix socket.
@@ -79,7 +79,7 @@ class BlockedRouter:
         self._block = block
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` pass. Raises `NetworkBlocked` for a gRPC call to a host that is not allowed."""
+        """Let ``request`` pass. Raises ``NetworkBlocked`` for a gRPC call to a host that is not allowed."""
         if request.is_grpc:
             host, port = split_host_and_port(request.url)
             addresses = ("127.0.0.1", "::1") if is_loopback(host) else ()
@@ -87,7 +87,7 @@ class BlockedRouter:
         return Passthrough()
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Route a streaming ``request`` in the same way as `route`."""
+        """Route a streaming ``request`` in the same way as ``route``."""
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
@@ -103,7 +103,7 @@ _blocks: list[NetworkBlock] = []
 
 
 def current_block() -> NetworkBlock | None:
-    """Return the block of the running test, or `None` if the network is not blocked."""
+    """Return the block of the running test, or ``None`` if the network is not blocked."""
     return _blocks[-1] if _blocks else None
 
 
@@ -111,7 +111,7 @@ def current_block() -> NetworkBlock | None:
 def install(block: NetworkBlock) -> Iterator[None]:
     """Make ``block`` the current block within the ``with`` block.
 
-    The interceptors must be installed: see `active.block_network`.
+    The interceptors must be installed: see ``active.block_network``.
     """
     _blocks.append(block)
     try:

@@ -35,11 +35,11 @@ class OpenCassette:
         allow_repeats: bool,
         filters: InteractionFilter | None = None,
     ) -> None:
-        """Create an object without content, as if no cassette exists. `read` adds the content.
+        """Create an object without content, as if no cassette exists. ``read`` adds the content.
 
         Args:
             canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.
-            test: The test that uses the cassette. `None` outside of any test.
+            test: The test that uses the cassette. ``None`` outside of any test.
             is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording may be replayed more than once.
             filters: The functions of the project. None if there are none.
@@ -123,7 +123,7 @@ class OpenCassette:
 
     @cached_property
     def lookup(self) -> ReplayLookup | None:
-        """The lookup of all recordings. `None` if no cassette exists."""
+        """The lookup of all recordings. ``None`` if no cassette exists."""
         cassettes = [*([self._own] if self._own is not None else []), *self._additional]
         if not cassettes:
             return None

@@ -44,7 +44,7 @@ class OutlivingThreadRouter:
         return "replay" if self._tape is None else self._tape.mode
 
     def route(self, request: Request) -> Route:
-        """Decide what happens to ``request``. Raises `LiveCall` if the tape of the running test does not answer it."""
+        """Route ``request``. Raises ``LiveCall`` if the tape of the running test does not answer it."""
         # even if a tape is open: telemetry must not become a violation while a different test is recorded
         if (route := self._route_by_settings(request)) is not None:
             return route

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class OutlivingThreads:
     """Finds out which threads outlive the test that started them.
 
-    Workers of a `ThreadPoolExecutor` do not count, because later tests may use the same pool. Threads that a fixture of
-    a wider scope started do not count either.
+    Workers of a ``ThreadPoolExecutor`` do not count, because later tests may use the same pool. Threads that a fixture
+    of a wider scope started do not count either.
     """
 
     def __init__(self) -> None:

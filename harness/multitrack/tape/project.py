@@ -27,7 +27,7 @@ class Project:
 
 
 def find_pyproject(folder: Path) -> Path | None:
-    """Return the first pyproject.toml in ``folder`` or above it, `None` if there is none."""
+    """Return the first pyproject.toml in ``folder`` or above it, ``None`` if there is none."""
     return next((file for up in (folder, *folder.parents) if (file := up / "pyproject.toml").exists()), None)
 
 

@@ -39,8 +39,8 @@ class Recorder:
         Args:
             normalizer: Redacts requests.
             clock: Returns the current time.
-            test: The test that records. `None` outside of any test.
-            filters: The functions of the project that change responses. `None` if there are none.
+            test: The test that records. ``None`` outside of any test.
+            filters: The functions of the project that change responses. ``None`` if there are none.
         """
         self._normalizer = normalizer
         self._redactor = normalizer.redactor
@@ -114,7 +114,7 @@ class Recorder:
     def find_unanswered(self) -> str | None:
         """Describe the first request that got no response, either at first or when it was sent again.
 
-        `None` if there is none.
+        ``None`` if there is none.
         """
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:

@@ -36,7 +36,7 @@ class _ClosedBlock(NamedTuple):
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that `use_cassette` opens for the test or fixture is saved when the test or fixture ends. At the end of the
+    A tape that ``use_cassette`` opens for the test or fixture is saved when the test or fixture ends. At the end of the
     block, it is not yet known whether the test or fixture passes.
     """
 
@@ -131,7 +131,7 @@ class RecordingScope:
 
     @property
     def has_closed_blocks(self) -> bool:
-        """True if `save_blocks` will return results."""
+        """True if ``save_blocks`` will return results."""
         return bool(self._closed_blocks)
 
     def add_failed_fixture(self, fixture: RecordingScope) -> None:

@@ -46,7 +46,7 @@ class RecordingWriter:
 
     Args:
         path: The cassette.
-        test: The test that records. `None` outside of any test.
+        test: The test that records. ``None`` outside of any test.
         settings: The settings of the tape.
         appends: Whether to append the recording to the cassette, instead of replacing the earlier recording of the
             test.
@@ -69,7 +69,7 @@ class RecordingWriter:
         The recording is pending if the test failed, if a request got no response, if a response is a temporary error,
         or if a value still looks like a secret. Such a value is not written.
 
-        Returns: The saved recording. `None` if nothing was recorded, or if the test failed and no response arrived.
+        Returns: The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
@@ -99,7 +99,7 @@ class RecordingWriter:
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
 
     def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
-        """Raise `SecretInCassette` for a damaged AWS event stream, which is binary, and may hide a secret in base64."""
+        """Raise ``SecretInCassette`` for a damaged AWS event stream: it is binary, and its base64 may hide a secret."""
         for request, response in ((one.request, one.response) for one in recorded):
             is_binary = event_framing.is_framed(response.header("content-type")) and not keep_framing(response.encoding)
             if is_binary and event_framing.is_damaged(response.body):

@@ -32,7 +32,7 @@ def keep_framing(encoding: str) -> str:
 
 
 def can_encode(header: str) -> bool:
-    """Return whether `encode_chunks` supports all content encodings in ``header``."""
+    """Return whether ``encode_chunks`` supports all content encodings in ``header``."""
     return all(name in _ENCODERS for name in split_encodings(header))
 
 

@@ -23,7 +23,7 @@ def remove_remaining_secrets(
 ) -> tuple[list[Interaction], str | None]:
     """Return the ``interactions`` without secrets, and a message that says where the secrets were.
 
-    The message names the places but not the values. It is `None` if there were no secrets.
+    The message names the places but not the values. It is ``None`` if there were no secrets.
     """
     clean: list[Interaction] = []
     locations: list[str] = []

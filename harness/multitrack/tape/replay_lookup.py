@@ -40,7 +40,7 @@ class ReplayLookup:
             filter_recorded: Applies the functions of the project to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
             find_mismatch: Called with a sent and a recorded request. Returns why the matchers of the project reject the
-                recorded one, or `None` if they accept it. `None` if the project has no matchers.
+                recorded one, or ``None`` if they accept it. ``None`` if the project has no matchers.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
         self.index = index
@@ -76,7 +76,7 @@ class ReplayLookup:
         return entry.played or entry.position in self._played_before_rewind
 
     def find_recording(self, sent: CanonicalRequest) -> RecordedEntry | None:
-        """Return the recording that answers ``sent``, and mark it as played. `None` if there is none."""
+        """Return the recording that answers ``sent``, and mark it as played. ``None`` if there is none."""
         if self._find_mismatch is None:
             accepts = None
             found = self.index.take(sent.key) or self._calls.take(sent)
@@ -89,7 +89,7 @@ class ReplayLookup:
         return found
 
     def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
-        """Return why the matchers reject ``entry`` for the request ``sent``, or `None` if they do not."""
+        """Return why the matchers reject ``entry`` for the request ``sent``, or ``None`` if they do not."""
         if self._find_mismatch is None:
             return None
         return self._find_mismatch(sent, self._filter_recorded(entry.interaction.request))
@@ -98,7 +98,7 @@ class ReplayLookup:
         return self.find_rejection(sent, entry) is None
 
     def find_conversation(self, start: CanonicalRequest) -> ConversationCandidates | None:
-        """Return the recordings that may answer a streaming request. `None` if there are none.
+        """Return the recordings that may answer a streaming request. ``None`` if there are none.
 
         Args:
             start: The request without its messages.
@@ -107,7 +107,7 @@ class ReplayLookup:
         return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
 
     def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return the recordings of the method of ``sent`` over other transports. `None` if there are none."""
+        """Return the recordings of the method of ``sent`` over other transports. ``None`` if there are none."""
         return self._calls.find_candidates(sent)
 
     def find_recording_of(self, sent: Request, *, has_ended: bool = True) -> RecordedEntry | None:

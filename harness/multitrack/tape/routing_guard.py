@@ -32,14 +32,14 @@ class RoutingGuard:
 
     @contextmanager
     def watch(self, request: Request) -> Iterator[None]:
-        """Raise `RoutingError` if the block, which routes ``request``, raises an error."""
+        """Raise ``RoutingError`` if the block, which routes ``request``, raises an error."""
         try:
             yield
         except Exception as error:
             raise self._hold(request, error) from error
 
     def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
-        """Wrap ``lock`` so that an error while it is held becomes a `RoutingError` for ``request``.
+        """Wrap ``lock`` so that an error while it is held becomes a ``RoutingError`` for ``request``.
 
         The lock can be acquired repeatedly."""
         return _WatchingLock(lock, lambda error: self._hold(request, error))

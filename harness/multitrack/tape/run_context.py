@@ -26,7 +26,7 @@ class RunContext:
 
     Attributes:
         mode: The mode of tapes that do not set one.
-        root: The root of the project whose settings apply. `None` for the project of the current directory.
+        root: The root of the project whose settings apply. ``None`` for the project of the current directory.
         command_line_options: The options set on the command line, each group with the flag that set it.
         scope: The test or fixture that is running, if known.
         tape_results: Closed tapes that no report has mentioned yet.

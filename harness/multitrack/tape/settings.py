@@ -60,7 +60,7 @@ class Settings:
     """The options of a tape.
 
     They have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the command
-    line and in `use_cassette`. Lists from several places add up; other values replace each other.
+    line and in ``use_cassette``. Lists from several places add up; other values replace each other.
     """
 
     match_on: tuple[str, ...] = ()

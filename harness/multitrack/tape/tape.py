@@ -59,8 +59,8 @@ class Tape:
         Args:
             path: The cassette. The file need not exist.
             mode: Whether to replay, to record, or to go live.
-            settings: The options. Default: the defaults of `Settings`.
-            test: The node id of the test that records. `None` outside of any test.
+            settings: The options. Default: the defaults of ``Settings``.
+            test: The node id of the test that records. ``None`` outside of any test.
             shared: Whether other tests use the same cassette.
             additional_paths: Cassettes that are also replayed, but never written.
             load: Reads the cassette, for a format of the project's own. Default: Multitrack reads ``path``.
@@ -71,7 +71,7 @@ class Tape:
                 the test.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
             record_hint: The command that records the test, for messages.
-            scope: The test or fixture that fails because of violations. `None` outside of tests.
+            scope: The test or fixture that fails because of violations. ``None`` outside of tests.
             root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
             cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
@@ -175,7 +175,7 @@ class Tape:
 
     @property
     def violations(self) -> list[TapeViolation]:
-        """All misses and live calls, even if the code under test caught them, but not those in `expect_misses`."""
+        """All misses and live calls, even if the code under test caught them, but not those in ``expect_misses``."""
         return self._violations.held
 
     def add_violation(self, violation: TapeViolation) -> None:
@@ -215,7 +215,7 @@ class Tape:
     def interactions(self) -> Sequence[Interaction]:
         """The interactions in the cassette, in order; in record mode, those recorded so far.
 
-        In ``drift`` mode, the cassette is not written, and the live responses are `live_interactions`.
+        In ``drift`` mode, the cassette is not written, and the live responses are ``live_interactions``.
         """
         return self._session.list_interactions(self._cassette.interactions, self._recorder.interactions())
 
@@ -240,7 +240,7 @@ class Tape:
 
     @property
     def replay_lookup(self) -> ReplayLookup | None:
-        """The recordings that requests are matched with. `None` if there are none."""
+        """The recordings that requests are matched with. ``None`` if there are none."""
         return self._session.lookup
 
     def rewind(self) -> None:
@@ -271,7 +271,7 @@ class Tape:
         return self._cassette.is_own(entry)
 
     def raise_if_unplayed(self) -> None:
-        """Raise `Unplayed` if the test recorded interactions that it did not replay."""
+        """Raise ``Unplayed`` if the test recorded interactions that it did not replay."""
         if entries := self.unplayed:
             raise miss.build_unplayed(entries, path=self._shown_path, record_hint=self.record_hint)
 
@@ -304,7 +304,7 @@ class Tape:
 
     @property
     def days_if_expired(self) -> int | None:
-        """The age of the cassette in days, if it is above ``max_age``, and `None` otherwise."""
+        """The age of the cassette in days, if it is above ``max_age``, and ``None`` otherwise."""
         recorded = self._cassette.recorded_at
         if recorded is None or not self._settings.max_age:
             return None
@@ -323,7 +323,7 @@ class Tape:
                 saved with this one.
 
         Returns:
-            The saved recording. `None` if the cassette is unchanged. This is the case if nothing was recorded, if the
+            The saved recording. ``None`` if the cassette is unchanged. This is the case if nothing was recorded, if the
             test failed and no response arrived, or if the mode writes nothing.
         """
         tapes = (*earlier, self)

@@ -71,7 +71,7 @@ def assemble_parts(
     clock: Clock,
     cache: CassetteCache,
 ) -> TapeParts:
-    """Return the parts of the tape for the cassette at ``path``. The arguments are those of `Tape`.
+    """Return the parts of the tape for the cassette at ``path``. The arguments are those of ``Tape``.
 
     Raises:
         CassetteCorrupt: A cassette cannot be read.

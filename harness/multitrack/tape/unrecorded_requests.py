@@ -28,7 +28,7 @@ class UnrecordedRequests:
         self._drops_telemetry = drops_telemetry
 
     def route(self, request: Request) -> Replay | Passthrough | None:
-        """Return how to proceed with ``request``. `None` if it needs the cassette."""
+        """Return how to proceed with ``request``. ``None`` if it needs the cassette."""
         if socket_mocks.is_mocked(request.url):
             return Passthrough()
         if self._settings.ignores(request.url):
@@ -40,7 +40,7 @@ class UnrecordedRequests:
         return None
 
     def route_stream(self, request: Request) -> DroppedConversation | Passthrough | None:
-        """Return how to proceed with a streaming ``request``. `None` if it needs the cassette."""
+        """Return how to proceed with a streaming ``request``. ``None`` if it needs the cassette."""
         if self._settings.ignores(request.url):
             return self._gate.let_pass(request)
         return DroppedConversation(Replay(accept_silently(request))) if self._drops(request) else None

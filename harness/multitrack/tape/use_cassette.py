@@ -37,7 +37,7 @@ _OPTIONS_OF_VCRPY = {
 
 
 class use_cassette:  # noqa: N801 - a function to its users
-    """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the `Tape`.
+    """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the ``Tape``.
 
     As a decorator, it opens the cassette for each call of a function, which may be a coroutine function or a generator
     function.
@@ -50,7 +50,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         path: The cassette.
         mode: ``replay``, ``record``, ``record-missing`` or ``live``. Default: the mode of the surrounding tape,
             otherwise the mode that pytest's flags set, otherwise ``replay``.
-        options: Options of `Settings`. They override those in the project's pyproject.toml, and pytest's command line
+        options: Options of ``Settings``. They override those in the project's pyproject.toml, and pytest's command line
             overrides them.
 
     Raises:

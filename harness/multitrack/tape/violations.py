@@ -34,7 +34,7 @@ class Violations:
         """Create an empty list.
 
         Args:
-            holder: The test or fixture that fails because of violations. `None` outside of tests.
+            holder: The test or fixture that fails because of violations. ``None`` outside of tests.
             lock: The lock of the tape. It must be re-entrant.
         """
         self.held: list[TapeViolation] = []

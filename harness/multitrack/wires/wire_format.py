@@ -169,7 +169,7 @@ class WireFormat(ABC):
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
         """Return the model and the tool names of the parsed body of a request.
 
-        By default, ``model`` holds the model, and `declaration_key` says where a tool holds its name.
+        By default, ``model`` holds the model, and ``declaration_key`` says where a tool holds its name.
         """
         key = self.declaration_key
         tools = as_objects(document.get("tools"))
@@ -237,7 +237,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def refuse_strict(reason: str) -> NoReturn:
-        """Raise the error of `write_tools` for a format without strict schemas, which ``reason`` explains."""
+        """Raise the error of ``write_tools`` for a format without strict schemas, which ``reason`` explains."""
         raise TypeError(f"strict=True is not available, because {reason}; remove strict=True")
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The `vcr.VCR` of a test, which the project has configured with the hook ``pytest_recording_configure``."""
+"""The ``vcr.VCR`` of a test, which the project has configured with the hook ``pytest_recording_configure``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ATTRIBUTES = (
 
 
 class ConfiguredVcr:
-    """The `vcr.VCR` of one test, and the settings that the hook changed."""
+    """The ``vcr.VCR`` of one test, and the settings that the hook changed."""
 
     def __init__(self, *, folder: str, record_mode: str, suffix: str) -> None:
         """Create the object with the arguments that pytest-recording passes.

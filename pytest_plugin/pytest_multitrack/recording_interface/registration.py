@@ -18,7 +18,7 @@ _MARKERS = (
 
 
 def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register an empty plugin, to which `register` adds the fixtures.
+    """Register an empty plugin, to which ``register`` adds the fixtures.
 
     The fixtures of a plugin override those of plugins that were registered earlier. Therefore, this plugin must be
     registered before the plugins of the project. Whether its fixtures are needed is only known after that.

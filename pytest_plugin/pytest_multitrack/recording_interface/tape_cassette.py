@@ -1,4 +1,4 @@
-"""The fixture ``vcr``: a tape with the interface of vcrpy's `Cassette`."""
+"""The fixture ``vcr``: a tape with the interface of vcrpy's ``Cassette``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
         Args:
             tape: The tape of the test.
-            arguments: The arguments of vcrpy's `Cassette`.
+            arguments: The arguments of vcrpy's ``Cassette``.
         """
         self._tape = tape
         self._pairs: dict[int, tuple[Any, Any]] = {}

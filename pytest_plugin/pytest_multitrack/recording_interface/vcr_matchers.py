@@ -17,7 +17,7 @@ class VcrMatcher:
     Args:
         name: The name under which it is registered.
         function: Compares two requests. They match unless the function returns a false value other than None, or raises
-            `AssertionError`.
+            ``AssertionError``.
     """
 
     name: str

@@ -85,7 +85,7 @@ class VcrOptions:
         config: The options of vcrpy, from the fixture ``vcr_config``, the markers and the hook.
         path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
-        configured: The `vcr.VCR` of the test. None if no conftest configures it.
+        configured: The ``vcr.VCR`` of the test. None if no conftest configures it.
     """
 
     config: Mapping[str, Any]
@@ -137,7 +137,7 @@ def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Sett
 
 
 def resolve(item: pytest.Item, settings: Settings, fixtures: VcrFixtures) -> ResolvedOptions:
-    """Return the options of the cassette of ``item``, and store its `VcrOptions` in its stash.
+    """Return the options of the cassette of ``item``, and store its ``VcrOptions`` in its stash.
 
     Args:
         item: The test.

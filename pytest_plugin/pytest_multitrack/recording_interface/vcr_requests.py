@@ -13,7 +13,7 @@ from multitrack.tape.exchange import Headers, Request, Response
 
 
 def to_vcr_request(request: Request) -> Any:
-    """Return ``request`` as a `vcr.request.Request`."""
+    """Return ``request`` as a ``vcr.request.Request``."""
     return vcr.request.Request(request.method, request.url, request.body, _group_headers(request.headers))
 
 

@@ -1,4 +1,4 @@
-"""Make every kind of request to Vertex AI over each transport: `vertex_transports.py MODE TRANSPORT=CASSETTE...`."""
+"""Make every kind of request to Vertex AI over each transport: ``vertex_transports.py MODE TRANSPORT=CASSETTE...``."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
 # ruff: noqa: T201
-"""Tests that show secrets in every place that pytest prints, for `test_printed_secrets.py`."""
+"""Tests that show secrets in every place that pytest prints, for ``test_printed_secrets.py``."""
 
 import dataclasses
 import json

@@ -17,7 +17,7 @@ _MAX_ID_LENGTH = 40
 
 
 def read_messages(body: Mapping[str, Any]) -> Sequence[Message]:
-    """Return the messages in ``body``. Raises `InvalidRequestError` if OpenAI would reject them."""
+    """Return the messages in ``body``. Raises ``InvalidRequestError`` if OpenAI would reject them."""
     messages = body.get("messages")
     if not isinstance(messages, Sequence) or not messages or not all(isinstance(m, Mapping) for m in messages):
         raise InvalidRequestError("Missing required parameter: 'messages'.")

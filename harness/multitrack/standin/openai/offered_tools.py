@@ -42,7 +42,7 @@ def read_tools(body: Mapping[str, Any], *, nested: bool) -> tuple[OfferedTool, .
 
 
 def check_function_name(name: Any, location: str) -> None:
-    """Raise `InvalidRequestError` if ``name`` is not a valid function name."""
+    """Raise ``InvalidRequestError`` if ``name`` is not a valid function name."""
     if not isinstance(name, str):
         raise InvalidRequestError(
             f"Missing required parameter: '{location}'.", param=location, code="missing_required_parameter"

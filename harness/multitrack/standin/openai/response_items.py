@@ -19,7 +19,7 @@ OUTPUT_TYPES = {"function_call": "function_call_output", "custom_tool_call": "cu
 
 
 def read_items(body: Mapping[str, Any]) -> list[Item]:
-    """Return the input in ``body`` as a list of items. Raises `InvalidRequestError` if there is no valid input."""
+    """Return the input in ``body`` as a list of items. Raises ``InvalidRequestError`` if there is no valid input."""
     if "messages" in body:
         raise InvalidRequestError(
             "Unsupported parameter: 'messages'. In the Responses API, this parameter has moved to 'input'. "
@@ -38,7 +38,7 @@ def read_items(body: Mapping[str, Any]) -> list[Item]:
 
 
 def check_calls_and_outputs(items: Sequence[Item]) -> None:
-    """Raise `InvalidRequestError` if a call has no output, or an output has no call."""
+    """Raise ``InvalidRequestError`` if a call has no output, or an output has no call."""
     expected_outputs: dict[str, str] = {}
     for number, item in enumerate(items):
         kind, call_id = item.get("type"), str(item.get("call_id", ""))

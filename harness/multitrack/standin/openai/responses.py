@@ -78,7 +78,7 @@ class ResponseStore:
         self._lock = Lock()
 
     def load(self, response_id: Any) -> list[Item]:
-        """Return the items up to and including a response. Raises `InvalidRequestError` if it is not stored."""
+        """Return the items up to and including a response. Raises ``InvalidRequestError`` if it is not stored."""
         if response_id is None:
             return []
         with self._lock:
@@ -121,7 +121,7 @@ def respond(received: ReceivedRequest, selector: AnswerSelector, store: Response
 def _parse_request(body: Any, store: ResponseStore) -> tuple[ModelRequest, list[Item]]:
     """Return the request in ``body`` and the items of the whole conversation.
 
-    Raises `InvalidRequestError` if OpenAI would reject the request.
+    Raises ``InvalidRequestError`` if OpenAI would reject the request.
     """
     if not isinstance(body, Mapping):
         raise InvalidRequestError("We could not parse the JSON body of your request.")

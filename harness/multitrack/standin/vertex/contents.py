@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
 
 def check_contents(contents: Sequence[Content], *, signed: bool) -> None:
-    """Raise `InvalidMessageError` if ``contents`` are not a valid conversation.
+    """Raise ``InvalidMessageError`` if ``contents`` are not a valid conversation.
 
     Args:
         contents: The contents of the request.
@@ -42,7 +42,7 @@ def check_contents(contents: Sequence[Content], *, signed: bool) -> None:
 
 
 def check_functions(tools: Sequence[OfferedTool]) -> None:
-    """Raise `InvalidMessageError` if a name is not a valid function name, or if a name occurs twice."""
+    """Raise ``InvalidMessageError`` if a name is not a valid function name, or if a name occurs twice."""
     for number, tool in enumerate(tools):
         if not _NAME.fullmatch(tool.name):
             raise InvalidMessageError(

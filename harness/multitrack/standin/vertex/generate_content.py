@@ -48,7 +48,7 @@ ResponseDocument = tuple[int | None, dict[str, Any]]
 def parse_request(request: Mapping[str, Any]) -> ModelRequest:
     """Return the model request in ``request``, a ``GenerateContentRequest`` as protobuf JSON.
 
-    Raises `InvalidMessageError` if the service would reject it.
+    Raises ``InvalidMessageError`` if the service would reject it.
     """
     contents = request.get("contents", [])
     check_contents(contents, signed=_signs_calls(extract_model_name(request)))
@@ -139,7 +139,7 @@ def build_responses(
 ) -> list[ResponseDocument]:
     """Return the responses of an answer: one, or several for a stream.
 
-    Raises `ScriptError` if this wire format cannot express the answer.
+    Raises ``ScriptError`` if this wire format cannot express the answer.
     """
     if answer.body is not None:
         return parse_scripted_body(answer.body)
@@ -173,7 +173,7 @@ def build_responses(
 
 
 def parse_scripted_body(body: Any) -> list[ResponseDocument]:
-    """Return the responses in ``body``: JSON, or JSON as text. Raises `ScriptError` if the text is not JSON."""
+    """Return the responses in ``body``: JSON, or JSON as text. Raises ``ScriptError`` if the text is not JSON."""
     if isinstance(body, str):
         try:
             body = json.loads(body)

@@ -43,7 +43,7 @@ def supports_signatures() -> bool:
 def decode_request(version: Version, content: bytes) -> dict[str, Any]:
     """Return a serialized ``GenerateContentRequest`` as protobuf JSON.
 
-    Raises `InvalidMessageError` if the bytes are not such a message.
+    Raises ``InvalidMessageError`` if the bytes are not such a message.
     """
     request = _import_types(version)[0]()
     try:
@@ -56,7 +56,7 @@ def decode_request(version: Version, content: bytes) -> dict[str, Any]:
 def parse_request_body(version: Version, body: Any, model: str) -> dict[str, Any]:
     """Return the ``GenerateContentRequest`` in a JSON body as protobuf JSON, with the name of the model.
 
-    Raises `InvalidMessageError` for an unknown field or a wrong type, which the service would reject.
+    Raises ``InvalidMessageError`` for an unknown field or a wrong type, which the service would reject.
     """
     request = _import_types(version)[0]()
     if not isinstance(body, Mapping):
@@ -69,7 +69,7 @@ def parse_request_body(version: Version, body: Any, model: str) -> dict[str, Any
 
 
 def build_response_message(version: Version, document: Mapping[str, Any]) -> Message:
-    """Return a ``GenerateContentResponse`` from its JSON. Raises `InvalidMessageError` if ``document`` is not valid."""
+    """Convert JSON to a ``GenerateContentResponse``. Raises ``InvalidMessageError`` if ``document`` is not valid."""
     response_type = _import_types(version)[1]
     try:
         return ParseDict(_drop_unknown_fields(document, response_type.DESCRIPTOR), response_type())
@@ -78,7 +78,7 @@ def build_response_message(version: Version, document: Mapping[str, Any]) -> Mes
 
 
 def _drop_unknown_fields(document: Any, descriptor: Any) -> Any:
-    """Return ``document`` without the fields of `_NEWER_FIELDS` that the message type does not have."""
+    """Return ``document`` without the fields of ``_NEWER_FIELDS`` that the message type does not have."""
     if isinstance(document, list):
         return [_drop_unknown_fields(item, descriptor) for item in document]
     if not isinstance(document, Mapping):

@@ -2,9 +2,9 @@
 
 The patches for an SDK are registered in ``multitrack/clients/<package>_credentials.py``, and those for a framework in
 this folder. ``<package>`` is the top-level package of the SDK or framework: importing that package makes
-the plugin import all these files (`module_level_clients`).
+the plugin import all these files (``module_level_clients``).
 
-A stand-in is used only if the SDK finds no credential itself, and only while a `stand_in` block is open. The
+A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
 environment is never changed, because a key there would enable tests that are skipped if there is no key. A client that
 was created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first
 request raises the SDK's own error for the missing credential.
@@ -40,13 +40,13 @@ def register(trigger: str, patches: PatchFactory) -> None:
     Args:
         trigger: The module whose import triggers the patches.
         patches: Returns the patches. It is called with the module, and may import what the patches need. The patched
-            functions should use a stand-in only while `is_active` returns True.
+            functions should use a stand-in only while ``is_active`` returns True.
     """
     _blocks.register(trigger, patches)
 
 
 class _StandInBlock:
-    """An open `stand_in` block."""
+    """An open ``stand_in`` block."""
 
     def __init__(self, live: bool) -> None:
         self.live = live

@@ -16,7 +16,7 @@ class StandInKey(str):
 
     Code that reads the key from a client may write the key into a header in other ways, which raise the same error. But
     these other ways work while modules are being imported, because an application may use the key at that time to
-    create a client of its own. `Tape` refuses to send the requests of such a client.
+    create a client of its own. ``Tape`` refuses to send the requests of such a client.
     """
 
     missing: Exception
@@ -51,8 +51,8 @@ class StandInKey(str):
 class EncodedStandInKey(StandInKey):
     """A key for an Anthropic client, which is never sent.
 
-    Old releases of the SDK write the key into a header with `encode` instead of an f-string. Therefore, `encode` must
-    also raise the error for a missing key.
+    Old releases of the SDK write the key into a header with ``encode`` instead of an f-string. Therefore, ``encode``
+    must also raise the error for a missing key.
     """
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:

@@ -87,7 +87,7 @@ class Cassette:
 
         Args:
             recorded: The new interactions.
-            test: The test that recorded them. `None` to replace the interactions that belong to no test.
+            test: The test that recorded them. ``None`` to replace the interactions that belong to no test.
             metadata: The metadata of the recording.
             is_own: Whether this is the default cassette of ``test`` alone. Other names in it are then earlier names of
                 ``test``.

@@ -21,7 +21,7 @@ _MAX_RESULTS = 400
 class CassetteCache:
     """The cassettes that were read most recently, and results that were computed from cassettes.
 
-    A pytest run has one, see `RunContext`. A file that has changed is read again.
+    A pytest run has one, see ``RunContext``. A file that has changed is read again.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class CassetteCache:
         self._written: dict[Path, KnownTexts] = {}
 
     def read(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path``, or `None` if the file does not exist.
+        """Return the cassette at ``path``, or ``None`` if the file does not exist.
 
         Raises:
             CassetteCorrupt: The file cannot be read.

@@ -1,6 +1,6 @@
 """Read a cassette from Multitrack or from another recorder.
 
-The reader rejects everything that it does not understand. It raises `CassetteCorrupt`, which names the file, the line
+The reader rejects everything that it does not understand. It raises ``CassetteCorrupt``, which names the file, the line
 and the reason. A damaged or hostile file must never replay half an answer, fill the memory, or stop pytest.
 """
 
@@ -45,7 +45,7 @@ _LARGEST_SMALL_FILE = 10_000_000
 
 
 def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -> Cassette:
-    """Return the cassette in ``content``, written by `dump_cassette`, by vcrpy, or by a tool built on vcrpy.
+    """Return the cassette in ``content``, written by ``dump_cassette``, by vcrpy, or by a tool built on vcrpy.
 
     Args:
         content: The bytes of the file.
@@ -140,7 +140,7 @@ def _load_document(content: bytes, path: Path) -> Cassette:
 
 
 class _Damage:
-    """Raises `CassetteCorrupt` for one file, with the line of a value."""
+    """Raises ``CassetteCorrupt`` for one file, with the line of a value."""
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._content = content
@@ -219,7 +219,7 @@ def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_known_version(document: Any, path: Path) -> None:
-    """Raise `CassetteCorrupt` if the format version is unknown.
+    """Raise ``CassetteCorrupt`` if the format version is unknown.
 
     The version is checked before anything else, because a cassette of another version may have no list of interactions.
     """

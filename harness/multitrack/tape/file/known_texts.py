@@ -46,7 +46,7 @@ class KnownTexts:
         return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
-        """Return the text of ``interaction``, or `None` if it is not known."""
+        """Return the text of ``interaction``, or ``None`` if it is not known."""
         # by identity: comparing two interactions would compare their bodies
         _, text = self._texts.get(id(interaction), (None, None))
         return text

@@ -31,7 +31,7 @@ def is_nested_too_deeply(body: bytes) -> bool:
 
 
 def _may_be_deep(body: bytes) -> bool:
-    """Return whether more than `_DEEP` brackets are open at any point, counting brackets within strings as well."""
+    """Return whether more than ``_DEEP`` brackets are open at any point, counting brackets within strings as well."""
     brackets = body.translate(None, _OTHERS)
     depth, start = 0, 0
     while start < len(brackets):

@@ -42,7 +42,7 @@ def file_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def earlier_file_name(name: str) -> str:
-    """Return the result of `file_name` in earlier versions: the name with all non-ASCII characters percent-encoded."""
+    """Return what ``file_name`` returned in earlier versions: the name with non-ASCII characters percent-encoded."""
     return _shorten("".join(map(_escape, name)), name)
 
 
@@ -150,7 +150,7 @@ def relative_to_cwd(path: Path) -> Path:
 
 
 def resolve(path: Path) -> Path:
-    """Return ``path`` without symbolic links, as `Path.resolve` does. The results for folders are cached."""
+    """Return ``path`` without symbolic links, as ``Path.resolve`` does. The results for folders are cached."""
     if path.is_symlink():
         return path.resolve()
     return _resolve_folder(os.path.abspath(path.parent)) / path.name

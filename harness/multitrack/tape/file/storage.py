@@ -27,14 +27,14 @@ class RecordingCache(Protocol):
     """The cache of the cassettes that a process records to."""
 
     def read(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path``, as `read` does."""
+        """Return the cassette at ``path``, as ``read`` does."""
 
     def find_written_texts(self, path: Path) -> KnownTexts:
         """Return the texts of the cassette at ``path``, which this process is about to write."""
 
 
 def read(path: Path) -> Cassette | None:
-    """Return the cassette at ``path``, or `None` if the file does not exist.
+    """Return the cassette at ``path``, or ``None`` if the file does not exist.
 
     Raises:
         CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
@@ -44,7 +44,7 @@ def read(path: Path) -> Cassette | None:
 
 
 def read_content(path: Path) -> bytes | None:
-    """Return the bytes of the cassette at ``path``, or `None` if the file does not exist.
+    """Return the bytes of the cassette at ``path``, or ``None`` if the file does not exist.
 
     Raises:
         CassetteCorrupt: The path does not lead to a regular file, or the system does not allow reading the file.
@@ -100,7 +100,7 @@ def save_recording(
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
 
-    Raises the errors of `read` and `write`.
+    Raises the errors of ``read`` and ``write``.
     """
     with _locked(path):
         cassette = redact_foreign(cache.read(path) or Cassette())
@@ -117,7 +117,7 @@ def save_recording(
 def save_pending(path: Path, recording: Recording) -> Path:
     """Add ``recording`` to the pending recordings of the cassette at ``path``, and return their file.
 
-    Raises the errors of `read` and `write`.
+    Raises the errors of ``read`` and ``write``.
     """
     pending_path = paths.pending_path(path)
     with _locked(path):
@@ -189,7 +189,7 @@ def accept_pending(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from writing the cassette at ``path``. Raise `CassetteNotWritten` for system errors."""
+    """Keep other processes from writing the cassette at ``path``. Raise ``CassetteNotWritten`` for system errors."""
     try:
         with lock(lock_name(path)):
             yield

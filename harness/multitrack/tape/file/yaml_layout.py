@@ -1,4 +1,4 @@
-"""Read cassettes in the layout of `cassette_writer` by their indentation.
+"""Read cassettes in the layout of ``cassette_writer`` by their indentation.
 
 This is four times as fast as parsing YAML, and needs a third of the memory.
 
@@ -53,7 +53,7 @@ class UnknownLayout(ValueError):
 
 
 def read_metadata(content: bytes) -> Any:
-    """Return the metadata in the cassette ``content``. Raises `UnknownLayout`, or an error of PyYAML."""
+    """Return the metadata in the cassette ``content``. Raises ``UnknownLayout``, or an error of PyYAML."""
     start = content.rfind(_METADATA)
     if start < 0:
         raise UnknownLayout
@@ -66,7 +66,7 @@ def read_metadata(content: bytes) -> Any:
 
 
 def split_interactions(content: bytes) -> list[bytes]:
-    """Return the text of each interaction in the cassette ``content``. Raises `UnknownLayout`."""
+    """Return the text of each interaction in the cassette ``content``. Raises ``UnknownLayout``."""
     head = _HEAD.match(content)
     if not head:
         raise UnknownLayout
@@ -83,7 +83,7 @@ def split_interactions(content: bytes) -> list[bytes]:
 def parse_interaction(content: bytes) -> dict[str, Any]:
     """Return the interaction with the text ``content``, with the same values that the YAML parser returns.
 
-    Raises `UnknownLayout` if it has another layout, or an error of PyYAML.
+    Raises ``UnknownLayout`` if it has another layout, or an error of PyYAML.
     """
     found = _INTERACTION.fullmatch(_decode(content))
     if not found:

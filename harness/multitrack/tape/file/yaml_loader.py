@@ -85,7 +85,7 @@ class ForeignLoader(Loader):
 
     PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments of aiohttp, and a test may
     send the same payload several times. A few aliases of aliases let a file of one kilobyte fill the memory, so the
-    loader raises `AliasError` if the aliases expand to more than `MAX_ALIASED_VALUES` values.
+    loader raises ``AliasError`` if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.
     """
 
     MAX_ALIASED_VALUES = 1_000_000

@@ -79,7 +79,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def restore_text(value: Any) -> Any:
-    """Convert bytes in ``value`` back to texts. Undoes `format_line` for values that originally contained no bytes."""
+    """Convert bytes in ``value`` back to texts.
+
+    Undoes ``format_line`` for values that originally contained no bytes.
+    """
     match value:
         case bytes():
             return value.decode(errors="surrogatepass")
@@ -102,7 +105,7 @@ def fits_block(text: str) -> bool:
 
 
 def format_block(text: str, indent: int) -> str:
-    """Return ``text`` as a literal block indented by ``indent`` spaces. `fits_block` must be true for ``text``."""
+    """Return ``text`` as a literal block indented by ``indent`` spaces. ``fits_block`` must be true for ``text``."""
     chomping = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
     return f"|{chomping}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
 

@@ -1,7 +1,7 @@
 """Convert protobuf messages to protobuf JSON, and back to their wire bytes without loss.
 
 The JSON follows https://protobuf.dev/programming-guides/json/, with names in lowerCamelCase as in Google's REST bodies.
-If JSON cannot represent the whole message (unknown fields, a `Value` without a kind, an `Any` of an unknown type,
+If JSON cannot represent the whole message (unknown fields, a ``Value`` without a kind, an ``Any`` of an unknown type,
 a message of an unknown class), the wire bytes are stored next to the readable part, in base64 under ``@wire``.
 """
 
@@ -44,7 +44,7 @@ def _find_generated_class(owner: object) -> type[Message] | None:
 
 
 def wire_to_json(wire: bytes, kind: type[Message] | None) -> str:
-    """Return a message of class ``kind`` as JSON, from which `json_to_wire` restores its wire bytes.
+    """Return a message of class ``kind`` as JSON, from which ``json_to_wire`` restores its wire bytes.
 
     A message that cannot be read as ``kind`` is represented by its wire bytes alone, so this function never fails.
     """
@@ -75,7 +75,7 @@ def _is_lossless(document: str, kind: type[Message], canonical: bytes) -> bool:
 
 
 def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
-    """Return the wire bytes of a message that `wire_to_json` converted, with map entries in a fixed order.
+    """Return the wire bytes of a message that ``wire_to_json`` converted, with map entries in a fixed order.
 
     Fields that ``kind`` does not have are left out, just as an older client would ignore them.
 

@@ -60,7 +60,7 @@ class VertexEncoding:
 class VertexUrl:
     """The URL of a call.
 
-    ``method`` is one of `METHODS`. ``resource`` is None if it is in the message. ``query`` has no parameters that
+    ``method`` is one of ``METHODS``. ``resource`` is None if it is in the message. ``query`` has no parameters that
     select the encoding of the response.
     """
 
@@ -104,7 +104,7 @@ class VertexUrl:
 
 
 def canonical_call(request: Request, version: str) -> Request:
-    """Return the canonical form of a request whose URL is a `VertexUrl`.
+    """Return the canonical form of a request whose URL is a ``VertexUrl``.
 
     Equal calls have the same form, regardless of the transport and of the version of the API. google-cloud-aiplatform
     provides the message classes. If it is not installed, the message is written as google-genai writes it.

@@ -1,8 +1,8 @@
 """The code that catches traffic: one file or folder per client library.
 
 ``install`` patches the client libraries when the first tape opens. A library that is not imported yet is patched after
-its import. `restore` removes the patches. Interceptors patch classes instead of objects, so that clients, sessions and
-channels created earlier are caught, too.
+its import. ``restore`` removes the patches. Interceptors patch classes instead of objects, so that clients, sessions
+and channels created earlier are caught, too.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ _HOST = re.compile(rb"\r\nhost: *([^\r\n]+)", re.IGNORECASE)
 def check_sent_data(
     tape: Router, sock: socket.socket, data: Any, names_of: Callable[[str], Sequence[str]] = lambda host: (host,)
 ) -> None:
-    """Raise `LiveCall` if ``data`` is the head of an HTTP request to another machine that is not allowed.
+    """Raise ``LiveCall`` if ``data`` is the head of an HTTP request to another machine that is not allowed.
 
     Args:
         tape: The open tape.

@@ -18,7 +18,7 @@ from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_
 class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
-    All requests and keys are in the canonical form of `transcoding.canonical_call`. ``problem`` is the reason why one
+    All requests and keys are in the canonical form of ``transcoding.canonical_call``. ``problem`` is the reason why one
     of the calls has no canonical form. If this is the call that was sent, ``request`` stays as it was sent, and
     ``recorded`` is empty.
     """

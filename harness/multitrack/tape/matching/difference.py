@@ -51,7 +51,7 @@ def _format_step(step: str | int) -> str:
 def find_differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON documents.
 
-    An inserted or removed item of an array is one difference and does not shift the items after it. `REDACTED` in
+    An inserted or removed item of an array is one difference and does not shift the items after it. ``REDACTED`` in
     a recorded text matches any text.
     """
     if isinstance(recorded, dict) and isinstance(sent, dict):

@@ -58,7 +58,7 @@ class JsonPath:
 
 
 def format_json_path(path: Sequence[str | int]) -> str | None:
-    """Return the keys and positions in ``path`` as a path that `JsonPath.parse` reads.
+    """Return the keys and positions in ``path`` as a path that ``JsonPath.parse`` reads.
 
     None if ``path`` names the whole document, or if a key cannot be written.
     """

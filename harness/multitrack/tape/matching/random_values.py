@@ -31,7 +31,7 @@ def number_generated_ids(body: bytes) -> bytes:
 
 
 def may_have_random_fields(body: bytes) -> bool:
-    """Return whether ``body`` may have one of `KNOWN_RANDOM_FIELDS` and must therefore be parsed."""
+    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS`` and must therefore be parsed."""
     return any(marker in body for marker in _MARKERS.values())
 
 
@@ -43,7 +43,7 @@ def remove_random_fields(document: Any) -> Any:
 
 
 def list_differing_random_fields(recorded: Any, sent: Any) -> list[str]:
-    """Return the names of the fields that differ between two documents and that `remove_random_fields` removes."""
+    """Return the names of the fields that differ between two documents and that ``remove_random_fields`` removes."""
     if not isinstance(recorded, dict) or not isinstance(sent, dict):
         return []
     return [

@@ -15,7 +15,7 @@ class RequestMatcher(Protocol):
         """The name of the matcher, for messages."""
 
     def find_mismatch(self, sent: Request, recorded: Request, /) -> str | None:
-        """Return why ``recorded`` is not the recording of ``sent``, or `None` if it is.
+        """Return why ``recorded`` is not the recording of ``sent``, or ``None`` if it is.
 
         Both requests are filtered and redacted.
         """

@@ -22,7 +22,7 @@ _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 @dataclass(frozen=True)
 class MatchingRules:
-    """The fields ``match_on``, ``ignore`` and ``placeholders`` of `Settings`, and the matchers of the project.
+    """The fields ``match_on``, ``ignore`` and ``placeholders`` of ``Settings``, and the matchers of the project.
 
     If there are matchers, but ``match_on`` is empty, only the matchers compare requests.
     """
@@ -38,7 +38,7 @@ class MatchingRules:
         return self._select_parts(key) if self._selects_parts else key
 
     def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
-        """Return why a matcher rejects ``recorded`` as the recording of ``sent``, or `None` if all accept it."""
+        """Return why a matcher rejects ``recorded`` as the recording of ``sent``, or ``None`` if all accept it."""
         for matcher in self.matchers:
             if (reason := matcher.find_mismatch(sent, recorded)) is not None:
                 return f"the matcher {matcher.name!r} rejects it{reason and f': {reason}'}"

@@ -27,7 +27,7 @@ class MultipartParts(dict[str, Any]):
 
 
 class MultipartPart(dict[str, Any]):
-    """A part of a multipart body: its `CONTENT`, and its headers and their parameters by name."""
+    """A part of a multipart body: its ``CONTENT``, and its headers and their parameters by name."""
 
 
 class JsonLines(list[Any]):

@@ -32,7 +32,7 @@ class KnownSecrets:
             return frozenset(self._known)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Add ``secrets`` to those that `find` searches for."""
+        """Add ``secrets`` to those that ``find`` searches for."""
         for secret in secrets:
             if secret not in self._known and secret not in self._allowed:
                 with self._lock:

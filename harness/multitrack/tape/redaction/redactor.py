@@ -84,9 +84,9 @@ class Redactor:
 
         Args:
             environment: The environment variables.
-            keep_headers: Headers that are kept in addition to `KEPT_HEADERS`.
+            keep_headers: Headers that are kept in addition to ``KEPT_HEADERS``.
             allow_secrets: Texts that look like a secret but are not one.
-            project_function: The project's own function. `None` if there is none.
+            project_function: The project's own function. ``None`` if there is none.
         """
         self._pseudonyms = Pseudonyms(environment)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
@@ -131,7 +131,7 @@ class Redactor:
         self._pseudonyms.learn_headers(headers)
 
     def redact_text(self, text: str) -> str:
-        """Return ``text`` with `REDACTED` instead of each secret, and a pseudonym instead of each private name."""
+        """Return ``text`` with ``REDACTED`` instead of each secret, and a pseudonym instead of each private name."""
         return self._apply_steps(text if self._function is None else self._function.redact_text(text))
 
     def _apply_steps(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Find secrets by the name of the field that holds them: in JSON, in the `repr` of Python, and in forms."""
+"""Find secrets by the name of the field that holds them: in JSON, in the ``repr`` of Python, and in forms."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _may_have_fields(text: str) -> bool:
 
 
 def find_field_values(text: str) -> Iterator[str]:
-    """Yield the decoded values at the spans that `find_fields` and `find_in_form` yield."""
+    """Yield the decoded values at the spans that ``find_fields`` and ``find_in_form`` yield."""
     spans = set(find_fields(text))
     if spans:
         for match in _FIELD.finditer(text):

@@ -1,6 +1,6 @@
 r"""Find a secret whose value is known, in all its spellings.
 
-A secret is found as it is, in JSON and in the `repr` of Python (also several levels deep), in URLs and forms, in HTML
+A secret is found as it is, in JSON and in the ``repr`` of Python (also several levels deep), in URLs and forms, in HTML
 and XML, with line breaks in it, and in base64, which has three forms, depending on the position of the first byte.
 
 No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then the
@@ -58,7 +58,7 @@ class SearchedText:
 
     @cached_property
     def squeezed_words(self) -> bytes:
-        """Like `squeezed`, but only for the long words, because base64 is always in a long word."""
+        """Like ``squeezed``, but only for the long words, because base64 is always in a long word."""
         # The character before a word is included, because it may be the backslash or percent sign of a line break. Some
         # text after the word is included, because the last line of base64 may be short.
         parts = []
@@ -75,7 +75,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span in the text that corresponds to ``start`` and ``end`` in `canonical`."""
+        """Return the span in the text that corresponds to ``start`` and ``end`` in ``canonical``."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -196,7 +196,7 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Join the parts of characters in ``text``: UTF-8 bytes, which URLs and `repr` write one by one, and surrogates."""
+    """Join the parts of characters in ``text``: surrogates, and UTF-8 bytes as URLs and ``repr`` write them."""
     with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     is_bytes = all(ord(character) < 256 for character in with_pairs)
     try:

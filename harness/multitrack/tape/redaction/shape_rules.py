@@ -1,7 +1,7 @@
 """The rules for the shapes of secrets, such as the keys of a service.
 
-Most rules come from gitleaks, in the file ``gitleaks_rules.json``. `_OWN` and the other lists add shapes that gitleaks
-lacks or describes more narrowly.
+Most rules come from gitleaks, in the file ``gitleaks_rules.json``. ``_OWN`` and the other lists add shapes that
+gitleaks lacks or describes more narrowly.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The core below a call of an asyncio channel, which asks the tape how to route the call.
 
-The caller gets grpc's own calls, `grpc.aio.UnaryUnaryCall` and its siblings. Their methods call the methods of a core,
-so the cores here have the names, results and errors of grpc's core
+The caller gets grpc's own calls, ``grpc.aio.UnaryUnaryCall`` and its siblings. Their methods call the methods of a
+core, so the cores here have the names, results and errors of grpc's core
 (https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_cython/_cygrpc/aio/call.pyx.pxi).
 """
 
