@@ -1,4 +1,4 @@
-"""Replace files as a whole, so that a killed process never leaves half of one."""
+"""Replace files as a whole, so that a killed process never leaves a half-written file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from multitrack.file_lock import remove_abandoned_locks, try_lock
 
 _DAY = 24 * 60 * 60
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-# the first alternative contains the name of a lock; the others match files without one, also those of earlier versions
+# the first alternative contains the name of a lock; the other two match temporary files without a lock, including those
+# of earlier versions
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{32})\.tmp|\..+\.[0-9a-z_]{8}\.tmp|\..+\.calls\.[0-9a-z_]{8}")
 
 _cleaned: set[Path] = set()

@@ -147,7 +147,7 @@ def _load_cassettes(folder: Path) -> dict[str, Cassette]:
 
 
 def _find_skipped_modules(committed: Iterable[str], recorded: Iterable[str]) -> set[str]:
-    """Return the test modules of which nothing was recorded. pytest skips a module if its SDK is not installed."""
+    """Return the test modules without a new recording. pytest skips a module if its SDK is not installed."""
     modules, ran = ({Path(name).parts[0] for name in names} for names in (committed, recorded))
     return modules - ran
 

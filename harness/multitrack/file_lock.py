@@ -1,7 +1,7 @@
 """Locks between processes that write the same file.
 
 The lock of a file is another file in the temporary folder of the system. It is removed when the lock is released. On
-Windows, filelock does this; on other systems, filelock leaves its files behind and is not used.
+Windows, filelock implements the locks. It is not used on other systems, because it leaves its files behind there.
 """
 
 from __future__ import annotations

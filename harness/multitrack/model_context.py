@@ -19,7 +19,8 @@ _models: ContextVar[Models] = ContextVar("multitrack_models")
 class OfferedModels:
     """A context manager: requests that are sent within its block offer ``models``, keyed by tool name."""
 
-    # not a generator with `contextmanager`, which takes three times as long, because every call to `create` uses it
+    # not a generator with `contextmanager`: that takes three times as long, and every call to `create` enters this
+    # block
 
     __slots__ = ("_models", "_token")
 

@@ -1,4 +1,4 @@
-"""Escape control characters, which a terminal would obey. Cassettes, tool names and messages may contain any.
+"""Escape control characters, which a terminal would obey. Cassettes, tool names and messages may contain them.
 
 Everything that Multitrack prints goes through one of these functions.
 """

@@ -1,8 +1,8 @@
-"""Find the differences between two documents. List items are paired by what they are, not by their position.
+"""Find the differences between two documents. List items are paired by their content, not by their position.
 
-``matching.difference`` pairs list items by equality, which is enough to explain a single miss. If a message was
-inserted next to a changed one, however, that module would compare the changed message with its neighbour and report one
-change in many places.
+``matching.difference`` pairs list items by equality, which is enough to explain a single miss. However, if a message
+was inserted next to a changed message, ``matching.difference`` would compare the changed message with its neighbour,
+and report one change in many places.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Path
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
-# two texts or objects with less in common are different things
+# two texts or objects that are less alike than this are unrelated
 _MIN_LIKENESS = 0.5
 # comparing each pair of this many items takes some tenths of a second
 _MAX_ITEMS = 200
@@ -256,7 +256,7 @@ def _pair_by_likeness(
         for other in new:
             label, other_label = labels[0][one], labels[1][other]
             likeness = _measure_likeness(words["old", one], words["new", other])
-            # a list with as many items of this kind as before has no new item of this kind
+            # if the number of items of this kind is the same as before, no item of this kind is new
             is_same_kind = label == other_label and (counts[0][label] == counts[1][label] or likeness >= _MIN_LIKENESS)
             is_renamed = _kind_of(recorded[one]) == _kind_of(sent[other]) and likeness >= _MIN_LIKENESS
             if is_same_kind or is_renamed:

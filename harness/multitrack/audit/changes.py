@@ -101,7 +101,7 @@ class _ChangeFinder:
 
     def _find_header_changes(self) -> Iterator[Change]:
         for name, (before, after) in self._request.headers.items():
-            # a header that no recording has was removed by a filter
+            # if no recording has the header, a filter removed it
             if before or name in self._context.header_names:
                 recorded, sent = before or ABSENT, after or ABSENT
                 title = _describe_presence(f"header {name}", recorded, sent)
@@ -199,7 +199,7 @@ class _ChangeFinder:
 
     def _describe_text(self, difference: AlignedDifference, recorded: str, sent: str) -> Change:
         if not any(char.isspace() for char in recorded.strip() + sent.strip()):
-            # names and other words, whose parts mean nothing
+            # the values are names or other single words, and parts of a word mean nothing
             return self._describe_value(replace(difference, recorded=recorded, sent=sent))
         changes = [one for one in find_word_changes(recorded, sent) if one.added != UNSTABLE]
         subject = self._name_subject(difference)
@@ -448,7 +448,7 @@ class _ChangeFinder:
             difference.recorded,
             difference.sent,
             difference.path,
-            # a client library changes the form of a text only by making it a block
+            # the only change of form that a client library makes is from a text to a block
             comes_with_client=kind is not Kind.FORM or form == _TEXT_BLOCK,
             is_consequence=self._is_consequence(difference),
             is_message=self._is_in_conversation(difference.path),

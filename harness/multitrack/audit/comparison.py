@@ -93,10 +93,10 @@ class RequestComparer:
     def _remove_explained(
         self, different: Sequence[tuple[int, ObservedPair]], pairs: Sequence[ObservedPair]
     ) -> Iterator[tuple[int, ObservedPair]]:
-        """Yield the requests that equal no other available recording of their cassette.
+        """Yield the requests that differ from all other available recordings of their cassette.
 
-        A recording is available unless it answered a request that equals it. The other requests count as swapped or
-        superseded.
+        A recording is unavailable if it answered a request that equals it. Requests that are not yielded count as
+        swapped or superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}
@@ -128,7 +128,7 @@ class RequestComparer:
     def _list_bodies(self, cassette: ObservedCassette) -> Sequence[tuple[str, str]]:
         key = id(cassette)
         if key not in self._bodies:
-            self._cassettes[key] = cassette  # so that its id is not used again
+            self._cassettes[key] = cassette  # keep the object alive, so that Python does not reuse its id
             self._bodies[key] = [(one.method, _canonicalize(decode_request(one))) for one in cassette.recordings]
         return self._bodies[key]
 
@@ -230,7 +230,7 @@ class RequestComparer:
         """Return whether a line of a cassette looks like a credential, apart from files in base64.
 
         A clean line of an earlier cassette is not searched again. Cassettes repeat headers, prompts and responses: of
-        the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left.
+        the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left to search.
         """
         for line in dict.fromkeys(text.splitlines()):
             if line not in self._clean_lines:

@@ -84,7 +84,7 @@ class Finding:
 
     @property
     def ignores_messages(self) -> bool:
-        """True if ``ignore`` also ignores the messages of other requests, which may have no random values."""
+        """True if ``ignore`` also ignores messages of other requests. Those messages may contain no random values."""
         changes = (place.change for place in self.places)
         return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 
@@ -96,7 +96,7 @@ class Finding:
         pairs = [format_placeholder(kind, PATTERNS[kind]) for kind in sorted(kinds)]
         versions = {word for place in in_texts for word in place.change.versions}
         if versions:
-            # longest first, because a version may begin with another one
+            # longest first, because a version may begin with another version
             words = "|".join(map(re.escape, sorted(versions, key=lambda word: (-len(word), word))))
             pattern = rf"(?<![\w.])(?:{words})(?!\w)"
             pairs.append(format_placeholder("version", pattern))
@@ -107,7 +107,7 @@ def _may_be_ignored(place: Place) -> bool:
     """Return whether a setting that ignores the value would hide only this change."""
     change = place.change
     if change.kind in (Kind.DEFAULT, Kind.NULL):
-        # the same position of another conversation may contain the text of a prompt
+        # in another conversation, the same position may contain the text of a prompt
         return not change.is_message
     return change.kind is Kind.NOISE or bool(change.noise)
 

@@ -85,7 +85,7 @@ def _add_key(init: Init) -> Init:
 
 
 def _is_for_own_api(client: object) -> bool:
-    # the SDK's clients for other platforms inherit from this one, and have credentials of their own
+    # the SDK's clients for other platforms inherit from these two classes, and have credentials of their own
     own = ("Anthropic", "AsyncAnthropic")
     return not any(
         base.__module__.partition(".")[0] == "anthropic" and base.__name__.startswith(own) and base.__name__ not in own

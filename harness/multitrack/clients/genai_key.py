@@ -30,7 +30,7 @@ def _retry_with_stand_in(init: Init) -> Init:
                 raise
             _init_with_stand_in(init, self, args, given, error)
         else:
-            # a framework that reads the environment itself passed the stand-in
+            # a framework read the environment itself, and passed the stand-in
             if isinstance(given.get("api_key"), StandInKey):
                 _refuse_live_requests(self, given["api_key"].missing)
 

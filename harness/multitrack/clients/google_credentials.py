@@ -8,8 +8,8 @@ from types import ModuleType
 from multitrack.tape import credentials
 from multitrack.tape.patching import Patch
 
-# The module whose import triggers the patches, and the file here whose `patches(module)` returns them. That file is
-# imported only then, because it may need Google's own libraries.
+# Each module whose import triggers patches, with the file in this folder whose `patches(module)` returns them. The file
+# is imported only at that time, because it may need Google's own libraries.
 _TRIGGERS = (
     ("google.auth", "google_default"),
     ("google.auth.transport.grpc", "google_default"),

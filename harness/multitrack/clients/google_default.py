@@ -64,7 +64,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
         """Return metadata with the stand-in token, because gRPC adds the token too late for the tape to see it.
 
-        Return no metadata if the call is sent with a real token. Raises ``DefaultCredentialsError`` if there are no
+        Returns no metadata if the call is sent with a real token. Raises ``DefaultCredentialsError`` if there are no
         real credentials.
         """
         if is_replaying():

@@ -27,7 +27,7 @@ def _add_key(init: Init) -> Init:
         try:
             init(self, api_key, *args, **given)
         except ValueError as error:
-            # an empty key raises an error as well, but the user passed it
+            # an empty key that the user passed also raises an error, which stays unchanged
             if api_key is not None or not credentials.is_active() or "XAI_API_KEY" not in str(error):
                 raise
             missing = error

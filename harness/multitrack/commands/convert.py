@@ -37,7 +37,7 @@ def plan_conversion(
     *,
     allowed: Collection[str],
 ) -> Conversion:
-    """Return the changes that convert the foreign ones among ``cassettes``.
+    """Return the changes that convert those ``cassettes`` that another recorder wrote.
 
     The responses keep all their headers, without secrets, because tests may read them. A cassette that is not YAML is
     replaced by a file with the suffix ``.yaml``.

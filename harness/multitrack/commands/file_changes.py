@@ -24,9 +24,9 @@ class FileChange:
     after: bytes | None
     """The content after the change. None if the file is removed."""
     moved_from: Path | None = None
-    """The earlier path of a file that moves. A change of its own removes the file there."""
+    """The earlier path of a moved file. A second change removes the file at that path."""
     moved_to: Path | None = None
-    """The later path of a file that is removed because it moves."""
+    """The new path of a file that is removed here because it moves."""
 
     @property
     def action(self) -> str:
@@ -73,7 +73,8 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog, command: str, *, 
 
     Raises:
         MultitrackError: A file has uncommitted changes, was changed since the plan was made, or cannot be written.
-            If a file cannot be written, those before it have changed; otherwise, no file has.
+            If a file cannot be written, the changes before it have been made. In the other two cases, no file has
+            changed.
     """
     if not force:
         refuse_uncommitted([change.path for change in changes if change.before is not None])

@@ -16,7 +16,7 @@ from multitrack.snapshots import calls_file
 from multitrack.tape.file import paths, yaml_text
 
 _NAMES_OF_TESTS = ("appends", "keeps_errors", "unanswered")
-"""The keys of the metadata of pending recordings whose values contain node ids."""
+"""The metadata keys of pending recordings that have node ids in their values."""
 
 
 class BadNames(ValueError):

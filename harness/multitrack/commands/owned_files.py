@@ -1,4 +1,4 @@
-"""Where the cassettes and the snapshots of a test are, by its node id."""
+"""Find the cassettes and the snapshots of a test by its node id."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class OwnedFiles:
         return sorted(path for path in found if path.is_file())
 
     def relative_module(self, path: str) -> str:
-        """Return the path of a test file or a folder relative to the root, as node ids have it.
+        """Return the path of a test file or a folder relative to the root, as in node ids.
 
         Args:
             path: Relative to the current directory or to the root.

@@ -67,7 +67,7 @@ def fingerprint(text: str) -> str:
 def parse_answer(body: bytes) -> WireAnswer | None:
     """Read the answer of a model from a response body. None if no wire format recognizes it."""
     document: Any = body
-    # parse it once, because both functions below would parse it
+    # parse the body once, because both functions below need the parsed body
     with suppress(ValueError, RecursionError):
         document = json.loads(body)
     wire = wires.recognize(document)
@@ -77,8 +77,8 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
     """Return the model of each tool in a request, by tool name.
 
-    These are the models that this process offers with the request. If it offers none, they are found by the import
-    paths in the project's settings or in the cassette; the settings have priority.
+    These are the models that this process offers with the request. If the process offers none, the models are found by
+    the import paths in the project's settings or in the cassette. The settings have priority.
     """
     if interaction.offered_models:
         return interaction.offered_models

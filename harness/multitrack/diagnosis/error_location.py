@@ -92,7 +92,8 @@ def _build_path(location: Location, value: Any) -> str:
         try:
             value = value[step]
         except (TypeError, LookupError):
-            # only the last step can be a missing key; any other step that does not exist names what Pydantic tried
+            # only the last step can be a missing key; any other missing step is the name of something that Pydantic
+            # tried
             if position + 1 < len(location) or not isinstance(value, dict):
                 continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if step.isidentifier() else f"[{step!r}]"

@@ -29,7 +29,7 @@ class FailedAssertion:
         received: The calls that were received.
         difference: The result of comparing them, with the options of the assertion.
         fingerprints: The fingerprints in the snapshot. Empty if the calls were not compared with a snapshot, or if
-            the snapshot was taken without a cassette.
+            the snapshot was written without a cassette.
     """
 
     expected: Sequence[SnapshotCall]

@@ -100,7 +100,7 @@ def _compare_requests(old: Interaction, new: Interaction) -> Iterator[str]:
 
 
 def _rename_label(found: re.Match[str]) -> str:
-    """Return the label for a version of a request. It is as wide as the label in a miss, because carets may follow."""
+    """Return the label of a request's version, as wide as the label in a miss, so that carets below it stay aligned."""
     return f"{'before:' if found[1] == RECORDED else 'after:':{len(RECORDED)}} "
 
 

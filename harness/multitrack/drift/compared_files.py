@@ -29,7 +29,7 @@ class ComparedFile:
     after: bytes | None
 
     def read(self, redact: Callable[[Cassette], Cassette]) -> tuple[Cassette, Cassette]:
-        """Return both versions; one that does not exist is empty.
+        """Return both versions. A version that does not exist is an empty cassette.
 
         Raises:
             CassetteCorrupt: A version cannot be read.

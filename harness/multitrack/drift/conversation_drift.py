@@ -36,7 +36,7 @@ class RequestDrift:
 
     @property
     def verdict(self) -> str:
-        """The kind of drift. For a diverged conversation it names the request."""
+        """The kind of drift, with the position of the request if the conversation has diverged."""
         return f"{DIVERGED} at call {self.position}" if self.drift.verdict == DIVERGED else self.drift.verdict
 
 

@@ -52,7 +52,7 @@ class Continuation(NamedTuple):
         Args:
             results: The results of the extraction's calls. They replace the results that were sent back earlier.
         """
-        # a call that was accepted is the same object in the response, in what was sent back, and in the extraction
+        # an accepted call is the same object in the response, in the results that were sent back, and in the extraction
         results_by_call = {id(result.call): result for result in results}
         messages: list[dict[str, Any]] = []
         for document, follow_up in self.earlier:

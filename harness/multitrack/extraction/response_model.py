@@ -51,7 +51,7 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
 def _list_members(response_model: Any) -> tuple[Any, ...]:
     """Return the members of ``response_model`` if it has the usual form, ``Iterable[A | B]``; otherwise an empty tuple.
 
-    Every call to ``create`` needs them, and the general way takes five times as long.
+    Every call to ``create`` needs the members, and finding them in the general way takes five times as long.
     """
     arguments: tuple[Any, ...] = getattr(response_model, "__args__", ())
     if len(arguments) != 1 or getattr(response_model, "__origin__", None) not in (Iterable, list):
@@ -72,7 +72,7 @@ def _are_models(members: tuple[Any, ...]) -> bool:
 def _unwrap(form: Any) -> Any:
     while not isinstance(form, type):
         origin = get_origin(form)
-        # checked first, because these have no __value__ and looking it up is slow
+        # checked first, because these origins have no __value__, and looking up a missing attribute is slow
         if origin in _PLAIN:
             break
         if origin is Annotated:

@@ -75,7 +75,7 @@ def stream_broken_error(answer: WireAnswer, call_errors: Sequence[CallError], re
 
 
 def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> ExtractionError:
-    """Combine the ``call_errors``, of which there is at least one, into one error.
+    """Combine the ``call_errors`` of a response, at least one, into one error.
 
     Returns:
         A single error is returned unchanged. Several errors of one class become one error of that class; errors of

@@ -335,7 +335,10 @@ def _list_tests(tests: Sequence[str]) -> str:
 
 
 def group_variants(tests: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Return the variants of each test: other parameters, and tests whose names go on with ``_with_``."""
+    """Group tests by their first variant.
+
+    Variants are one test with different parameters, and tests whose names continue with ``_with_``.
+    """
     groups: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda name: (len(name.partition("[")[0]), name)):
         plain = test.partition("[")[0]

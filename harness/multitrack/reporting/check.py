@@ -106,7 +106,7 @@ def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[
         if not path.name.endswith(paths.PENDING_SUFFIX)
         for position, interaction in enumerate(cassette.interactions, start=1)
         for test in interaction.tests
-        if "::" in test  # without it, the name belongs to a fixture
+        if "::" in test  # a name without "::" belongs to a fixture
     ]
     if not owned:
         return

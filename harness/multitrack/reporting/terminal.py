@@ -54,7 +54,7 @@ class TapeSummary:
 
 
 def format_violation(error: TapeViolation) -> str:
-    """Return the failure text of a test for ``error``, with the first line of the error that it caused."""
+    """Return the failure text of a test for a violation, with the first line of the exception that followed."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]

@@ -50,12 +50,12 @@ def assert_calls(
         options=comparison_options,
         values=received.values if wanted.has_matchers else (),
     )
-    # a value that does not match is kept in its call, so that it differs from the expected one; but a function passed
-    # as `match` also rejects values in the expected calls
+    # A call keeps a value that the option `match` rejects, so it usually differs from the expected call. If a function
+    # that was passed as `match` also rejects the expected value, the calls are the same.
     rejected = [str(error) for error in received.rejected] if comparison.is_same else []
     if rejected or not comparison.is_same:
         lines = ["the calls differ from the expected ones", *rejected, *render_comparison(comparison)]
         error = AssertionError("\n".join(lines))
-        # for the diagnosis, which finds the layer that changed
+        # the diagnosis reads this attribute to find the layer that changed
         vars(error)[COMPARISON_ATTRIBUTE] = wanted.calls, received.calls, comparison
         raise error

@@ -65,8 +65,8 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        syrupy always passes a ``matcher``. ``CallsSnapshot`` lets the user set neither the matcher nor syrupy's two
-        filters.
+        Ignores ``matcher``, which syrupy always passes, and syrupy's two filters, because ``CallsSnapshot`` lets the
+        user set none of the three.
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
@@ -160,7 +160,7 @@ class CallsExtension(StoredExtension):
             try:
                 collection = self.read_snapshot_collection(snapshot_location=str(path))
             except DamagedCallsFile:
-                continue  # each test that reads the file reports it; syrupy does not touch an undiscovered file
+                continue  # each test that reads the file reports the damage; syrupy does not touch an undiscovered file
             if outcomes.is_finished:
                 module = Path(test_location.filepath).with_name(f"{path.stem}.py")
                 items = outcomes.collected.get(module, [])

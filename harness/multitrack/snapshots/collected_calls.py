@@ -107,7 +107,8 @@ class _CallCollector:
     def collect(self, value: object) -> SnapshotCall:
         if (found := _find_name_and_arguments(value)) is not None:
             return self._convert_arguments(*found)
-        # the text or reasoning of a response is also a Pydantic model, but not a call of a tool with that name
+        # the text or reasoning of an SDK's response is also a Pydantic model, but its class name is not the name of a
+        # tool
         is_of_sdk = type(value).__module__.partition(".")[0] in registry.sdk_packages()
         if (isinstance(value, BaseModel) and not is_of_sdk) or (is_dataclass(value) and not isinstance(value, type)):
             self.tool = type(value).__name__

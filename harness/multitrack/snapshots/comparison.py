@@ -155,7 +155,7 @@ def compare_calls(
 
 
 def _find_moved(pairs: dict[int, int]) -> set[int]:
-    """Return the smallest set of expected positions whose removal leaves the received ones in order.
+    """Return the smallest set of expected positions whose removal leaves the received positions in order.
 
     These are the positions outside of a longest increasing subsequence.
     """

@@ -19,7 +19,7 @@ _ALIKE = 3, 10
 # would take longer than everything else together.
 _MANY_CHARACTERS = 10_000
 
-# the steps between texts with nothing in common and equal texts
+# the number of steps from texts with nothing in common to equal texts
 _LEVELS = 32
 
 # half a line of the report; it weighs more than all levels of likeness

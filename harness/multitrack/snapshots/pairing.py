@@ -196,12 +196,12 @@ def _worth_of_tolerant_pairs(
         return worth_of_pairs(rows, columns)
     agreeing = _count_agreeing(tolerant, columns, values)
     worth = worth_of_pairs(rows, columns, agreeing)
-    # one more pair of calls that are the same is worth more than whatever all other pairs have in common
+    # one more pair of equal calls must be worth more than everything that all other pairs have in common
     bonus = 1 + sum(map(max, worth))
     by_path = [{path: node for path, _, node in column} for column in columns]
     for row, (wanted, counts) in enumerate(zip(tolerant, agreeing, strict=True)):
         for column, count in enumerate(counts):
-            # to find differences takes longer than everything else here, so first see if there must be one
+            # finding differences takes longer than anything else here, so first check whether there must be one
             if not count or count < wanted.count or not wanted.has_fixed_values(by_path[column]):
                 continue
             differ = CallDiffer(options, tool, values[column])

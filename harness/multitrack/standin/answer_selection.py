@@ -38,8 +38,9 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
     """Return the answer to a request that no rule applies to.
 
     The answer calls each callable tool once with valid arguments. If there is no such tool, the answer is a plain text.
-    It is a plain text after tool results, too, because another call would keep an agent running forever. Raises
-    ``ScriptError`` if no valid arguments can be generated for a tool.
+    After tool results, it is a plain text, too, because another call would keep an agent running forever.
+
+    Raises ``ScriptError`` if no valid arguments can be generated for a tool.
     """
     if request.after_results or not request.callable_tools:
         return ScriptedAnswer(text=DEFAULT_TEXT)

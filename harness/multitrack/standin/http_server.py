@@ -241,7 +241,8 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
     def _has_client_disconnected(self) -> bool:
         """Return whether the client closed the connection.
 
-        The connection is then readable. Otherwise it is not, because a client sends nothing while it receives a reply.
+        A closed connection is readable. An open connection is not, because a client sends nothing while it receives a
+        reply.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self.connection, selectors.EVENT_READ)

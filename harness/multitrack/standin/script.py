@@ -70,7 +70,7 @@ class ScriptedCall:
         name: The name of the function.
         arguments: An object, a text, or None for a call without arguments. A text need not be JSON: wire formats that
             send arguments as text send it unchanged.
-        id: The id of the call. By default it is derived from the request; calls of Gemini then have no id.
+        id: The id of the call. By default, it is derived from the request, and a call of Gemini has no id.
         gate: The name of a gate. The call, and everything after it, is held back until ``StandIn.open`` opens the gate.
     """
 

@@ -1,7 +1,7 @@
 """The active tapes.
 
-They are global: a plain thread inherits no context, yet its requests must reach the tape. The context variable only
-matters if several blocks of ``use_cassette`` are open side by side, in tasks or threads.
+They are global, because the requests of a plain thread must reach the tape, although the thread inherits no context.
+The context variable only matters if several blocks of ``use_cassette`` are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def current_tape() -> Router | None:
 
 
 def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
-    """Return the innermost of ``activations`` that was opened in the current context or in one that it was copied from.
+    """Return the innermost of ``activations`` that was opened in the current context or in an ancestor of this context.
 
     ``None`` if there is none.
     """
@@ -127,7 +127,7 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
         _update_interceptors()
         yield tape
     finally:
-        # not by a token: a fixture may be torn down in a different context than it was set up in
+        # do not reset it with a token, because a fixture may be torn down in a different context than it was set up in
         if _of_context.get() is activation:
             _of_context.set(previous)
         with _lock:

@@ -1,5 +1,6 @@
-"""The framing of AWS event streams: a cassette stores the body of such a stream as lines of JSON, which can be read and
-redacted.
+"""The framing of AWS event streams.
+
+A cassette stores the body of such a stream as lines of JSON, which can be read and redacted.
 
 Each line is the document of one event. Replay writes the binary messages again, with new checksums. A cassette lists
 the name of the framing among the content encodings of the body, although the name never appears in a header.
@@ -75,7 +76,7 @@ def is_damaged(body: bytes) -> bool:
 
 
 def _length(message: bytes) -> int:
-    # no message is complete before its length is
+    # the first four bytes are the length of the message
     return int.from_bytes(message[:4], "big") if len(message) >= 4 else 4
 
 

@@ -30,7 +30,7 @@ class UnknownParts:
     """The parts of a URL that match any recorded value, because the client was created without them."""
 
     origin: bool = False
-    """True for the scheme, the host and the port."""
+    """True if the scheme, the host and the port are unknown."""
     parameters: tuple[str, ...] = ()
     """The names of parameters in the query."""
     collections: tuple[str, ...] = ()
@@ -46,11 +46,11 @@ class Request:
     """A request as an interceptor caught it."""
 
     method: str
-    """Upper case. ``POST`` for a gRPC call."""
+    """The HTTP method in upper case. ``POST`` for a gRPC call."""
     url: str
-    """Absolute. ``grpc://host[:port]/package.Service/Method`` for a gRPC call."""
+    """The absolute URL. ``grpc://host[:port]/package.Service/Method`` for a gRPC call."""
     headers: Headers
-    """In the order sent, with lower-case names; a name that was sent repeatedly is repeated."""
+    """The headers in the order sent, with lower-case names. A header that was sent twice appears twice."""
     body: bytes
     """The body. The message as protobuf JSON for a gRPC call.
 
@@ -100,7 +100,7 @@ class Response:
     """The HTTP status. 599 if no response arrived."""
     reason: str
     headers: Headers
-    """With lower-case names. For a gRPC call, they include ``grpc-status`` and other trailers."""
+    """The headers, with lower-case names. For a gRPC call, they include ``grpc-status`` and other trailers."""
     body: bytes
     """The body without its content encoding. For a gRPC call, the message as protobuf JSON, or a JSON array of messages
     if the method streams its responses."""
@@ -140,7 +140,7 @@ class Replay:
     """Answer with ``response``, without opening a connection."""
 
     response: Response
-    """With the header ``content-encoding`` if the body is encoded for the client."""
+    """The response, with the header ``content-encoding`` if the body is encoded for the client."""
     paced: bool = False
     """True if the replay takes as long as the recorded response took."""
 
@@ -148,8 +148,8 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
-        If clients retry after such a response, its headers ask them to wait for only one millisecond, unless the pace
-        is ``recorded``. The cassette keeps the recorded value.
+        If clients retry after a response with this status, its headers ask them to wait for only one millisecond,
+        unless the pace is ``recorded``. The cassette keeps the recorded value.
 
         The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
         replaying client does not, the body is not encoded, because the client may lack the library. ``accept_encoding``
@@ -216,11 +216,11 @@ def _without_retry_delay(response: Response) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Passthrough:
-    """Go live, and report nothing to the tape."""
+    """Send the request to the network, and report nothing to the tape."""
 
 
 class ResponseRecorder(Protocol):
-    """Go live, and report the response to the tape.
+    """Send the request to the network, and report the response to the tape.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` as often as bytes arrive, and then exactly one of
     ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives, for

@@ -17,4 +17,4 @@ class InteractionFilter(Protocol):
         """Return the changed ``response``, or ``None`` not to record it."""
 
     def filter_stored_response(self, response: Response, /) -> Response | None:
-        """Return the ``response`` of another recorder as it is to be replayed, or ``None`` not to replay it."""
+        """Return the changed ``response`` of another recorder for its replay, or ``None`` to prevent the replay."""

@@ -25,8 +25,8 @@ class Interleaving:
     """The number of requests that had been sent before each response."""
 
     request_counts: tuple[float, ...] = (CLOSED,)
-    """One count for each response. The last one also applies to all later responses and to the end. The default, which
-    is not stored, describes most clients: they send everything first.
+    """One count for each response. The last count also applies to all later responses and to the end. The default,
+    which is not stored, describes most clients: they send everything first.
     """
 
     @classmethod

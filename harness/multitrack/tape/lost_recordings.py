@@ -328,7 +328,7 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether one more request with ``key`` can be answered, after ``played`` of them."""
+        """Return whether one more request with ``key`` can be answered after ``played`` such requests."""
         # only the key of an entry decides whether it accepts a request
         accepting = [
             position

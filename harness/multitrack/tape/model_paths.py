@@ -1,7 +1,7 @@
 """The import paths of the models behind tools, from cassettes and from a project's settings.
 
-Anyone may have written a cassette. Therefore, models that it names are only imported from the packages that the project
-lists.
+Anyone may have written a cassette. Therefore, models that a cassette names are only imported from the packages that the
+project lists.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ Report = Callable[[str, TapeViolation], None]
 class OutlivingThreadRouter:
     """Routes a request from a thread that outlived its test.
 
-    The tape of the running test answers it if it can: the thread may be a worker that later tests share. Otherwise the
-    request is blocked, and reported for the test that started the thread.
+    If possible, the tape of the running test answers the request, because the thread may be a worker that later tests
+    share. Otherwise, the request is blocked, and reported for the test that started the thread.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Threads that are still alive after the end of the test that started them.
 
 Such a thread may send a request while another test runs. Without this module, the request would go live if the running
-test has no tape. If that test has a tape, the request would make it fail, although it is innocent.
+test has no tape. If the running test has a tape, the request would fail that test, which did not send it.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class PatchSet:
         with self._lock:
             while self._applied:
                 patch, original, replacement = self._applied.pop()
-                # someone else has patched our patch: keep their patch, which still calls ours; ours only calls the
-                # original by then
+                # other code has patched our patch: keep its patch, which still calls ours; ours now only calls the
+                # original
                 if vars(patch.owner).get(patch.name) is not replacement:
                     continue
                 if original is _INHERITED:

@@ -201,7 +201,7 @@ class _ResponseBuilder:
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
         """Yield the events, each with the position of the call that it starts.
 
-        The last event comes with the number of calls.
+        The last event has the number of calls instead of a position. Events that start no call have None.
         """
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}

@@ -28,7 +28,7 @@ NOTE = (
     "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
-"""Added to the SDK's error, because its text describes a constructor although a request raises it."""
+"""The note on the SDK's error, because the text of the error describes a constructor, but a request raises it."""
 
 _blocks: BlockPatches[_StandInBlock] = BlockPatches()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)

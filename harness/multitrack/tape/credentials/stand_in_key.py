@@ -25,7 +25,7 @@ class StandInKey(str):
     def replacing(cls, missing: Exception) -> StandInKey:
         """Return a key for the client whose constructor raised ``missing``."""
         key = cls(STAND_IN_WORD)
-        # the frames of its traceback would keep alive everything that the constructor's callers refer to
+        # the frames in the traceback of the error would keep alive everything that the constructor's callers refer to
         key.missing = missing.with_traceback(None)
         return key
 

@@ -102,7 +102,7 @@ def _read_interaction(item: Any) -> Interaction:
     item = require_mapping(item, "the interaction")
     request, response = (dict(require_mapping(item[key], f"the {key}")) for key in ("request", "response"))
     if "status_code" in response:
-        # vcrpy wrote this for httpx until 6.0
+        # until version 6.0, vcrpy wrote the responses of httpx in this form
         response = {**response, "status": {"code": response["status_code"]}, "body": response["content"]}
     status = response["status"]
     if isinstance(status, int):
@@ -276,7 +276,7 @@ def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
             raise
     except ValueError:
         pass
-    # recorders that decode bodies keep the header
+    # some recorders decode the body and keep the header
     return content, ""
 
 

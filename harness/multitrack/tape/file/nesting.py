@@ -35,7 +35,7 @@ def _may_be_deep(body: bytes) -> bool:
     brackets = body.translate(None, _OTHERS)
     depth, start = 0, 0
     while start < len(brackets):
-        # only bodies with enough brackets to reach the depth
+        # take only as many brackets as are needed to reach the depth
         part = brackets[start : start + max(1, _DEEP - depth)]
         depth = max(0, depth + 2 * (part.count(b"[") + part.count(b"{")) - len(part))
         if depth >= _DEEP:

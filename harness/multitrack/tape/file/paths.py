@@ -68,7 +68,7 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
         folder: The folder of the cassettes.
         module: The name of the module.
         qualified_name: ``Class.function[id]``.
-        readable_name: The same with an id that is not escaped.
+        readable_name: The qualified name with an unescaped id.
     """
     names = file_name(module), f"{file_name(readable_name)}.yaml"
     earlier_names = earlier_file_name(module), f"{earlier_file_name(qualified_name)}.yaml"

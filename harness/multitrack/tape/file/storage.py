@@ -175,7 +175,8 @@ def accept_pending(
         reasons = {one.test: reason for one in pending.recordings if (reason := refuse(one, cassette)) is not None}
         accepted = pending.without(*reasons)
         refused = pending.without(*(one.test for one in accepted.recordings))
-        # they were checked for secrets when they became pending; the texts that their tests allow are unknown here
+        # the recordings were checked for secrets when they became pending, and the texts that their tests allow are
+        # unknown here
         if dry_run:
             return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
         if accepted.recordings:

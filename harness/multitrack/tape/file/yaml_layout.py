@@ -38,7 +38,7 @@ _INTERACTION = re.compile(
     """,
     re.VERBOSE,
 )
-# each value on its own line, which is true unless it is long
+# each key with its value on one line; a long value has several lines and does not match
 _METADATA_LINES = re.compile(r"\nmetadata:\n((?:[ ]{2}(?!true:|null:|false:)[a-z_]{4,}:[ ][^ |>&*!\n].*\n)+)")
 _QUOTED = re.compile(r"'[^'\n]*'")
 _TEXTS = re.compile(r"\[(?:'[^'\n]*'(?:, (?=')|(?=\])))*\]")
@@ -133,7 +133,7 @@ def _parse_short(text: str) -> Any:
 def _load(text: str) -> Any:
     if _QUOTED.fullmatch(text):
         return text[1:-1]
-    # after a key, as in the cassette: by itself, a text may mean something else
+    # parse the text after a key, as in the cassette, because the text alone may mean something else
     return yaml.load(f"key: {text}", Loader=Loader)["key"]
 
 

@@ -144,7 +144,8 @@ def canonical_call(request: Request, version: str) -> Request:
 def _normalize(value: Any, name: str = "") -> Any:
     """Return a message of google-genai, or a gRPC message as protobuf JSON, in its normal form.
 
-    Both use the same names of fields and enums, but they write bytes and the 64-bit numbers of a schema differently.
+    Both forms use the same names of fields and enums, but they write bytes and the 64-bit numbers of a schema
+    differently.
     """
     if isinstance(value, dict):
         return {key: _normalize(item, key) for key, item in value.items()}

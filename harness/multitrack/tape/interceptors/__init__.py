@@ -33,7 +33,7 @@ class Interceptor(Protocol):
         """
 
 
-# The module whose import triggers the interceptor, and the interceptor, a module of this package.
+# Each module whose import triggers an interceptor, with the module of that interceptor in this package.
 INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("httpx", "httpx_transport"),
     ("httpx2", "httpx_transport"),

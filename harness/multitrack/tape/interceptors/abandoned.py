@@ -1,6 +1,6 @@
 """Recorded requests that the caller abandoned before a response arrived.
 
-A caller abandons a request because a parallel one was faster, or because the application has its own time limit. On
+A caller abandons a request because a parallel request was faster, or because the application has its own time limit. On
 replay, the caller is expected to abandon it again. A caller that keeps waiting gets a miss instead of waiting forever.
 """
 

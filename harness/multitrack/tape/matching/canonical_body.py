@@ -80,7 +80,7 @@ def _read_media_type(content_type: str | None) -> str:
 
 
 def _is_container(body: bytes) -> bool:
-    """Return whether ``body`` is an array or an object, if it is JSON. It may be large, so it is not copied."""
+    """Return whether ``body``, if it is JSON, is an array or an object. Does not copy ``body``, which may be large."""
     return _CONTAINER.match(body) is not None
 
 

@@ -19,7 +19,7 @@ class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
     All requests and keys are in the canonical form of ``transcoding.canonical_call``. ``problem`` is the reason why one
-    of the calls has no canonical form. If this is the call that was sent, ``request`` stays as it was sent, and
+    of the calls has no canonical form. If the live call has none, ``request`` is the unchanged live request, and
     ``recorded`` is empty.
     """
 

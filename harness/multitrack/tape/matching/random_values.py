@@ -13,7 +13,7 @@ KNOWN_RANDOM_FIELDS = {
 """Top-level fields of a JSON body that are not compared if their value matches the pattern."""
 
 _GENERATED_ID = re.compile(rb'"pyd_ai_[0-9a-f]{32}"')
-# pydantic-ai generates such an id for a call without one, as Gemini sends it:
+# pydantic-ai generates an id of this form for a call without an id, such as a call of Gemini:
 # https://github.com/pydantic/pydantic-ai/blob/main/pydantic_ai_slim/pydantic_ai/_utils.py (generate_tool_call_id)
 
 _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}

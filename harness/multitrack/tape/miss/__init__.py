@@ -37,7 +37,8 @@ _MAX_SHOWN = 5
 # comparing this many characters in detail takes a few hundredths of a second
 _MAX_COMPARED = 1_000_000
 _VALUE_INDENT = 6
-# parts of an explanation that differ between tests that miss for the same reason, and what a finding has instead
+# parts of an explanation that differ between tests although the reason for their misses is the same, and the texts that
+# replace these parts in a finding
 _GENERAL_REASONS = (
     (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
     (re.compile(r" \(interaction [\d, ]+\)"), ""),

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _MAX_EXPLAINED_MISSES = 5
-"""The number of misses compared with the whole cassette.
+"""The maximum number of misses that are compared with the whole cassette.
 
-Otherwise, code that catches hundreds of misses would wait for each comparison.
+Without a limit, code that catches hundreds of misses would wait for each comparison.
 """
 
 

@@ -1,4 +1,4 @@
-"""The default endpoint, and other default parts of a URL, of a client that is created without them on replay.
+"""Defaults for the endpoint and other parts of a URL, for clients that are created without them on replay.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
 therefore matches any recorded value.

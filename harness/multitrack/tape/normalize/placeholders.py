@@ -38,7 +38,7 @@ class Placeholders:
             request,
             url=self._replace_in_url(request.url),
             headers=tuple(
-                # the content type says how to read the body
+                # keep the content type, which says how to read the body
                 (name, value if name == "content-type" else self._replace_in_text(value))
                 for name, value in request.headers
             ),

@@ -1,4 +1,4 @@
-"""Decode the body of a request. Only this module does it, for every client library and every mode."""
+"""Decode the bodies of requests. No other module decodes them, whatever the client library and the mode."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_c
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for aiohttp.
 
-    Its connectors inherit the same ``connect``, unless a tracing library has already patched their classes.
+    All connectors of aiohttp inherit the same ``connect``, unless a tracing library has already patched their classes.
     """
     del module
     connects = [
@@ -150,7 +150,7 @@ class DeferredTransport(asyncio.Transport):
         self._is_closed = True
         if self._routing_task is not None:
             self._routing_task.cancel()
-        # if this is garbage-collected after its loop was closed, no callback can run
+        # if the transport is garbage-collected after its loop was closed, no callback can run
         if not self._loop.is_closed():
             self._loop.call_soon(self.handler.connection_lost, error)
 

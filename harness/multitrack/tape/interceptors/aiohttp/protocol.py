@@ -92,7 +92,7 @@ class DeferredResponseHandler(ResponseHandler):
         return None
 
     def fail(self, error: Exception) -> None:
-        """Raise ``error`` to the caller, which waits for a response or for the rest of one."""
+        """Raise ``error`` to the caller, which waits for a response or for the rest of a response."""
         payload = self._payload
         self.set_exception(error)
         if payload is not None:

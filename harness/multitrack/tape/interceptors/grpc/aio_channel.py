@@ -87,7 +87,7 @@ def _running_loop() -> dict[str, Any]:
 
 
 class _RequestSerializer:
-    """A serializer of requests that remembers the class of the last one."""
+    """A serializer of requests that remembers the class of the last request."""
 
     def __init__(self, serializer: Callable[[Any], bytes] | None) -> None:
         self._serializer = serializer

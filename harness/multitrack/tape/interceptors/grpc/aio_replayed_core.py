@@ -146,7 +146,7 @@ class ReplayedCore:
                 match(self._replay)
             self._changed.set()
         if self._uses_write:
-            # in the task that reads the caller's iterator, the miss would cancel the call
+            # only here, because the miss would cancel the call in the task that reads the caller's iterator
             self._raise_miss()
 
     async def _response(self) -> bytes | None:

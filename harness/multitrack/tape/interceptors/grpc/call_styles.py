@@ -107,7 +107,7 @@ class StreamStyle(CallStyle):
 
 def _send_in_thread(call: ReplayedCall, send: SendRequests | None) -> ReplayedCall:
     if send is not None:
-        # the caller may produce the requests after this method returns, so it cannot wait for them
+        # the caller may produce the requests after this method returns, so this method cannot wait for them
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(send, weakref.ref(call)), name="multitrack-requests", daemon=True).start()
     return call

@@ -30,7 +30,7 @@ EOF: Any = aio.EOF  # type: ignore[attr-defined]  # grpc-stubs do not declare it
 def signature(function: Callable[..., Any]) -> inspect.Signature:
     """Return the parameters of one of grpc's functions.
 
-    They are cached, because inspecting a function takes longer than a replayed call, and every test patches grpc.
+    The result is cached, because inspecting a function takes longer than a replayed call, and every test patches grpc.
     """
     return inspect.signature(function)
 

@@ -133,7 +133,7 @@ class _BoundCall:
         self._style = style
         self._bound = bound
         self._callee_name, self._sent_name, *_ = bound.signature.parameters
-        # kept as a copy, because it may be an iterator
+        # copied, because the metadata may be an iterator, which can be read only once
         self.metadata = bound.arguments.get("metadata")
         if self.metadata is not None:
             bound.arguments["metadata"] = self.metadata = tuple(self.metadata)
